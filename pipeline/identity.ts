@@ -1,0 +1,43 @@
+/** What an aggregation is, apart from its name: a change of any of it is another aggregation (contract, section 2). */
+import { createHash } from 'node:crypto'
+import type { Aggregation, SalesPipeline, SecretRef, Spec } from './schema.ts'
+
+/** SHA-256 over window, group-by, measures and the event mapping. Lateness, horizons and retention are not in it. */
+export function aggregationIdentity(spec: Spec, aggregation: Aggregation): string {
+  const { groupBy, measures } = aggregation
+  return hash({ event: spec.event, window: aggregation.window ?? spec.window, groupBy, measures })
+}
+
+/** SHA-256 over what the engine's results depend on: a new value is a new generation of the spec history. */
+export function specIdentity(spec: Spec): string {
+  const { event, window, watermark, allowedLateness, aggregations, deduplication, raw } = spec
+  return hash({ event, window, watermark, allowedLateness, aggregations, deduplication, raw })
+}
+
+/** The PostgreSQL schema that the pipeline owns: given, or from namespace and name (`default` is left out). */
+export function schemaName(pipeline: SalesPipeline): string {
+  const { name, namespace } = pipeline.metadata
+  return (
+    pipeline.spec.sinks.postgres.schema ??
+    (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_').slice(0, 57)
+  )
+}
+
+/** The environment variable that stands for a Secret's key outside Kubernetes: SECRET_<NAME>_<KEY>. */
+export function secretVariable(ref: SecretRef): string {
+  return `SECRET_${ref.name}_${ref.key}`.toUpperCase().replace(/[^A-Z0-9]/g, '_')
+}
+
+function hash(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex')
+}
+
+/** JSON with sorted keys, so that the order of a YAML file's fields does not matter. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const entries = Object.entries(value)
+    .filter(([, v]) => v !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(',')}}`
+}

@@ -1,0 +1,134 @@
+/**
+ * The spec resolved for execution: every default applied, every measure turned into the columns that store it.
+ * The processor's core, the stores and the projections all work from this one plan.
+ */
+import { allFields } from './checks.ts'
+import { type Expression, fieldsOf, parseExpression } from './expression.ts'
+import { aggregationIdentity } from './identity.ts'
+import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
+
+/** `line`: it stands in each element of the exploded array, not in the event itself. */
+export type FieldPlan = {
+  name: string
+  path: string[]
+  type: 'string' | 'number' | 'decimal' | 'boolean'
+  /** Decimals of number and decimal fields; 0 for the others. */
+  scale: number
+  /** Text that stands for an absent or null value; undefined: there is none. */
+  default: string | undefined
+  optional: boolean
+  line: boolean
+  /** Used by a group-by: interned. Other strings are only carried to the raw table. */
+  isKey: boolean
+}
+
+/** Half-open windows [start, start + size), every `slide` ms, shifted by `offset`; null: one window over all time. */
+export type WindowPlan = { size: number; slide: number; offset: number } | null
+
+/** One stored column. `add`: t + delta; `min`, `max`: LEAST, GREATEST. Amounts are integers scaled by 10^scale. */
+export type ColumnPlan = {
+  name: string
+  merge: 'add' | 'min' | 'max'
+  source: { count: 'lines' | 'events' } | { of: Expression; naturalScale: number }
+  scale: number
+}
+
+/** A shown column, computed by the database: sum ÷ count, rounded half-even to `scale`. */
+export type AveragePlan = { name: string; sum: string; count: string; scale: number }
+
+export type AggregationPlan = {
+  name: string
+  identity: string
+  window: WindowPlan
+  /** Milliseconds. */
+  allowedLateness: number
+  /** Indices into plan.fields. */
+  keys: number[]
+  columns: ColumnPlan[]
+  averages: AveragePlan[]
+  /** Milliseconds of event time; undefined: kept for ever. */
+  retention: number | undefined
+}
+
+export type Plan = { fields: FieldPlan[]; aggregations: AggregationPlan[]; spec: Spec }
+
+/** More decimals than this are rounded away (half-even) unless the measure states its own scale. */
+const MAX_SCALE = 12
+
+/** Throws only on a spec that did not pass the checks. */
+export function planOf(spec: Spec): Plan {
+  const keys = new Set(spec.aggregations.flatMap(a => a.groupBy))
+  const own = new Set(spec.event.fields)
+  const fields = allFields(spec).map(f => fieldPlan(f, keys.has(f.name), !own.has(f)))
+  return { fields, aggregations: spec.aggregations.map(a => aggregationPlan(spec, a, fields)), spec }
+}
+
+function fieldPlan(field: Field, isKey: boolean, line: boolean): FieldPlan {
+  const { name, type, optional } = field
+  const scale = field.scale ?? (type === 'decimal' ? 2 : 0)
+  return { name, path: (field.path ?? name).split('.'), type, scale, default: field.default, optional, line, isKey }
+}
+
+function aggregationPlan(spec: Spec, aggregation: Aggregation, fields: FieldPlan[]): AggregationPlan {
+  const scaleOf = new Map(fields.map(f => [f.name, f.scale]))
+  const measures = aggregation.measures
+  return {
+    name: aggregation.name,
+    identity: aggregationIdentity(spec, aggregation),
+    window: windowPlan(aggregation.window ?? spec.window),
+    allowedLateness: aggregation.allowedLateness ?? spec.allowedLateness,
+    keys: aggregation.groupBy.map(name => fields.findIndex(f => f.name === name)),
+    columns: measures.flatMap(m => columnsOf(m, scaleOf)),
+    averages: measures.filter(m => m.op === 'average').map(m => averageOf(m, scaleOf)),
+    retention: aggregation.retention,
+  }
+}
+
+function windowPlan(window: Window): WindowPlan {
+  if (window.type === 'none') return null
+  return { size: window.size!, slide: window.slide ?? window.size!, offset: window.offset ?? 0 }
+}
+
+function columnsOf(measure: Measure, scaleOf: Map<string, number>): ColumnPlan[] {
+  const { name, op } = measure
+  if (op === 'count')
+    return [{ name, merge: 'add', source: { count: measure.of === 'events' ? 'events' : 'lines' }, scale: 0 }]
+  const of = parseExpression(measure.of!)
+  const naturalScale = scaleOfExpression(of, scaleOf)
+  const source = { of, naturalScale }
+  const scale = measure.scale ?? Math.min(naturalScale, MAX_SCALE)
+  if (op === 'average')
+    return [
+      { name: `${name}_sum`, merge: 'add', source, scale },
+      { name: `${name}_count`, merge: 'add', source: { count: 'lines' }, scale: 0 },
+    ]
+  return [{ name, merge: op === 'sum' ? 'add' : op, source, scale }]
+}
+
+function averageOf(measure: Measure, scaleOf: Map<string, number>): AveragePlan {
+  const [sum, count] = columnsOf(measure, scaleOf)
+  return { name: measure.name, sum: sum!.name, count: count!.name, scale: sum!.scale }
+}
+
+/** Exact decimals of a result: a product adds its factors' scales, a sum takes the greater. */
+function scaleOfExpression(expression: Expression, scaleOf: Map<string, number>): number {
+  switch (expression.op) {
+    case 'field':
+      return scaleOf.get(expression.name)!
+    case 'literal':
+      return expression.text.split('.')[1]?.length ?? 0
+    case 'negate':
+      return scaleOfExpression(expression.operand, scaleOf)
+    default: {
+      const left = scaleOfExpression(expression.left, scaleOf)
+      const right = scaleOfExpression(expression.right, scaleOf)
+      return expression.op === '*' ? left + right : Math.max(left, right)
+    }
+  }
+}
+
+/** Indices of the fields that a column reads. */
+export function fieldsOfColumn(column: ColumnPlan, fields: FieldPlan[]): number[] {
+  if ('count' in column.source) return []
+  return fieldsOf(column.source.of).map(name => fields.findIndex(f => f.name === name))
+}

@@ -1,0 +1,50 @@
+/** Readable units of the spec, parsed to plain numbers: durations to milliseconds, sizes to bytes. */
+import { z } from 'zod'
+
+const MS_PER = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const
+const BYTES_PER = { '': 1, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 } as const
+
+const DURATION = /^(0|[1-9]\d{0,9})(ms|s|m|h)$/
+const SIZE = /^(0|[1-9]\d{0,9})(Ki|Mi|Gi|)$/
+
+/** "90s" → 90000. Throws on anything that is not digits and one of ms, s, m, h. */
+export function parseDuration(text: string): number {
+  const match = DURATION.exec(text)
+  if (!match) throw new Error(`not a duration: ${text}`)
+  return Number(match[1]) * MS_PER[match[2] as keyof typeof MS_PER]
+}
+
+/** 90000 → "90s": the largest unit that divides it. */
+export function formatDuration(ms: number): string {
+  for (const unit of ['h', 'm', 's'] as const)
+    if (ms > 0 && ms % MS_PER[unit] === 0) return `${ms / MS_PER[unit]}${unit}`
+  return `${ms}ms`
+}
+
+/** A duration field; `min` and `max` are durations too. Output: milliseconds. */
+export function duration(min = '0ms', max = '87600h') {
+  return z
+    .string({ error: `must be a duration between ${min} and ${max}, such as 500ms, 30s, 5m or 1h` })
+    .regex(DURATION, `must be a duration such as 500ms, 30s, 5m or 1h`)
+    .refine(text => !DURATION.test(text) || within(parseDuration(text), parseDuration(min), parseDuration(max)), {
+      error: `must be between ${min} and ${max}`,
+    })
+    .transform(text => parseDuration(text))
+}
+
+/** A size field such as 64Mi. Output: bytes. */
+export function size(min: string) {
+  return z
+    .string({ error: `must be a size such as ${min}: a number of bytes with Ki, Mi or Gi` })
+    .regex(SIZE, `must be a size such as 512Ki, 64Mi or 1Gi`)
+    .refine(text => !SIZE.test(text) || parseSize(text) >= parseSize(min), { error: `must be at least ${min}` })
+    .transform(text => parseSize(text))
+}
+
+function parseSize(text: string): number {
+  const match = SIZE.exec(text)
+  if (!match) throw new Error(`not a size: ${text}`)
+  return Number(match[1]) * BYTES_PER[match[2] as keyof typeof BYTES_PER]
+}
+
+const within = (value: number, min: number, max: number) => value >= min && value <= max

@@ -1,0 +1,77 @@
+/**
+ * The closed set of failures. Adapters translate everything that libraries throw into one of these; the flow decides
+ * by class alone. Each message says what to do.
+ */
+
+/** Passing: the same call may succeed later. `afterMs` is the least time to wait. The outcome may be unknown. */
+export class Retryable extends Error {
+  readonly afterMs: number
+  constructor(message: string, options: { afterMs?: number; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'Retryable'
+    this.afterMs = options.afterMs ?? 200
+  }
+}
+
+/** A commit's progress update found fewer rows than it named: somebody else owns a partition, or it is already done. */
+export class Fenced extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'Fenced'
+  }
+}
+
+/** PostgreSQL refuses the data itself (SQLSTATE class 22 or 23): bisect to the record, then dead-letter it. */
+export class Rejected extends Error {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, options)
+    this.name = 'Rejected'
+  }
+}
+
+/** Conditions that stop the pipeline or one of its partitions until a person decides. */
+export type FatalCode =
+  | 'SchemaTooNew'
+  | 'SchemaOwnedByOther'
+  | 'AggregationChanged'
+  | 'GenerationOutdated'
+  | 'TopicReplaced'
+  | 'TopicCompacted'
+  | 'TopicMissing'
+  | 'LogTruncated'
+  | 'OffsetOutOfRange'
+  | 'CorruptBatch'
+  | 'AccessDenied'
+
+/** Not healed by waiting. `code` is also the reason shown in status and metrics. */
+export class Fatal extends Error {
+  readonly code: FatalCode
+  constructor(code: FatalCode, message: string, options: { cause?: unknown } = {}) {
+    super(`${code}: ${message}`, options)
+    this.name = 'Fatal'
+    this.code = code
+  }
+}
+
+/** Why a record is dead. Stored in dead_letters.reason, a label in metrics; never renamed. */
+export const DEAD_REASONS = [
+  'tombstone',
+  'empty_value',
+  'not_json',
+  'not_an_object',
+  'too_deep',
+  'missing_field',
+  'wrong_type',
+  'bad_string',
+  'bad_number',
+  'too_many_decimals',
+  'overflow',
+  'bad_time',
+  'missing_id',
+  'empty_lines',
+  'key_too_long',
+  'future_timestamp',
+  'store_rejected',
+] as const
+
+export type DeadReason = (typeof DEAD_REASONS)[number]

@@ -1,0 +1,271 @@
+/** What the flow needs of the world. Every clock, random number and I/O call stands behind one of these ports. */
+import type { DeadReason } from './errors.ts'
+
+/** An exact integer, scaled by 10^scale of its column: a number while it is a safe integer, else a bigint. */
+export type Amount = number | bigint
+/** A canonical group-by value: text for string fields, "true"/"false", or plain decimal text for numbers. */
+export type KeyText = string
+
+// ---------------------------------------------------------------- Source: the log
+
+export type TopicInfo = {
+  topic: string
+  /** Kafka's own id of the topic (uuid text); a topic made anew has another. */
+  topicId: string
+  partitions: number
+}
+
+export type FetchRequest = { partition: number; offset: number }
+
+/** One partition's share of an answer. Offsets fit a double (Kafka's int64 never gets past 2^53 in practice). */
+export type Fetched = {
+  partition: number
+  /** The offset that was asked for. */
+  offset: number
+  highWatermark: number
+  lastStableOffset: number
+  logStartOffset: number
+  /** Whole record batches, oldest first, as they lie in the log; null when there is nothing new. */
+  data: Buffer | null
+  /** Transactions that were aborted inside this data, as Kafka lists them. */
+  aborted: { producerId: bigint; firstOffset: number }[]
+}
+
+export interface Source {
+  /** Throws Fatal TopicMissing, TopicCompacted; Retryable when no broker answers. */
+  describe(): Promise<TopicInfo>
+  /** The first offset at or after `at` of each partition: 'earliest', 'latest' or an epoch in ms. */
+  offsets(partitions: number[], at: 'earliest' | 'latest' | number): Promise<Map<number, number>>
+  /**
+   * Answers as soon as any leader has something (or after its wait time, with what it knows). One request per leader is
+   * under way at once: what is not answered yet comes with a later call, so an answer may be for an older position.
+   * Throws Retryable, or Fatal OffsetOutOfRange / TopicReplaced naming partition and offsets.
+   */
+  poll(requests: FetchRequest[]): Promise<Fetched[]>
+  close(): Promise<void>
+}
+
+/** The consumer group: who reads what. It decides nothing about correctness; claims in the store do. */
+export interface Membership {
+  /** Joins, and calls back with the whole assignment at each change ([] when we were thrown out). */
+  join(onAssignment: (partitions: number[]) => void): Promise<void>
+  /** Kafka's own group offsets: for lag tools only, never read back. */
+  publishOffsets(offsets: Map<number, number>): Promise<void>
+  leave(): Promise<void>
+}
+
+// ---------------------------------------------------------------- Store: PostgreSQL
+
+/** What a partition's row holds after a claim, or when a commit's outcome is looked up. Event times in ms; null: none yet. */
+export type Progress = {
+  partition: number
+  epoch: number
+  token: string
+  /** First offset that is not counted yet. */
+  nextOffset: number
+  /** Where reading starts to rebuild the deduplication set. */
+  restoreOffset: number
+  /** Greatest event time of the non-dead records before restoreOffset. */
+  restoreMaxEventTime: number | null
+  /** Greatest event time of the non-dead records before nextOffset. */
+  maxEventTime: number | null
+}
+
+/** A stretch of the log that was, or is, counted under one generation of the spec. */
+export type SpecSegment = { fromOffset: number; generation: number; specJson: string }
+
+export type Claim = Progress & {
+  /** Oldest first; the last one is the generation that the claim was made for. */
+  segments: SpecSegment[]
+  /** Offsets at or after restoreOffset that were dead-lettered as store_rejected: dead again when re-read. */
+  rejectedOffsets: number[]
+}
+
+/** Everything one partition adds with one commit. Counters are increments. */
+export type PartitionCommit = {
+  partition: number
+  epoch: number
+  token: string
+  fromOffset: number
+  nextOffset: number
+  restoreOffset: number
+  restoreMaxEventTime: number | null
+  maxEventTime: number | null
+  leaderEpoch: number
+  /** records = dead + duplicate + accepted; nextOffset - fromOffset = records + skipped (control, aborted, absent). */
+  counters: { records: number; skipped: number; dead: number; duplicate: number; accepted: number }
+  /** One per aggregation of the plan: accepted = late + onTime; lines × windows = added + missed. */
+  aggregations: AggregationCounters[]
+}
+
+export type AggregationCounters = {
+  late: number
+  onTime: number
+  partlyLate: number
+  missedWindows: number
+  added: number
+  missed: number
+}
+
+/** Increments of one aggregation's rows, column by column; row i is keys[*][i], windowStart[i], columns[*][i]. */
+export type AggregateRows = {
+  aggregation: number
+  /** Milliseconds since the epoch; -Infinity for all time. Each (windowStart, keys) stands once. */
+  windowStart: number[]
+  keys: KeyText[][]
+  /** One per ColumnPlan, in its order. */
+  columns: Amount[][]
+}
+
+export type LateEvent = {
+  partition: number
+  offset: number
+  aggregation: number
+  eventTime: number
+  /** Starts of the windows that it missed. */
+  missed: number[]
+  /** True when it missed all of them (late), false when only some (partly late). */
+  entirely: boolean
+  payload: Buffer
+}
+
+export type DeadLetter = {
+  partition: number
+  offset: number
+  reason: DeadReason
+  /** The spec's name of the field at fault, if one is. */
+  field: string | null
+  recordTimestamp: number
+  key: Buffer | null
+  headers: [string, string][]
+  /** Null for a tombstone. Cut to deadLetters.maxPayload by the flow; then payloadSha256 is of the whole. */
+  payload: Buffer | null
+  payloadBytes: number
+  payloadSha256: string | null
+}
+
+/** One line of an accepted sale. values: one per FieldPlan, as text; null where an optional field is absent. */
+export type RawSale = { partition: number; offset: number; line: number; eventTime: number; values: (string | null)[] }
+
+export type Commit = {
+  partitions: PartitionCommit[]
+  aggregates: AggregateRows[]
+  late: LateEvent[]
+  dead: DeadLetter[]
+  raw: RawSale[]
+}
+
+export type Opened = {
+  generation: number
+  /** Milliseconds; null while some partition was never read. */
+  watermark: number | null
+}
+
+export type PipelineClock = {
+  watermark: number | null
+  /** Windows that became final by this call, over all aggregations. */
+  finalised: number
+  removed: number
+}
+
+export interface Store {
+  /**
+   * Migrates, takes or checks ownership of the schema, creates the aggregation tables, adds a progress row for each
+   * partition, registers the spec and answers its generation. Throws Fatal SchemaTooNew, SchemaOwnedByOther,
+   * AggregationChanged, TopicReplaced; Retryable when PostgreSQL is away.
+   */
+  open(topic: TopicInfo): Promise<Opened>
+  /** Epoch + 1, new token, idle lease cleared. `start` is stored as first offset where none is known yet. */
+  claim(partition: number, start: number): Promise<Claim>
+  /** Where each partition stands without claiming it (null nextOffset: never claimed). */
+  positions(): Promise<Map<number, number | null>>
+  /**
+   * One transaction, progress first. Resolves when COMMIT was acknowledged. Throws Fenced (nothing written), Rejected
+   * (nothing written), Retryable (outcome unknown: inspect before trying again).
+   */
+  commit(commit: Commit): Promise<void>
+  /** The rows, read FOR UPDATE: waits for a transaction that is still deciding. */
+  inspect(partitions: number[]): Promise<Progress[]>
+  /** Renews the idle lease of partitions that we own (epoch and token checked) for `leaseMs` of PostgreSQL's clock. */
+  renewIdle(owned: { partition: number; epoch: number; token: string }[], leaseMs: number): Promise<void>
+  /** Pipeline watermark, finality, retention; a no-op answer when another worker holds the lease. */
+  advance(): Promise<PipelineClock | null>
+  /** Bytes of payload held in dead_letters, for deadLetters.maxBytes. */
+  deadLetterBytes(): Promise<number>
+  close(): Promise<void>
+}
+
+// ---------------------------------------------------------------- Projections
+
+/** One row to write, or to remove (document null). Values are JSON-ready; amounts are strings. */
+export type ProjectedRow = {
+  aggregation: number
+  /** Hash of the canonical key: the sink's document id. */
+  id: string
+  version: bigint
+  document: Record<string, string | number | boolean | null> | null
+  /** Newest commit time of the row, ms, for the projection delay. */
+  updatedAt: number
+}
+
+export type ProjectionWork = { entries: bigint[]; rows: ProjectedRow[] }
+
+export type ProjectionFault = { aggregation: number; id: string; version: bigint; error: string }
+
+/** The bookkeeping that commits write: which rows a projection has yet to show. */
+export interface Outbox {
+  /** A snapshot of rows that wait, at most about `limit`; null when there are none or another worker has the lease. */
+  take(limit: number): Promise<ProjectionWork | null>
+  /** Removes the entries, once the sink has answered; records what it will never accept. */
+  confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void>
+  /** Rows (approximately) that wait. */
+  pending(): Promise<number>
+}
+
+export interface Projection {
+  /** Applies the index templates and creates what is missing. Throws Retryable while the sink is away. */
+  prepare(): Promise<void>
+  /** Writes with external versions. An equal or greater version already there is success. Throws Retryable. */
+  write(rows: ProjectedRow[]): Promise<ProjectionFault[]>
+  close(): Promise<void>
+}
+
+// ---------------------------------------------------------------- Clock, chance, telemetry
+
+export interface Clock {
+  /** Wall clock, ms since the epoch. */
+  now(): number
+  /** Resolves after `ms`, or as soon as `signal` aborts; never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export interface Chance {
+  /** Uniform in [0, 1). */
+  next(): number
+}
+
+/** A sampled record's W3C context, found in its headers. */
+export type TracedRecord = { traceparent: string; partition: number; offset: number; createdAt: number }
+
+export interface Telemetry {
+  fetched(partition: number, bytes: number): void
+  /** Called once per acknowledged commit. createdAt: record timestamps (ms) of its data records, one each. */
+  committed(
+    commit: Commit,
+    info: { startedAt: number; endedAt: number; createdAt: Float64Array; traced: TracedRecord[] },
+  ): void
+  commitFailed(kind: 'fenced' | 'rejected' | 'retryable'): void
+  rebalanced(assigned: number[]): void
+  position(
+    partition: number,
+    position: { nextOffset: number; lastStableOffset: number; watermark: number | null },
+  ): void
+  released(partition: number): void
+  projected(rows: ProjectedRow[], faults: number, info: { startedAt: number; endedAt: number }): void
+  projectionPending(rows: number): void
+  pipelineClock(clock: PipelineClock): void
+  /** Share of time spent working rather than waiting, reported now and then. */
+  busy(workedMs: number, elapsedMs: number): void
+  condition(code: string, message: string | null): void
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
+}
