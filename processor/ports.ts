@@ -29,6 +29,8 @@ export type Fetched = {
   data: Buffer | null
   /** Transactions that were aborted inside this data, as Kafka lists them. */
   aborted: { producerId: bigint; firstOffset: number }[]
+  /** The log does not hold `offset`: retention passed it, or the log was cut. Nothing else is set then. */
+  outOfRange: boolean
 }
 
 export interface Source {
@@ -39,7 +41,7 @@ export interface Source {
   /**
    * Answers as soon as any leader has something (or after its wait time, with what it knows). One request per leader is
    * under way at once: what is not answered yet comes with a later call, so an answer may be for an older position.
-   * Throws Retryable, or Fatal OffsetOutOfRange / TopicReplaced naming partition and offsets.
+   * Throws Retryable, Fatal TopicReplaced.
    */
   poll(requests: FetchRequest[]): Promise<Fetched[]>
   close(): Promise<void>
@@ -49,6 +51,8 @@ export interface Source {
 export interface Membership {
   /** Joins, and calls back with the whole assignment at each change ([] when we were thrown out). */
   join(onAssignment: (partitions: number[]) => void): Promise<void>
+  /** The assignment as the coordinator confirmed it after this call began: a zombie must not trust what it remembers. */
+  confirm(): Promise<number[]>
   /** Kafka's own group offsets: for lag tools only, never read back. */
   publishOffsets(offsets: Map<number, number>): Promise<void>
   leave(): Promise<void>

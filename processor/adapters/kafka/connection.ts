@@ -1,0 +1,72 @@
+/** How to reach the brokers that a spec names. Secrets come from the environment, never from arguments. */
+import type { ConnectionOptions, SASLOptions } from '@platformatic/kafka'
+import { secretVariable } from '#pipeline/identity.ts'
+import type { SecretRef, Spec } from '#pipeline/schema.ts'
+import { Fatal, Retryable } from '#processor/errors.ts'
+
+/** A broker that does not answer within this is taken for dead; a fetch waits far less, ms. */
+const REQUEST_TIMEOUT_MS = 10_000
+const CONNECT_TIMEOUT_MS = 5_000
+
+export type KafkaConnection = ConnectionOptions & { clientId: string; bootstrapBrokers: string[] }
+
+/** Throws an Error that names the variable when a Secret of the spec is not in `env`. */
+export function kafkaConnection(source: Spec['source'], clientId: string, env: NodeJS.ProcessEnv): KafkaConnection {
+  const secret = (ref: SecretRef) => {
+    const value = env[secretVariable(ref)]
+    if (value === undefined)
+      throw new Error(`set ${secretVariable(ref)}: the value of key ${ref.key} of Secret ${ref.name}`)
+    return value
+  }
+  const { bootstrapServers, tls, sasl } = source
+  const options: KafkaConnection = {
+    clientId,
+    bootstrapBrokers: bootstrapServers,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+  }
+  if (tls?.enabled) options.tls = tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}
+  if (sasl)
+    options.sasl = {
+      mechanism: sasl.mechanism as SASLOptions['mechanism'],
+      username: secret(sasl.usernameSecretRef),
+      password: secret(sasl.passwordSecretRef),
+    }
+  return options
+}
+
+const DENIED = new Set([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'GROUP_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+])
+
+/** Everything the client throws, as one of our errors: only a refusal of access does not pass by itself. */
+export function kafkaError(error: unknown, doing: string): Retryable | Fatal {
+  if (error instanceof Retryable || error instanceof Fatal) return error
+  const { reason, ids } = describe(error)
+  const denied = ids.find(id => DENIED.has(id))
+  if (denied)
+    return new Fatal(
+      'AccessDenied',
+      `Kafka refused while ${doing} (${denied}): check the user, its password and its ACLs`,
+      { cause: error },
+    )
+  return new Retryable(`Kafka: ${doing}: ${reason}`, { cause: error })
+}
+
+/** The library nests errors; the innermost ones say what happened. */
+function describe(error: unknown): { reason: string; ids: string[] } {
+  const leaves: Error[] = []
+  const walk = (e: unknown, depth: number): void => {
+    const inner = e instanceof AggregateError ? e.errors : []
+    if (depth > 5 || inner.length === 0) leaves.push(e as Error)
+    else for (const part of inner) walk(part, depth + 1)
+  }
+  walk(error, 0)
+  const ids = leaves.flatMap(e =>
+    [(e as { apiId?: string }).apiId, (e as { code?: string }).code].filter(id => id !== undefined),
+  )
+  return { reason: [...new Set(leaves.map(e => e?.message ?? String(e)))].join('; '), ids }
+}

@@ -1,0 +1,81 @@
+/** Fetch (API key 1, version 17) that leaves the record batches as bytes: the hot path walks them in place. */
+import { crc32c, createAPI, fetchV17, type Reader } from '@platformatic/kafka'
+import { batchLength } from '#processor/core/batches.ts'
+import { Retryable } from '#processor/errors.ts'
+
+export type FetchedPartition = {
+  partition: number
+  errorCode: number
+  highWatermark: number
+  lastStableOffset: number
+  logStartOffset: number
+  aborted: { producerId: bigint; firstOffset: number }[]
+  data: Buffer | null
+}
+
+export type FetchAnswer = { errorCode: number; partitions: FetchedPartition[] }
+
+type FetchTopic = {
+  topicId: string
+  partitions: {
+    partition: number
+    currentLeaderEpoch: number
+    fetchOffset: bigint
+    lastFetchedEpoch: number
+    partitionMaxBytes: number
+  }[]
+}
+
+type FetchArguments = [
+  maxWaitMs: number,
+  minBytes: number,
+  maxBytes: number,
+  isolationLevel: number,
+  sessionId: number,
+  sessionEpoch: number,
+  topics: FetchTopic[],
+  forgotten: never[],
+  rackId: string,
+]
+
+export const fetchBatches = createAPI<FetchArguments, FetchAnswer>(1, 17, fetchV17.createRequest, parseAnswer)
+
+function parseAnswer(_correlation: number, _key: number, _version: number, reader: Reader): FetchAnswer {
+  reader.readInt32() // throttle time
+  const errorCode = reader.readInt16()
+  reader.readInt32() // session id
+  const partitions: FetchedPartition[] = []
+  reader.readArray(topic => {
+    topic.readUUID()
+    topic.readArray(r => partitions.push(parsePartition(r)), true, false)
+  })
+  reader.readTaggedFields()
+  return { errorCode, partitions }
+}
+
+function parsePartition(r: Reader): FetchedPartition {
+  const partition = r.readInt32()
+  const errorCode = r.readInt16()
+  const [highWatermark, lastStableOffset, logStartOffset] = [r.readInt64(), r.readInt64(), r.readInt64()].map(
+    Number,
+  ) as [number, number, number]
+  const aborted = r.readNullableArray(a => ({ producerId: a.readInt64(), firstOffset: Number(a.readInt64()) })) ?? []
+  r.readInt32() // preferred read replica
+  const length = r.readUnsignedVarInt() - 1 // compact records: length + 1, 0 for null
+  const data = length > 0 ? r.buffer.slice(r.position, r.position + length) : null
+  if (length > 0) r.skip(length)
+  r.readTaggedFields()
+  return { partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, data }
+}
+
+/** Throws Retryable when a batch's CRC-32C does not match its bytes: fetched again, another replica may be sound. */
+export function checkBatches(data: Buffer, partition: number): void {
+  for (let at = 0, length: number; (length = batchLength(data, at)) > 0; at += length) {
+    const offset = data.readBigInt64BE(at)
+    const magic = data[at + 16]
+    if (magic !== 2)
+      throw new Retryable(`partition ${partition} offset ${offset}: message format ${magic} is not supported, only 2`)
+    if (crc32c(data.subarray(at + 21, at + length)) !== data.readUInt32BE(at + 17))
+      throw new Retryable(`partition ${partition} offset ${offset}: the batch's CRC does not match its bytes`)
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The consumer group, through @platformatic/kafka's Consumer without a stream: it joins, heartbeats and is assigned
+ * partitions; what is read and from where is ours. The library stops heartbeating for good when a rejoin fails (a broker
+ * was away), so a failed membership is joined again here.
+ */
+import { Consumer, type GroupAssignment } from '@platformatic/kafka'
+import { Retryable } from '#processor/errors.ts'
+import type { Membership } from '#processor/ports.ts'
+import { type KafkaConnection, kafkaError } from './connection.ts'
+
+export type MembershipOptions = {
+  connection: KafkaConnection
+  groupId: string
+  topic: string
+  /** A worker that is silent for so long loses its partitions, ms. Fencing is the store's, so it may be short. */
+  sessionTimeoutMs: number
+  onTrouble: (message: string) => void
+}
+
+const REJOIN_PAUSE_MS = 500
+
+export class KafkaMembership implements Membership {
+  readonly #options: MembershipOptions
+  readonly #consumer: Consumer
+  #onAssignment: (partitions: number[]) => void = () => {}
+  #left = false
+  #rejoining = false
+
+  constructor(options: MembershipOptions) {
+    this.#options = options
+    const { connection, groupId, sessionTimeoutMs } = options
+    this.#consumer = new Consumer({
+      ...connection,
+      groupId,
+      sessionTimeout: sessionTimeoutMs,
+      heartbeatInterval: Math.floor(sessionTimeoutMs / 6),
+      rebalanceTimeout: Math.max(sessionTimeoutMs, 5000),
+    })
+    this.#consumer.topics.trackAll(options.topic)
+    this.#consumer.on('consumer:group:join', ({ assignments }) => this.#onAssignment(this.#partitionsOf(assignments)))
+    this.#consumer.on('consumer:heartbeat:stalled', () => void this.#rejoin('heartbeats stalled'))
+    this.#consumer.on('error', error => void this.#rejoin(error.message))
+  }
+
+  async join(onAssignment: (partitions: number[]) => void): Promise<void> {
+    this.#onAssignment = onAssignment
+    try {
+      await this.#consumer.joinGroup({})
+    } catch (error) {
+      throw kafkaError(error, `joining group ${this.#options.groupId}`)
+    }
+  }
+
+  confirm(): Promise<number[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<number[]>()
+    const confirmed = () => resolve(this.#partitionsOf(this.#consumer.assignments ?? []))
+    const timer = setTimeout(
+      () => reject(new Retryable('the group coordinator did not confirm the assignment')),
+      this.#options.sessionTimeoutMs,
+    )
+    this.#consumer.once('consumer:heartbeat:end', confirmed)
+    this.#consumer.once('consumer:group:join', confirmed)
+    return promise.finally(() => {
+      clearTimeout(timer)
+      this.#consumer.off('consumer:heartbeat:end', confirmed)
+      this.#consumer.off('consumer:group:join', confirmed)
+    })
+  }
+
+  async publishOffsets(offsets: Map<number, number>): Promise<void> {
+    if (!this.#consumer.isActive()) return
+    const { topic } = this.#options
+    try {
+      await this.#consumer.commit({
+        offsets: [...offsets].map(([partition, offset]) => ({
+          topic,
+          partition,
+          offset: BigInt(offset),
+          leaderEpoch: -1,
+        })),
+      })
+    } catch (error) {
+      throw kafkaError(error, 'publishing group offsets')
+    }
+  }
+
+  async leave(): Promise<void> {
+    this.#left = true
+    try {
+      if (this.#consumer.isActive()) await this.#consumer.leaveGroup()
+    } finally {
+      await this.#consumer.close(true)
+    }
+  }
+
+  async #rejoin(reason: string): Promise<void> {
+    if (this.#left || this.#rejoining) return
+    this.#rejoining = true
+    this.#options.onTrouble(`left the group unwillingly (${reason}); joining again`)
+    try {
+      while (!this.#left && !this.#consumer.isActive()) {
+        await new Promise(resolve => setTimeout(resolve, REJOIN_PAUSE_MS))
+        await this.#consumer.joinGroup({}).catch(error => this.#options.onTrouble((error as Error).message))
+      }
+    } finally {
+      this.#rejoining = false
+    }
+  }
+
+  #partitionsOf(assignments: GroupAssignment[] | undefined): number[] {
+    const mine = (assignments ?? []).find(assignment => assignment.topic === this.#options.topic)
+    return [...(mine?.partitions ?? [])].sort((a, b) => a - b)
+  }
+}

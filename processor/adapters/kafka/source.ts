@@ -1,0 +1,191 @@
+/** The log, read with our own fetches on @platformatic/kafka's connections: one request per leader under way at a time. */
+import { Admin, ConfigResourceTypes, type Connection, ConnectionPool, Consumer } from '@platformatic/kafka'
+import { Fatal, Retryable } from '#processor/errors.ts'
+import type { Fetched, FetchRequest, Source, TopicInfo } from '#processor/ports.ts'
+import { type KafkaConnection, kafkaError } from './connection.ts'
+import { checkBatches, type FetchAnswer, type FetchedPartition, fetchBatches } from './fetch.ts'
+
+/** How long a leader may hold a fetch with nothing to send, ms: also how long a new assignment may wait for its turn. */
+const MAX_WAIT_MS = 250
+/** Two answers are in memory at once (one worked on, one travelling): 2 × 4 MiB, however long the lag. */
+const MAX_BYTES = 4 << 20
+const PARTITION_MAX_BYTES = 1 << 20
+const READ_COMMITTED = 1
+
+const NONE = 0
+const OFFSET_OUT_OF_RANGE = 1
+const UNKNOWN_TOPIC_ID = 100
+const TOPIC_AUTHORIZATION_FAILED = 29
+
+type Leader = { id: number; host: string; port: number }
+
+export class KafkaSource implements Source {
+  readonly #topic: string
+  readonly #client: Consumer
+  readonly #admin: Admin
+  readonly #connections: ConnectionPool
+  #topicId = ''
+  #leaders: Map<number, Leader> | null = null
+  readonly #inFlight = new Map<number, Promise<{ leader: number; asked: FetchRequest[]; answer: FetchAnswer }>>()
+
+  constructor(connection: KafkaConnection, topic: string) {
+    this.#topic = topic
+    this.#client = new Consumer({ ...connection, groupId: 'unused' })
+    this.#admin = new Admin(connection)
+    this.#connections = new ConnectionPool(connection.clientId, connection)
+    for (const client of [this.#client, this.#admin]) client.on('error', () => {}) // every call reports its own error
+  }
+
+  async describe(): Promise<TopicInfo> {
+    try {
+      const topic = await this.#describeTopic()
+      const [{ configs } = { configs: [] }] = await this.#admin.describeConfigs({
+        resources: [
+          { resourceType: ConfigResourceTypes.TOPIC, resourceName: this.#topic, configurationKeys: ['cleanup.policy'] },
+        ],
+      })
+      const policy = configs.find(config => config.name === 'cleanup.policy')?.value ?? ''
+      if (policy.includes('compact'))
+        throw new Fatal(
+          'TopicCompacted',
+          `topic ${this.#topic} has cleanup.policy=${policy}: compaction removes sales. Set it to delete`,
+        )
+      this.#topicId = topic.id
+      return { topic: this.#topic, topicId: topic.id, partitions: topic.partitionsCount }
+    } catch (error) {
+      throw kafkaError(error, `describing topic ${this.#topic}`)
+    }
+  }
+
+  async offsets(partitions: number[], at: 'earliest' | 'latest' | number): Promise<Map<number, number>> {
+    const timestamp = at === 'earliest' ? -2n : at === 'latest' ? -1n : BigInt(at)
+    try {
+      const answer = await this.#client.listOffsets({
+        topics: [this.#topic],
+        partitions: { [this.#topic]: partitions },
+        timestamp,
+        isolationLevel: 0, // the end is the high watermark, whatever transactions are still open
+      })
+      const offsets = answer.get(this.#topic) ?? []
+      const found = new Map(partitions.map(partition => [partition, Number(offsets[partition] ?? -1n)]))
+      const beyond = partitions.filter(partition => found.get(partition)! < 0) // no record is that young yet
+      if (beyond.length === 0) return found
+      if (at === 'latest') throw new Retryable(`no end offset for partitions ${beyond.join(', ')} of ${this.#topic}`)
+      return new Map([...found, ...(await this.offsets(beyond, 'latest'))])
+    } catch (error) {
+      throw kafkaError(error, `looking up offsets of ${this.#topic}`)
+    }
+  }
+
+  async poll(requests: FetchRequest[]): Promise<Fetched[]> {
+    try {
+      const leaders = (this.#leaders ??= await this.#findLeaders())
+      for (const [id, asked] of groupByLeader(requests, leaders))
+        if (!this.#inFlight.has(id)) this.#send(leaders, id, asked)
+      if (this.#inFlight.size === 0) throw new Retryable(`no leader is known for the partitions of ${this.#topic}`)
+      const { leader, asked, answer } = await Promise.race(this.#inFlight.values())
+      this.#inFlight.delete(leader)
+      return await this.#accept(asked, answer)
+    } catch (error) {
+      this.#leaders = null // it may have moved: look again
+      throw kafkaError(error, `fetching ${this.#topic}`)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#client.close(), this.#admin.close(), this.#connections.close()])
+  }
+
+  #send(leaders: Map<number, Leader>, id: number, asked: FetchRequest[]): void {
+    const { host, port } = [...leaders.values()].find(leader => leader.id === id)!
+    const request = this.#connections
+      .get({ host, port })
+      .then(connection => this.#fetch(connection, asked))
+      .then(answer => ({ leader: id, asked, answer }))
+    request.catch(() => this.#inFlight.delete(id)) // whoever waits for it hears of it; nobody may be waiting
+    this.#inFlight.set(id, request)
+  }
+
+  #fetch(connection: Connection, asked: FetchRequest[]): Promise<FetchAnswer> {
+    const partitions = asked.map(({ partition, offset }) => ({
+      partition,
+      currentLeaderEpoch: -1,
+      fetchOffset: BigInt(offset),
+      lastFetchedEpoch: -1,
+      partitionMaxBytes: PARTITION_MAX_BYTES,
+    }))
+    const topics = [{ topicId: this.#topicId, partitions }]
+    return fetchBatches.async(connection, MAX_WAIT_MS, 1, MAX_BYTES, READ_COMMITTED, 0, -1, topics, [], '')
+  }
+
+  async #accept(asked: FetchRequest[], answer: FetchAnswer): Promise<Fetched[]> {
+    const good = answer.partitions.filter(p => p.errorCode === NONE || p.errorCode === OFFSET_OUT_OF_RANGE)
+    const bad = answer.partitions.filter(p => !good.includes(p))
+    if (bad.length > 0 || answer.errorCode !== NONE)
+      await this.#lookAgain(
+        bad.map(p => p.errorCode),
+        answer.errorCode,
+      )
+    for (const { data, partition } of good) if (data) checkBatches(data, partition)
+    if (good.length === 0)
+      throw new Retryable(
+        `no leader answered for ${this.#topic} (errors ${bad.map(p => p.errorCode).join(', ') || answer.errorCode})`,
+      )
+    return good.map(p => toFetched(p, asked.find(request => request.partition === p.partition)!.offset))
+  }
+
+  /** Leadership moves are ordinary; a topic under our name with another id is not our topic. */
+  async #lookAgain(codes: number[], topLevel: number): Promise<void> {
+    this.#leaders = null
+    if (codes.includes(TOPIC_AUTHORIZATION_FAILED))
+      throw new Fatal('AccessDenied', `Kafka refuses reading ${this.#topic}: grant Read and Describe on the topic`)
+    if (!codes.includes(UNKNOWN_TOPIC_ID) && topLevel !== UNKNOWN_TOPIC_ID) return
+    const { id } = await this.#describeTopic()
+    if (id !== this.#topicId)
+      throw new Fatal(
+        'TopicReplaced',
+        `topic ${this.#topic} was deleted and made anew (id ${id}, before ${this.#topicId}): its offsets mean other records now. Start over with an empty schema`,
+      )
+  }
+
+  async #findLeaders(): Promise<Map<number, Leader>> {
+    const { partitions, brokers } = await this.#describeTopic()
+    const leaders = new Map<number, Leader>()
+    partitions.forEach(({ leader }, partition) => {
+      const broker = brokers.get(leader)
+      if (broker) leaders.set(partition, { id: leader, host: broker.host, port: broker.port })
+    })
+    return leaders
+  }
+
+  async #describeTopic() {
+    const { topics, brokers } = await this.#client.metadata({ topics: [this.#topic], forceUpdate: true })
+    const topic = topics.get(this.#topic)
+    if (!topic)
+      throw new Retryable(`topic ${this.#topic} does not exist; create it, or correct spec.source.topic`, {
+        afterMs: 1000,
+      })
+    return { ...topic, brokers }
+  }
+}
+
+function groupByLeader(requests: FetchRequest[], leaders: Map<number, Leader>): Map<number, FetchRequest[]> {
+  return Map.groupBy(
+    requests.filter(r => leaders.has(r.partition)),
+    r => leaders.get(r.partition)!.id,
+  )
+}
+
+function toFetched(p: FetchedPartition, offset: number): Fetched {
+  const { partition, highWatermark, lastStableOffset, logStartOffset, data, aborted } = p
+  return {
+    partition,
+    offset,
+    highWatermark,
+    lastStableOffset,
+    logStartOffset,
+    data,
+    aborted,
+    outOfRange: p.errorCode === OFFSET_OUT_OF_RANGE,
+  }
+}

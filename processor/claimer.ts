@@ -1,0 +1,112 @@
+/** Makes assigned partitions ours: claim in the store, then read from where its deduplication set can be rebuilt. */
+import { type Plan, planOf } from '#pipeline/plan.ts'
+import type { Spec } from '#pipeline/schema.ts'
+import type { Decompress } from './core/batches.ts'
+import { PartitionState } from './core/partition.ts'
+import { placeReading } from './core/placement.ts'
+import type { OwnedPartition } from './owned-partition.ts'
+import type { Chance, Claim, Clock, Membership, Source, Store, Telemetry } from './ports.ts'
+import { retrying } from './retrying.ts'
+
+/** Pause before claiming again what was lost, ms: two workers that both believe in an assignment must not duel. */
+const RECLAIM_PAUSE_MS = 400
+
+export type ClaimerDeps = {
+  plan: Plan
+  source: Source
+  membership: Membership
+  store: Store
+  clock: Clock
+  chance: Chance
+  telemetry: Telemetry
+  decompress: Decompress
+  fail: (error: unknown) => void
+  signal: AbortSignal
+}
+
+export class Claimer {
+  readonly #deps: ClaimerDeps
+  /** Records that the store refused, by partition, until their dead letters are stored. */
+  readonly #rejected = new Map<number, number[]>()
+
+  constructor(deps: ClaimerDeps) {
+    this.#deps = deps
+  }
+
+  start(partition: OwnedPartition): void {
+    this.#claim(partition).catch(this.#deps.fail)
+  }
+
+  /** `lost`: another worker claimed it; ours again only if the coordinator still says so. `moved`: restore from the row. */
+  reclaim(partition: OwnedPartition, reason: 'lost' | 'moved'): void {
+    partition.enter('assigned')
+    this.#deps.telemetry.log('info', `partition ${partition.partition} ${reason}: claiming again`)
+    const ready = reason === 'moved' ? Promise.resolve(true) : this.#isStillAssigned(partition)
+    ready
+      .then(ours => (ours && partition.phase === 'assigned' ? this.#claim(partition) : undefined))
+      .catch(this.#deps.fail)
+  }
+
+  noteRejected(partition: number, offset: number): void {
+    this.#rejected.set(partition, [...(this.#rejected.get(partition) ?? []), offset])
+  }
+
+  async #isStillAssigned(partition: OwnedPartition): Promise<boolean> {
+    const { clock, chance, membership, signal } = this.#deps
+    await clock.sleep(RECLAIM_PAUSE_MS * (0.5 + chance.next()), signal)
+    const assigned = await retrying(this.#deps, 'SourceUnavailable', () => membership.confirm())
+    return assigned?.includes(partition.partition) ?? false
+  }
+
+  async #claim(partition: OwnedPartition): Promise<void> {
+    partition.enter('claiming')
+    const { source, store } = this.#deps
+    const number = partition.partition
+    const claim = await retrying(this.#deps, 'StoreUnavailable', async () =>
+      store.claim(number, await this.#startOffset(number)),
+    )
+    const bounds = await retrying(this.#deps, 'SourceUnavailable', async () => ({
+      earliest: (await source.offsets([number], 'earliest')).get(number)!,
+      end: (await source.offsets([number], 'latest')).get(number)!,
+    }))
+    if (!claim || !bounds || partition.phase !== 'claiming') return // revoked, or the worker is stopping
+    this.#place(partition, claim, bounds.earliest, bounds.end)
+  }
+
+  /** Only used by the very first claim; resolved then, once, and stored (contract, section 2). */
+  async #startOffset(partition: number): Promise<number> {
+    const known = (await this.#deps.store.positions()).get(partition)
+    if (known !== undefined && known !== null) return known
+    const { startFrom } = this.#deps.plan.spec.source
+    const at = startFrom === 'earliest' || startFrom === 'latest' ? startFrom : Date.parse(startFrom)
+    return (await this.#deps.source.offsets([partition], at)).get(partition)!
+  }
+
+  #place(partition: OwnedPartition, claim: Claim, earliest: number, end: number): void {
+    const { telemetry, plan, decompress, clock } = this.#deps
+    const placement = placeReading(claim, earliest, end, plan.spec.source.offsetOutOfRange)
+    if ('stop' in placement) {
+      telemetry.condition(placement.stop, placement.message)
+      partition.enter('halted')
+      return
+    }
+    if (placement.skipped)
+      telemetry.condition(
+        'OffsetsSkipped',
+        `partition ${claim.partition}: ${claim.nextOffset} to ${earliest - 1} were gone`,
+      )
+    if (placement.historyLost)
+      telemetry.condition(
+        'HistoryUnavailable',
+        `partition ${claim.partition}: duplicates of records before ${earliest} cannot be known`,
+      )
+    const state = new PartitionState(claim, specJson => planOf(JSON.parse(specJson) as Spec), decompress)
+    for (const offset of this.#rejected.get(claim.partition) ?? []) state.reject(offset)
+    state.skipTo(placement.read)
+    partition.state = state
+    partition.position = placement.read
+    partition.highWatermark = -1
+    partition.lastDataAt = clock.now()
+    partition.enter(state.restoring ? 'restoring' : 'running')
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Commits what the partitions gathered, one transaction at a time, and finds out what became of each (section 3):
+ *
+ *   1. freeze: every dirty partition's increments become its share; it goes on gathering the next.
+ *   2. merge the shares and send them as one transaction.
+ *   3. acknowledged → done. Fenced, or no answer → read the progress rows and decide partition by partition:
+ *      committed | retry the same share | restore from the row | lost to another worker.
+ *   4. refused data → halve until one record is left; that one is dead (`store_rejected`).
+ */
+import type { Plan } from '#pipeline/plan.ts'
+import { mergeShares } from './core/merge.ts'
+import { outcomeOf } from './core/outcome.ts'
+import { Fenced, Rejected, Retryable } from './errors.ts'
+import type { OwnedPartition } from './owned-partition.ts'
+import type { Chance, Clock, Commit, Store, Telemetry } from './ports.ts'
+import { retrying } from './retrying.ts'
+
+/** Far behind, fewer and larger transactions cost less; nobody waits for the newest sale then. */
+const BACKLOG_INTERVAL_MS = 1000
+
+export type CommitterDeps = {
+  plan: Plan
+  store: Store
+  clock: Clock
+  chance: Chance
+  telemetry: Telemetry
+  partitions: () => Iterable<OwnedPartition>
+  /** Cuts oversized dead letters, or strips them when their table is full. */
+  boundDeadLetters: (commit: Commit) => Commit
+  /** Somebody else owns it, or its row went elsewhere: claim again, if it is still ours to read. */
+  onLost: (partition: OwnedPartition, reason: 'lost' | 'moved') => void
+  /** The store refuses this very record. */
+  onRejected: (partition: OwnedPartition, offset: number) => void
+  /** A Fatal ends the flow. */
+  fail: (error: unknown) => void
+  signal: AbortSignal
+}
+
+export class Committer {
+  readonly #deps: CommitterDeps
+  #inFlight: Promise<void> | null = null
+  #lastStart = 0
+  #timer: Promise<void> | null = null
+  /** While a refused record is hunted: at most so many records in a commit, of one partition. */
+  #bisect = Number.POSITIVE_INFINITY
+
+  constructor(deps: CommitterDeps) {
+    this.#deps = deps
+  }
+
+  /** How many more records a partition may gather before the next commit. */
+  budget(partition: OwnedPartition): number {
+    return this.#bisect - (partition.state?.pendingRecords ?? 0)
+  }
+
+  /** Starts a commit if one is due; otherwise sees to it that one starts when it is. */
+  consider(): void {
+    if (this.#inFlight) return
+    const dirty = this.#dirty()
+    if (dirty.length === 0) return
+    const wait = this.#lastStart + this.#interval() - this.#deps.clock.now()
+    if (wait > 0 && !this.#isFull(dirty)) this.#wakeAfter(wait)
+    else this.#start(dirty)
+  }
+
+  /** Resolves when more may be gathered: memory holds one commit on its way and one in the making. */
+  async room(): Promise<void> {
+    while (this.#inFlight && (this.#isFull(this.#dirty()) || Number.isFinite(this.#bisect))) await this.#inFlight
+    this.consider()
+  }
+
+  /** Commits everything there is; returns early when the signal aborts. */
+  async flush(): Promise<void> {
+    while (!this.#deps.signal.aborted) {
+      if (this.#inFlight) await this.#inFlight
+      const dirty = this.#dirty()
+      if (dirty.length === 0) return
+      this.#start(dirty)
+    }
+  }
+
+  #start(dirty: OwnedPartition[]): void {
+    this.#inFlight = this.#commit(dirty)
+      .catch(this.#deps.fail)
+      .finally(() => {
+        this.#inFlight = null
+      })
+  }
+
+  #dirty(): OwnedPartition[] {
+    const dirty = [...this.#deps.partitions()].filter(
+      p => p.state?.dirty && (p.phase === 'running' || p.phase === 'draining'),
+    )
+    return Number.isFinite(this.#bisect) ? dirty.slice(0, 1) : dirty
+  }
+
+  #isFull(dirty: OwnedPartition[]): boolean {
+    const { maxRecords, maxBytes } = this.#deps.plan.spec.commit
+    let records = 0
+    let bytes = 0
+    for (const { state } of dirty) {
+      records += state!.pendingRecords
+      bytes += state!.pendingBytes
+    }
+    return records >= Math.min(maxRecords, this.#bisect) || bytes >= maxBytes
+  }
+
+  #interval(): number {
+    const { interval, maxRecords } = this.#deps.plan.spec.commit
+    let lag = 0
+    for (const { state, lastStableOffset } of this.#deps.partitions())
+      if (state) lag += Math.max(0, lastStableOffset - state.nextOffset)
+    return lag > maxRecords ? Math.max(interval, BACKLOG_INTERVAL_MS) : interval
+  }
+
+  #wakeAfter(ms: number): void {
+    this.#timer ??= this.#deps.clock.sleep(ms, this.#deps.signal).then(() => {
+      this.#timer = null
+      this.consider()
+    })
+  }
+
+  async #commit(dirty: OwnedPartition[]): Promise<void> {
+    const { clock, signal } = this.#deps
+    this.#lastStart = clock.now()
+    for (const partition of dirty) partition.share = partition.state!.freeze()
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      const live = dirty.filter(p => p.share)
+      if (live.length === 0) return
+      const failure = await this.#attempt(live)
+      if (!failure) return
+      if (failure instanceof Rejected) {
+        this.#hunt(live)
+        return
+      }
+      if (attempt > 0 || failure instanceof Retryable) await clock.sleep(this.#backoff(attempt), signal)
+      await this.#resolve(live)
+    }
+  }
+
+  /** Null: acknowledged. */
+  async #attempt(live: OwnedPartition[]): Promise<Fenced | Retryable | Rejected | null> {
+    const { store, plan, clock, telemetry, boundDeadLetters } = this.#deps
+    const startedAt = clock.now()
+    const shares = live.map(p => p.share!)
+    try {
+      await store.commit(boundDeadLetters(mergeShares(plan, shares)))
+    } catch (error) {
+      if (error instanceof Fenced) telemetry.commitFailed('fenced')
+      else if (error instanceof Rejected) telemetry.commitFailed('rejected')
+      else if (error instanceof Retryable) telemetry.commitFailed('retryable')
+      else throw error
+      telemetry.log('warn', 'commit did not succeed', { error: error.message })
+      if (error instanceof Retryable) telemetry.condition('StoreUnavailable', error.message)
+      return error
+    }
+    telemetry.condition('StoreUnavailable', null)
+    this.#settle(live, startedAt)
+    if (Number.isFinite(this.#bisect)) this.#widen()
+    return null
+  }
+
+  /** The shares are in the store: count them, and forget them unless the partition went away meanwhile. */
+  #settle(committed: OwnedPartition[], startedAt: number): void {
+    const { telemetry, clock, plan } = this.#deps
+    const shares = committed.flatMap(p => p.share ?? [])
+    if (shares.length === 0) return
+    for (const partition of committed) partition.share = null
+    telemetry.committed(mergeShares(plan, shares), {
+      startedAt,
+      endedAt: clock.now(),
+      createdAt: Float64Array.from(shares.flatMap(share => share.createdAt)),
+      traced: shares.flatMap(share => share.traced),
+    })
+  }
+
+  async #resolve(live: OwnedPartition[]): Promise<void> {
+    const { store, clock, onLost } = this.#deps
+    const startedAt = clock.now()
+    const rows = await retrying(this.#deps, 'StoreUnavailable', () => store.inspect(live.map(p => p.partition)))
+    if (!rows) return
+    for (const partition of live) {
+      if (!partition.share) continue // dropped while we were reading
+      const outcome = outcomeOf(
+        partition.share.commit,
+        rows.find(row => row.partition === partition.partition),
+      )
+      if (outcome === 'committed') this.#settle([partition], startedAt)
+      else if (outcome !== 'retry') onLost(partition, outcome)
+    }
+  }
+
+  /** Everything in the refused commit is read again, in smaller commits, until a single record is refused. */
+  #hunt(live: OwnedPartition[]): void {
+    const records = live.reduce((sum, p) => sum + p.share!.commit.counters.records, 0)
+    const [only] = live
+    if (live.length === 1 && records === 1) this.#deps.onRejected(only!, only!.share!.lastOffset)
+    else this.#bisect = Math.max(1, Math.floor(Math.min(records, this.#bisect) / 2))
+    for (const partition of live) this.#deps.onLost(partition, 'moved')
+  }
+
+  #widen(): void {
+    this.#bisect *= 2
+    if (this.#bisect >= this.#deps.plan.spec.commit.maxRecords) this.#bisect = Number.POSITIVE_INFINITY
+  }
+
+  #backoff(attempt: number): number {
+    return Math.min(100 * 2 ** attempt, 5000) * (0.5 + this.#deps.chance.next() / 2)
+  }
+}

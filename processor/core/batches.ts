@@ -1,0 +1,216 @@
+/**
+ * Walks Kafka record batches (message format v2) where they lie, without an object per record.
+ * Layout: https://kafka.apache.org/documentation/#recordbatch. CRCs are checked by the adapter that received the bytes.
+ *
+ * Aborted transactions are left out as a read-committed consumer must: from the list in the fetch answer, each aborted
+ * producer is ignored from its first offset until its abort marker.
+ */
+
+/** Bytes of a batch before its first record. */
+export const BATCH_HEADER = 61
+const COMPRESSION = 0x07
+const LOG_APPEND_TIME = 0x08
+const TRANSACTIONAL = 0x10
+const CONTROL = 0x20
+/** Control record keys: version int16, type int16; type 0 is ABORT. */
+const ABORT = 0
+
+/** `codec`: 1 gzip, 2 snappy, 3 lz4, 4 zstd. */
+export type Decompress = (codec: number, bytes: Buffer) => Buffer
+
+export type AbortedTransaction = { producerId: bigint; firstOffset: number }
+
+/** Total length of the batch at `at`, or 0 when it is cut off: brokers may end an answer in the middle of a batch. */
+export function batchLength(data: Buffer, at: number): number {
+  if (data.length - at < BATCH_HEADER) return 0
+  const length = 12 + data.readInt32BE(at + 8)
+  return at + length <= data.length ? length : 0
+}
+
+/** The offset after the last whole batch, or `from` when there is none: where the next fetch goes on. */
+export function offsetAfter(data: Buffer, from: number): number {
+  let next = from
+  for (let at = 0, length: number; (length = batchLength(data, at)) > 0; at += length)
+    next = readOffset(data, at) + data.readInt32BE(at + 23) + 1
+  return next
+}
+
+/** Offsets and timestamps fit a double: 2^53 records take longer than the hardware lives. */
+function readOffset(data: Buffer, at: number): number {
+  return data.readInt32BE(at) * 2 ** 32 + data.readUInt32BE(at + 4)
+}
+
+/** A cursor: `begin`, then `next` until it answers false; the fields describe the current data record. */
+export class BatchCursor {
+  /** Holds key and value: the fetched bytes themselves, or a decompressed copy. */
+  bytes: Buffer = Buffer.alloc(0)
+  offset = 0
+  /** CreateTime or LogAppendTime in ms, as the topic says. */
+  timestamp = 0
+  /** keyEnd < 0, valueEnd < 0: null. */
+  keyStart = 0
+  keyEnd = -1
+  valueStart = 0
+  valueEnd = -1
+  headerCount = 0
+  headersStart = 0
+  leaderEpoch = -1
+  /** First offset that is not yet delivered or skipped. */
+  nextOffset = 0
+
+  readonly #decompress: Decompress
+  #data: Buffer = Buffer.alloc(0)
+  #at = 0
+  #aborted: AbortedTransaction[] = []
+  #abortedNext = 0
+  #ignored = new Set<bigint>()
+  #batchEnd = 0
+  #nextAfterBatch = 0
+  #remaining = 0
+  #position = 0
+  #baseOffset = 0
+  #baseTimestamp = 0
+  #appendTime = -1
+
+  constructor(decompress: Decompress) {
+    this.#decompress = decompress
+  }
+
+  /** Records before `fromOffset` are passed over: a fetch answers with whole batches. */
+  begin(data: Buffer, aborted: AbortedTransaction[], fromOffset: number): void {
+    this.#data = data
+    this.#at = 0
+    this.#aborted = aborted.length > 1 ? aborted.toSorted((a, b) => a.firstOffset - b.firstOffset) : aborted
+    this.#abortedNext = 0
+    this.#ignored.clear()
+    this.#remaining = 0
+    this.nextOffset = fromOffset
+  }
+
+  next(): boolean {
+    for (;;) {
+      while (this.#remaining > 0) {
+        this.#remaining--
+        this.#readRecord()
+        const wanted = this.offset >= this.nextOffset
+        // Compaction and aborted tails leave gaps: the batch's own last offset counts, not its last record's.
+        if (this.#remaining === 0) this.nextOffset = this.#nextAfterBatch
+        else if (wanted) this.nextOffset = this.offset + 1
+        if (wanted) return true
+      }
+      if (!this.#openBatch()) return false
+    }
+  }
+
+  /** Key and value text of each header of the current record. */
+  headers(): [string, string][] {
+    const saved = this.#position
+    this.#position = this.headersStart
+    const headers: [string, string][] = []
+    for (let i = 0; i < this.headerCount; i++) headers.push([this.#readText(), this.#readText()])
+    this.#position = saved
+    return headers
+  }
+
+  /** Enters the next whole batch. A batch without data records only moves nextOffset. */
+  #openBatch(): boolean {
+    const data = this.#data
+    const at = this.#at
+    const length = batchLength(data, at)
+    if (length === 0) return false
+    this.#at = at + length
+    const lastOffset = readOffset(data, at) + data.readInt32BE(at + 23)
+    if (lastOffset < this.nextOffset && !(data.readInt16BE(at + 21) & CONTROL)) return true
+    const attributes = data.readInt16BE(at + 21)
+    this.#baseOffset = readOffset(data, at)
+    this.#nextAfterBatch = lastOffset + 1
+    if (this.#isInvisible(data, at, attributes, lastOffset)) {
+      this.nextOffset = Math.max(this.nextOffset, lastOffset + 1)
+      return true
+    }
+    this.leaderEpoch = data.readInt32BE(at + 12)
+    this.#baseTimestamp = readOffset(data, at + 27)
+    this.#appendTime = attributes & LOG_APPEND_TIME ? readOffset(data, at + 35) : -1
+    this.#remaining = data.readInt32BE(at + 57)
+    const codec = attributes & COMPRESSION
+    this.bytes = codec === 0 ? data : this.#decompress(codec, data.subarray(at + BATCH_HEADER, at + length))
+    this.#position = codec === 0 ? at + BATCH_HEADER : 0
+    this.#batchEnd = codec === 0 ? at + length : this.bytes.length
+    if (this.#remaining === 0) this.nextOffset = Math.max(this.nextOffset, lastOffset + 1)
+    return true
+  }
+
+  /** Control batches, and batches of transactions that were aborted. */
+  #isInvisible(data: Buffer, at: number, attributes: number, lastOffset: number): boolean {
+    if (!(attributes & TRANSACTIONAL)) return (attributes & CONTROL) !== 0
+    const producerId = data.readBigInt64BE(at + 43)
+    while (this.#abortedNext < this.#aborted.length && this.#aborted[this.#abortedNext]!.firstOffset <= lastOffset)
+      this.#ignored.add(this.#aborted[this.#abortedNext++]!.producerId)
+    if (attributes & CONTROL) {
+      if (this.#isAbortMarker(data, at)) this.#ignored.delete(producerId)
+      return true
+    }
+    return this.#ignored.has(producerId)
+  }
+
+  /** Control batches hold one record and are never compressed. */
+  #isAbortMarker(data: Buffer, at: number): boolean {
+    this.bytes = data
+    this.#position = at + BATCH_HEADER
+    this.#batchEnd = data.length
+    this.#readRecord()
+    return this.keyEnd - this.keyStart >= 4 && data.readInt16BE(this.keyStart + 2) === ABORT
+  }
+
+  #readRecord(): void {
+    const length = this.#readVarint()
+    const end = this.#position + length
+    if (length < 0 || end > this.#batchEnd)
+      throw new RangeError(`record at offset ${this.#baseOffset} or later is longer than its batch`)
+    this.#position++ // attributes: unused
+    const timestampDelta = this.#readVarlong()
+    this.timestamp = this.#appendTime >= 0 ? this.#appendTime : this.#baseTimestamp + timestampDelta
+    this.offset = this.#baseOffset + this.#readVarint()
+    const keyLength = this.#readVarint()
+    this.keyStart = this.#position
+    this.keyEnd = keyLength < 0 ? -1 : (this.#position += keyLength)
+    const valueLength = this.#readVarint()
+    this.valueStart = this.#position
+    this.valueEnd = valueLength < 0 ? -1 : (this.#position += valueLength)
+    this.headerCount = this.#readVarint()
+    this.headersStart = this.#position
+    this.#position = end
+  }
+
+  /** Zigzag varint of at most 32 bits. */
+  #readVarint(): number {
+    const bytes = this.bytes
+    let byte = bytes[this.#position++]!
+    let value = byte & 127
+    for (let shift = 7; byte > 127; shift += 7) {
+      byte = bytes[this.#position++]!
+      value |= (byte & 127) << shift
+    }
+    return (value >>> 1) ^ -(value & 1)
+  }
+
+  /** Zigzag varint of up to 53 bits: multiplication, because shifts work on 32 bits only. */
+  #readVarlong(): number {
+    const bytes = this.bytes
+    let value = 0
+    let factor = 1
+    let byte: number
+    do {
+      byte = bytes[this.#position++]!
+      value += (byte & 127) * factor
+      factor *= 128
+    } while (byte > 127)
+    return value % 2 === 1 ? -(value + 1) / 2 : value / 2
+  }
+
+  #readText(): string {
+    const length = this.#readVarint()
+    if (length < 0) return ''
+    return this.bytes.toString('utf8', this.#position, (this.#position += length))
+  }
+}

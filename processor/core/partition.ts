@@ -1,0 +1,294 @@
+/**
+ * One partition's deterministic step: (state, record batches) → (state, pending effects). What it computes depends on
+ * the log and the spec history alone (contract, section 2): not on batch boundaries, clocks or who runs it.
+ *
+ * Per record: dead → duplicate → per aggregation late or accepted (section 6). While offset < claim.nextOffset the
+ * state is being restored: event times and ids are noted, nothing is counted.
+ */
+import type { Plan } from '#pipeline/plan.ts'
+import type { Claim, DeadLetter, LateEvent, PartitionCommit, RawSale } from '#processor/ports.ts'
+import { type AbortedTransaction, BatchCursor, type Decompress } from './batches.ts'
+import { type DecodeFault, Decoder } from './decode/decoder.ts'
+import { Interner } from './decode/interner.ts'
+import { DeltaTable } from './delta-table.ts'
+import { Pending, type Share } from './pending.ts'
+import { SeenIds } from './seen-ids.ts'
+import { isClosed, lastWindowStart, windowsPerEvent } from './window.ts'
+
+/** Interned strings above this are forgotten at the next commit: memory stays bounded whatever the keys. */
+const MAX_INTERNED_BYTES = 4 << 20
+
+/** A stretch of the log with the plan that judges it. */
+type Program = { fromOffset: number; plan: Plan; decoder: Decoder }
+
+export class PartitionState {
+  readonly partition: number
+  readonly epoch: number
+  readonly token: string
+  /** The first record that has not been looked at. */
+  nextOffset: number
+  /** Greatest event time of the non-dead records before nextOffset; −Infinity: none. */
+  maxEventTime: number
+
+  readonly #plan: Plan
+  readonly #programs: Program[]
+  readonly #strings = new Interner()
+  readonly #cursor: BatchCursor
+  readonly #seen: SeenIds | null
+  readonly #tables: DeltaTable[]
+  /** Everything before it was counted by earlier commits. */
+  readonly #countFrom: number
+  readonly #rejected: Set<number>
+  /** While restoring: greatest event time so far, which ids are remembered by. */
+  #restoredMax: number
+  #pending: Pending
+
+  /** `planOf` compiles a stored generation; the last segment of the claim is the plan to count with. */
+  constructor(claim: Claim, planOf: (specJson: string) => Plan, decompress: Decompress) {
+    this.partition = claim.partition
+    this.epoch = claim.epoch
+    this.token = claim.token
+    this.#programs = claim.segments.map(segment => {
+      const plan = planOf(segment.specJson)
+      return { fromOffset: segment.fromOffset, plan, decoder: new Decoder(plan, this.#strings) }
+    })
+    this.#plan = this.#programs.at(-1)!.plan
+    this.#cursor = new BatchCursor(decompress)
+    const { deduplication } = this.#plan.spec
+    this.#seen = deduplication ? new SeenIds(deduplication.maxIds) : null
+    this.#tables = this.#plan.aggregations.map(a => new DeltaTable(a, this.#plan.fields))
+    this.#countFrom = claim.nextOffset
+    this.#rejected = new Set(claim.rejectedOffsets)
+    this.nextOffset = claim.restoreOffset
+    this.maxEventTime = claim.maxEventTime ?? Number.NEGATIVE_INFINITY
+    this.#restoredMax = claim.restoreMaxEventTime ?? Number.NEGATIVE_INFINITY
+    this.#pending = new Pending(claim.nextOffset, this.#plan.aggregations.length)
+  }
+
+  get restoring(): boolean {
+    return this.nextOffset < this.#countFrom
+  }
+
+  /** Data records and payload bytes that wait for a commit. */
+  get pendingRecords(): number {
+    return this.#pending.counters.records
+  }
+
+  get pendingBytes(): number {
+    return this.#pending.bytes
+  }
+
+  /** True when offsets moved since the last commit, be it over control records only. */
+  get dirty(): boolean {
+    return !this.restoring && this.nextOffset > this.#pending.fromOffset
+  }
+
+  /** Of the latest plan; −Infinity before the first event. */
+  get watermark(): number {
+    return this.maxEventTime - this.#plan.spec.watermark.outOfOrderness
+  }
+
+  /** Ids forgotten inside the horizon because of maxIds. */
+  get idsForgottenEarly(): number {
+    return this.#seen?.forgottenEarly ?? 0
+  }
+
+  /** Steps over whole batches as fetched at nextOffset, at most `budget` counted records. */
+  process(data: Buffer, aborted: AbortedTransaction[], budget = Number.POSITIVE_INFINITY): void {
+    const cursor = this.#cursor
+    cursor.begin(data, aborted, this.nextOffset)
+    const limit = this.#pending.counters.records + budget
+    while (this.#pending.counters.records < limit && cursor.next()) {
+      if (cursor.offset < this.#countFrom) this.#restore(cursor)
+      else this.#count(cursor)
+      this.nextOffset = cursor.nextOffset
+    }
+    if (this.#pending.counters.records < limit) this.nextOffset = cursor.nextOffset
+  }
+
+  /** Goes on at `offset` when the log no longer holds what lies before it. */
+  skipTo(offset: number): void {
+    this.nextOffset = Math.max(this.nextOffset, offset)
+  }
+
+  /** The record at `offset` was refused by the store alone: from now on it is dead. */
+  reject(offset: number): void {
+    this.#rejected.add(offset)
+  }
+
+  /** Everything since the last call, for one commit; the pending effects are empty afterwards. */
+  freeze(): Share {
+    const oldest = this.#seen?.oldest() ?? null
+    const max = finiteOrNull(this.maxEventTime)
+    const pending = this.#pending
+    const commit: PartitionCommit = {
+      partition: this.partition,
+      epoch: this.epoch,
+      token: this.token,
+      fromOffset: pending.fromOffset,
+      nextOffset: this.nextOffset,
+      restoreOffset: oldest?.offset ?? this.nextOffset,
+      restoreMaxEventTime: oldest ? oldest.maxTime : max,
+      maxEventTime: max,
+      leaderEpoch: this.#cursor.leaderEpoch,
+      counters: { ...pending.counters, skipped: this.nextOffset - pending.fromOffset - pending.counters.records },
+      aggregations: pending.aggregations,
+    }
+    const aggregates = this.#tables.map((table, i) => table.take(i, this.#strings))
+    this.#pending = new Pending(this.nextOffset, this.#plan.aggregations.length)
+    if (this.#strings.bytes > MAX_INTERNED_BYTES) this.#strings.clear()
+    return { commit, aggregates, ...pending.effects() }
+  }
+
+  #programAt(offset: number): Program {
+    const programs = this.#programs
+    let i = programs.length - 1
+    while (i > 0 && programs[i]!.fromOffset > offset) i--
+    return programs[i]!
+  }
+
+  #restore(cursor: BatchCursor): void {
+    const { decoder, plan } = this.#programAt(cursor.offset)
+    if (this.#rejected.has(cursor.offset) || decode(decoder, cursor)) return
+    this.#restoredMax = Math.max(this.#restoredMax, decoder.time)
+    this.#isDuplicate(decoder, plan, cursor.offset, this.#restoredMax)
+  }
+
+  #count(cursor: BatchCursor): void {
+    const { decoder } = this.#programs.at(-1)!
+    const pending = this.#pending
+    pending.counters.records++
+    pending.bytes += Math.max(0, cursor.valueEnd - cursor.valueStart)
+    pending.createdAt.push(cursor.timestamp)
+    pending.lastOffset = cursor.offset
+    if (cursor.headerCount > 0) pending.trace(this.partition, cursor)
+    const fault = this.#rejected.has(cursor.offset) ? STORE_REJECTED : decode(decoder, cursor)
+    if (fault) {
+      pending.counters.dead++
+      pending.dead.push(deadLetter(this.partition, cursor, fault))
+      return
+    }
+    const watermark = this.watermark
+    this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
+    if (this.#isDuplicate(decoder, this.#plan, cursor.offset, this.maxEventTime)) {
+      pending.counters.duplicate++
+      return
+    }
+    pending.counters.accepted++
+    this.#accept(cursor, decoder, watermark)
+  }
+
+  #isDuplicate(decoder: Decoder, plan: Plan, offset: number, maxTime: number): boolean {
+    if (!this.#seen || !plan.spec.deduplication) return false
+    this.#seen.forget(maxTime, plan.spec.deduplication.horizon)
+    return this.#seen.sight(decoder.id, offset, maxTime)
+  }
+
+  #accept(cursor: BatchCursor, decoder: Decoder, watermark: number): void {
+    let lateEverywhere = true
+    for (let a = 0; a < this.#tables.length; a++) {
+      const missed = this.#aggregate(a, decoder, cursor.offset, watermark)
+      const late = missed.length === windowsPerEvent(this.#plan.aggregations[a]!.window)
+      if (!late) lateEverywhere = false
+      if (missed.length > 0) this.#pending.late.push(lateEvent(this.partition, cursor, a, decoder.time, missed, late))
+    }
+    if (this.#plan.spec.raw && !lateEverywhere) this.#keepRaw(cursor.offset, decoder)
+  }
+
+  /** Adds every line to every window that is still open; answers the starts of those that are not, ascending. */
+  #aggregate(a: number, decoder: Decoder, offset: number, watermark: number): number[] {
+    const plan = this.#plan.aggregations[a]!
+    const { window, allowedLateness } = plan
+    const table = this.#tables[a]!
+    const counters = this.#pending.aggregations[a]!
+    const last = lastWindowStart(window, decoder.time)
+    const windows = windowsPerEvent(window)
+    const missed = missedWindows(window, last, windows, allowedLateness, watermark)
+    const open = windows - missed.length
+    if (open > 0) {
+      for (let line = 0; line < decoder.lines; line++) {
+        decoder.selectLine(line)
+        table.prepare(decoder.amounts)
+        for (let w = 0; w < open; w++)
+          table.addTo(window === null ? last : last - w * window.slide, decoder.codes, offset)
+      }
+    }
+    counters.added += decoder.lines * open
+    counters.missed += decoder.lines * missed.length
+    counters.missedWindows += missed.length
+    if (open === 0) counters.late++
+    else counters.onTime++
+    if (open > 0 && missed.length > 0) counters.partlyLate++
+    return missed
+  }
+
+  #keepRaw(offset: number, decoder: Decoder): void {
+    for (let line = 0; line < decoder.lines; line++) {
+      decoder.selectLine(line)
+      const values = this.#plan.fields.map((_, field) => decoder.text(field))
+      const sale: RawSale = { partition: this.partition, offset, line, eventTime: decoder.time, values }
+      this.#pending.raw.push(sale)
+    }
+  }
+}
+
+const STORE_REJECTED: DecodeFault = { reason: 'store_rejected', field: null }
+const TOMBSTONE: DecodeFault = { reason: 'tombstone', field: null }
+const NONE_MISSED: number[] = []
+
+function decode(decoder: Decoder, cursor: BatchCursor): DecodeFault | null {
+  if (cursor.valueEnd < 0) return TOMBSTONE
+  return decoder.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd, cursor.timestamp)
+}
+
+/** The oldest windows close first, so the missed ones are the tail of last, last − slide, … */
+function missedWindows(
+  window: Plan['aggregations'][number]['window'],
+  last: number,
+  windows: number,
+  allowedLateness: number,
+  watermark: number,
+): number[] {
+  if (window === null) return NONE_MISSED
+  const oldest = last - (windows - 1) * window.slide
+  if (!isClosed(window, oldest, allowedLateness, watermark)) return NONE_MISSED
+  const missed: number[] = []
+  for (let start = oldest; start <= last && isClosed(window, start, allowedLateness, watermark); start += window.slide)
+    missed.push(start)
+  return missed
+}
+
+function payloadOf(cursor: BatchCursor): Buffer | null {
+  return cursor.valueEnd < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
+}
+
+function lateEvent(
+  partition: number,
+  cursor: BatchCursor,
+  aggregation: number,
+  eventTime: number,
+  missed: number[],
+  entirely: boolean,
+): LateEvent {
+  return { partition, offset: cursor.offset, aggregation, eventTime, missed, entirely, payload: payloadOf(cursor)! }
+}
+
+function deadLetter(partition: number, cursor: BatchCursor, fault: DecodeFault): DeadLetter {
+  const payload = payloadOf(cursor)
+  return {
+    partition,
+    offset: cursor.offset,
+    reason: fault.reason,
+    field: fault.field,
+    recordTimestamp: cursor.timestamp,
+    key: cursor.keyEnd < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd)),
+    headers: cursor.headers(),
+    payload,
+    payloadBytes: payload?.length ?? 0,
+    payloadSha256: null,
+  }
+}
+
+function finiteOrNull(time: number): number | null {
+  return Number.isFinite(time) ? time : null
+}

@@ -1,0 +1,61 @@
+/** What a partition gathered since its last commit, beside the aggregate rows. */
+import type {
+  AggregateRows,
+  AggregationCounters,
+  DeadLetter,
+  LateEvent,
+  PartitionCommit,
+  RawSale,
+  TracedRecord,
+} from '#processor/ports.ts'
+import type { BatchCursor } from './batches.ts'
+
+/** One partition's part of a commit, frozen: retried as it is, or dropped whole with its partition. */
+export type Share = {
+  commit: PartitionCommit
+  aggregates: AggregateRows[]
+  late: LateEvent[]
+  dead: DeadLetter[]
+  raw: RawSale[]
+  /** Record timestamps (ms), one per data record: the raw samples of the end-to-end delay. */
+  createdAt: number[]
+  traced: TracedRecord[]
+  /** The newest data record in it; −1: none. */
+  lastOffset: number
+}
+
+export class Pending {
+  readonly fromOffset: number
+  readonly counters = { records: 0, dead: 0, duplicate: 0, accepted: 0 }
+  readonly aggregations: AggregationCounters[]
+  readonly late: LateEvent[] = []
+  readonly dead: DeadLetter[] = []
+  readonly raw: RawSale[] = []
+  readonly createdAt: number[] = []
+  readonly traced: TracedRecord[] = []
+  bytes = 0
+  lastOffset = -1
+
+  constructor(fromOffset: number, aggregations: number) {
+    this.fromOffset = fromOffset
+    this.aggregations = Array.from({ length: aggregations }, () => ({
+      late: 0,
+      onTime: 0,
+      partlyLate: 0,
+      missedWindows: 0,
+      added: 0,
+      missed: 0,
+    }))
+  }
+
+  trace(partition: number, cursor: BatchCursor): void {
+    for (const [name, value] of cursor.headers())
+      if (name === 'traceparent')
+        this.traced.push({ traceparent: value, partition, offset: cursor.offset, createdAt: cursor.timestamp })
+  }
+
+  effects(): Omit<Share, 'commit' | 'aggregates'> {
+    const { late, dead, raw, createdAt, traced, lastOffset } = this
+    return { late, dead, raw, createdAt, traced, lastOffset }
+  }
+}

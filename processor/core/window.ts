@@ -1,0 +1,29 @@
+/**
+ * Which windows an event time falls into, and which of them are closed to it. Pure arithmetic over milliseconds.
+ *
+ *   tumbling, size 10:   [0 ······· 10)[10 ······ 20)         15 → [10, 20)
+ *   sliding, size 10,    [0 ······· 10)
+ *            slide 5:         [5 ······· 15)                   7 → [0, 10) [5, 15)
+ */
+import type { WindowPlan } from '#pipeline/plan.ts'
+
+/** Start of the newest window that holds `time`. −Infinity for all time. */
+export function lastWindowStart(window: WindowPlan, time: number): number {
+  if (window === null) return Number.NEGATIVE_INFINITY
+  return Math.floor((time - window.offset) / window.slide) * window.slide + window.offset
+}
+
+/** How many windows hold any one event time. */
+export function windowsPerEvent(window: WindowPlan): number {
+  return window === null ? 1 : window.size / window.slide
+}
+
+/** Half-open: the end does not belong to the window. Infinity for all time. */
+export function windowEnd(window: WindowPlan, start: number): number {
+  return window === null ? Number.POSITIVE_INFINITY : start + window.size
+}
+
+/** Closed to an event when the partition's watermark before it has reached end + allowed lateness (section 5). */
+export function isClosed(window: WindowPlan, start: number, allowedLateness: number, watermark: number): boolean {
+  return windowEnd(window, start) + allowedLateness <= watermark
+}

@@ -1,0 +1,39 @@
+/** Keeps dead_letters bounded: a record as prefix and hash when it is large, as coordinates only when the table is full. */
+import type { Spec } from '#pipeline/schema.ts'
+import type { Commit, DeadLetter } from './ports.ts'
+
+export class DeadLetterBounds {
+  readonly #bounds: Spec['deadLetters']
+  readonly #sha256: (bytes: Buffer) => string
+  #full = false
+
+  constructor(bounds: Spec['deadLetters'], sha256: (bytes: Buffer) => string) {
+    this.#bounds = bounds
+    this.#sha256 = sha256
+  }
+
+  /** Reading stops when the table is full and the spec says so. */
+  get paused(): boolean {
+    return this.#full && this.#bounds.whenFull === 'pause'
+  }
+
+  /** `storedBytes`: what the table holds now. Answers a message while it is full. */
+  observe(storedBytes: number): string | null {
+    const { maxBytes, whenFull } = this.#bounds
+    this.#full = storedBytes >= maxBytes
+    if (!this.#full) return null
+    const what = whenFull === 'pause' ? 'reading is paused' : 'further ones are stored without their bytes'
+    return `dead_letters holds ${storedBytes} of at most ${maxBytes} bytes: ${what}. Redrive or remove some, or raise spec.deadLetters.maxBytes`
+  }
+
+  apply(commit: Commit): Commit {
+    return commit.dead.length === 0 ? commit : { ...commit, dead: commit.dead.map(letter => this.#bound(letter)) }
+  }
+
+  #bound(letter: DeadLetter): DeadLetter {
+    const { payload } = letter
+    if (payload === null || (!this.#full && payload.length <= this.#bounds.maxPayload)) return letter
+    const kept = this.#full ? null : payload.subarray(0, this.#bounds.maxPayload)
+    return { ...letter, payload: kept, payloadSha256: this.#sha256(payload) }
+  }
+}

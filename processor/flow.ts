@@ -1,0 +1,201 @@
+/**
+ * The one road: source → decode → window → commit → project (the projector runs beside it, see projector.ts).
+ *
+ * Membership says which partitions to read; a claim in the store makes them ours (contract, section 3). Reading,
+ * stepping and committing go on side by side: the next fetch travels while an answer is worked on, and increments
+ * gather while a commit is on its way.
+ */
+import type { Plan } from '#pipeline/plan.ts'
+import { Claimer } from './claimer.ts'
+import { Committer } from './committer.ts'
+import { type Decompress, offsetAfter } from './core/batches.ts'
+import { DeadLetterBounds } from './dead-letter-bounds.ts'
+import { Retryable } from './errors.ts'
+import { OwnedPartition } from './owned-partition.ts'
+import type { Chance, Clock, Fetched, Membership, Source, Store, Telemetry } from './ports.ts'
+import { retrying } from './retrying.ts'
+import { Upkeep } from './upkeep.ts'
+
+/** Nothing to read yet: how long to wait for an assignment or a claim before looking again, ms. */
+const NOTHING_TO_READ_MS = 20
+
+export type FlowDeps = {
+  plan: Plan
+  source: Source
+  membership: Membership
+  store: Store
+  clock: Clock
+  chance: Chance
+  telemetry: Telemetry
+  decompress: Decompress
+  /** SHA-256 in hex, for dead letters that are stored as a prefix. */
+  sha256: (bytes: Buffer) => string
+}
+
+export class Flow {
+  readonly #deps: FlowDeps
+  readonly #partitions = new Map<number, OwnedPartition>()
+  /** Graceful: stop reading, commit, leave. */
+  readonly #draining = new AbortController()
+  /** Hard: give up whatever is under way. */
+  readonly #halted = new AbortController()
+  #failure: unknown = null
+  readonly #committer: Committer
+  readonly #claimer: Claimer
+  readonly #upkeep: Upkeep
+  readonly #bounds: DeadLetterBounds
+
+  constructor(deps: FlowDeps) {
+    this.#deps = deps
+    const shared = { ...deps, signal: this.#halted.signal, partitions: () => this.#partitions.values() }
+    const fail = (error: unknown) => this.#fail(error)
+    this.#bounds = new DeadLetterBounds(deps.plan.spec.deadLetters, deps.sha256)
+    this.#claimer = new Claimer({ ...shared, fail })
+    this.#committer = new Committer({
+      ...shared,
+      fail,
+      boundDeadLetters: commit => this.#bounds.apply(commit),
+      onLost: (partition, reason) => this.#claimer.reclaim(partition, reason),
+      onRejected: (partition, offset) => this.#claimer.noteRejected(partition.partition, offset),
+    })
+    this.#upkeep = new Upkeep({ ...shared, bounds: this.#bounds })
+  }
+
+  /** Runs until `drain` or a Fatal (thrown). Opens the store, joins, reads, commits; leaves the group at the end. */
+  async run(): Promise<void> {
+    const { source, store, membership } = this.#deps
+    const shared = { ...this.#deps, signal: this.#draining.signal }
+    const topic = await retrying(shared, 'SourceUnavailable', () => source.describe())
+    if (!topic || !(await retrying(shared, 'StoreUnavailable', () => store.open(topic)))) return
+    await retrying(shared, 'SourceUnavailable', () => membership.join(partitions => this.#assign(partitions)))
+    const upkeep = this.#upkeep.run(this.#draining.signal).catch(error => this.#fail(error))
+    try {
+      await this.#ingest()
+      await this.#finish()
+    } finally {
+      this.#draining.abort()
+      await upkeep
+      await membership.leave().catch(() => {})
+      this.#halted.abort()
+    }
+    if (this.#failure) throw this.#failure
+  }
+
+  /** Stop reading, commit what there is, leave the group; `run` then resolves. `withinMs`: when to give up committing. */
+  drain(withinMs: number): void {
+    this.#draining.abort()
+    void this.#deps.clock.sleep(withinMs, this.#halted.signal).then(() => this.#halted.abort())
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+    this.#draining.abort()
+    this.#halted.abort()
+  }
+
+  #assign(assigned: number[]): void {
+    this.#deps.telemetry.rebalanced(assigned)
+    for (const [number, partition] of this.#partitions) {
+      if (assigned.includes(number)) continue
+      partition.enter('revoked')
+      this.#partitions.delete(number)
+      this.#deps.telemetry.released(number)
+    }
+    for (const number of assigned) {
+      if (this.#partitions.has(number) || this.#draining.signal.aborted) continue
+      const partition = new OwnedPartition(number)
+      this.#partitions.set(number, partition)
+      this.#claimer.start(partition)
+    }
+  }
+
+  async #ingest(): Promise<void> {
+    const stopped = new Promise<Fetched[]>(resolve => {
+      this.#draining.signal.addEventListener('abort', () => resolve([]), { once: true })
+    })
+    let polled = this.#poll()
+    while (!this.#draining.signal.aborted) {
+      const answers = await Promise.race([polled, stopped])
+      for (const answer of answers) this.#advance(answer)
+      polled = this.#poll()
+      for (const answer of answers) this.#take(answer)
+      await this.#committer.room()
+    }
+  }
+
+  async #finish(): Promise<void> {
+    for (const partition of this.#partitions.values()) if (partition.phase === 'running') partition.enter('draining')
+    await this.#committer.flush()
+    for (const partition of this.#partitions.values()) partition.enter('revoked')
+    this.#partitions.clear()
+  }
+
+  /** Never rejects: it may be left unawaited when the flow stops. */
+  async #poll(): Promise<Fetched[]> {
+    const { source, clock, telemetry } = this.#deps
+    const requests = this.#bounds.paused
+      ? []
+      : [...this.#partitions.values()]
+          .filter(p => p.readable)
+          .map(p => ({ partition: p.partition, offset: p.position }))
+    try {
+      if (requests.length > 0) {
+        const answers = await source.poll(requests)
+        telemetry.condition('SourceUnavailable', null)
+        return answers
+      }
+      await clock.sleep(NOTHING_TO_READ_MS, this.#draining.signal)
+    } catch (error) {
+      if (!(error instanceof Retryable)) this.#fail(error)
+      else {
+        telemetry.condition('SourceUnavailable', error.message)
+        await clock.sleep(error.afterMs, this.#draining.signal)
+      }
+    }
+    return []
+  }
+
+  /** Moves the position past an answer before it is worked on, so that the next fetch can already be sent. */
+  #advance(answer: Fetched): void {
+    const partition = this.#partitions.get(answer.partition)
+    if (partition?.position === answer.offset && answer.data)
+      partition.position = offsetAfter(answer.data, answer.offset)
+  }
+
+  #take(answer: Fetched): void {
+    const partition = this.#partitions.get(answer.partition)
+    const state = partition?.state
+    if (!partition || !state || !partition.readable) return
+    const budget = this.#committer.budget(partition)
+    if (answer.offset !== state.nextOffset || budget <= 0) {
+      partition.position = state.nextOffset // an answer for where we are no longer, or not yet allowed to go on
+      return
+    }
+    if (answer.outOfRange) {
+      this.#claimer.reclaim(partition, 'moved') // the claim looks at the log's bounds and says what is wrong
+      return
+    }
+    partition.highWatermark = answer.highWatermark
+    partition.lastStableOffset = answer.lastStableOffset
+    if (answer.data) this.#step(partition, answer, budget)
+  }
+
+  #step(partition: OwnedPartition, answer: Fetched, budget: number): void {
+    const { clock, telemetry } = this.#deps
+    const state = partition.state!
+    telemetry.fetched(partition.partition, answer.data!.length)
+    try {
+      state.process(answer.data!, answer.aborted, budget)
+    } catch (error) {
+      telemetry.condition(
+        'CorruptBatch',
+        `partition ${partition.partition} near offset ${state.nextOffset}: ${(error as Error).message}`,
+      )
+      partition.enter('halted')
+      return
+    }
+    partition.lastDataAt = clock.now()
+    if (partition.phase === 'restoring' && !state.restoring) partition.enter('running')
+    if (state.nextOffset < partition.position) partition.position = state.nextOffset
+  }
+}

@@ -1,0 +1,91 @@
+/** What is done every second rather than per record: idle leases, pipeline watermark and finality, published offsets. */
+import type { Plan } from '#pipeline/plan.ts'
+import type { DeadLetterBounds } from './dead-letter-bounds.ts'
+import { Retryable } from './errors.ts'
+import type { OwnedPartition } from './owned-partition.ts'
+import type { Clock, Membership, Store, Telemetry } from './ports.ts'
+
+const EVERY_MS = 1000
+/** An idle lease outlives three missed renewals; a dead owner's partition stops being idle soon after (section 5). */
+const IDLE_LEASE_MS = 4 * EVERY_MS
+
+export type UpkeepDeps = {
+  plan: Plan
+  store: Store
+  membership: Membership
+  clock: Clock
+  telemetry: Telemetry
+  partitions: () => Iterable<OwnedPartition>
+  bounds: DeadLetterBounds
+}
+
+export class Upkeep {
+  readonly #deps: UpkeepDeps
+
+  constructor(deps: UpkeepDeps) {
+    this.#deps = deps
+  }
+
+  /** Until the signal aborts. A passing failure of one task neither stops the others nor the next round. Throws Fatal. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#report()
+      await this.#attempt(() => this.#renewIdle())
+      await this.#attempt(() => this.#advance())
+      await this.#attempt(() => this.#watchDeadLetters())
+      await this.#attempt(() => this.#publishOffsets())
+      await this.#deps.clock.sleep(EVERY_MS, signal)
+    }
+  }
+
+  async #attempt(task: () => Promise<void>): Promise<void> {
+    try {
+      await task()
+    } catch (error) {
+      if (!(error instanceof Retryable)) throw error
+      this.#deps.telemetry.log('debug', 'upkeep: will try again', { error: error.message })
+    }
+  }
+
+  #report(): void {
+    const { telemetry, partitions } = this.#deps
+    let forgotten = 0
+    for (const { partition, state, lastStableOffset } of partitions()) {
+      if (!state) continue
+      const watermark = Number.isFinite(state.watermark) ? state.watermark : null
+      telemetry.position(partition, { nextOffset: state.nextOffset, lastStableOffset, watermark })
+      forgotten += state.idsForgottenEarly
+    }
+    if (forgotten > 0)
+      telemetry.condition(
+        'DeduplicationBounded',
+        `${forgotten} ids were forgotten inside the horizon; raise spec.deduplication.maxIds`,
+      )
+  }
+
+  async #renewIdle(): Promise<void> {
+    const { store, clock, plan, partitions } = this.#deps
+    const since = clock.now() - plan.spec.watermark.idleTimeout
+    const idle = [...partitions()].filter(p => p.caughtUp && p.lastDataAt <= since)
+    if (idle.length === 0) return
+    const owned = idle.map(({ partition, state }) => ({ partition, epoch: state!.epoch, token: state!.token }))
+    await store.renewIdle(owned, IDLE_LEASE_MS)
+  }
+
+  async #advance(): Promise<void> {
+    const clock = await this.#deps.store.advance()
+    if (clock) this.#deps.telemetry.pipelineClock(clock)
+  }
+
+  async #watchDeadLetters(): Promise<void> {
+    const { store, bounds, telemetry } = this.#deps
+    telemetry.condition('DeadLettersFull', bounds.observe(await store.deadLetterBytes()))
+  }
+
+  async #publishOffsets(): Promise<void> {
+    const offsets = new Map<number, number>()
+    for (const { partition, state, share } of this.#deps.partitions())
+      if (state && !share && !state.dirty && !state.restoring) offsets.set(partition, state.nextOffset)
+    if (offsets.size > 0) await this.#deps.membership.publishOffsets(offsets)
+  }
+}
