@@ -1,0 +1,118 @@
+import { gunzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type AbortedTransaction, BatchCursor, offsetAfter } from '#processor/core/batches.ts'
+import { encodeBatch, type TestBatch, type TestRecord } from '#test/support/record-batch.ts'
+
+type Seen = { offset: number; timestamp: number; key: Buffer | null; value: Buffer | null; headers: [string, string][] }
+
+function walk(data: Buffer, from: number, aborted: AbortedTransaction[] = []) {
+  const cursor = new BatchCursor((_codec, bytes) => gunzipSync(bytes))
+  const seen: Seen[] = []
+  cursor.begin(data, aborted, from)
+  while (cursor.next()) {
+    const part = (start: number, end: number) => (end < 0 ? null : Buffer.from(cursor.bytes.subarray(start, end)))
+    seen.push({
+      offset: cursor.offset,
+      timestamp: cursor.timestamp,
+      key: part(cursor.keyStart, cursor.keyEnd),
+      value: part(cursor.valueStart, cursor.valueEnd),
+      headers: cursor.headers(),
+    })
+  }
+  return { seen, next: cursor.nextOffset }
+}
+
+const blob = fc.oneof(fc.constant(null), fc.uint8Array({ maxLength: 200 }).map(bytes => Buffer.from(bytes)))
+const record = fc.record({
+  gap: fc.integer({ min: 1, max: 3 }),
+  timestamp: fc.integer({ min: -1, max: 253_402_300_799_999 }),
+  key: blob,
+  value: blob,
+  headers: fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 2 }),
+})
+const shape = fc.record({
+  records: fc.array(record, { minLength: 1, maxLength: 20 }),
+  gzip: fc.boolean(),
+  tail: fc.integer({ min: 0, max: 2 }),
+  kind: fc.constantFrom('plain', 'transactional', 'commit', 'abort'),
+  producer: fc.integer({ min: 1, max: 3 }),
+})
+
+/** Lays batches one after the other as a broker would, and says which records a read-committed reader must see. */
+function layLog(shapes: (typeof shape extends fc.Arbitrary<infer T> ? T : never)[]) {
+  const batches: TestBatch[] = []
+  const open = new Map<number, { first: number; records: Seen[] }>()
+  const aborted: AbortedTransaction[] = []
+  const visible: Seen[] = []
+  let next = 0
+  for (const { records, gzip, tail, kind, producer } of shapes) {
+    const transaction = kind === 'plain' ? undefined : { producerId: BigInt(producer) }
+    if (kind === 'commit' || kind === 'abort') {
+      batches.push({ baseOffset: next, records: [], transaction: { producerId: BigInt(producer), control: kind } })
+      const ended = open.get(producer)
+      if (ended && kind === 'commit') visible.push(...ended.records)
+      if (ended && kind === 'abort') aborted.push({ producerId: BigInt(producer), firstOffset: ended.first })
+      open.delete(producer)
+      next++
+      continue
+    }
+    let delta = -1
+    const laid: TestRecord[] = records.map(({ gap, ...rest }) => ({ ...rest, delta: (delta += gap) }))
+    batches.push({ baseOffset: next, records: laid, gzip, lastDelta: delta + tail, ...(transaction ? { transaction } : {}) })
+    const seen = laid.map(r => ({ offset: next + r.delta, timestamp: r.timestamp, key: r.key, value: r.value, headers: r.headers ?? [] }))
+    if (!transaction) visible.push(...seen)
+    else {
+      const mine = open.get(producer) ?? { first: next, records: [] }
+      mine.records.push(...seen)
+      open.set(producer, mine)
+    }
+    next += delta + tail + 1
+  }
+  // A broker answers a read-committed fetch only up to the last stable offset: close what is still open.
+  for (const [producer, { records }] of open) {
+    batches.push({ baseOffset: next++, records: [], transaction: { producerId: BigInt(producer), control: 'commit' } })
+    visible.push(...records)
+  }
+  visible.sort((a, b) => a.offset - b.offset)
+  return { data: Buffer.concat(batches.map(encodeBatch)), aborted, visible, end: next }
+}
+
+describe('record batches', () => {
+  it('yield exactly the records that a read-committed reader must see, from any offset on', () => {
+    let hidden = 0
+    fc.assert(
+      fc.property(fc.array(shape, { minLength: 1, maxLength: 12, size: 'max' }), fc.nat(60), (shapes, from) => {
+        const log = layLog(shapes)
+        const start = Math.min(from, log.end)
+        const { seen, next } = walk(log.data, start, log.aborted)
+        expect(seen).toEqual(log.visible.filter(r => r.offset >= start))
+        expect(next).toBe(log.end)
+        expect(offsetAfter(log.data, start)).toBe(log.end)
+        hidden += log.aborted.length
+      }),
+      { numRuns: 500 },
+    )
+    expect(hidden).toBeGreaterThan(100)
+  })
+
+  it('are read as far as they are whole: a broker may cut the last one off', () => {
+    const one = encodeBatch({ baseOffset: 0, records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.from('a') }] })
+    const two = encodeBatch({ baseOffset: 1, records: [{ delta: 0, timestamp: 2, key: null, value: Buffer.from('b') }] })
+    const cut = Buffer.concat([one, two.subarray(0, two.length - 1)])
+    expect(walk(cut, 0).seen).toHaveLength(1)
+    expect(offsetAfter(cut, 0)).toBe(1)
+    expect(offsetAfter(one.subarray(0, 40), 7)).toBe(7)
+  })
+
+  it('take the batch’s time where the topic stamps at append', () => {
+    const data = encodeBatch({ baseOffset: 5, appendTime: 777, records: [{ delta: 0, timestamp: 1, key: null, value: null }] })
+    expect(walk(data, 0).seen[0]).toMatchObject({ offset: 5, timestamp: 777, value: null })
+  })
+
+  it('refuse a record that is longer than its batch', () => {
+    const data = encodeBatch({ baseOffset: 0, records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.alloc(20) }] })
+    data[61] = 0x7e // claims 63 bytes
+    expect(() => walk(data, 0)).toThrow(/longer than its batch/)
+  })
+})
