@@ -1,0 +1,23 @@
+/** The laws of conservation (contract, section 6), checked on every commit. */
+import type { Commit } from '../../ports.ts'
+
+export const LAWS = ['offsets', 'verdicts', 'lateness'] as const
+export type Law = (typeof LAWS)[number]
+
+/**
+ * By how much a commit breaks each law; all 0 when nothing was lost or counted twice. Absolute values, so that a surplus
+ * in one partition cannot hide what another one lost.
+ * - offsets: offsets advanced = records + skipped
+ * - verdicts: records = dead + duplicate + accepted
+ * - lateness: accepted = late + on time, per aggregation
+ */
+export function imbalance(commit: Commit): Record<Law, number> {
+  const off = { offsets: 0, verdicts: 0, lateness: 0 }
+  for (const { fromOffset, nextOffset, counters, aggregations } of commit.partitions) {
+    const { records, skipped, dead, duplicate, accepted } = counters
+    off.offsets += Math.abs(nextOffset - fromOffset - records - skipped)
+    off.verdicts += Math.abs(records - dead - duplicate - accepted)
+    for (const { late, onTime } of aggregations) off.lateness += Math.abs(accepted - late - onTime)
+  }
+  return off
+}

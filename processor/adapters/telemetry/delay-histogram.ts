@@ -1,0 +1,55 @@
+/** A Prometheus histogram that takes a whole commit's records in one call: one tight loop in place of 200,000 calls. */
+import type { Histogram, Registry } from 'prom-client'
+
+/** Upper bounds in ms; the service levels (0.2 s, 0.3 s, 1 s, 5 s) are bounds, so that they can be read off exactly. */
+export const DELAY_BOUNDS_MS = [10, 25, 50, 100, 200, 300, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000]
+
+const LAST_BOUND = DELAY_BOUNDS_MS.at(-1)!
+/** Bucket by delay rounded up to whole ms, as all bounds are whole: 5–11 ns per record, where a search takes 15–25. */
+const BUCKET_OF = Uint8Array.from({ length: LAST_BOUND + 1 }, (_, ms) => DELAY_BOUNDS_MS.findIndex(b => ms <= b))
+
+/** Delays from many moments to one. It shows itself to prom-client as a histogram in seconds. */
+export class DelayHistogram {
+  readonly name: string
+  readonly help: string
+  readonly type = 'histogram'
+  readonly aggregator = 'sum'
+  /** One per bound, not cumulative, and one more for everything above the last. */
+  readonly #counts = new Float64Array(DELAY_BOUNDS_MS.length + 1)
+  #sumMs = 0
+
+  constructor(registry: Registry, name: string, help: string) {
+    this.name = name
+    this.help = help
+    // The registry calls only name, help, type and get(); its type asks for one of prom-client's own classes.
+    registry.registerMetric(this as unknown as Histogram)
+  }
+
+  /** Counts `until - since[i]` for each i (all in ms). Negative delays count as 0; NaN is not measured. */
+  observe(since: Float64Array, until: number): void {
+    const counts = this.#counts
+    let sum = 0
+    for (let i = 0; i < since.length; i++) {
+      const delay = Math.max(0, until - since[i]!)
+      if (Number.isNaN(delay)) continue
+      counts[delay > LAST_BOUND ? DELAY_BOUNDS_MS.length : BUCKET_OF[Math.ceil(delay)]!]!++
+      sum += delay
+    }
+    this.#sumMs += sum
+  }
+
+  /** What prom-client's registry asks for at each scrape. */
+  async get() {
+    const { name, help, type, aggregator } = this
+    let count = 0
+    const values: { metricName: string; labels: Record<string, string | number>; value: number }[] = []
+    this.#counts.forEach((inBucket, i) => {
+      count += inBucket
+      const le = i < DELAY_BOUNDS_MS.length ? DELAY_BOUNDS_MS[i]! / 1000 : '+Inf'
+      values.push({ metricName: `${name}_bucket`, labels: { le }, value: count })
+    })
+    values.push({ metricName: `${name}_sum`, labels: {}, value: this.#sumMs / 1000 })
+    values.push({ metricName: `${name}_count`, labels: {}, value: count })
+    return { name, help, type, aggregator, values }
+  }
+}

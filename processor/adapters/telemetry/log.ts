@@ -1,0 +1,41 @@
+/** JSON lines on stdout (pino), with everything that looks like a credential taken out first. */
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+const SECRET_NAME = /passw|secret|token|credential|authorization/i
+const SECRET_IN_URL = /(\w:\/\/)[^\s/@]*:[^\s/@]*@/g
+const REDACTED = '[redacted]'
+/** Deeper objects are library internals (sockets, clients) that nobody wants in a log line. */
+const MAX_DEPTH = 5
+
+/** `base` stands in every line. `destination`: stdout when left out. */
+export function createLogger(level: LogLevel, base: Record<string, string>, destination?: DestinationStream): Logger {
+  // redact() has described the error already; pino's own serializer would flatten its causes into one message.
+  const serializers = { err: (described: unknown) => described }
+  const options = { level, base, serializers, timestamp: stdTimeFunctions.isoTime, formatters: { level: levelName } }
+  return destination ? pino(options, destination) : pino(options)
+}
+
+function levelName(label: string) {
+  return { level: label }
+}
+
+/** A copy fit for logging: secrets by name at any depth, user:password in URLs, errors as plain objects. */
+export function redact(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return value.replace(SECRET_IN_URL, `$1${REDACTED}@`)
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value !== 'object' || value === null) return value
+  if (depth === MAX_DEPTH) return '[…]'
+  if (value instanceof Error) return redact(describe(value), depth)
+  if (Array.isArray(value)) return value.map(item => redact(item, depth + 1))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, v]) => [key, SECRET_NAME.test(key) ? REDACTED : redact(v, depth + 1)]),
+  )
+}
+
+/** An error's own fields beside those that are not enumerable. */
+function describe(error: Error): Record<string, unknown> {
+  const { name, message, stack, cause } = error
+  return { ...error, name, message, stack, ...(cause === undefined ? {} : { cause }) }
+}

@@ -1,0 +1,93 @@
+/** Every metric of a worker, in one table. Labels stay few: partition, aggregation, reason, kind, law, code. */
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Plan } from '#pipeline/plan.ts'
+import { DEAD_REASONS } from '../../errors.ts'
+import { LAWS } from './conservation.ts'
+import { DelayHistogram } from './delay-histogram.ts'
+
+/** Commits take milliseconds; lock and statement time-outs end the slowest. Seconds. */
+const COMMIT_BOUNDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30]
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** A fresh registry whose every series carries `pipeline`; label values that are known stand at 0 from the start. */
+export function createMetrics(pipeline: string, plan: Plan) {
+  const registry = new Registry()
+  registry.setDefaultLabels({ pipeline })
+  collectDefaultMetrics({ register: registry })
+  const metrics = { registry, ...counters(registry), ...gauges(registry), ...histograms(registry) }
+
+  // No value until known: 0 would be a watermark of 1970.
+  metrics.watermark.remove()
+  for (const reason of DEAD_REASONS) metrics.deadLetters.inc({ reason }, 0)
+  for (const kind of ['fenced', 'rejected', 'retryable']) metrics.commitFailures.inc({ kind }, 0)
+  for (const law of LAWS) metrics.conservation.set({ law }, 0)
+  for (const { name: aggregation } of plan.aggregations)
+    for (const metric of [metrics.late, metrics.partlyLate, metrics.missedWindows]) metric.inc({ aggregation }, 0)
+  return metrics
+}
+
+function counters(registry: Registry) {
+  const counter = <Label extends string = never>(name: string, help: string, ...labelNames: Label[]) =>
+    new Counter({ name: `salespipeline_${name}_total`, help, labelNames, registers: [registry] })
+  return {
+    fetchedBytes: counter('fetched_bytes', 'Bytes of record batches fetched from Kafka', 'partition'),
+    records: counter('records', 'Data records read and committed, whatever their verdict', 'partition'),
+    skipped: counter('skipped_offsets', 'Control, aborted and absent offsets passed over', 'partition'),
+    accepted: counter('accepted', 'Records that are neither dead nor duplicate', 'partition'),
+    duplicates: counter('duplicates', 'Records recognised as duplicates', 'partition'),
+    deadLetters: counter('dead_letters', 'Records that cannot be used', 'reason'),
+    late: counter('late_events', 'Accepted records that missed all their windows', 'aggregation'),
+    partlyLate: counter('partly_late_events', 'Accepted records that missed some of their windows', 'aggregation'),
+    missedWindows: counter('missed_windows', 'Windows that accepted records missed', 'aggregation'),
+    commits: counter('commits', 'Acknowledged PostgreSQL commits'),
+    commitFailures: counter('commit_failures', 'Commits that did not go through', 'kind'),
+    rebalances: counter('rebalances', 'Changes of this worker’s assignment'),
+    finalised: counter('finalised_windows', 'Windows that became final, by this worker’s doing'),
+    removed: counter('removed_rows', 'Rows removed by retention, by this worker’s doing'),
+    projectedRows: counter('projected_rows', 'Rows that the projection confirmed'),
+    projectionFaults: counter('projection_faults', 'Rows that the projection’s store will never accept'),
+  }
+}
+
+function gauges(registry: Registry) {
+  const gauge = <Label extends string = never>(name: string, help: string, ...labelNames: Label[]) =>
+    new Gauge({ name: `salespipeline_${name}`, help, labelNames, registers: [registry] })
+  return {
+    assigned: gauge('assigned_partitions', 'Partitions assigned to this worker'),
+    lag: gauge('lag_records', 'Offsets between the last stable one and the next to be committed', 'partition'),
+    partitionWatermark: gauge(
+      'partition_watermark_timestamp_seconds',
+      'Event time that the partition has reached, in Unix time',
+      'partition',
+    ),
+    watermark: gauge(
+      'watermark_timestamp_seconds',
+      'Pipeline watermark in Unix time, as last computed or seen by this worker: take the max over workers',
+    ),
+    busy: gauge('busy_ratio', 'Share of time spent working rather than waiting, 0 to 1'),
+    conservation: gauge('conservation_violation', 'Records unaccounted for, by law: must be 0', 'law'),
+    projectionPending: gauge('projection_pending_rows', 'Rows that wait for the projection'),
+    condition: gauge('condition', '1 while the condition is active', 'code'),
+  }
+}
+
+function histograms(registry: Registry) {
+  const duration = (name: string, help: string) =>
+    new Histogram({ name: `salespipeline_${name}_seconds`, help, buckets: COMMIT_BOUNDS, registers: [registry] })
+  return {
+    commitDuration: duration('commit_duration', 'From the start of a commit to its acknowledgement'),
+    projectionDuration: duration('projection_duration', 'From the start of a projection’s batch to its confirmation'),
+    commitDelay: new DelayHistogram(
+      registry,
+      'salespipeline_commit_delay_seconds',
+      'End-to-end delay: from a record’s creation to the acknowledged commit with its effect, per record',
+    ),
+    projectionDelay: new DelayHistogram(
+      registry,
+      'salespipeline_projection_delay_seconds',
+      'From a row’s newest commit to the projection’s confirmation, per row',
+    ),
+  }
+}

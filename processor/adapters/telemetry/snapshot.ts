@@ -1,0 +1,78 @@
+/** The worker's state as one JSON object, for the local live view: read from the metrics, so that both always agree. */
+import type { Counter, Gauge } from 'prom-client'
+import type { HealthReport } from './health.ts'
+import type { Metrics } from './metrics.ts'
+import type { Percentiles } from './recent-delays.ts'
+
+export type Snapshot = {
+  pipeline: string
+  worker: string
+  /** ms since the epoch. */
+  at: number
+  health: HealthReport
+  conditions: Record<string, string>
+  /** Totals since the worker started. */
+  counters: Record<(typeof COUNTERS)[number], number>
+  assigned: number
+  partitions: { partition: number; lag: number; watermark: number | null }[]
+  /** ms since the epoch; null: not known to this worker. */
+  watermark: number | null
+  /** Seconds, over the last 10 s; null: nothing was measured in them. */
+  commitDelay: Percentiles | null
+  projectionDelay: Percentiles | null
+  /** 0 to 1. */
+  busy: number
+  projectionPending: number
+}
+
+const COUNTERS = [
+  'fetchedBytes',
+  'records',
+  'skipped',
+  'accepted',
+  'duplicates',
+  'deadLetters',
+  'late',
+  'partlyLate',
+  'missedWindows',
+  'commits',
+  'commitFailures',
+  'rebalances',
+  'finalised',
+  'removed',
+  'projectedRows',
+  'projectionFaults',
+] as const
+
+type Measured = 'counters' | 'assigned' | 'partitions' | 'watermark' | 'busy' | 'projectionPending'
+
+/** The share of the snapshot that the metrics know. */
+export async function measure(metrics: Metrics): Promise<Pick<Snapshot, Measured>> {
+  const totals = await Promise.all(COUNTERS.map(async name => [name, await total(metrics[name])] as const))
+  const [pipelineWatermark] = (await metrics.watermark.get()).values
+  return {
+    counters: Object.fromEntries(totals) as Snapshot['counters'],
+    assigned: await total(metrics.assigned),
+    partitions: await partitions(metrics),
+    watermark: pipelineWatermark ? Math.round(pipelineWatermark.value * 1000) : null,
+    busy: await total(metrics.busy),
+    projectionPending: await total(metrics.projectionPending),
+  }
+}
+
+async function partitions(metrics: Metrics): Promise<Snapshot['partitions']> {
+  const seconds = new Map(
+    (await metrics.partitionWatermark.get()).values.map(v => [Number(v.labels.partition), v.value]),
+  )
+  return (await metrics.lag.get()).values
+    .map(({ labels, value }) => {
+      const partition = Number(labels.partition)
+      const watermark = seconds.get(partition)
+      return { partition, lag: value, watermark: watermark === undefined ? null : Math.round(watermark * 1000) }
+    })
+    .sort((a, b) => a.partition - b.partition)
+}
+
+async function total(metric: Pick<Counter | Gauge, 'get'>): Promise<number> {
+  return (await metric.get()).values.reduce((sum, v) => sum + v.value, 0)
+}

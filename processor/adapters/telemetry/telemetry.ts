@@ -1,0 +1,160 @@
+/** The Telemetry port: Prometheus metrics, JSON logs, conditions, the commit log and, where they are wanted, traces. */
+
+import type { DestinationStream } from 'pino'
+import type { Registry } from 'prom-client'
+import type { Plan } from '#pipeline/plan.ts'
+import type { Clock, Commit, PartitionCommit, Telemetry } from '../../ports.ts'
+import { openCommitLog } from './commit-log.ts'
+import { imbalance, LAWS } from './conservation.ts'
+import { Health, type HealthReport } from './health.ts'
+import { createLogger, type LogLevel, redact } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { RecentDelays } from './recent-delays.ts'
+import { measure, type Snapshot } from './snapshot.ts'
+import type { Tracing } from './tracing.ts'
+
+export type TelemetryOptions = {
+  /** namespace/name */
+  pipeline: string
+  worker: string
+  plan: Plan
+  clock: Clock
+  logLevel: LogLevel
+  /** Where log lines go; stdout when left out. */
+  logTo?: DestinationStream | undefined
+  /** The file of the commit log (docs/tables.md); undefined: none is written. */
+  commitLog?: string | undefined
+  /** From startTracing; null or undefined: no spans. */
+  tracing?: Tracing | null | undefined
+}
+
+export type WorkerTelemetry = Telemetry & {
+  registry: Registry
+  health(): HealthReport
+  snapshot(): Promise<Snapshot>
+  /** Not ready until this is called with true; `reason` says why not. A blocking condition also makes it not ready. */
+  setReady(ready: boolean, reason?: string): void
+  /** False once the flow has ended: the liveness probe then fails. */
+  setLive(live: boolean, reason?: string): void
+  /** Sends the spans that wait and closes the commit log. */
+  close(): Promise<void>
+}
+
+/** Throws what the file system throws when the commit log cannot be opened. */
+export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
+  const { pipeline, worker, plan, clock, tracing } = options
+  const metrics = createMetrics(pipeline, plan)
+  const logger = createLogger(options.logLevel, { pipeline, worker }, options.logTo)
+  const commitLog = options.commitLog === undefined ? null : openCommitLog(options.commitLog, worker)
+  const health = new Health()
+  const recentCommits = new RecentDelays()
+  const recentProjections = new RecentDelays()
+
+  const telemetry: WorkerTelemetry = {
+    registry: metrics.registry,
+    health: () => health.report(),
+    setReady: (ready, reason = 'Not ready') => health.setReady(ready, reason),
+    setLive: (live, reason = 'The flow has ended') => health.setLive(live, reason),
+    async snapshot() {
+      const at = clock.now()
+      return {
+        pipeline,
+        worker,
+        at,
+        health: health.report(),
+        conditions: health.conditions(),
+        commitDelay: recentCommits.percentiles(at),
+        projectionDelay: recentProjections.percentiles(at),
+        ...(await measure(metrics)),
+      }
+    },
+    async close() {
+      commitLog?.close()
+      await tracing?.shutdown()
+    },
+
+    fetched: (partition, bytes) => metrics.fetchedBytes.inc({ partition }, bytes),
+    committed(commit, info) {
+      commitLog?.append(commit, info.endedAt)
+      countCommit(metrics, plan, commit)
+      metrics.commitDuration.observe((info.endedAt - info.startedAt) / 1000)
+      metrics.commitDelay.observe(info.createdAt, info.endedAt)
+      recentCommits.add(info.createdAt, info.endedAt)
+      checkConservation(metrics, telemetry, commit)
+      tracing?.committed(commit, info)
+    },
+    commitFailed: kind => metrics.commitFailures.inc({ kind }),
+    rebalanced(assigned) {
+      metrics.rebalances.inc()
+      metrics.assigned.set(assigned.length)
+    },
+    position(partition, { nextOffset, lastStableOffset, watermark }) {
+      metrics.lag.set({ partition }, Math.max(0, lastStableOffset - nextOffset))
+      if (watermark !== null) metrics.partitionWatermark.set({ partition }, watermark / 1000)
+    },
+    released(partition) {
+      metrics.lag.remove({ partition })
+      metrics.partitionWatermark.remove({ partition })
+    },
+    projected(rows, faults, info) {
+      const updatedAt = Float64Array.from(rows, row => row.updatedAt)
+      metrics.projectedRows.inc(rows.length - faults)
+      metrics.projectionFaults.inc(faults)
+      metrics.projectionDuration.observe((info.endedAt - info.startedAt) / 1000)
+      metrics.projectionDelay.observe(updatedAt, info.endedAt)
+      recentProjections.add(updatedAt, info.endedAt)
+      tracing?.projected(rows, info)
+    },
+    projectionPending: rows => metrics.projectionPending.set(rows),
+    pipelineClock({ watermark, finalised, removed }) {
+      if (watermark !== null) metrics.watermark.set(watermark / 1000)
+      metrics.finalised.inc(finalised)
+      metrics.removed.inc(removed)
+    },
+    busy: (workedMs, elapsedMs) => metrics.busy.set(elapsedMs > 0 ? Math.min(1, workedMs / elapsedMs) : 0),
+    condition(code, message) {
+      if (!health.condition(code, message)) return
+      metrics.condition.set({ code }, message === null ? 0 : 1)
+      if (message === null) telemetry.log('info', `condition cleared: ${code}`, { code })
+      else telemetry.log('warn', `${code}: ${message}`, { code })
+    },
+    log: (level, message, fields = {}) => logger[level](redact(fields), redact(message) as string),
+  }
+  return telemetry
+}
+
+function countCommit(metrics: Metrics, plan: Plan, commit: Commit): void {
+  metrics.commits.inc()
+  for (const share of commit.partitions) countPartition(metrics, plan, share)
+  for (const { reason } of commit.dead) metrics.deadLetters.inc({ reason })
+}
+
+function countPartition(metrics: Metrics, plan: Plan, share: PartitionCommit): void {
+  const { partition, counters, aggregations } = share
+  metrics.records.inc({ partition }, counters.records)
+  metrics.skipped.inc({ partition }, counters.skipped)
+  metrics.accepted.inc({ partition }, counters.accepted)
+  metrics.duplicates.inc({ partition }, counters.duplicate)
+  aggregations.forEach(({ late, partlyLate, missedWindows }, i) => {
+    const aggregation = plan.aggregations[i]!.name
+    metrics.late.inc({ aggregation }, late)
+    metrics.partlyLate.inc({ aggregation }, partlyLate)
+    metrics.missedWindows.inc({ aggregation }, missedWindows)
+  })
+}
+
+/** A broken law is never forgiven: the sum stays, and with it the condition, until a person has looked. */
+function checkConservation(metrics: Metrics, telemetry: Telemetry, commit: Commit): void {
+  const off = imbalance(commit)
+  const broken = LAWS.filter(law => off[law] !== 0)
+  if (broken.length === 0) return
+  for (const law of broken) metrics.conservation.inc({ law }, off[law])
+  const partitions = commit.partitions.map(({ partition, fromOffset, nextOffset, counters }) => {
+    return { partition, fromOffset, nextOffset, ...counters }
+  })
+  telemetry.log('error', 'a commit breaks conservation', { off, partitions })
+  telemetry.condition(
+    'ConservationViolated',
+    `records unaccounted for (${broken.join(', ')}): compare progress with the log, the commit's counters are logged`,
+  )
+}

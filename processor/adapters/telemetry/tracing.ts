@@ -1,0 +1,42 @@
+/** Starts OpenTelemetry, only where an OTLP endpoint is named: loading the SDK costs about 0.3 CPU s of start-up. */
+import type { Plan } from '#pipeline/plan.ts'
+import type { Commit, ProjectedRow, TracedRecord } from '../../ports.ts'
+
+export type Tracing = {
+  committed(commit: Commit, info: { startedAt: number; endedAt: number; traced: TracedRecord[] }): void
+  projected(rows: ProjectedRow[], info: { startedAt: number; endedAt: number }): void
+  /** Sends what waits, for at most some seconds: a collector that is away must not hold up a worker that leaves. */
+  shutdown(): Promise<void>
+}
+
+const FLUSH_MS = 3000
+
+/**
+ * Null when the environment names no OTLP endpoint. All standard OTEL_* variables are honoured, by the SDK itself. Never
+ * throws for an endpoint that does not answer: spans are then lost, nothing else.
+ */
+export async function startTracing(options: {
+  plan: Plan
+  worker: string
+  env: Record<string, string | undefined>
+}): Promise<Tracing | null> {
+  const { plan, worker, env } = options
+  if (!env.OTEL_EXPORTER_OTLP_ENDPOINT && !env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) return null
+  const [{ NodeSDK }, { createSpans }] = await Promise.all([import('@opentelemetry/sdk-node'), import('./spans.ts')])
+  const sdk = new NodeSDK({
+    serviceName: env.OTEL_SERVICE_NAME ?? 'sales-pipeline-worker',
+    // Metrics are Prometheus' and logs stdout's: without these the SDK would send its own of both to the collector.
+    metricReaders: [],
+    logRecordProcessors: [],
+  })
+  sdk.start()
+  return {
+    ...createSpans(plan, worker),
+    async shutdown() {
+      const { promise: tooLong, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, FLUSH_MS)
+      await Promise.race([sdk.shutdown().catch(() => {}), tooLong])
+      clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,104 @@
+/** A plan with two aggregations, commits made of small numbers, and a scrape parsed back into series. */
+import { parsePipeline } from '#pipeline/parse.ts'
+import { type Plan, planOf } from '#pipeline/plan.ts'
+import { createTelemetry, type TelemetryOptions } from '#processor/adapters/telemetry/telemetry.ts'
+import type { AggregationCounters, Clock, Commit, PartitionCommit, ProjectedRow } from '#processor/ports.ts'
+
+export const plan: Plan = planOf(
+  parsePipeline(`
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: sales }
+spec:
+  source: { topic: sales }
+  event:
+    time: { path: at }
+    fields: [{ name: store }, { name: amount, type: decimal }]
+  aggregations:
+    - { name: by_store, groupBy: [store], measures: [{ name: revenue, op: sum, of: amount }] }
+    - { name: overall, measures: [{ name: sales, op: count }] }
+  sinks:
+    elasticsearch:
+      projections: [{ aggregation: by_store, index: sales-by-store }, { aggregation: overall, index: sales-overall }]
+`).spec,
+)
+
+export const NOW = 1_800_000_000_000
+
+export const clock: Clock = { now: () => NOW, sleep: async () => {} }
+
+/** Log lines go to `lines`. */
+export function telemetryForTest(options: Partial<TelemetryOptions> = {}) {
+  const lines: Record<string, unknown>[] = []
+  const logTo = { write: (line: string) => void lines.push(JSON.parse(line)) }
+  const telemetry = createTelemetry({
+    pipeline: 'default/sales',
+    worker: 'worker-1',
+    plan,
+    clock,
+    logLevel: 'debug',
+    logTo,
+    ...options,
+  })
+  return { telemetry, lines }
+}
+
+/** Counters that obey every law: 10 records and 2 other offsets from 100 on; 1 dead, 2 duplicates, 7 accepted. */
+export function partitionCommit(partition: number, change: Partial<PartitionCommit> = {}): PartitionCommit {
+  return {
+    partition,
+    epoch: 1,
+    token: 't',
+    fromOffset: 100,
+    nextOffset: 112,
+    restoreOffset: 0,
+    restoreMaxEventTime: null,
+    maxEventTime: NOW,
+    leaderEpoch: 0,
+    counters: { records: 10, skipped: 2, dead: 1, duplicate: 2, accepted: 7 },
+    aggregations: [lateness({ late: 3, onTime: 4, partlyLate: 1, missedWindows: 5 }), lateness({ onTime: 7 })],
+    ...change,
+  }
+}
+
+export function lateness(change: Partial<AggregationCounters>): AggregationCounters {
+  return { late: 0, onTime: 0, partlyLate: 0, missedWindows: 0, added: 0, missed: 0, ...change }
+}
+
+export function commitOf(...partitions: PartitionCommit[]): Commit {
+  return { partitions, aggregates: [], late: [], dead: [], raw: [] }
+}
+
+export function infoOf(createdAt: number[] = []) {
+  return { startedAt: NOW - 30, endedAt: NOW, createdAt: Float64Array.from(createdAt), traced: [] }
+}
+
+export function projectedRow(aggregation: number, updatedAt: number): ProjectedRow {
+  return { aggregation, id: 'id', version: 1n, document: {}, updatedAt }
+}
+
+/** Series (name and labels, the pipeline's left out) → value, of our own metrics only. */
+export async function scrape(registry: { metrics(): Promise<string> }): Promise<Map<string, number>> {
+  const series = new Map<string, number>()
+  for (const line of (await registry.metrics()).split('\n')) {
+    const [, name, labels, value] = /^(salespipeline_\w+)\{(.*)\} (\S+)$/.exec(line) ?? []
+    if (name === undefined) continue
+    const own = labels!.split(',').filter(label => label !== 'pipeline="default/sales"')
+    series.set(own.length > 0 ? `${name}{${own.join(',')}}` : name, Number(value))
+  }
+  return series
+}
+
+/** What `act` changed in the scrape, histograms of durations and delays apart: series → increment. */
+export async function moved(
+  registry: { metrics(): Promise<string> },
+  act: () => void,
+): Promise<Record<string, number>> {
+  const before = await scrape(registry)
+  act()
+  const after = await scrape(registry)
+  const changes = [...after].map(([name, value]) => [name, value - (before.get(name) ?? 0)] as const)
+  return Object.fromEntries(
+    changes.filter(([name, change]) => change !== 0 && !/_seconds_(bucket|sum|count)/.test(name)),
+  )
+}

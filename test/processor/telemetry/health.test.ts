@@ -1,0 +1,83 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { INFORMATIONAL } from '#processor/adapters/telemetry/health.ts'
+import { commitOf, infoOf, NOW, partitionCommit, scrape, telemetryForTest } from './fixture.ts'
+
+test('a worker is ready once it is told so, and not while a blocking condition is active', async () => {
+  const { telemetry } = telemetryForTest()
+  expect(telemetry.health()).toEqual({ live: true, ready: false, reasons: ['Starting'] })
+  telemetry.setReady(true)
+  expect(telemetry.health()).toEqual({ live: true, ready: true, reasons: [] })
+
+  telemetry.condition('LogTruncated', 'partition 3 ends at 7')
+  telemetry.condition('StoreUnavailable', 'no answer')
+  expect(telemetry.health()).toEqual({
+    live: true,
+    ready: false,
+    reasons: ['LogTruncated: partition 3 ends at 7', 'StoreUnavailable: no answer'],
+  })
+  expect((await scrape(telemetry.registry)).get('salespipeline_condition{code="LogTruncated"}')).toBe(1)
+
+  telemetry.condition('LogTruncated', null)
+  telemetry.condition('StoreUnavailable', null)
+  expect(telemetry.health().ready).toBe(true)
+  expect((await scrape(telemetry.registry)).get('salespipeline_condition{code="LogTruncated"}')).toBe(0)
+})
+
+test('an informational condition is shown and logged, and blocks nothing', async () => {
+  const { telemetry } = telemetryForTest()
+  telemetry.setReady(true)
+  expect(INFORMATIONAL.size).toBeGreaterThan(0)
+  for (const code of INFORMATIONAL) telemetry.condition(code, 'weaker')
+  expect(telemetry.health().ready).toBe(true)
+  expect(Object.keys((await telemetry.snapshot()).conditions)).toEqual([...INFORMATIONAL])
+})
+
+test('a condition is logged when it changes, not each time it is told', () => {
+  const { telemetry, lines } = telemetryForTest()
+  for (const message of ['away', 'away', 'still away', null, null]) telemetry.condition('StoreUnavailable', message)
+  expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
+    ['warn', 'StoreUnavailable: away'],
+    ['warn', 'StoreUnavailable: still away'],
+    ['info', 'condition cleared: StoreUnavailable'],
+  ])
+})
+
+test('a flow that has ended makes the worker neither live nor ready', () => {
+  const { telemetry } = telemetryForTest()
+  telemetry.setReady(true)
+  telemetry.setLive(false)
+  expect(telemetry.health()).toEqual({ live: false, ready: false, reasons: ['The flow has ended'] })
+})
+
+test('the commit log has one line per commit, whole when committed() returns, and is appended to', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'commit-log-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const commitLog = join(folder, 'commits.jsonl')
+  const lines = () =>
+    readFileSync(commitLog, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line))
+  const first = {
+    at: NOW,
+    worker: 'worker-1',
+    partitions: [
+      [0, 100, 112],
+      [2, 100, 112],
+    ],
+  }
+  const second = { at: NOW, worker: 'worker-1', partitions: [[1, 100, 112]] }
+
+  const { telemetry } = telemetryForTest({ commitLog })
+  telemetry.committed(commitOf(partitionCommit(0), partitionCommit(2)), infoOf([NOW - 5]))
+  expect(lines()).toEqual([first])
+  await telemetry.close()
+
+  const { telemetry: restarted } = telemetryForTest({ commitLog })
+  restarted.committed(commitOf(partitionCommit(1)), infoOf())
+  expect(lines()).toEqual([first, second])
+  await restarted.close()
+})

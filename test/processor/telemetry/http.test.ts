@@ -1,0 +1,95 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { startHttp } from '#processor/adapters/http.ts'
+import { commitOf, infoOf, NOW, partitionCommit, telemetryForTest } from './fixture.ts'
+
+async function served() {
+  const { telemetry } = telemetryForTest()
+  const server = await startHttp({ port: 0, host: '127.0.0.1', telemetry })
+  onTestFinished(() => server.close())
+  const get = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${server.port}${path}`, init)
+  return { telemetry, get, server }
+}
+
+test('/metrics is the registry in Prometheus text', async () => {
+  const { telemetry, get } = await served()
+  telemetry.fetched(0, 5)
+  const response = await get('/metrics')
+  expect(response.status).toBe(200)
+  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
+  expect(await response.text()).toContain(
+    'salespipeline_fetched_bytes_total{partition="0",pipeline="default/sales"} 5\n',
+  )
+})
+
+test('/readyz answers 503 with its reasons until the worker is ready', async () => {
+  const { telemetry, get } = await served()
+  const starting = await get('/readyz')
+  expect([starting.status, await starting.json()]).toEqual([503, { ok: false, reasons: ['Starting'] }])
+  telemetry.setReady(true)
+  const ready = await get('/readyz')
+  expect([ready.status, await ready.json()]).toEqual([200, { ok: true, reasons: [] }])
+})
+
+test('/healthz answers 200 while the flow is alive, ready or not', async () => {
+  const { telemetry, get } = await served()
+  telemetry.condition('LogTruncated', 'partition 3')
+  expect((await get('/healthz')).status).toBe(200)
+  telemetry.setLive(false, 'The flow has ended: out of memory')
+  const dead = await get('/healthz')
+  expect(dead.status).toBe(503)
+  expect(await dead.json()).toMatchObject({
+    ok: false,
+    reasons: ['The flow has ended: out of memory', 'Starting', 'LogTruncated: partition 3'],
+  })
+})
+
+test('/status shows counters, partitions, delays and conditions', async () => {
+  const { telemetry, get } = await served()
+  telemetry.committed(commitOf(partitionCommit(0), partitionCommit(1)), infoOf([NOW - 100, NOW - 100, NOW - 300]))
+  telemetry.position(10, { nextOffset: 5, lastStableOffset: 8, watermark: null })
+  telemetry.position(9, { nextOffset: 5, lastStableOffset: 5, watermark: NOW - 1 })
+  telemetry.pipelineClock({ watermark: NOW - 2, finalised: 0, removed: 0 })
+  telemetry.rebalanced([9, 10])
+  telemetry.busy(30, 100)
+  telemetry.condition('WeakFutureGuard', 'the topic has no bound')
+  const status = await (await get('/status')).json()
+  expect(status).toMatchObject({
+    pipeline: 'default/sales',
+    worker: 'worker-1',
+    at: NOW,
+    health: { live: true, ready: false, reasons: ['Starting'] },
+    conditions: { WeakFutureGuard: 'the topic has no bound' },
+    assigned: 2,
+    partitions: [
+      { partition: 9, lag: 0, watermark: NOW - 1 },
+      { partition: 10, lag: 3, watermark: null },
+    ],
+    watermark: NOW - 2,
+    commitDelay: { p50: 0.1, p99: 0.3, samples: 3 },
+    projectionDelay: null,
+    counters: { commits: 1, records: 20, skipped: 4, accepted: 14, duplicates: 4, late: 6, deadLetters: 0 },
+    busy: 0.3,
+    projectionPending: 0,
+  })
+})
+
+test('an unknown path lists the routes, and only GET is answered', async () => {
+  const { get } = await served()
+  for (const path of ['/', '/constructor', '/metrics/x']) {
+    const missing = await get(path)
+    expect(missing.status).toBe(404)
+    expect(await missing.json()).toMatchObject({ routes: ['/metrics', '/healthz', '/readyz', '/status'] })
+  }
+  expect((await get('/healthz?verbose')).status).toBe(200)
+  expect((await get('/readyz', { method: 'POST' })).status).toBe(405)
+})
+
+test('a port that is taken is refused, and a closed server lets go of it', async () => {
+  const { telemetry, server } = await served()
+  const again = () => startHttp({ port: server.port, host: '127.0.0.1', telemetry })
+  await expect(again()).rejects.toThrow('EADDRINUSE')
+  const other = await startHttp({ port: 0, host: '127.0.0.1', telemetry })
+  await fetch(`http://127.0.0.1:${other.port}/healthz`)
+  await other.close()
+  await expect(fetch(`http://127.0.0.1:${other.port}/healthz`)).rejects.toThrow()
+})
