@@ -1,0 +1,146 @@
+/** One record: dead, with the first fault and the field at fault, or a sale with its lines. */
+import Big from 'big.js'
+import { decimals } from './expression.ts'
+import { isNumber, type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from './json.ts'
+import type { Field, Rules } from './spec.ts'
+import { parseEpoch, parseRfc3339 } from './time.ts'
+
+export type Value = string | Big | boolean | null
+/** The fields of one line, those of its event among them. */
+export type Line = Record<string, Value>
+
+export interface Sale {
+  /** Null where nothing is deduplicated. */
+  id: string | null
+  /** Event time, in milliseconds since the epoch. */
+  time: number
+  lines: Line[]
+}
+
+const MAX_NESTING = 500
+const MAX_INTEGER_DIGITS = 30
+const MAX_KEY_BYTES = 1024
+
+/** Why a record is dead, and the field at fault if it is one field's. */
+export class Fault extends Error {
+  readonly reason: string
+  readonly field: string | null
+  constructor(reason: string, field: string | null = null) {
+    super(reason)
+    this.reason = reason
+    this.field = field
+  }
+}
+
+/** Throws the first {@link Fault} in the order of the contract. `timestamp` is the record's own, in milliseconds. */
+export function decode(value: Buffer | null, timestamp: number, rules: Rules): Sale {
+  const event = readObject(value)
+  const id = rules.deduplication ? readId(event, rules.id!) : null
+  const time = readTime(event, rules)
+  if (time > timestamp + rules.maxFutureSkew) throw new Fault('future_timestamp', rules.time.path)
+  const shared = readFields(event, rules.fields)
+  const lines = rules.explode ? readLines(event, rules.explode, shared) : [shared]
+  for (const { groupBy } of rules.aggregations) for (const line of lines) checkKey(groupBy, line)
+  return { id, time, lines }
+}
+
+function readObject(value: Buffer | null): Map<string, Json> {
+  if (value === null) throw new Fault('tombstone')
+  if (value.length === 0) throw new Fault('empty_value')
+  if (nesting(value) > MAX_NESTING) throw new Fault('too_deep')
+  const event = parseJson(value)
+  if (event === undefined) throw new Fault('not_json')
+  if (!(event instanceof Map)) throw new Fault('not_an_object')
+  return event
+}
+
+/** What stands at a path; null when it is absent, null, or the way leads through something that is no object. */
+function at(object: Map<string, Json>, path: string[]): Json {
+  let here: Json = object
+  for (const key of path) here = here instanceof Map ? (here.get(key) ?? null) : null
+  return here
+}
+
+function readId(event: Map<string, Json>, path: string): string {
+  const id = at(event, path.split('.'))
+  if (id === null) throw new Fault('missing_id', path)
+  if (id instanceof JsonNumber && /^-?[0-9]+$/.test(id.text)) return id.text
+  return readString(id, path)
+}
+
+function readString(value: Json, field: string): string {
+  if (!(value instanceof JsonString)) throw new Fault('wrong_type', field)
+  const text = textOf(value)
+  if (text === undefined) throw new Fault('bad_string', field)
+  return text
+}
+
+function readTime(event: Map<string, Json>, { time: { path, format, unit, zone } }: Rules): number {
+  const value = at(event, path.split('.'))
+  if (value === null) throw new Fault('missing_field', path)
+  if (format === 'epoch' && !(value instanceof JsonNumber)) throw new Fault('wrong_type', path)
+  const time =
+    value instanceof JsonNumber && format === 'epoch'
+      ? parseEpoch(value.text, unit)
+      : parseRfc3339(readString(value, path), zone)
+  if (time === undefined) throw new Fault('bad_time', path)
+  return time
+}
+
+function readLines(event: Map<string, Json>, explode: NonNullable<Rules['explode']>, shared: Line): Line[] {
+  const array = at(event, explode.path.split('.'))
+  if (array === null) throw new Fault('missing_field', explode.path)
+  if (!Array.isArray(array)) throw new Fault('wrong_type', explode.path)
+  if (array.length === 0) throw new Fault('empty_lines', explode.path)
+  return array.map(line => {
+    if (!(line instanceof Map)) throw new Fault('wrong_type', explode.path)
+    return { ...shared, ...readFields(line, explode.fields) }
+  })
+}
+
+function readFields(object: Map<string, Json>, fields: Field[]): Line {
+  const line: Line = {}
+  for (const field of fields) line[field.name] = readField(at(object, field.path), field)
+  return line
+}
+
+function readField(value: Json, field: Field): Value {
+  if (value === null) return readDefault(field)
+  if (field.type === 'string') return readString(value, field.name)
+  if (field.type === 'boolean') {
+    if (typeof value !== 'boolean') throw new Fault('wrong_type', field.name)
+    return value
+  }
+  if (value instanceof JsonNumber) return readAmount(value.text, field)
+  if (field.type === 'number') throw new Fault('wrong_type', field.name)
+  return readAmount(readString(value, field.name), field)
+}
+
+function readDefault(field: Field): Value {
+  if (field.default === null) {
+    if (field.optional) return null
+    throw new Fault('missing_field', field.name)
+  }
+  if (field.type === 'string') return field.default
+  return field.type === 'boolean' ? field.default === 'true' : readAmount(field.default, field)
+}
+
+function readAmount(text: string, { name, scale }: Field): Big {
+  if (!isNumber(text)) throw new Fault('bad_number', name)
+  const amount = new Big(text)
+  if (amount.e >= MAX_INTEGER_DIGITS) throw new Fault('overflow', name)
+  if (decimals(amount) > scale) throw new Fault('too_many_decimals', name)
+  return amount
+}
+
+function checkKey(groupBy: string[], line: Line): void {
+  const sizes = groupBy.map(field => Buffer.byteLength(canonical(line[field]!)!))
+  if (sizes.reduce((sum, size) => sum + size, 0) <= MAX_KEY_BYTES) return
+  throw new Fault('key_too_long', groupBy[sizes.indexOf(Math.max(...sizes))]!)
+}
+
+/** The one text form of a value: numbers without exponent or needless zeros. */
+export function canonical(value: Value): string | null {
+  if (value === null || typeof value === 'string') return value
+  return typeof value === 'boolean' ? String(value) : value.toFixed()
+}

@@ -1,0 +1,105 @@
+/** Reads the documents of a projection with plain HTTP, in the form of the rows that they show. */
+import { createHash } from 'node:crypto'
+import { aggregationColumns, type Cell, numberText, rowText, type Table } from './rows.ts'
+import { type Aggregation, fieldNamed, type Projection, type Rules } from './spec.ts'
+import type { AggregationRow, FoundRow } from './tables.ts'
+
+export interface ElasticsearchAddress {
+  url: string
+  user?: string
+  password?: string
+}
+
+interface Hit {
+  _id: string
+  _version: number
+  _source: Record<string, unknown>
+}
+
+interface Page {
+  _scroll_id: string
+  hits: { hits: Hit[] }
+}
+
+const PAGE = 5000
+
+/** The documents that an index should hold; rows of PostgreSQL are added as they are read. */
+export class ExpectedDocuments {
+  readonly table: Table
+  private readonly aggregation: Aggregation
+
+  constructor(aggregation: Aggregation, { index }: Projection) {
+    const columns = aggregationColumns(aggregation)
+    this.aggregation = aggregation
+    this.table = {
+      name: `elasticsearch/${index}`,
+      key: ['_id'],
+      values: ['_version', ...columns.key, ...columns.values, 'final'],
+      rows: new Map(),
+    }
+  }
+
+  add(row: AggregationRow): void {
+    const cells: Cell[] = [row.version, ...JSON.parse(row.key), ...JSON.parse(row.values), String(row.final)]
+    this.table.rows.set(rowText([documentId(this.aggregation.name, row)]), rowText(cells))
+  }
+}
+
+/** SHA-256 (hex) of `[aggregation, window_start, …group-by values as text]` as JSON. */
+export function documentId(aggregation: string, row: Pick<AggregationRow, 'key' | 'groups'>): string {
+  const start = JSON.parse(row.key)[0] as Cell
+  const text = typeof start === 'number' ? new Date(start).toISOString() : start
+  return createHash('sha256')
+    .update(JSON.stringify([aggregation, text, ...row.groups]))
+    .digest('hex')
+}
+
+/** All documents of a projection's index. */
+export async function* documents(
+  address: ElasticsearchAddress,
+  { index, fields }: Projection,
+  aggregation: Aggregation,
+  rules: Rules,
+): AsyncGenerator<FoundRow> {
+  const readers = columnReaders(aggregation, rules)
+  // Documents show in a search only after a refresh.
+  await request(address, `/${index}/_refresh`)
+  const query = { size: PAGE, version: true, sort: ['_doc'], query: { match_all: {} } }
+  let page = await request(address, `/${index}/_search?scroll=5m`, query)
+  while (page && page.hits.hits.length > 0) {
+    for (const { _id, _version, _source } of page.hits.hits) {
+      const cells = readers.map(([name, read]) => read(_source[fields[name] ?? name]))
+      yield { key: rowText([_id]), values: rowText([String(_version), ...cells]) }
+    }
+    page = await request(address, '/_search/scroll', { scroll: '5m', scroll_id: page._scroll_id })
+  }
+}
+
+/** Undefined when there is no such index: then there are no documents either. */
+async function request(address: ElasticsearchAddress, path: string, body?: object): Promise<Page | undefined> {
+  const { url, user, password } = address
+  const headers: Record<string, string> = body ? { 'content-type': 'application/json' } : {}
+  if (user) headers.authorization = `Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}`
+  const target = new URL(path, url)
+  const response = await fetch(target, { method: 'POST', headers, body: body ? JSON.stringify(body) : null })
+  if (response.status === 404) return undefined
+  if (!response.ok) throw new Error(`Elasticsearch answers ${response.status} to ${path}: ${await response.text()}`)
+  return (await response.json()) as Page
+}
+
+type Reader = (value: unknown) => Cell
+
+/** How the value of each column is read from a document. Infinite ends of windows are left out of documents. */
+function columnReaders(aggregation: Aggregation, rules: Rules): [column: string, read: Reader][] {
+  const text: Reader = value => (value === undefined || value === null ? null : String(value))
+  const number: Reader = value => (value === undefined || value === null ? null : numberText(String(value)))
+  const numeric = (name: string) => ['number', 'decimal'].includes(fieldNamed(rules, name).type)
+  const measures = aggregationColumns(aggregation).values.slice(1)
+  return [
+    ['window_start', value => (value === undefined ? '-infinity' : Date.parse(String(value)))],
+    ...aggregation.groupBy.map((name): [string, Reader] => [name, numeric(name) ? number : text]),
+    ['window_end', value => (value === undefined ? 'infinity' : Date.parse(String(value)))],
+    ...measures.map((name): [string, Reader] => [name, number]),
+    ['final', text],
+  ]
+}

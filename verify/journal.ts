@@ -1,0 +1,108 @@
+/** What the load generator says it sent, against what stands in the log. */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+type Sent = ['s', number, string[]]
+type Acknowledged = ['a', number, number, number, number[]]
+
+const MAX_EXAMPLES = 5
+
+export class Journal {
+  sent = 0
+  acknowledged = 0
+  /** Records of the log that nobody announced. */
+  foreign = 0
+  readonly examples: string[] = []
+  /** Hash → how many were announced and not met in the log yet. */
+  private readonly announced = new Map<string, number>()
+  /** `partition/offset` → hash, of acknowledgements not met in the log yet. */
+  private readonly awaited = new Map<string, string>()
+
+  /** Checks a record of the log off. */
+  meet(partition: number, offset: number, key: Buffer | null, value: Buffer | null): void {
+    const hash = recordHash(key, value)
+    const place = `${partition}/${offset}`
+    if (this.awaited.get(place) === hash) this.awaited.delete(place)
+    const left = this.announced.get(hash) ?? 0
+    if (left > 0) {
+      this.announced.set(hash, left - 1)
+      return
+    }
+    this.foreign++
+    this.note(`foreign record at ${place}: nobody announced ${hash}`)
+  }
+
+  /** How many acknowledged records are not where they were acknowledged, once the whole log was met. */
+  lostFromLog(): number {
+    for (const [place, hash] of this.awaited) this.note(`lost from the log: ${hash} was acknowledged at ${place}`)
+    return this.awaited.size
+  }
+
+  announce(hash: string): void {
+    this.sent++
+    this.announced.set(hash, (this.announced.get(hash) ?? 0) + 1)
+  }
+
+  acknowledge(partition: number, offset: number, hash: string): void {
+    this.acknowledged++
+    this.awaited.set(`${partition}/${offset}`, hash)
+  }
+
+  private note(example: string): void {
+    if (this.examples.length < MAX_EXAMPLES) this.examples.push(example)
+  }
+}
+
+/** First 16 hex digits of the SHA-256 of key, a 0 byte, value. A null value counts as the bytes `null`. */
+export function recordHash(key: Buffer | null, value: Buffer | null): string {
+  const hash = createHash('sha256')
+  hash.update(key ?? '')
+  hash.update(Buffer.of(0))
+  hash.update(value ?? 'null')
+  return hash.digest('hex').slice(0, 16)
+}
+
+/** Reads every `*.jsonl` of a folder. */
+export async function readJournal(folder: string): Promise<Journal> {
+  const journal = new Journal()
+  const files = (await readdir(folder)).filter(name => name.endsWith('.jsonl')).sort()
+  if (files.length === 0) throw new Error(`there is no journal (*.jsonl) in ${folder}`)
+  for (const file of files) await readJournalFile(join(folder, file), journal)
+  return journal
+}
+
+async function readJournalFile(path: string, journal: Journal): Promise<void> {
+  const hashes: string[] = []
+  for await (const entry of readJsonLines<Sent | Acknowledged>(path)) {
+    if (entry[0] === 's') {
+      entry[2].forEach((hash, index) => {
+        hashes[entry[1] + index] = hash
+        journal.announce(hash)
+      })
+      continue
+    }
+    const [, first, partition, offset, indexes] = entry
+    indexes.forEach((index, place) => {
+      journal.acknowledge(partition, offset + place, hashes[first + index]!)
+    })
+  }
+}
+
+/** One value per line. A line torn by a kill in mid-write says nothing: it is left out. */
+export async function* readJsonLines<T>(path: string): AsyncGenerator<T> {
+  for await (const line of createInterface({ input: createReadStream(path, 'utf8') })) {
+    const value = parseLine<T>(line)
+    if (value !== undefined) yield value
+  }
+}
+
+function parseLine<T>(line: string): T | undefined {
+  try {
+    return JSON.parse(line) as T
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * A plain JSON reader over bytes. Numbers keep their source text and strings their source bytes, because the contract
+ * judges both: sums never pass through binary floating point, and only strings that are used must be valid.
+ */
+
+export class JsonNumber {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+export class JsonString {
+  /** Between the quotes, one character per byte. */
+  readonly raw: string
+  constructor(raw: string) {
+    this.raw = raw
+  }
+}
+
+export type Json = null | boolean | JsonNumber | JsonString | Json[] | Map<string, Json>
+
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
+const WHOLE_NUMBER = new RegExp(`^(?:${NUMBER.source})$`)
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+const ESCAPES: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
+
+/** Deepest nesting of arrays and objects, of text that need not be JSON: brackets inside strings do not count. */
+export function nesting(source: Buffer): number {
+  let depth = 0
+  let deepest = 0
+  let quoted = false
+  for (let at = 0; at < source.length; at++) {
+    const byte = source[at]
+    if (quoted && byte === 0x5c) at++
+    else if (byte === 0x22) quoted = !quoted
+    else if (quoted) continue
+    else if (byte === 0x5b || byte === 0x7b) deepest = Math.max(deepest, ++depth)
+    else if (byte === 0x5d || byte === 0x7d) depth--
+  }
+  return deepest
+}
+
+/** The value that the bytes hold, or undefined when they are not JSON. Of duplicate keys the last wins. */
+export function parseJson(source: Buffer): Json | undefined {
+  try {
+    return new Parser(source.toString('latin1')).document()
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+class Parser {
+  private at = 0
+  private readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  document(): Json {
+    const value = this.value()
+    if (this.peek() !== '') throw new SyntaxError('text after the value')
+    return value
+  }
+
+  /** The next character that is not blank, without taking it. */
+  private peek(): string {
+    while (' \t\n\r'.includes(this.text[this.at] ?? 'end')) this.at++
+    return this.text[this.at] ?? ''
+  }
+
+  private take(character: string): void {
+    if (this.peek() !== character) throw new SyntaxError(`expected ${character}`)
+    this.at++
+  }
+
+  private value(): Json {
+    const next = this.peek()
+    if (next === '{') return this.object()
+    if (next === '[') return this.array()
+    if (next === '"') return new JsonString(this.string())
+    if (next === 't') return this.word('true', true)
+    if (next === 'f') return this.word('false', false)
+    if (next === 'n') return this.word('null', null)
+    return this.number()
+  }
+
+  private word<T>(word: string, value: T): T {
+    if (!this.text.startsWith(word, this.at)) throw new SyntaxError(`expected ${word}`)
+    this.at += word.length
+    return value
+  }
+
+  private number(): JsonNumber {
+    NUMBER.lastIndex = this.at
+    const match = NUMBER.exec(this.text)
+    if (!match) throw new SyntaxError('expected a value')
+    this.at = NUMBER.lastIndex
+    return new JsonNumber(match[0])
+  }
+
+  private string(): string {
+    const start = ++this.at
+    for (;;) {
+      const code = this.text.charCodeAt(this.at)
+      if (code === 0x22) return this.text.slice(start, this.at++)
+      if (code === 0x5c) this.escape()
+      else if (code >= 0x20) this.at++
+      else throw new SyntaxError('a string is not closed, or holds a control character')
+    }
+  }
+
+  private escape(): void {
+    ESCAPE.lastIndex = this.at
+    if (!ESCAPE.test(this.text)) throw new SyntaxError('not an escape')
+    this.at = ESCAPE.lastIndex
+  }
+
+  private array(): Json[] {
+    const values: Json[] = []
+    this.take('[')
+    if (this.peek() !== ']') {
+      values.push(this.value())
+      while (this.peek() === ',') {
+        this.at++
+        values.push(this.value())
+      }
+    }
+    this.take(']')
+    return values
+  }
+
+  private object(): Map<string, Json> {
+    const members = new Map<string, Json>()
+    this.take('{')
+    if (this.peek() !== '}') {
+      this.member(members)
+      while (this.peek() === ',') {
+        this.at++
+        this.member(members)
+      }
+    }
+    this.take('}')
+    return members
+  }
+
+  private member(members: Map<string, Json>): void {
+    if (this.peek() !== '"') throw new SyntaxError('expected a key')
+    const key = decode(this.string(), lenient)
+    this.take(':')
+    members.set(key, this.value())
+  }
+}
+
+// A byte order mark inside a string is content, hence ignoreBOM: without it the decoder would drop it.
+const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
+const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
+
+function decode(raw: string, decoder: typeof strict): string {
+  if (/^[\x20-\x5b\x5d-\x7f]*$/.test(raw)) return raw
+  const parts = raw.split(/(\\u[0-9a-fA-F]{4}|\\.)/)
+  return parts.map((part, index) => (index % 2 === 1 ? unescaped(part) : plain(part, decoder))).join('')
+}
+
+function plain(part: string, decoder: typeof strict): string {
+  return decoder.decode(Buffer.from(part, 'latin1'))
+}
+
+function unescaped(part: string): string {
+  if (part[1] === 'u') return String.fromCharCode(Number.parseInt(part.slice(2), 16))
+  return ESCAPES[part[1]!] ?? part[1]!
+}
+
+/** The text of a string, or undefined when it may not be used: invalid UTF-8, a lone surrogate, U+0000. */
+export function textOf(string: JsonString): string | undefined {
+  try {
+    const text = decode(string.raw, strict)
+    return text.isWellFormed() && !text.includes('\0') ? text : undefined
+  } catch (error) {
+    if (error instanceof TypeError) return undefined
+    throw error
+  }
+}
+
+/** Whether a text is exactly a JSON number: no blanks, no `+1`, no `.5`. */
+export function isNumber(text: string): boolean {
+  return WHOLE_NUMBER.test(text)
+}

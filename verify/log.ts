@@ -1,0 +1,112 @@
+/** Reads a whole topic with kafkajs, another client than the engine's. */
+import { randomUUID } from 'node:crypto'
+import { type Consumer, type EachBatchPayload, Kafka, type KafkaMessage, logLevel } from 'kafkajs'
+import type { LogRecord } from './recompute.ts'
+
+/** Of one partition: offsets from `low` up to, not including, `end`. */
+export interface PartitionRange {
+  partition: number
+  low: number
+  end: number
+}
+
+export interface ReadRecord extends LogRecord {
+  /** When it was made, in milliseconds since the epoch; null where nobody said (see section 9). */
+  madeAt: number | null
+}
+
+export interface TopicLog {
+  ranges: PartitionRange[]
+  /** Hands over every record before the ends, per partition in offset order, and tells how far each partition was read. */
+  read(onRecord: (record: ReadRecord) => void): Promise<Map<number, number>>
+}
+
+/** An open transaction withholds the records behind it; a live broker answers well within this time. */
+const STALLED_AFTER_MS = 20_000
+
+/** Opens a topic as far as it goes now. Records of aborted transactions are left out by the reader. */
+export async function openTopic(bootstrap: string, topic: string): Promise<TopicLog> {
+  const kafka = new Kafka({ clientId: 'verify', brokers: bootstrap.split(','), logLevel: logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.connect()
+  const offsets = await admin.fetchTopicOffsets(topic).finally(() => admin.disconnect())
+  const ranges = offsets
+    .map(({ partition, low, high }) => ({ partition, low: Number(low), end: Number(high) }))
+    .sort((a, b) => a.partition - b.partition)
+  return { ranges, read: onRecord => readTopic(kafka, topic, ranges, onRecord) }
+}
+
+async function readTopic(
+  kafka: Kafka,
+  topic: string,
+  ranges: PartitionRange[],
+  onRecord: (record: ReadRecord) => void,
+): Promise<Map<number, number>> {
+  const positions = new Map(ranges.map(({ partition, low }) => [partition, low]))
+  const unread = () => ranges.some(({ partition, end }) => positions.get(partition)! < end)
+  if (!unread()) return positions
+  const consumer = kafka.consumer({ groupId: `verify-${randomUUID()}`, sessionTimeout: 60_000, maxWaitTimeInMs: 200 })
+  await consumer.connect()
+  try {
+    await consumer.subscribe({ topic, fromBeginning: true })
+    await consume(consumer, ranges, positions, unread, onRecord)
+  } finally {
+    await consumer.disconnect()
+  }
+  return positions
+}
+
+/** Resolves once every partition is read to its end, or nothing came for long. */
+function consume(
+  consumer: Consumer,
+  ranges: PartitionRange[],
+  positions: Map<number, number>,
+  unread: () => boolean,
+  onRecord: (record: ReadRecord) => void,
+): Promise<void> {
+  const ends = new Map(ranges.map(({ partition, end }) => [partition, end]))
+  return new Promise((resolve, reject) => {
+    const stalled = setTimeout(resolve, STALLED_AFTER_MS)
+    // Batches of nothing but control records or aborted ones reach only this event, never eachBatch.
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
+      positions.set(partition, Math.max(positions.get(partition)!, Number(lastOffset) + 1))
+      stalled.refresh()
+      if (!unread()) {
+        clearTimeout(stalled)
+        resolve()
+      }
+    })
+    consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+      if (!restart) reject(error)
+    })
+    const hand = (partition: number, message: KafkaMessage) => {
+      const offset = Number(message.offset)
+      // A rejoining consumer starts over, and the log may grow while it is read.
+      if (offset < positions.get(partition)! || offset >= ends.get(partition)!) return
+      positions.set(partition, offset + 1)
+      onRecord(toRecord(partition, offset, message))
+    }
+    const eachBatch = async ({ batch: { partition, messages } }: EachBatchPayload) => {
+      try {
+        for (const message of messages) hand(partition, message)
+      } catch (error) {
+        // kafkajs would try the batch again, behind the record that failed.
+        reject(error)
+      }
+    }
+    consumer.run({ autoCommit: false, eachBatch }).catch(reject)
+  })
+}
+
+/** kafkajs tells the type of timestamps in a field that its types leave out: 1 is LogAppendTime. */
+interface WithContext {
+  batchContext?: { timestampType?: number }
+}
+
+function toRecord(partition: number, offset: number, message: KafkaMessage): ReadRecord {
+  const timestamp = Number(message.timestamp)
+  const appended = (message as WithContext).batchContext?.timestampType === 1
+  const sentAt = message.headers?.['sent-at']
+  const madeAt = appended ? (sentAt === undefined ? null : Number(sentAt)) : timestamp
+  return { partition, offset, timestamp, key: message.key, value: message.value, madeAt }
+}

@@ -1,0 +1,63 @@
+/** `node verify/main.ts FILE`: prints the verdict; exit code 0 when everything holds, 1 otherwise. */
+import { readFile } from 'node:fs/promises'
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { readDocument } from './spec.ts'
+import { renderVerdict, type VerifyOptions, verify } from './verify.ts'
+
+const { PGUSER = 'postgres', PGPASSWORD = '', ELASTIC_USER, ELASTIC_PASSWORD } = process.env
+
+const argv = await yargs(hideBin(process.argv))
+  .command('$0 <file>', 'Recomputes what a pipeline should hold, from its topic, and compares it with what it holds')
+  .positional('file', { type: 'string', demandOption: true, describe: 'the SalesPipeline document (YAML)' })
+  .option('bootstrap', { type: 'string', describe: 'Kafka, host:port[,host:port]; the file’s when left out' })
+  .option('topic', { type: 'string', describe: 'the file’s when left out' })
+  .option('pg-host', { type: 'string', describe: 'PostgreSQL; the file’s when left out' })
+  .option('pg-port', { type: 'number', describe: 'the file’s when left out' })
+  .option('pg-database', { type: 'string', describe: 'the file’s when left out' })
+  .option('elasticsearch', { type: 'string', describe: 'URL; left out: projections are not compared' })
+  .option('journal', { type: 'string', describe: 'folder of the load generator’s journal' })
+  .option('commit-log', { type: 'string', array: true, describe: 'commit logs of the workers, for the delay' })
+  .option('from', { type: 'string', describe: 'delay: only records made at or after this RFC 3339 time' })
+  .option('to', { type: 'string', describe: 'delay: only records made before this RFC 3339 time' })
+  .option('json', { type: 'boolean', default: false, describe: 'print the verdict as JSON' })
+  .epilogue('Environment: PGUSER, PGPASSWORD, ELASTIC_USER, ELASTIC_PASSWORD. Let the pipeline drain its topic first.')
+  .example('PGPASSWORD=… $0 k8s/examples/ecommerce.yaml --journal data/journal', 'the log and the tables')
+  .strict()
+  .parse()
+
+const specText = await readFile(argv.file as string, 'utf8')
+const { source, sinks } = readDocument(specText).spec
+
+const options: VerifyOptions = {
+  specText,
+  bootstrap: argv.bootstrap ?? (source.bootstrapServers ?? ['localhost:9092']).join(','),
+  postgres: {
+    host: argv.pgHost ?? sinks?.postgres?.host ?? 'localhost',
+    port: argv.pgPort ?? sinks?.postgres?.port ?? 5432,
+    database: argv.pgDatabase ?? sinks?.postgres?.database ?? 'sales',
+    user: PGUSER,
+    password: PGPASSWORD,
+  },
+  delay: { ...time('from', argv.from), ...time('to', argv.to) },
+  onProgress: message => console.error(message),
+}
+if (argv.topic) options.topic = argv.topic
+if (argv.journal) options.journalDir = argv.journal
+if (argv.commitLog) options.commitLogs = argv.commitLog
+if (argv.elasticsearch) options.elasticsearch = elasticsearch(argv.elasticsearch)
+
+const verdict = await verify(options)
+console.log(argv.json ? JSON.stringify(verdict, null, 2) : renderVerdict(verdict))
+process.exitCode = verdict.ok ? 0 : 1
+
+function elasticsearch(url: string): NonNullable<VerifyOptions['elasticsearch']> {
+  return ELASTIC_USER ? { url, user: ELASTIC_USER, password: ELASTIC_PASSWORD ?? '' } : { url }
+}
+
+function time(name: 'from' | 'to', text: string | undefined): Partial<Record<'from' | 'to', number>> {
+  if (text === undefined) return {}
+  const at = Date.parse(text)
+  if (Number.isNaN(at)) throw new Error(`--${name} is not a time: ${text}`)
+  return { [name]: at }
+}

@@ -1,0 +1,248 @@
+/**
+ * Sections 5 to 7 of the contract once more: what each record of the log should have led to. Partitions are judged
+ * apart, each in offset order; only their rows come together.
+ */
+import { createHash } from 'node:crypto'
+import { canonical, decode, Fault, type Line, type Sale } from './decode.ts'
+import { Ids } from './ids.ts'
+import { addLine, contributions, emptyTotals, type Totals, totalCells } from './measures.ts'
+import { aggregationColumns, DEAD_COLUMNS, LATE_COLUMNS, rawColumns, rowText, type Table, timeCell } from './rows.ts'
+import type { Aggregation, Rules, Spec } from './spec.ts'
+import { windowEnd, windowStarts } from './windows.ts'
+
+export interface LogRecord {
+  partition: number
+  offset: number
+  /** Milliseconds since the epoch. */
+  timestamp: number
+  key: Buffer | null
+  value: Buffer | null
+}
+
+export interface Generation {
+  number: number
+  rules: Rules
+}
+
+export interface History {
+  /** Of a partition: which generation is in force from which offset on, ascending. */
+  stretches: Map<number, { from: number; generation: Generation }[]>
+  latest: Generation
+  /** The generation that introduced each aggregation. */
+  introduced: Map<string, number>
+  topicId: string
+  /** `partition/offset` of records that PostgreSQL refused, with the field that the table names. */
+  rejected: Map<string, string | null>
+}
+
+export interface AggregationCounters {
+  accepted: number
+  late: number
+  on_time: number
+  partly_late: number
+  missed_windows: number
+  added: number
+  missed: number
+}
+
+export interface PartitionState {
+  records: number
+  dead: number
+  duplicate: number
+  accepted: number
+  /** Accepted records that are late for every aggregation. */
+  late: number
+  /** Greatest event time of the non-dead records so far. */
+  maxEventTime: number
+  ids: Ids
+  aggregations: Map<string, AggregationCounters>
+}
+
+export class Recomputation {
+  readonly partitions = new Map<number, PartitionState>()
+  readonly dead = new Map<string, string>()
+  readonly late = new Map<string, string>()
+  readonly raw = new Map<string, string>()
+  storeRejected = 0
+  /** Bytes of dead letters that are to be stored. */
+  deadBytes = 0
+  private readonly totals = new Map<string, Map<string, Totals>>()
+  private readonly spec: Spec
+  private readonly history: History
+
+  constructor(spec: Spec, history: History) {
+    this.spec = spec
+    this.history = history
+  }
+
+  /** Judges the next record of its partition. */
+  add(record: LogRecord): void {
+    const state = this.partition(record.partition)
+    const generation = this.generationAt(record.partition, record.offset)
+    state.records++
+    const sale = this.decodeOrBury(record, generation.rules)
+    if (!sale) {
+      state.dead++
+      return
+    }
+    const watermark = state.maxEventTime - generation.rules.outOfOrderness
+    state.maxEventTime = Math.max(state.maxEventTime, sale.time)
+    const { deduplication } = generation.rules
+    if (deduplication && state.ids.see(sale.id!, state.maxEventTime, deduplication)) {
+      state.duplicate++
+      return
+    }
+    state.accepted++
+    this.accept(record, sale, watermark, generation, state)
+  }
+
+  private generationAt(partition: number, offset: number): Generation {
+    const stretches = this.history.stretches.get(partition) ?? []
+    return stretches.findLast(({ from }) => from <= offset)?.generation ?? this.history.latest
+  }
+
+  partition(partition: number): PartitionState {
+    let state = this.partitions.get(partition)
+    if (!state) {
+      const counters = { records: 0, dead: 0, duplicate: 0, accepted: 0, late: 0 }
+      state = { ...counters, maxEventTime: Number.NEGATIVE_INFINITY, ids: new Ids(), aggregations: new Map() }
+      this.partitions.set(partition, state)
+    }
+    return state
+  }
+
+  private decodeOrBury(record: LogRecord, rules: Rules): Sale | null {
+    const rejectedField = this.history.rejected.get(`${record.partition}/${record.offset}`)
+    try {
+      const sale = decode(record.value, record.timestamp, rules)
+      if (rejectedField === undefined) return sale
+      this.storeRejected++
+      this.bury(record, new Fault('store_rejected', rejectedField))
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.bury(record, error)
+    }
+    return null
+  }
+
+  private bury({ partition, offset, key, value }: LogRecord, { reason, field }: Fault): void {
+    const kept = value?.subarray(0, this.spec.deadLetters.maxPayload) ?? null
+    this.deadBytes += kept?.length ?? 0
+    const values = [reason, field, fingerprint(key), fingerprint(kept)]
+    this.dead.set(rowText([this.history.topicId, partition, offset]), rowText(values))
+  }
+
+  private accept(
+    record: LogRecord,
+    sale: Sale,
+    watermark: number,
+    generation: Generation,
+    state: PartitionState,
+  ): void {
+    const active = generation.rules.aggregations.filter(({ name }) => this.isActive(name, generation))
+    let lateForAll = true
+    for (const aggregation of active) {
+      const starts = windowStarts(aggregation.window, sale.time)
+      const missed = starts.filter(start => isMissed(aggregation, start, watermark))
+      const open = starts.filter(start => !isMissed(aggregation, start, watermark))
+      if (open.length > 0) lateForAll = false
+      count(countersOf(state, aggregation.name), sale, missed, open)
+      if (missed.length > 0) this.addLate(record, sale, aggregation, missed, open.length === 0)
+      this.addTo(aggregation, sale, open)
+    }
+    if (lateForAll) state.late++
+    else if (generation.rules.rawTable) this.addRaw(record, sale, generation.rules)
+  }
+
+  /** Under a new identity an aggregation begins with the generation that introduced it. */
+  private isActive(name: string, generation: Generation): boolean {
+    return generation.number >= (this.history.introduced.get(name) ?? 0)
+  }
+
+  private addLate(record: LogRecord, sale: Sale, { name }: Aggregation, missed: number[], entirely: boolean): void {
+    const key = rowText([record.partition, record.offset, name])
+    this.late.set(key, rowText([sale.time, missed, canonical(entirely), fingerprint(record.value)]))
+  }
+
+  private addRaw({ partition, offset }: LogRecord, sale: Sale, rules: Rules): void {
+    const columns = rawColumns(rules).values.slice(1)
+    sale.lines.forEach((line, index) => {
+      const values = [sale.time, ...columns.map(column => canonical(line[column] ?? null))]
+      this.raw.set(rowText([partition, offset, index]), rowText(values))
+    })
+  }
+
+  private addTo({ name, groupBy, measures }: Aggregation, sale: Sale, open: number[]): void {
+    const rows = this.rowsOf(name)
+    const touched = new Set<string>()
+    for (const line of sale.lines) {
+      const taken = contributions(measures, line)
+      for (const start of open) {
+        const key = rowKey(start, groupBy, line)
+        if (!rows.has(key)) rows.set(key, emptyTotals(measures))
+        addLine(rows.get(key)!, measures, taken, !touched.has(key))
+        touched.add(key)
+      }
+    }
+  }
+
+  private rowsOf(aggregation: string): Map<string, Totals> {
+    if (!this.totals.has(aggregation)) this.totals.set(aggregation, new Map())
+    return this.totals.get(aggregation)!
+  }
+
+  /** The rows that an aggregation's table should hold. */
+  aggregationTable(aggregation: Aggregation): Table {
+    const rows = new Map<string, string>()
+    for (const [key, totals] of this.rowsOf(aggregation.name)) {
+      const start = JSON.parse(key)[0]
+      const end = timeCell(windowEnd(aggregation.window, start))
+      rows.set(key, rowText([end, ...totalCells(totals, aggregation.measures)]))
+    }
+    return { name: aggregation.name, ...aggregationColumns(aggregation), rows }
+  }
+
+  lateTable(): Table {
+    return { name: 'late_events', ...LATE_COLUMNS, rows: this.late }
+  }
+
+  deadTable(): Table {
+    return { name: 'dead_letters', ...DEAD_COLUMNS, rows: this.dead }
+  }
+
+  rawTable(): Table | null {
+    return this.spec.raw && { name: this.spec.raw.table, ...rawColumns(this.history.latest.rules), rows: this.raw }
+  }
+}
+
+function isMissed({ window, allowedLateness }: Aggregation, start: number, watermark: number): boolean {
+  return windowEnd(window, start) + allowedLateness <= watermark
+}
+
+function countersOf(state: PartitionState, aggregation: string): AggregationCounters {
+  let counters = state.aggregations.get(aggregation)
+  if (!counters) {
+    counters = { accepted: 0, late: 0, on_time: 0, partly_late: 0, missed_windows: 0, added: 0, missed: 0 }
+    state.aggregations.set(aggregation, counters)
+  }
+  return counters
+}
+
+function count(counters: AggregationCounters, { lines }: Sale, missed: number[], open: number[]): void {
+  counters.accepted++
+  if (open.length === 0) counters.late++
+  else counters.on_time++
+  if (open.length > 0 && missed.length > 0) counters.partly_late++
+  counters.missed_windows += missed.length
+  counters.added += lines.length * open.length
+  counters.missed += lines.length * missed.length
+}
+
+function rowKey(start: number, groupBy: string[], line: Line): string {
+  return rowText([timeCell(start), ...groupBy.map(field => canonical(line[field]!))])
+}
+
+/** Stands for bytes that are compared but not kept. */
+export function fingerprint(value: Buffer | null): string | null {
+  return value && createHash('sha256').update(value).digest('base64url').slice(0, 22)
+}

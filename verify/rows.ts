@@ -1,0 +1,57 @@
+/**
+ * Rows as two texts: a key and the values, each a JSON array. The recomputation and the readers of every store bring
+ * their rows to this form, so that comparing is comparing text. Times are milliseconds since the epoch.
+ */
+import type { Aggregation, Measure, Rules } from './spec.ts'
+
+export type Cell = string | number | boolean | null | number[]
+export type Rows = Map<string, string>
+
+export interface Table {
+  name: string
+  key: string[]
+  values: string[]
+  rows: Rows
+}
+
+export function rowText(cells: Cell[]): string {
+  return JSON.stringify(cells)
+}
+
+/** Infinite windows have no number in JSON. */
+export function timeCell(time: number): Cell {
+  return Number.isFinite(time) ? time : time < 0 ? '-infinity' : 'infinity'
+}
+
+/** The one text form of a number that PostgreSQL or a document shows: no needless zeros, no negative zero. */
+export function numberText(text: string): string {
+  const plain = text.includes('.') ? text.replace(/\.?0+$/, '') : text
+  return plain === '-0' ? '0' : plain
+}
+
+/** Columns that a measure has in its table. */
+export function measureColumns({ name, op }: Measure): string[] {
+  return op === 'average' ? [`${name}_sum`, `${name}_count`, name] : [name]
+}
+
+export function aggregationColumns(aggregation: Aggregation): { key: string[]; values: string[] } {
+  return {
+    key: ['window_start', ...aggregation.groupBy],
+    values: ['window_end', ...aggregation.measures.flatMap(measureColumns)],
+  }
+}
+
+export function rawColumns(rules: Rules): { key: string[]; values: string[] } {
+  const fields = [...rules.fields, ...(rules.explode?.fields ?? [])].map(({ name }) => name)
+  return { key: ['partition', 'record_offset', 'line'], values: ['event_time', ...fields] }
+}
+
+export const LATE_COLUMNS = {
+  key: ['partition', 'record_offset', 'aggregation'],
+  values: ['event_time', 'missed', 'entirely', 'payload'],
+}
+
+export const DEAD_COLUMNS = {
+  key: ['topic_id', 'partition', 'record_offset'],
+  values: ['reason', 'field', 'record_key', 'payload'],
+}

@@ -1,0 +1,226 @@
+/**
+ * The `SalesPipeline` document as the verifier understands it: read with its own defaults, from a file (YAML) or from
+ * `specs.document` (JSON). Documents were validated where they were admitted, so their shape is trusted here.
+ */
+import { parse } from 'yaml'
+import { type Expression, naturalScale, parseExpression } from './expression.ts'
+import { bytes, milliseconds } from './units.ts'
+
+export interface Field {
+  name: string
+  path: string[]
+  type: 'string' | 'number' | 'decimal' | 'boolean'
+  /** Decimals that a number may have. */
+  scale: number
+  default: string | null
+  optional: boolean
+}
+
+/** Sizes in milliseconds. A tumbling window is a sliding one whose slide is its size. */
+export interface Window {
+  infinite: boolean
+  size: number
+  slide: number
+  offset: number
+}
+
+export interface Measure {
+  name: string
+  op: 'count' | 'sum' | 'min' | 'max' | 'average'
+  /** What is computed per line; null for counts. */
+  of: Expression | null
+  countsEvents: boolean
+  scale: number
+}
+
+export interface Aggregation {
+  name: string
+  window: Window
+  allowedLateness: number
+  groupBy: string[]
+  measures: Measure[]
+  retention: number | null
+}
+
+export interface Projection {
+  aggregation: string
+  index: string
+  fields: Record<string, string>
+}
+
+/** What decides the rows. Durations in milliseconds. */
+export interface Rules {
+  id: string | null
+  time: { path: string; format: 'rfc3339' | 'epoch'; unit: 's' | 'ms' | 'us' | 'ns'; zone: string | null }
+  fields: Field[]
+  explode: { path: string; fields: Field[] } | null
+  outOfOrderness: number
+  maxFutureSkew: number
+  deduplication: { horizon: number; maxIds: number } | null
+  aggregations: Aggregation[]
+  rawTable: string | null
+}
+
+export interface Spec {
+  topic: string
+  owner: string
+  /** Of PostgreSQL. */
+  schema: string
+  rules: Rules
+  raw: { table: string; retention: number | null } | null
+  lateRetention: number | null
+  deadLetters: { retention: number | null; maxPayload: number; maxBytes: number }
+  projections: Projection[]
+}
+
+type Duration = string | number
+
+interface WrittenField {
+  name: string
+  path?: string
+  type?: Field['type']
+  scale?: number
+  default?: string
+  optional?: boolean
+}
+
+interface WrittenWindow {
+  type?: 'tumbling' | 'sliding' | 'none'
+  size?: Duration
+  slide?: Duration
+  offset?: Duration
+}
+
+interface WrittenAggregation {
+  name: string
+  window?: WrittenWindow
+  allowedLateness?: Duration
+  groupBy?: string[]
+  measures: { name: string; op: Measure['op']; of?: string; scale?: number }[]
+  retention?: Duration
+}
+
+export interface WrittenDocument {
+  metadata: { name: string; namespace?: string }
+  spec: {
+    source: { topic: string; bootstrapServers?: string[] }
+    event: {
+      id?: string
+      time: { path: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
+      fields?: WrittenField[]
+      explode?: { path: string; fields: WrittenField[] }
+    }
+    window?: WrittenWindow
+    watermark?: { outOfOrderness?: Duration; maxFutureSkew?: Duration }
+    allowedLateness?: Duration
+    aggregations: WrittenAggregation[]
+    deduplication?: { horizon?: Duration; maxIds?: number }
+    raw?: { table: string; retention?: Duration }
+    lateEvents?: { retention?: Duration }
+    deadLetters?: { retention?: Duration; maxPayload?: string | number; maxBytes?: string | number }
+    sinks?: {
+      postgres?: { host?: string; port?: number; database?: string; schema?: string }
+      elasticsearch?: { projections: { aggregation: string; index: string; fields?: Record<string, string> }[] }
+    }
+  }
+}
+
+/** The document of a YAML or JSON text. */
+export function readDocument(text: string): WrittenDocument {
+  return parse(text) as WrittenDocument
+}
+
+/** A field of the event or of its lines. */
+export function fieldNamed({ fields, explode }: Rules, name: string): Field {
+  const field = [...fields, ...(explode?.fields ?? [])].find(field => field.name === name)
+  if (!field) throw new Error(`the spec has no field ${name}`)
+  return field
+}
+
+/** Applies the defaults and brings everything to base units. */
+export function readSpec({ metadata, spec }: WrittenDocument): Spec {
+  const { name, namespace = 'default' } = metadata
+  return {
+    topic: spec.source.topic,
+    owner: `${namespace}/${name}`,
+    schema: spec.sinks?.postgres?.schema ?? ownSchema(namespace, name),
+    rules: readRules(spec),
+    raw: spec.raw ? { table: spec.raw.table, retention: optionalDuration(spec.raw.retention) } : null,
+    lateRetention: optionalDuration(spec.lateEvents?.retention),
+    deadLetters: {
+      retention: optionalDuration(spec.deadLetters?.retention),
+      maxPayload: bytes(spec.deadLetters?.maxPayload ?? '64Ki'),
+      maxBytes: bytes(spec.deadLetters?.maxBytes ?? '1Gi'),
+    },
+    projections: (spec.sinks?.elasticsearch?.projections ?? []).map(written => ({ fields: {}, ...written })),
+  }
+}
+
+function ownSchema(namespace: string, name: string): string {
+  return (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_')
+}
+
+function optionalDuration(written: Duration | undefined): number | null {
+  return written === undefined ? null : milliseconds(written)
+}
+
+function readRules(spec: WrittenDocument['spec']): Rules {
+  const { event } = spec
+  const { path, format = 'rfc3339', unit = 'ms', zone = null } = event.time
+  const fields = (event.fields ?? []).map(readField)
+  const explode = event.explode ? { path: event.explode.path, fields: event.explode.fields.map(readField) } : null
+  const all = [...fields, ...(explode?.fields ?? [])]
+  return {
+    id: event.id ?? null,
+    time: { path, format, unit, zone },
+    fields,
+    explode,
+    outOfOrderness: milliseconds(spec.watermark?.outOfOrderness ?? '5s'),
+    maxFutureSkew: milliseconds(spec.watermark?.maxFutureSkew ?? '5m'),
+    deduplication: spec.deduplication
+      ? { horizon: milliseconds(spec.deduplication.horizon ?? '10m'), maxIds: spec.deduplication.maxIds ?? 1_000_000 }
+      : null,
+    aggregations: spec.aggregations.map(written => readAggregation(written, spec, all)),
+    rawTable: spec.raw?.table ?? null,
+  }
+}
+
+function readField(written: WrittenField): Field {
+  const type = written.type ?? 'string'
+  return {
+    name: written.name,
+    path: (written.path ?? written.name).split('.'),
+    type,
+    scale: written.scale ?? (type === 'decimal' ? 2 : 0),
+    default: written.default ?? null,
+    optional: written.optional ?? false,
+  }
+}
+
+function readAggregation(written: WrittenAggregation, spec: WrittenDocument['spec'], fields: Field[]): Aggregation {
+  return {
+    name: written.name,
+    window: readWindow(written.window ?? spec.window ?? { size: '1m' }),
+    allowedLateness: milliseconds(written.allowedLateness ?? spec.allowedLateness ?? 0),
+    groupBy: written.groupBy ?? [],
+    measures: written.measures.map(measure => readMeasure(measure, fields)),
+    retention: optionalDuration(written.retention),
+  }
+}
+
+function readWindow({ type = 'tumbling', size = '1m', slide = size, offset = 0 }: WrittenWindow): Window {
+  return {
+    infinite: type === 'none',
+    size: milliseconds(size),
+    slide: milliseconds(type === 'sliding' ? slide : size),
+    offset: milliseconds(offset),
+  }
+}
+
+function readMeasure(written: WrittenAggregation['measures'][number], fields: Field[]): Measure {
+  const { name, op } = written
+  if (op === 'count') return { name, op, of: null, countsEvents: written.of === 'events', scale: 0 }
+  const of = parseExpression(written.of!)
+  const natural = naturalScale(of, field => fields.find(({ name }) => name === field)!.scale)
+  return { name, op, of, countsEvents: false, scale: written.scale ?? Math.min(natural, 12) }
+}

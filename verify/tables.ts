@@ -1,0 +1,246 @@
+/** Reads a pipeline's schema in PostgreSQL (docs/tables.md). */
+import { Client } from 'pg'
+import { fingerprint } from './recompute.ts'
+import { aggregationColumns, type Cell, DEAD_COLUMNS, LATE_COLUMNS, numberText, rawColumns, rowText } from './rows.ts'
+import { type Aggregation, fieldNamed, type Rules } from './spec.ts'
+
+export interface PostgresAddress {
+  host: string
+  port: number
+  user: string
+  password: string
+  database: string
+}
+
+/** A row of any table as the comparison takes it. */
+export interface FoundRow {
+  key: string
+  values: string
+}
+
+export interface AggregationRow extends FoundRow {
+  /** Group-by values as PostgreSQL shows them. */
+  groups: string[]
+  version: string
+  final: boolean
+}
+
+export interface ProgressRow {
+  partition: number
+  topicId: string
+  firstOffset: number | null
+  nextOffset: number | null
+  maxEventTime: number | null
+  records: number
+  skipped: number
+  dead: number
+  duplicate: number
+  accepted: number
+}
+
+export type AggregationProgress = Record<string, number>
+
+const PAGE = 10_000
+
+/** Columns by type: how each is selected as text, and what the text becomes. */
+type Kind = 'time' | 'integer' | 'number' | 'text' | 'boolean' | 'bytes' | 'times'
+
+export class Tables {
+  private readonly client: Client
+  private readonly schema: string
+
+  private constructor(client: Client, schema: string) {
+    this.client = client
+    this.schema = schema
+  }
+
+  static async connect(address: PostgresAddress, schema: string): Promise<Tables> {
+    const client = new Client({ ...address, application_name: 'verify' })
+    await client.connect()
+    return new Tables(client, quote(schema))
+  }
+
+  async close(): Promise<void> {
+    await this.client.end()
+  }
+
+  /** All tables as they stand at one moment. */
+  async beginSnapshot(): Promise<void> {
+    await this.client.query('begin isolation level repeatable read, read only')
+  }
+
+  /** `text` names tables as `@name`: those of the schema. */
+  private async query<T extends object>(text: string): Promise<T[]> {
+    return (await this.client.query<T>(this.inSchema(text))).rows
+  }
+
+  private inSchema(text: string): string {
+    return text.replace(/@(\w+)/g, (_, table: string) => `${this.schema}.${quote(table)}`)
+  }
+
+  async pipeline(): Promise<{ owner: string; topic: string; topicId: string; watermark: number | null }> {
+    const rows = await this.query<{ owner: string; topic: string; topic_id: string; watermark: string | null }>(
+      'select owner, topic, topic_id, watermark from @pipeline',
+    )
+    if (rows.length !== 1) throw new Error(`table pipeline has ${rows.length} rows in place of one`)
+    const { owner, topic, topic_id: topicId, watermark } = rows[0]!
+    return { owner, topic, topicId, watermark: numberOrNull(watermark) }
+  }
+
+  async specs(): Promise<{ generation: number; document: unknown }[]> {
+    return this.query('select generation::float8 as generation, document from @specs order by generation')
+  }
+
+  async specHistory(): Promise<{ partition: number; from: number; generation: number }[]> {
+    return this.query(
+      `select partition, from_offset::float8 as from, generation::float8 as generation
+         from @spec_history order by partition, from_offset, generation`,
+    )
+  }
+
+  async introductions(): Promise<{ name: string; generation: number }[]> {
+    return this.query('select name, generation::float8 as generation from @aggregations')
+  }
+
+  async storeRejected(): Promise<{ partition: number; offset: number; field: string | null }[]> {
+    return this.query(
+      `select partition, record_offset::float8 as offset, field from @dead_letters where reason = 'store_rejected'`,
+    )
+  }
+
+  async redriven(): Promise<number> {
+    return this.count('@dead_letters where redriven_at is not null')
+  }
+
+  /** Rows that a projection has yet to show, and documents that its sink will never accept. */
+  async unprojected(): Promise<{ waiting: number; refused: number }> {
+    return { waiting: await this.count('@outbox'), refused: await this.count('@projection_errors') }
+  }
+
+  private async count(from: string): Promise<number> {
+    return (await this.query<{ count: number }>(`select count(*)::float8 as count from ${from}`))[0]!.count
+  }
+
+  async progress(): Promise<ProgressRow[]> {
+    const rows = await this.query<Record<string, string | null>>(
+      `select partition, topic_id, first_offset, next_offset, max_event_time, records, skipped, dead, duplicate, accepted
+         from @progress order by partition`,
+    )
+    return rows.map(row => ({
+      partition: Number(row.partition),
+      topicId: row.topic_id ?? '',
+      firstOffset: numberOrNull(row.first_offset),
+      nextOffset: numberOrNull(row.next_offset),
+      maxEventTime: numberOrNull(row.max_event_time),
+      records: Number(row.records),
+      skipped: Number(row.skipped),
+      dead: Number(row.dead),
+      duplicate: Number(row.duplicate),
+      accepted: Number(row.accepted),
+    }))
+  }
+
+  /** Counters by partition and aggregation. */
+  async aggregationProgress(): Promise<{ partition: number; aggregation: string; counters: AggregationProgress }[]> {
+    const rows = await this.query<Record<string, string>>(
+      `select partition, aggregation, late, on_time, partly_late, missed_windows, added, missed
+         from @progress_aggregations order by partition, aggregation`,
+    )
+    return rows.map(({ partition, aggregation, ...rest }) => ({
+      partition: Number(partition),
+      aggregation: aggregation!,
+      counters: Object.fromEntries(Object.entries(rest).map(([name, count]) => [name, Number(count)])),
+    }))
+  }
+
+  async *aggregationRows(aggregation: Aggregation, rules: Rules): AsyncGenerator<AggregationRow> {
+    const columns = aggregationColumns(aggregation)
+    const kinds: Kind[] = [
+      'time',
+      ...aggregation.groupBy.map(name => fieldKind(rules, name)),
+      'time',
+      ...columns.values.slice(1).map((): Kind => 'number'),
+    ]
+    const names = [...columns.key, ...columns.values]
+    const more = ['version::text', 'final', ...aggregation.groupBy.map(name => `${quote(name)}::text`)]
+    for await (const row of this.scan(aggregation.name, names, kinds, more)) {
+      const [version, final, ...groups] = row.slice(names.length) as [string, boolean, ...string[]]
+      yield { ...found(row, columns.key.length, names.length), version, final, groups }
+    }
+  }
+
+  rawRows(table: string, rules: Rules): AsyncGenerator<FoundRow> {
+    const columns = rawColumns(rules)
+    const kinds = columns.values.slice(1).map(name => fieldKind(rules, name))
+    return this.rows(table, columns, ['integer', 'integer', 'integer', 'time', ...kinds])
+  }
+
+  lateRows(): AsyncGenerator<FoundRow> {
+    return this.rows('late_events', LATE_COLUMNS, ['integer', 'integer', 'text', 'time', 'times', 'boolean', 'bytes'])
+  }
+
+  deadRows(): AsyncGenerator<FoundRow> {
+    return this.rows('dead_letters', DEAD_COLUMNS, ['text', 'integer', 'integer', 'text', 'text', 'bytes', 'bytes'])
+  }
+
+  private async *rows(
+    table: string,
+    columns: { key: string[]; values: string[] },
+    kinds: Kind[],
+  ): AsyncGenerator<FoundRow> {
+    const names = [...columns.key, ...columns.values]
+    for await (const row of this.scan(table, names, kinds)) yield found(row, columns.key.length, names.length)
+  }
+
+  /** All rows of a table, a page at a time; `more` are expressions taken as they come. */
+  private async *scan(table: string, names: string[], kinds: Kind[], more: string[] = []): AsyncGenerator<unknown[]> {
+    const selected = [...names.map((name, index) => selectText(quote(name), kinds[index]!)), ...more]
+    await this.client.query(
+      `declare scan no scroll cursor for select ${selected.join(', ')} from ${this.schema}.${quote(table)}`,
+    )
+    for (;;) {
+      const { rows } = await this.client.query<unknown[]>({ text: `fetch ${PAGE} from scan`, rowMode: 'array' })
+      if (rows.length === 0) break
+      for (const row of rows) yield row.map((value, index) => (kinds[index] ? toCell(value, kinds[index]) : value))
+    }
+    await this.client.query('close scan')
+  }
+}
+
+function fieldKind(rules: Rules, name: string): Kind {
+  const { type } = fieldNamed(rules, name)
+  if (type === 'string') return 'text'
+  return type === 'boolean' ? 'boolean' : 'number'
+}
+
+function selectText(column: string, kind: Kind): string {
+  if (kind === 'time') return `(extract(epoch from ${column}) * 1000)::text`
+  if (kind !== 'times') return kind === 'bytes' ? column : `${column}::text`
+  return `array(select (extract(epoch from m) * 1000)::text from unnest(${column}) with ordinality u(m, i) order by i)`
+}
+
+function toCell(value: unknown, kind: Kind): Cell {
+  if (value === null) return null
+  if (kind === 'bytes') return fingerprint(value as Buffer)
+  if (kind === 'times') return (value as string[]).map(Number)
+  if (kind === 'integer') return Number(value)
+  if (kind === 'time') return toTime(value as string)
+  return kind === 'number' ? numberText(value as string) : (value as string)
+}
+
+/** `extract` of an infinite time is Infinity. */
+function toTime(text: string): Cell {
+  return Number.isFinite(Number(text)) ? Number(text) : text.toLowerCase()
+}
+
+function found(row: unknown[], keys: number, end: number): FoundRow {
+  return { key: rowText(row.slice(0, keys) as Cell[]), values: rowText(row.slice(keys, end) as Cell[]) }
+}
+
+function numberOrNull(text: string | number | null | undefined): number | null {
+  return text === null || text === undefined ? null : Number(text)
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

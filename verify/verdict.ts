@@ -1,0 +1,96 @@
+/** What the verifier found, for programs and for people. */
+import type { Comparison } from './compare.ts'
+import type { DelayReport } from './delay.ts'
+
+export interface Verdict {
+  /** Nothing lost or doubled, every row equal, the log as announced, no other problem, and something was compared. */
+  ok: boolean
+  /** Records that the journal announced, and those that the broker acknowledged; null without a journal. */
+  sent: number | null
+  acknowledged: number | null
+  /** Records of the log that the pipeline had to judge: the sum of the next four. */
+  records: number
+  /** Accepted, and not late for every aggregation. */
+  aggregated: number
+  /** Accepted, and late for every aggregation. */
+  late: number
+  deadLettered: number
+  duplicates: number
+  /** Of the dead letters, those that only PostgreSQL refused: they cannot be predicted and are believed. */
+  storeRejected: number
+  /** Acknowledged records that are not in the log; null without a journal. */
+  lostFromLog: number | null
+  /** Records of the log that nobody announced; null without a journal. */
+  foreign: number | null
+  /**
+   * Sales that the tables have too few, or too many: over the rows of an aggregation the sum of expected lines − found
+   * lines where positive (lost) or negative (doubled); of all aggregations the greatest. Lines are taken from a `count`
+   * or an average's count; without either a wrong or missing row counts as one lost, an extra row as one doubled.
+   * Acknowledged records that are not in the log are lost, too.
+   */
+  lost: number
+  doubled: number
+  rows: { compared: number; missing: number; extra: number; unequal: number }
+  perTable: Record<string, Comparison>
+  /** Rows of aggregations that are marked final. */
+  finalWindows: number
+  /** Null without commit logs. */
+  delayMs: DelayReport | null
+  problems: string[]
+}
+
+/** Totals over tables. */
+export function sumRows(tables: Comparison[]): Verdict['rows'] {
+  const rows = { compared: 0, missing: 0, extra: 0, unequal: 0 }
+  for (const { compared, missing, extra, unequal } of tables) {
+    rows.compared += compared
+    rows.missing += missing
+    rows.extra += extra
+    rows.unequal += unequal
+  }
+  return rows
+}
+
+/** The verdict as text, a few lines and one per table. */
+export function renderVerdict(verdict: Verdict): string {
+  const { rows, delayMs } = verdict
+  return [
+    verdict.ok ? 'OK: the tables hold exactly what the log says' : 'NOT OK',
+    line('journal', journalText(verdict)),
+    line(
+      'log',
+      `${n(verdict.records)} records = ${n(verdict.aggregated)} aggregated + ${n(verdict.late)} late + ` +
+        `${n(verdict.deadLettered)} dead + ${n(verdict.duplicates)} duplicate`,
+    ),
+    line('sales', `${n(verdict.lost)} lost, ${n(verdict.doubled)} doubled`),
+    line('rows', `${rowsText(rows)}; ${n(verdict.finalWindows)} final`),
+    ...Object.entries(verdict.perTable).map(([name, table]) => line(`  ${name}`, rowsText(table))),
+    line('delay', delayMs ? delayText(delayMs) : 'not measured: no commit logs given'),
+    ...Object.entries(verdict.perTable).flatMap(([name, { examples }]) => examples.map(text => `  ${name}: ${text}`)),
+    ...verdict.problems.map(problem => `  problem: ${problem}`),
+  ].join('\n')
+}
+
+function line(label: string, text: string): string {
+  return `${label.padEnd(22)} ${text}`
+}
+
+function n(count: number): string {
+  return count.toLocaleString('en-US')
+}
+
+function rowsText({ compared, missing, extra, unequal }: Verdict['rows']): string {
+  return `${n(compared)} compared, ${n(missing)} missing, ${n(extra)} extra, ${n(unequal)} unequal`
+}
+
+function journalText({ sent, acknowledged, lostFromLog, foreign }: Verdict): string {
+  if (sent === null) return 'none given'
+  const inLog = `${n(lostFromLog!)} of them not in the log, ${n(foreign!)} records that nobody announced`
+  return `${n(sent)} sent, ${n(acknowledged!)} acknowledged, ${inLog}`
+}
+
+function delayText({ p50, p90, p99, max, samples, neverCommitted }: DelayReport): string {
+  const ms = (value: number | null) => (value === null ? 'never' : `${n(Math.round(value))} ms`)
+  const of = `of ${n(samples)} records, ${n(neverCommitted)} never committed`
+  return `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, max ${ms(max)} (${of})`
+}

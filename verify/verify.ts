@@ -1,0 +1,222 @@
+/**
+ * The independent verifier: reads the log and the tables with other libraries than the engine, recomputes every row
+ * from docs/semantics.md in the plainest way, and says whether the engine kept its contract.
+ */
+import { type Comparison, compareRows, linesColumn } from './compare.ts'
+import { checkProgress } from './conservation.ts'
+import { type DelayFilter, Delays, readCommitLogs } from './delay.ts'
+import { documents, type ElasticsearchAddress, ExpectedDocuments } from './elasticsearch.ts'
+import { readHistory } from './history.ts'
+import { type Journal, readJournal } from './journal.ts'
+import { openTopic, type TopicLog } from './log.ts'
+import { Recomputation } from './recompute.ts'
+import type { Cell } from './rows.ts'
+import { type Aggregation, type Projection, readDocument, readSpec, type Spec } from './spec.ts'
+import { type AggregationRow, type PostgresAddress, Tables } from './tables.ts'
+import { sumRows, type Verdict } from './verdict.ts'
+
+export { renderVerdict, type Verdict } from './verdict.ts'
+
+export interface VerifyOptions {
+  /** The SalesPipeline document, as YAML. */
+  specText: string
+  /** Kafka's `host:port`, several joined by commas. */
+  bootstrap: string
+  /** In place of the spec's. */
+  topic?: string
+  postgres: PostgresAddress
+  /** Left out: projections are not compared. */
+  elasticsearch?: ElasticsearchAddress
+  /** Folder of the load generator's journal; left out: the log itself is not judged. */
+  journalDir?: string
+  /** Commit logs of the workers; left out: the delay is not measured. */
+  commitLogs?: string[]
+  delay?: DelayFilter
+  onProgress?: (message: string) => void
+}
+
+/** Judges a pipeline that has drained its topic. Rejects when a server, the journal or a table cannot be read. */
+export async function verify(options: VerifyOptions): Promise<Verdict> {
+  const spec = readSpec(readDocument(options.specText))
+  const tables = await Tables.connect(options.postgres, spec.schema)
+  try {
+    return await new Verification(options, spec, tables).run()
+  } finally {
+    await tables.close()
+  }
+}
+
+class Verification {
+  private readonly options: VerifyOptions
+  private readonly spec: Spec
+  private readonly tables: Tables
+  private readonly problems: string[] = []
+  private readonly perTable: Record<string, Comparison> = {}
+  private finalWindows = 0
+
+  constructor(options: VerifyOptions, spec: Spec, tables: Tables) {
+    this.options = options
+    this.spec = spec
+    this.tables = tables
+  }
+
+  async run(): Promise<Verdict> {
+    const { journalDir, commitLogs, delay = {} } = this.options
+    const history = await readHistory(this.tables, this.spec, this.problems)
+    const recomputation = new Recomputation(this.spec, history)
+    const journal = journalDir === undefined ? null : await readJournal(journalDir)
+    const nextOffsets = new Map((await this.tables.progress()).map(row => [row.partition, row.nextOffset ?? 0]))
+    const delays = commitLogs ? new Delays(await readCommitLogs(commitLogs), nextOffsets, delay) : null
+    const log = await openTopic(this.options.bootstrap, this.options.topic ?? this.spec.topic)
+    await this.readLog(log, recomputation, journal, delays)
+    await this.tables.beginSnapshot()
+    this.problems.push(...(await checkProgress(this.tables, log.ranges, recomputation, history)))
+    await this.compareTables(recomputation)
+    return this.verdict(recomputation, journal, delays)
+  }
+
+  private async readLog(
+    log: TopicLog,
+    recomputation: Recomputation,
+    journal: Journal | null,
+    delays: Delays | null,
+  ): Promise<void> {
+    const firstOffsets = new Map((await this.tables.progress()).map(row => [row.partition, row.firstOffset ?? 0]))
+    for (const { partition, low } of log.ranges) {
+      const first = firstOffsets.get(partition) ?? 0
+      if (first < low) this.problems.push(`partition ${partition}: the log begins at ${low}, after ${first}`)
+    }
+    let count = 0
+    const positions = await log.read(record => {
+      if (++count % 100_000 === 0) this.options.onProgress?.(`${count} records read`)
+      journal?.meet(record.partition, record.offset, record.key, record.value)
+      if (record.offset < (firstOffsets.get(record.partition) ?? 0)) return
+      recomputation.add(record)
+      if (record.madeAt !== null) delays?.add(record.partition, record.offset, record.madeAt)
+    })
+    for (const { partition, end } of log.ranges) {
+      const position = positions.get(partition)!
+      if (position < end)
+        this.problems.push(`partition ${partition}: the log could be read to ${position} of ${end} only`)
+    }
+  }
+
+  private async compareTables(recomputation: Recomputation): Promise<void> {
+    const { watermark, owner, topic } = await this.tables.pipeline()
+    if (owner !== this.spec.owner) this.problems.push(`the schema belongs to ${owner}, not to ${this.spec.owner}`)
+    if (topic !== this.spec.topic) this.problems.push(`the tables are about topic ${topic}, not ${this.spec.topic}`)
+    for (const aggregation of this.spec.rules.aggregations) {
+      await this.compareAggregation(aggregation, recomputation, watermark ?? Number.NEGATIVE_INFINITY)
+    }
+    await this.compareEvents(recomputation, watermark ?? Number.NEGATIVE_INFINITY)
+    const redriven = await this.tables.redriven()
+    if (redriven > 0) this.problems.push(`${redriven} dead letters were redriven: their effect is not recomputed`)
+  }
+
+  private async compareAggregation(
+    aggregation: Aggregation,
+    recomputation: Recomputation,
+    watermark: number,
+  ): Promise<void> {
+    const table = recomputation.aggregationTable(aggregation)
+    const projections = this.options.elasticsearch
+      ? this.spec.projections.filter(projection => projection.aggregation === aggregation.name)
+      : []
+    const expected = projections.map(projection => new ExpectedDocuments(aggregation, projection))
+    const rows = this.tables.aggregationRows(aggregation, this.spec.rules)
+    const closed = (end: Cell, after: number) => typeof end === 'number' && end + after <= watermark
+    this.perTable[aggregation.name] = await compareRows(table, this.observe(rows, aggregation, expected, closed), {
+      linesAt: linesColumn(aggregation, table.values),
+      mayBeAbsent: (_, [end]) => aggregation.retention !== null && closed(end!, aggregation.retention),
+    })
+    for (const [index, projection] of projections.entries()) {
+      await this.compareDocuments(aggregation, projection, expected[index]!)
+    }
+  }
+
+  /** Passes rows on, counts the final ones and notes what their documents should be. */
+  private async *observe(
+    rows: AsyncIterable<AggregationRow>,
+    { name, allowedLateness }: Aggregation,
+    expected: ExpectedDocuments[],
+    closed: (end: Cell, after: number) => boolean,
+  ): AsyncGenerator<AggregationRow> {
+    let early = 0
+    for await (const row of rows) {
+      for (const documents of expected) documents.add(row)
+      if (row.final) {
+        this.finalWindows++
+        if (!closed(JSON.parse(row.values)[0], allowedLateness)) early++
+      }
+      yield row
+    }
+    if (early > 0) this.problems.push(`${name}: ${early} rows are final before the pipeline watermark passed them`)
+  }
+
+  private async compareDocuments(
+    aggregation: Aggregation,
+    projection: Projection,
+    expected: ExpectedDocuments,
+  ): Promise<void> {
+    const found = documents(this.options.elasticsearch!, projection, aggregation, this.spec.rules)
+    this.perTable[expected.table.name] = await compareRows(expected.table, found)
+    const { waiting, refused } = await this.tables.unprojected()
+    if (waiting > 0) this.problems.push(`${waiting} rows wait to be projected`)
+    if (refused > 0) this.problems.push(`${refused} documents were refused by the sink (projection_errors)`)
+  }
+
+  /** Late events, dead letters and the raw table. */
+  private async compareEvents(recomputation: Recomputation, watermark: number): Promise<void> {
+    const { spec, tables } = this
+    const past = (time: Cell, retention: number | null) => retention !== null && Number(time) + retention <= watermark
+    this.perTable.late_events = await compareRows(recomputation.lateTable(), tables.lateRows(), {
+      mayBeAbsent: (_, [eventTime]) => past(eventTime!, spec.lateRetention),
+    })
+    const full = recomputation.deadBytes > spec.deadLetters.maxBytes
+    this.perTable.dead_letters = await compareRows(recomputation.deadTable(), tables.deadRows(), {
+      // They have no event time to tell retention by: the counters of progress still hold them to account.
+      mayBeAbsent: () => spec.deadLetters.retention !== null,
+      // Above deadLetters.maxBytes coordinates only are kept.
+      equivalent: ([reason, field], found) => full && reason === found[0] && field === found[1] && found[3] === null,
+    })
+    const raw = recomputation.rawTable()
+    if (!raw) return
+    this.perTable[raw.name] = await compareRows(raw, tables.rawRows(raw.name, spec.rules), {
+      mayBeAbsent: (_, [eventTime]) => past(eventTime!, spec.raw!.retention),
+    })
+  }
+
+  private verdict(recomputation: Recomputation, journal: Journal | null, delays: Delays | null): Verdict {
+    const states = [...recomputation.partitions.values()]
+    const sum = (name: 'records' | 'accepted' | 'late' | 'dead' | 'duplicate') =>
+      states.reduce((total, state) => total + state[name], 0)
+    const aggregations = this.spec.rules.aggregations.map(({ name }) => this.perTable[name]!)
+    const lostFromLog = journal ? journal.lostFromLog() : null
+    const foreign = journal ? journal.foreign : null
+    const lost = Math.max(...aggregations.map(({ lost }) => lost)) + (lostFromLog ?? 0)
+    const doubled = Math.max(...aggregations.map(({ doubled }) => doubled))
+    const rows = sumRows(Object.values(this.perTable))
+    const problems = [...this.problems, ...(journal?.examples ?? [])]
+    const differences = rows.missing + rows.extra + rows.unequal + lost + doubled + (foreign ?? 0)
+    return {
+      ok: differences === 0 && problems.length === 0 && rows.compared > 0,
+      sent: journal ? journal.sent : null,
+      acknowledged: journal ? journal.acknowledged : null,
+      records: sum('records'),
+      aggregated: sum('accepted') - sum('late'),
+      late: sum('late'),
+      deadLettered: sum('dead'),
+      duplicates: sum('duplicate'),
+      storeRejected: recomputation.storeRejected,
+      lostFromLog,
+      foreign,
+      lost,
+      doubled,
+      rows,
+      perTable: this.perTable,
+      finalWindows: this.finalWindows,
+      delayMs: delays ? delays.report() : null,
+      problems,
+    }
+  }
+}
