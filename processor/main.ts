@@ -1,0 +1,159 @@
+/** The worker: reads its environment, wires the ports to their adapters, handles signals. Nothing else does. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parsePipeline, SpecError } from '#pipeline/parse.ts'
+import { planOf } from '#pipeline/plan.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import { startHttp } from './adapters/http.ts'
+import { kafkaConnection } from './adapters/kafka/connection.ts'
+import { decompress } from './adapters/kafka/decompress.ts'
+import { KafkaMembership } from './adapters/kafka/membership.ts'
+import { KafkaSource } from './adapters/kafka/source.ts'
+import { openPostgresStore } from './adapters/postgres/open.ts'
+import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
+import { startTracing } from './adapters/telemetry/tracing.ts'
+import { Flow } from './flow.ts'
+import type { Chance, Clock } from './ports.ts'
+import { runProjector } from './projector.ts'
+import { readSettings, type Settings, SettingsError } from './settings.ts'
+
+/** Kubernetes and users expect a worker to be gone within 5 s of SIGTERM: what cannot be committed by then is read again. */
+const DRAIN_MS = 4000
+const EXIT_MS = 5000
+const BUSY_EVERY_MS = 1000
+
+const clock: Clock = {
+  now: () => Date.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
+}
+const chance: Chance = { next: Math.random }
+
+async function main(): Promise<number> {
+  const settings = readSettings(process.argv.slice(2), process.env)
+  const pipeline = parsePipeline(readFileSync(settings.file, 'utf8'), settings.file)
+  const plan = planOf(pipeline.spec)
+  const tracing = await startTracing({ plan, worker: settings.workerId, env: process.env })
+  const telemetry = createTelemetry({
+    pipeline: `${pipeline.metadata.namespace}/${pipeline.metadata.name}`,
+    worker: settings.workerId,
+    plan,
+    clock,
+    logLevel: settings.logLevel,
+    commitLog: settings.commitLog,
+    tracing,
+  })
+  telemetry.setReady(false, 'Starting')
+  const http = await startHttp({ port: settings.httpPort, host: settings.httpHost, telemetry })
+  process.send?.({ type: 'listening', port: http.port })
+  try {
+    await work(pipeline, settings, telemetry)
+    return 0
+  } catch (error) {
+    telemetry.setLive(false, (error as Error).message)
+    telemetry.log('error', 'the worker stops', { error: (error as Error).message })
+    return 1
+  } finally {
+    await http.close()
+    await telemetry.close()
+  }
+}
+
+async function work(pipeline: SalesPipeline, settings: Settings, telemetry: WorkerTelemetry): Promise<void> {
+  const { spec, metadata } = pipeline
+  const plan = planOf(spec)
+  const connection = kafkaConnection(spec.source, settings.workerId, process.env)
+  const source = new KafkaSource(connection, spec.source.topic)
+  const store = openPostgresStore(pipeline, settings.workerId, process.env)
+  const membership = new KafkaMembership({
+    connection,
+    groupId: `salespipeline.${metadata.namespace}.${metadata.name}`,
+    topic: spec.source.topic,
+    sessionTimeoutMs: settings.sessionTimeoutMs,
+    onTrouble: message => telemetry.log('warn', message),
+  })
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+  const flow = new Flow({ plan, source, membership, store, clock, chance, telemetry: readyOnceAssigned(telemetry), decompress, sha256 })
+
+  const stopping = new AbortController()
+  onStopSignal(() => {
+    telemetry.setReady(false, 'Stopping')
+    stopping.abort()
+    flow.drain(DRAIN_MS)
+  })
+  reportBusy(telemetry, stopping.signal)
+  const projecting = project(pipeline, telemetry, store, stopping.signal)
+  try {
+    await flow.run()
+  } finally {
+    stopping.abort()
+    await projecting
+    await Promise.allSettled([source.close(), store.close()])
+  }
+}
+
+/** The client of Elasticsearch takes a while to load: only where it is used. */
+async function project(
+  pipeline: SalesPipeline,
+  telemetry: WorkerTelemetry,
+  outbox: ReturnType<typeof openPostgresStore>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!pipeline.spec.sinks.elasticsearch) return
+  const { openElasticsearchProjection } = await import('./adapters/elasticsearch/open.ts')
+  const projection = openElasticsearchProjection(pipeline, process.env)
+  try {
+    await runProjector({ outbox, projection, clock, chance, telemetry, signal })
+  } finally {
+    await projection.close()
+  }
+}
+
+/** Ready once the group gave us our share: before that a rollout must not go on. */
+function readyOnceAssigned(telemetry: WorkerTelemetry): WorkerTelemetry {
+  return {
+    ...telemetry,
+    rebalanced(assigned) {
+      telemetry.setReady(true)
+      telemetry.rebalanced(assigned)
+    },
+  }
+}
+
+/** The share of time in which the event loop was not waiting. */
+function reportBusy(telemetry: WorkerTelemetry, signal: AbortSignal): void {
+  let last = performance.eventLoopUtilization()
+  const timer = setInterval(() => {
+    const { active, idle } = performance.eventLoopUtilization(last)
+    last = performance.eventLoopUtilization()
+    telemetry.busy(active, active + idle)
+  }, BUSY_EVERY_MS)
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true })
+}
+
+/** SIGTERM, Ctrl-C, or the death of the parent that started us over IPC. */
+function onStopSignal(stop: () => void): void {
+  let stopped = false
+  const once = () => {
+    if (stopped) return
+    stopped = true
+    setTimeout(() => process.exit(1), EXIT_MS).unref()
+    stop()
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.on(signal, once)
+}
+
+function exit(code: number): void {
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+  const usage = { type: 'stopped', cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, maxRssBytes: maxRSS * 1024 }
+  if (process.send) process.send(usage, () => process.exit(code))
+  else process.exit(code)
+}
+
+main().then(exit, error => {
+  const expected = error instanceof SpecError || error instanceof SettingsError
+  process.stderr.write(`${expected ? error.message : (error as Error).stack}\n`)
+  exit(expected ? 2 : 1)
+})
+

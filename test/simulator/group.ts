@@ -1,0 +1,75 @@
+/** A consumer group as its members see it: late news, overlapping owners, expiry of the silent. */
+import type { Membership } from '#processor/ports.ts'
+import type { Life, World } from './world.ts'
+
+const SESSION_TIMEOUT_MS = 3000
+const HEARTBEAT_MS = 500
+
+type Member = { life: Life; lastSeen: number; assigned: number[]; onAssignment: (partitions: number[]) => void }
+
+export class Group {
+  rebalances = 0
+  readonly #world: World
+  readonly #partitions: number
+  readonly #members = new Map<Life, Member>()
+
+  constructor(world: World, partitions: number) {
+    this.#world = world
+    this.#partitions = partitions
+    this.#watch()
+  }
+
+  membership(life: Life): Membership {
+    return {
+      join: onAssignment => life.call(async () => this.#join(life, onAssignment)),
+      confirm: () => life.call(async () => this.#members.get(life)?.assigned ?? []),
+      publishOffsets: () => life.call(async () => {}),
+      leave: () => life.call(async () => this.#remove(life)),
+    }
+  }
+
+  #join(life: Life, onAssignment: (partitions: number[]) => void): void {
+    this.#members.set(life, { life, lastSeen: this.#world.now, assigned: [], onAssignment })
+    this.#rebalance()
+  }
+
+  #remove(life: Life): void {
+    if (this.#members.delete(life)) this.#rebalance()
+  }
+
+  /** Each member hears of its new share when it hears of it: until then it goes on with the old one. */
+  #rebalance(): void {
+    this.rebalances++
+    const members = [...this.#members.values()]
+    members.forEach((member, i) => {
+      member.assigned = Array.from({ length: this.#partitions }, (_, p) => p).filter(p => p % members.length === i)
+      const { assigned } = member
+      this.#world.after(this.#world.random.int(1, HEARTBEAT_MS), () =>
+        member.life.deliver(() => {
+          if (this.#members.get(member.life) === member && member.assigned === assigned) member.onAssignment(assigned)
+        }),
+      )
+    })
+  }
+
+  #watch(): void {
+    for (const member of [...this.#members.values()]) {
+      if (member.life.state === 'up') member.lastSeen = this.#world.now
+      else if (this.#world.now - member.lastSeen > SESSION_TIMEOUT_MS) this.#expel(member)
+    }
+    this.#world.after(HEARTBEAT_MS, () => this.#watch())
+  }
+
+  /** A zombie learns at its next heartbeat that it was thrown out, and joins again. */
+  #expel(member: Member): void {
+    this.#remove(member.life)
+    member.life.deliver(() => {
+      this.#world.after(this.#world.random.int(1, HEARTBEAT_MS), () =>
+        member.life.deliver(() => {
+          member.onAssignment([])
+          this.#join(member.life, member.onAssignment)
+        }),
+      )
+    })
+  }
+}

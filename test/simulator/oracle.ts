@@ -1,0 +1,88 @@
+/** Sections 5 to 7 of the contract in the plainest code, over what the sales mean rather than what was sent. */
+import type { Intent, Visible } from './log.ts'
+import type { Knobs } from './scenario.ts'
+
+export type Expected = {
+  /** "aggregation|window start|category" → measures. */
+  rows: Map<string, { orders: number; cents: number; smallest: number; largest: number }>
+  /** "aggregation|partition|offset" → missed window starts. */
+  late: Map<string, number[]>
+  /** "partition|offset" → reason. */
+  dead: Map<string, string>
+  /** "partition|offset" */
+  raw: Set<string>
+  duplicates: number
+  accepted: number
+}
+
+type Sale = Exclude<Intent, { dead: string }>
+
+const AGGREGATIONS = [
+  { name: 'by_category', size: 10_000, slide: 10_000, grouped: true },
+  { name: 'sliding', size: 12_000, slide: 4_000, grouped: false },
+  { name: 'totals', size: null, slide: null, grouped: true },
+]
+
+export function expect(logs: Visible[][], knobs: Knobs): Expected {
+  const expected: Expected = { rows: new Map(), late: new Map(), dead: new Map(), raw: new Set(), duplicates: 0, accepted: 0 }
+  logs.forEach((log, partition) => { expectPartition(log, partition, knobs, expected) })
+  return expected
+}
+
+function expectPartition(log: Visible[], partition: number, knobs: Knobs, expected: Expected): void {
+  let max = Number.NEGATIVE_INFINITY
+  const sightings = new Map<string, number>() // id → M at its last sighting, oldest sighting first
+  for (const { offset, intent } of log) {
+    if ('dead' in intent) {
+      expected.dead.set(`${partition}|${offset}`, intent.dead)
+      continue
+    }
+    const watermark = max - knobs.outOfOrderness
+    max = Math.max(max, intent.time)
+    for (const [id, seenAt] of sightings) if (max - seenAt > knobs.horizon) sightings.delete(id)
+    const duplicate = sightings.delete(intent.id)
+    sightings.set(intent.id, max)
+    if (sightings.size > knobs.maxIds) sightings.delete(sightings.keys().next().value!)
+    if (duplicate) {
+      expected.duplicates++
+      continue
+    }
+    expected.accepted++
+    if (!accept(intent, `${partition}|${offset}`, watermark, knobs, expected)) continue
+    expected.raw.add(`${partition}|${offset}`)
+  }
+}
+
+/** False when it is late everywhere. */
+function accept(sale: Sale, place: string, watermark: number, knobs: Knobs, expected: Expected): boolean {
+  let counted = false
+  for (const { name, size, slide, grouped } of AGGREGATIONS) {
+    const missed: number[] = []
+    for (const [start, end] of windowsOf(sale.time, size, slide)) {
+      if (end + knobs.allowedLateness <= watermark) missed.push(start)
+      else {
+        counted = true
+        addTo(expected, `${name}|${start}|${grouped ? sale.category : ''}`, sale.cents)
+      }
+    }
+    if (missed.length > 0) expected.late.set(`${name}|${place}`, missed)
+  }
+  return counted
+}
+
+function windowsOf(time: number, size: number | null, slide: number | null): [start: number, end: number][] {
+  if (size === null || slide === null) return [[Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]]
+  const windows: [number, number][] = []
+  for (let start = Math.floor((time - size) / slide) * slide; start <= time; start += slide)
+    if (start <= time && time < start + size) windows.push([start, start + size])
+  return windows
+}
+
+function addTo(expected: Expected, key: string, cents: number): void {
+  const row = expected.rows.get(key) ?? { orders: 0, cents: 0, smallest: cents, largest: cents }
+  row.orders++
+  row.cents += cents
+  row.smallest = Math.min(row.smallest, cents)
+  row.largest = Math.max(row.largest, cents)
+  expected.rows.set(key, row)
+}

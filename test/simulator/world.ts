@@ -1,0 +1,114 @@
+/**
+ * Virtual time and the processes that live in it. Everything that production code awaits goes through here, so one
+ * seed decides the order of all events: which call takes effect first, whose answer is lost, who dies in between.
+ */
+import { Retryable } from '#processor/errors.ts'
+import type { Clock } from '#processor/ports.ts'
+import { Random } from '#test/support/random.ts'
+
+type Event = { at: number; order: number; run: () => void }
+
+export class World {
+  readonly random: Random
+  now = Date.UTC(2026, 0, 15, 10)
+  #order = 0
+  #events: Event[] = []
+
+  constructor(seed: number) {
+    this.random = new Random(seed)
+  }
+
+  after(ms: number, run: () => void): void {
+    const event = { at: this.now + ms, order: this.#order++, run }
+    let i = this.#events.length
+    while (i > 0 && (this.#events[i - 1]!.at < event.at || (this.#events[i - 1]!.at === event.at && this.#events[i - 1]!.order < event.order))) i--
+    this.#events.splice(i, 0, event) // latest first: the next one is popped off the end
+  }
+
+  /** Runs events in order until `done`, checked after each one, says so. Throws when `limitMs` of virtual time passed. */
+  async run(done: () => boolean, limitMs: number): Promise<void> {
+    const deadline = this.now + limitMs
+    while (!done()) {
+      const event = this.#events.pop()
+      if (!event) throw new Error('nothing is left to happen: the system is stuck')
+      if (event.at > deadline) throw new Error(`not done after ${limitMs} ms of virtual time`)
+      this.now = event.at
+      event.run()
+      await settled()
+    }
+  }
+
+  /** A trip over the network, ms: mostly quick, sometimes not. */
+  delay(): number {
+    return this.random.chance(0.05) ? this.random.int(20, 800) : this.random.int(1, 10)
+  }
+}
+
+/** All promise callbacks that were ready have run: one turn of the real event loop. */
+function settled(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+/** A process: running, stopped (SIGSTOP) or dead (SIGKILL). Code of a stopped or dead process gets no answers. */
+export class Life {
+  readonly name: string
+  state: 'up' | 'paused' | 'dead' = 'up'
+  readonly #world: World
+  #waiting: (() => void)[] = []
+
+  constructor(world: World, name: string) {
+    this.#world = world
+    this.name = name
+  }
+
+  pause(): void {
+    if (this.state === 'up') this.state = 'paused'
+  }
+
+  resume(): void {
+    if (this.state !== 'paused') return
+    this.state = 'up'
+    for (const run of this.#waiting.splice(0)) run()
+  }
+
+  kill(): void {
+    this.state = 'dead'
+    this.#waiting = []
+  }
+
+  deliver(run: () => void): void {
+    if (this.state === 'up') run()
+    else if (this.state === 'paused') this.#waiting.push(run)
+  }
+
+  /**
+   * A call to a server. It takes effect at one virtual moment, whether or not the caller still lives then, and is
+   * answered at a later one. `loseAnswer`: the effect happens, the caller hears Retryable.
+   */
+  call<T>(effect: () => Promise<T>, loseAnswer = 0): Promise<T> {
+    const world = this.#world
+    return new Promise<T>((resolve, reject) => {
+      const answer = (run: () => void) => world.after(world.delay(), () => this.deliver(run))
+      world.after(world.delay(), () => {
+        if (this.state === 'dead' && world.random.chance(0.5)) return // the request died with its sender
+        const lost = world.random.chance(loseAnswer)
+        effect().then(
+          value => answer(() => (lost ? reject(new Retryable('the answer was lost')) : resolve(value))),
+          error => answer(() => reject(error)),
+        )
+      })
+    })
+  }
+
+  clock(): Clock {
+    return {
+      now: () => this.#world.now,
+      sleep: (ms, signal) =>
+        new Promise(resolve => {
+          if (signal?.aborted) return resolve()
+          signal?.addEventListener('abort', () => resolve(), { once: true })
+          this.#world.after(ms, () => this.deliver(resolve))
+        }),
+    }
+  }
+}
