@@ -1,6 +1,6 @@
 /** Makes assigned partitions ours: claim in the store, then read from where its deduplication set can be rebuilt. */
 import { type Plan, planOf } from '#pipeline/plan.ts'
-import type { Spec } from '#pipeline/schema.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Decompress } from './core/batches.ts'
 import { PartitionState } from './core/partition.ts'
 import { placeReading } from './core/placement.ts'
@@ -100,7 +100,7 @@ export class Claimer {
         'HistoryUnavailable',
         `partition ${claim.partition}: duplicates of records before ${earliest} cannot be known`,
       )
-    const state = new PartitionState(claim, specJson => planOf(JSON.parse(specJson) as Spec), decompress)
+    const state = new PartitionState(claim, documentJson => planOf((JSON.parse(documentJson) as SalesPipeline).spec), decompress)
     for (const offset of this.#rejected.get(claim.partition) ?? []) state.reject(offset)
     state.skipTo(placement.read)
     partition.state = state

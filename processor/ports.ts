@@ -76,7 +76,12 @@ export type Progress = {
 }
 
 /** A stretch of the log that was, or is, counted under one generation of the spec. */
-export type SpecSegment = { fromOffset: number; generation: number; specJson: string }
+export type SpecSegment = {
+  fromOffset: number
+  generation: number
+  /** The whole SalesPipeline document of that generation, defaults applied, as JSON. */
+  specJson: string
+}
 
 export type Claim = Progress & {
   /** Oldest first; the last one is the generation that the claim was made for. */
