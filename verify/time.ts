@@ -54,5 +54,6 @@ export function parseEpoch(text: string, unit: keyof typeof IN_MILLISECONDS): nu
 }
 
 function inRange(time: number): number | undefined {
-  return time >= EARLIEST && time <= LATEST ? time : undefined
+  // Adding 0 takes the sign off a negative zero.
+  return time >= EARLIEST && time <= LATEST ? time + 0 : undefined
 }

@@ -1,0 +1,105 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from '#verify/json.ts'
+
+/** The reader's values as JSON.parse would give them. */
+function plain(json: Json): unknown {
+  if (json instanceof JsonNumber) return Number(json.text)
+  if (json instanceof JsonString) return textOf(json)
+  if (Array.isArray(json)) return json.map(plain)
+  return json instanceof Map ? Object.fromEntries([...json].map(([key, value]) => [key, plain(value)])) : json
+}
+
+describe('parseJson', () => {
+  it('reads what JSON.stringify writes', () => {
+    const wellFormed = fc.string({ unit: 'binary' }).filter(text => !text.includes('\0') && text.isWellFormed())
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'binary' }), wellFormed, (value, text) => {
+        const written = JSON.stringify([text, value]).replaceAll('\\u0000', ' ')
+        expect(plain(parseJson(Buffer.from(written))!)).toEqual(JSON.parse(written))
+      }),
+    )
+  })
+
+  it.each([
+    '',
+    ' ',
+    '{',
+    '{"a"}',
+    '{"a":1,}',
+    '[1,]',
+    '[1 2]',
+    '{"a":1}x',
+    '01',
+    '1.',
+    '.5',
+    '+1',
+    '-',
+    '1e',
+    'NaN',
+    'Infinity',
+    'nul',
+    "{'a':1}",
+    '"\\x"',
+    '"\\u12g4"',
+    '"open',
+    '"a\nb"',
+    '\ufeff{}',
+  ])('refuses %j, as JSON.parse does', text => {
+    expect(() => JSON.parse(text)).toThrow()
+    expect(parseJson(Buffer.from(text))).toBeUndefined()
+  })
+
+  it('takes the last of duplicate keys, whatever way they are written', () => {
+    expect(plain(parseJson(Buffer.from('{"a":1,"\\u0061":2}'))!)).toEqual({ a: 2 })
+  })
+
+  it('keeps the source text of numbers', () => {
+    const number = parseJson(Buffer.from('12345678901234567890.10')) as JsonNumber
+    expect(number.text).toBe('12345678901234567890.10')
+  })
+
+  it('reads a key named __proto__ as any other', () => {
+    expect((parseJson(Buffer.from('{"__proto__":1}')) as Map<string, Json>).get('__proto__')).toEqual(
+      new JsonNumber('1'),
+    )
+  })
+})
+
+describe('textOf', () => {
+  const read = (bytes: Buffer) => textOf(parseJson(bytes) as JsonString)
+  const quoted = (...bytes: number[]) => Buffer.from([0x22, ...bytes, 0x22])
+
+  it('decodes escapes and UTF-8 side by side', () => {
+    expect(read(Buffer.from('"é\\u00e9\\ud83d\\ude00\\n\\/"'))).toBe('éé😀\n/')
+  })
+
+  it('keeps a byte order mark inside a string', () => {
+    expect(read(Buffer.from('"\ufeffa"'))).toBe('\ufeffa')
+  })
+
+  it.each([
+    ['invalid UTF-8', quoted(0xff)],
+    ['an overlong form', quoted(0xc0, 0xaf)],
+    ['a surrogate in UTF-8', quoted(0xed, 0xa0, 0x80)],
+    ['a cut sequence', quoted(0xc3)],
+    ['a lone surrogate', Buffer.from('"\\ud83d"')],
+    ['surrogates in the wrong order', Buffer.from('"\\ude00\\ud83d"')],
+    ['U+0000', Buffer.from('"a\\u0000"')],
+  ])('refuses %s', (_, bytes) => {
+    expect(parseJson(bytes)).toBeInstanceOf(JsonString)
+    expect(read(bytes)).toBeUndefined()
+  })
+})
+
+describe('nesting', () => {
+  it.each([
+    ['{}', 1],
+    ['{"a":[1,{"b":2}],"c":[[]]}', 3],
+    ['"[[[["', 0],
+    ['["\\"[[", "\\\\", [1]]', 2],
+    ['[[[', 3],
+  ])('of %s is %i', (text, depth) => {
+    expect(nesting(Buffer.from(text))).toBe(depth)
+  })
+})

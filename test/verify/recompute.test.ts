@@ -1,0 +1,424 @@
+/** Sections 5 and 6 of the contract, on histories small enough to work out by hand. Times are in seconds. */
+import { describe, expect, it } from 'vitest'
+import type { WrittenDocument } from '#verify/spec.ts'
+import { aggregated, BASE, historyOf, recompute, rowsOf, specOf } from './support.ts'
+
+const S = 1000
+
+/** A sale of category `category` at `seconds`. */
+function at(seconds: number, more: object = {}): object {
+  return { at: seconds * S, category: 'a', ...more }
+}
+
+/** The base aggregation with other settings. */
+function aggregation(more: Partial<WrittenDocument['spec']['aggregations'][number]> = {}) {
+  return { aggregations: [{ ...BASE.aggregations[0]!, ...more }] }
+}
+
+describe('tumbling windows', () => {
+  //      0         60        120
+  //      [---------)[--------)
+  //     -1 0    59  60
+  it('are half-open and align to the epoch', () => {
+    const spec = specOf({ watermark: { outOfOrderness: '10m' } })
+    expect(aggregated(spec, recompute(spec, [at(0), at(59.999), at(60), at(-0.001)]))).toEqual([
+      [0, 'a', 60 * S, '2', '2'],
+      [60 * S, 'a', 120 * S, '1', '1'],
+      [-60 * S, 'a', 0, '1', '1'],
+    ])
+  })
+
+  //          15        75
+  //  -45     [---------)
+  //  [-------)
+  //        14.999 15
+  it('shift by offset', () => {
+    const spec = specOf({ window: { size: '1m', offset: '15s' }, watermark: { outOfOrderness: '10m' } })
+    const starts = aggregated(spec, recompute(spec, [at(14.999), at(15)])).map(([start]) => start)
+    expect(starts).toEqual([-45 * S, 15 * S])
+  })
+})
+
+describe('sliding windows', () => {
+  // slide 20, size 60; a sale at 70 lies in
+  //      20                  80
+  //      [-------------------)
+  //            40                  100
+  //            [-------------------)
+  //                  60                  120
+  //                  [-------------------)
+  it('hold an event in each window that spans it', () => {
+    const spec = specOf({ window: { type: 'sliding', size: '60s', slide: '20s' } })
+    expect(aggregated(spec, recompute(spec, [at(70)])).map(([start, , end]) => [start, end])).toEqual([
+      [20 * S, 80 * S],
+      [40 * S, 100 * S],
+      [60 * S, 120 * S],
+    ])
+  })
+
+  // the watermark stands at 90: of the three windows of a sale at 70 the first, [20, 80), is missed
+  it('may be missed in part', () => {
+    const spec = specOf({ window: { type: 'sliding', size: '60s', slide: '20s' } })
+    const recomputation = recompute(spec, [at(90), at(70)])
+    expect(rowsOf(recomputation.lateTable()).map(row => row.slice(0, 6))).toEqual([
+      [0, 1, 'summary', 70 * S, [20 * S], 'false'],
+    ])
+    expect(recomputation.partition(0)).toMatchObject({ accepted: 2, late: 0 })
+    expect(recomputation.partition(0).aggregations.get('summary')).toEqual({
+      accepted: 2,
+      late: 0,
+      on_time: 2,
+      partly_late: 1,
+      missed_windows: 1,
+      added: 5,
+      missed: 1,
+    })
+  })
+})
+
+describe('one window over all time', () => {
+  it('is never missed', () => {
+    const spec = specOf({ window: { type: 'none' } })
+    expect(aggregated(spec, recompute(spec, [at(1e4), at(0)]))).toEqual([['-infinity', 'a', 'infinity', '2', '2']])
+  })
+})
+
+describe('lateness', () => {
+  // outOfOrderness 5, allowedLateness 10: [0, 60) is missed once the watermark reaches 70, thus after a sale at 75
+  const spec = specOf({ watermark: { outOfOrderness: '5s' }, allowedLateness: '10s' })
+
+  it.each([
+    [74.999, 0],
+    [75, 1],
+  ])('after a sale at %d, a sale at 0 makes %i late', (seconds, late) => {
+    const recomputation = recompute(spec, [at(seconds), at(0)])
+    expect(recomputation.partition(0)).toMatchObject({ accepted: 2, late })
+    expect(recomputation.late.size).toBe(late)
+  })
+
+  it('is judged by the records before, not by the record itself', () => {
+    expect(recompute(spec, [at(1000)]).partition(0).late).toBe(0)
+  })
+
+  it('is judged partition by partition', () => {
+    const recomputation = recompute(spec, [at(1000)])
+    recomputation.add({ partition: 1, offset: 0, timestamp: 0, key: null, value: Buffer.from(JSON.stringify(at(0))) })
+    expect(recomputation.partition(1)).toMatchObject({ accepted: 1, late: 0 })
+  })
+
+  it('leaves dead records out of the watermark, and keeps duplicates in', () => {
+    const deduplicated = specOf({ event: { ...BASE.event, id: 'id' }, deduplication: { horizon: '1h' } })
+    const sale = (seconds: number, id: string | null) => at(seconds, { id })
+    expect(recompute(deduplicated, [sale(1000, null), sale(0, 'x')]).partition(0).late).toBe(0)
+    const moved = recompute(deduplicated, [sale(0, 'x'), sale(1000, 'x'), sale(0, 'y')])
+    expect(moved.partition(0)).toMatchObject({ duplicate: 1, accepted: 2, late: 1 })
+  })
+
+  it('is judged for each aggregation apart', () => {
+    const [first] = BASE.aggregations
+    const two = specOf({
+      aggregations: [first!, { ...first!, name: 'patient', allowedLateness: '1h' }],
+      raw: { table: 'sales' },
+    })
+    const recomputation = recompute(two, [at(100), at(0)])
+    expect(recomputation.partition(0)).toMatchObject({ accepted: 2, late: 0 })
+    expect(rowsOf(recomputation.lateTable()).map(row => row[2])).toEqual(['summary'])
+    expect(recomputation.raw.size).toBe(2)
+  })
+
+  it('keeps a sale that is late for every aggregation out of the raw table', () => {
+    const raw = specOf({ raw: { table: 'sales' } })
+    const rows = rowsOf(recompute(raw, [at(100, { amount: '1.50' }), at(0)]).rawTable()!)
+    expect(rows).toEqual([[0, 0, 0, 100 * S, 'a', '1.5']])
+  })
+})
+
+describe('duplicates', () => {
+  /** Offsets of the duplicates among sales given as [seconds, id]. */
+  function duplicates(rule: { horizon?: string; maxIds?: number }, sales: [number, string | number][]): number[] {
+    const spec = specOf({ event: { ...BASE.event, id: 'id' }, deduplication: rule })
+    const found: number[] = []
+    const recomputation = recompute(spec, [])
+    sales.forEach(([seconds, id], offset) => {
+      const before = recomputation.partition(0).duplicate
+      const value = Buffer.from(JSON.stringify(at(seconds, { id })))
+      recomputation.add({ partition: 0, offset, timestamp: 0, key: null, value })
+      if (recomputation.partition(0).duplicate > before) found.push(offset)
+    })
+    return found
+  }
+
+  it.each<[string, { horizon?: string; maxIds?: number }, [number, string][], number[]]>([
+    [
+      'an id seen before',
+      {},
+      [
+        [0, 'x'],
+        [1, 'y'],
+        [2, 'x'],
+      ],
+      [2],
+    ],
+    [
+      'exactly as old as the horizon',
+      { horizon: '10s' },
+      [
+        [0, 'x'],
+        [10, 'x'],
+      ],
+      [1],
+    ],
+    [
+      'older than the horizon',
+      { horizon: '10s' },
+      [
+        [0, 'x'],
+        [10.001, 'x'],
+      ],
+      [],
+    ],
+    [
+      'age is counted from the last sighting',
+      { horizon: '10s' },
+      [
+        [0, 'x'],
+        [8, 'x'],
+        [16, 'x'],
+      ],
+      [1, 2],
+    ],
+    [
+      'age is counted by the greatest time so far',
+      { horizon: '10s' },
+      [
+        [100, 'y'],
+        [0, 'x'],
+        [105, 'x'],
+      ],
+      [2],
+    ],
+    [
+      'a jump ahead forgets',
+      { horizon: '10s' },
+      [
+        [0, 'x'],
+        [100, 'y'],
+        [0, 'x'],
+      ],
+      [],
+    ],
+    [
+      'beyond maxIds',
+      { maxIds: 2 },
+      [
+        [0, 'x'],
+        [0, 'y'],
+        [0, 'z'],
+        [0, 'x'],
+      ],
+      [],
+    ],
+    [
+      'within maxIds',
+      { maxIds: 2 },
+      [
+        [0, 'x'],
+        [0, 'y'],
+        [0, 'x'],
+        [0, 'z'],
+        [0, 'x'],
+        [0, 'y'],
+      ],
+      [2, 4],
+    ],
+    [
+      'one id alone',
+      { maxIds: 1 },
+      [
+        [0, 'x'],
+        [0, 'x'],
+        [0, 'y'],
+        [0, 'x'],
+      ],
+      [1],
+    ],
+    [
+      'late records are remembered',
+      {},
+      [
+        [1000, 'y'],
+        [0, 'x'],
+        [1000, 'x'],
+      ],
+      [2],
+    ],
+    [
+      'an empty id is one',
+      {},
+      [
+        [0, ''],
+        [0, ''],
+      ],
+      [1],
+    ],
+  ])('%s', (_, rule, sales, expected) => {
+    expect(duplicates({ horizon: '1h', ...rule }, sales)).toEqual(expected)
+  })
+
+  it('are counted apart and add nothing', () => {
+    const spec = specOf({ event: { ...BASE.event, id: 'id' }, deduplication: {}, raw: { table: 'sales' } })
+    const recomputation = recompute(spec, [at(0, { id: 1 }), at(0, { id: 1 }), at(0)])
+    expect(recomputation.partition(0)).toMatchObject({ records: 3, dead: 1, duplicate: 1, accepted: 1 })
+    expect(aggregated(spec, recomputation)).toEqual([[0, 'a', 60 * S, '1', '1']])
+    expect(recomputation.raw.size).toBe(1)
+  })
+
+  it('remember many ids without keeping those that went', () => {
+    const sales = Array.from({ length: 30_000 }, (_, index): [number, string] => [index, `id-${index}`])
+    expect(duplicates({ horizon: '5s' }, [...sales, [29_999, 'id-29995'], [29_999, 'id-29000']])).toEqual([30_000])
+  })
+})
+
+describe('spec history', () => {
+  const strict = specOf()
+  const patient = specOf({ allowedLateness: '1h' })
+  const generations = (from: number) => ({
+    stretches: new Map([
+      [
+        0,
+        [
+          { from: 0, generation: { number: 1, rules: strict.rules } },
+          { from, generation: { number: 2, rules: patient.rules } },
+        ],
+      ],
+    ]),
+  })
+
+  it.each([
+    [2, 0],
+    [3, 1],
+  ])('lateness changes at offset %i: %i late', (from, late) => {
+    const recomputation = recompute(patient, [at(0), at(1000), at(0)], historyOf(patient, generations(from)))
+    expect(recomputation.partition(0).late).toBe(late)
+  })
+
+  it('starts an aggregation with the generation that introduced it', () => {
+    const history = historyOf(patient, { ...generations(1), introduced: new Map([['summary', 2]]) })
+    const recomputation = recompute(patient, [at(0), at(0)], history)
+    expect(aggregated(patient, recomputation)).toEqual([[0, 'a', 60 * S, '1', '1']])
+    expect(recomputation.partition(0).aggregations.get('summary')).toMatchObject({ accepted: 1, on_time: 1 })
+  })
+
+  it('forgets for good what a shorter horizon forgot', () => {
+    const withHorizon = (horizon: string) => specOf({ event: { ...BASE.event, id: 'id' }, deduplication: { horizon } })
+    const [short, long] = [withHorizon('10s'), withHorizon('1h')]
+    const history = historyOf(long, {
+      stretches: new Map([
+        [
+          0,
+          [
+            { from: 0, generation: { number: 1, rules: short.rules } },
+            { from: 3, generation: { number: 2, rules: long.rules } },
+          ],
+        ],
+      ]),
+    })
+    const sales = [at(0, { id: 'old' }), at(15, { id: 'kept' }), at(20, { id: 'x' }), at(40, { id: 'old' })]
+    const recomputation = recompute(long, [...sales, at(40, { id: 'kept' })], history)
+    expect(recomputation.partition(0)).toMatchObject({ accepted: 4, duplicate: 1 })
+  })
+})
+
+describe('measures', () => {
+  const amounts = (...values: (string | number)[]) => values.map(amount => at(0, { amount }))
+  const measures = (...measures: WrittenDocument['spec']['aggregations'][number]['measures']) =>
+    specOf(aggregation({ groupBy: [], measures }))
+
+  it('sum exactly, refunds too', () => {
+    const spec = measures({ name: 'revenue', op: 'sum', of: 'amount' })
+    expect(aggregated(spec, recompute(spec, amounts(0.1, 0.2, '-1000000000000000000.05', 1e3)))).toEqual([
+      [0, 60 * S, '-999999999999998999.75'],
+    ])
+  })
+
+  it('find extremes', () => {
+    const spec = measures({ name: 'least', op: 'min', of: 'amount' }, { name: 'most', op: 'max', of: 'amount' })
+    expect(aggregated(spec, recompute(spec, amounts(10, 9, -9.5, 10.5)))).toEqual([[0, 60 * S, '-9.5', '10.5']])
+  })
+
+  it.each([
+    ['down to even', ['0.10', '0.15'], '0.12'],
+    ['up to even', ['0.13', '0.14'], '0.14'],
+    ['negative', ['-0.10', '-0.15'], '-0.12'],
+    ['by what follows', ['0.10', '0.10', '0.11'], '0.1'],
+    ['to no negative zero', ['-0.01', '0', '0'], '0'],
+  ])('show averages rounded half-even: %s', (_, values, shown) => {
+    const spec = measures({ name: 'x', op: 'average', of: 'amount', scale: 2 })
+    const [row] = aggregated(spec, recompute(spec, amounts(...values)))
+    expect(row!.slice(3)).toEqual([String(values.length), shown])
+  })
+
+  it('round per event, half-even, never sums', () => {
+    const spec = measures({ name: 'fee', op: 'sum', of: 'amount * 0.5', scale: 2 })
+    // 0.005 → 0.00 and 0.015 → 0.02: of the sum 0.02 would be left either way only by rounding per event
+    expect(aggregated(spec, recompute(spec, amounts('0.01', '0.01', '0.03')))).toEqual([[0, 60 * S, '0.02']])
+  })
+
+  it('keep the natural scale of an expression: a product adds scales', () => {
+    const spec = measures({ name: 'square', op: 'sum', of: 'amount * (amount - 0.001)' })
+    expect(aggregated(spec, recompute(spec, amounts('0.01')))).toEqual([[0, 60 * S, '0.00009']])
+  })
+
+  it('count lines, or events', () => {
+    const lines = specOf({
+      event: {
+        time: { path: 'at', format: 'epoch' },
+        explode: { path: 'lines', fields: [{ name: 'sku' }] },
+      },
+      aggregations: [
+        {
+          name: 'by_sku',
+          groupBy: ['sku'],
+          measures: [
+            { name: 'lines', op: 'count' },
+            { name: 'events', op: 'count', of: 'events' },
+          ],
+        },
+      ],
+    })
+    const recomputation = recompute(lines, [
+      { at: 0, lines: [{ sku: 'a' }, { sku: 'a' }, { sku: 'b' }] },
+      { at: 0, lines: [{ sku: 'a' }] },
+    ])
+    expect(aggregated(lines, recomputation)).toEqual([
+      [0, 'a', 60 * S, '3', '2'],
+      [0, 'b', 60 * S, '1', '1'],
+    ])
+    expect(recomputation.partition(0).aggregations.get('by_sku')).toMatchObject({ added: 4, missed: 0 })
+  })
+})
+
+describe('dead letters', () => {
+  it('are kept with reason and field, under the topic id', () => {
+    const recomputation = recompute(specOf(), [null, at(0, { amount: true })])
+    expect(rowsOf(recomputation.deadTable()).map(row => row.slice(0, 5))).toEqual([
+      ['topic', 0, 0, 'tombstone', null],
+      ['topic', 0, 1, 'wrong_type', 'amount'],
+    ])
+  })
+
+  it('believe the table about what PostgreSQL refused, and nothing else', () => {
+    const spec = specOf()
+    const rejected = new Map([
+      ['0/0', 'category'],
+      ['0/1', 'category'],
+    ])
+    const recomputation = recompute(spec, [at(0), 'no JSON', at(0)], historyOf(spec, { rejected }))
+    expect(rowsOf(recomputation.deadTable()).map(row => row.slice(3, 5))).toEqual([
+      ['store_rejected', 'category'],
+      ['not_json', null],
+    ])
+    expect(recomputation.storeRejected).toBe(1)
+    expect(recomputation.partition(0)).toMatchObject({ dead: 2, accepted: 1 })
+  })
+})
