@@ -79,9 +79,9 @@ function histograms(registry: Registry) {
   return {
     commitDuration: duration('commit_duration', 'From the start of a commit to its acknowledgement'),
     projectionDuration: duration('projection_duration', 'From the start of a projection’s batch to its confirmation'),
-    commitDelay: new DelayHistogram(
+    endToEndDelay: new DelayHistogram(
       registry,
-      'salespipeline_commit_delay_seconds',
+      'salespipeline_end_to_end_delay_seconds',
       'End-to-end delay: from a record’s creation to the acknowledged commit with its effect, per record',
     ),
     projectionDelay: new DelayHistogram(

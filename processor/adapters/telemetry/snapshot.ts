@@ -18,7 +18,7 @@ export type Snapshot = {
   /** ms since the epoch; null: not known to this worker. */
   watermark: number | null
   /** Seconds, over the last 10 s; null: nothing was measured in them. */
-  commitDelay: Percentiles | null
+  endToEndDelay: Percentiles | null
   projectionDelay: Percentiles | null
   /** 0 to 1. */
   busy: number

@@ -63,7 +63,7 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
         at,
         health: health.report(),
         conditions: health.conditions(),
-        commitDelay: recentCommits.percentiles(at),
+        endToEndDelay: recentCommits.percentiles(at),
         projectionDelay: recentProjections.percentiles(at),
         ...(await measure(metrics)),
       }
@@ -78,7 +78,7 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
       commitLog?.append(commit, info.endedAt)
       countCommit(metrics, plan, commit)
       metrics.commitDuration.observe((info.endedAt - info.startedAt) / 1000)
-      metrics.commitDelay.observe(info.createdAt, info.endedAt)
+      metrics.endToEndDelay.observe(info.createdAt, info.endedAt)
       recentCommits.add(info.createdAt, info.endedAt)
       checkConservation(metrics, telemetry, commit)
       tracing?.committed(commit, info)
@@ -113,7 +113,7 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
     },
     busy: (workedMs, elapsedMs) => metrics.busy.set(elapsedMs > 0 ? Math.min(1, workedMs / elapsedMs) : 0),
     condition(code, message) {
-      if (!health.condition(code, message)) return
+      if (!health.condition(code, message, clock.now())) return
       metrics.condition.set({ code }, message === null ? 0 : 1)
       if (message === null) telemetry.log('info', `condition cleared: ${code}`, { code })
       else telemetry.log('warn', `${code}: ${message}`, { code })

@@ -5,11 +5,11 @@ import type { Commit, ProjectedRow, TracedRecord } from '../../ports.ts'
 export type Tracing = {
   committed(commit: Commit, info: { startedAt: number; endedAt: number; traced: TracedRecord[] }): void
   projected(rows: ProjectedRow[], info: { startedAt: number; endedAt: number }): void
-  /** Sends what waits, for at most some seconds: a collector that is away must not hold up a worker that leaves. */
+  /** Sends what waits, for at most a second: a collector that is away must not hold up a worker that leaves. */
   shutdown(): Promise<void>
 }
 
-const FLUSH_MS = 3000
+const FLUSH_MS = 1000
 
 /**
  * Null when the environment names no OTLP endpoint. All standard OTEL_* variables are honoured, by the SDK itself. Never

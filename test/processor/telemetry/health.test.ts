@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { INFORMATIONAL } from '#processor/adapters/telemetry/health.ts'
-import { commitOf, infoOf, NOW, partitionCommit, scrape, telemetryForTest } from './fixture.ts'
+import { clock, commitOf, infoOf, NOW, partitionCommit, scrape, telemetryForTest } from './fixture.ts'
 
 test('a worker is ready once it is told so, and not while a blocking condition is active', async () => {
   const { telemetry } = telemetryForTest()
@@ -35,12 +35,25 @@ test('an informational condition is shown and logged, and blocks nothing', async
   expect(Object.keys((await telemetry.snapshot()).conditions)).toEqual([...INFORMATIONAL])
 })
 
-test('a condition is logged when it changes, not each time it is told', () => {
-  const { telemetry, lines } = telemetryForTest()
-  for (const message of ['away', 'away', 'still away', null, null]) telemetry.condition('StoreUnavailable', message)
+test('a condition is logged when it is raised and cleared; when its message changes, once a minute; the latest is shown', () => {
+  let now = NOW
+  const { telemetry, lines } = telemetryForTest({ clock: { ...clock, now: () => now } })
+  for (const [after, message] of [
+    [0, '1 id'],
+    [1000, '1 id'],
+    [1000, '2 ids'],
+    [58_000, '3 ids'],
+    [59_000, '4 ids'],
+    [0, null],
+    [0, null],
+  ] as const) {
+    now += after
+    telemetry.condition('StoreUnavailable', message)
+    if (message) expect(telemetry.health().reasons).toContain(`StoreUnavailable: ${message}`)
+  }
   expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
-    ['warn', 'StoreUnavailable: away'],
-    ['warn', 'StoreUnavailable: still away'],
+    ['warn', 'StoreUnavailable: 1 id'],
+    ['warn', 'StoreUnavailable: 3 ids'],
     ['info', 'condition cleared: StoreUnavailable'],
   ])
 })

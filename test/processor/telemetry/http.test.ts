@@ -65,7 +65,7 @@ test('/status shows counters, partitions, delays and conditions', async () => {
       { partition: 10, lag: 3, watermark: null },
     ],
     watermark: NOW - 2,
-    commitDelay: { p50: 0.1, p99: 0.3, samples: 3 },
+    endToEndDelay: { p50: 0.1, p99: 0.3, samples: 3 },
     projectionDelay: null,
     counters: { commits: 1, records: 20, skipped: 4, accepted: 14, duplicates: 4, late: 6, deadLetters: 0 },
     busy: 0.3,
