@@ -14,7 +14,7 @@ const SOURCE = import.meta.dirname
 const CACHE = process.env.SALESPIPELINE_CACHE ?? join(SOURCE, '../../../.cache')
 
 /** One span as the collector received it. Times in ms since the epoch; ids in hex, an absent parent's empty. */
-export type CollectedSpan = {
+type CollectedSpan = {
   name: string
   kind: number
   traceId: string
@@ -27,7 +27,7 @@ export type CollectedSpan = {
   resource: Record<string, string>
 }
 
-export type Collector = {
+type Collector = {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   endpoint: string
   /** Stops the collector, which writes out what it holds, and answers every span that it received. */
