@@ -79,7 +79,9 @@ export class Upkeep {
 
   async #watchDeadLetters(): Promise<void> {
     const { store, bounds, telemetry } = this.#deps
-    telemetry.condition('DeadLettersFull', bounds.observe(await store.deadLetterBytes()))
+    const message = bounds.observe(await store.deadLetterBytes())
+    telemetry.condition('DeadLettersFull', bounds.paused ? null : message)
+    telemetry.condition('DeadLettersPaused', bounds.paused ? message : null)
   }
 
   async #publishOffsets(): Promise<void> {

@@ -24,7 +24,8 @@ function sourcesBelow(folder: string): string[] {
 /** Our own modules as paths from the root, packages and node: modules as they are written. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8')
-  const names = [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(match => match[1]!)
+  const statements = /^(?:import|export|\}) ?[^'\n]*from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm
+  const names = [...text.matchAll(statements)].map(match => (match[1] ?? match[2] ?? match[3])!)
   return names.map(name => {
     if (name.startsWith('#')) return name.slice(1)
     return name.startsWith('.') ? relative(root, resolve(root, dirname(file), name)) : name

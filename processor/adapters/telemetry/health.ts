@@ -2,6 +2,7 @@
 
 /** Conditions that tell of a weaker guarantee while everything still runs; all others make the worker not ready. */
 export const INFORMATIONAL: ReadonlySet<string> = new Set([
+  'DeadLettersFull',
   'DeduplicationBounded',
   'WeakFutureGuard',
   'HistoryUnavailable',
