@@ -23,7 +23,13 @@ export async function readHistory(tables: Tables, spec: Spec, problems: string[]
   const rejected = new Map(
     (await tables.storeRejected()).map(({ partition, offset, field }) => [`${partition}/${offset}`, field]),
   )
-  return { stretches, latest, introduced, topicId, rejected }
+  return { stretches, generations, introduced, topicId, rejected }
+}
+
+/** The shortest allowed lateness that an aggregation ever had, in milliseconds: no row may be final before. */
+export function shortestLateness({ generations }: History, aggregation: string): number {
+  const all = generations.flatMap(({ rules }) => rules.aggregations).filter(({ name }) => name === aggregation)
+  return Math.min(...all.map(({ allowedLateness }) => allowedLateness))
 }
 
 /** The file stands for the latest generation, so that it is not the engine's own record of it that is believed. */

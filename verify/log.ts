@@ -1,6 +1,7 @@
 /** Reads a whole topic with kafkajs, another client than the engine's. */
 import { randomUUID } from 'node:crypto'
-import { type Consumer, type EachBatchPayload, Kafka, type KafkaMessage, logLevel } from 'kafkajs'
+import type { Kafka as Client, Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
+import { Kafka, logLevel } from './kafkajs.ts'
 import type { LogRecord } from './recompute.ts'
 
 /** Of one partition: offsets from `low` up to, not including, `end`. */
@@ -37,7 +38,7 @@ export async function openTopic(bootstrap: string, topic: string): Promise<Topic
 }
 
 async function readTopic(
-  kafka: Kafka,
+  kafka: Client,
   topic: string,
   ranges: PartitionRange[],
   onRecord: (record: ReadRecord) => void,

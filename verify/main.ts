@@ -26,30 +26,36 @@ const argv = await yargs(hideBin(process.argv))
   .strict()
   .parse()
 
-const specText = await readFile(argv.file as string, 'utf8')
-const { source, sinks } = readDocument(specText).spec
-
-const options: VerifyOptions = {
-  specText,
-  bootstrap: argv.bootstrap ?? (source.bootstrapServers ?? ['localhost:9092']).join(','),
-  postgres: {
-    host: argv.pgHost ?? sinks?.postgres?.host ?? 'localhost',
-    port: argv.pgPort ?? sinks?.postgres?.port ?? 5432,
-    database: argv.pgDatabase ?? sinks?.postgres?.database ?? 'sales',
-    user: PGUSER,
-    password: PGPASSWORD,
-  },
-  delay: { ...time('from', argv.from), ...time('to', argv.to) },
-  onProgress: message => console.error(message),
+try {
+  const verdict = await verify(await readOptions())
+  console.log(argv.json ? JSON.stringify(verdict, null, 2) : renderVerdict(verdict))
+  process.exitCode = verdict.ok ? 0 : 1
+} catch (error) {
+  console.error('cannot verify:', error)
+  process.exitCode = 1
 }
-if (argv.topic) options.topic = argv.topic
-if (argv.journal) options.journalDir = argv.journal
-if (argv.commitLog) options.commitLogs = argv.commitLog
-if (argv.elasticsearch) options.elasticsearch = elasticsearch(argv.elasticsearch)
 
-const verdict = await verify(options)
-console.log(argv.json ? JSON.stringify(verdict, null, 2) : renderVerdict(verdict))
-process.exitCode = verdict.ok ? 0 : 1
+async function readOptions(): Promise<VerifyOptions> {
+  const specText = await readFile(argv.file as string, 'utf8')
+  const { source, sinks } = readDocument(specText).spec
+  return {
+    specText,
+    bootstrap: argv.bootstrap ?? (source.bootstrapServers ?? ['localhost:9092']).join(','),
+    postgres: {
+      host: argv.pgHost ?? sinks?.postgres?.host ?? 'localhost',
+      port: argv.pgPort ?? sinks?.postgres?.port ?? 5432,
+      database: argv.pgDatabase ?? sinks?.postgres?.database ?? 'sales',
+      user: PGUSER,
+      password: PGPASSWORD,
+    },
+    delay: { ...time('from', argv.from), ...time('to', argv.to) },
+    onProgress: message => console.error(message),
+    ...(argv.topic && { topic: argv.topic }),
+    ...(argv.journal && { journalDir: argv.journal }),
+    ...(argv.commitLog && { commitLogs: argv.commitLog }),
+    ...(argv.elasticsearch && { elasticsearch: elasticsearch(argv.elasticsearch) }),
+  }
+}
 
 function elasticsearch(url: string): NonNullable<VerifyOptions['elasticsearch']> {
   return ELASTIC_USER ? { url, user: ELASTIC_USER, password: ELASTIC_PASSWORD ?? '' } : { url }

@@ -27,12 +27,17 @@ export interface Generation {
 export interface History {
   /** Of a partition: which generation is in force from which offset on, ascending. */
   stretches: Map<number, { from: number; generation: Generation }[]>
-  latest: Generation
+  /** Ascending; there is at least one. */
+  generations: Generation[]
   /** The generation that introduced each aggregation. */
   introduced: Map<string, number>
   topicId: string
   /** `partition/offset` of records that PostgreSQL refused, with the field that the table names. */
   rejected: Map<string, string | null>
+}
+
+export function latestOf({ generations }: History): Generation {
+  return generations.at(-1)!
 }
 
 export interface AggregationCounters {
@@ -98,7 +103,7 @@ export class Recomputation {
 
   private generationAt(partition: number, offset: number): Generation {
     const stretches = this.history.stretches.get(partition) ?? []
-    return stretches.findLast(({ from }) => from <= offset)?.generation ?? this.history.latest
+    return stretches.findLast(({ from }) => from <= offset)?.generation ?? latestOf(this.history)
   }
 
   partition(partition: number): PartitionState {
@@ -211,7 +216,7 @@ export class Recomputation {
   }
 
   rawTable(): Table | null {
-    return this.spec.raw && { name: this.spec.raw.table, ...rawColumns(this.history.latest.rules), rows: this.raw }
+    return this.spec.raw && { name: this.spec.raw.table, ...rawColumns(latestOf(this.history).rules), rows: this.raw }
   }
 }
 

@@ -6,10 +6,10 @@ import { type Comparison, compareRows, linesColumn } from './compare.ts'
 import { checkProgress } from './conservation.ts'
 import { type DelayFilter, Delays, readCommitLogs } from './delay.ts'
 import { documents, type ElasticsearchAddress, ExpectedDocuments } from './elasticsearch.ts'
-import { readHistory } from './history.ts'
+import { readHistory, shortestLateness } from './history.ts'
 import { type Journal, readJournal } from './journal.ts'
 import { openTopic, type TopicLog } from './log.ts'
-import { Recomputation } from './recompute.ts'
+import { type History, Recomputation } from './recompute.ts'
 import type { Cell } from './rows.ts'
 import { type Aggregation, type Projection, readDocument, readSpec, type Spec } from './spec.ts'
 import { type AggregationRow, type PostgresAddress, Tables } from './tables.ts'
@@ -71,7 +71,7 @@ class Verification {
     await this.readLog(log, recomputation, journal, delays)
     await this.tables.beginSnapshot()
     this.problems.push(...(await checkProgress(this.tables, log.ranges, recomputation, history)))
-    await this.compareTables(recomputation)
+    await this.compareTables(recomputation, history)
     return this.verdict(recomputation, journal, delays)
   }
 
@@ -101,12 +101,13 @@ class Verification {
     }
   }
 
-  private async compareTables(recomputation: Recomputation): Promise<void> {
+  private async compareTables(recomputation: Recomputation, history: History): Promise<void> {
     const { watermark, owner, topic } = await this.tables.pipeline()
     if (owner !== this.spec.owner) this.problems.push(`the schema belongs to ${owner}, not to ${this.spec.owner}`)
     if (topic !== this.spec.topic) this.problems.push(`the tables are about topic ${topic}, not ${this.spec.topic}`)
     for (const aggregation of this.spec.rules.aggregations) {
-      await this.compareAggregation(aggregation, recomputation, watermark ?? Number.NEGATIVE_INFINITY)
+      const lateness = shortestLateness(history, aggregation.name)
+      await this.compareAggregation(aggregation, recomputation, watermark ?? Number.NEGATIVE_INFINITY, lateness)
     }
     await this.compareEvents(recomputation, watermark ?? Number.NEGATIVE_INFINITY)
     const redriven = await this.tables.redriven()
@@ -117,6 +118,7 @@ class Verification {
     aggregation: Aggregation,
     recomputation: Recomputation,
     watermark: number,
+    lateness: number,
   ): Promise<void> {
     const table = recomputation.aggregationTable(aggregation)
     const projections = this.options.elasticsearch
@@ -125,7 +127,8 @@ class Verification {
     const expected = projections.map(projection => new ExpectedDocuments(aggregation, projection))
     const rows = this.tables.aggregationRows(aggregation, this.spec.rules)
     const closed = (end: Cell, after: number) => typeof end === 'number' && end + after <= watermark
-    this.perTable[aggregation.name] = await compareRows(table, this.observe(rows, aggregation, expected, closed), {
+    const observed = this.observe(rows, aggregation.name, expected, end => closed(end, lateness))
+    this.perTable[aggregation.name] = await compareRows(table, observed, {
       linesAt: linesColumn(aggregation, table.values),
       mayBeAbsent: (_, [end]) => aggregation.retention !== null && closed(end!, aggregation.retention),
     })
@@ -137,16 +140,16 @@ class Verification {
   /** Passes rows on, counts the final ones and notes what their documents should be. */
   private async *observe(
     rows: AsyncIterable<AggregationRow>,
-    { name, allowedLateness }: Aggregation,
+    name: string,
     expected: ExpectedDocuments[],
-    closed: (end: Cell, after: number) => boolean,
+    mayBeFinal: (end: Cell) => boolean,
   ): AsyncGenerator<AggregationRow> {
     let early = 0
     for await (const row of rows) {
       for (const documents of expected) documents.add(row)
       if (row.final) {
         this.finalWindows++
-        if (!closed(JSON.parse(row.values)[0], allowedLateness)) early++
+        if (!mayBeFinal(JSON.parse(row.values)[0])) early++
       }
       yield row
     }

@@ -34,8 +34,8 @@ export function specOf(changes: Partial<WrittenSpec> = {}): Spec {
 
 /** One generation from offset 0 on, unless told otherwise. */
 export function historyOf(spec: Spec, changes: Partial<History> = {}): History {
-  const latest = { number: 1, rules: spec.rules }
-  return { stretches: new Map(), latest, introduced: new Map(), topicId: 'topic', rejected: new Map(), ...changes }
+  const generations = [{ number: 1, rules: spec.rules }]
+  return { stretches: new Map(), generations, introduced: new Map(), topicId: 'topic', rejected: new Map(), ...changes }
 }
 
 /** A record of partition 0 whose value is the given text, or object as JSON. */
