@@ -1,0 +1,139 @@
+/** The faults that are planted, each with the test that must turn red. `find` stands exactly once in `file`. */
+export type Mutant = {
+  name: string
+  file: string
+  find: string
+  plant: string
+  /** The test file to run. */
+  test: string
+  /** Part of the full name of the test that must fail. */
+  turnsRed: string
+}
+
+const BATCHES = 'test/processor/core/batches.test.ts'
+const SEEN = 'test/processor/core/seen-ids.test.ts'
+const SIMULATOR = 'test/simulator/simulator.test.ts'
+const SIMULATED = 'keeps the contract'
+
+export const MUTANTS: Mutant[] = [
+  {
+    name: 'sums as binary floating point',
+    file: 'processor/core/exact.ts',
+    find: 'if (Number.isSafeInteger(sum)) return sum',
+    plant: 'return sum',
+    test: 'test/processor/core/exact.test.ts',
+    turnsRed: 'add, subtract and multiply like bigint',
+  },
+  {
+    name: 'rounding half up instead of half to even',
+    file: 'processor/core/exact.ts',
+    find: '(twice === divisor && quotient % 2n !== 0n)',
+    plant: 'twice === divisor',
+    test: 'test/processor/core/exact.test.ts',
+    turnsRed: 'rounds half to even',
+  },
+  {
+    name: 'records of aborted transactions counted',
+    file: 'processor/core/batches.ts',
+    find: 'return this.#ignored.has(producerId)',
+    plant: 'return false',
+    test: BATCHES,
+    turnsRed: 'read-committed reader must see',
+  },
+  {
+    name: 'abort marker does not end the aborted range',
+    file: 'processor/core/batches.ts',
+    find: 'if (this.#isAbortMarker(data, at)) this.#ignored.delete(producerId)',
+    plant: '',
+    test: BATCHES,
+    turnsRed: 'read-committed reader must see',
+  },
+  {
+    name: 'a gap at the end of a batch is read again for ever',
+    file: 'processor/core/batches.ts',
+    find: 'if (this.#remaining === 0) this.nextOffset = this.#nextAfterBatch\n        else if',
+    plant: 'if',
+    test: BATCHES,
+    turnsRed: 'read-committed reader must see',
+  },
+  {
+    name: 'window end belongs to the window',
+    file: 'processor/core/window.ts',
+    find: 'return windowEnd(window, start) + allowedLateness <= watermark',
+    plant: 'return windowEnd(window, start) + allowedLateness < watermark',
+    test: 'test/processor/core/window.test.ts',
+    turnsRed: 'close when the watermark reaches',
+  },
+  {
+    name: 'dedup horizon is open instead of closed',
+    file: 'processor/core/seen-ids.ts',
+    find: '> horizon) this.#remove',
+    plant: '>= horizon) this.#remove',
+    test: SEEN,
+    turnsRed: 'as the contract says',
+  },
+  {
+    name: 'dedup forgets by first sighting instead of last',
+    file: 'processor/core/seen-ids.ts',
+    find: 'this.#unlink(entry)\n      this.#append(entry, offset, maxTime)\n      return true',
+    plant: 'return true',
+    test: SEEN,
+    turnsRed: 'as the contract says',
+  },
+  {
+    name: 'dedup set lost on a move',
+    file: 'processor/core/partition.ts',
+    find: 'this.nextOffset = claim.restoreOffset',
+    plant: 'this.nextOffset = claim.nextOffset',
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'watermark includes the event that it judges',
+    file: 'processor/core/partition.ts',
+    find: 'const watermark = this.watermark\n    this.maxEventTime = Math.max(this.maxEventTime, decoder.time)',
+    plant: 'this.maxEventTime = Math.max(this.maxEventTime, decoder.time)\n    const watermark = this.watermark',
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'watermark per batch instead of per record',
+    file: 'processor/core/partition.ts',
+    find: 'const limit = this.#pending.counters.records + budget',
+    plant: 'const limit = this.#pending.counters.records + budget\n    const perBatch = this.watermark\n    Object.defineProperty(this, "watermark", { get: () => perBatch, configurable: true })',
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'event time forgotten on a move',
+    file: 'processor/core/partition.ts',
+    find: 'this.maxEventTime = claim.maxEventTime ?? Number.NEGATIVE_INFINITY',
+    plant: 'this.maxEventTime = Number.NEGATIVE_INFINITY',
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'a lost answer to COMMIT taken for a failure',
+    file: 'processor/core/outcome.ts',
+    find: "if (row.nextOffset === commit.nextOffset) return 'committed'",
+    plant: "if (row.nextOffset === commit.nextOffset) return 'retry'",
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'a lost answer to COMMIT taken for success',
+    file: 'processor/core/outcome.ts',
+    find: "if (row.nextOffset === commit.fromOffset) return 'retry'",
+    plant: "if (row.nextOffset === commit.fromOffset) return 'committed'",
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'increments of one partition overwrite another’s',
+    file: 'processor/core/merge.ts',
+    find: "if (kind === 'add') return add(present, value)",
+    plant: "if (kind === 'add') return value",
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+]

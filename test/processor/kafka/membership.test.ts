@@ -1,0 +1,67 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { KafkaMembership } from '#processor/adapters/kafka/membership.ts'
+import { createTopic, kafka } from '#test/support/services.ts'
+
+let bootstrap: string
+const topic = `membership-${process.pid}`
+const joined: KafkaMembership[] = []
+let groups = 0
+
+beforeAll(async () => {
+  bootstrap = (await kafka()).bootstrap
+  await createTopic(bootstrap, topic, 6)
+})
+afterEach(async () => {
+  await Promise.allSettled(joined.splice(0).map(member => member.leave()))
+})
+
+function member(groupId: string) {
+  const news: number[][] = []
+  const membership = new KafkaMembership({
+    connection: { clientId: 'test', bootstrapBrokers: [bootstrap], requestTimeout: 10_000 },
+    groupId,
+    topic,
+    sessionTimeoutMs: 2000,
+    onTrouble: () => {},
+  })
+  joined.push(membership)
+  return { membership, news, join: () => membership.join(partitions => news.push(partitions)) }
+}
+
+/** Waits until `all` partitions are shared out over these members without overlap. */
+async function shared(members: { news: number[][] }[]): Promise<number[][]> {
+  for (;;) {
+    const shares = members.map(({ news }) => news.at(-1) ?? [])
+    if (shares.every(share => share.length > 0) && shares.flat().sort().join() === '0,1,2,3,4,5') return shares
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
+
+describe('membership', () => {
+  it('shares the partitions out, again when a member comes, and at once when one leaves', async () => {
+    const groupId = `group-${process.pid}-${groups++}`
+    const first = member(groupId)
+    await first.join()
+    await shared([first])
+    const second = member(groupId)
+    await second.join()
+    await shared([first, second])
+    await second.membership.leave()
+    expect(await shared([first])).toEqual([[0, 1, 2, 3, 4, 5]])
+    expect(first.news.length).toBeGreaterThanOrEqual(3)
+  })
+
+  it('confirms the assignment with the coordinator', async () => {
+    const only = member(`group-${process.pid}-${groups++}`)
+    await only.join()
+    await shared([only])
+    expect(await only.membership.confirm()).toEqual([0, 1, 2, 3, 4, 5])
+  })
+
+  it('publishes offsets for lag tools', async () => {
+    const only = member(`group-${process.pid}-${groups++}`)
+    await only.join()
+    await shared([only])
+    await expect(only.membership.publishOffsets(new Map([[0, 0]]))).resolves.toBeUndefined()
+  })
+})

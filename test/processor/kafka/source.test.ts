@@ -1,0 +1,227 @@
+import { Admin } from '@platformatic/kafka'
+import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decompress } from '#processor/adapters/kafka/decompress.ts'
+import { checkBatches } from '#processor/adapters/kafka/fetch.ts'
+import { KafkaSource } from '#processor/adapters/kafka/source.ts'
+import { BatchCursor, offsetAfter } from '#processor/core/batches.ts'
+import { Fatal, Retryable } from '#processor/errors.ts'
+import type { Fetched, FetchRequest } from '#processor/ports.ts'
+import { encodeBatch } from '#test/support/record-batch.ts'
+import { createTopic, kafka, ownKafka } from '#test/support/services.ts'
+
+type Read = { partition: number; offset: number; timestamp: number; key: string | null; value: string | null; headers: [string, string][] }
+
+let bootstrap: string
+const opened: { close(): Promise<void> }[] = []
+let names = 0
+const uniqueTopic = () => `source-${process.pid}-${names++}`
+
+beforeAll(async () => {
+  bootstrap = (await kafka()).bootstrap
+})
+afterAll(async () => {
+  await Promise.all(opened.map(client => client.close()))
+})
+
+function openSource(topic: string, at = bootstrap): KafkaSource {
+  const source = new KafkaSource({ clientId: 'test', bootstrapBrokers: [at], requestTimeout: 10_000, connectTimeout: 2000, retries: 0 } as never, topic)
+  opened.push(source)
+  return source
+}
+
+const other = () => new Kafka({ brokers: [bootstrap], clientId: 'kafkajs', logLevel: logLevel.NOTHING })
+
+/** Reads every partition to its end through our source and walker. */
+async function readAll(source: KafkaSource, partitions: number[]): Promise<Read[]> {
+  const ends = await source.offsets(partitions, 'latest')
+  const positions = new Map(partitions.map(partition => [partition, 0]))
+  const cursor = new BatchCursor(decompress)
+  const all: Read[] = []
+  const behind = (): FetchRequest[] =>
+    partitions.filter(p => positions.get(p)! < ends.get(p)!).map(partition => ({ partition, offset: positions.get(partition)! }))
+  while (behind().length > 0) {
+    for (const { partition, offset, data, aborted } of await source.poll(behind())) {
+      if (!data) continue
+      cursor.begin(data, aborted, offset)
+      while (cursor.next()) {
+        const text = (start: number, end: number) => (end < 0 ? null : cursor.bytes.toString('utf8', start, end))
+        all.push({
+          partition,
+          offset: cursor.offset,
+          timestamp: cursor.timestamp,
+          key: text(cursor.keyStart, cursor.keyEnd),
+          value: text(cursor.valueStart, cursor.valueEnd),
+          headers: cursor.headers(),
+        })
+      }
+      expect(cursor.nextOffset).toBe(offsetAfter(data, offset))
+      positions.set(partition, cursor.nextOffset)
+    }
+  }
+  return all.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+}
+
+/** The same through kafkajs, which filtered aborted transactions correctly when it was measured. */
+async function readWithKafkajs(topic: string, count: number): Promise<Read[]> {
+  const consumer = other().consumer({ groupId: `check-${topic}`, readUncommitted: false })
+  const all: Read[] = []
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  const { promise, resolve } = Promise.withResolvers<void>()
+  await consumer.run({
+    eachMessage: async ({ partition, message }) => {
+      const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)] as [string, string])
+      all.push({
+        partition,
+        offset: Number(message.offset),
+        timestamp: Number(message.timestamp),
+        key: message.key?.toString() ?? null,
+        value: message.value?.toString() ?? null,
+        headers,
+      })
+      if (all.length === count) resolve()
+    },
+  })
+  await promise
+  await new Promise(done => setTimeout(done, 500)) // would anything more come?
+  await consumer.disconnect()
+  return all.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+}
+
+describe('what we read', () => {
+  it('is what kafkajs reads, interleaved aborted transactions, gzip and headers included', async () => {
+    const topic = uniqueTopic()
+    await createTopic(bootstrap, topic, 2)
+    const plain = other().producer()
+    const transactional = ['a', 'b', 'c'].map(id => other().producer({ transactionalId: `${topic}-${id}`, maxInFlightRequests: 1, idempotent: true }))
+    await Promise.all([plain, ...transactional].map(producer => producer.connect()))
+    let sent = 0
+    let aborted = 0
+    for (let round = 0; round < 12; round++) {
+      const open = await Promise.all(transactional.map(producer => producer.transaction()))
+      for (const [i, transaction] of open.entries())
+        for (let part = 0; part < 3; part++)
+          await transaction.send({ topic, messages: [{ partition: part % 2, key: `t${i}`, value: `round ${round} part ${part} of ${i}` }] })
+      const messages = [{ partition: round % 2, value: `plain ${round}`, headers: { traceparent: `00-${round}` } }, { partition: 0, value: null }]
+      await plain.send({ topic, messages, compression: round % 3 === 0 ? CompressionTypes.GZIP : CompressionTypes.None })
+      sent += 2
+      for (const [i, transaction] of open.entries()) {
+        if ((round + i) % 3 === 0) {
+          await transaction.abort()
+          aborted += 3
+        } else {
+          await transaction.commit()
+          sent += 3
+        }
+      }
+    }
+    await Promise.all([plain, ...transactional].map(producer => producer.disconnect()))
+    const ours = await readAll(await described(openSource(topic)), [0, 1])
+    expect(aborted).toBeGreaterThan(20)
+    expect(ours).toHaveLength(sent)
+    expect(ours).toEqual(await readWithKafkajs(topic, sent))
+  })
+
+  it('includes a record of 10 MB, whole', async () => {
+    const topic = uniqueTopic()
+    await createTopic(bootstrap, topic, 1, { 'max.message.bytes': '33554432' })
+    const producer = other().producer()
+    await producer.connect()
+    await producer.send({ topic, messages: [{ value: 'x'.repeat(10_000_000) }, { value: 'after' }] })
+    await producer.disconnect()
+    const read = await readAll(await described(openSource(topic)), [0])
+    expect(read.map(r => r.value?.length)).toEqual([10_000_000, 5])
+  })
+})
+
+async function described(source: KafkaSource): Promise<KafkaSource> {
+  await source.describe()
+  return source
+}
+
+describe('the log’s bounds', () => {
+  it('are found at its beginning, its end and at a moment', async () => {
+    const topic = uniqueTopic()
+    await createTopic(bootstrap, topic, 2)
+    const producer = other().producer()
+    await producer.connect()
+    for (let i = 0; i < 5; i++) await producer.send({ topic, messages: [{ partition: 1, value: 'v', timestamp: String(1000 + i) }] })
+    await producer.disconnect()
+    const source = await described(openSource(topic))
+    expect(await source.offsets([0, 1], 'earliest')).toEqual(new Map([[0, 0], [1, 0]]))
+    expect(await source.offsets([0, 1], 'latest')).toEqual(new Map([[0, 0], [1, 5]]))
+    expect(await source.offsets([1], 1003)).toEqual(new Map([[1, 3]]))
+    expect(await source.offsets([1], 9999)).toEqual(new Map([[1, 5]])) // no record is that young
+  })
+
+  it('are reported when an offset lies outside them, while other partitions go on', async () => {
+    const topic = uniqueTopic()
+    await createTopic(bootstrap, topic, 2)
+    const producer = other().producer()
+    await producer.connect()
+    await producer.send({ topic, messages: [{ partition: 0, value: 'a' }, { partition: 1, value: 'b' }] })
+    await producer.disconnect()
+    const source = await described(openSource(topic))
+    const seen: Fetched[] = []
+    while (seen.filter(f => f.data || f.outOfRange).length < 2) seen.push(...(await source.poll([{ partition: 0, offset: 77 }, { partition: 1, offset: 0 }])))
+    expect(seen.find(f => f.partition === 0)).toMatchObject({ outOfRange: true, data: null })
+    expect(seen.find(f => f.partition === 1 && f.data)).toMatchObject({ outOfRange: false, highWatermark: 1 })
+  })
+})
+
+describe('trouble', () => {
+  it('with the bytes of a batch is noticed by its CRC', () => {
+    const data = encodeBatch({ baseOffset: 3, records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.from('sound') }] })
+    expect(() => checkBatches(data, 0)).not.toThrow()
+    data[data.length - 2]! ^= 1
+    expect(() => checkBatches(data, 0)).toThrow(/partition 0 offset 3.*CRC/)
+  })
+
+  it('with a missing topic says what to do and may pass', async () => {
+    const error = await openSource('no-such-topic').describe().catch(e => e)
+    expect(error).toBeInstanceOf(Retryable)
+    expect(error.message).toMatch(/no-such-topic/)
+  })
+
+  it('with an address where nobody listens may pass', async () => {
+    await expect(openSource('any', '127.0.0.1:1').describe()).rejects.toBeInstanceOf(Retryable)
+  })
+
+  it('with a compacted topic is fatal: compaction removes sales', async () => {
+    const topic = uniqueTopic()
+    await createTopic(bootstrap, topic, 1, { 'cleanup.policy': 'compact' })
+    await expect(openSource(topic).describe()).rejects.toMatchObject({ code: 'TopicCompacted' })
+  })
+
+  it('with a topic that was made anew under the same name is fatal', async () => {
+    const topic = uniqueTopic()
+    await createTopic(bootstrap, topic, 1)
+    const source = await described(openSource(topic))
+    const admin = new Admin({ clientId: 'admin', bootstrapBrokers: [bootstrap] })
+    opened.push(admin)
+    await admin.deleteTopics({ topics: [topic] })
+    await createTopic(bootstrap, topic, 1)
+    let failure: unknown
+    while (!(failure instanceof Fatal)) failure = await source.poll([{ partition: 0, offset: 0 }]).catch(e => e)
+    expect(failure).toMatchObject({ code: 'TopicReplaced' })
+  })
+
+  it('with a broker that dies and comes back passes', async () => {
+    const own = await ownKafka('source-restart')
+    try {
+      const topic = uniqueTopic()
+      await createTopic(own.bootstrap, topic, 1)
+      const source = await described(openSource(topic, own.bootstrap))
+      await own.kill()
+      await expect(source.poll([{ partition: 0, offset: 0 }])).rejects.toBeInstanceOf(Retryable)
+      await own.start()
+      let answers: Fetched[] = []
+      while (answers.length === 0) answers = await source.poll([{ partition: 0, offset: 0 }]).catch(() => [])
+      expect(answers[0]).toMatchObject({ partition: 0, highWatermark: 0 })
+    } finally {
+      await own.stop()
+    }
+  })
+})
+
