@@ -46,7 +46,7 @@ function linkPostgres() {
   const links = join(platform, 'native', 'pg-symlinks.json')
   if (!existsSync(script) || !existsSync(links)) return
   const [first] = JSON.parse(readFileSync(links, 'utf8'))
-  if (first && !existsSync(join(platform, first.target ?? first.path ?? ''))) spawnSync(process.execPath, [script], { cwd: platform })
+  if (first && !existsSync(join(platform, first.target))) spawnSync(process.execPath, [script], { cwd: platform })
 }
 
 function fail(message) {
