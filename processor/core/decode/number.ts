@@ -1,0 +1,61 @@
+/** Exact decimals from their text (contract, section 7): nothing passes through binary floating point. */
+import type { Amount } from '#processor/ports.ts'
+import { canonical, decimalText } from '../exact.ts'
+
+/** PostgreSQL's numeric holds far more; this bounds sums, and what a hostile exponent may blow up. */
+const MAX_INTEGER_DIGITS = 30
+/** 10^15 milliseconds lie far beyond the year 9999. */
+const MAX_SAFE_DIGITS = 15
+
+/** The grammar of JSON numbers. */
+const NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
+const ZERO = 0x30
+
+/** ±0.DIGITS × 10^point, without leading or trailing zeros: no digits are zero. */
+type Parts = { negative: boolean; digits: string; point: number }
+
+export type NumberFault = 'bad_number' | 'overflow' | 'too_many_decimals'
+
+/** The number that `text` spells, as an integer scaled by 10^scale. */
+export function parseDecimal(text: string, scale: number): Amount | NumberFault {
+  const parts = partsOf(text)
+  if (parts === null) return 'bad_number'
+  const { negative, digits, point } = parts
+  if (digits === '') return 0
+  if (point > MAX_INTEGER_DIGITS) return 'overflow'
+  const decimals = digits.length - point
+  if (decimals > scale) return 'too_many_decimals'
+  return canonical(BigInt(`${negative ? '-' : ''}${digits}${'0'.repeat(scale - decimals)}`))
+}
+
+/** The greatest integer at or below text × 10^shift; ±Infinity beyond 15 digits; NaN when `text` is not a number. */
+export function parseFloored(text: string, shift: number): number {
+  const parts = partsOf(text)
+  if (parts === null) return Number.NaN
+  const { negative, digits } = parts
+  const point = parts.point + shift
+  if (digits === '') return 0
+  if (point > MAX_SAFE_DIGITS) return negative ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+  const whole = point <= 0 ? 0 : Number(digits.slice(0, point).padEnd(point, '0'))
+  const cut = digits.length > point
+  return negative ? 0 - whole - (cut ? 1 : 0) : whole
+}
+
+/** Plain decimal text without trailing zeros: "12.5", "-3", "0". One text for each value. */
+export function canonicalText(amount: Amount, scale: number): string {
+  const text = decimalText(amount, scale)
+  return scale === 0 ? text : text.replace(/\.?0+$/, '')
+}
+
+function partsOf(text: string): Parts | null {
+  const match = NUMBER.exec(text)
+  if (match === null) return null
+  const [, sign, whole = '', fraction = '', exponent = '0'] = match
+  const all = whole + fraction
+  // Loops and not /0+$/, which takes quadratic time on a long run of zeros with a digit behind it.
+  let end = all.length
+  while (end > 0 && all.charCodeAt(end - 1) === ZERO) end--
+  let start = 0
+  while (start < end && all.charCodeAt(start) === ZERO) start++
+  return { negative: sign === '-', digits: all.slice(start, end), point: whole.length - start + Number(exponent) }
+}

@@ -1,0 +1,20 @@
+/** What both roads of the decoder fill in for one record; good until the next. Fields are those of the plan. */
+import type { Amount } from '#processor/ports.ts'
+
+export class Outputs {
+  /** Event time in ms, floored. */
+  time = 0
+  /** Hash of the id; only with deduplication. */
+  readonly id = new Int32Array(4)
+  /** 1 without explode. */
+  lines = 1
+  /** Interned codes of the key fields. */
+  readonly codes: Int32Array
+  /** Number and decimal fields, scaled; 0 for the others. */
+  readonly amounts: Amount[]
+
+  constructor(fields: number) {
+    this.codes = new Int32Array(fields)
+    this.amounts = new Array<Amount>(fields).fill(0)
+  }
+}

@@ -1,0 +1,78 @@
+/** JSON with the text of its numbers kept: JSON.parse decides what is JSON, and what it rounds is not used. */
+
+const BACKSLASH = 0x5c
+const CLOSE_BRACE = 0x7d
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const OPEN_BRACKET = 0x5b
+const QUOTE = 0x22
+
+/** A JSON number as it was written. */
+export class NumberText {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+export type Json = null | boolean | string | NumberText | Json[] | JsonObject
+export type JsonObject = { [key: string]: Json }
+
+/** Undefined: not JSON. The last of duplicate keys wins. */
+export function parseJson(text: string): Json | undefined {
+  try {
+    return JSON.parse(text, keepNumberText as (key: string, value: unknown) => unknown)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function keepNumberText(_key: string, value: unknown, context: { source?: string }): unknown {
+  return typeof value === 'number' ? new NumberText(context.source!) : value
+}
+
+export function isObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumberText)
+}
+
+/** What stands at `path` ("a.b", or its parts), by own properties of objects only; null: absent or null. */
+export function valueAt(root: Json, path: string | string[]): Json {
+  let value = root
+  for (const key of typeof path === 'string' ? path.split('.') : path) {
+    if (!isObject(value) || !Object.hasOwn(value, key)) return null
+    value = value[key]!
+  }
+  return value
+}
+
+/**
+ * bytes[start, end) as text. A sequence that is not UTF-8 becomes two lone low surrogates, so that only the string that
+ * it stands in is bad. Two, because one could pair with an escaped high surrogate before it.
+ */
+export function textOf(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString('utf8', start, end)
+  if (!text.includes('\uFFFD')) return text
+  // A U+FFFD is either a replacement or was really written: as EF BF BD, which no broken sequence can swallow.
+  return bytes
+    .toString('latin1', start, end)
+    .split('\xEF\xBF\xBD')
+    .map(part => Buffer.from(part, 'latin1').toString('utf8').replaceAll('\uFFFD', '\uDC80\uDC80'))
+    .join('\uFFFD')
+}
+
+/** Do arrays and objects nest deeper than `limit`? Counted on the bytes, so that no parser's stack decides. */
+export function isDeeperThan(limit: number, bytes: Buffer, start: number, end: number): boolean {
+  let depth = 0
+  let inString = false
+  for (let p = start; p < end; p++) {
+    const byte = bytes[p]!
+    if (inString && byte === BACKSLASH) p++
+    else if (byte === QUOTE) inString = !inString
+    else if (inString) continue
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      if (++depth > limit) return true
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--
+  }
+  return false
+}

@@ -1,0 +1,180 @@
+/** The slow road: any record, by JSON.parse. It alone says why a record is dead; the checks run in a fixed order. */
+import type { FieldPlan, Plan } from '#pipeline/plan.ts'
+import type { DeadReason } from '#processor/errors.ts'
+import { hash128 } from '../hash.ts'
+import type { Interner } from '../interner.ts'
+import type { Outputs } from '../outputs.ts'
+import { parseEpoch, Rfc3339 } from '../time.ts'
+import { absentValue, fieldValue, isStorable, MAX_KEY_BYTES, type Value } from '../values.ts'
+import { isDeeperThan, isObject, type Json, type JsonObject, NumberText, parseJson, textOf, valueAt } from './json.ts'
+
+/** Why a record is dead, and the spec's name or path of what is at fault. */
+export type DecodeFault = { reason: DeadReason; field: string | null }
+
+/** Far below what overflows any stack, far above what sales need. */
+const MAX_DEPTH = 500
+
+const INTEGER = /^-?\d+$/
+
+/** A field with its place in the plan. */
+type Slot = { index: number; field: FieldPlan; absent: Value | 'missing_field' }
+
+export class Parser {
+  readonly #plan: Plan
+  readonly #strings: Interner
+  readonly #out: Outputs
+  readonly #ownSlots: Slot[]
+  readonly #lineSlots: Slot[]
+  readonly #rfc3339: Rfc3339
+  /** By field index; those of line fields are the selected line's. */
+  readonly #values: Value[]
+  /** One row per line, in the order of #lineSlots. */
+  #lines: Value[][] = []
+
+  constructor(plan: Plan, strings: Interner, out: Outputs) {
+    this.#plan = plan
+    this.#strings = strings
+    this.#out = out
+    const slots = plan.fields.map((field, index) => ({ index, field, absent: absentValue(field) }))
+    this.#ownSlots = slots.filter(slot => !slot.field.line)
+    this.#lineSlots = slots.filter(slot => slot.field.line)
+    this.#rfc3339 = new Rfc3339(plan.spec.event.time.zone)
+    this.#values = plan.fields.map(() => ({ text: null, amount: 0 }))
+  }
+
+  /** As Decoder.decode. */
+  parse(bytes: Buffer, start: number, end: number, recordTimestamp: number): DecodeFault | null {
+    if (start === end) return dead('empty_value')
+    if (isDeeperThan(MAX_DEPTH, bytes, start, end)) return dead('too_deep')
+    const event = parseJson(textOf(bytes, start, end))
+    if (event === undefined) return dead('not_json')
+    if (!isObject(event)) return dead('not_an_object')
+    const fault =
+      this.#readId(event) ??
+      this.#readTime(event, recordTimestamp) ??
+      this.#readOwnFields(event) ??
+      this.#readLines(event) ??
+      this.#checkKeys()
+    if (fault === null) this.#publish(this.#ownSlots)
+    return fault
+  }
+
+  selectLine(line: number): void {
+    this.#takeLine(line)
+    this.#publish(this.#lineSlots)
+  }
+
+  text(field: number): string | null {
+    return this.#values[field]!.text
+  }
+
+  #readId(event: JsonObject): DecodeFault | null {
+    const { deduplication, event: shape } = this.#plan.spec
+    if (!deduplication) return null
+    const path = shape.id!
+    const id = valueAt(event, path)
+    if (id === null) return dead('missing_id', path)
+    const text = idText(id)
+    if (text === null) return dead('wrong_type', path)
+    if (!isStorable(text)) return dead('bad_string', path)
+    const bytes = Buffer.from(text)
+    hash128(bytes, 0, bytes.length, this.#out.id)
+    return null
+  }
+
+  #readTime(event: JsonObject, recordTimestamp: number): DecodeFault | null {
+    const { event: shape, watermark } = this.#plan.spec
+    const { path } = shape.time
+    const value = valueAt(event, path)
+    if (value === null) return dead('missing_field', path)
+    const time = this.#timeOf(value)
+    if (time === null) return dead('wrong_type', path)
+    if (Number.isNaN(time)) return dead('bad_time', path)
+    if (time > recordTimestamp + watermark.maxFutureSkew) return dead('future_timestamp', path)
+    this.#out.time = time
+    return null
+  }
+
+  /** NaN: not a time; null: not of the type that the format needs. */
+  #timeOf(value: Json): number | null {
+    const { format, unit } = this.#plan.spec.event.time
+    if (format === 'epoch') return value instanceof NumberText ? parseEpoch(value.text, unit) : null
+    if (typeof value !== 'string') return null
+    const bytes = Buffer.from(value)
+    return this.#rfc3339.parse(bytes, 0, bytes.length)
+  }
+
+  #readOwnFields(event: JsonObject): DecodeFault | null {
+    for (const slot of this.#ownSlots) {
+      const value = readSlot(slot, event)
+      if (typeof value === 'string') return dead(value, slot.field.name)
+      this.#values[slot.index] = value
+    }
+    return null
+  }
+
+  #readLines(event: JsonObject): DecodeFault | null {
+    const { explode } = this.#plan.spec.event
+    if (!explode) return null
+    const lines = valueAt(event, explode.path)
+    if (lines === null) return dead('missing_field', explode.path)
+    if (!Array.isArray(lines)) return dead('wrong_type', explode.path)
+    if (lines.length === 0) return dead('empty_lines', explode.path)
+    this.#lines = []
+    this.#out.lines = lines.length
+    for (const line of lines) {
+      if (!isObject(line)) return dead('wrong_type', explode.path)
+      const row: Value[] = []
+      for (const slot of this.#lineSlots) {
+        const value = readSlot(slot, line)
+        if (typeof value === 'string') return dead(value, slot.field.name)
+        row.push(value)
+      }
+      this.#lines.push(row)
+    }
+    return null
+  }
+
+  #checkKeys(): DecodeFault | null {
+    for (let line = 0; line < this.#out.lines; line++) {
+      this.#takeLine(line)
+      for (const { keys } of this.#plan.aggregations) {
+        const sizes = keys.map(key => Buffer.byteLength(this.#values[key]!.text!))
+        if (sizes.reduce((sum, size) => sum + size, 0) <= MAX_KEY_BYTES) continue
+        const longest = keys[sizes.indexOf(Math.max(...sizes))]!
+        return dead('key_too_long', this.#plan.fields[longest]!.name)
+      }
+    }
+    return null
+  }
+
+  #takeLine(line: number): void {
+    this.#lineSlots.forEach(({ index }, i) => {
+      this.#values[index] = this.#lines[line]![i]!
+    })
+  }
+
+  /** Interns only once the record is known to be good: a dead one's keys may be of any length. */
+  #publish(slots: Slot[]): void {
+    for (const { index, field } of slots) {
+      const { text, amount } = this.#values[index]!
+      this.#out.amounts[index] = amount
+      if (field.isKey) this.#out.codes[index] = this.#strings.internText(text!)
+    }
+  }
+}
+
+function readSlot({ field, absent }: Slot, holder: JsonObject): Value | DeadReason {
+  const json = valueAt(holder, field.path)
+  return json === null ? absent : fieldValue(field, json)
+}
+
+/** Of a string, or of an integer as it is written: "5" and 5 are one id. Null: neither. */
+function idText(id: Json): string | null {
+  if (typeof id === 'string') return id
+  return id instanceof NumberText && INTEGER.test(id.text) ? id.text : null
+}
+
+function dead(reason: DeadReason, field: string | null = null): DecodeFault {
+  return { reason, field }
+}

@@ -1,0 +1,54 @@
+/** From JSON values to field values, by the field's type (contract, section 7). */
+import type { FieldPlan } from '#pipeline/plan.ts'
+import type { DeadReason } from '#processor/errors.ts'
+import type { Amount } from '#processor/ports.ts'
+import { canonicalText, parseDecimal } from './number.ts'
+import { type Json, NumberText } from './parse/json.ts'
+
+/** Text in canonical form, null where an optional field is absent; the scaled amount of numbers, else 0. */
+export type Value = { text: string | null; amount: Amount }
+
+/** Any key longer than this, taken together, is dead: PostgreSQL indexes at most about 2,700 bytes. */
+export const MAX_KEY_BYTES = 1024
+
+const NULL: Value = { text: null, amount: 0 }
+const TRUE: Value = { text: 'true', amount: 0 }
+const FALSE: Value = { text: 'false', amount: 0 }
+
+/** The value of a present field, or why it makes the record dead. */
+export function fieldValue(field: FieldPlan, json: Json): Value | DeadReason {
+  switch (field.type) {
+    case 'string':
+      if (typeof json !== 'string') return 'wrong_type'
+      return isStorable(json) ? { text: json, amount: 0 } : 'bad_string'
+    case 'boolean':
+      if (typeof json !== 'boolean') return 'wrong_type'
+      return json ? TRUE : FALSE
+    case 'number':
+      return json instanceof NumberText ? numberValue(json.text, field.scale) : 'wrong_type'
+    case 'decimal':
+      if (json instanceof NumberText) return numberValue(json.text, field.scale)
+      return typeof json === 'string' ? numberValue(json, field.scale) : 'wrong_type'
+  }
+}
+
+/** What stands for an absent or null field: its default, or null if it is optional; else it is missing. */
+export function absentValue(field: FieldPlan): Value | 'missing_field' {
+  const text = field.default
+  if (text === undefined) return field.optional ? NULL : 'missing_field'
+  if (field.type === 'string' || field.type === 'boolean') return { text, amount: 0 }
+  // A default may have leading zeros, which JSON numbers may not.
+  const value = numberValue(text.replace(/^(-?)0+(?=\d)/, '$1'), field.scale)
+  if (typeof value === 'string') throw new Error(`default of ${field.name} is not a number: ${text}`)
+  return value
+}
+
+/** PostgreSQL's text holds neither lone surrogates nor U+0000. */
+export function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0')
+}
+
+function numberValue(text: string, scale: number): Value | DeadReason {
+  const amount = parseDecimal(text, scale)
+  return typeof amount === 'string' ? amount : { text: canonicalText(amount, scale), amount }
+}

@@ -1,0 +1,53 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Interner } from '#processor/core/decode/interner.ts'
+
+const wellFormed = fc.string({ unit: 'binary', maxLength: 12 })
+
+test('gives equal texts equal codes and others other ones, from 0 on', () => {
+  fc.assert(
+    fc.property(fc.array(wellFormed, { maxLength: 200 }), texts => {
+      const interner = new Interner()
+      const codes = new Map<string, number>()
+      for (const text of texts) {
+        const expected = codes.get(text) ?? codes.size
+        codes.set(text, expected)
+        const bytes = Buffer.from(`<${text}>`)
+        expect(interner.intern(bytes, 1, bytes.length - 1)).toBe(expected)
+        expect(interner.internText(text)).toBe(expected)
+      }
+      expect(interner.size).toBe(codes.size)
+      for (const [text, code] of codes) {
+        expect(interner.text(code)).toBe(text)
+        expect(interner.byteLength(code)).toBe(Buffer.byteLength(text))
+      }
+    }),
+  )
+})
+
+test('keeps codes while it grows past many texts', () => {
+  const interner = new Interner()
+  for (let i = 0; i < 50_000; i++) expect(interner.internText(`store-${i}`)).toBe(i)
+  for (let i = 0; i < 50_000; i++) expect(interner.internText(`store-${i}`)).toBe(i)
+  expect(interner.text(49_999)).toBe('store-49999')
+  expect(interner.bytes).toBeGreaterThan(50_000 * 'store-12345'.length)
+})
+
+test('refuses what is not UTF-8 and keeps nothing of it', () => {
+  const interner = new Interner()
+  expect(interner.intern(Buffer.from([0x61, 0xff]), 0, 2)).toBe(-1)
+  expect(interner.size).toBe(0)
+  expect(interner.bytes).toBe(0)
+})
+
+test('starts over after clear', () => {
+  const interner = new Interner()
+  interner.internText('books')
+  expect(interner.text(0)).toBe('books')
+  interner.clear()
+  expect(interner.size).toBe(0)
+  expect(interner.bytes).toBe(0)
+  expect(interner.internText('toys')).toBe(0)
+  expect(interner.text(0)).toBe('toys')
+  expect(interner.internText('books')).toBe(1)
+})

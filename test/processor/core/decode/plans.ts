@@ -1,0 +1,46 @@
+/** Plans for the decoder's tests: only what the decoder reads of a spec is to be said. */
+import { checkPipeline } from '#pipeline/parse.ts'
+import { type Plan, planOf } from '#pipeline/plan.ts'
+
+export type FieldSpec = {
+  name: string
+  path?: string
+  type?: 'string' | 'number' | 'decimal' | 'boolean'
+  scale?: number
+  default?: string
+  optional?: boolean
+}
+
+export type EventSpec = {
+  time?: { path?: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
+  fields?: FieldSpec[]
+  /** Path of the id; given: deduplication is on. */
+  id?: string | undefined
+  explode?: { path: string; fields: FieldSpec[] }
+  /** One aggregation for each. */
+  groupBys?: string[][]
+}
+
+/** Event times up to five minutes after the record's timestamp are good. */
+export const MAX_SKEW = 300_000
+
+export function planFor({ time, fields = [], id, explode, groupBys = [[]] }: EventSpec): Plan {
+  return planOf(
+    checkPipeline({
+      apiVersion: 'salespipeline.dev/v1alpha1',
+      kind: 'SalesPipeline',
+      metadata: { name: 'test' },
+      spec: {
+        source: { topic: 'sales' },
+        event: { id, time: { path: 'ts', ...time }, fields, explode },
+        watermark: { maxFutureSkew: '5m' },
+        ...(id === undefined ? {} : { deduplication: {} }),
+        aggregations: groupBys.map((groupBy, i) => ({
+          name: `sums_${i}`,
+          groupBy,
+          measures: [{ name: 'events', op: 'count' }],
+        })),
+      },
+    }).spec,
+  )
+}

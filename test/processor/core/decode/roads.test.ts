@@ -1,0 +1,144 @@
+/** The scanner and the parser give the same answer, and ordinary events are the scanner's. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Plan } from '#pipeline/plan.ts'
+import { Decoder } from '#processor/core/decode/decoder.ts'
+import { Interner } from '#processor/core/decode/interner.ts'
+import { type EventSpec, planFor } from './plans.ts'
+import { eventSpec, recordFor } from './spellings.ts'
+
+const NOW = Date.UTC(2026, 0, 31, 12)
+
+/** Everything that a decoder answers for its last record, in comparable form. */
+function answerOf(decoder: Decoder, plan: Plan, strings: Interner) {
+  return {
+    time: decoder.time,
+    id: plan.spec.deduplication ? [...decoder.id] : null,
+    lines: decoder.lines,
+    keys: plan.fields.map((field, i) => (field.isKey ? strings.text(decoder.codes[i]!) : null)),
+    amounts: [...decoder.amounts],
+    texts: plan.fields.map((_, i) => decoder.text(i)),
+  }
+}
+
+/** Records one after the other in a buffer, as the log has them, so that a road that runs over its end is seen. */
+function layOut(records: Buffer[]): { bytes: Buffer; spans: [number, number][] } {
+  const spans: [number, number][] = []
+  let at = 0
+  for (const record of records) {
+    spans.push([at, at + record.length])
+    at += record.length
+  }
+  return { bytes: Buffer.concat(records), spans }
+}
+
+test('where the scanner answers, the parser gives the same answer', () => {
+  const seen = { records: 0, scanned: 0, good: 0 }
+  const cases = eventSpec.chain(spec =>
+    fc.tuple(fc.constant(spec), fc.array(recordFor(spec), { minLength: 1, maxLength: 5 })),
+  )
+  fc.assert(
+    fc.property(cases, ([spec, records]) => {
+      const plan = planFor(spec)
+      const scanStrings = new Interner()
+      const parseStrings = new Interner()
+      const scanning = new Decoder(plan, scanStrings)
+      const parsing = new Decoder(plan, parseStrings)
+      const { bytes, spans } = layOut(records)
+      for (const [start, end] of spans) {
+        const scanned = scanning.scan(bytes, start, end, NOW)
+        const fault = parsing.parse(bytes, start, end, NOW)
+        seen.records++
+        if (fault === null) seen.good++
+        if (!scanned) continue
+        seen.scanned++
+        expect(fault, bytes.toString('latin1', start, end)).toBeNull()
+        expect(answerOf(scanning, plan, scanStrings)).toEqual(answerOf(parsing, plan, parseStrings))
+      }
+    }),
+    { numRuns: 4000 },
+  )
+  expect(seen.records).toBeGreaterThan(4000)
+  expect(seen.good).toBeGreaterThan(seen.records / 20)
+  expect(seen.scanned).toBeGreaterThan(seen.good / 2)
+})
+
+const ORDINARY: EventSpec = {
+  id: 'transaction_id',
+  time: { path: 'timestamp' },
+  fields: [
+    { name: 'category' },
+    { name: 'store', path: 'store.name' },
+    { name: 'country', path: 'store.country', default: 'unknown' },
+    { name: 'amount', type: 'decimal', scale: 2 },
+    { name: 'quantity', type: 'number' },
+    { name: 'online', type: 'boolean', optional: true },
+    { name: 'note', optional: true },
+  ],
+  groupBys: [['category', 'country'], ['quantity']],
+}
+const EVENT = {
+  transaction_id: '3f2c9a34-58c1-4b53-9d1e-6d3f0f3f9e77',
+  timestamp: '2026-01-31T10:00:00.123Z',
+  customer: { name: 'Zoë "Z" \\ \n Ü', tags: ['a', 'b', []], age: -1.5e3, vip: null },
+  store: { name: 'Köln', street: 'x' },
+  category: 'books',
+  amount: '12.50',
+  quantity: 2,
+  online: true,
+}
+
+describe('the scanner answers', () => {
+  const scans = (record: string | object, spec = ORDINARY) => {
+    const plan = planFor(spec)
+    const bytes = Buffer.from(typeof record === 'string' ? record : JSON.stringify(record))
+    return new Decoder(plan, new Interner()).scan(bytes, 0, bytes.length, NOW)
+  }
+
+  test.each([
+    ['an ordinary event', EVENT],
+    ['one as Python writes it', JSON.stringify(EVENT, null, 1).replace(/\n */g, ' ')],
+    ['one over several lines', `${JSON.stringify(EVENT, null, 2)}\n`],
+    ['times without fraction', { ...EVENT, timestamp: '2026-01-31T10:00:00Z' }],
+    ['times of Python', { ...EVENT, timestamp: '2026-01-31T10:00:00.123456+00:00' }],
+    ['numbers as amounts', { ...EVENT, amount: 12.5 }],
+    ['refunds', { ...EVENT, amount: '-12.50' }],
+    ['whole amounts', { ...EVENT, amount: 12 }],
+    ['zeros beyond the scale', { ...EVENT, amount: '12.5000' }],
+    ['keys that are not ASCII', { ...EVENT, category: 'Bücher' }],
+    ['texts and ids that are not ASCII', { ...EVENT, note: '☃', transaction_id: 'é' }],
+    ['numeric ids', { ...EVENT, transaction_id: 12345 }],
+    ['defaults and nulls', { ...EVENT, store: { name: 'x', country: null }, online: null }],
+    ['keys in another order', Object.fromEntries(Object.entries(EVENT).reverse())],
+  ])('%s', (_, record) => {
+    expect(scans(record)).toBe(true)
+  })
+
+  test.each(['s', 'ms', 'us', 'ns'] as const)('epochs in %s', unit => {
+    const time = { s: 1735689600.5, ms: 1735689600123, us: 1735689600123456, ns: '1735689600123456789' }[unit]
+    const spec: EventSpec = { time: { path: 'ts', format: 'epoch', unit } }
+    expect(scans(`{"ts":${time}}`, spec)).toBe(true)
+  })
+
+  test('events with more keys than it remembers', () => {
+    const many = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`key_${i}`, i]))
+    expect(scans({ ...many, ...EVENT })).toBe(true)
+    expect(scans({ ...EVENT, [`k${'e'.repeat(300)}y`]: 1 })).toBe(true)
+  })
+})
+
+test('what the scanner remembers of an event never decides about the next', () => {
+  const plan = planFor(ORDINARY)
+  const strings = new Interner()
+  const decoder = new Decoder(plan, strings)
+  const moved = { ...EVENT, store: EVENT.customer, customer: EVENT.store, category: 'toys' }
+  const { note, ...nested } = { ...EVENT, note: 0, x: { category: 'inner', amount: '1', store: { name: 'inner' } } }
+  const records = [EVENT, nested, EVENT, moved, { ...nested, store: { x: nested.x, ...nested.store } }, EVENT]
+  const answers = records.map(record => {
+    const bytes = Buffer.from(JSON.stringify(record))
+    return decoder.decode(bytes, 0, bytes.length, NOW)?.reason ?? [decoder.text(0), decoder.text(1), decoder.text(3)]
+  })
+  const ordinary = ['books', 'Köln', '12.5']
+  const other = ['toys', EVENT.customer.name, '12.5']
+  expect(answers).toEqual([ordinary, ordinary, ordinary, other, ordinary, ordinary])
+})

@@ -1,0 +1,232 @@
+/** Generated specs, and byte strings that spell events for them: mostly plausible ones, in all the ways JSON allows. */
+import fc from 'fast-check'
+import type { EventSpec, FieldSpec } from './plans.ts'
+
+const PATHS = [
+  'a',
+  'b',
+  'a.b',
+  'c.d',
+  'c.e',
+  'c.d.f',
+  'é',
+  '__proto__',
+  'constructor.x',
+  'id',
+  'ts',
+  'meta.ts',
+  'quantity',
+]
+const TYPES = ['string', 'number', 'decimal', 'boolean'] as const
+
+const defaultOf = { string: 'none', number: '-007', decimal: '1.5', boolean: 'false' } as const
+
+const field = fc
+  .record({
+    path: fc.constantFrom(...PATHS),
+    type: fc.constantFrom(...TYPES),
+    scale: fc.integer({ min: 1, max: 4 }),
+    presence: fc.constantFrom('required', 'optional', 'default'),
+  })
+  .map(
+    ({ path, type, scale, presence }): Omit<FieldSpec, 'name'> => ({
+      path,
+      type,
+      ...(type === 'number' || type === 'decimal' ? { scale } : {}),
+      ...(presence === 'default' ? { default: defaultOf[type] } : {}),
+      optional: presence === 'optional',
+    }),
+  )
+
+const time: fc.Arbitrary<NonNullable<EventSpec['time']>> = fc.record(
+  {
+    path: fc.constantFrom('ts', 'meta.ts', 'a'),
+    format: fc.constantFrom('rfc3339', 'rfc3339', 'epoch'),
+    unit: fc.constantFrom('s', 'ms', 'us', 'ns'),
+    zone: fc.constantFrom('UTC', '-03:00'),
+  },
+  { requiredKeys: ['path', 'format', 'unit'] },
+)
+
+export const eventSpec: fc.Arbitrary<EventSpec> = fc
+  .record({
+    time,
+    id: fc.constantFrom(undefined, 'id', 'meta.id'),
+    fields: fc.array(field, { maxLength: 5 }),
+    grouped: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
+  })
+  .map(({ time, id, fields, grouped }) => {
+    const named = fields.map((f, i) => ({ ...f, name: `f${i}` }))
+    const keys = named.filter((f, i) => grouped[i] && !f.optional).map(f => f.name)
+    return { time, id, fields: named, groupBys: [keys, keys.slice(1)] }
+  })
+
+const space = fc.constantFrom('', '', '', '', ' ', '  ', '\n', '\t', '\r\n')
+
+/** The common forms by far the most, so that whole events are good. */
+const often = <T>(common: fc.Arbitrary<T>, ...others: fc.Arbitrary<T>[]) =>
+  fc.oneof({ weight: 15 * others.length, arbitrary: common }, ...others)
+
+const stringText = often(
+  fc.constantFrom('"books"', '"toys and games"', '"Österreich"', '""', '"a,b:{c}"'),
+  fc.string({ unit: 'grapheme-ascii', maxLength: 12 }).map(text => JSON.stringify(text)),
+  fc.constantFrom(
+    '"books"',
+    '""',
+    '"Österreich"',
+    '"\u{1F600}"',
+    '"\uFFFD"',
+    '"\\u00e9"',
+    '"\\ud83d\\ude00"',
+    '"a\\/b"',
+  ),
+  fc.constantFrom('"\\ud83d"', '"\\u0000"', '"\\n"', '"null"', '"{}"', '"]"', '"a,\\"b"', `"${'x'.repeat(1030)}"`),
+)
+
+const numberText = often(
+  fc.integer({ min: -1000, max: 100_000 }).chain(n => fc.constantFrom(`${n}`, `${n}.5`, `${n}.0`)),
+  fc.tuple(fc.integer({ min: -99, max: 9999 }), fc.integer({ min: 0, max: 999 })).map(([a, b]) => `${a}.${b}`),
+  fc.constantFrom('0', '-0', '0.0', '-0.00', '1.50', '100', '1e3', '1E-2', '1.5e+2', '0e99', '1e400', '12.000000'),
+  fc.constantFrom('123456789012345', '1234567890123456', '99999999999.9999', '-99999999999999.9', `1${'0'.repeat(31)}`),
+  fc.constantFrom('01', '-', '1.', '.5', '+1', '0x1', '1e', '--1', 'NaN'),
+)
+
+const timeText = often(
+  fc
+    .date({ min: new Date(0), max: new Date('2026-01-31T12:04:00Z'), noInvalidDate: true })
+    .map(date => `"${date.toISOString()}"`),
+  fc.constantFrom('"2026-01-31T10:00:00Z"', '"2026-01-31T10:00:00.123456+00:00"', '"2026-01-31 10:00:00"'),
+  fc.constantFrom('"2026-02-30T10:00:00Z"', '"9999-12-31T23:59:59-00:01"', '"2026-01-31T10:00:00\\u005a"', '""'),
+)
+
+const epochText = often(
+  fc.integer({ min: 0, max: 1_700_000_000 }).map(String),
+  fc.bigInt({ min: 0n, max: 10n ** 19n }).map(String),
+  fc.constantFrom('1735689600.123456', '1735689600123', '-1', '-0.5', '1e9', '253402300800', '0', '0.0', '00'),
+)
+
+const LITERALS = [
+  'true',
+  'false',
+  'null',
+  'tru',
+  'nulll',
+  '[]',
+  '{}',
+  '[1,{"a":[]}]',
+  '{"b":{"b":null}}',
+  '[1,]',
+  '{"x"}',
+]
+const anyText = fc.oneof(stringText, numberText, timeText, fc.constantFrom(...LITERALS))
+
+/** Mostly of the right type. */
+const textFor = {
+  string: often(stringText, anyText),
+  number: often(numberText, anyText),
+  decimal: often(
+    fc.oneof(
+      numberText,
+      numberText.map(text => `"${text}"`),
+    ),
+    anyText,
+  ),
+  boolean: often(fc.constantFrom('true', 'false'), anyText),
+  rfc3339: often(timeText, anyText),
+  epoch: often(epochText, anyText),
+  id: often(
+    fc.uuid().map(id => `"${id}"`),
+    fc.integer().map(String),
+    anyText,
+  ),
+}
+
+type Node = { text?: string; children: Map<string, Node> }
+type Wanted = { path: string; text: fc.Arbitrary<string> }
+
+const spelledKey = (key: string) =>
+  fc.oneof(
+    { weight: 60, arbitrary: fc.constant(JSON.stringify(key)) },
+    fc.constant(`"${key.replace(/^./u, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`),
+  )
+
+/** The members of one object, in any order, with strangers and a duplicate among them now and then. */
+function objectText(node: Node): fc.Arbitrary<string> {
+  const own = [...node.children].map(([key, child]) => member(spelledKey(key), valueText(child)))
+  const stranger = member(fc.oneof(fc.constantFrom('"x"', '"é"', '"ab"', '""', '"\\u0041"'), stringText), anyText)
+  const twice = own.length === 0 ? stranger : fc.oneof({ weight: 8, arbitrary: stranger }, ...own)
+  return fc
+    .tuple(
+      fc.tuple(...own),
+      often(fc.constant<string[]>([]), fc.array(twice, { maxLength: 2 })),
+      space,
+      fc.infiniteStream(fc.nat()),
+    )
+    .map(([members, others, blank, order]) => {
+      const all = [...members, ...others].filter(text => text !== '')
+      const shuffled = all.map(text => ({ text, rank: order.next().value % 4 })).sort((a, b) => a.rank - b.rank)
+      return `{${blank}${shuffled.map(({ text }) => text).join(`${blank},`)}${blank}}`
+    })
+}
+
+/** Empty where the key is left out. */
+function member(key: fc.Arbitrary<string>, value: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  return fc
+    .tuple(key, value, space, space, fc.integer({ min: 0, max: 39 }))
+    .map(([key, value, a, b, out]) => (out === 0 ? '' : `${a}${key}${b}:${a}${value}`))
+}
+
+function valueText(node: Node): fc.Arbitrary<string> {
+  const object = objectText(node)
+  if (node.text === undefined) return fc.oneof({ weight: 15, arbitrary: object }, anyText)
+  return node.children.size === 0 ? fc.constant(node.text) : fc.oneof(fc.constant(node.text), object)
+}
+
+/** Bytes for one record: sometimes with a byte changed, put in, taken out, or with the end cut off. */
+const mutation = fc.record({
+  kind: fc.constantFrom('replace', 'insert', 'delete', 'cut'),
+  at: fc.nat(),
+  byte: fc.oneof(
+    fc.constantFrom(...Buffer.from('"\\{}[]:,. \n09eE-tu')),
+    fc.constantFrom(0, 0x1f, 0x80, 0xc3, 0xe2, 0xff),
+  ),
+})
+
+function mutate(bytes: Buffer, { kind, at, byte }: { kind: string; at: number; byte: number }): Buffer {
+  const place = at % bytes.length
+  if (kind === 'cut') return bytes.subarray(0, place)
+  const after = kind === 'insert' ? place : place + 1
+  const middle = kind === 'delete' ? [] : [byte]
+  return Buffer.concat([bytes.subarray(0, place), Buffer.from(middle), bytes.subarray(after)])
+}
+
+/** A record for this spec. */
+export function recordFor(spec: EventSpec): fc.Arbitrary<Buffer> {
+  const wanted: Wanted[] = [
+    ...(spec.fields ?? []).map(({ path, type }) => ({ path: path!, text: textFor[type!] })),
+    { path: spec.time!.path!, text: textFor[spec.time!.format!] },
+    ...(spec.id === undefined ? [] : [{ path: spec.id, text: textFor.id }]),
+  ]
+  return fc
+    .tuple(...wanted.map(({ text }) => text))
+    .chain(texts => objectText(treeOf(wanted.map(({ path }, i) => ({ path, text: texts[i]! })))))
+    .chain(text => {
+      const bytes = fc.tuple(space, space).map(([before, after]) => Buffer.from(before + text + after))
+      const mutated = fc.tuple(bytes, mutation).map(([bytes, change]) => mutate(bytes, change))
+      return fc.oneof({ weight: 4, arbitrary: bytes }, mutated)
+    })
+}
+
+function treeOf(values: { path: string; text: string }[]): Node {
+  const root: Node = { children: new Map() }
+  for (const { path, text } of values) {
+    let node = root
+    for (const key of path.split('.')) {
+      const child = node.children.get(key) ?? { children: new Map() }
+      node.children.set(key, child)
+      node = child
+    }
+    node.text = text
+  }
+  return root
+}
