@@ -25,7 +25,10 @@ function missing() {
   return checks.filter(([, there]) => !there).map(([what, , how]) => `  ${what}: ${how}`)
 }
 
-/** Runs `npm ci` when the lock file is not the one that node_modules was installed from. */
+/**
+ * Installs when the lock file is not the one that node_modules was installed from. Not `npm ci`: that refuses a lock
+ * without the binaries of other platforms, which not every registry has; these are optional, and versions are exact.
+ */
 function installPackages() {
   const stamp = join(root, 'node_modules', '.installed')
   const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
@@ -33,8 +36,8 @@ function installPackages() {
   process.stderr.write('installing packages from npm (once, about a minute) …\n')
   const startedAt = Date.now()
   // Development packages too: the pinned Node, PostgreSQL and the verifier's Kafka client are among them.
-  const run = spawnSync('npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], { cwd: root, encoding: 'utf8' })
-  if (run.status !== 0) fail(`npm ci failed:\n${run.error?.message ?? `${run.stdout}${run.stderr}`}`)
+  const run = spawnSync('npm', ['install', '--no-save', '--include=dev', '--no-audit', '--no-fund'], { cwd: root, encoding: 'utf8' })
+  if (run.status !== 0) fail(`npm install failed:\n${run.error?.message ?? `${run.stdout}${run.stderr}`}`)
   writeFileSync(stamp, lock)
   process.stderr.write(`installed packages in ${((Date.now() - startedAt) / 1000).toFixed(0)} s\n`)
 }
