@@ -1,10 +1,14 @@
 /** Reads a whole topic with kafkajs, another client than the engine's. */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka as Client, Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
 import { Kafka, logLevel } from './kafkajs.ts'
 import type { LogRecord } from './recompute.ts'
 
-/** Of one partition: offsets from `low` up to, not including, `end`. */
+/**
+ * Of one partition: offsets from `low` up to, not including, `end`, the last stable offset. What stands behind an open
+ * transaction is not decided, and so not in the log yet.
+ */
 export interface PartitionRange {
   partition: number
   low: number
@@ -22,19 +26,41 @@ export interface TopicLog {
   read(onRecord: (record: ReadRecord) => void): Promise<Map<number, number>>
 }
 
-/** An open transaction withholds the records behind it; a live broker answers well within this time. */
+/** A live broker answers well within this time. */
 const STALLED_AFTER_MS = 20_000
+
+/** Together 15 s: an election takes a second or two. */
+const LEADER_ATTEMPTS = 30
+const LEADER_PAUSE_MS = 500
 
 /** Opens a topic as far as it goes now. Records of aborted transactions are left out by the reader. */
 export async function openTopic(bootstrap: string, topic: string): Promise<TopicLog> {
   const kafka = new Kafka({ clientId: 'verify', brokers: bootstrap.split(','), logLevel: logLevel.NOTHING })
-  const admin = kafka.admin()
-  await admin.connect()
-  const offsets = await admin.fetchTopicOffsets(topic).finally(() => admin.disconnect())
-  const ranges = offsets
+  const ranges = (await topicOffsets(kafka, topic))
     .map(({ partition, low, high }) => ({ partition, low: Number(low), end: Number(high) }))
     .sort((a, b) => a.partition - b.partition)
   return { ranges, read: onRecord => readTopic(kafka, topic, ranges, onRecord) }
+}
+
+/** kafkajs does not try again by itself when a partition has just changed its leader, as after a broker's restart. */
+async function topicOffsets(kafka: Client, topic: string) {
+  for (let attempt = 1; ; attempt++) {
+    const admin = kafka.admin()
+    await admin.connect()
+    try {
+      return await admin.fetchTopicOffsets(topic)
+    } catch (error) {
+      if (attempt === LEADER_ATTEMPTS || !isLeaderChange(error)) throw error
+      await sleep(LEADER_PAUSE_MS)
+    } finally {
+      await admin.disconnect()
+    }
+  }
+}
+
+function isLeaderChange(error: unknown): boolean {
+  const { type } = error as { type?: string }
+  return type === 'NOT_LEADER_FOR_PARTITION' || type === 'LEADER_NOT_AVAILABLE'
 }
 
 async function readTopic(

@@ -1,0 +1,395 @@
+/** The whole verifier on real servers, over tables written by hand: right ones pass, and every fault is named. */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { elasticsearch, kafka, postgres, unique } from '#test/support/services.ts'
+import { recordHash } from '#verify/journal.ts'
+import { renderVerdict, type Verdict, type VerifyOptions, verify } from '#verify/verify.ts'
+import { append, fillTables, fillTopic, KEY, LOG, SPEC, sale } from './shop.ts'
+
+const topic = unique('shop')
+const specText = SPEC.replaceAll('TOPIC', topic)
+let options: VerifyOptions
+let client: Client
+let folder: string
+
+beforeAll(async () => {
+  const [{ bootstrap }, { createDatabase }] = await Promise.all([kafka(), postgres()])
+  const address = await createDatabase()
+  options = { specText, bootstrap, postgres: address }
+  client = new Client(address)
+  await client.connect()
+  await fillTopic(bootstrap, topic)
+  folder = await mkdtemp(join(tmpdir(), 'verify-'))
+})
+
+beforeEach(() => fillTables(client, topic, parse(specText)))
+
+afterAll(async () => {
+  await client.end()
+  await rm(folder, { recursive: true })
+})
+
+/** The verdict when some SQL went over the right tables. */
+async function tampered(sql: string, more: Partial<VerifyOptions> = {}): Promise<Verdict> {
+  await client.query(sql)
+  return verify({ ...options, ...more })
+}
+
+describe('right tables', () => {
+  it('pass, aborted transactions and control records left out', async () => {
+    const verdict = await verify(options)
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({
+      ok: true,
+      records: 8,
+      aggregated: 5,
+      late: 1,
+      deadLettered: 1,
+      duplicates: 1,
+      storeRejected: 0,
+      lost: 0,
+      doubled: 0,
+      rows: { compared: 9, missing: 0, extra: 0, unequal: 0 },
+      finalWindows: 1,
+      delayMs: null,
+    })
+    expect(renderVerdict(verdict)).toContain('OK: the tables hold exactly what the log says')
+  })
+
+  it('pass without rows that retention removed', async () => {
+    const retained = specText.replace('- name: summary', '- name: summary\n      retention: 60s')
+    const remove = `update pipeline set watermark = 120000; delete from summary where category = 'books';
+      update specs set document = jsonb_set(document, '{spec,aggregations,0,retention}', '"60s"')`
+    expect(await tampered(remove, { specText: retained })).toMatchObject({ ok: true, rows: { missing: 0 } })
+    const early = await tampered('update pipeline set watermark = 119999', { specText: retained })
+    expect(early).toMatchObject({ ok: false, rows: { missing: 1 } })
+  })
+})
+
+describe('a fault in the rows is named', () => {
+  it.each<[string, string, object, RegExp]>([
+    [
+      'a wrong amount',
+      `update summary set revenue = 12.51 where category = 'books'`,
+      { lost: 0, doubled: 0, rows: { unequal: 1 } },
+      /unequal window_start=1970-01-01T00:00:00.000Z category=books: revenue expected 12.5, found 12.51/,
+    ],
+    [
+      'an average rounded half-up',
+      `update summary set mean = 1.63 where category = 'toys'`,
+      { rows: { unequal: 1 } },
+      /mean expected 1.62, found 1.63/,
+    ],
+    [
+      'a lost sale',
+      `update summary set orders = 2, mean_count = 2, revenue = 2.5, mean_sum = 2.5, mean = 1.25 where category = 'books'`,
+      { lost: 1, doubled: 0, rows: { unequal: 1 } },
+      /orders expected 3, found 2/,
+    ],
+    [
+      'a doubled sale',
+      `update summary set orders = 4 where category = 'books'`,
+      { lost: 0, doubled: 1, rows: { unequal: 1 } },
+      /orders expected 3, found 4/,
+    ],
+    [
+      'a missing row',
+      `delete from summary where category = 'books'`,
+      { lost: 3, doubled: 0, rows: { missing: 1 } },
+      /missing window_start=1970-01-01T00:00:00.000Z category=books: expected .*revenue=12.5/,
+    ],
+    [
+      'a row too many',
+      `insert into summary select window_start, window_end, 'x', 1, 7, 1, 1, 1, 1, false, 0 from summary limit 1`,
+      { lost: 0, doubled: 7, rows: { extra: 1 } },
+      /extra .*category=x/,
+    ],
+    [
+      'a wrong end of a window',
+      `update summary set window_end = window_end + interval '1 ms' where category = 'toys'`,
+      { rows: { unequal: 1 } },
+      /window_end expected 1970-01-01T00:03:00.000Z, found 1970-01-01T00:03:00.001Z/,
+    ],
+    ['a missing raw row', 'delete from sales where record_offset = 8', { rows: { missing: 1 } }, /sales: missing/],
+    [
+      'a raw row of an aborted transaction',
+      `insert into sales values (0, 6, 0, to_timestamp(130), 'toys', 1000)`,
+      { rows: { extra: 1 } },
+      /sales: extra partition=0 record_offset=6 line=0/,
+    ],
+    [
+      'a late event said to be late in part',
+      'update late_events set entirely = false',
+      { rows: { unequal: 1 } },
+      /entirely expected true, found false/,
+    ],
+    ['a late event that is not there', 'delete from late_events', { rows: { missing: 1 } }, /late_events: missing/],
+    [
+      'a doubled late event',
+      'insert into late_events select * from late_events',
+      { rows: { extra: 1 } },
+      /late_events: extra/,
+    ],
+    [
+      'a dead letter for another reason',
+      `update dead_letters set reason = 'wrong_type', field = 'amount'`,
+      { rows: { unequal: 1 } },
+      /reason expected not_json, found wrong_type; field expected null, found amount/,
+    ],
+    ['changed bytes', `update dead_letters set payload = 'x'`, { rows: { unequal: 1 } }, /payload expected/],
+    ['a dead letter without bytes', 'update dead_letters set payload = null', { rows: { unequal: 1 } }, /found null/],
+  ])('%s', async (_, sql, expected, message) => {
+    const verdict = await tampered(sql)
+    expect(verdict).toMatchObject({ ok: false, ...expected })
+    expect(renderVerdict(verdict)).toMatch(message)
+  })
+})
+
+describe('a fault in the bookkeeping is named', () => {
+  it.each<[string, string, string]>([
+    [
+      'not drained',
+      'update progress set next_offset = 9, skipped = 2 where partition = 0',
+      'partition 0: next_offset (not drained, or the log has grown): expected 10, found 9',
+    ],
+    ['never claimed', 'update progress set first_offset = null where partition = 1', 'partition 1 was never claimed'],
+    ['no progress', 'delete from progress where partition = 1', 'partition 1 has no row in progress'],
+    [
+      'counters that do not add up',
+      'update progress set skipped = 4 where partition = 0',
+      'partition 0: records + skipped: expected 10, found 11',
+    ],
+    [
+      'a wrong verdict',
+      'update progress set duplicate = 2, accepted = 4 where partition = 0',
+      'partition 0: duplicate: expected 1, found 2',
+    ],
+    [
+      'a wrong greatest time',
+      'update progress set max_event_time = 1 where partition = 1',
+      'partition 1: max_event_time: expected 5000, found 1',
+    ],
+    [
+      'wrong counters of an aggregation',
+      'update progress_aggregations set late = 0, on_time = 5 where partition = 0',
+      'partition 0, summary: late: expected 1, found 0',
+    ],
+    [
+      'no counters of an aggregation',
+      'delete from progress_aggregations where partition = 1',
+      'partition 1, summary: no row in progress_aggregations',
+    ],
+    ['a row final too early', 'update summary set final = true', 'summary: 1 rows are final before'],
+    [
+      'another spec',
+      `update specs set document = jsonb_set(document, '{spec,window,size}', '"30s"')`,
+      'generation 1 in table specs is not the spec that was given',
+    ],
+    ['another owner', `update pipeline set owner = 'default/other'`, 'the schema belongs to default/other'],
+    ['a redrive', 'update dead_letters set redriven_at = now()', '1 dead letters were redriven'],
+  ])('%s', async (_, sql, problem) => {
+    const verdict = await tampered(sql)
+    expect(verdict.ok).toBe(false)
+    expect(verdict.problems.join('\n')).toContain(problem)
+  })
+})
+
+describe('spec history', () => {
+  it('lets rows be final that a shorter lateness had closed before', async () => {
+    const patient = specText.replace('window: { size: 60s }', 'window: { size: 60s }\n  allowedLateness: 1h')
+    await client.query('insert into specs values (2, $1, $2)', [JSON.stringify(parse(patient)), 'i'])
+    expect(await tampered('select', { specText: patient })).toMatchObject({ ok: true, finalWindows: 1 })
+  })
+
+  it('judges each stretch of a partition under its generation', async () => {
+    const patient = specText.replace('window: { size: 60s }', 'window: { size: 60s }\n  allowedLateness: 1h')
+    await client.query('insert into specs values (2, $1, $2)', [JSON.stringify(parse(patient)), 'i'])
+    // The late sale stands at offset 4: it stays late under generation 1 and would not be under generation 2.
+    const stillLate = await tampered('insert into spec_history values (0, 5, 2)', { specText: patient })
+    expect(stillLate).toMatchObject({ late: 1, lost: 0, rows: { missing: 0, extra: 0, unequal: 0 } })
+    const taken = await tampered('update spec_history set from_offset = 4 where generation = 2', { specText: patient })
+    expect(taken).toMatchObject({ ok: false, late: 0, lost: 1 })
+  })
+
+  it('begins where the pipeline began', async () => {
+    const verdict = await tampered(`
+      update progress set first_offset = 9, records = 0, skipped = 1, dead = 0, duplicate = 0, accepted = 0,
+        max_event_time = null where partition = 0;
+      delete from summary; delete from sales where partition = 0; delete from late_events; delete from dead_letters;
+      delete from progress_aggregations where partition = 0;
+      insert into summary values (to_timestamp(0), to_timestamp(60), 'books', -3, 1, -3, 1, -3, 1, false, 0)`)
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({ ok: true, records: 1, rows: { compared: 2 } })
+  })
+})
+
+describe('the journal', () => {
+  /** A journal in a folder of its own, of the records in the log but `forgotten`, and acknowledgements but `changed`. */
+  async function journalDir(lines: unknown[]): Promise<string> {
+    const dir = await mkdtemp(join(folder, 'journal-'))
+    await writeFile(join(dir, '1-1.jsonl'), lines.map(line => `${JSON.stringify(line)}\n`).join(''))
+    return dir
+  }
+  const hashes = LOG.map(([, , value]) => recordHash(KEY, value))
+  const acknowledged = LOG.map(([partition, offset], index) => ['a', 0, partition, offset, [index]])
+
+  it('agrees with the log', async () => {
+    const verdict = await verify({ ...options, journalDir: await journalDir([['s', 0, hashes], ...acknowledged]) })
+    expect(verdict).toMatchObject({ ok: true, sent: 8, acknowledged: 8, lostFromLog: 0, foreign: 0 })
+  })
+
+  it('shows an acknowledged record that the log lost', async () => {
+    const dir = await journalDir([['s', 0, [...hashes, '00000000000000ff']], ...acknowledged, ['a', 0, 1, 1, [8]]])
+    const verdict = await verify({ ...options, journalDir: dir })
+    expect(verdict).toMatchObject({ ok: false, lostFromLog: 1, lost: 1, rows: { missing: 0 } })
+    expect(verdict.problems).toEqual(['lost from the log: 00000000000000ff was acknowledged at 1/1'])
+  })
+
+  it('shows a foreign record', async () => {
+    const dir = await journalDir([['s', 0, hashes.slice(0, 7)], ...acknowledged.slice(0, 7)])
+    const verdict = await verify({ ...options, journalDir: dir })
+    expect(verdict).toMatchObject({ ok: false, lostFromLog: 0, foreign: 1 })
+    expect(verdict.problems[0]).toContain('foreign record at 1/0')
+  })
+})
+
+it('measures the delay from commit logs', async () => {
+  const path = join(folder, 'commits.jsonl')
+  const partitions = [
+    [0, 0, 10],
+    [1, 0, 3],
+  ]
+  await writeFile(path, `${JSON.stringify({ at: 1_000_250, worker: 'w', partitions })}\n`)
+  const { delayMs } = await verify({ ...options, commitLogs: [path] })
+  expect(delayMs).toEqual({ p50: 250, p90: 250, p99: 250, max: 250, samples: 8, neverCommitted: 0 })
+})
+
+describe('a projection', () => {
+  let url: string
+  beforeAll(async () => {
+    url = (await elasticsearch()).url
+  })
+  beforeEach(async () => {
+    await fetch(`${url}/${topic}`, { method: 'DELETE' })
+    await index(['summary', '1970-01-01T00:00:00.000Z', 'books'], 1001, {
+      '@timestamp': '1970-01-01T00:00:00Z',
+      window_end: '1970-01-01T00:01:00.000Z',
+      category: 'books',
+      revenue: '12.50',
+      orders: 3,
+      mean_sum: '12.50',
+      mean_count: 3,
+      mean: '4.17',
+      final: true,
+    })
+    await index(['summary', '1970-01-01T00:02:00.000Z', 'toys'], 1002, TOYS)
+  })
+
+  const TOYS = {
+    '@timestamp': '1970-01-01T00:02:00.000Z',
+    window_end: '1970-01-01T00:03:00.000Z',
+    category: 'toys',
+    revenue: '3.25',
+    orders: 2,
+    mean_sum: '3.25',
+    mean_count: 2,
+    mean: '1.62',
+    final: false,
+  }
+
+  async function index(key: string[], version: number, document: object): Promise<void> {
+    const id = createHash('sha256').update(JSON.stringify(key)).digest('hex')
+    const response = await fetch(`${url}/${topic}/_doc/${id}?version=${version}&version_type=external`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(document),
+    })
+    expect(response.status).toBeLessThan(300)
+  }
+
+  const table = (verdict: Verdict) => verdict.perTable[`elasticsearch/${topic}`]
+
+  it('passes when it shows every row', async () => {
+    const verdict = await verify({ ...options, elasticsearch: { url } })
+    expect(verdict.problems).toEqual([])
+    expect(verdict.ok).toBe(true)
+    expect(table(verdict)).toMatchObject({ compared: 2, missing: 0, extra: 0, unequal: 0 })
+  })
+
+  it.each<[string, () => Promise<unknown>, object, RegExp]>([
+    [
+      'a wrong value',
+      () => index(['summary', '1970-01-01T00:02:00.000Z', 'toys'], 1003, { ...TOYS, revenue: '3.26' }),
+      { unequal: 1 },
+      /_version expected 1002, found 1003; revenue expected 3.25, found 3.26/,
+    ],
+    [
+      'a document too many',
+      () => index(['summary', '1970-01-01T00:02:00.000Z', 'toy'], 1, { ...TOYS, category: 'toy' }),
+      { extra: 1 },
+      /extra _id=.* category=toy/,
+    ],
+    ['no index', () => fetch(`${url}/${topic}`, { method: 'DELETE' }), { missing: 2 }, /missing _id=/],
+  ])('with %s fails', async (_, spoil, expected, message) => {
+    await spoil()
+    const verdict = await verify({ ...options, elasticsearch: { url } })
+    expect(verdict.ok).toBe(false)
+    expect(table(verdict)).toMatchObject(expected)
+    expect(renderVerdict(verdict)).toMatch(message)
+  })
+
+  it('fails while rows wait for it or were refused', async () => {
+    const verdict = await tampered(`insert into outbox values (1); insert into projection_errors values ('x')`, {
+      elasticsearch: { url },
+    })
+    expect(verdict.problems).toHaveLength(2)
+  })
+})
+
+describe('the command', () => {
+  async function run(...more: string[]) {
+    const file = join(folder, 'pipeline.yaml')
+    await writeFile(file, specText)
+    const { host, port, user, password, database } = options.postgres
+    const where = ['--bootstrap', options.bootstrap, '--pg-host', host, '--pg-port', String(port)]
+    const args = ['verify/main.ts', file, ...where, '--pg-database', database, ...more]
+    const env = { ...process.env, PGUSER: user, PGPASSWORD: password }
+    return new Promise<{ code: number; stdout: string; stderr: string }>(resolve => {
+      const child = execFile(process.execPath, args, { env }, (_, stdout, stderr) => {
+        resolve({ code: child.exitCode!, stdout, stderr })
+      })
+    })
+  }
+
+  it('prints the verdict and exits with 0 when all is right', async () => {
+    const { code, stdout } = await run('--json')
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, rows: { compared: 9 } })
+    expect(code).toBe(0)
+  })
+
+  it('exits with 1 when something is wrong', async () => {
+    await client.query('delete from sales')
+    const { code, stdout } = await run()
+    expect(stdout).toMatch(/^NOT OK/)
+    expect(code).toBe(1)
+  })
+
+  it('exits with 1 when it cannot tell', async () => {
+    const { code, stderr } = await run('--journal', join(folder, 'nowhere'))
+    expect(stderr).toContain('cannot verify')
+    expect(code).toBe(1)
+  })
+})
+
+it('reports a log that grew on', async () => {
+  await append(options.bootstrap, topic, [sale('g', 6, 'books', '1')])
+  const verdict = await verify(options)
+  expect(verdict).toMatchObject({ ok: false, lost: 1, rows: { unequal: 1, missing: 1 } })
+  expect(verdict.problems[0]).toContain('expected 4, found 3')
+})
