@@ -89,14 +89,6 @@ export const MUTANTS: Mutant[] = [
     turnsRed: SIMULATED,
   },
   {
-    name: 'watermark includes the event that it judges',
-    file: 'processor/core/partition.ts',
-    find: 'const watermark = this.watermark\n    this.maxEventTime = Math.max(this.maxEventTime, decoder.time)',
-    plant: 'this.maxEventTime = Math.max(this.maxEventTime, decoder.time)\n    const watermark = this.watermark',
-    test: SIMULATOR,
-    turnsRed: SIMULATED,
-  },
-  {
     name: 'watermark per batch instead of per record',
     file: 'processor/core/partition.ts',
     find: 'const limit = this.#pending.counters.records + budget',

@@ -1,0 +1,119 @@
+/**
+ * Backlog drain: one worker reads a preloaded topic to its end, deduplication and fsync on. Reports the worker's CPU
+ * from its start to its exit, its peak memory and PostgreSQL's CPU; every run's rows are verified.
+ *
+ *   npm run bench:drain                           2,000,000 events, 5 runs
+ *   npm run bench:drain -- --events 500000 --runs 3 --report drain.json
+ */
+import { fork } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import pg from 'pg'
+import { startKafka } from '#local/services/kafka.ts'
+import { pause } from '#local/services/process.ts'
+import { startPostgres } from '#local/services/postgres.ts'
+import { verify } from '#verify/verify.ts'
+import { fillTopic } from './backlog.ts'
+import { treeCpuSeconds } from './usage.ts'
+
+type Run = { cpuPerMillion: number; peakMb: number; postgresCpu: number; seconds: number; eventsPerSecond: number; verified: number }
+
+const root = resolve(import.meta.dirname, '..')
+const { values } = parseArgs({
+  options: { events: { type: 'string', default: '2000000' }, runs: { type: 'string', default: '5' }, report: { type: 'string' } },
+})
+const events = Number(values.events)
+const dataDir = join(root, '.local', `bench-drain-${events}`)
+mkdirSync(dataDir, { recursive: true })
+
+const kafka = await startKafka({ dataDir: join(dataDir, 'kafka'), progress: console.log })
+const postgres = await startPostgres({ dataDir: join(dataDir, 'postgres') })
+try {
+  await main()
+} finally {
+  await Promise.all([kafka.stop(), postgres.stop()])
+}
+
+async function main(): Promise<void> {
+  await postgres.createDatabase('sales')
+  const file = writeSpec()
+  await fill()
+  const runs: Run[] = []
+  for (let i = 0; i < Number(values.runs); i++) {
+    const run = await drain(file)
+    runs.push(run)
+    console.log(`run ${i + 1}: ${run.cpuPerMillion.toFixed(2)} CPU s per million, ${run.peakMb.toFixed(0)} MB, PostgreSQL ${run.postgresCpu.toFixed(2)} CPU s, ${run.eventsPerSecond.toFixed(0)} events/s, ${run.verified} rows verified`)
+  }
+  const summary = Object.fromEntries(
+    (['cpuPerMillion', 'peakMb', 'postgresCpu', 'eventsPerSecond'] as const).map(name => [name, spread(runs.map(run => run[name]))]),
+  )
+  console.table(summary)
+  if (values.report) writeFileSync(values.report, `${JSON.stringify({ events, node: process.version, runs, summary }, null, 2)}\n`)
+}
+
+function writeSpec(): string {
+  const text = readFileSync(join(root, 'bench/drain.yaml'), 'utf8')
+    .replace('source: {', `source: { bootstrapServers: ["${kafka.bootstrap}"],`)
+    .concat(`  sinks: { postgres: { host: ${postgres.host}, port: ${postgres.port} } }\n`)
+  const file = join(dataDir, 'pipeline.yaml')
+  writeFileSync(file, text)
+  return file
+}
+
+/** Once per data folder: the same backlog serves every run and every later call. */
+async function fill(): Promise<void> {
+  const mark = join(dataDir, 'filled')
+  try {
+    console.log(`backlog of ${readFileSync(mark, 'utf8')}`)
+    return
+  } catch {} // not filled yet
+  const size = await fillTopic(kafka.bootstrap, 'bench-drain', 8, events, sent => {
+    if (sent % 200_000 === 0) console.log(`filled ${sent} of ${events}`)
+  })
+  writeFileSync(mark, `${events} events of ${size.toFixed(0)} bytes`)
+}
+
+async function drain(file: string): Promise<Run> {
+  const database = { host: postgres.host, port: postgres.port, user: postgres.user, password: postgres.password, database: 'sales' }
+  const client = new pg.Client(database)
+  await client.connect()
+  await client.query('DROP SCHEMA IF EXISTS bench_drain CASCADE')
+  await client.query('CHECKPOINT')
+  const postgresBefore = treeCpuSeconds(postgres.pid)
+  const startedAt = performance.now()
+  const worker = fork(join(root, 'processor/main.ts'), ['--file', file], {
+    env: { ...process.env, HTTP_PORT: '0', HTTP_HOST: '127.0.0.1', LOG_LEVEL: 'error', PGUSER: postgres.user, PGPASSWORD: postgres.password, SESSION_TIMEOUT_MS: '6000' },
+  })
+  const stopped = new Promise<{ cpuSeconds: number; maxRssBytes: number }>((resolve, reject) => {
+    worker.on('message', (message: { type: string }) => { if (message.type === 'stopped') resolve(message as never) })
+    worker.once('exit', code => { if (code !== 0) reject(new Error(`the worker ended with ${code}`)) })
+  })
+  while (!(await drained(client))) await pause(100)
+  const seconds = (performance.now() - startedAt) / 1000
+  worker.kill('SIGTERM')
+  const { cpuSeconds, maxRssBytes } = await stopped
+  const postgresCpu = treeCpuSeconds(postgres.pid) - postgresBefore
+  await client.end()
+  const verdict = await verify({ specText: readFileSync(file, 'utf8'), bootstrap: kafka.bootstrap, postgres: database })
+  if (!verdict.ok) throw new Error(`the rows are wrong: ${verdict.problems.join('; ')}`)
+  return {
+    cpuPerMillion: (cpuSeconds / events) * 1e6,
+    peakMb: maxRssBytes / 1e6,
+    postgresCpu,
+    seconds,
+    eventsPerSecond: events / seconds,
+    verified: verdict.rows.compared,
+  }
+}
+
+async function drained(client: pg.Client): Promise<boolean> {
+  const answer = await client.query('SELECT sum(records) AS records FROM bench_drain.progress').catch(() => null)
+  return Number(answer?.rows[0]?.records ?? 0) >= events
+}
+
+function spread(figures: number[]): { median: number; min: number; max: number } {
+  const sorted = [...figures].sort((a, b) => a - b)
+  const round = (x: number) => Math.round(x * 100) / 100
+  return { median: round(sorted[Math.floor(sorted.length / 2)]!), min: round(sorted[0]!), max: round(sorted.at(-1)!) }
+}

@@ -1,0 +1,31 @@
+/** CPU seconds of a process and all below it, from /proc (Linux). */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** USER_HZ: the kernel reports CPU time in hundredths of a second to user space on every common architecture. */
+const TICKS_PER_SECOND = 100
+
+/** Own time, that of children that ended, and that of the living ones. */
+export function treeCpuSeconds(pid: number): number {
+  const children = new Map<number, number[]>()
+  const ticks = new Map<number, number>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const fields = statOf(Number(name))
+    if (!fields) continue
+    const parent = Number(fields[1])
+    children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+    ticks.set(Number(name), fields.slice(11, 15).reduce((sum, t) => sum + Number(t), 0))
+  }
+  const sum = (p: number): number => (ticks.get(p) ?? 0) + (children.get(p) ?? []).reduce((total, c) => total + sum(c), 0)
+  return sum(pid) / TICKS_PER_SECOND
+}
+
+/** The fields of /proc/PID/stat after the command's name; null when the process is gone. */
+function statOf(pid: number): string[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')
+  } catch {
+    return null
+  }
+}
