@@ -1,0 +1,227 @@
+/**
+ * A whole pipeline of real processes for one integrity test: its own Kafka and PostgreSQL (and Elasticsearch where it
+ * matters), workers and the load generator as they ship, and the verifier as the judge.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import pg from 'pg'
+import { parseDocument } from 'yaml'
+import { pause } from '#local/services/process.ts'
+import { createTopic, ownElasticsearch, ownKafka, ownPostgres } from '#test/support/services.ts'
+import { type Verdict, verify } from '#verify/verify.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const TOPIC = 'transactions'
+const PARTITIONS = 6
+
+type Servers = {
+  kafka: Awaited<ReturnType<typeof ownKafka>>
+  postgres: Awaited<ReturnType<typeof ownPostgres>>
+  elasticsearch: Awaited<ReturnType<typeof ownElasticsearch>> | null
+}
+
+export type Worker = { id: string; process: ChildProcess; url: string; exited: Promise<number | null> }
+
+export class Rig {
+  readonly servers: Servers
+  readonly #folder: string
+  readonly #file: string
+  readonly #children = new Set<ChildProcess>()
+  #started = 0
+
+  private constructor(servers: Servers, folder: string, file: string) {
+    this.servers = servers
+    this.#folder = folder
+    this.#file = file
+  }
+
+  /** Brings the servers up and creates topic and database. `name`: also the PostgreSQL schema. */
+  static async start(name: string, options: { elasticsearch?: boolean } = {}): Promise<Rig> {
+    const [kafka, postgres, elasticsearch] = await Promise.all([
+      ownKafka(name),
+      ownPostgres(name),
+      options.elasticsearch ? ownElasticsearch(name) : null,
+    ])
+    await createTopic(kafka.bootstrap, TOPIC, PARTITIONS)
+    await postgres.createDatabase('sales')
+    const folder = mkdtempSync(join(tmpdir(), `${name}-run-`))
+    mkdirSync(join(folder, 'journal'))
+    mkdirSync(join(folder, 'commits'))
+    const file = join(folder, 'pipeline.yaml')
+    writeFileSync(file, specFor(name, { kafka, postgres, elasticsearch }))
+    return new Rig({ kafka, postgres, elasticsearch }, folder, file)
+  }
+
+  get specText(): string {
+    return readFileSync(this.#file, 'utf8')
+  }
+
+  get database() {
+    const { host, port, user, password } = this.servers.postgres
+    return { host, port, user, password, database: 'sales' }
+  }
+
+  /** Resolves when it listens; it may not have joined the group yet. */
+  async startWorker(specText = this.specText): Promise<Worker> {
+    const id = `worker-${this.#started++}`
+    const file = join(this.#folder, `${id}.yaml`)
+    writeFileSync(file, specText)
+    const env = { WORKER_ID: id, HTTP_PORT: '0', HTTP_HOST: '127.0.0.1', LOG_LEVEL: 'warn', SESSION_TIMEOUT_MS: '2000', COMMIT_LOG: join(this.#folder, 'commits', `${id}.jsonl`) }
+    const child = this.#fork('processor/main.ts', ['--file', file], env)
+    const port = await new Promise<number>((resolve, reject) => {
+      child.on('message', (message: { type: string; port: number }) => message.type === 'listening' && resolve(message.port))
+      child.once('exit', code => reject(new Error(`${id} ended with ${code}; see ${this.#folder}`)))
+    })
+    const exited = new Promise<number | null>(resolve => child.once('exit', resolve))
+    return { id, process: child, url: `http://127.0.0.1:${port}`, exited }
+  }
+
+  /** Sends `rate` sales/s for `seconds` with every mishap switched on; resolves when the generator has ended well. */
+  async load(rate: number, seconds: number, seed: number): Promise<void> {
+    const args = ['load', '--file', this.#file, '--rate', String(rate), '--for', `${seconds}s`, '--journal', join(this.#folder, 'journal'), '--seed', String(seed)]
+    const child = this.#fork('producer/main.ts', args, {})
+    const code = await new Promise(resolve => child.once('exit', resolve))
+    if (code !== 0) throw new Error(`the load generator ended with ${code}; see ${this.#folder}`)
+  }
+
+  #fork(script: string, args: string[], env: Record<string, string>): ChildProcess {
+    const log = join(this.#folder, `${script.split('/')[0]}-${this.#started++}.log`)
+    const { user, password } = this.servers.postgres
+    const child = fork(join(root, script), args, {
+      env: { ...process.env, ...env, PGUSER: user, PGPASSWORD: password },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', data => writeFileSync(log, data, { flag: 'a' }))
+    this.#children.add(child)
+    child.once('exit', () => this.#children.delete(child))
+    return child
+  }
+
+  async query<T extends pg.QueryResultRow>(text: string): Promise<T[]> {
+    const client = new pg.Client(this.database)
+    await client.connect()
+    try {
+      return (await client.query<T>(text)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** Locks every progress row, so that commits wait; answers how to let go. */
+  async holdProgress(): Promise<() => Promise<void>> {
+    const client = new pg.Client(this.database)
+    await client.connect()
+    await client.query(`BEGIN; SELECT 1 FROM ${this.schema}.progress ORDER BY partition FOR UPDATE`)
+    return () => client.query('ROLLBACK').then(() => client.end())
+  }
+
+  /** Waits until every partition is committed to its end and nothing waits for a projection. */
+  async drained(schema = this.schema): Promise<void> {
+    for (;;) {
+      const done = await this.#isDrained(schema).catch(() => false)
+      if (done) return
+      await pause(200)
+    }
+  }
+
+  get schema(): string {
+    return schemaOf(this.specText)
+  }
+
+  async #isDrained(schema: string): Promise<boolean> {
+    const [{ waiting } = { waiting: 1 }] = await this.query<{ waiting: number }>(`SELECT count(*)::int AS waiting FROM ${schema}.outbox`)
+    const ends = await this.logEnds()
+    const rows = await this.query<{ partition: number; next: string }>(`SELECT partition, next_offset AS next FROM ${schema}.progress`)
+    return waiting === 0 && rows.length === PARTITIONS && rows.every(row => Number(row.next) === ends.get(row.partition))
+  }
+
+  /** High watermarks, by an independent client. */
+  async logEnds(): Promise<Map<number, number>> {
+    const { Kafka, logLevel } = await import('kafkajs')
+    const admin = new Kafka({ brokers: [this.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    try {
+      return new Map((await admin.fetchTopicOffsets(TOPIC)).map(({ partition, high }) => [partition, Number(high)]))
+    } finally {
+      await admin.disconnect()
+    }
+  }
+
+  async verdict(): Promise<Verdict> {
+    const { kafka, elasticsearch } = this.servers
+    const commitLogs = readdirSync(join(this.#folder, 'commits')).map(name => join(this.#folder, 'commits', name))
+    return verify({
+      specText: this.specText,
+      bootstrap: kafka.bootstrap,
+      postgres: this.database,
+      ...(elasticsearch ? { elasticsearch: { url: elasticsearch.url } } : {}),
+      journalDir: join(this.#folder, 'journal'),
+      commitLogs,
+    })
+  }
+
+  /** Ends everything and removes the folder. */
+  async stop(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL')
+    await Promise.all(Object.values(this.servers).map(server => server?.stop()))
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** One metric of a worker, summed over its series whose labels contain `label`. */
+export async function counterOf(worker: Worker, name: string, label = ''): Promise<number> {
+  const text = await (await fetch(`${worker.url}/metrics`)).text()
+  return text
+    .split('\n')
+    .filter(line => line.startsWith(name) && line.includes(label))
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+}
+
+/** Every stored row that the log decides, as text: all but versions, finality and moments (contract, section 2). */
+export async function dumpOf(rig: Rig, schema: string): Promise<string[]> {
+  const tables = {
+    sales_summary: 'window_start, window_end, category, revenue, orders, items, average_order_sum, average_order_count, average_order, smallest, largest',
+    sales_by_payment: 'window_start, window_end, payment_method, revenue, orders',
+    sales_raw: 'partition, record_offset, line, event_time, category, payment_method, store, amount, quantity',
+    late_events: 'partition, record_offset, aggregation, event_time, missed, entirely, payload',
+    dead_letters: 'partition, record_offset, reason, field, record_timestamp, payload',
+    progress: 'partition, next_offset, restore_offset, max_event_time, records, skipped, dead, duplicate, accepted',
+  }
+  const dumps = await Promise.all(
+    Object.entries(tables).map(async ([table, columns]) => {
+      const rows = await rig.query<{ row: string }>(`SELECT (t.*)::text AS row FROM (SELECT ${columns} FROM ${schema}.${table} ORDER BY 1, 2, 3) t`)
+      return rows.map(({ row }) => `${table} ${row}`)
+    }),
+  )
+  return dumps.flat()
+}
+
+export function schemaOf(specText: string): string {
+  return String(parseDocument(specText).getIn(['metadata', 'name'])).replaceAll('-', '_')
+}
+
+/** The e-commerce example on our servers, with mishaps and short windows, so that a short run sees every verdict. */
+function specFor(name: string, { kafka, postgres, elasticsearch }: Servers): string {
+  const document = parseDocument(readFileSync(join(root, 'k8s/examples/ecommerce.yaml'), 'utf8'))
+  document.setIn(['metadata', 'name'], name)
+  document.setIn(['spec', 'source', 'bootstrapServers'], [kafka.bootstrap])
+  document.setIn(['spec', 'source', 'partitions'], PARTITIONS)
+  document.setIn(['spec', 'window'], { type: 'tumbling', size: '5s' })
+  document.setIn(['spec', 'watermark'], { outOfOrderness: '2s', idleTimeout: '2s', maxFutureSkew: '5m' })
+  document.setIn(['spec', 'allowedLateness'], '1s')
+  document.setIn(['spec', 'raw'], { table: 'sales_raw' })
+  document.setIn(['spec', 'sinks', 'postgres', 'host'], postgres.host)
+  document.setIn(['spec', 'sinks', 'postgres', 'port'], postgres.port)
+  if (elasticsearch) document.setIn(['spec', 'sinks', 'elasticsearch', 'nodes'], [elasticsearch.url])
+  else document.deleteIn(['spec', 'sinks', 'elasticsearch'])
+  document.setIn(['spec', 'load'], {
+    profile: 'ecommerce',
+    disorder: { fraction: 0.2, max: '2s' },
+    lateness: { fraction: 0.02, by: '30s' },
+    duplicates: { fraction: 0.05, within: '1s' },
+    malformed: { fraction: 0.02 },
+  })
+  return String(document)
+}
