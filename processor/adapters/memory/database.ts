@@ -1,7 +1,18 @@
-/** What PostgreSQL holds for one pipeline, as plain maps. Shared by all the workers of a simulation. */
-import type { Amount, DeadLetter, KeyText, LateEvent, ProjectionFault, RawSale } from '#processor/ports.ts'
+/** What the in-memory stores of several workers share: the tables of docs/tables.md as plain collections. */
+import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import { decimalText } from '#processor/core/exact.ts'
+import type {
+  AggregationCounters,
+  Amount,
+  DeadLetter,
+  LateEvent,
+  Progress,
+  ProjectionFault,
+  RawSale,
+} from '#processor/ports.ts'
+import type { StoredRow } from '../projected-row.ts'
 
-export type ProgressRow = {
+export type MemoryProgress = {
   partition: number
   firstOffset: number | null
   nextOffset: number | null
@@ -10,39 +21,113 @@ export type ProgressRow = {
   maxEventTime: number | null
   epoch: number
   token: string
-  /** Lease on the database's clock, ms; 0: not idle. */
+  generation: number
+  /** On the database's clock, ms; −Infinity: not idle. */
   idleUntil: number
   counters: { records: number; skipped: number; dead: number; duplicate: number; accepted: number }
+  aggregations: Map<string, AggregationCounters>
 }
 
-export type AggregateRow = {
+export type MemoryRow = {
   windowStart: number
-  keys: KeyText[]
+  windowEnd: number
+  keys: string[]
   columns: Amount[]
-  version: bigint
+  /** Microseconds. */
+  version: number
   final: boolean
   reopened: number
   updatedAt: number
 }
 
-export type OutboxEntry = { seq: bigint; aggregation: number; rows: string[] }
+export type MemoryEntry = {
+  seq: number
+  aggregation: string
+  keys: { windowStart: number; keys: string[] }[]
+  removedVersion: number | null
+  createdAt: number
+}
 
 export class MemoryDatabase {
   topicId: string | null = null
   watermark: number | null = null
-  specs: { generation: number; identity: string; json: string; aggregations: Map<string, string> }[] = []
-  history: { partition: number; fromOffset: number; generation: number }[] = []
-  progress = new Map<number, ProgressRow>()
-  /** By aggregation name, then by `rowKey`. */
-  tables = new Map<string, Map<string, AggregateRow>>()
-  late = new Map<string, LateEvent>()
-  dead = new Map<string, DeadLetter>()
-  raw = new Map<string, RawSale>()
-  outbox: OutboxEntry[] = []
-  faults: ProjectionFault[] = []
-  nextSeq = 1n
+  readonly specs: { generation: number; identity: string; document: string }[] = []
+  readonly specHistory: { partition: number; fromOffset: number; generation: number }[] = []
+  readonly progress = new Map<number, MemoryProgress>()
+  readonly aggregations = new Map<string, { identity: string; projection: string | null }>()
+  /** By aggregation, then by key. */
+  readonly tables = new Map<string, Map<string, MemoryRow>>()
+  /** By "partition|offset|aggregation's name". */
+  readonly late = new Map<string, LateEvent>()
+  /** By "partition|offset". */
+  readonly dead = new Map<string, DeadLetter>()
+  /** By "partition|offset|line". */
+  readonly raw = new Map<string, RawSale>()
+  outbox: MemoryEntry[] = []
+  readonly projectionErrors: ProjectionFault[] = []
+  nextSeq = 1
+  /** The projector at work: `until` on the database's clock, when its connection would be taken for dead. */
+  lease: { holder: unknown; until: number } | null = null
+
+  get generation(): number {
+    return this.specs.at(-1)?.generation ?? 0
+  }
+
+  addPartition(partition: number): void {
+    if (this.progress.has(partition)) return
+    const unknown = {
+      firstOffset: null,
+      nextOffset: null,
+      restoreOffset: null,
+      restoreMaxEventTime: null,
+      maxEventTime: null,
+    }
+    const counters = { records: 0, skipped: 0, dead: 0, duplicate: 0, accepted: 0 }
+    const owner = { epoch: 0, token: '', generation: 0, idleUntil: Number.NEGATIVE_INFINITY }
+    this.progress.set(partition, { partition, ...unknown, ...owner, counters, aggregations: new Map() })
+  }
+
+  /** Rows that a projection is to show, if the aggregation is projected. */
+  enqueue(aggregation: string, rows: MemoryRow[], removedVersion: number | null, createdAt: number): void {
+    if (rows.length === 0 || this.aggregations.get(aggregation)!.projection === null) return
+    const keys = rows.map(({ windowStart, keys }) => ({ windowStart, keys }))
+    this.outbox.push({ seq: this.nextSeq++, aggregation, keys, removedVersion, createdAt })
+  }
 }
 
-export function rowKey(windowStart: number, keys: KeyText[]): string {
-  return [windowStart, ...keys].join('\0')
+/** U+0000 cannot occur in a stored key. */
+export const rowKey = (windowStart: number, keys: string[]) => [windowStart, ...keys].join('\0')
+
+export function storedRow(aggregation: AggregationPlan, row: MemoryRow): StoredRow {
+  const columns = row.columns.map((amount, i) => decimalText(amount, aggregation.columns[i]!.scale))
+  const at = (name: string) => row.columns[aggregation.columns.findIndex(column => column.name === name)]!
+  const averages = aggregation.averages.map(({ sum, count, scale }) =>
+    decimalText(divideHalfEven(BigInt(at(sum)), BigInt(at(count))), scale),
+  )
+  const { windowStart, windowEnd, keys, final, updatedAt } = row
+  return { windowStart, windowEnd, keys, columns, averages, version: BigInt(row.version), final, updatedAt }
 }
+
+/** `denominator` > 0. */
+function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
+  const quotient = numerator / denominator
+  const rest = numerator - quotient * denominator
+  const twice = rest < 0n ? -2n * rest : 2n * rest
+  if (twice < denominator || (twice === denominator && quotient % 2n === 0n)) return quotient
+  return quotient + (numerator < 0n ? -1n : 1n)
+}
+
+export function progressOf(row: MemoryProgress): Progress {
+  const { partition, epoch, token, restoreMaxEventTime, maxEventTime } = row
+  return {
+    partition,
+    epoch,
+    token,
+    nextOffset: row.nextOffset!,
+    restoreOffset: row.restoreOffset!,
+    restoreMaxEventTime,
+    maxEventTime,
+  }
+}
+
+export const aggregationNamed = (plan: Plan, name: string) => plan.aggregations.findIndex(a => a.name === name)

@@ -1,281 +1,259 @@
 /**
- * The store in memory, for the simulator: every call changes its state in one synchronous step, as a transaction would,
- * and time is what the caller says it is. It passes the same contract suite as PostgreSQL.
+ * The ports Store and Outbox in memory, with the behaviour of the PostgreSQL store (one contract suite runs against
+ * both). Deterministic: no timers, no clock but `now`, and every method takes effect in one synchronous step.
  */
-import { createHash } from 'node:crypto'
 import type { Plan } from '#pipeline/plan.ts'
 import { mergeAmount } from '#processor/core/merge.ts'
 import { windowEnd } from '#processor/core/window.ts'
 import { Fatal, Fenced, Rejected } from '#processor/errors.ts'
 import type {
+  AggregateRows,
   Claim,
   Commit,
-  DeadLetter,
-  LateEvent,
   Opened,
   Outbox,
   PartitionCommit,
   PipelineClock,
   Progress,
-  ProjectedRow,
   ProjectionFault,
   ProjectionWork,
-  RawSale,
+  SpecSegment,
   Store,
   TopicInfo,
 } from '#processor/ports.ts'
-import { type AggregateRow, type MemoryDatabase, type ProgressRow, rowKey } from './database.ts'
+import { projectionsOf } from '../projected-row.ts'
+import { type MemoryDatabase, type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
+import { MemoryOutbox } from './outbox.ts'
+import { advance } from './upkeep.ts'
 
 export type MemoryStoreOptions = {
+  /** Shared by the stores of all workers of a pipeline. */
   database: MemoryDatabase
   plan: Plan
+  /** The whole SalesPipeline document, defaults applied. */
   pipelineJson: string
   specIdentity: string
   /** The database's clock, ms. */
   now: () => number
+  /** Never the same twice. */
   newToken: () => string
-  /** Data that this database refuses, as a constraint would. */
-  refuses?: (commit: Commit) => boolean
 }
 
 export class MemoryStore implements Store, Outbox {
   readonly #options: MemoryStoreOptions
-  readonly #db: MemoryDatabase
-  readonly #plan: Plan
+  readonly #outbox: MemoryOutbox
   #generation = 0
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options
-    this.#db = options.database
-    this.#plan = options.plan
+    this.#outbox = new MemoryOutbox(options)
   }
 
   async open(topic: TopicInfo): Promise<Opened> {
-    const db = this.#db
-    if (db.topicId !== null && db.topicId !== topic.topicId) throw new Fatal('TopicReplaced', `topic ${topic.topic} was made anew`)
-    db.topicId = topic.topicId
-    const known = new Map(db.specs.flatMap(spec => [...spec.aggregations]))
-    for (const { name, identity } of this.#plan.aggregations) {
-      if (known.has(name) && known.get(name) !== identity) throw new Fatal('AggregationChanged', `aggregation ${name} changed`)
-      if (!db.tables.has(name)) db.tables.set(name, new Map())
-    }
-    for (let partition = 0; partition < topic.partitions; partition++)
-      if (!db.progress.has(partition)) db.progress.set(partition, emptyProgress(partition))
-    this.#generation = this.#register()
-    return { generation: this.#generation, watermark: db.watermark }
+    const { database } = this.#options
+    if (database.topicId !== null && database.topicId !== topic.topicId)
+      throw new Fatal('TopicReplaced', `the results are of topic ${database.topicId}, not ${topic.topicId}`)
+    this.#refuseChangedAggregations()
+    database.topicId = topic.topicId
+    this.#generation = this.#registerSpec()
+    this.#createTables()
+    for (let partition = 0; partition < topic.partitions; partition++) database.addPartition(partition)
+    return { generation: this.#generation, watermark: database.watermark }
   }
 
-  async positions(): Promise<Map<number, number | null>> {
-    return new Map([...this.#db.progress].map(([partition, row]) => [partition, row.nextOffset]))
+  #refuseChangedAggregations(): void {
+    const { database, plan } = this.#options
+    for (const { name, identity } of plan.aggregations)
+      if ((database.aggregations.get(name)?.identity ?? identity) !== identity)
+        throw new Fatal('AggregationChanged', `${name}: give it a new name, or start over`)
+  }
+
+  #registerSpec(): number {
+    const { database, specIdentity: identity, pipelineJson: document } = this.#options
+    if (database.specs.at(-1)?.identity !== identity)
+      database.specs.push({ generation: database.generation + 1, identity, document })
+    return database.generation
+  }
+
+  #createTables(): void {
+    const { database, plan, now } = this.#options
+    for (const { name, identity } of plan.aggregations) {
+      if (database.aggregations.has(name)) continue
+      database.aggregations.set(name, { identity, projection: null })
+      database.tables.set(name, new Map())
+    }
+    const wanted = projectionsOf(plan)
+    for (const [name, aggregation] of database.aggregations) {
+      const index = wanted.get(name) ?? null
+      if (aggregation.projection === index) continue
+      aggregation.projection = index
+      database.outbox = database.outbox.filter(entry => entry.aggregation !== name)
+      database.enqueue(name, [...database.tables.get(name)!.values()], null, now())
+    }
   }
 
   async claim(partition: number, start: number): Promise<Claim> {
-    const db = this.#db
-    if (this.#generation < db.specs.length) throw new Fatal('GenerationOutdated', `a newer spec (${db.specs.length}) is in force`)
-    const row = db.progress.get(partition)!
+    const { database, newToken } = this.#options
+    const row = database.progress.get(partition)!
+    if (database.generation > this.#generation || row.generation > this.#generation)
+      throw new Fatal('GenerationOutdated', `partition ${partition}: a newer version of the spec is in force`)
+    row.epoch++
+    row.token = newToken()
+    row.generation = this.#generation
+    row.idleUntil = Number.NEGATIVE_INFINITY
     row.firstOffset ??= start
     row.nextOffset ??= start
     row.restoreOffset ??= start
-    row.epoch++
-    row.token = this.#options.newToken()
-    row.idleUntil = 0
-    const mine = db.history.filter(h => h.partition === partition)
-    if (mine.at(-1)?.generation !== this.#generation)
-      db.history.push({ partition, fromOffset: row.nextOffset, generation: this.#generation })
-    return { ...progressOf(row), segments: this.#segments(partition), rejectedOffsets: this.#rejectedOffsets(row) }
+    this.#noteGeneration(partition, row.nextOffset)
+    const from = row.restoreOffset
+    const rejectedOffsets = [...database.dead.values()]
+      .filter(d => d.partition === partition && d.reason === 'store_rejected' && d.offset >= from)
+      .map(d => d.offset)
+      .sort((a, b) => a - b)
+    return { ...progressOf(row), segments: this.#segments(partition, from), rejectedOffsets }
+  }
+
+  #noteGeneration(partition: number, fromOffset: number): void {
+    const { specHistory } = this.#options.database
+    const last = specHistory.findLast(h => h.partition === partition)
+    if (last?.generation === this.#generation) return
+    if (last?.fromOffset === fromOffset) last.generation = this.#generation
+    else specHistory.push({ partition, fromOffset, generation: this.#generation })
+  }
+
+  #segments(partition: number, restoreOffset: number): SpecSegment[] {
+    const { specHistory, specs } = this.#options.database
+    const history = specHistory.filter(h => h.partition === partition)
+    const first = history.findLastIndex(h => h.fromOffset <= restoreOffset)
+    return history.slice(Math.max(first, 0)).map(({ fromOffset, generation }) => ({
+      fromOffset,
+      generation,
+      specJson: specs.find(s => s.generation === generation)!.document,
+    }))
+  }
+
+  async positions(): Promise<Map<number, number | null>> {
+    return new Map([...this.#options.database.progress.values()].map(row => [row.partition, row.nextOffset]))
   }
 
   async commit(commit: Commit): Promise<void> {
-    const db = this.#db
-    for (const part of commit.partitions) {
-      const row = db.progress.get(part.partition)
-      if (!row || row.epoch !== part.epoch || row.token !== part.token || row.nextOffset !== part.fromOffset)
-        throw new Fenced(`partition ${part.partition} is not ours, or not where we think it is`)
-    }
-    this.#check(commit)
-    for (const part of commit.partitions) advance(db.progress.get(part.partition)!, part)
-    for (const { aggregation, windowStart, keys, columns } of commit.aggregates) {
-      const changed = windowStart.map((start, i) => this.#upsert(aggregation, start, keys.map(k => k[i]!), columns.map(c => c[i]!)))
-      this.#remember(aggregation, changed)
-    }
-    for (const event of commit.late) db.late.set(lateKey(event), event)
-    for (const letter of commit.dead) db.dead.set(deadKey(letter), letter)
-    for (const sale of commit.raw) db.raw.set(rawKey(sale), sale)
+    const rows = commit.partitions.map(partition => this.#ownedRow(partition))
+    const records = this.#records(commit)
+    refuseUnstorable(commit)
+    commit.partitions.forEach((partition, i) => {
+      this.#advanceRow(rows[i]!, partition)
+    })
+    for (const aggregate of commit.aggregates) this.#addRows(aggregate)
+    for (const { table, key, record } of records) table.set(key, record)
+  }
+
+  /** Late events, dead letters and raw sales with their keys. Throws Rejected when one is there already. */
+  #records({ late, dead, raw }: Commit): { table: Map<string, unknown>; key: string; record: unknown }[] {
+    const { database, plan } = this.#options
+    const at = ({ partition, offset }: { partition: number; offset: number }) => `${partition}|${offset}`
+    const records = [
+      ...late.map(event => ({
+        table: database.late,
+        key: `${at(event)}|${plan.aggregations[event.aggregation]!.name}`,
+        record: { ...event, missed: event.missed.toSorted((a, b) => a - b) },
+      })),
+      ...dead.map(letter => ({ table: database.dead, key: at(letter), record: letter })),
+      ...raw.map(sale => ({ table: database.raw, key: `${at(sale)}|${sale.line}`, record: sale })),
+    ]
+    for (const { table, key } of records) if (table.has(key)) throw new Rejected(`${key} is stored already`)
+    return records
+  }
+
+  #ownedRow(commit: PartitionCommit): MemoryProgress {
+    const row = this.#options.database.progress.get(commit.partition)
+    if (row?.epoch !== commit.epoch || row.token !== commit.token || row.nextOffset !== commit.fromOffset)
+      throw new Fenced(`partition ${commit.partition} is not where this commit counted from`)
+    return row
+  }
+
+  #advanceRow(row: MemoryProgress, commit: PartitionCommit): void {
+    const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime } = commit
+    Object.assign(row, { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime })
+    row.idleUntil = Number.NEGATIVE_INFINITY
+    addCounters(row.counters, commit.counters)
+    commit.aggregations.forEach((counters, i) => {
+      const { name } = this.#options.plan.aggregations[i]!
+      const zero = { late: 0, onTime: 0, partlyLate: 0, missedWindows: 0, added: 0, missed: 0 }
+      row.aggregations.set(name, addCounters(row.aggregations.get(name) ?? zero, counters))
+    })
+  }
+
+  #addRows(rows: AggregateRows): void {
+    const { database, plan, now } = this.#options
+    const aggregation = plan.aggregations[rows.aggregation]!
+    const table = database.tables.get(aggregation.name)!
+    const touched = rows.windowStart.map((start, i) => {
+      const keys = rows.keys.map(column => column[i]!)
+      const id = rowKey(start, keys)
+      const row: MemoryRow = table.get(id) ?? newRow(start, windowEnd(aggregation.window, start), keys)
+      aggregation.columns.forEach(({ merge }, c) => {
+        row.columns[c] = mergeAmount(merge, row.columns[c], rows.columns[c]![i]!)
+      })
+      row.version = Math.max(row.version + 1, now() * 1000)
+      row.reopened += row.final ? 1 : 0
+      row.final = false
+      row.updatedAt = now()
+      table.set(id, row)
+      return row
+    })
+    database.enqueue(aggregation.name, touched, null, now())
   }
 
   async inspect(partitions: number[]): Promise<Progress[]> {
-    return partitions.flatMap(partition => {
-      const row = this.#db.progress.get(partition)
-      return row && row.nextOffset !== null ? [progressOf(row)] : []
-    })
+    const rows = partitions.toSorted((a, b) => a - b).map(partition => this.#options.database.progress.get(partition))
+    return rows.filter(row => row !== undefined && row.nextOffset !== null).map(row => progressOf(row!))
   }
 
   async renewIdle(owned: { partition: number; epoch: number; token: string }[], leaseMs: number): Promise<void> {
+    const { database, now } = this.#options
     for (const { partition, epoch, token } of owned) {
-      const row = this.#db.progress.get(partition)
-      if (row?.epoch === epoch && row.token === token) row.idleUntil = this.#options.now() + leaseMs
+      const row = database.progress.get(partition)
+      if (row?.epoch === epoch && row.token === token) row.idleUntil = now() + leaseMs
     }
   }
 
-  async advance(): Promise<PipelineClock> {
-    const db = this.#db
-    const { outOfOrderness, idle, idleTimeout } = this.#plan.spec.watermark
-    const rows = [...db.progress.values()]
-    const busy = rows.filter(row => row.idleUntil <= this.#options.now())
-    const watermarkOf = (row: ProgressRow) => (row.maxEventTime === null ? Number.NEGATIVE_INFINITY : row.maxEventTime - outOfOrderness)
-    let now = busy.length > 0 ? Math.min(...busy.map(watermarkOf)) : Number.NEGATIVE_INFINITY
-    if (busy.length === 0 && idle === 'advance') now = this.#options.now() - outOfOrderness - idleTimeout
-    if (Number.isFinite(now)) db.watermark = Math.max(db.watermark ?? Number.NEGATIVE_INFINITY, now)
-    const finalised = db.watermark === null ? 0 : this.#finalise(db.watermark)
-    const removed = this.#removeOld(Math.min(...rows.map(watermarkOf)))
-    return { watermark: db.watermark, finalised, removed }
+  async advance(): Promise<PipelineClock | null> {
+    const { database, plan, now } = this.#options
+    return database.generation === this.#generation ? advance(database, plan, now()) : null
   }
 
   async deadLetterBytes(): Promise<number> {
-    return [...this.#db.dead.values()].reduce((sum, letter) => sum + (letter.payload?.length ?? 0), 0)
+    return [...this.#options.database.dead.values()].reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0)
   }
 
-  async close(): Promise<void> {}
-
   async take(limit: number): Promise<ProjectionWork | null> {
-    const taken: bigint[] = []
-    const wanted = new Map<string, { aggregation: number; key: string }>()
-    for (const entry of this.#db.outbox) {
-      if (wanted.size >= limit) break
-      taken.push(entry.seq)
-      for (const key of entry.rows) wanted.set(`${entry.aggregation}|${key}`, { aggregation: entry.aggregation, key })
-    }
-    if (taken.length === 0) return null
-    return { entries: taken, rows: [...wanted.values()].map(({ aggregation, key }) => this.#project(aggregation, key)) }
+    return this.#generation > 0 ? this.#outbox.take(limit) : null
   }
 
   async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
-    const done = new Set(work.entries)
-    this.#db.outbox = this.#db.outbox.filter(entry => !done.has(entry.seq))
-    this.#db.faults.push(...faults)
+    this.#outbox.confirm(work, faults)
   }
 
   async pending(): Promise<number> {
-    return this.#db.outbox.reduce((sum, entry) => sum + entry.rows.length, 0)
+    return this.#outbox.pending()
   }
 
-  /** All constraints before the first change: a refused transaction leaves nothing. */
-  #check(commit: Commit): void {
-    const { late, dead, raw } = this.#db
-    const doubled = commit.late.some(e => late.has(lateKey(e))) || commit.dead.some(d => dead.has(deadKey(d))) || commit.raw.some(s => raw.has(rawKey(s)))
-    if (doubled || this.#options.refuses?.(commit)) throw new Rejected('a constraint refuses the data')
-  }
-
-  #register(): number {
-    const { specIdentity: identity, pipelineJson: json } = this.#options
-    const newest = this.#db.specs.at(-1)
-    if (newest?.identity === identity) return newest.generation
-    const generation = this.#db.specs.length + 1
-    this.#db.specs.push({ generation, identity, json, aggregations: new Map(this.#plan.aggregations.map(a => [a.name, a.identity])) })
-    return generation
-  }
-
-  #segments(partition: number): Claim['segments'] {
-    return this.#db.history
-      .filter(h => h.partition === partition)
-      .map(({ fromOffset, generation }) => ({ fromOffset, generation, specJson: this.#db.specs[generation - 1]!.json }))
-  }
-
-  #rejectedOffsets(row: ProgressRow): number[] {
-    return [...this.#db.dead.values()]
-      .filter(d => d.partition === row.partition && d.reason === 'store_rejected' && d.offset >= row.restoreOffset!)
-      .map(d => d.offset)
-  }
-
-  #upsert(aggregation: number, windowStart: number, keys: string[], columns: AggregateRow['columns']): string {
-    const { name, columns: plans } = this.#plan.aggregations[aggregation]!
-    const table = this.#db.tables.get(name)!
-    const key = rowKey(windowStart, keys)
-    const old = table.get(key)
-    table.set(key, {
-      windowStart,
-      keys,
-      columns: columns.map((value, c) => mergeAmount(plans[c]!.merge, old?.columns[c], value)),
-      version: this.#nextVersion(old),
-      final: false,
-      reopened: (old?.reopened ?? 0) + (old?.final ? 1 : 0),
-      updatedAt: this.#options.now(),
-    })
-    return key
-  }
-
-  #nextVersion(old: AggregateRow | undefined): bigint {
-    const clock = BigInt(Math.floor(this.#options.now())) * 1000n
-    return old && old.version >= clock ? old.version + 1n : clock
-  }
-
-  #remember(aggregation: number, rows: string[]): void {
-    const projected = this.#plan.spec.sinks.elasticsearch?.projections ?? []
-    if (rows.length === 0 || !projected.some(p => p.aggregation === this.#plan.aggregations[aggregation]!.name)) return
-    this.#db.outbox.push({ seq: this.#db.nextSeq++, aggregation, rows })
-  }
-
-  #finalise(watermark: number): number {
-    let finalised = 0
-    this.#plan.aggregations.forEach(({ name, window, allowedLateness }, aggregation) => {
-      const closed = [...this.#db.tables.get(name)!].filter(([, row]) => !row.final && windowEnd(window, row.windowStart) + allowedLateness <= watermark)
-      for (const [, row] of closed) Object.assign(row, { final: true, version: this.#nextVersion(row), updatedAt: this.#options.now() })
-      this.#remember(aggregation, closed.map(([key]) => key))
-      finalised += closed.length
-    })
-    return finalised
-  }
-
-  /** `closedEverywhere`: the least watermark of all partitions, idle ones included. */
-  #removeOld(closedEverywhere: number): number {
-    let removed = 0
-    this.#plan.aggregations.forEach(({ name, window, allowedLateness, retention }, aggregation) => {
-      if (retention === undefined) return
-      const table = this.#db.tables.get(name)!
-      const old = [...table].filter(([, row]) => windowEnd(window, row.windowStart) + Math.max(retention, allowedLateness) <= closedEverywhere)
-      for (const [key] of old) table.delete(key)
-      this.#remember(aggregation, old.map(([key]) => key))
-      removed += old.length
-    })
-    return removed
-  }
-
-  #project(aggregation: number, key: string): ProjectedRow {
-    const { name } = this.#plan.aggregations[aggregation]!
-    const row = this.#db.tables.get(name)!.get(key)
-    const id = createHash('sha256').update(`${name}\0${key}`).digest('hex')
-    if (!row) return { aggregation, id, version: BigInt(Math.floor(this.#options.now())) * 1000n, document: null, updatedAt: this.#options.now() }
-    const document = { key, columns: row.columns.join(), final: row.final }
-    return { aggregation, id, version: row.version, document, updatedAt: row.updatedAt }
+  async close(): Promise<void> {
+    this.#outbox.release()
   }
 }
 
-function emptyProgress(partition: number): ProgressRow {
-  return {
-    partition,
-    firstOffset: null,
-    nextOffset: null,
-    restoreOffset: null,
-    restoreMaxEventTime: null,
-    maxEventTime: null,
-    epoch: 0,
-    token: '',
-    idleUntil: 0,
-    counters: { records: 0, skipped: 0, dead: 0, duplicate: 0, accepted: 0 },
-  }
+const newRow = (windowStart: number, windowEnd: number, keys: string[]): MemoryRow => ({
+  ...{ windowStart, windowEnd, keys, columns: [], version: 0, final: false, reopened: 0, updatedAt: 0 },
+})
+
+function addCounters<T extends Record<string, number>>(to: T, increments: T): T {
+  for (const name of Object.keys(to) as (keyof T)[]) to[name] = (to[name]! + increments[name]!) as T[keyof T]
+  return to
 }
 
-function advance(row: ProgressRow, part: PartitionCommit): void {
-  const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, counters } = part
-  Object.assign(row, { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, idleUntil: 0 })
-  for (const name of Object.keys(counters) as (keyof typeof counters)[]) row.counters[name] += counters[name]
-}
-
-const lateKey = ({ partition, offset, aggregation }: LateEvent) => `${partition}|${offset}|${aggregation}`
-const deadKey = ({ partition, offset }: DeadLetter) => `${partition}|${offset}`
-const rawKey = ({ partition, offset, line }: RawSale) => `${partition}|${offset}|${line}`
-
-function progressOf(row: ProgressRow): Progress {
-  const { partition, epoch, token, nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime } = row
-  return { partition, epoch, token, nextOffset: nextOffset!, restoreOffset: restoreOffset!, restoreMaxEventTime, maxEventTime }
+/** What PostgreSQL's text cannot hold. */
+function refuseUnstorable({ aggregates, raw }: Commit): void {
+  const texts = [...aggregates.flatMap(rows => rows.keys.flat()), ...raw.flatMap(sale => sale.values)]
+  if (texts.some(text => text?.includes('\0'))) throw new Rejected('U+0000 in a text')
 }

@@ -1,0 +1,82 @@
+/** The projector's side of the outbox in memory. */
+import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
+import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
+import { aggregationNamed, type MemoryEntry, rowKey, storedRow } from './database.ts'
+import type { MemoryStoreOptions } from './store.ts'
+
+/** After so long without a word PostgreSQL would have noticed that the projector's connection is dead, ms. */
+const LEASE_MS = 10_000
+
+export class MemoryOutbox {
+  readonly #options: MemoryStoreOptions
+  readonly #mine: Map<string, string>
+
+  constructor(options: MemoryStoreOptions) {
+    this.#options = options
+    this.#mine = projectionsOf(options.plan)
+  }
+
+  take(limit: number): ProjectionWork | null {
+    const { database, now } = this.#options
+    if (database.lease && database.lease.holder !== this && database.lease.until > now()) return null
+    database.lease = { holder: this, until: now() + LEASE_MS }
+    const entries: MemoryEntry[] = []
+    let rows = 0
+    for (const entry of this.#waiting()) {
+      if (rows >= limit) break
+      entries.push(entry)
+      rows += entry.keys.length
+    }
+    if (entries.length > 0) return { entries: entries.map(entry => BigInt(entry.seq)), rows: this.#rowsOf(entries) }
+    this.release()
+    return null
+  }
+
+  confirm(work: ProjectionWork, faults: ProjectionFault[]): void {
+    const { database } = this.#options
+    database.projectionErrors.push(...faults)
+    const done = new Set(work.entries)
+    database.outbox = database.outbox.filter(entry => !done.has(BigInt(entry.seq)))
+    this.release()
+  }
+
+  pending(): number {
+    return this.#waiting().reduce((sum, entry) => sum + entry.keys.length, 0)
+  }
+
+  release(): void {
+    const { database } = this.#options
+    if (database.lease?.holder === this) database.lease = null
+  }
+
+  #waiting(): MemoryEntry[] {
+    const { outbox, aggregations } = this.#options.database
+    return outbox.filter(
+      ({ aggregation }) =>
+        this.#mine.has(aggregation) && aggregations.get(aggregation)!.projection === this.#mine.get(aggregation),
+    )
+  }
+
+  /** Each row once, with the newest tombstone that names it. */
+  #rowsOf(entries: MemoryEntry[]): ProjectedRow[] {
+    const named = new Map<string, MemoryEntry & { key: MemoryEntry['keys'][number] }>()
+    for (const entry of entries)
+      for (const key of entry.keys) {
+        const id = JSON.stringify([entry.aggregation, rowKey(key.windowStart, key.keys)])
+        const removedVersion = entry.removedVersion ?? named.get(id)?.removedVersion ?? null
+        named.set(id, { ...entry, removedVersion, key })
+      }
+    return [...named.values()].flatMap(entry => this.#projected(entry.aggregation, entry.key, entry) ?? [])
+  }
+
+  #projected(name: string, key: MemoryEntry['keys'][number], entry: MemoryEntry): ProjectedRow | null {
+    const { database, plan } = this.#options
+    const aggregation = aggregationNamed(plan, name)
+    const row = database.tables.get(name)!.get(rowKey(key.windowStart, key.keys))
+    if (row) return projectedRow(plan, aggregation, storedRow(plan.aggregations[aggregation]!, row))
+    if (entry.removedVersion === null) return null // the entry that says so comes later
+    const version = BigInt(entry.removedVersion)
+    const id = documentId(name, key.windowStart, key.keys)
+    return { aggregation, id, version, document: null, updatedAt: entry.createdAt }
+  }
+}

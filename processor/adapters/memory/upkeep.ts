@@ -1,0 +1,111 @@
+/** Watermark → finality → retention → a bounded outbox, in memory. */
+import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import type { DeadLetter, PipelineClock } from '#processor/ports.ts'
+import { type MemoryDatabase, type MemoryEntry, type MemoryRow, rowKey } from './database.ts'
+
+/** Entries that may wait before they are merged. */
+const CROWDED = 1000
+
+export function advance(database: MemoryDatabase, plan: Plan, now: number): PipelineClock {
+  advanceWatermark(database, plan, now)
+  let finalised = 0
+  let removed = 0
+  const everywhere = everywherePassed(database, plan)
+  for (const aggregation of plan.aggregations) {
+    finalised += finalise(database, aggregation, now)
+    removed += removeRows(database, aggregation, everywhere, now)
+  }
+  removed += removeRecords(database, plan, everywhere)
+  compact(database)
+  return { watermark: database.watermark, finalised, removed }
+}
+
+function advanceWatermark(database: MemoryDatabase, plan: Plan, now: number): void {
+  const { outOfOrderness, idle, idleTimeout } = plan.spec.watermark
+  const awake = [...database.progress.values()].filter(row => row.idleUntil <= now)
+  if (awake.length > 0) {
+    if (awake.some(row => row.maxEventTime === null)) return
+    raise(database, Math.min(...awake.map(row => row.maxEventTime!)) - outOfOrderness)
+  } else if (idle === 'advance') raise(database, now - outOfOrderness - idleTimeout)
+}
+
+function raise(database: MemoryDatabase, watermark: number): void {
+  database.watermark = Math.max(database.watermark ?? Number.NEGATIVE_INFINITY, watermark)
+}
+
+/** What even idle partitions have passed; −Infinity while one was never read. */
+function everywherePassed(database: MemoryDatabase, plan: Plan): number {
+  const times = [...database.progress.values()].map(row => row.maxEventTime ?? Number.NEGATIVE_INFINITY)
+  return Math.min(...times) - plan.spec.watermark.outOfOrderness
+}
+
+function finalise(database: MemoryDatabase, { name, allowedLateness }: AggregationPlan, now: number): number {
+  const { watermark } = database
+  if (watermark === null) return 0
+  const closed = rowsOf(database, name).filter(row => !row.final && row.windowEnd + allowedLateness <= watermark)
+  for (const row of closed) {
+    row.final = true
+    row.version = Math.max(row.version + 1, now * 1000)
+    row.updatedAt = now
+  }
+  database.enqueue(name, closed, null, now)
+  return closed.length
+}
+
+function removeRows(database: MemoryDatabase, aggregation: AggregationPlan, everywhere: number, now: number): number {
+  const { name, allowedLateness, retention } = aggregation
+  if (retention === undefined) return 0
+  const age = Math.max(retention, allowedLateness)
+  const old = rowsOf(database, name).filter(row => row.final && row.windowEnd + age <= everywhere)
+  for (const row of old) database.tables.get(name)!.delete(rowKey(row.windowStart, row.keys))
+  database.enqueue(name, old, Math.max(...old.map(row => row.version)) + 1, now)
+  return old.length
+}
+
+function removeRecords(database: MemoryDatabase, { spec }: Plan, everywhere: number): number {
+  const { late, raw, dead, progress } = database
+  const isOld = (time: number, retention: number | undefined) =>
+    retention !== undefined && time + retention <= everywhere
+  // Refused records must stay known while they may be read again to rebuild the deduplication set.
+  const isNeeded = ({ reason, partition, offset }: DeadLetter) =>
+    reason === 'store_rejected' && offset >= progress.get(partition)!.restoreOffset!
+  return (
+    removeWhere(late, event => isOld(event.eventTime, spec.lateEvents.retention)) +
+    removeWhere(raw, sale => isOld(sale.eventTime, spec.raw?.retention)) +
+    removeWhere(dead, letter => !isNeeded(letter) && isOld(letter.recordTimestamp, spec.deadLetters.retention))
+  )
+}
+
+function removeWhere<T>(table: Map<string, T>, isOld: (record: T) => boolean): number {
+  const before = table.size
+  for (const [key, record] of table) if (isOld(record)) table.delete(key)
+  return before - table.size
+}
+
+/** One entry of all rows that wait, and one of those that were removed. */
+function compact(database: MemoryDatabase): void {
+  for (const aggregation of database.aggregations.keys()) {
+    const crowd = database.outbox.filter(entry => entry.aggregation === aggregation)
+    if (crowd.length <= CROWDED) continue
+    const others = database.outbox.filter(entry => entry.aggregation !== aggregation)
+    const merged = mergeEntries(crowd).map(entry => ({ ...entry, seq: database.nextSeq++ }))
+    database.outbox = [...others, ...merged]
+  }
+}
+
+function mergeEntries(entries: MemoryEntry[]): MemoryEntry[] {
+  const removed = new Map<string, MemoryEntry['keys'][number]>()
+  const waiting = new Map<string, MemoryEntry['keys'][number]>()
+  for (const { keys, removedVersion } of entries)
+    for (const key of keys) (removedVersion === null ? waiting : removed).set(rowKey(key.windowStart, key.keys), key)
+  for (const key of removed.keys()) waiting.delete(key)
+  const removedVersion = Math.max(...entries.map(entry => entry.removedVersion ?? 0))
+  return [
+    { ...entries[0]!, keys: [...waiting.values()], removedVersion: null },
+    { ...entries[0]!, keys: [...removed.values()], removedVersion },
+  ].filter(entry => entry.keys.length > 0)
+}
+
+function rowsOf(database: MemoryDatabase, name: string): MemoryRow[] {
+  return [...(database.tables.get(name)?.values() ?? [])]
+}

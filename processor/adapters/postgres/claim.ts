@@ -1,0 +1,103 @@
+/** Ownership of partitions: claimed, looked at, kept idle. */
+import { randomUUID } from 'node:crypto'
+import { Fatal } from '#processor/errors.ts'
+import type { Claim, Progress, SpecSegment } from '#processor/ports.ts'
+import type { Connections, Session } from './connections.ts'
+import { isLockTimeout } from './errors.ts'
+import type { Statements } from './statements.ts'
+
+export type ClaimContext = {
+  connections: Connections
+  statements: Statements
+  topicId: string
+  generation: number
+  applicationPrefix: string
+}
+
+type ProgressRow = {
+  partition: number
+  epoch: number
+  token: string
+  next_offset: number
+  restore_offset: number
+  restore_max_event_time: number | null
+  max_event_time: number | null
+}
+
+/** One transaction: epoch + 1, new token; what the previous owner sends from now on is fenced. */
+export async function claim(context: ClaimContext, partition: number, start: number): Promise<Claim> {
+  try {
+    return await claimRow(context, partition, start)
+  } catch (error) {
+    // The previous owner's backend may hold the row while its worker is stopped, or while a standby does not answer.
+    if (!isLockTimeout(error) || !(await endHolder(context, partition))) throw error
+    return await claimRow(context, partition, start)
+  }
+}
+
+async function claimRow(context: ClaimContext, partition: number, start: number): Promise<Claim> {
+  const { connections, statements, generation } = context
+  const { processID } = (await connections.committer()) as { processID?: number }
+  return connections.transaction(async session => {
+    const values = [partition, randomUUID(), generation, processID ?? null, start]
+    const { rows } = await session.query<ProgressRow>(statements.claim, values)
+    if (!rows[0])
+      throw new Fatal(
+        'GenerationOutdated',
+        `partition ${partition}: a newer version of the spec is in force than this worker's (generation ${generation}). Start the worker again with the newest one`,
+      )
+    const progress = progressOf(rows[0])
+    await session.query(statements.noteGeneration, [partition, progress.nextOffset, generation])
+    return {
+      ...progress,
+      segments: await segments(session, statements, progress),
+      rejectedOffsets: await rejectedOffsets(session, context, progress),
+    }
+  })
+}
+
+async function segments(session: Session, statements: Statements, progress: Progress): Promise<SpecSegment[]> {
+  const { rows } = await session.query<{ from_offset: number; generation: number; document: string }>(
+    statements.segments,
+    [progress.partition, progress.restoreOffset],
+  )
+  return rows.map(row => ({ fromOffset: row.from_offset, generation: row.generation, specJson: row.document }))
+}
+
+async function rejectedOffsets(session: Session, context: ClaimContext, progress: Progress): Promise<number[]> {
+  const { rows } = await session.query<{ record_offset: number }>(context.statements.rejectedOffsets, [
+    context.topicId,
+    progress.partition,
+    progress.restoreOffset,
+  ])
+  return rows.map(row => row.record_offset)
+}
+
+/** True when a backend was ended: only one of this pipeline's, since process ids are used again. */
+async function endHolder(
+  { connections, statements, applicationPrefix }: ClaimContext,
+  partition: number,
+): Promise<boolean> {
+  const { rows } = await connections.query<{ ended: boolean }>(statements.endHolder, [partition, applicationPrefix])
+  return rows.some(row => row.ended)
+}
+
+/** Rows read under their locks: whoever is still deciding has decided by then. */
+export async function inspect({ connections, statements }: ClaimContext, partitions: number[]): Promise<Progress[]> {
+  return connections.transaction(async session => {
+    const { rows } = await session.query<ProgressRow>(statements.inspect, [partitions])
+    return rows.map(progressOf)
+  })
+}
+
+function progressOf(row: ProgressRow): Progress {
+  return {
+    partition: row.partition,
+    epoch: row.epoch,
+    token: row.token,
+    nextOffset: row.next_offset,
+    restoreOffset: row.restore_offset,
+    restoreMaxEventTime: row.restore_max_event_time,
+    maxEventTime: row.max_event_time,
+  }
+}

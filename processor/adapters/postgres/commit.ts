@@ -1,0 +1,201 @@
+/**
+ * One commit as one pipelined transaction, COMMIT included (docs/semantics.md, section 3):
+ *
+ *   1. progress rows, locked in order, then moved on if they are where we counted from; else the whole is undone.
+ *   2. counters of the aggregations.
+ *   3. aggregate rows: tables by name, rows by key.
+ *   4. late events, dead letters, raw sales.
+ */
+import type pg from 'pg'
+import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import { decimalText } from '#processor/core/exact.ts'
+import { windowEnd } from '#processor/core/window.ts'
+import { Retryable } from '#processor/errors.ts'
+import type { AggregateRows, Commit, DeadLetter, LateEvent, PartitionCommit, RawSale } from '#processor/ports.ts'
+import { type AggregateStatements, isCount } from './aggregate-statements.ts'
+import { batchesOf, type Query, windowGroups } from './batches.ts'
+import type { Statements } from './statements.ts'
+import { plainArray, storableText, timestampText } from './values.ts'
+
+export type CommitContext = {
+  plan: Plan
+  topicId: string
+  statements: Statements
+  /** By index of the plan's aggregation. */
+  aggregates: AggregateStatements[]
+  raw: { insert: string } | null
+}
+
+/** Every statement between BEGIN and COMMIT. */
+export function commitQueries(context: CommitContext, commit: Commit): Query[] {
+  const partitions = [...commit.partitions].sort((a, b) => a.partition - b.partition)
+  return [
+    ...progressQueries(context, partitions),
+    ...byTableName(context.plan, commit.aggregates).flatMap(rows => aggregateQueries(context, rows)),
+    ...batchesOf(commit.late, late => late.payload.length).map(batch => lateQuery(context, batch)),
+    ...batchesOf(commit.dead, dead => dead.payload?.length ?? 0).map(batch => deadQuery(context, batch)),
+    ...batchesOf(commit.raw, () => 0).map(batch => rawQuery(context, batch)),
+  ]
+}
+
+/**
+ * Sends everything in one write and waits for all answers. Throws the first failure: the ones behind it only say that
+ * the transaction is aborted. Resolves when COMMIT was acknowledged as such.
+ */
+export async function sendTransaction(client: pg.Client, queries: Query[], beforeCommit: string): Promise<void> {
+  const { stream } = client.connection
+  stream.cork()
+  const answers = [
+    client.query('BEGIN ISOLATION LEVEL READ COMMITTED'),
+    ...queries.map(query => client.query(query)),
+    client.query(beforeCommit),
+    client.query('COMMIT'),
+  ]
+  stream.uncork()
+  const settled = await Promise.allSettled(answers)
+  const failed = settled.find(answer => answer.status === 'rejected')
+  if (failed) throw failed.reason
+  const last = (settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value
+  if (last.command !== 'COMMIT') throw new Retryable(`PostgreSQL answered COMMIT with ${last.command}`)
+}
+
+function progressQueries({ plan, statements }: CommitContext, partitions: PartitionCommit[]): Query[] {
+  const column = (of: (p: PartitionCommit) => number | string | null) => plainArray(partitions.map(of))
+  const numbers = column(p => p.partition)
+  const counters = partitions.flatMap(p =>
+    p.aggregations.map((counts, i) => ({ partition: p.partition, name: plan.aggregations[i]!.name, counts })),
+  )
+  const count = (of: (c: PartitionCommit['aggregations'][number]) => number) =>
+    plainArray(counters.map(c => of(c.counts)))
+  return [
+    { name: 'lock-progress', text: statements.lockProgress, values: [numbers] },
+    {
+      name: 'advance-progress',
+      text: statements.advanceProgress,
+      values: [
+        numbers,
+        column(p => p.epoch),
+        partitions.map(p => p.token),
+        column(p => p.fromOffset),
+        column(p => p.nextOffset),
+        column(p => p.restoreOffset),
+        column(p => p.restoreMaxEventTime),
+        column(p => p.maxEventTime),
+        column(p => p.leaderEpoch),
+        column(p => p.counters.records),
+        column(p => p.counters.skipped),
+        column(p => p.counters.dead),
+        column(p => p.counters.duplicate),
+        column(p => p.counters.accepted),
+        partitions.length,
+      ],
+    },
+    {
+      name: 'count-aggregations',
+      text: statements.countAggregations,
+      values: [
+        plainArray(counters.map(c => c.partition)),
+        plainArray(counters.map(c => c.name)),
+        count(c => c.late),
+        count(c => c.onTime),
+        count(c => c.partlyLate),
+        count(c => c.missedWindows),
+        count(c => c.added),
+        count(c => c.missed),
+      ],
+    },
+  ]
+}
+
+/** Tables in one order whatever the spec's order, so that workers of two generations cannot wait for each other. */
+function byTableName(plan: Plan, aggregates: AggregateRows[]): AggregateRows[] {
+  const name = (rows: AggregateRows) => plan.aggregations[rows.aggregation]!.name
+  return aggregates.filter(rows => rows.windowStart.length > 0).sort((a, b) => (name(a) < name(b) ? -1 : 1))
+}
+
+function aggregateQueries(context: CommitContext, rows: AggregateRows): Query[] {
+  const plan = context.plan.aggregations[rows.aggregation]!
+  const keyTypes = plan.keys.map(k => context.plan.fields[k]!.type)
+  return windowGroups(rows).map(group => ({
+    name: `upsert-${rows.aggregation}`,
+    text: context.aggregates[rows.aggregation]!.upsert,
+    values: [
+      ...windowColumns(plan, group.windowStart),
+      ...group.keys.map((values, k) => (keyTypes[k] === 'string' ? values : plainArray(values))),
+      ...plan.columns.map((column, c) => {
+        const amounts = group.columns[c]!
+        return plainArray(isCount(column) ? amounts : amounts.map(amount => decimalText(amount, column.scale)))
+      }),
+      plan.name,
+    ],
+  }))
+}
+
+/** Few windows, many rows: each time is written once. */
+function windowColumns({ window }: AggregationPlan, starts: number[]): [string, string] {
+  const texts = new Map<number, [string, string]>()
+  const ends: string[] = []
+  const written = starts.map(start => {
+    let text = texts.get(start)
+    if (!text) {
+      text = [timestampText(start), timestampText(windowEnd(window, start))]
+      texts.set(start, text)
+    }
+    ends.push(text[1])
+    return text[0]
+  })
+  return [plainArray(written), plainArray(ends)]
+}
+
+function lateQuery({ plan, statements }: CommitContext, late: LateEvent[]): Query {
+  return {
+    name: 'insert-late',
+    text: statements.insertLate,
+    values: [
+      plainArray(late.map(l => l.partition)),
+      plainArray(late.map(l => l.offset)),
+      plainArray(late.map(l => plan.aggregations[l.aggregation]!.name)),
+      plainArray(late.map(l => timestampText(l.eventTime))),
+      late.map(l => plainArray(l.missed.toSorted((a, b) => a - b).map(timestampText))),
+      plainArray(late.map(l => l.entirely)),
+      late.map(l => l.payload),
+    ],
+  }
+}
+
+function deadQuery({ topicId, statements }: CommitContext, dead: DeadLetter[]): Query {
+  return {
+    name: 'insert-dead',
+    text: statements.insertDead,
+    values: [
+      topicId,
+      plainArray(dead.map(d => d.partition)),
+      plainArray(dead.map(d => d.offset)),
+      plainArray(dead.map(d => d.reason)),
+      dead.map(d => d.field),
+      plainArray(dead.map(d => timestampText(d.recordTimestamp))),
+      dead.map(d => d.key),
+      dead.map(d => JSON.stringify(d.headers.map(header => header.map(storableText)))),
+      dead.map(d => d.payload),
+      plainArray(dead.map(d => d.payloadBytes)),
+      dead.map(d => d.payloadSha256),
+    ],
+  }
+}
+
+function rawQuery({ plan, raw }: CommitContext, sales: RawSale[]): Query {
+  return {
+    name: 'insert-raw',
+    text: raw!.insert,
+    values: [
+      plainArray(sales.map(s => s.partition)),
+      plainArray(sales.map(s => s.offset)),
+      plainArray(sales.map(s => s.line)),
+      plainArray(sales.map(s => timestampText(s.eventTime))),
+      ...plan.fields.map((field, f) => {
+        const values = sales.map(s => s.values[f]!)
+        return field.type === 'string' ? values : plainArray(values)
+      }),
+    ],
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * How we are connected: one pipelined connection that only commits, and a small pool for everything else, so that a
+ * commit never waits behind housekeeping. All of them reconnect when they are next needed.
+ */
+import pg from 'pg'
+import { isReadOnly } from './errors.ts'
+
+export type PostgresConnection = {
+  host: string
+  port: number
+  database: string
+  user: string
+  password: string | undefined
+  /** Present: TLS, with certificates checked. `ca`: PEM of the authority to trust. */
+  tls?: { ca?: string | undefined } | undefined
+}
+
+/** All in ms. */
+export type Timeouts = {
+  statement: number
+  lock: number
+  /** Must stay below the group's session time-out: a stopped worker's locks are gone when its partitions move. */
+  idleInTransaction: number
+  /** A server that has not answered by then is taken for unreachable. */
+  answer: number
+  connect: number
+}
+
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  statement: 10_000,
+  lock: 2_000,
+  idleInTransaction: 2_500,
+  answer: 30_000,
+  connect: 5_000,
+}
+
+const KEEPALIVE_AFTER_MS = 5_000
+/** Projector, claims and inspections, upkeep. */
+const POOL_SIZE = 4
+
+/** int8 as a number: offsets, counters and milliseconds stay far below 2^53. Versions are selected as text. */
+const types = new pg.TypeOverrides()
+types.setTypeParser(pg.types.builtins.INT8, Number)
+
+export type Session = pg.ClientBase
+
+export class Connections {
+  readonly #config: pg.ClientConfig
+  readonly #pool: pg.Pool
+  #committer: Promise<pg.Client> | null = null
+  #closed = false
+
+  constructor(connection: PostgresConnection, applicationName: string, timeouts: Timeouts) {
+    this.#config = configOf(connection, applicationName, timeouts)
+    this.#pool = new pg.Pool({ ...this.#config, max: POOL_SIZE })
+    // A lost connection fails the query that runs on it; without a listener it would also end the process.
+    this.#pool.on('error', () => {})
+    this.#pool.on('connect', client => client.on('error', () => {}))
+  }
+
+  /** The connection that commits. Connects when there is none. */
+  committer(): Promise<pg.Client> {
+    this.#committer ??= this.#connectCommitter()
+    return this.#committer
+  }
+
+  async #connectCommitter(): Promise<pg.Client> {
+    if (this.#closed) throw new Error('the store is closed')
+    const client = new pg.Client({ ...this.#config, pipeline: true })
+    const forget = () => {
+      this.#committer = null
+    }
+    client.on('error', forget)
+    client.on('end', forget)
+    try {
+      return await client.connect()
+    } catch (error) {
+      forget()
+      throw error
+    }
+  }
+
+  /** After a read-only answer: the next commit connects anew. */
+  async dropCommitter(): Promise<void> {
+    const client = this.#committer
+    this.#committer = null
+    await (await client)?.end()
+  }
+
+  query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<pg.QueryResult<Row>> {
+    return this.session(session => session.query<Row>(text, values))
+  }
+
+  /** A connection of the pool for `work`. After any error it is closed: whatever state it was in is gone with it. */
+  async session<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect()
+    try {
+      const result = await work(client)
+      client.release()
+      return result
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
+  }
+
+  transaction<T>(work: (session: Session) => Promise<T>, isolation = 'READ COMMITTED'): Promise<T> {
+    return this.session(async session => {
+      await session.query(`BEGIN ISOLATION LEVEL ${isolation}`)
+      const result = await work(session)
+      await session.query('COMMIT')
+      return result
+    })
+  }
+
+  /** For whoever needs a connection for longer than one call, as a session lock does; releases it himself. */
+  lend(): Promise<pg.PoolClient> {
+    return this.#pool.connect()
+  }
+
+  /** A transaction without time limits on a connection of its own: migrations and first projections take their time. */
+  async patiently<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const client = new pg.Client({ ...this.#config, statement_timeout: false, query_timeout: undefined })
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
+      const result = await work(client)
+      await client.query('COMMIT')
+      return result
+    } finally {
+      await client.end()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const committer = this.#committer
+    this.#committer = null
+    await Promise.allSettled([committer?.then(client => client.end()), this.#pool.end()])
+  }
+}
+
+function configOf(connection: PostgresConnection, applicationName: string, timeouts: Timeouts): pg.ClientConfig {
+  const { host, port, database, user, password, tls } = connection
+  return {
+    host,
+    port,
+    database,
+    user,
+    password,
+    ssl: tls ? (tls.ca ? { ca: tls.ca } : {}) : false,
+    application_name: applicationName,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
+    connectionTimeoutMillis: timeouts.connect,
+    statement_timeout: timeouts.statement,
+    lock_timeout: timeouts.lock,
+    idle_in_transaction_session_timeout: timeouts.idleInTransaction,
+    query_timeout: timeouts.answer,
+    types,
+    // Compiling to machine code costs more than our short statements take.
+    options: '-c search_path= -c timezone=UTC -c datestyle=ISO -c jit=off',
+  }
+}
+
+/** Retrying on a standby would fail for ever. */
+export async function leavingStandbys<T>(connections: Connections, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isReadOnly(error)) await connections.dropCommitter()
+    throw error
+  }
+}

@@ -1,0 +1,62 @@
+/** What PostgreSQL and its client throw, as one of our errors. */
+import pg from 'pg'
+import { Fatal, Fenced, Rejected, Retryable } from '#processor/errors.ts'
+
+/** Raised by our function assert_rows. */
+const FENCED = 'SP001'
+const LOCK_NOT_AVAILABLE = '55P03'
+const READ_ONLY = '25006'
+
+/** SQLSTATE class → what it means to us. 54: an index row or a column that is too large. */
+const REFUSED_DATA = ['22', '23', '54']
+/** Connection, rolled back by the server, resources, operator intervention, I/O. */
+const PASSING = ['08', '40', '53', '57', '58']
+const PASSING_CODES = [LOCK_NOT_AVAILABLE, READ_ONLY, '25P02', '25P03', '55006']
+
+const CERTIFICATE = /CERT|SIGNATURE|ERR_TLS|ERR_SSL|does not support SSL/
+
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined
+}
+
+export const isLockTimeout = (error: unknown) => sqlState(error) === LOCK_NOT_AVAILABLE
+
+/** The server chose to roll back: the same transaction may be sent again at once. */
+export const isRolledBack = (error: unknown) => sqlState(error)?.startsWith('40') ?? false
+
+/** This connection leads to a standby, after a failover: the next one may not. */
+export const isReadOnly = (error: unknown) => sqlState(error) === READ_ONLY
+
+/** Bugs (a TypeError, bad SQL) come out as they are. `doing` completes the sentence "while …". */
+export function storeError(error: unknown, doing: string): unknown {
+  if (error instanceof pg.DatabaseError) return fromServer(error, doing)
+  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return error
+  if (error instanceof Retryable || error instanceof Fenced || error instanceof Rejected || error instanceof Fatal)
+    return error
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  const reason = error.message || code || 'no connection'
+  if (CERTIFICATE.test(`${code} ${error.message}`))
+    return new Fatal('AccessDenied', `PostgreSQL while ${doing}: ${reason}. Check spec.sinks.postgres.tls`, {
+      cause: error,
+    })
+  return new Retryable(`PostgreSQL while ${doing}: ${reason}`, { cause: error })
+}
+
+function fromServer(error: pg.DatabaseError, doing: string): Error {
+  const code = error.code ?? ''
+  const message = `PostgreSQL while ${doing}: ${error.message} (SQLSTATE ${code})`
+  const options = { cause: error }
+  if (code === FENCED) return new Fenced(error.message)
+  if (REFUSED_DATA.includes(code.slice(0, 2))) return new Rejected(message, options)
+  if (PASSING_CODES.includes(code) || PASSING.includes(code.slice(0, 2))) return new Retryable(message, options)
+  const advice = adviceOn(code)
+  return advice ? new Fatal('AccessDenied', `${message}. ${advice}`, options) : error
+}
+
+function adviceOn(code: string): string | undefined {
+  if (code.startsWith('28')) return 'Check spec.sinks.postgres.usernameSecretRef and passwordSecretRef'
+  if (code === '3D000') return 'Create the database, or correct spec.sinks.postgres.database'
+  if (code === '42501')
+    return 'Grant the user CREATE on the database, or create the schema of spec.sinks.postgres.schema with the user as its owner'
+  return undefined
+}

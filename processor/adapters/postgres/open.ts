@@ -1,0 +1,42 @@
+/** The store that a pipeline names. Secrets come from the environment, never from arguments. */
+import { schemaName, secretVariable, specIdentity } from '#pipeline/identity.ts'
+import { planOf } from '#pipeline/plan.ts'
+import type { SalesPipeline, SecretRef } from '#pipeline/schema.ts'
+import type { Outbox, Store } from '#processor/ports.ts'
+import type { PostgresConnection } from './connections.ts'
+import { createPostgresStore } from './store.ts'
+
+/** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+export function openPostgresStore(pipeline: SalesPipeline, workerId: string, env: NodeJS.ProcessEnv): Store & Outbox {
+  const { metadata, spec } = pipeline
+  return createPostgresStore({
+    connection: postgresConnection(pipeline, env),
+    schema: schemaName(pipeline),
+    owner: `${metadata.namespace}/${metadata.name}`,
+    plan: planOf(spec),
+    pipelineJson: JSON.stringify(pipeline),
+    specIdentity: specIdentity(spec),
+    workerId,
+  })
+}
+
+/** User and password are those of the spec's Secrets, else PGUSER and PGPASSWORD. */
+export function postgresConnection({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): PostgresConnection {
+  const secret = (ref: SecretRef) => {
+    const value = env[secretVariable(ref)]
+    if (value === undefined)
+      throw new Error(`set ${secretVariable(ref)}: the value of key ${ref.key} of Secret ${ref.name}`)
+    return value
+  }
+  const { host, port, database, usernameSecretRef, passwordSecretRef, tls } = spec.sinks.postgres
+  const user = usernameSecretRef ? secret(usernameSecretRef) : env.PGUSER
+  if (user === undefined) throw new Error('set PGUSER, or name the Secret in spec.sinks.postgres.usernameSecretRef')
+  return {
+    host,
+    port,
+    database,
+    user,
+    password: passwordSecretRef ? secret(passwordSecretRef) : env.PGPASSWORD,
+    tls: tls?.enabled ? { ca: tls.caSecretRef && secret(tls.caSecretRef) } : undefined,
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * The projector's side of the outbox. One worker at a time holds the lease, a session lock on a connection of its own
+ * from `take` to `confirm`: no row is locked while a sink is awaited, and the lock is gone when the worker is.
+ */
+import type pg from 'pg'
+import type { Plan } from '#pipeline/plan.ts'
+import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
+import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
+import type { AggregateStatements } from './aggregate-statements.ts'
+import type { Connections, Session } from './connections.ts'
+import type { Statements } from './statements.ts'
+
+export type OutboxContext = {
+  connections: Connections
+  statements: Statements
+  aggregates: AggregateStatements[]
+  plan: Plan
+  /** Names the lease. */
+  schema: string
+}
+
+/** Numbers as text, so that none is rounded; version is null where the row is gone. */
+type SnapshotRow = {
+  window_start: string
+  window_end: string
+  keys: string[]
+  columns: string[]
+  averages: string[]
+  version: string | null
+  final: boolean
+  updated_at: string
+  removed_version: string | null
+  created_at: string
+}
+
+export class PostgresOutbox {
+  readonly #context: OutboxContext
+  readonly #lock: string
+  readonly #mine: [names: string[], indices: string[]]
+  #lease: pg.PoolClient | null = null
+
+  constructor(context: OutboxContext) {
+    this.#context = context
+    this.#lock = `sales-pipeline projector ${context.schema}`
+    const projections = [...projectionsOf(context.plan)]
+    this.#mine = [projections.map(([name]) => name), projections.map(([, index]) => index)]
+  }
+
+  /** A work that was not confirmed is taken again. */
+  async take(limit: number): Promise<ProjectionWork | null> {
+    if (!(await this.#acquire())) return null
+    try {
+      const work = await snapshot(this.#context, this.#lease!, this.#mine, limit)
+      if (!work) await this.#release()
+      return work
+    } catch (error) {
+      this.#drop()
+      throw error
+    }
+  }
+
+  /** The lease may be lost by now: what was written is written, and only what was taken is removed. */
+  async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
+    const { connections, statements, plan } = this.#context
+    await connections.transaction(async session => {
+      if (faults.length > 0)
+        await session.query(statements.fault, [
+          faults.map(fault => plan.aggregations[fault.aggregation]!.name),
+          faults.map(fault => fault.id),
+          faults.map(fault => fault.version),
+          faults.map(fault => fault.error),
+        ])
+      await session.query(statements.confirm, [work.entries])
+    })
+    await this.#release()
+  }
+
+  async pending(): Promise<number> {
+    const { connections, statements } = this.#context
+    const { rows } = await connections.query<{ rows: number }>(statements.pending, this.#mine)
+    return rows[0]!.rows
+  }
+
+  close(): void {
+    this.#drop()
+  }
+
+  async #acquire(): Promise<boolean> {
+    if (this.#lease) return true
+    const { connections, statements } = this.#context
+    const client = await connections.lend()
+    try {
+      const { rows } = await client.query<{ held: boolean }>(statements.tryLease, [this.#lock])
+      if (rows[0]!.held) this.#lease = client
+      else client.release()
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
+    return this.#lease !== null
+  }
+
+  async #release(): Promise<void> {
+    const client = this.#lease
+    if (!client) return
+    this.#lease = null
+    try {
+      await client.query(this.#context.statements.endLease, [this.#lock])
+      client.release()
+    } catch {
+      client.release(true) // the lock ends with its connection
+    }
+  }
+
+  #drop(): void {
+    this.#lease?.release(true)
+    this.#lease = null
+  }
+}
+
+/** Entries and rows as they stand at one moment. */
+async function snapshot(
+  context: OutboxContext,
+  session: Session,
+  mine: unknown[],
+  limit: number,
+): Promise<ProjectionWork | null> {
+  const { statements, plan, aggregates } = context
+  await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  const oldest = await session.query<{ seq: string; aggregation: string }>(statements.oldest, [...mine, limit])
+  const entries = oldest.rows.map(row => row.seq)
+  const rows: ProjectedRow[] = []
+  for (const [i, { name }] of plan.aggregations.entries()) {
+    if (!oldest.rows.some(row => row.aggregation === name)) continue
+    const found = await session.query<SnapshotRow>(aggregates[i]!.snapshot, [entries, name])
+    rows.push(...found.rows.flatMap(row => toProjected(plan, i, row) ?? []))
+  }
+  await session.query('COMMIT')
+  return entries.length > 0 ? { entries: entries.map(BigInt), rows } : null
+}
+
+/** Null: gone, and the entry that says so comes later. */
+function toProjected(plan: Plan, aggregation: number, row: SnapshotRow): ProjectedRow | null {
+  const windowStart = Number(row.window_start)
+  if (row.version !== null) {
+    const { keys, columns, averages, final } = row
+    const windowEnd = Number(row.window_end)
+    const updatedAt = Math.floor(Number(row.updated_at))
+    return projectedRow(plan, aggregation, {
+      windowStart,
+      windowEnd,
+      keys,
+      columns,
+      averages,
+      version: BigInt(row.version),
+      final,
+      updatedAt,
+    })
+  }
+  if (row.removed_version === null) return null
+  return {
+    aggregation,
+    id: documentId(plan.aggregations[aggregation]!.name, windowStart, row.keys),
+    version: BigInt(row.removed_version),
+    document: null,
+    updatedAt: Math.floor(Number(row.created_at)),
+  }
+}

@@ -1,0 +1,107 @@
+/** The tables that follow from the spec: created when new, refused when they are somebody else's or of another shape. */
+import { createHash } from 'node:crypto'
+import type { Plan } from '#pipeline/plan.ts'
+import { Fatal } from '#processor/errors.ts'
+import { projectionsOf } from '../projected-row.ts'
+import { aggregateStatements, rawStatements } from './aggregate-statements.ts'
+import type { Session } from './connections.ts'
+import type { PostgresStoreOptions } from './options.ts'
+import { quoted, type Statements } from './statements.ts'
+
+type ResultTable = { name: string; kind: 'aggregation' | 'raw'; identity: string; create: string[] }
+
+export async function createResultTables(
+  session: Session,
+  statements: Statements,
+  options: PostgresStoreOptions,
+  generation: number,
+): Promise<void> {
+  for (const table of resultTables(statements, options.plan)) {
+    if (await isKnown(session, statements, options, table)) continue
+    for (const create of table.create) await session.query(create)
+    await session.query(
+      `INSERT INTO ${statements.table('aggregations')} (name, kind, identity, generation) VALUES ($1, $2, $3, $4)`,
+      [table.name, table.kind, table.identity, generation],
+    )
+  }
+  await setProjections(session, statements, options.plan)
+  await createRetentionIndexes(session, statements, options.plan)
+}
+
+function resultTables(statements: Statements, plan: Plan): ResultTable[] {
+  const aggregations = plan.aggregations.map((a): ResultTable => {
+    const { create } = aggregateStatements(statements, a, plan.fields)
+    return { name: a.name, kind: 'aggregation', identity: a.identity, create }
+  })
+  const { raw } = plan.spec
+  if (!raw) return aggregations
+  const { create } = rawStatements(statements, raw.table, plan.fields)
+  return [...aggregations, { name: raw.table, kind: 'raw', identity: rawIdentity(plan), create: [create] }]
+}
+
+/** Where each column of the raw table comes from. */
+function rawIdentity({ fields }: Plan): string {
+  const columns = fields.map(f => [f.name, f.type, f.path.join('.'), f.line])
+  return createHash('sha256').update(JSON.stringify(columns)).digest('hex')
+}
+
+async function isKnown(
+  session: Session,
+  { table }: Statements,
+  { schema }: PostgresStoreOptions,
+  { name, kind, identity }: ResultTable,
+): Promise<boolean> {
+  const known = await session.query<{ kind: string; identity: string }>(
+    `SELECT kind, identity FROM ${table('aggregations')} WHERE name = $1`,
+    [name],
+  )
+  const row = known.rows[0]
+  if (row && (row.kind !== kind || row.identity !== identity))
+    throw new Fatal(
+      'AggregationChanged',
+      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with other windows, group-by, measures or event fields. Give the changed one a new name, or start over with --fresh`,
+    )
+  if (row) return true
+  const { rows } = await session.query(
+    `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
+    [schema, name],
+  )
+  if (rows.length > 0)
+    throw new Fatal(
+      'SchemaOwnedByOther',
+      `schema ${schema} holds a table ${name} that the pipeline did not make. Remove it, or give the ${kind} another name`,
+    )
+  return false
+}
+
+/** An aggregation that is newly projected, or into another index, is projected whole; one no longer projected, not at all. */
+async function setProjections(session: Session, statements: Statements, plan: Plan): Promise<void> {
+  const { table } = statements
+  const wanted = projectionsOf(plan)
+  const { rows } = await session.query<{ name: string; projection: string | null }>(
+    `SELECT name, projection FROM ${table('aggregations')} WHERE kind = 'aggregation' ORDER BY name`,
+  )
+  for (const { name, projection } of rows) {
+    const index = wanted.get(name) ?? null
+    if (index === projection) continue
+    // Commits that are under way did not see the projection: their rows must be there before we list all.
+    await session.query(`LOCK TABLE ${table(name)} IN SHARE ROW EXCLUSIVE MODE`)
+    await session.query(`UPDATE ${table('aggregations')} SET projection = $2 WHERE name = $1`, [name, index])
+    await session.query(`DELETE FROM ${table('outbox')} WHERE aggregation = $1`, [name])
+    const aggregation = plan.aggregations.find(a => a.name === name)
+    if (aggregation && index !== null)
+      await session.query(aggregateStatements(statements, aggregation, plan.fields).enqueueAll, [name])
+  }
+}
+
+/** Retention looks rows up by time. No table's name holds a dot, so that of an index with one is free. */
+async function createRetentionIndexes(session: Session, { table }: Statements, { spec }: Plan): Promise<void> {
+  const aged: [string, string, number | undefined][] = [
+    ['late_events', 'event_time', spec.lateEvents.retention],
+    ['dead_letters', 'record_timestamp', spec.deadLetters.retention],
+  ]
+  if (spec.raw) aged.push([spec.raw.table, 'event_time', spec.raw.retention])
+  for (const [name, column, retention] of aged)
+    if (retention !== undefined)
+      await session.query(`CREATE INDEX IF NOT EXISTS ${quoted(`${name}.age`)} ON ${table(name)} (${quoted(column)})`)
+}

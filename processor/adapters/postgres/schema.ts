@@ -1,0 +1,130 @@
+/**
+ * Opens a pipeline's schema in one transaction under one lock, so that workers may start at the same time:
+ * ownership → migrations → topic → the spec's generation → result tables → partitions.
+ */
+import { readFileSync } from 'node:fs'
+import { Fatal } from '#processor/errors.ts'
+import type { Opened, TopicInfo } from '#processor/ports.ts'
+import type { Session } from './connections.ts'
+import type { PostgresStoreOptions } from './options.ts'
+import { createResultTables } from './result-tables.ts'
+import { quoted, type Statements } from './statements.ts'
+
+/**
+ * Applied in order, each once. A migration only expands: a worker of the previous release must still be able to run
+ * beside it. What it makes superfluous is removed by a migration of the release after.
+ */
+const MIGRATIONS = ['001-tables.sql']
+
+export async function openSchema(
+  session: Session,
+  statements: Statements,
+  options: PostgresStoreOptions,
+  topic: TopicInfo,
+): Promise<Opened> {
+  await session.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+    `sales-pipeline open ${options.schema}`,
+  ])
+  await takeSchema(session, statements, options)
+  await migrate(session, statements, options)
+  const watermark = await registerPipeline(session, statements, options, topic)
+  const generation = await registerSpec(session, statements, options)
+  await createResultTables(session, statements, options, generation)
+  await session.query(
+    `INSERT INTO ${statements.table('progress')} (partition, topic_id)
+     SELECT partition, $2 FROM generate_series(0, $1::int - 1) AS partition ON CONFLICT DO NOTHING`,
+    [topic.partitions, topic.topicId],
+  )
+  return { generation, watermark }
+}
+
+/** Creates the schema, or makes sure that it is empty or this pipeline's. Changes nothing in somebody else's. */
+async function takeSchema(
+  session: Session,
+  { table }: Statements,
+  { schema, owner }: PostgresStoreOptions,
+): Promise<void> {
+  const found = await session.query<{ relations: string[] }>(
+    `SELECT array(SELECT relname::text FROM pg_class
+       WHERE relnamespace = n.oid AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')) AS relations
+     FROM pg_namespace n WHERE nspname = $1`,
+    [schema],
+  )
+  const relations = found.rows[0]?.relations
+  if (!relations) await session.query(`CREATE SCHEMA ${quoted(schema)}`)
+  if (!relations || relations.length === 0) return
+  if (!relations.includes('migrations') || !relations.includes('pipeline'))
+    throw new Fatal(
+      'SchemaOwnedByOther',
+      `schema ${schema} holds tables that are not a pipeline's (${relations.slice(0, 3).join(', ')}). Name another in spec.sinks.postgres.schema`,
+    )
+  const { rows } = await session.query<{ owner: string }>(`SELECT owner FROM ${table('pipeline')}`)
+  if (rows[0] && rows[0].owner !== owner)
+    throw new Fatal(
+      'SchemaOwnedByOther',
+      `schema ${schema} belongs to pipeline ${rows[0].owner}. Name another in spec.sinks.postgres.schema`,
+    )
+}
+
+async function migrate(session: Session, { table }: Statements, { schema }: PostgresStoreOptions): Promise<void> {
+  await session.query(
+    `CREATE TABLE IF NOT EXISTS ${table('migrations')}
+       (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
+  )
+  const { rows } = await session.query<{ version: number }>(
+    `SELECT coalesce(max(version), 0) AS version FROM ${table('migrations')}`,
+  )
+  const present = rows[0]!.version
+  if (present > MIGRATIONS.length)
+    throw new Fatal(
+      'SchemaTooNew',
+      `schema ${schema} is at version ${present}, this release knows ${MIGRATIONS.length}. Run the newer release`,
+    )
+  for (let version = present + 1; version <= MIGRATIONS.length; version++) {
+    const sql = readFileSync(new URL(`./sql/${MIGRATIONS[version - 1]}`, import.meta.url), 'utf8')
+    await session.query(`SET LOCAL search_path = ${quoted(schema)}`)
+    await session.query(sql)
+    await session.query(`SET LOCAL search_path = ''`)
+    await session.query(`INSERT INTO ${table('migrations')} (version) VALUES ($1)`, [version])
+  }
+}
+
+/** Answers the stored watermark. */
+async function registerPipeline(
+  session: Session,
+  { table }: Statements,
+  { owner }: PostgresStoreOptions,
+  topic: TopicInfo,
+): Promise<number | null> {
+  await session.query(
+    `INSERT INTO ${table('pipeline')} (owner, topic, topic_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+    [owner, topic.topic, topic.topicId],
+  )
+  const { rows } = await session.query<{ topic: string; topic_id: string; watermark: number | null }>(
+    `SELECT topic, topic_id, watermark FROM ${table('pipeline')}`,
+  )
+  const stored = rows[0]!
+  if (stored.topic_id !== topic.topicId)
+    throw new Fatal(
+      'TopicReplaced',
+      `the results are of topic ${stored.topic} (id ${stored.topic_id}), the source is now ${topic.topic} (id ${topic.topicId}). Offsets mean nothing across topics: start over with --fresh, or give the pipeline another name`,
+    )
+  return stored.watermark
+}
+
+/** The newest generation if it is this spec, else a new one. */
+async function registerSpec(session: Session, { table }: Statements, options: PostgresStoreOptions): Promise<number> {
+  const { rows } = await session.query<{ generation: number; identity: string }>(
+    `SELECT generation, identity FROM ${table('specs')} ORDER BY generation DESC LIMIT 1`,
+  )
+  const newest = rows[0]
+  if (newest?.identity === options.specIdentity) return newest.generation
+  const generation = (newest?.generation ?? 0) + 1
+  await session.query(`INSERT INTO ${table('specs')} (generation, document, identity) VALUES ($1, $2, $3)`, [
+    generation,
+    options.pipelineJson,
+    options.specIdentity,
+  ])
+  await session.query(`UPDATE ${table('pipeline')} SET generation = $1`, [generation])
+  return generation
+}

@@ -1,0 +1,227 @@
+/**
+ * All SQL over the tables that every pipeline has. Names are qualified and quoted here; values are always parameters.
+ * Statements over an aggregation's own table are in aggregate-statements.ts, migrations in sql/.
+ */
+import pg from 'pg'
+
+export const quoted = pg.escapeIdentifier
+
+/** Microseconds of PostgreSQL's clock: exact, since extract() is numeric. */
+export const CLOCK_MICROS = '(extract(epoch FROM clock_timestamp()) * 1000000)::bigint'
+
+const PROGRESS_COLUMNS =
+  'p.partition, p.epoch, p.token, p.next_offset, p.restore_offset, p.restore_max_event_time, p.max_event_time'
+
+const COUNTERS = ['records', 'skipped', 'dead', 'duplicate', 'accepted']
+const AGGREGATION_COUNTERS = ['late', 'on_time', 'partly_late', 'missed_windows', 'added', 'missed']
+
+export type Statements = ReturnType<typeof statementsOf>
+
+/** `schema`: as it is named, not quoted. */
+export function statementsOf(schema: string) {
+  const t = (name: string) => `${quoted(schema)}.${quoted(name)}`
+  return { table: t, ...claimStatements(t), ...commitStatements(t), ...upkeepStatements(t), ...outboxStatements(t) }
+}
+
+type Table = (name: string) => string
+
+function claimStatements(t: Table) {
+  return {
+    /** $1 partition, $2 token, $3 generation, $4 backend pid, $5 start. No row: a newer generation is in force. */
+    claim: `
+      UPDATE ${t('progress')} AS p
+      SET epoch = p.epoch + 1, token = $2, generation = $3, backend_pid = $4, idle_until = NULL,
+        first_offset = coalesce(p.first_offset, $5), next_offset = coalesce(p.next_offset, $5),
+        restore_offset = coalesce(p.restore_offset, $5)
+      WHERE p.partition = $1 AND coalesce(p.generation, 0) <= $3
+        AND NOT EXISTS (SELECT FROM ${t('pipeline')} WHERE generation > $3)
+      RETURNING ${PROGRESS_COLUMNS}`,
+    /** $1 partition, $2 offset, $3 generation. */
+    noteGeneration: `
+      INSERT INTO ${t('spec_history')} AS h (partition, from_offset, generation)
+      SELECT $1::int, $2::bigint, $3::int
+      WHERE $3 IS DISTINCT FROM
+        (SELECT generation FROM ${t('spec_history')} WHERE partition = $1 ORDER BY from_offset DESC LIMIT 1)
+      ON CONFLICT (partition, from_offset) DO UPDATE SET generation = EXCLUDED.generation`,
+    /** $1 partition, $2 restore offset: the stretch that holds it and all later ones. */
+    segments: `
+      SELECT h.from_offset, h.generation, s.document::text AS document
+      FROM ${t('spec_history')} h JOIN ${t('specs')} s USING (generation)
+      WHERE h.partition = $1 AND h.from_offset >= coalesce(
+        (SELECT max(from_offset) FROM ${t('spec_history')} WHERE partition = $1 AND from_offset <= $2), 0)
+      ORDER BY h.from_offset`,
+    rejectedOffsets: `
+      SELECT record_offset FROM ${t('dead_letters')}
+      WHERE topic_id = $1 AND partition = $2 AND record_offset >= $3 AND reason = 'store_rejected'
+      ORDER BY record_offset`,
+    /** Ends whoever holds the lock on a partition's row, if it is one of ours: $1 partition, $2 start of our names. */
+    endHolder: `
+      SELECT pg_terminate_backend(a.pid, 1000) AS ended
+      FROM ${t('progress')} p JOIN pg_stat_activity a ON a.backend_xid = p.xmax
+      WHERE p.partition = $1 AND starts_with(a.application_name, $2) AND a.pid <> pg_backend_pid()`,
+    positions: `SELECT partition, next_offset FROM ${t('progress')}`,
+    inspect: `
+      SELECT ${PROGRESS_COLUMNS} FROM ${t('progress')} p
+      WHERE p.partition = ANY ($1::int[]) AND p.next_offset IS NOT NULL ORDER BY p.partition FOR UPDATE`,
+    /** A locked row is being claimed or committed to: not idle. $1 partitions, $2 epochs, $3 tokens, $4 ms. */
+    renewIdle: `
+      UPDATE ${t('progress')} AS p SET idle_until = clock_timestamp() + $4 * interval '1 millisecond'
+      WHERE p.partition IN (
+        SELECT q.partition FROM ${t('progress')} q
+        JOIN unnest($1::int[], $2::bigint[], $3::text[]) AS o (partition, epoch, token)
+          ON q.partition = o.partition AND q.epoch = o.epoch AND q.token = o.token
+        FOR UPDATE OF q SKIP LOCKED)`,
+    deadLetterBytes: `SELECT coalesce(sum(octet_length(payload)), 0)::bigint AS bytes FROM ${t('dead_letters')}`,
+  }
+}
+
+function commitStatements(t: Table) {
+  const increments = (columns: string[], from: string) => columns.map(c => `${c} = p.${c} + ${from}.${c}`).join(', ')
+  return {
+    lockProgress: `SELECT FROM ${t('progress')} WHERE partition = ANY ($1::int[]) ORDER BY partition FOR UPDATE`,
+    /** READ COMMITTED checks the condition again on the newest row. $15: how many rows it must be. */
+    advanceProgress: `
+      WITH advanced AS (
+        UPDATE ${t('progress')} AS p
+        SET next_offset = c.next_offset, restore_offset = c.restore_offset,
+          restore_max_event_time = c.restore_max_event_time, max_event_time = c.max_event_time,
+          leader_epoch = c.leader_epoch, backend_pid = pg_backend_pid(), idle_until = NULL,
+          ${increments(COUNTERS, 'c')}
+        FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+          $8::bigint[], $9::int[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
+          AS c (partition, epoch, token, from_offset, next_offset, restore_offset, restore_max_event_time,
+            max_event_time, leader_epoch, ${COUNTERS.join(', ')})
+        WHERE p.partition = c.partition AND p.epoch = c.epoch AND p.token = c.token AND p.next_offset = c.from_offset
+        RETURNING 1)
+      SELECT ${t('assert_rows')}((SELECT count(*) FROM advanced), $15)`,
+    countAggregations: `
+      INSERT INTO ${t('progress_aggregations')} AS p (partition, aggregation, ${AGGREGATION_COUNTERS.join(', ')})
+      SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[]) AS c (partition, aggregation)
+      ORDER BY c.partition, c.aggregation COLLATE "C"
+      ON CONFLICT (partition, aggregation) DO UPDATE SET ${increments(AGGREGATION_COUNTERS, 'EXCLUDED')}`,
+    insertLate: `
+      INSERT INTO ${t('late_events')} (partition, record_offset, aggregation, event_time, missed, entirely, payload)
+      SELECT partition, record_offset, aggregation, event_time, missed::timestamptz[], entirely, payload
+      FROM unnest($1::int[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::boolean[], $7::bytea[])
+        AS r (partition, record_offset, aggregation, event_time, missed, entirely, payload)
+      ORDER BY partition, record_offset, aggregation COLLATE "C"`,
+    insertDead: `
+      INSERT INTO ${t('dead_letters')} (topic_id, partition, record_offset, reason, field, record_timestamp, record_key,
+        headers, payload, payload_bytes, payload_sha256)
+      SELECT $1, partition, record_offset, reason, field, record_timestamp, record_key, headers, payload, payload_bytes,
+        payload_sha256
+      FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::bytea[], $8::jsonb[],
+        $9::bytea[], $10::bigint[], $11::text[])
+        AS r (partition, record_offset, reason, field, record_timestamp, record_key, headers, payload, payload_bytes,
+          payload_sha256)
+      ORDER BY partition, record_offset`,
+    /** A time-out that strikes while COMMIT waits for a synchronous standby would acknowledge what may yet be lost. */
+    waitForStandby: 'SET LOCAL statement_timeout = 0',
+  }
+}
+
+function upkeepStatements(t: Table) {
+  return {
+    /** $1 lock's name: held to the end of the transaction. */
+    tryLock: 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS held',
+    /**
+     * The pipeline watermark (docs/semantics.md, section 5). $1 out-of-orderness, $2 generation, $3 ms that the clock
+     * trails when all partitions are idle, null to hold. `everywhere`: what even idle partitions have passed.
+     */
+    advanceWatermark: `
+      WITH seen AS (
+        SELECT max_event_time, coalesce(idle_until > clock_timestamp(), false) AS idle FROM ${t('progress')}
+      ), heard AS (
+        SELECT bool_and(idle) AS all_idle,
+          CASE WHEN bool_and(idle OR max_event_time IS NOT NULL) THEN min(max_event_time) FILTER (WHERE NOT idle) END
+            AS awake,
+          CASE WHEN bool_and(max_event_time IS NOT NULL) THEN min(max_event_time) END AS everywhere
+        FROM seen
+      )
+      UPDATE ${t('pipeline')} AS p
+      SET watermark = GREATEST(p.watermark, h.awake - $1::bigint,
+        CASE WHEN h.all_idle THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $3::bigint END)
+      FROM heard h WHERE p.generation = $2
+      RETURNING p.watermark, h.everywhere - $1::bigint AS everywhere`,
+    /** Old enough by `column`, a batch of $2. */
+    removeOld: (table: string, column: string, key: string[]) => {
+      const columns = key.map(quoted).join(', ')
+      return `
+      DELETE FROM ${t(table)} WHERE (${columns}) IN (
+        SELECT ${columns} FROM ${t(table)} WHERE ${quoted(column)} <= $1::timestamptz
+        ORDER BY ${quoted(column)} LIMIT $2 FOR UPDATE)`
+    },
+    /** Refused records must stay known while they may be read again to rebuild the deduplication set. */
+    removeOldDead: `
+      DELETE FROM ${t('dead_letters')} WHERE (topic_id, partition, record_offset) IN (
+        SELECT d.topic_id, d.partition, d.record_offset
+        FROM ${t('dead_letters')} d LEFT JOIN ${t('progress')} p USING (topic_id, partition)
+        WHERE d.record_timestamp <= $1::timestamptz
+          AND (d.reason <> 'store_rejected' OR p.restore_offset IS NULL OR d.record_offset < p.restore_offset)
+        ORDER BY d.record_timestamp LIMIT $2 FOR UPDATE OF d)`,
+  }
+}
+
+/** An outbox entry lists at most so many rows: a projector takes whole entries. */
+const ENTRY_ROWS = 5000
+
+/** INSERT INTO outbox of all rows (k jsonb) in `source`, cut into entries. `more`: further columns and their values. */
+export function enqueue(
+  outbox: string,
+  aggregation: string,
+  source: string,
+  more: Record<string, string> = {},
+): string {
+  const columns = ['aggregation', 'rows', 'keys', ...Object.keys(more)].join(', ')
+  const values = [aggregation, 'count(*)', 'jsonb_agg(k)', ...Object.values(more)].join(', ')
+  return `
+    INSERT INTO ${outbox} (${columns})
+    SELECT ${values} FROM (SELECT *, (row_number() OVER () - 1) / ${ENTRY_ROWS} AS entry FROM ${source} s) e
+    GROUP BY entry`
+}
+
+function outboxStatements(t: Table) {
+  const outbox = t('outbox')
+  /** Entries whose aggregation is projected into the index that this worker knows: $1 names, $2 indices. */
+  const ours = `
+    o.aggregation IN (SELECT a.name FROM ${t('aggregations')} a
+      JOIN unnest($1::text[], $2::text[]) AS mine (name, index) ON a.name = mine.name AND a.projection = mine.index)`
+  return {
+    /** Oldest entries until about $3 rows are together, the first in any case. */
+    oldest: `
+      SELECT seq, aggregation FROM (
+        SELECT o.seq, o.aggregation, sum(o.rows) OVER (ORDER BY o.seq) - o.rows AS before
+        FROM (SELECT seq, aggregation, rows FROM ${outbox} o WHERE ${ours} ORDER BY seq LIMIT 1000) o) e
+      WHERE before < $3 ORDER BY seq`,
+    pending: `SELECT coalesce(sum(o.rows), 0)::bigint AS rows FROM ${outbox} o WHERE ${ours}`,
+    confirm: `DELETE FROM ${outbox} WHERE seq = ANY ($1::bigint[])`,
+    fault: `
+      INSERT INTO ${t('projection_errors')} (aggregation, id, version, error)
+      SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])`,
+    /** Aggregations whose new entries outnumber $1 and what the last compaction left. */
+    crowded: `
+      SELECT aggregation FROM ${outbox} GROUP BY aggregation
+      HAVING count(*) FILTER (WHERE NOT compacted) > $1 + count(*) FILTER (WHERE compacted)`,
+    /** $1 aggregation. Many entries become one row each, cut anew; those that a confirmation holds are left alone. */
+    compact: `
+      WITH taken AS (
+        DELETE FROM ${outbox} WHERE seq IN (
+          SELECT seq FROM ${outbox} WHERE aggregation = $1 ORDER BY seq FOR UPDATE SKIP LOCKED)
+        RETURNING keys, removed_version, created_at
+      ), distinct_rows AS (
+        SELECT k, max(removed_version) AS removed_version, min(created_at) AS created_at
+        FROM taken, jsonb_array_elements(keys) AS k GROUP BY k
+      ), kept AS (${enqueue(outbox, '$1::text', '(SELECT * FROM distinct_rows WHERE removed_version IS NULL)', {
+        compacted: 'true',
+        created_at: 'min(created_at)',
+      })})
+      ${enqueue(outbox, '$1::text', '(SELECT * FROM distinct_rows WHERE removed_version IS NOT NULL)', {
+        compacted: 'true',
+        created_at: 'min(created_at)',
+        removed_version: 'max(removed_version)',
+      })}`,
+    tryLease: 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS held',
+    endLease: 'SELECT pg_advisory_unlock(hashtextextended($1, 0))',
+  }
+}

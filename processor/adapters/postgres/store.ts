@@ -1,0 +1,174 @@
+/** The ports Store and Outbox on PostgreSQL 14 or newer (docs/semantics.md, sections 2 to 5; docs/tables.md). */
+import { performance } from 'node:perf_hooks'
+import { Retryable } from '#processor/errors.ts'
+import type {
+  Claim,
+  Commit,
+  Opened,
+  Outbox,
+  PipelineClock,
+  Progress,
+  ProjectionFault,
+  ProjectionWork,
+  Store,
+  TopicInfo,
+} from '#processor/ports.ts'
+import { type AggregateStatements, aggregateStatements, rawStatements } from './aggregate-statements.ts'
+import { type ClaimContext, claim, inspect } from './claim.ts'
+import { commitQueries, sendTransaction } from './commit.ts'
+import { Connections, DEFAULT_TIMEOUTS } from './connections.ts'
+import { isReadOnly, isRolledBack, storeError } from './errors.ts'
+import { applicationName, applicationPrefix, type PostgresStoreOptions } from './options.ts'
+import { PostgresOutbox } from './outbox.ts'
+import { openSchema } from './schema.ts'
+import { type Statements, statementsOf } from './statements.ts'
+import { advance } from './upkeep.ts'
+
+/** A deadlock victim sends the same data again so often before it gives up for now. */
+const ATTEMPTS = 4
+/** The dead letters' size is summed up again when this many times its own duration has passed. */
+const SUM_AT_MOST_EVERY = 50
+
+export function createPostgresStore(options: PostgresStoreOptions): Store & Outbox {
+  return new PostgresStore(options)
+}
+
+/** What `open` found out; nothing but `open` works before it. */
+type Open = { topicId: string; generation: number }
+
+class PostgresStore implements Store, Outbox {
+  readonly #options: PostgresStoreOptions
+  readonly #connections: Connections
+  readonly #statements: Statements
+  readonly #aggregates: AggregateStatements[]
+  readonly #raw: { insert: string } | null
+  readonly #outbox: PostgresOutbox
+  #open: Open | null = null
+  #deadLetters = { bytes: 0, validUntil: 0 }
+
+  constructor(options: PostgresStoreOptions) {
+    this.#options = options
+    const { plan, schema, connection, timeouts } = options
+    this.#connections = new Connections(connection, applicationName(options), { ...DEFAULT_TIMEOUTS, ...timeouts })
+    this.#statements = statementsOf(schema)
+    this.#aggregates = plan.aggregations.map(a => aggregateStatements(this.#statements, a, plan.fields))
+    this.#raw = plan.spec.raw ? rawStatements(this.#statements, plan.spec.raw.table, plan.fields) : null
+    this.#outbox = new PostgresOutbox(this.#shared())
+  }
+
+  open(topic: TopicInfo): Promise<Opened> {
+    return this.#guard('opening the schema', async () => {
+      const opened = await this.#connections.patiently(session =>
+        openSchema(session, this.#statements, this.#options, topic),
+      )
+      this.#open = { topicId: topic.topicId, generation: opened.generation }
+      return opened
+    })
+  }
+
+  claim(partition: number, start: number): Promise<Claim> {
+    return this.#guard(`claiming partition ${partition}`, () => claim(this.#claimContext(), partition, start))
+  }
+
+  positions(): Promise<Map<number, number | null>> {
+    return this.#guard('reading positions', async () => {
+      const { rows } = await this.#connections.query<{ partition: number; next_offset: number | null }>(
+        this.#statements.positions,
+      )
+      return new Map(rows.map(row => [row.partition, row.next_offset]))
+    })
+  }
+
+  commit(commit: Commit): Promise<void> {
+    return this.#guard('committing', async () => {
+      const { topicId } = this.#opened()
+      const context = { ...this.#shared(), topicId, raw: this.#raw }
+      const queries = commitQueries(context, commit)
+      for (let attempt = 1; ; attempt++)
+        try {
+          await sendTransaction(await this.#connections.committer(), queries, this.#statements.waitForStandby)
+          break
+        } catch (error) {
+          if (isReadOnly(error)) await this.#connections.dropCommitter()
+          if (!isRolledBack(error) || attempt === ATTEMPTS) throw error
+        }
+      for (const { payload } of commit.dead) this.#deadLetters.bytes += payload?.length ?? 0
+    })
+  }
+
+  inspect(partitions: number[]): Promise<Progress[]> {
+    return this.#guard('looking at progress', () => inspect(this.#claimContext(), partitions))
+  }
+
+  renewIdle(owned: { partition: number; epoch: number; token: string }[], leaseMs: number): Promise<void> {
+    return this.#guard('renewing idle leases', async () => {
+      const values = [owned.map(o => o.partition), owned.map(o => o.epoch), owned.map(o => o.token), leaseMs]
+      await this.#connections.query(this.#statements.renewIdle, values)
+    })
+  }
+
+  advance(): Promise<PipelineClock | null> {
+    return this.#guard('advancing the watermark', () =>
+      advance({ ...this.#shared(), generation: this.#opened().generation }),
+    )
+  }
+
+  /** Summed up now and then, since that reads the whole table; in between, what this worker added is added. */
+  deadLetterBytes(): Promise<number> {
+    return this.#guard('measuring dead letters', async () => {
+      const startedAt = performance.now()
+      if (startedAt < this.#deadLetters.validUntil) return this.#deadLetters.bytes
+      const { rows } = await this.#connections.query<{ bytes: number }>(this.#statements.deadLetterBytes)
+      const endedAt = performance.now()
+      this.#deadLetters = { bytes: rows[0]!.bytes, validUntil: endedAt + (endedAt - startedAt) * SUM_AT_MOST_EVERY }
+      return rows[0]!.bytes
+    })
+  }
+
+  /** Null also before `open`: the projector may be started first. */
+  take(limit: number): Promise<ProjectionWork | null> {
+    return this.#guard('reading the outbox', async () => (this.#open ? this.#outbox.take(limit) : null))
+  }
+
+  confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
+    return this.#guard('confirming a projection', () => this.#outbox.confirm(work, faults))
+  }
+
+  pending(): Promise<number> {
+    return this.#guard('counting the outbox', async () => (this.#open ? this.#outbox.pending() : 0))
+  }
+
+  async close(): Promise<void> {
+    this.#outbox.close()
+    await this.#connections.close()
+  }
+
+  #shared() {
+    const { plan, schema } = this.#options
+    return {
+      plan,
+      schema,
+      connections: this.#connections,
+      statements: this.#statements,
+      aggregates: this.#aggregates,
+    }
+  }
+
+  #claimContext(): ClaimContext {
+    return { ...this.#shared(), ...this.#opened(), applicationPrefix: applicationPrefix(this.#options.owner) }
+  }
+
+  #opened(): Open {
+    if (!this.#open) throw new Retryable('the store is not open yet')
+    return this.#open
+  }
+
+  /** Everything that PostgreSQL or its client throws leaves here as one of our errors. */
+  async #guard<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw storeError(error, doing)
+    }
+  }
+}

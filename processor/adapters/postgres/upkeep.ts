@@ -1,0 +1,129 @@
+/**
+ * What one leased worker does for the whole pipeline: watermark → finality → retention → a bounded outbox. Each step is
+ * a transaction of its own that takes the lease anew, so nothing is held for long.
+ */
+import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import type { PipelineClock } from '#processor/ports.ts'
+import type { AggregateStatements } from './aggregate-statements.ts'
+import type { Connections, Session } from './connections.ts'
+import type { Statements } from './statements.ts'
+import { timestampText } from './values.ts'
+
+export type UpkeepContext = {
+  connections: Connections
+  statements: Statements
+  aggregates: AggregateStatements[]
+  plan: Plan
+  generation: number
+  /** Names the lease. */
+  schema: string
+}
+
+/** Rows that one transaction locks: commits to them wait so long. */
+const BATCH_ROWS = 2000
+/** Batches of one kind in one call: the rest has time until the next. */
+const MAX_BATCHES = 25
+/** Entries that may wait before they are merged. */
+const CROWDED = 1000
+
+/** Null: another worker holds the lease, or a newer generation decides what is final. */
+export async function advance(context: UpkeepContext): Promise<PipelineClock | null> {
+  const clock = await leased(context, session => advanceWatermark(session, context))
+  if (!clock) return null
+  const { watermark, everywhere } = clock
+  let finalised = 0
+  let removed = 0
+  if (watermark !== null) finalised = await finalise(context, watermark)
+  if (everywhere !== null)
+    removed = (await removeRows(context, everywhere)) + (await removeRecords(context, everywhere))
+  await compact(context)
+  return { watermark, finalised, removed }
+}
+
+/** Null without having run when another worker holds the lease. */
+function leased<T>(
+  { connections, statements, schema }: UpkeepContext,
+  work: (session: Session) => Promise<T>,
+): Promise<T | null> {
+  return connections.transaction(async session => {
+    const { rows } = await session.query<{ held: boolean }>(statements.tryLock, [`sales-pipeline upkeep ${schema}`])
+    return rows[0]!.held ? work(session) : null
+  })
+}
+
+type Watermarks = { watermark: number | null; everywhere: number | null }
+
+async function advanceWatermark(
+  session: Session,
+  { statements, plan, generation }: UpkeepContext,
+): Promise<Watermarks | null> {
+  const { outOfOrderness, idle, idleTimeout } = plan.spec.watermark
+  const trailing = idle === 'advance' ? outOfOrderness + idleTimeout : null
+  const { rows } = await session.query<Watermarks>(statements.advanceWatermark, [outOfOrderness, generation, trailing])
+  return rows[0] ?? null
+}
+
+/** The newest window start whose window is closed and has been for `ms`; a window's end is its start + size. */
+const closedBefore = ({ window }: AggregationPlan, watermark: number, ms: number) =>
+  timestampText(watermark - ms - window!.size)
+
+async function finalise(context: UpkeepContext, watermark: number): Promise<number> {
+  return sum(context.plan.aggregations, (aggregation, i) => {
+    if (aggregation.window === null) return Promise.resolve(0) // all time never ends
+    const before = closedBefore(aggregation, watermark, aggregation.allowedLateness)
+    return inBatches(context, context.aggregates[i]!.finalise, [before, BATCH_ROWS, aggregation.name])
+  })
+}
+
+async function removeRows(context: UpkeepContext, everywhere: number): Promise<number> {
+  return sum(context.plan.aggregations, (aggregation, i) => {
+    if (aggregation.window === null || aggregation.retention === undefined) return Promise.resolve(0)
+    const before = closedBefore(aggregation, everywhere, Math.max(aggregation.retention, aggregation.allowedLateness))
+    return inBatches(context, context.aggregates[i]!.remove, [before, BATCH_ROWS, aggregation.name])
+  })
+}
+
+async function removeRecords(context: UpkeepContext, everywhere: number): Promise<number> {
+  const { statements } = context
+  const { raw, lateEvents, deadLetters } = context.plan.spec
+  const late = statements.removeOld('late_events', 'event_time', ['partition', 'record_offset', 'aggregation'])
+  const sales = raw && statements.removeOld(raw.table, 'event_time', ['partition', 'record_offset', 'line'])
+  const kinds: [string | undefined, number | undefined][] = [
+    [late, lateEvents.retention],
+    [statements.removeOldDead, deadLetters.retention],
+    [sales, raw?.retention],
+  ]
+  return sum(kinds, ([text, retention]) => {
+    if (text === undefined || retention === undefined) return Promise.resolve(0)
+    return inBatches(context, text, [timestampText(everywhere - retention), BATCH_ROWS])
+  })
+}
+
+/** Merges the outbox where a sink has been away for long: it then holds each row once. */
+async function compact(context: UpkeepContext): Promise<void> {
+  const { statements } = context
+  await leased(context, async session => {
+    const { rows } = await session.query<{ aggregation: string }>(statements.crowded, [CROWDED])
+    for (const { aggregation } of rows) await session.query(statements.compact, [aggregation])
+  })
+}
+
+/** Repeats a statement that changes at most BATCH_ROWS rows until there are fewer; answers how many there were. */
+async function inBatches(context: UpkeepContext, text: string, values: unknown[]): Promise<number> {
+  let total = 0
+  for (let batch = 0; batch < MAX_BATCHES; batch++) {
+    const changed = await leased(context, async session => {
+      const { rows, rowCount } = await session.query<{ rows: number }>(text, values)
+      return rows[0]?.rows ?? rowCount ?? 0
+    })
+    total += changed ?? 0
+    if (changed === null || changed < BATCH_ROWS) break
+  }
+  return total
+}
+
+async function sum<T>(items: T[], count: (item: T, i: number) => Promise<number>): Promise<number> {
+  let total = 0
+  for (const [i, item] of items.entries()) total += await count(item, i)
+  return total
+}

@@ -1,0 +1,66 @@
+/** From a stored row to the document that a projection shows (docs/tables.md, "Elasticsearch"). */
+import { createHash } from 'node:crypto'
+import type { Plan } from '#pipeline/plan.ts'
+import type { ProjectedRow } from '#processor/ports.ts'
+
+/** A row as any store reads it: exact text for every number, times in ms (±Infinity without windows). */
+export type StoredRow = {
+  windowStart: number
+  windowEnd: number
+  /** One per group-by field. */
+  keys: string[]
+  /** One per ColumnPlan. */
+  columns: string[]
+  /** One per AveragePlan. */
+  averages: string[]
+  version: bigint
+  final: boolean
+  updatedAt: number
+}
+
+/** The index that shows each projected aggregation, by name. */
+export function projectionsOf(plan: Plan): Map<string, string> {
+  return new Map(plan.spec.sinks.elasticsearch?.projections.map(p => [p.aggregation, p.index]))
+}
+
+/** SHA-256 of the canonical key: the same row has the same id for ever. */
+export function documentId(aggregation: string, windowStart: number, keys: string[]): string {
+  const start = Number.isFinite(windowStart) ? new Date(windowStart).toISOString() : '-infinity'
+  return createHash('sha256')
+    .update(JSON.stringify([aggregation, start, ...keys]))
+    .digest('hex')
+}
+
+export function projectedRow(plan: Plan, aggregation: number, row: StoredRow): ProjectedRow {
+  const { name } = plan.aggregations[aggregation]!
+  return {
+    aggregation,
+    id: documentId(name, row.windowStart, row.keys),
+    version: row.version,
+    document: documentOf(plan, aggregation, row),
+    updatedAt: row.updatedAt,
+  }
+}
+
+function documentOf(plan: Plan, aggregation: number, row: StoredRow): NonNullable<ProjectedRow['document']> {
+  const { name, keys, columns, averages } = plan.aggregations[aggregation]!
+  const shown: [string, string | number | boolean][] = []
+  for (const [column, ms] of [
+    ['window_start', row.windowStart],
+    ['window_end', row.windowEnd],
+  ] as const)
+    if (Number.isFinite(ms)) shown.push([column, new Date(ms).toISOString()])
+  keys.forEach((k, i) => {
+    const { name, type } = plan.fields[k]!
+    shown.push([name, type === 'boolean' ? row.keys[i] === 'true' : row.keys[i]!])
+  })
+  columns.forEach((column, i) => {
+    shown.push([column.name, 'count' in column.source ? Number(row.columns[i]) : row.columns[i]!])
+  })
+  averages.forEach((average, i) => {
+    shown.push([average.name, row.averages[i]!])
+  })
+  shown.push(['final', row.final], ['updated_at', new Date(row.updatedAt).toISOString()])
+  const renamed = plan.spec.sinks.elasticsearch?.projections.find(p => p.aggregation === name)?.fields ?? {}
+  return Object.fromEntries(shown.map(([column, value]) => [renamed[column] ?? column, value]))
+}

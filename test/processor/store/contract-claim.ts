@@ -1,0 +1,151 @@
+import { describe, expect } from 'vitest'
+import { Fenced } from '#processor/errors.ts'
+import { byStore, commitNext, commitOf, type Fresh, letter, partitionOf, ready, T0, TOPIC } from './fixture.ts'
+import { onFresh } from './with-harness.ts'
+
+export function claimContract(fresh: Fresh): void {
+  const test = onFresh(fresh)
+
+  describe('claims and fencing (section 3)', () => {
+    test('knows every partition before any is claimed', async harness => {
+      const store = harness.worker()
+      expect(await store.open(TOPIC)).toEqual({ generation: 1, watermark: null })
+      expect(await store.positions()).toEqual(
+        new Map([
+          [0, null],
+          [1, null],
+        ]),
+      )
+      expect(await store.inspect([0, 1])).toEqual([])
+    })
+
+    test('stores the start of the first claim and gives each claim a higher epoch and another token', async harness => {
+      const { store, claim } = await ready(harness)
+      expect(claim).toMatchObject({
+        partition: 0,
+        epoch: 1,
+        nextOffset: 100,
+        restoreOffset: 100,
+        maxEventTime: null,
+        rejectedOffsets: [],
+      })
+      const second = await store.claim(0, 555)
+      expect(second).toMatchObject({ epoch: 2, nextOffset: 100 })
+      expect(second.token).not.toBe(claim.token)
+      expect(await store.positions()).toEqual(
+        new Map([
+          [0, 100],
+          [1, null],
+        ]),
+      )
+      expect((await harness.progress(0)).firstOffset).toBe(100)
+    })
+
+    test('refuses a commit of the previous owner and writes nothing of it', async harness => {
+      const { store, claim } = await ready(harness)
+      const thief = harness.worker()
+      await thief.open(TOPIC)
+      const stolen = await thief.claim(0, 0)
+      const effects = {
+        aggregates: [byStore([T0, 'a', 100])],
+        dead: [letter(100)],
+        raw: [{ partition: 0, offset: 101, line: 0, eventTime: T0, values: ['a', '1.00', '1', 'true', null] }],
+      }
+      await expect(store.commit(commitOf(claim, effects))).rejects.toThrow(Fenced)
+      expect(await harness.rows('by_store')).toEqual([])
+      expect([await harness.dead(), await harness.raw()]).toEqual([[], []])
+      expect(await harness.progress(0)).toMatchObject({ nextOffset: 100, counters: { records: 0 } })
+      expect(await thief.pending()).toBe(0)
+      await commitNext(thief, stolen, effects)
+      expect(await harness.rows('by_store')).toHaveLength(1)
+    })
+
+    test('refuses a commit of two partitions when one was lost, and writes nothing of the other', async harness => {
+      const { store, claim } = await ready(harness)
+      const other = await store.claim(1, 7)
+      await store.claim(1, 7)
+      const both = {
+        ...commitOf(claim, { aggregates: [byStore([T0, 'a', 100])] }),
+        partitions: [partitionOf(claim), partitionOf(other)],
+      }
+      await expect(store.commit(both)).rejects.toThrow(Fenced)
+      expect(await harness.rows('by_store')).toEqual([])
+      expect(await store.positions()).toEqual(
+        new Map([
+          [0, 100],
+          [1, 7],
+        ]),
+      )
+    })
+
+    test('refuses a commit that is there already', async harness => {
+      const { store, claim } = await ready(harness)
+      const commit = commitOf(claim, { aggregates: [byStore([T0, 'a', 100])] })
+      await store.commit(commit)
+      await expect(store.commit(commit)).rejects.toThrow(Fenced)
+      expect((await harness.rows('by_store'))[0]!.values.revenue).toBe('1.00')
+    })
+
+    test('goes on after a refusal', async harness => {
+      const { store, claim } = await ready(harness)
+      await expect(store.commit(commitOf({ ...claim, token: 'guessed' }))).rejects.toThrow(Fenced)
+      await expect(store.commit(commitOf({ ...claim, epoch: claim.epoch + 1 }))).rejects.toThrow(Fenced)
+      await commitNext(store, claim)
+      expect(await store.positions()).toEqual(
+        new Map([
+          [0, 110],
+          [1, null],
+        ]),
+      )
+    })
+
+    test('shows in an inspection where each partition stands, in order', async harness => {
+      const { store, claim } = await ready(harness)
+      await store.claim(1, 7)
+      await commitNext(store, claim, {}, { restoreOffset: 95, restoreMaxEventTime: T0 - 1, maxEventTime: T0 })
+      const [first, second] = await store.inspect([1, 0])
+      expect(first).toEqual({
+        partition: 0,
+        epoch: 1,
+        token: claim.token,
+        nextOffset: 110,
+        restoreOffset: 95,
+        restoreMaxEventTime: T0 - 1,
+        maxEventTime: T0,
+      })
+      expect(second).toMatchObject({ partition: 1, nextOffset: 7, maxEventTime: null })
+    })
+
+    test('tells a claim which records were refused, as far back as it restores', async harness => {
+      const { store, claim } = await ready(harness)
+      const refused = [104, 101, 108].map(offset => letter(offset, { reason: 'store_rejected' }))
+      await commitNext(store, claim, { dead: [...refused, letter(105)] }, { restoreOffset: 102 })
+      expect(await store.claim(0, 0)).toMatchObject({
+        restoreOffset: 102,
+        nextOffset: 110,
+        rejectedOffsets: [104, 108],
+      })
+    })
+
+    test('counts what commits add', async harness => {
+      const { store, claim } = await ready(harness)
+      const counters = { records: 9, skipped: 3, dead: 2, duplicate: 3, accepted: 4 }
+      const counts = { late: 1, onTime: 3, partlyLate: 1, missedWindows: 2, added: 5, missed: 4 }
+      const more = { nextOffset: 112, counters, aggregations: [counts, counts, counts] }
+      await commitNext(store, claim, {}, more)
+      await commitNext(store, claim, {}, { ...more, nextOffset: 124 })
+      const progress = await harness.progress(0)
+      expect(progress.counters).toEqual({ records: 18, skipped: 6, dead: 4, duplicate: 6, accepted: 8 })
+      expect(progress.aggregations.by_store).toEqual({
+        late: 2,
+        onTime: 6,
+        partlyLate: 2,
+        missedWindows: 4,
+        added: 10,
+        missed: 8,
+      })
+      expect(Object.keys(progress.aggregations).sort()).toEqual(['by_kind', 'by_store', 'totals'])
+      expect(progress.nextOffset! - progress.firstOffset!).toBe(progress.counters.records + progress.counters.skipped)
+    })
+  })
+}

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto'
+import { describe, expect } from 'vitest'
+import {
+  byStore,
+  commitNext,
+  type Fresh,
+  MINUTE,
+  pipelineOf,
+  ready,
+  T0,
+  TOPIC,
+  totals,
+  type Worker,
+} from './fixture.ts'
+import { onFresh } from './with-harness.ts'
+
+const idOf = (store: string, start = new Date(T0).toISOString()) =>
+  createHash('sha256')
+    .update(JSON.stringify(['by_store', start, store]))
+    .digest('hex')
+
+/** Takes and confirms until nothing waits; answers all rows in the order in which they came. */
+async function drain(worker: Worker, limit = 1000) {
+  const rows = []
+  for (let work = await worker.take(limit); work; work = await worker.take(limit)) {
+    rows.push(...work.rows)
+    await worker.confirm(work, [])
+  }
+  return rows
+}
+
+export function outboxContract(fresh: Fresh): void {
+  const test = onFresh(fresh)
+
+  describe('outbox (section 4)', () => {
+    test('gives nothing before the store is open, and nothing when nothing waits', async harness => {
+      const store = harness.worker()
+      expect([await store.take(10), await store.pending()]).toEqual([null, 0])
+      await store.open(TOPIC)
+      expect([await store.take(10), await store.pending()]).toEqual([null, 0])
+    })
+
+    test('gives the rows that commits wrote as documents, of projected aggregations only', async harness => {
+      const { store, claim } = await ready(harness)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a"b', 1050, -25]), totals(['a', 1])] })
+      expect(await store.pending()).toBe(1)
+      const work = (await store.take(10))!
+      const [row] = await harness.rows('by_store')
+      expect(work.rows).toHaveLength(1)
+      expect(work.rows[0]).toMatchObject({ aggregation: 0, id: idOf('a"b'), version: row!.version })
+      expect(work.rows[0]!.document).toEqual({
+        '@timestamp': '2026-01-15T10:00:00.000Z',
+        window_end: '2026-01-15T10:01:00.000Z',
+        store: 'a"b',
+        orders: 2,
+        total: '10.25',
+        smallest: '-0.25',
+        largest: '10.50',
+        average_order_sum: '10.25',
+        average_order_count: 2,
+        average_order: '5.12',
+        final: false,
+        updated_at: new Date(work.rows[0]!.updatedAt).toISOString(),
+      })
+      await store.confirm(work, [])
+      expect([await store.take(10), await store.pending()]).toEqual([null, 0])
+    })
+
+    test('names windows over all time, booleans and numbers in documents', async harness => {
+      const projections =
+        'projections: [{ aggregation: totals, index: totals }, { aggregation: by_kind, index: by-kind }, '
+      const { store, claim } = await ready(harness, pipelineOf(['projections: [', projections]))
+      const byKind = { aggregation: 2, windowStart: [T0], keys: [['true'], ['-3']], columns: [[4]] }
+      await commitNext(store, claim, { aggregates: [byKind, totals(['a', 150])] })
+      const rows = await drain(store)
+      const hash = (key: string[]) => createHash('sha256').update(JSON.stringify(key)).digest('hex')
+      expect(rows.find(row => row.aggregation === 1)).toMatchObject({ id: hash(['totals', '-infinity', 'a']) })
+      expect(Object.keys(rows.find(row => row.aggregation === 1)!.document!).sort()).toEqual([
+        'final',
+        'revenue',
+        'store',
+        'updated_at',
+      ])
+      expect(rows.find(row => row.aggregation === 2)).toMatchObject({
+        id: hash(['by_kind', '2026-01-15T10:00:00.000Z', 'true', '-3']),
+        document: { online: true, quantity: '-3', orders: 4 },
+      })
+    })
+
+    test('gives a row once however many commits wrote it, as it stands', async harness => {
+      const { store, claim } = await ready(harness)
+      for (let i = 0; i < 5; i++)
+        await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, `b${i}`, 1])] })
+      const work = (await store.take(100))!
+      expect(work.entries).toHaveLength(5)
+      expect(work.rows).toHaveLength(6)
+      expect(work.rows.find(row => row.id === idOf('a'))!.document).toMatchObject({ orders: 5 })
+    })
+
+    test('takes oldest first, about as many as asked for', async harness => {
+      const { store, claim } = await ready(harness)
+      for (let i = 0; i < 5; i++) await commitNext(store, claim, { aggregates: [byStore([T0, `s${i}`, 1])] })
+      const work = (await store.take(2))!
+      expect(work.rows.map(row => row.document!.store).sort()).toEqual(['s0', 's1'])
+      await store.confirm(work, [])
+      expect((await drain(store, 1)).map(row => row.document!.store)).toEqual(['s2', 's3', 's4'])
+    })
+
+    test('gives a row again that changed between take and confirm, with a greater version', async harness => {
+      const { store, claim } = await ready(harness)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+      const work = (await store.take(10))!
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] }) // a hung sink blocks no commit
+      await store.confirm(work, [])
+      const again = (await store.take(10))!
+      expect(again.rows).toMatchObject([{ id: idOf('a'), document: { total: '0.02' } }])
+      expect(again.rows[0]!.version).toBeGreaterThan(work.rows[0]!.version)
+    })
+
+    test('gives again what was not confirmed, and to one worker at a time', async harness => {
+      const { store, claim } = await ready(harness)
+      const other = harness.worker()
+      await other.open(TOPIC)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+      const work = (await store.take(10))!
+      expect(await other.take(10)).toBeNull()
+      expect(await store.take(10)).toEqual(work)
+      await store.close()
+      expect((await other.take(10))!.rows).toEqual(work.rows)
+    })
+
+    test('confirms what was taken and nothing else', async harness => {
+      const { store, claim } = await ready(harness)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+      const work = (await store.take(10))!
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'b', 1])] })
+      await store.confirm(work, [
+        {
+          aggregation: 0,
+          id: work.rows[0]!.id,
+          version: work.rows[0]!.version,
+          error: 'mapper_parsing_exception: "x"',
+        },
+      ])
+      expect(await harness.projectionErrors()).toEqual([{ id: idOf('a'), error: 'mapper_parsing_exception: "x"' }])
+      expect((await drain(store)).map(row => row.document!.store)).toEqual(['b'])
+    })
+
+    test('gives rows that became final, and tombstones of those that retention removed', async harness => {
+      const { store, claim } = await ready(harness)
+      const second = await store.claim(1, 0)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] }, { maxEventTime: T0 + 10 * MINUTE })
+      await commitNext(store, second, {}, { maxEventTime: T0 + 10 * MINUTE })
+      const [written] = await drain(store)
+      await store.advance()
+      const [closed] = await drain(store)
+      expect(closed).toMatchObject({ id: idOf('a'), document: { final: true } })
+      for (const each of [claim, second]) await commitNext(store, each, {}, { maxEventTime: T0 + 100 * MINUTE })
+      expect(await store.advance()).toMatchObject({ removed: 1 })
+      const [removed, ...more] = await drain(store)
+      expect(removed).toMatchObject({ aggregation: 0, id: idOf('a'), document: null })
+      expect(more).toEqual([])
+      expect(closed!.version).toBeGreaterThan(written!.version)
+      expect(removed!.version).toBeGreaterThan(closed!.version)
+      await harness.elapse(1)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 5])] }) // a redrive may make it anew
+      const [anew] = await drain(store)
+      expect(anew).toMatchObject({ id: idOf('a'), document: { total: '0.05' } })
+      expect(anew!.version).toBeGreaterThan(removed!.version)
+    })
+
+    test('merges what waits while a sink is away: each row once', async harness => {
+      const { store, claim } = await ready(harness)
+      const second = await store.claim(1, 0)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'gone', 1])] }, { maxEventTime: T0 + 100 * MINUTE })
+      await commitNext(store, second, {}, { maxEventTime: T0 + 100 * MINUTE })
+      await store.advance()
+      const held = (await store.take(1))!
+      for (let i = 0; i < 1000; i++)
+        await commitNext(
+          store,
+          claim,
+          { aggregates: [byStore([T0 + 200 * MINUTE, 'a', 1], [T0 + 200 * MINUTE, `b${i % 3}`, 1])] },
+          { records: 1 },
+        )
+      expect(await store.pending()).toBeGreaterThan(2000)
+      await store.advance()
+      expect(await store.pending()).toBe(5)
+      await store.confirm(held, []) // what it took is merged by now, and comes again
+      const rows = await drain(store)
+      expect(rows.map(row => row.document?.store ?? 'tombstone').sort()).toEqual(['a', 'b0', 'b1', 'b2', 'tombstone'])
+      expect(rows.find(row => row.document?.store === 'a')!.document!.orders).toBe(1000)
+    })
+
+    test('gives all rows of an aggregation that is newly projected, or into another index', async harness => {
+      const none = pipelineOf(['aggregation: by_store, index: by-store', 'aggregation: totals, index: totals'])
+      const { store, claim } = await ready(harness, none)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1])] })
+      expect(await store.take(10)).toBeNull()
+      const projecting = harness.worker()
+      await projecting.open(TOPIC)
+      expect((await drain(projecting)).map(row => row.document!.store).sort()).toEqual(['a', 'b'])
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'c', 1])] }) // by a worker that knows no projection of it
+      const moved = harness.worker(pipelineOf(['index: by-store', 'index: by-store-2']))
+      await moved.open(TOPIC)
+      expect(await projecting.take(10)).toBeNull() // it would write into the index of old
+      expect((await drain(moved)).map(row => row.document!.store).sort()).toEqual(['a', 'b', 'c'])
+    })
+  })
+}

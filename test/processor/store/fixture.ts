@@ -1,0 +1,230 @@
+/** Pipelines for the stores under test, and commits made of small numbers. */
+import { parsePipeline } from '#pipeline/parse.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import type {
+  AggregateRows,
+  Amount,
+  Claim,
+  Commit,
+  DeadLetter,
+  Outbox,
+  PartitionCommit,
+  Store,
+} from '#processor/ports.ts'
+
+export type Worker = Store & Outbox
+
+/** A row of an aggregation's table; numbers as exact text. */
+export type Row = {
+  windowStart: number
+  windowEnd: number
+  keys: string[]
+  values: Record<string, string>
+  version: bigint
+  final: boolean
+  reopened: number
+}
+
+export type CountedProgress = {
+  firstOffset: number | null
+  nextOffset: number | null
+  counters: PartitionCommit['counters']
+  aggregations: Record<string, PartitionCommit['aggregations'][number]>
+}
+
+/** One pipeline's fresh database, seen from the side. */
+export type Harness = {
+  /** Another worker, not opened yet. */
+  worker(pipeline?: SalesPipeline): Worker
+  /** In key order. */
+  rows(aggregation: string): Promise<Row[]>
+  late(): Promise<
+    { offset: number; aggregation: string; eventTime: number; missed: number[]; entirely: boolean; payload: string }[]
+  >
+  dead(): Promise<
+    {
+      offset: number
+      reason: string
+      field: string | null
+      key: string | null
+      headers: [string, string][]
+      payload: string | null
+      payloadBytes: number
+      sha256: string | null
+    }[]
+  >
+  raw(): Promise<{ offset: number; line: number; eventTime: number; values: (string | null)[] }[]>
+  progress(partition: number): Promise<CountedProgress>
+  projectionErrors(): Promise<{ id: string; error: string }[]>
+  /** Lets so much time pass on the database's clock. */
+  elapse(ms: number): Promise<void>
+  close(): Promise<void>
+}
+
+export type Fresh = () => Promise<Harness>
+
+export const TOPIC = { topic: 'sales', topicId: 'topic-1', partitions: 2 }
+export const T0 = Date.UTC(2026, 0, 15, 10)
+export const MINUTE = 60_000
+
+export const BY_STORE = 0
+export const TOTALS = 1
+export const BY_KIND = 2
+export const MEASURES = [
+  'orders',
+  'revenue',
+  'smallest',
+  'largest',
+  'average_order_sum',
+  'average_order_count',
+  'average_order',
+]
+
+/** `change`: text of the document to replace, and what with. */
+export function pipelineOf(...change: [string, string][]): SalesPipeline {
+  let text = DOCUMENT
+  for (const [from, to] of change) {
+    if (!text.includes(from)) throw new Error(`the document has no "${from}"`)
+    text = text.replace(from, to)
+  }
+  return parsePipeline(text)
+}
+
+const DOCUMENT = `
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: sales, namespace: shop }
+spec:
+  source: { topic: sales }
+  event:
+    id: id
+    time: { path: at }
+    fields:
+      - { name: store }
+      - { name: amount, type: decimal, scale: 2 }
+      - { name: quantity, type: number }
+      - { name: online, type: boolean }
+      - { name: note, optional: true }
+  window: { type: tumbling, size: 1m }
+  watermark: { outOfOrderness: 5s, idleTimeout: 10s, idle: hold }
+  allowedLateness: 30s
+  aggregations:
+    - name: by_store
+      groupBy: [store]
+      retention: 1h
+      measures:
+        - { name: orders, op: count }
+        - { name: revenue, op: sum, of: amount }
+        - { name: smallest, op: min, of: amount }
+        - { name: largest, op: max, of: amount }
+        - { name: average_order, op: average, of: amount }
+    - name: totals
+      window: { type: none }
+      groupBy: [store]
+      measures: [{ name: revenue, op: sum, of: amount }]
+    - name: by_kind
+      groupBy: [online, quantity]
+      measures: [{ name: orders, op: count }]
+  raw: { table: sales_raw, retention: 1h }
+  lateEvents: { retention: 1h }
+  deadLetters: { retention: 1h }
+  sinks:
+    elasticsearch:
+      projections: [{ aggregation: by_store, index: by-store, fields: { window_start: "@timestamp", revenue: total } }]
+`
+
+/** Opened, with partition 0 claimed. */
+export async function ready(harness: Harness, pipeline?: SalesPipeline): Promise<{ store: Worker; claim: Claim }> {
+  const store = harness.worker(pipeline)
+  await store.open(TOPIC)
+  return { store, claim: await store.claim(0, 100) }
+}
+
+type Effects = Partial<Omit<Commit, 'partitions'>>
+
+/** One partition's next `records` records, all accepted unless they are among the dead. */
+export function commitOf(
+  claim: Claim,
+  effects: Effects = {},
+  more: Partial<PartitionCommit> & { records?: number } = {},
+): Commit {
+  return { partitions: [partitionOf(claim, more)], aggregates: [], late: [], dead: [], raw: [], ...effects }
+}
+
+export function partitionOf(
+  claim: Claim,
+  { records = 10, ...more }: Partial<PartitionCommit> & { records?: number } = {},
+): PartitionCommit {
+  const counts = { late: 0, onTime: records, partlyLate: 0, missedWindows: 0, added: records, missed: 0 }
+  return {
+    partition: claim.partition,
+    epoch: claim.epoch,
+    token: claim.token,
+    fromOffset: claim.nextOffset,
+    nextOffset: claim.nextOffset + records,
+    restoreOffset: claim.nextOffset,
+    restoreMaxEventTime: claim.maxEventTime,
+    maxEventTime: claim.maxEventTime,
+    leaderEpoch: 3,
+    counters: { records, skipped: 0, dead: 0, duplicate: 0, accepted: records },
+    aggregations: [counts, counts, counts],
+    ...more,
+  }
+}
+
+/** Commits, and moves the claim on to where the next commit counts from. */
+export async function commitNext(
+  store: Store,
+  claim: Claim,
+  effects: Effects = {},
+  more: Partial<PartitionCommit> & { records?: number } = {},
+): Promise<Commit> {
+  const commit = commitOf(claim, effects, more)
+  await store.commit(commit)
+  const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime } = commit.partitions[0]!
+  Object.assign(claim, { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime })
+  return commit
+}
+
+/** Sales in hundredths as rows of by_store: [window start, store, …amounts]. */
+export function byStore(...rows: [start: number, store: string, ...amounts: Amount[]][]): AggregateRows {
+  const sums = rows.map(([, , ...amounts]) => canonical(amounts.reduce<bigint>((sum, a) => sum + BigInt(a), 0n)))
+  const extreme = (pick: (a: Amount, b: Amount) => Amount) => rows.map(([, , ...amounts]) => amounts.reduce(pick))
+  const lesser = (a: Amount, b: Amount) => (a < b ? a : b)
+  const greater = (a: Amount, b: Amount) => (a < b ? b : a)
+  const counts = rows.map(([, , ...amounts]) => amounts.length)
+  return {
+    aggregation: BY_STORE,
+    windowStart: rows.map(([start]) => start),
+    keys: [rows.map(([, store]) => store)],
+    columns: [counts, sums, extreme(lesser), extreme(greater), sums, counts],
+  }
+}
+
+export function totals(...rows: [store: string, amount: Amount][]): AggregateRows {
+  return {
+    aggregation: TOTALS,
+    windowStart: rows.map(() => Number.NEGATIVE_INFINITY),
+    keys: [rows.map(([store]) => store)],
+    columns: [rows.map(([, amount]) => amount)],
+  }
+}
+
+const canonical = (value: bigint): Amount => (Number.isSafeInteger(Number(value)) ? Number(value) : value)
+
+export function letter(offset: number, more: Partial<DeadLetter> = {}): DeadLetter {
+  const payload = Buffer.from(`bad ${offset}`)
+  return {
+    partition: 0,
+    offset,
+    reason: 'not_json',
+    field: null,
+    recordTimestamp: T0,
+    key: null,
+    headers: [],
+    payload,
+    payloadBytes: payload.length,
+    payloadSha256: null,
+    ...more,
+  }
+}
