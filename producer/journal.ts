@@ -1,0 +1,48 @@
+/** What the generator is about to send, and what was acknowledged (docs/tables.md, "The journal"). */
+import { hash } from 'node:crypto'
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+
+type Bytes = { key: Buffer | null; value: Buffer | null }
+
+const EMPTY = Buffer.alloc(0)
+const SEPARATOR = Buffer.of(0)
+const NULL = Buffer.from('null')
+
+/** One file per process run. Every line is handed to the system before the call returns: a killed process loses none. */
+export class Journal {
+  readonly path: string
+  readonly #file: number
+  #written = 0
+
+  constructor(folder: string, now = Date.now()) {
+    mkdirSync(folder, { recursive: true })
+    this.path = join(folder, `${now}-${process.pid}.jsonl`)
+    this.#file = openSync(this.path, 'ax')
+  }
+
+  /** To be called before they are sent. Answers the number of the first. */
+  sending(records: Bytes[]): number {
+    const first = this.#written
+    this.#written += records.length
+    this.#append(['s', first, records.map(recordHash)])
+    return first
+  }
+
+  /** The records that `sending` numbered from `first` stand one after the other from `offset` on. */
+  acknowledged(first: number, count: number, partition: number, offset: number): void {
+    this.#append(['a', first, partition, offset, Array.from({ length: count }, (_, i) => i)])
+  }
+
+  close(): void {
+    closeSync(this.#file)
+  }
+
+  #append(line: unknown[]): void {
+    writeSync(this.#file, `${JSON.stringify(line)}\n`)
+  }
+}
+
+function recordHash({ key, value }: Bytes): string {
+  return hash('sha256', Buffer.concat([key ?? EMPTY, SEPARATOR, value ?? NULL])).slice(0, 16)
+}

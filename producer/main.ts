@@ -1,0 +1,22 @@
+/** The producer: `serve` takes sales over HTTP, `load` simulates them. */
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { addLoad } from './load-command.ts'
+import { addServe } from './serve/command.ts'
+
+const commands = yargs(hideBin(process.argv))
+  .scriptName('node producer/main.ts')
+  .usage('$0 <command>\n\nSends sales to the topic of a SalesPipeline.')
+  .demandCommand(1, 'Name a command: serve or load.')
+  .epilogue(
+    'Passwords come from the environment: SECRET_<NAME>_<KEY> stands for key KEY of Secret NAME that the file names.\n' +
+      'Tracing is on where OTEL_EXPORTER_OTLP_ENDPOINT is set; telemetry.traceSampling of the file says how many sales.',
+  )
+  .strict()
+  .wrap(Math.min(120, process.stdout.columns ?? 100))
+  .fail((message, error) => {
+    process.stderr.write(`${error?.message ?? `${message}\nSee --help.`}\n`)
+    process.exit(1)
+  })
+
+await addLoad(addServe(commands)).parseAsync()

@@ -1,0 +1,69 @@
+/** Records as broken, careless and hostile clients send them. Most must end as dead letters; a few are odd but valid. */
+import type { Profile, Sale } from './sale.ts'
+
+type Spoil = (sale: Sale, fields: Profile['fields']) => string | Buffer | null
+
+/** Nesting that a recursive parser feels: the engine reads 500 levels. */
+const DEEP = 600
+
+export const MALFORMATIONS: Record<string, Spoil> = {
+  tombstone: () => null,
+  'empty value': () => '',
+  'cut off': ({ json }) => json.slice(0, -9),
+  'not JSON': ({ id }) => `sale ${id}`,
+  'not an object': ({ json }) => `[${json}]`,
+  'byte order mark': ({ json }) => `\uFEFF${json}`,
+  'no amount': ({ json }, { amount }) => without(json, amount),
+  'no id': ({ json }, { id }) => without(json, id),
+  'no time': ({ json }, { time }) => without(json, time),
+  'null amount': ({ json }, { amount }) => replace(json, amount, 'null'),
+  'amount of a wrong type': ({ json }, { amount }) => replace(json, amount, '{"value":12.34}'),
+  'amount with a comma': ({ json }, { amount }) => replace(json, amount, '"12,34"'),
+  'too many decimals': ({ json }, { amount }) => replace(json, amount, '12.345'),
+  'amount beyond any double': ({ json }, { amount }) => replace(json, amount, '1e400'),
+  'amount of 31 digits': ({ json }, { amount }) => replace(json, amount, '9'.repeat(31)),
+  'NaN amount': ({ json }, { amount }) => replace(json, amount, 'NaN'),
+  'number for a text': ({ json }, { text }) => replace(json, text, '7'),
+  'time in words': ({ json }, { time }) => replace(json, time, '"yesterday"'),
+  'a day that never was': ({ json }, { time }) => replace(json, time, '"2026-02-30T12:00:00Z"'),
+  'leap second': ({ json }, { time }) => replace(json, time, '"2016-12-31T23:59:60Z"'),
+  'far future': ({ json }, { time }) => replace(json, time, '"9998-01-01T00:00:00Z"'),
+  'invalid UTF-8': ({ json }, { text }) => latin1(replace(json, text, '"caf\u00e9 \u00ff"')),
+  'lone surrogate': ({ json }, { text }) => replace(json, text, '"\\ud800"'),
+  'NUL in a text': ({ json }, { text }) => replace(json, text, '"a\\u0000b"'),
+  'text beyond any key': ({ json }, { text }) => replace(json, text, `"${'x'.repeat(2000)}"`),
+  'deep nesting': ({ json }) => extended(json, `"extra":${'['.repeat(DEEP)}${']'.repeat(DEEP)}`),
+  'prototype pollution': ({ json }) => extended(json, '"__proto__":{"amount":1},"constructor":{"prototype":null}'),
+  'amount twice, last one wrong': ({ json }, { amount }) => extended(json, `"${amount}":"no"`),
+}
+
+const SPOILS = Object.values(MALFORMATIONS)
+
+/** `draw` is uniform in [0, 1) and chooses how. */
+export function malform(sale: Sale, fields: Profile['fields'], draw: number): Buffer | null {
+  const spoiled = SPOILS[Math.floor(draw * SPOILS.length)]!(sale, fields)
+  return typeof spoiled === 'string' ? Buffer.from(spoiled) : spoiled
+}
+
+/** The first member of that name: our profiles write no whitespace, and no escapes in texts. */
+function member(name: string): RegExp {
+  return new RegExp(`"${name}":("[^"]*"|[^,}]+)`)
+}
+
+function replace(json: string, name: string, value: string): string {
+  return json.replace(member(name), () => `"${name}":${value}`)
+}
+
+/** Another name takes the member's place, so that no comma is left over. */
+function without(json: string, name: string): string {
+  return json.replace(`"${name}":`, `"no_${name}":`)
+}
+
+function extended(json: string, members: string): string {
+  return `${json.slice(0, -1)},${members}}`
+}
+
+/** Characters beyond ASCII become single bytes, which are no UTF-8. */
+function latin1(json: string): Buffer {
+  return Buffer.from(json, 'latin1')
+}

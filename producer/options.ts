@@ -1,0 +1,53 @@
+/** What both commands take: the pipeline's file, and flags that stand in place of what it says. */
+import { readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+import type { Argv } from 'yargs'
+import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import { parseDuration } from '#pipeline/units.ts'
+
+export function pipelineOptions<T>(argv: Argv<T>) {
+  return argv
+    .option('file', { type: 'string', demandOption: true, describe: 'The SalesPipeline document' })
+    .option('bootstrap', {
+      type: 'string',
+      describe: 'Kafka brokers, host:port with commas between',
+      defaultDescription: 'those of the file',
+    })
+}
+
+/** Parts of a spec as a file would write them; undefined says nothing. */
+export type Overrides = { [name: string]: Overrides | string | number | string[] | undefined }
+
+/** Throws SpecError: first with the faults of the file, then with those of what stands in its place. */
+export function readPipeline(file: string, overrides: Overrides): SalesPipeline {
+  const text = readFileSync(file, 'utf8')
+  parsePipeline(text, file)
+  const document = parse(text)
+  document.spec = merge(document.spec, overrides)
+  return checkPipeline(document, 'the command line')
+}
+
+/** "kafka-1:9092,kafka-2:9092" as a spec writes it. */
+export function brokersOf(bootstrap: string | undefined): string[] | undefined {
+  return bootstrap?.split(',').map(broker => broker.trim())
+}
+
+/** For yargs: "90s" → 90000. */
+export function durationOption(text: string): number {
+  try {
+    return parseDuration(text)
+  } catch {
+    throw new Error(`"${text}" is not a duration such as 500ms, 30s, 5m or 1h`)
+  }
+}
+
+function merge(base: unknown, over: Overrides): Overrides {
+  const merged: Overrides = { ...(base as Overrides) }
+  for (const [name, value] of Object.entries(over)) {
+    if (value === undefined) continue
+    const isPart = typeof value === 'object' && !Array.isArray(value)
+    merged[name] = isPart ? merge(merged[name], value) : value
+  }
+  return merged
+}

@@ -1,0 +1,152 @@
+/** The HTTP side of the ingest: routes, answers, and nothing about Kafka. */
+import swagger from '@fastify/swagger'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
+import type { Plan } from '#pipeline/plan.ts'
+import { type Body, BodyError, parseBody, type SentEvent } from './body.ts'
+import type { JsonSchema } from './event-schema.ts'
+import { exactFaults, type Fault, idText } from './exact-checks.ts'
+import { type Ingest, Refusal } from './ingest.ts'
+import type { IngestMetrics } from './metrics.ts'
+import { docsPage } from './page.ts'
+import { bodySchema, RESPONSES } from './responses.ts'
+import { type SchemaError, schemaFault } from './schema-faults.ts'
+
+export type AppParts = {
+  plan: Plan
+  schema: JsonSchema
+  ingest: Pick<Ingest, 'send' | 'unready'>
+  metrics: IngestMetrics
+  maxBodyBytes: number
+  logLevel: string
+}
+
+/** A faulty batch may have more: nobody reads so many. */
+const MAX_FAULTS = 100
+const READY_WITHIN_MS = 2000
+const TRACEPARENT = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/
+/** Every fault, by own properties only, and nothing of the event changed. */
+const AJV = {
+  allErrors: true,
+  verbose: true,
+  ownProperties: true,
+  allowUnionTypes: true,
+  coerceTypes: false,
+  useDefaults: false,
+  removeAdditional: false,
+} as const
+
+export async function createApp(parts: AppParts): Promise<FastifyInstance> {
+  const { plan, schema, metrics, maxBodyBytes, logLevel } = parts
+  const route = `/${plan.spec.source.topic}`
+  const app = Fastify({
+    logger: { level: logLevel },
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: maxBodyBytes,
+    ajv: { customOptions: AJV },
+  })
+  app.removeAllContentTypeParsers()
+  // The bytes themselves: parsed here, 1.10 would come out as 1.1.
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, body: Buffer) => body,
+  )
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ error: `sales are taken by POST ${route} alone; see GET /docs` }),
+  )
+  app.addHook('onResponse', async (request, reply) => {
+    if (request.routeOptions.url === route) metrics.answered(reply.statusCode)
+  })
+  await app.register(swagger, {
+    openapi: { openapi: '3.1.0', info: { title: `Sales to ${plan.spec.source.topic}`, version: '1' } },
+    // Fastify only documents the body: it is validated event by event, so that faults name their event.
+    transform: documented =>
+      documented.url === route
+        ? { ...documented, schema: { ...documented.schema, body: bodySchema(schema) } }
+        : documented,
+  })
+  app.post(
+    route,
+    { schema: { summary: 'Send one sale, or an array of sales', response: RESPONSES } },
+    (request, reply) => take(parts, request, reply),
+  )
+  addPages(app, parts)
+  return app
+}
+
+function addPages(app: FastifyInstance, { plan, schema, ingest, metrics }: AppParts): void {
+  const page = docsPage(plan.spec.source.topic, schema)
+  const hidden = { schema: { hide: true } }
+  app.get('/openapi.json', hidden, () => app.swagger())
+  app.get('/docs', hidden, (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
+  app.get('/healthz', hidden, () => ({ ok: true }))
+  app.get('/readyz', hidden, async (_request, reply) => {
+    const reason = await ingest.unready(READY_WITHIN_MS)
+    return reply
+      .code(reason === null ? 200 : 503)
+      .send({ ok: reason === null, reasons: reason === null ? [] : [reason] })
+  })
+  app.get('/metrics', hidden, async (_request, reply) =>
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  )
+}
+
+async function take(parts: AppParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { plan, ingest, metrics } = parts
+  const body = parseBody((request.body as Buffer | undefined) ?? Buffer.alloc(0))
+  const faults = faultsOf(body, parts, request)
+  if (faults.length > 0) {
+    const error = `nothing was sent: ${faults.length} fault${faults.length === 1 ? '' : 's'}`
+    return reply.code(400).send({ error, faults: faults.slice(0, MAX_FAULTS) })
+  }
+  const { traceparent } = request.headers
+  const trace = typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
+  const startedAt = performance.now()
+  const places = await ingest.send(
+    body.events.map(({ exact, bytes }) => ({ key: idText(plan, exact), bytes })),
+    trace,
+  )
+  metrics.produced((performance.now() - startedAt) / 1000)
+  metrics.accepted(
+    places.length,
+    body.events.reduce((sum, { bytes }) => sum + bytes.length, 0),
+  )
+  return reply.code(202).send({ accepted: places.length, offsets: places })
+}
+
+function faultsOf({ events, isBatch }: Body, { plan, schema }: AppParts, request: FastifyRequest): Fault[] {
+  const now = Date.now()
+  const validate = request.compileValidationSchema(schema)
+  const faultsOfOne = ({ plain, exact }: SentEvent): Fault[] => {
+    if (validate(plain)) return exactFaults(plan, exact, now)
+    return (validate.errors as SchemaError[]).map(schemaFault)
+  }
+  return events.flatMap((event, index) => {
+    const faults = faultsOfOne(event)
+    return isBatch ? faults.map(fault => ({ index, ...fault })) : faults
+  })
+}
+
+function answerError(
+  error: FastifyError | Refusal | BodyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (error instanceof BodyError) return reply.code(400).send({ error: error.message })
+  if (error instanceof Refusal) {
+    if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
+    return reply.code(error.status).send({ error: error.message })
+  }
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return reply.code(415).send({ error: 'the content type must be application/json' })
+  const status = error.statusCode ?? 500
+  if (status >= 500) request.log.error(error)
+  return reply.code(status).send({ error: status >= 500 ? 'internal error' : error.message })
+}

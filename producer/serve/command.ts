@@ -1,0 +1,54 @@
+/** `producer serve` on the command line. */
+import type { ArgumentsCamelCase, Argv } from 'yargs'
+import { brokersOf, durationOption, pipelineOptions, readPipeline } from '../options.ts'
+import { startServe } from './server.ts'
+
+const MIB = 1024 ** 2
+
+function options<T>(argv: Argv<T>) {
+  return pipelineOptions(argv)
+    .option('host', { type: 'string', default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all' })
+    .option('port', { type: 'number', default: 8000, describe: 'Port to listen on; 0 takes any free one' })
+    .option('max-body', { type: 'number', default: MIB, describe: 'Bytes of a request at most' })
+    .option('max-in-flight', {
+      type: 'number',
+      default: 64 * MIB,
+      describe: 'Bytes that may wait for Kafka, before 429',
+    })
+    .option('answer-within', {
+      type: 'string',
+      default: '10s',
+      coerce: durationOption,
+      describe: 'How long a request waits for Kafka, before 503',
+    })
+    .option('log-level', {
+      choices: ['debug', 'info', 'warn', 'error', 'silent'],
+      default: 'info',
+      describe: 'Logs are JSON on standard output',
+    })
+    .example('$0 serve --file k8s/examples/ecommerce.yaml', 'then: curl localhost:8000/docs')
+    .example(
+      `curl localhost:8000/transactions -H 'content-type: application/json' -d '{"transaction_id": "t-1", …}'`,
+      '202 once Kafka has it; 400 names the fields at fault',
+    )
+}
+
+type Flags = ReturnType<typeof options> extends Argv<infer F> ? ArgumentsCamelCase<F> : never
+
+export function addServe(argv: Argv): Argv {
+  return argv.command('serve', 'Take sales over HTTP: POST /<topic>; GET /docs explains it', options, run)
+}
+
+async function run(flags: Flags): Promise<void> {
+  const served = await startServe({
+    pipeline: readPipeline(flags.file, { source: { bootstrapServers: brokersOf(flags.bootstrap) } }),
+    host: flags.host,
+    port: flags.port,
+    maxBodyBytes: flags.maxBody,
+    maxInFlightBytes: flags.maxInFlight,
+    answerWithinMs: flags.answerWithin,
+    logLevel: flags.logLevel,
+  })
+  if (process.connected) process.send?.({ type: 'serving', url: served.url })
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => void served.close())
+}

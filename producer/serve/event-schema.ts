@@ -1,0 +1,117 @@
+/** The JSON schema of one event, derived from the mapping of a spec: what REST clients are told and held to. Pure. */
+import type { Field, Spec } from '#pipeline/schema.ts'
+
+export type JsonSchema = { [keyword: string]: unknown }
+type ObjectSchema = {
+  type: string | string[]
+  properties: Record<string, JsonSchema>
+  required: string[]
+  additionalProperties: true
+}
+
+/** JSON's own grammar of numbers: no blanks, no `+1`, no `.5`. */
+const NUMBER = '^-?(0|[1-9]\\d*)(\\.\\d+)?([eE][+-]?\\d+)?$'
+const RFC3339 = '^(?!0000)\\d{4}-\\d\\d-\\d\\d[Tt ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d+)?'
+const OFFSET = '([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)'
+
+/** Each leaf's `description` completes the sentence "must be …". */
+export function eventSchema({ event, deduplication }: Spec): JsonSchema {
+  const root = objectSchema()
+  if (event.id) put(root, event.id, idSchema(), deduplication !== undefined)
+  put(root, event.time.path, timeSchema(event.time), true)
+  for (const field of event.fields) putField(root, field)
+  if (event.explode) {
+    const line = objectSchema()
+    for (const field of event.explode.fields) putField(line, field)
+    put(
+      root,
+      event.explode.path,
+      { type: 'array', items: line, minItems: 1, description: 'an array of at least one line' },
+      true,
+    )
+  }
+  return root
+}
+
+function objectSchema(): ObjectSchema {
+  return { type: 'object', properties: {}, required: [], additionalProperties: true }
+}
+
+function putField(root: ObjectSchema, field: Field): void {
+  const needed = !field.optional && field.default === undefined
+  put(root, field.path ?? field.name, fieldSchema(field), needed)
+}
+
+/** Walks to the path's last object, making those on the way; what may be absent may also be null. */
+function put(root: ObjectSchema, path: string, leaf: JsonSchema, needed: boolean): void {
+  const names = path.split('.')
+  const last = names.pop()!
+  let at = root
+  for (const name of names) {
+    const earlier = at.properties[name]
+    const inner = earlier?.properties ? (earlier as ObjectSchema) : { ...objectSchema(), type: ['object', 'null'] }
+    at.properties[name] = inner
+    if (needed) inner.type = 'object'
+    if (needed && !at.required.includes(name)) at.required.push(name)
+    at = inner
+  }
+  const schema = needed ? leaf : orNull(leaf)
+  const earlier = at.properties[last]
+  at.properties[last] = earlier ? { allOf: [earlier, schema] } : schema
+  if (needed && !at.required.includes(last)) at.required.push(last)
+}
+
+function orNull(schema: JsonSchema): JsonSchema {
+  return { ...schema, type: [schema.type, 'null'].flat(), description: `${schema.description}, or null` }
+}
+
+function idSchema(): JsonSchema {
+  return {
+    type: ['string', 'integer'],
+    description: 'a string or a whole number, the sale’s identity',
+    examples: ['order-1001'],
+  }
+}
+
+function timeSchema({ format, unit, zone }: Spec['event']['time']): JsonSchema {
+  if (format === 'epoch')
+    return {
+      type: 'number',
+      description: `a time since 1970 as a number, unit ${unit}`,
+      examples: [EPOCH_EXAMPLES[unit]],
+    }
+  const pattern = zone === undefined ? `${RFC3339}${OFFSET}$` : `${RFC3339}${OFFSET}?$`
+  const withoutZone = zone === undefined ? '' : ` (${zone} where it names no zone)`
+  return {
+    type: 'string',
+    pattern,
+    description: `an RFC 3339 time such as 2026-01-31T12:00:00Z${withoutZone}`,
+    examples: ['2026-01-31T12:00:00Z'],
+  }
+}
+
+const EPOCH_EXAMPLES = {
+  s: 1_769_860_800,
+  ms: 1_769_860_800_000,
+  us: 1_769_860_800_000_000,
+  ns: 1_769_860_800_000_000_000,
+}
+
+function fieldSchema({ type, scale }: Field): JsonSchema {
+  switch (type) {
+    case 'string':
+      return { type, description: 'a string', examples: ['text'] }
+    case 'boolean':
+      return { type, description: 'true or false', examples: [true] }
+    case 'number':
+      return { type, description: `a number with ${decimals(scale ?? 0)}`, examples: [1] }
+    case 'decimal': {
+      const description = `a number, or a string that spells one, with ${decimals(scale ?? 2)}`
+      return { type: ['string', 'number'], pattern: NUMBER, description, examples: ['12.34'] }
+    }
+  }
+}
+
+function decimals(scale: number): string {
+  return scale === 0 ? 'no decimals' : `at most ${scale} decimals`
+}

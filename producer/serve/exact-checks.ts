@@ -1,0 +1,114 @@
+/** What a JSON schema cannot say: digits as they were written, days that exist, texts that can be stored. Pure. */
+import type { FieldPlan, Plan } from '#pipeline/plan.ts'
+
+export type Fault = { field: string; message: string }
+
+/** JSON with the numbers' own text in place of numbers. */
+export type Exact = null | boolean | string | NumberText | Exact[] | { [name: string]: Exact }
+
+export class NumberText {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+const MAX_INTEGER_DIGITS = 30
+const MS_PER_UNIT = { s: 1000, ms: 1, us: 1e-3, ns: 1e-6 }
+
+/** Throws SyntaxError. Recursive: nesting must have been bounded before. */
+export function parseExact(text: string): Exact {
+  // The source text of a primitive value is newer than TypeScript's declaration of JSON.parse.
+  const reviver = (_name: string, value: unknown, context?: { source: string }) =>
+    typeof value === 'number' ? new NumberText(context!.source) : value
+  return JSON.parse(text, reviver) as Exact
+}
+
+/** Faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
+export function exactFaults(plan: Plan, event: Exact, now: number): Fault[] {
+  const { id, explode } = plan.spec.event
+  const own = plan.fields.filter(field => !field.line)
+  const lines = plan.fields.filter(field => field.line)
+  return [
+    ...(id ? idFaults(id, event) : []),
+    ...timeFaults(plan, event, now),
+    ...own.flatMap(field => fieldFaults(field, event, '')),
+    ...(explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []).flatMap((line, i) =>
+      lines.flatMap(field => fieldFaults(field, line, `${explode!.path}[${i}].`)),
+    ),
+  ]
+}
+
+/** The text that identifies the sale, or null. "5" and 5 are the same. */
+export function idText(plan: Plan, event: Exact): string | null {
+  const { id } = plan.spec.event
+  const value = id ? valueAt(event, id.split('.')) : null
+  return value instanceof NumberText ? value.text : (value as string | null)
+}
+
+function valueAt(event: Exact, path: string[]): Exact {
+  let value: Exact | undefined = event
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return null
+    value = (value as { [name: string]: Exact })[name]!
+  }
+  return value
+}
+
+function idFaults(path: string, event: Exact): Fault[] {
+  const value = valueAt(event, path.split('.'))
+  if (value instanceof NumberText && !/^-?\d+$/.test(value.text))
+    return [{ field: path, message: 'must be a string or a whole number' }]
+  return typeof value === 'string' ? textFaults(path, value) : []
+}
+
+function timeFaults({ spec }: Plan, event: Exact, now: number): Fault[] {
+  const { path, zone, unit } = spec.event.time
+  const value = valueAt(event, path.split('.'))
+  const time = value instanceof NumberText ? Number(value.text) * MS_PER_UNIT[unit] : timeOf(value as string, zone)
+  if (Number.isNaN(time)) return [{ field: path, message: 'must be a day that exists' }]
+  if (time <= now + spec.watermark.maxFutureSkew) return []
+  return [{ field: path, message: `must not lie more than ${spec.watermark.maxFutureSkew / 1000} s in the future` }]
+}
+
+/** NaN for a day such as 30 February. */
+function timeOf(text: string, zone: string | undefined): number {
+  const date = text.slice(0, 10)
+  const day = new Date(`${date}T00:00:00Z`)
+  if (Number.isNaN(day.getTime()) || !day.toISOString().startsWith(date)) return Number.NaN
+  const clock = text.slice(11).toUpperCase()
+  const offset = /[Z]|[+-]..:..$/.test(clock) ? '' : zone === 'UTC' ? 'Z' : zone
+  return Date.parse(`${date}T${clock}${offset}`)
+}
+
+function fieldFaults(field: FieldPlan, event: Exact, prefix: string): Fault[] {
+  const value = valueAt(event, field.path)
+  const name = prefix + field.path.join('.')
+  if (value instanceof NumberText) return numberFaults(name, value.text, field.scale)
+  if (typeof value !== 'string') return []
+  return field.type === 'decimal' ? numberFaults(name, value, field.scale) : textFaults(name, value)
+}
+
+function numberFaults(field: string, text: string, scale: number): Fault[] {
+  const [, whole, fraction = '', exponent = '0'] = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)!
+  const digits = (whole! + fraction).replace(/^0+/, '')
+  const significant = trimZeros(digits)
+  if (significant === '') return []
+  const point = digits.length - fraction.length + Number(exponent)
+  if (point > MAX_INTEGER_DIGITS)
+    return [{ field, message: `must have at most ${MAX_INTEGER_DIGITS} digits before the point` }]
+  if (significant.length - point <= scale) return []
+  return [{ field, message: scale === 0 ? 'must have no decimals' : `must have at most ${scale} decimals` }]
+}
+
+/** A loop and not /0+$/, which takes quadratic time on a long run of zeros with a digit behind it. */
+function trimZeros(digits: string): string {
+  let end = digits.length
+  while (end > 0 && digits[end - 1] === '0') end--
+  return digits.slice(0, end)
+}
+
+function textFaults(field: string, text: string): Fault[] {
+  if (text.isWellFormed() && !text.includes('\0')) return []
+  return [{ field, message: 'must be valid Unicode without U+0000' }]
+}

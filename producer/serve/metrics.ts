@@ -1,0 +1,45 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+export type IngestMetrics = {
+  registry: Registry
+  answered(code: number): void
+  accepted(events: number, bytes: number): void
+  produced(seconds: number): void
+}
+
+/** A broker beside us answers in a few ms; 10 s is where requests give up. */
+const PRODUCE_BOUNDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Prometheus metrics of the REST ingest; `inFlightBytes` is read at each scrape. */
+export function createMetrics(inFlightBytes: () => number): IngestMetrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: `salespipeline_ingest_${name}_total`, help, labelNames, registers })
+  const requests = counter('requests', 'Requests to send sales, by the status of the answer', ['code'])
+  const events = counter('events', 'Sales that Kafka acknowledged')
+  const bytes = counter('bytes', 'Bytes of sales that Kafka acknowledged')
+  const produce = new Histogram({
+    name: 'salespipeline_ingest_produce_seconds',
+    help: 'From a request’s first send to its last acknowledgement',
+    buckets: PRODUCE_BOUNDS,
+    registers,
+  })
+  new Gauge({
+    name: 'salespipeline_ingest_in_flight_bytes',
+    help: 'Bytes that wait for Kafka’s acknowledgement',
+    registers,
+    collect() {
+      this.set(inFlightBytes())
+    },
+  })
+  return {
+    registry,
+    answered: code => requests.inc({ code }),
+    accepted(count, size) {
+      events.inc(count)
+      bytes.inc(size)
+    },
+    produced: seconds => produce.observe(seconds),
+  }
+}

@@ -1,0 +1,51 @@
+/** The page for people: which route, which fields, how to try it. Plain HTML that loads nothing. */
+import type { JsonSchema } from './event-schema.ts'
+
+export function docsPage(topic: string, schema: JsonSchema): string {
+  const rows = fieldRows(schema, '').map(([path, needed, description]) => row(path, needed ? 'yes' : '', description))
+  const example = JSON.stringify(exampleOf(schema), null, 2)
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Sales to ${escaped(topic)}</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc}
+pre{background:#f4f4f4;padding:1rem;overflow:auto}</style>
+<h1>POST /${escaped(topic)}</h1>
+<p>Takes one sale, or an array of sales, as JSON. <b>202</b> means that Kafka has them on all in-sync replicas.
+A sale that is wrong is answered with <b>400</b> and every field at fault; then nothing of the request is sent.
+<b>429</b> and <b>503</b> ask to send the same again later; with the same id it counts once.</p>
+<table><tr><th>Field</th><th>Needed</th><th>Must be</th></tr>
+${rows.join('\n')}
+</table>
+<p>Other fields are kept as they are. The machine-readable description is <a href="/openapi.json">/openapi.json</a>.</p>
+<pre>curl -i -H 'content-type: application/json' localhost:8000/${escaped(topic)} -d '${escaped(example)}'</pre>
+</html>
+`
+}
+
+/** An event that the schema accepts, from the examples of its fields. */
+export function exampleOf(schema: JsonSchema): unknown {
+  if (schema.allOf) return exampleOf((schema.allOf as JsonSchema[])[0]!)
+  if (schema.type === 'array') return [exampleOf(schema.items as JsonSchema)]
+  if (!schema.properties) return (schema.examples as unknown[])[0]
+  const properties = Object.entries(schema.properties as Record<string, JsonSchema>)
+  return Object.fromEntries(properties.map(([name, property]) => [name, exampleOf(property)]))
+}
+
+function fieldRows(schema: JsonSchema, prefix: string): [path: string, needed: boolean, description: string][] {
+  const required = schema.required as string[]
+  return Object.entries(schema.properties as Record<string, JsonSchema>).flatMap(([name, property]) => {
+    const path = prefix + name
+    if (property.properties) return fieldRows(property, `${path}.`)
+    const described = ((property.allOf as JsonSchema[] | undefined)?.[0] ?? property).description as string
+    const own: [string, boolean, string] = [path, required.includes(name), described]
+    return property.type === 'array' ? [own, ...fieldRows(property.items as JsonSchema, `${path}[].`)] : [own]
+  })
+}
+
+function row(...cells: string[]): string {
+  return `<tr>${cells.map(cell => `<td>${escaped(cell)}</td>`).join('')}</tr>`
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
+}

@@ -1,0 +1,34 @@
+/** Ajv's errors in the words of the event: a field's path, and what it must be. Pure. */
+import type { JsonSchema } from './event-schema.ts'
+import type { Fault } from './exact-checks.ts'
+
+/** What we read of an error of Ajv (with `verbose`). */
+export type SchemaError = {
+  keyword: string
+  instancePath: string
+  params: Record<string, unknown>
+  message?: string
+  parentSchema?: JsonSchema
+}
+
+export function schemaFault({ keyword, instancePath, params, message, parentSchema }: SchemaError): Fault {
+  if (keyword === 'required')
+    return { field: fieldPath(`${instancePath}/${params.missingProperty}`), message: 'is needed' }
+  const description = parentSchema?.description
+  return {
+    field: fieldPath(instancePath) || 'event',
+    message: description ? `must be ${description}` : (message ?? keyword),
+  }
+}
+
+/** "/products/0/price" → "products[0].price" */
+function fieldPath(pointer: string): string {
+  const names = pointer
+    .split('/')
+    .slice(1)
+    .map(name => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return names.reduce(
+    (path, name) => (/^\d+$/.test(name) ? `${path}[${name}]` : path === '' ? name : `${path}.${name}`),
+    '',
+  )
+}

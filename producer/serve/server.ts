@@ -1,0 +1,55 @@
+/** `producer serve`: sales over HTTP into Kafka. */
+import { planOf } from '#pipeline/plan.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import { kafkaConnection } from '../connection.ts'
+import { startTracing } from '../tracing.ts'
+import { createApp } from './app.ts'
+import { eventSchema } from './event-schema.ts'
+import { Ingest } from './ingest.ts'
+import { createMetrics } from './metrics.ts'
+
+export type ServeOptions = {
+  pipeline: SalesPipeline
+  host: string
+  /** 0: any free one. */
+  port: number
+  /** A larger request is refused. */
+  maxBodyBytes: number
+  /** What may wait for Kafka, over all requests. */
+  maxInFlightBytes: number
+  /** How long a request waits for Kafka, ms. */
+  answerWithinMs: number
+  logLevel: string
+  env?: NodeJS.ProcessEnv
+}
+
+export type Served = {
+  url: string
+  /** Takes no more requests, answers those under way, and waits for Kafka for up to 5 s. */
+  close(): Promise<void>
+}
+
+const CLOSE_WITHIN_MS = 5000
+
+/** Rejects when Kafka or the topic cannot be reached within 30 s, or the port is taken. */
+export async function startServe(options: ServeOptions): Promise<Served> {
+  const { pipeline, host, port, maxBodyBytes, logLevel, maxInFlightBytes, answerWithinMs, env = process.env } = options
+  const { source, telemetry } = pipeline.spec
+  const { topic } = source
+  const clientId = 'sales-ingest'
+  const connection = kafkaConnection(source, clientId, env)
+  const tracing = await startTracing({ topic, clientId, sampling: telemetry.traceSampling, env })
+  const ingest = await Ingest.open({ connection, topic, maxInFlightBytes, answerWithinMs, tracing })
+  const metrics = createMetrics(() => ingest.inFlightBytes)
+  const plan = planOf(pipeline.spec)
+  const app = await createApp({ plan, schema: eventSchema(pipeline.spec), ingest, metrics, maxBodyBytes, logLevel })
+  const url = await app.listen({ host, port })
+  return {
+    url,
+    async close() {
+      await app.close()
+      await ingest.close(CLOSE_WITHIN_MS)
+      await tracing?.shutdown()
+    },
+  }
+}
