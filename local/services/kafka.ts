@@ -1,40 +1,78 @@
 /** A real Kafka broker (KRaft, one node) on loopback. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { installKafka, type Progress } from './install.ts'
-import { freePort, ServerProcess, stablePort } from './process.ts'
+import { promisify } from 'node:util'
+import { Admin } from '@platformatic/kafka'
+import { freePort, javaCommand } from './host.ts'
+import { installKafka } from './install.ts'
+import { type ServerOptions, ServerProcess, stablePort } from './process.ts'
 
 export type KafkaServer = ServerProcess & { bootstrap: string }
 
-/** Starts it on `dataDir`, formatting the folder the first time. */
-export async function startKafka(options: { dataDir: string; port?: number | undefined; progress?: Progress }): Promise<KafkaServer> {
-  const { dataDir, progress = () => {} } = options
+/** Starts it on `dataDir`, formatting the folder the first time. Throws an Error that says what to do. */
+export async function startKafka({
+  dataDir,
+  port: wanted,
+  progress = () => {},
+  onStarting = () => {},
+  temporary,
+}: ServerOptions): Promise<KafkaServer> {
   const jars = await installKafka(progress)
-  mkdirSync(dataDir, { recursive: true })
-  const port = await stablePort(dataDir, 'kafka', options.port)
-  const properties = join(dataDir, 'server.properties')
-  writeFileSync(properties, serverProperties(port, await freePort(), join(dataDir, 'log')))
-  const java = ['-cp', join(jars, '*'), `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'kafka/log4j2.properties')}`]
-  if (!existsSync(join(dataDir, 'log', 'meta.properties')))
-    execFileSync('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', properties], { stdio: 'pipe' })
+  let port = wanted
   const server = new ServerProcess({
     name: 'Kafka',
-    command: 'java',
-    args: ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', ...java, 'kafka.Kafka', properties],
-    cwd: dataDir,
-    logFile: join(dataDir, 'kafka.log'),
-    isReady: () => accepts(port),
-    readyWithinMs: 120_000,
+    dataDir,
+    temporary,
+    prepare: async () => {
+      port = await stablePort(dataDir, 'kafka', port)
+      const properties = join(dataDir, 'server.properties')
+      writeFileSync(properties, serverProperties(port, await freePort(), join(dataDir, 'log')))
+      const java = [
+        '-cp',
+        join(jars, '*'),
+        `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'kafka/log4j2.properties')}`,
+      ]
+      if (!existsSync(join(dataDir, 'log', 'meta.properties'))) await format(java, properties)
+      const args = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', ...java, 'kafka.Kafka', properties]
+      return { command: javaCommand(), args, cwd: dataDir, port, stopSignal: 'SIGTERM' }
+    },
+    isReady: () => hasBroker(`127.0.0.1:${port}`),
+    readyWithinMs: 180_000,
   })
+  onStarting(server)
   await server.start()
   return Object.assign(server, { bootstrap: `127.0.0.1:${port}` })
 }
 
-/** 22 characters of base64url, as StorageTool wants them. */
-function clusterId(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url')
+function format(java: string[], properties: string): Promise<unknown> {
+  const clusterId = randomBytes(16).toString('base64url') // 22 characters, as StorageTool wants them
+  return promisify(execFile)(javaCommand(), [
+    ...java,
+    'kafka.tools.StorageTool',
+    'format',
+    '-t',
+    clusterId,
+    '-c',
+    properties,
+  ])
+}
+
+/** The port accepts before the broker is registered, and until then topics cannot be created. */
+async function hasBroker(bootstrap: string): Promise<boolean> {
+  const admin = new Admin({
+    clientId: 'readiness',
+    bootstrapBrokers: [bootstrap],
+    retries: 0,
+    connectTimeout: 2000,
+    requestTimeout: 2000,
+  })
+  try {
+    return (await admin.metadata({ topics: [], forceUpdate: true })).brokers.size > 0
+  } finally {
+    await admin.close()
+  }
 }
 
 function serverProperties(port: number, controllerPort: number, logDir: string): string {
@@ -66,12 +104,4 @@ replica.fetch.max.bytes=33554432
 num.network.threads=2
 num.io.threads=4
 `
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => { socket.destroy(); resolve(true) })
-    socket.once('error', () => resolve(false))
-  })
 }

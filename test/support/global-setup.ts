@@ -1,30 +1,44 @@
 /** Holds the servers that tests share: started when the first test asks over loopback HTTP, ended with the run. */
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { ServerProcess } from '#local/services/process.ts'
 import { ownElasticsearch, ownKafka, ownPostgres } from './services.ts'
 
-const STARTERS: Record<string, () => Promise<ServerProcess>> = {
-  kafka: () => ownKafka('shared-kafka'),
-  postgres: () => ownPostgres('shared-postgres'),
-  elasticsearch: () => ownElasticsearch('shared-elasticsearch'),
+type Shared = { server: ServerProcess; address: Record<string, unknown> }
+
+const START: Record<string, () => Promise<Shared>> = {
+  kafka: () => ownKafka('kafka').then(server => ({ server, address: { bootstrap: server.bootstrap } })),
+  elasticsearch: () => ownElasticsearch('elasticsearch').then(server => ({ server, address: { url: server.url } })),
+  postgres: async () => {
+    const server = await ownPostgres('postgres')
+    const { host, port, user, password, url } = server
+    return { server, address: { host, port, user, password, url } }
+  },
 }
 
 export default async function setup(): Promise<() => Promise<void>> {
-  const running = new Map<string, Promise<ServerProcess>>()
+  const running = new Map<string, Promise<Shared>>()
   const broker = createServer(async (request, response) => {
-    const name = request.url?.slice(1) ?? ''
+    const name = request.url!.slice(1)
     try {
-      if (!running.has(name)) running.set(name, STARTERS[name]!())
-      const { bootstrap, url, host, port, user, password } = (await running.get(name)) as never as Record<string, unknown>
-      response.end(JSON.stringify({ bootstrap, url, host, port, user, password }))
+      if (!running.has(name)) running.set(name, START[name]!())
+      const { address } = await running.get(name)!
+      response.end(JSON.stringify(address))
     } catch (error) {
       response.writeHead(500).end((error as Error).message)
     }
   })
   await new Promise<void>(resolve => broker.listen(0, '127.0.0.1', resolve))
-  process.env.TEST_SERVICES = `http://127.0.0.1:${(broker.address() as { port: number }).port}`
+  process.env.TEST_SERVICES = `http://127.0.0.1:${(broker.address() as AddressInfo).port}`
   return async () => {
     broker.close()
-    await Promise.all([...running.values()].map(server => server.then(s => s.stop(), () => {})))
+    await Promise.all(
+      [...running.values()].map(started =>
+        started.then(
+          ({ server }) => server.stop(),
+          () => {},
+        ),
+      ),
+    )
   }
 }

@@ -1,17 +1,16 @@
 /**
  * Real servers for tests. The shared ones are started on first demand and live until the run ends (global-setup.ts
- * holds them); `own…` starts one for a test that kills it, on a fresh folder, and the test stops it.
+ * holds them); `own…` starts one for a test that kills it, on fresh data, and the test's `stop` removes both.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { Admin } from '@platformatic/kafka'
 import pg from 'pg'
 import { startElasticsearch } from '#local/services/elasticsearch.ts'
 import { startKafka } from '#local/services/kafka.ts'
 import { startPostgres } from '#local/services/postgres.ts'
-import type { ServerProcess } from '#local/services/process.ts'
+import type { ServerOptions, ServerProcess } from '#local/services/process.ts'
 
 export type PostgresAddress = { host: string; port: number; user: string; password: string }
 export type Database = PostgresAddress & { database: string; url: string }
@@ -28,18 +27,22 @@ async function shared<T>(name: string): Promise<T> {
 export const kafka = () => shared<{ bootstrap: string }>('kafka')
 export const elasticsearch = () => shared<{ url: string }>('elasticsearch')
 
-export async function postgres(): Promise<PostgresAddress & { createDatabase(name?: string): Promise<Database> }> {
-  const address = await shared<PostgresAddress>('postgres')
+export async function postgres(): Promise<
+  PostgresAddress & { url: string; createDatabase(name?: string): Promise<Database> }
+> {
+  const address = await shared<PostgresAddress & { url: string }>('postgres')
   return { ...address, createDatabase: (name = unique('db')) => createDatabase(address, name) }
 }
 
-export async function createDatabase(address: PostgresAddress, name: string): Promise<Database> {
-  const client = new pg.Client({ ...address, database: 'postgres' })
+async function createDatabase({ host, port, user, password }: PostgresAddress, name: string): Promise<Database> {
+  const client = new pg.Client({ host, port, user, password, database: 'postgres' })
   await client.connect()
-  await client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)}`)
-  await client.end()
-  const { host, port, user, password } = address
-  return { ...address, database: name, url: `postgres://${user}:${password}@${host}:${port}/${name}` }
+  try {
+    await client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)}`)
+  } finally {
+    await client.end()
+  }
+  return { host, port, user, password, database: name, url: `postgres://${user}:${password}@${host}:${port}/${name}` }
 }
 
 let made = 0
@@ -48,21 +51,33 @@ export function unique(prefix: string): string {
   return `${prefix}_${process.pid}_${Date.now().toString(36)}_${made++}`
 }
 
-export async function createTopic(bootstrap: string, topic: string, partitions: number, configs: Record<string, string> = {}): Promise<void> {
+export async function createTopic(
+  bootstrap: string,
+  topic: string,
+  partitions: number,
+  configs: Record<string, string> = {},
+): Promise<void> {
   const admin = new Admin({ clientId: 'test', bootstrapBrokers: [bootstrap] })
   try {
-    await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs: Object.entries(configs).map(([name, value]) => ({ name, value })) })
+    const settings = Object.entries(configs).map(([name, value]) => ({ name, value }))
+    await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs: settings })
   } finally {
     await admin.close()
   }
 }
 
-type Owned<T> = T & { dataDir: string }
+/** A folder that servers may use whose user is not ours. */
+export function temporaryFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `sales-pipeline-${name}-`))
+  chmodSync(folder, 0o755)
+  return folder
+}
 
-async function owned<T extends ServerProcess>(name: string, start: (dataDir: string) => Promise<T>): Promise<Owned<T>> {
-  const dataDir = mkdtempSync(join(tmpdir(), `${name}-`))
-  chmodSync(dataDir, 0o755) // servers that refuse root run under another user
-  const server = await start(dataDir)
+type Start<T> = (options: ServerOptions) => Promise<T>
+
+async function owned<T extends ServerProcess>(name: string, start: Start<T>): Promise<T & { dataDir: string }> {
+  const dataDir = temporaryFolder(name)
+  const server = await start({ dataDir, temporary: true })
   const stop = server.stop.bind(server)
   server.stop = async () => {
     await stop()
@@ -71,6 +86,6 @@ async function owned<T extends ServerProcess>(name: string, start: (dataDir: str
   return Object.assign(server, { dataDir })
 }
 
-export const ownKafka = (name: string) => owned(name, dataDir => startKafka({ dataDir }))
-export const ownPostgres = (name: string) => owned(name, dataDir => startPostgres({ dataDir }))
-export const ownElasticsearch = (name: string) => owned(name, dataDir => startElasticsearch({ dataDir }))
+export const ownKafka = (name: string) => owned(name, startKafka)
+export const ownPostgres = (name: string) => owned(name, startPostgres)
+export const ownElasticsearch = (name: string) => owned(name, startElasticsearch)

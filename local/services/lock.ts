@@ -1,0 +1,55 @@
+/** One user at a time of a data folder: a file in it names the process that holds it. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** A holder whose own parent was killed needs that long to end its server. */
+const WAIT_MS = 8000
+const POLL_MS = 200
+
+/**
+ * Takes the folder for this process; `name` is what the error calls it for others. Answers how to let go. Waits
+ * some seconds for a holder that is just ending, then throws an Error that names it.
+ */
+export async function lockFolder(dataDir: string, name: string): Promise<() => void> {
+  mkdirSync(dataDir, { recursive: true })
+  const file = join(dataDir, 'lock')
+  for (const deadline = Date.now() + WAIT_MS; ; await sleep(POLL_MS)) {
+    if (take(file, `${process.pid} ${name}`)) return () => rmSync(file, { force: true })
+    const [pid, holder] = readHolder(file)
+    if (!isAlive(pid)) rmSync(file, { force: true })
+    else if (Date.now() > deadline)
+      throw new Error(
+        `${dataDir} is in use by ${holder} (process ${pid}): stop it first. If that process is something else, remove ${file}`,
+      )
+  }
+}
+
+function take(file: string, holder: string): boolean {
+  try {
+    writeFileSync(file, holder, { flag: 'wx' })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function readHolder(file: string): [pid: number, name: string] {
+  try {
+    const [pid, ...name] = readFileSync(file, 'utf8').split(' ')
+    return [Number(pid), name.join(' ')]
+  } catch {
+    return [0, ''] // let go meanwhile
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!(pid > 0)) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' // alive, under another user
+  }
+}
