@@ -89,7 +89,7 @@ async function drain(file: string): Promise<Run> {
     worker.on('message', (message: { type: string }) => { if (message.type === 'stopped') resolve(message as never) })
     worker.once('exit', code => { if (code !== 0) reject(new Error(`the worker ended with ${code}`)) })
   })
-  while (!(await drained(client))) await pause(100)
+  await Promise.race([untilDrained(client), stopped.then(() => Promise.reject(new Error('the worker stopped by itself')))])
   const seconds = (performance.now() - startedAt) / 1000
   worker.kill('SIGTERM')
   const { cpuSeconds, maxRssBytes } = await stopped
@@ -107,9 +107,11 @@ async function drain(file: string): Promise<Run> {
   }
 }
 
-async function drained(client: pg.Client): Promise<boolean> {
-  const answer = await client.query('SELECT sum(records) AS records FROM bench_drain.progress').catch(() => null)
-  return Number(answer?.rows[0]?.records ?? 0) >= events
+async function untilDrained(client: pg.Client): Promise<void> {
+  for (let records = 0; records < events; await pause(100)) {
+    const answer = await client.query('SELECT sum(records) AS records FROM bench_drain.progress').catch(() => null)
+    records = Number(answer?.rows[0]?.records ?? 0)
+  }
 }
 
 function spread(figures: number[]): { median: number; min: number; max: number } {

@@ -18,6 +18,9 @@ import { retrying } from './retrying.ts'
 /** Far behind, fewer and larger transactions cost less; nobody waits for the newest sale then. */
 const BACKLOG_INTERVAL_MS = 1000
 
+/** Rows of one commit, before partitions are merged: bounds its memory when every event has a key of its own. */
+const MAX_ROWS = 40_000
+
 export type CommitterDeps = {
   plan: Plan
   store: Store
@@ -98,11 +101,13 @@ export class Committer {
     const { maxRecords, maxBytes } = this.#deps.plan.spec.commit
     let records = 0
     let bytes = 0
+    let rows = 0
     for (const { state } of dirty) {
       records += state!.pendingRecords
       bytes += state!.pendingBytes
+      rows += state!.pendingRows
     }
-    return records >= Math.min(maxRecords, this.#bisect) || bytes >= maxBytes
+    return records >= Math.min(maxRecords, this.#bisect) || bytes >= maxBytes || rows >= MAX_ROWS
   }
 
   #interval(): number {
@@ -142,9 +147,9 @@ export class Committer {
   async #attempt(live: OwnedPartition[]): Promise<Fenced | Retryable | Rejected | null> {
     const { store, plan, clock, telemetry, boundDeadLetters } = this.#deps
     const startedAt = clock.now()
-    const shares = live.map(p => p.share!)
+    const commit = boundDeadLetters(mergeShares(plan, live.map(p => p.share!)))
     try {
-      await store.commit(boundDeadLetters(mergeShares(plan, shares)))
+      await store.commit(commit)
     } catch (error) {
       if (error instanceof Fenced) telemetry.commitFailed('fenced')
       else if (error instanceof Rejected) telemetry.commitFailed('rejected')
@@ -155,18 +160,17 @@ export class Committer {
       return error
     }
     telemetry.condition('StoreUnavailable', null)
-    this.#settle(live, startedAt)
+    this.#settle(live.filter(p => p.share), commit, startedAt)
     if (Number.isFinite(this.#bisect)) this.#widen()
     return null
   }
 
-  /** The shares are in the store: count them, and forget them unless the partition went away meanwhile. */
-  #settle(committed: OwnedPartition[], startedAt: number): void {
-    const { telemetry, clock, plan } = this.#deps
-    const shares = committed.flatMap(p => p.share ?? [])
-    if (shares.length === 0) return
+  /** The shares of `committed` are in the store, as `commit`: count them and forget them. */
+  #settle(committed: OwnedPartition[], commit: Commit, startedAt: number): void {
+    const { telemetry, clock } = this.#deps
+    const shares = committed.map(p => p.share!)
     for (const partition of committed) partition.share = null
-    telemetry.committed(mergeShares(plan, shares), {
+    telemetry.committed(commit, {
       startedAt,
       endedAt: clock.now(),
       createdAt: Float64Array.from(shares.flatMap(share => share.createdAt)),
@@ -175,7 +179,7 @@ export class Committer {
   }
 
   async #resolve(live: OwnedPartition[]): Promise<void> {
-    const { store, clock, onLost } = this.#deps
+    const { store, clock, plan, onLost } = this.#deps
     const startedAt = clock.now()
     const rows = await retrying(this.#deps, 'StoreUnavailable', () => store.inspect(live.map(p => p.partition)))
     if (!rows) return
@@ -185,7 +189,7 @@ export class Committer {
         partition.share.commit,
         rows.find(row => row.partition === partition.partition),
       )
-      if (outcome === 'committed') this.#settle([partition], startedAt)
+      if (outcome === 'committed') this.#settle([partition], mergeShares(plan, [partition.share]), startedAt)
       else if (outcome !== 'retry') onLost(partition, outcome)
     }
   }

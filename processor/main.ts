@@ -16,7 +16,6 @@ import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/tele
 import { startTracing } from './adapters/telemetry/tracing.ts'
 import { Flow } from './flow.ts'
 import type { Chance, Clock } from './ports.ts'
-import { runProjector } from './projector.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
 
 /** Kubernetes and users expect a worker to be gone within 5 s of SIGTERM: what cannot be committed by then is read again. */
@@ -101,8 +100,11 @@ async function project(
   signal: AbortSignal,
 ): Promise<void> {
   if (!pipeline.spec.sinks.elasticsearch) return
-  const { openElasticsearchProjection } = await import('./adapters/elasticsearch/open.ts')
-  const projection = openElasticsearchProjection(pipeline, process.env)
+  const [{ runProjector }, { openElasticsearchProjection }] = await Promise.all([
+    import('./projector.ts'),
+    import('./adapters/elasticsearch/open.ts'),
+  ])
+  const projection = openElasticsearchProjection(pipeline, process.env, telemetry.log)
   try {
     await runProjector({ outbox, projection, clock, chance, telemetry, signal })
   } finally {

@@ -40,30 +40,31 @@ function mergeRows(plan: AggregationPlan, parts: AggregateRows[]): AggregateRows
     keys: plan.keys.map(() => []),
     columns: plan.columns.map(() => []),
   }
-  const places = new Map<string, number>()
-  for (const part of filled)
-    for (let row = 0; row < part.windowStart.length; row++) addRow(plan, merged, places, part, row)
+  const places = new Map<number, Map<string, number>>()
+  for (const part of filled) {
+    for (let row = 0; row < part.windowStart.length; row++) {
+      const place = placeOf(merged, places, part, row)
+      for (let c = 0; c < plan.columns.length; c++) {
+        const column = merged.columns[c]!
+        column[place] = mergeAmount(plan.columns[c]!.merge, column[place], part.columns[c]![row]!)
+      }
+    }
+  }
   return merged
 }
 
-function addRow(
-  plan: AggregationPlan,
-  merged: AggregateRows,
-  places: Map<string, number>,
-  part: AggregateRows,
-  row: number,
-): void {
+/** Where the row stands among the merged ones; it is added there if it is new. */
+function placeOf(merged: AggregateRows, places: Map<number, Map<string, number>>, part: AggregateRows, row: number): number {
+  const start = part.windowStart[row]!
+  let window = places.get(start)
+  if (!window) places.set(start, (window = new Map()))
+  let key = part.keys.length > 0 ? part.keys[0]![row]! : ''
   // U+0000 cannot occur in a key (contract, section 3), so it separates without ambiguity.
-  let id = String(part.windowStart[row])
-  for (const key of part.keys) id += `\0${key[row]}`
-  let place = places.get(id)
-  if (place === undefined) {
-    place = merged.windowStart.push(part.windowStart[row]!) - 1
-    places.set(id, place)
-    part.keys.forEach((key, k) => {
-      merged.keys[k]![place!] = key[row]!
-    })
-  }
-  for (let c = 0; c < plan.columns.length; c++)
-    merged.columns[c]![place] = mergeAmount(plan.columns[c]!.merge, merged.columns[c]![place], part.columns[c]![row]!)
+  for (let k = 1; k < part.keys.length; k++) key += `\0${part.keys[k]![row]}`
+  const known = window.get(key)
+  if (known !== undefined) return known
+  const place = merged.windowStart.push(start) - 1
+  window.set(key, place)
+  for (let k = 0; k < part.keys.length; k++) merged.keys[k]![place] = part.keys[k]![row]!
+  return place
 }

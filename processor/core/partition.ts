@@ -78,6 +78,12 @@ export class PartitionState {
     return this.#pending.bytes
   }
 
+  /** Aggregate rows, late, dead and raw ones that they touch. */
+  get pendingRows(): number {
+    const { late, dead, raw } = this.#pending
+    return this.#tables.reduce((rows, table) => rows + table.size, late.length + dead.length + raw.length)
+  }
+
   /** True when offsets moved since the last commit, be it over control records only. */
   get dirty(): boolean {
     return !this.restoring && this.nextOffset > this.#pending.fromOffset
