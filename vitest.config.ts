@@ -9,5 +9,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 300_000,
+    // The shared servers stop then, up to three of them on a busy machine.
+    teardownTimeout: 60_000,
   },
 })

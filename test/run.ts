@@ -1,10 +1,15 @@
 /** `npm test`: every test that needs nothing but Node, Java and Maven. Arguments go on to vitest (files, -t name …). */
-import { spawnSync } from 'node:child_process'
-import { join, resolve } from 'node:path'
+import { parseCLI, startVitest } from 'vitest/node'
+import { installElasticsearch, installKafka } from '#local/services/install.ts'
 
-const root = resolve(import.meta.dirname, '..')
+const progress = (line: string) => process.stderr.write(`${line}\n`)
+// Ahead of the tests, so that no time-out measures a download.
+await installKafka(progress)
+await installElasticsearch(progress)
+
 const args = process.argv.slice(2)
 // test/root needs root or Debian packages: only .ci/run, or somebody who names it, runs it.
 const exclude = args.some(arg => arg.startsWith('test/root')) ? [] : ['--exclude', 'test/root/**']
-const run = spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...exclude, ...args], { cwd: root, stdio: 'inherit' })
-process.exitCode = run.status ?? 1
+const { filter, options } = parseCLI(['vitest', 'run', ...exclude, ...args])
+const vitest = await startVitest(filter, options)
+await vitest.exit()

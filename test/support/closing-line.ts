@@ -1,12 +1,18 @@
-/** Prints `N passed, N failed, N skipped` as the very last line. A file that could not be loaded counts as a failure. */
+/**
+ * Prints `N passed, N failed, N skipped` as the very last line. What fails outside a test (a file that cannot be
+ * loaded, a hook, a stray rejection) counts as a failure; a run of no tests at all is one, too.
+ */
 import type { Reporter, TestModule } from 'vitest/node'
 
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
-    const tests = modules.flatMap(module => [...module.children.allTests()].map(test => test.result().state))
-    const count = (state: string) => tests.filter(s => s === state).length
-    const broken = modules.filter(module => module.errors().length > 0).length + errors.length
-    const line = `${count('passed')} passed, ${count('failed') + broken} failed, ${count('skipped') + count('pending')} skipped`
+    const states = modules.flatMap(({ children }) => [...children.allTests()].map(test => test.result().state))
+    const count = (...wanted: string[]) => states.filter(state => wanted.includes(state)).length
+    const groups = modules.flatMap(module => [module, ...module.children.allSuites()])
+    const broken = groups.filter(group => group.errors().length > 0).length + errors.length
+    const [passed, failed] = [count('passed'), count('failed') + broken]
+    if (passed + failed === 0) process.exitCode = 1
+    const line = `${passed} passed, ${failed} failed, ${count('skipped', 'pending')} skipped`
     process.once('exit', () => process.stdout.write(`${line}\n`))
   }
 }

@@ -34,7 +34,7 @@ export async function postgres(): Promise<
   return { ...address, createDatabase: (name = unique('db')) => createDatabase(address, name) }
 }
 
-async function createDatabase({ host, port, user, password }: PostgresAddress, name: string): Promise<Database> {
+export async function createDatabase({ host, port, user, password }: PostgresAddress, name: string): Promise<Database> {
   const client = new pg.Client({ host, port, user, password, database: 'postgres' })
   await client.connect()
   try {
