@@ -1,5 +1,6 @@
 /** SQL over one aggregation's table: created, added to, finalised, removed from, read for a projection. */
 import type { AggregationPlan, ColumnPlan, FieldPlan } from '#pipeline/plan.ts'
+import { decimalText } from '#processor/core/exact.ts'
 import { CLOCK_MICROS, enqueue, quoted, type Statements } from './statements.ts'
 
 export type AggregateStatements = ReturnType<typeof aggregateStatements>
@@ -46,7 +47,7 @@ function createStatements(statements: Statements, aggregation: AggregationPlan, 
   const collated = (c: Column) => `${c.of} ${c.type}${c.type === 'text' ? ' COLLATE "C"' : ''} NOT NULL`
   const averages = aggregation.averages.map(
     a => `${quoted(a.name)} numeric GENERATED ALWAYS AS
-      (${statements.table('divide_half_even')}(${quoted(a.sum)}, ${quoted(a.count)}, ${a.scale})) STORED`,
+      (${statements.table('divide_half_even')}(${quoted(a.sum)}, ${quoted(a.count)}, ${unitsOf(a.scale)})) STORED`,
   )
   const [start, ...groups] = key
   const columns = [
@@ -69,6 +70,9 @@ function createStatements(statements: Statements, aggregation: AggregationPlan, 
   const open = `CREATE INDEX ${quoted(`${aggregation.name}.open`)} ON ${table} (window_start) WHERE NOT final`
   return aggregation.window === null ? [create] : [create, open]
 }
+
+/** 2 → 100, 0.01 */
+const unitsOf = (scale: number) => `${10n ** BigInt(scale)}, ${decimalText(1, scale)}`
 
 /** A row's key as the outbox keeps it. */
 const keyJson = (key: Column[], from: string) =>

@@ -3,7 +3,6 @@
  * commit never waits behind housekeeping. All of them reconnect when they are next needed.
  */
 import pg from 'pg'
-import { isReadOnly } from './errors.ts'
 
 export type PostgresConnection = {
   host: string
@@ -161,15 +160,5 @@ function configOf(connection: PostgresConnection, applicationName: string, timeo
     types,
     // Compiling to machine code costs more than our short statements take.
     options: '-c search_path= -c timezone=UTC -c datestyle=ISO -c jit=off',
-  }
-}
-
-/** Retrying on a standby would fail for ever. */
-export async function leavingStandbys<T>(connections: Connections, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (isReadOnly(error)) await connections.dropCommitter()
-    throw error
   }
 }

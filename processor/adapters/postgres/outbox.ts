@@ -81,8 +81,9 @@ export class PostgresOutbox {
     return rows[0]!.rows
   }
 
-  close(): void {
-    this.#drop()
+  /** Gives the lease back, so that another worker need not wait for the server to notice. */
+  async close(): Promise<void> {
+    await this.#release()
   }
 
   async #acquire(): Promise<boolean> {

@@ -139,7 +139,7 @@ class PostgresStore implements Store, Outbox {
   }
 
   async close(): Promise<void> {
-    this.#outbox.close()
+    await this.#outbox.close()
     await this.#connections.close()
   }
 

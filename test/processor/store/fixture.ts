@@ -70,15 +70,6 @@ export const MINUTE = 60_000
 export const BY_STORE = 0
 export const TOTALS = 1
 export const BY_KIND = 2
-export const MEASURES = [
-  'orders',
-  'revenue',
-  'smallest',
-  'largest',
-  'average_order_sum',
-  'average_order_count',
-  'average_order',
-]
 
 /** `change`: text of the document to replace, and what with. */
 export function pipelineOf(...change: [string, string][]): SalesPipeline {

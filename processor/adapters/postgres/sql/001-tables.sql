@@ -123,17 +123,18 @@ BEGIN
 END
 $$;
 
--- numerator / denominator, rounded half to even. Division of numerics rounds half up and at a scale of its own choice:
--- so whole numbers are divided, and multiplied by a power of ten, which is exact. One expression: it is inlined.
-CREATE FUNCTION divide_half_even(numerator numeric, denominator bigint, scale integer) RETURNS numeric
+-- numerator / denominator, rounded half to even to the digits of `unit` (0.01), whose inverse is `factor` (100).
+-- Division of numerics rounds half up and at a scale of its own choice: so whole numbers are divided, and multiplied
+-- by the unit, which is exact. One expression of immutable parts: PostgreSQL inlines it, which is ten times as fast.
+CREATE FUNCTION divide_half_even(numerator numeric, denominator bigint, factor numeric, unit numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN denominator <> 0 THEN (
-    div(numerator * ('1e' || scale)::numeric, denominator::numeric)
+  SELECT CASE WHEN denominator <> 0 THEN unit * (
+    div(numerator * factor, denominator::numeric)
     + CASE
-        WHEN 2 * abs(mod(numerator * ('1e' || scale)::numeric, denominator::numeric)) > denominator THEN sign(numerator)
-        WHEN 2 * abs(mod(numerator * ('1e' || scale)::numeric, denominator::numeric)) = denominator
-          THEN mod(div(numerator * ('1e' || scale)::numeric, denominator::numeric), 2)
+        WHEN 2 * abs(mod(numerator * factor, denominator::numeric)) > denominator THEN sign(numerator)
+        WHEN 2 * abs(mod(numerator * factor, denominator::numeric)) = denominator
+          THEN mod(div(numerator * factor, denominator::numeric), 2)
         ELSE 0
       END
-  ) * ('1e-' || scale)::numeric END
+  ) END
 $$;

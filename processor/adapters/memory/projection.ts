@@ -1,0 +1,32 @@
+/** The port Projection in memory, with external versions. Every call takes effect in one synchronous step. */
+import type { ProjectedRow, Projection, ProjectionFault } from '#processor/ports.ts'
+
+/** A removed row stays as a tombstone (document null), so that an older write cannot bring it back. */
+export type Revision = Pick<ProjectedRow, 'aggregation' | 'version' | 'document'>
+
+export class MemoryProjection implements Projection {
+  /** By document id. */
+  readonly revisions = new Map<string, Revision>()
+  readonly #rejects: (row: ProjectedRow) => string | null
+
+  /** `rejects` answers why a row will never be accepted; null: it is. */
+  constructor(rejects: (row: ProjectedRow) => string | null = () => null) {
+    this.#rejects = rejects
+  }
+
+  async prepare(): Promise<void> {}
+
+  async write(rows: ProjectedRow[]): Promise<ProjectionFault[]> {
+    const faults: ProjectionFault[] = []
+    for (const row of rows) {
+      const { aggregation, id, version, document } = row
+      const error = this.#rejects(row)
+      if (error !== null) faults.push({ aggregation, id, version, error })
+      else if (version > (this.revisions.get(id)?.version ?? -1n))
+        this.revisions.set(id, { aggregation, version, document })
+    }
+    return faults
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,270 @@
+import pg from 'pg'
+import { describe, expect, it } from 'vitest'
+import { Fenced, Retryable } from '#processor/errors.ts'
+import type { Claim, Commit } from '#processor/ports.ts'
+import { ownPostgres } from '#test/support/services.ts'
+import { byStore, commitNext, commitOf, letter, ready, T0, TOPIC, type Worker } from './fixture.ts'
+import { freshPostgres, harnessOn, type PostgresHarness } from './postgres-harness.ts'
+import { NetworkProxy } from './proxy.ts'
+import { onFresh } from './with-harness.ts'
+
+const test = onFresh(freshPostgres) as (name: string, run: (harness: PostgresHarness) => Promise<void>) => void
+
+/** Resolves once `condition` holds. */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise(resolve => setTimeout(resolve, 10))
+}
+
+/** Connections of the pool that broke while idle are found out by using them. */
+async function retried<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      expect(error).toBeInstanceOf(Retryable)
+    }
+  }
+}
+
+/** A worker that reaches PostgreSQL through a proxy. */
+async function proxied(
+  harness: PostgresHarness,
+  timeouts = {},
+): Promise<{ proxy: NetworkProxy; store: Worker; claim: Claim }> {
+  const proxy = await NetworkProxy.before(harness.address)
+  const options = harness.options()
+  const store = harness.workerWith({ ...options, connection: { ...options.connection, port: proxy.port }, timeouts })
+  await store.open(TOPIC)
+  return { proxy, store, claim: await store.claim(0, 100) }
+}
+
+/** A connection that does what no worker would. */
+async function intruder(
+  harness: PostgresHarness,
+  applicationName: string,
+): Promise<pg.Client & { ended: Promise<void> }> {
+  const client = new pg.Client({ ...harness.address, application_name: applicationName })
+  const ended = new Promise<void>(resolve => client.once('end', resolve))
+  client.on('error', () => {})
+  await client.connect()
+  return Object.assign(client, { ended })
+}
+
+const lockPartition0 = (harness: PostgresHarness) =>
+  `BEGIN; SELECT FROM "${harness.schema}".progress WHERE partition = 0 FOR UPDATE`
+
+type Sale = [start: number, store: string, amount: number]
+
+/** A database of its own for each test: other tests' workers are on the same server. */
+const OURS = `FROM pg_stat_activity WHERE application_name LIKE 'sales %' AND datname = current_database()`
+
+const storedOrders = async (harness: PostgresHarness) => Number((await harness.rows('by_store'))[0]?.values.orders ?? 0)
+
+describe('a commit', () => {
+  test('goes out as one write, COMMIT included', async harness => {
+    const { proxy, store, claim } = await proxied(harness)
+    proxy.sent.length = 0
+    await store.commit(commitOf(claim, { aggregates: [byStore([T0, 'a', 1])], dead: [letter(100)] }))
+    const writes = proxy.sent.filter(text => text.includes('BEGIN') || text.includes('COMMIT'))
+    expect(writes).toHaveLength(1)
+    expect(writes[0]).toMatch(/BEGIN.*advance-progress.*insert-dead.*COMMIT/s)
+    await proxy.close()
+  })
+
+  test('whose answer is lost is there, and is found there', async harness => {
+    const { proxy, store, claim } = await proxied(harness)
+    const commit = commitOf(claim, { aggregates: [byStore([T0, 'a', 1])] })
+    proxy.mode = 'swallow'
+    const outcome = store.commit(commit).catch(error => error)
+    await until(async () => (await harness.progress(0)).nextOffset === 110)
+    proxy.cut()
+    expect(await outcome).toBeInstanceOf(Retryable)
+    expect(await retried(() => store.inspect([0]))).toMatchObject([
+      { epoch: claim.epoch, token: claim.token, nextOffset: 110 },
+    ])
+    await expect(store.commit(commit)).rejects.toThrow(Fenced)
+    expect(await storedOrders(harness)).toBe(1)
+    await proxy.close()
+  })
+
+  test('that never arrived is not there, and goes through when sent again', async harness => {
+    const { proxy, store, claim } = await proxied(harness)
+    const commit = commitOf(claim, { aggregates: [byStore([T0, 'a', 1])] })
+    proxy.mode = 'stall'
+    const outcome = store.commit(commit).catch(error => error)
+    await until(async () => proxy.sent.at(-1)!.includes('COMMIT'))
+    proxy.cut()
+    expect(await outcome).toBeInstanceOf(Retryable)
+    expect(await retried(() => store.inspect([0]))).toMatchObject([{ nextOffset: 100 }])
+    await store.commit(commit)
+    expect(await storedOrders(harness)).toBe(1)
+    await proxy.close()
+  })
+
+  test('to a server that does not answer is given up, and the next one reconnects', async harness => {
+    const { proxy, store, claim } = await proxied(harness, { answer: 300 })
+    proxy.mode = 'stall'
+    await expect(store.commit(commitOf(claim))).rejects.toThrow(Retryable)
+    proxy.mode = 'pass'
+    expect(await retried(() => store.inspect([0]))).toMatchObject([{ nextOffset: 100 }])
+    await commitNext(store, claim)
+    await proxy.close()
+  })
+
+  test('that waits too long for a lock writes nothing and may be tried again', async harness => {
+    await harness.worker().open(TOPIC)
+    const store = harness.workerWith({ timeouts: { lock: 100 } })
+    await store.open(TOPIC)
+    const claim = await store.claim(0, 100)
+    const holder = await intruder(harness, 'psql')
+    await holder.query(lockPartition0(harness))
+    await expect(store.commit(commitOf(claim))).rejects.toThrow(Retryable)
+    await expect(store.inspect([0])).rejects.toThrow(Retryable)
+    await holder.end()
+    await commitNext(store, claim)
+  })
+
+  test('reconnects after its backend was ended', async harness => {
+    const { store, claim } = await ready(harness)
+    await commitNext(store, claim)
+    const ended = await harness.query(`SELECT pg_terminate_backend(pid, 5000) ${OURS}`)
+    expect(ended.length).toBeGreaterThan(1)
+    await retried(() => commitNext(store, claim))
+    expect(await store.inspect([0])).toMatchObject([{ nextOffset: 120 }])
+  })
+
+  test('of dead records is never refused, however broken they are', async harness => {
+    const { store, claim } = await ready(harness)
+    const headers: [string, string][] = [['nul\0', 'lone \ud800']]
+    const times = [Number.MAX_SAFE_INTEGER, -Number.MAX_SAFE_INTEGER, 2 ** 63, -(2 ** 63), -1]
+    await commitNext(store, claim, {
+      dead: times.map((recordTimestamp, i) => letter(100 + i, { headers, recordTimestamp })),
+    })
+    expect((await harness.dead())[0]!.headers).toEqual([['nul\uFFFD', 'lone \uFFFD']])
+    expect(await harness.dead()).toHaveLength(5)
+  })
+})
+
+describe('workers side by side', () => {
+  test('commit, close and open overlapping rows in any order without ever waiting for each other in a circle', async harness => {
+    const { store, claim } = await ready(harness)
+    const other = harness.worker()
+    await other.open(TOPIC)
+    const second = await other.claim(1, 0)
+    const rows = Array.from({ length: 400 }, (_, i): Sale => [T0 + (i % 3) * 60_000, `store-${i}`, 1])
+    let finalised = 0
+    let commits = 0
+    let committing = true
+    const run = async (worker: Worker, owned: Claim, sales: Sale[]) => {
+      // Until rows were closed while they were being added to, and closed again.
+      for (let i = 0; i < 25 || finalised <= 400; i++, commits++)
+        await commitNext(worker, owned, { aggregates: [byStore(...sales)] }, { maxEventTime: T0 + 3_600_000 })
+    }
+    const upkeep = (async () => {
+      while (committing) finalised += (await store.advance())!.finalised
+    })()
+    await Promise.all([run(store, claim, rows), run(other, second, rows.toReversed())])
+    committing = false
+    await upkeep
+    const stored = await harness.rows('by_store')
+    expect(stored).toHaveLength(400)
+    expect(stored.every(row => row.values.orders === String(commits))).toBe(true)
+    await Promise.all([store.close(), other.close()]) // a backend reports its deadlocks when it ends
+    await until(async () => (await harness.query(`SELECT ${OURS}`)).length === 0)
+    const deadlocks = await harness.query(
+      'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
+    )
+    expect(deadlocks).toEqual([{ deadlocks: 0 }])
+  })
+
+  test('end the backend of a previous owner that holds a partition, and no other', async harness => {
+    await harness.worker().open(TOPIC)
+    const store = harness.workerWith({ timeouts: { lock: 100 } })
+    await store.open(TOPIC)
+    const stuck = await intruder(harness, 'sales shop/sales stopped-worker')
+    await stuck.query(lockPartition0(harness))
+    expect(await store.claim(0, 100)).toMatchObject({ epoch: 1 })
+    await stuck.ended
+    const person = await intruder(harness, 'psql')
+    await person.query(lockPartition0(harness))
+    await expect(store.claim(0, 100)).rejects.toThrow(Retryable)
+    expect((await person.query('SELECT 1 AS alive; COMMIT')) as never).toHaveLength(2)
+    await person.end()
+    expect(await store.claim(0, 100)).toMatchObject({ epoch: 2 })
+  })
+
+  test('leave upkeep to the one that is at it', async harness => {
+    const { store } = await ready(harness)
+    const other = await intruder(harness, 'psql')
+    await other.query(
+      `BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('sales-pipeline upkeep ${harness.schema}', 0))`,
+    )
+    expect(await store.advance()).toBeNull()
+    await other.end()
+    await until(async () => (await store.advance()) !== null)
+  })
+
+  test('take over the projection of one whose connection was lost', async harness => {
+    const { proxy, store, claim } = await proxied(harness)
+    const other = harness.worker()
+    await other.open(TOPIC)
+    await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+    const work = (await store.take(10))!
+    expect(await other.take(10)).toBeNull()
+    proxy.cut()
+    await until(async () => (await other.take(10)) !== null)
+    await store.confirm(work, []) // late, and still right: it was written
+    expect(await other.take(10)).toBeNull()
+    await proxy.close()
+  })
+})
+
+it('loses and doubles nothing when PostgreSQL is killed again and again', async () => {
+  const server = await ownPostgres('killed-postgres')
+  const { host, port, user, password } = server
+  await server.createDatabase('sales')
+  const harness = await harnessOn({ host, port, user, password, database: 'sales', url: '' })
+  const { store, claim } = await ready(harness)
+  let failures = 0
+  /** As the committer does it: whatever is unknown is looked up. */
+  const commitSurely = async (commit: Commit): Promise<void> => {
+    for (let sent = false; ; ) {
+      try {
+        if (sent) {
+          const [row] = await store.inspect([0])
+          if (row!.nextOffset === commit.partitions[0]!.nextOffset) return
+        }
+        sent = true
+        return await store.commit(commit)
+      } catch (error) {
+        expect(error).toBeInstanceOf(Retryable)
+        failures++
+        await new Promise(resolve => setTimeout(resolve, 50))
+      }
+    }
+  }
+  const killings = (async () => {
+    for (let i = 0; i < 3; i++) {
+      await new Promise(resolve => setTimeout(resolve, 300))
+      await server.kill()
+      await server.start()
+    }
+  })()
+  let killing = true
+  killings.finally(() => {
+    killing = false
+  })
+  let commits = 0
+  for (; killing || commits < 50; commits++) {
+    const commit = commitOf(claim, { aggregates: [byStore([T0, 'a', 1])] }, { records: 1 })
+    await commitSurely(commit)
+    claim.nextOffset++
+  }
+  await killings
+  expect(failures).toBeGreaterThan(0)
+  const { rows } = (await retried(() => store.take(10)))!
+  expect(rows[0]!.document!.orders).toBe(commits)
+  expect(await retried(() => store.inspect([0]))).toMatchObject([{ nextOffset: 100 + commits }])
+  await store.close()
+  await server.stop()
+})

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest'
+import { openPostgresStore, postgresConnection } from '#processor/adapters/postgres/open.ts'
+import { pipelineOf } from './fixture.ts'
+
+const withPostgres = (postgres: string) => pipelineOf(['  sinks:', `  sinks:\n    postgres: { ${postgres} }`])
+
+const secrets =
+  'host: db, port: 6543, database: shop, usernameSecretRef: { name: pg-app, key: username }, passwordSecretRef: { name: pg-app, key: password }, tls: { caSecretRef: { name: pg-ca, key: ca.crt } }'
+
+describe('the connection that a pipeline names', () => {
+  it('takes user, password and authority from the Secrets’ variables', () => {
+    const env = {
+      SECRET_PG_APP_USERNAME: 'app',
+      SECRET_PG_APP_PASSWORD: 'word',
+      SECRET_PG_CA_CA_CRT: 'PEM',
+      PGUSER: 'me',
+    }
+    expect(postgresConnection(withPostgres(secrets), env)).toEqual({
+      host: 'db',
+      port: 6543,
+      database: 'shop',
+      user: 'app',
+      password: 'word',
+      tls: { ca: 'PEM' },
+    })
+  })
+
+  it('falls back to the usual variables, and to TLS with the system’s authorities', () => {
+    const env = { PGUSER: 'me', PGPASSWORD: 'secret' }
+    expect(postgresConnection(withPostgres('host: db'), env)).toMatchObject({
+      user: 'me',
+      password: 'secret',
+      tls: undefined,
+    })
+    expect(postgresConnection(withPostgres('host: db, tls: {}'), env)).toMatchObject({ tls: { ca: undefined } })
+    expect(postgresConnection(withPostgres('host: db, tls: { enabled: false }'), env)).toMatchObject({ tls: undefined })
+  })
+
+  it('says which variable is missing', () => {
+    expect(() => openPostgresStore(withPostgres(secrets), 'w', { SECRET_PG_APP_USERNAME: 'app' })).toThrow(
+      /SECRET_PG_APP_PASSWORD.*key password of Secret pg-app/,
+    )
+    expect(() => openPostgresStore(withPostgres('host: db'), 'w', {})).toThrow(/PGUSER.*usernameSecretRef/)
+  })
+})

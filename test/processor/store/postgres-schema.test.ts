@@ -1,0 +1,162 @@
+import { createServer } from 'node:net'
+import pg from 'pg'
+import { describe, expect } from 'vitest'
+import { Fatal, Retryable } from '#processor/errors.ts'
+import { byStore, commitNext, pipelineOf, ready, T0, TOPIC } from './fixture.ts'
+import { freshPostgres, type PostgresHarness } from './postgres-harness.ts'
+import { onFresh } from './with-harness.ts'
+
+const test = onFresh(freshPostgres) as (name: string, run: (harness: PostgresHarness) => Promise<void>) => void
+
+const relations = (harness: PostgresHarness) =>
+  harness.query<{ name: string }>(
+    'SELECT relname AS name FROM pg_class WHERE relnamespace = $1::regnamespace ORDER BY 1',
+    [pg.escapeIdentifier(harness.schema)],
+  )
+
+const connectionWith = (harness: PostgresHarness, change: object) => ({
+  connection: { ...harness.options().connection, ...change },
+})
+
+describe('the schema', () => {
+  test('is opened by many workers at once', async harness => {
+    const workers = Array.from({ length: 6 }, () => harness.worker())
+    const opened = await Promise.all(workers.map(worker => worker.open(TOPIC)))
+    expect(opened).toEqual(workers.map(() => ({ generation: 1, watermark: null })))
+    const newer = pipelineOf(['allowedLateness: 30s', 'allowedLateness: 1s'])
+    const generations = await Promise.all(
+      [harness.worker(newer), harness.worker(newer)].map(worker => worker.open(TOPIC)),
+    )
+    expect(generations.map(o => o.generation)).toEqual([2, 2])
+    expect(await harness.query('SELECT version FROM @migrations')).toEqual([{ version: 1 }])
+  })
+
+  test('belongs to one pipeline', async harness => {
+    await ready(harness)
+    const other = harness.workerWith({ owner: 'shop/other' })
+    await expect(other.open(TOPIC)).rejects.toMatchObject({
+      code: 'SchemaOwnedByOther',
+      message: expect.stringContaining('shop/sales'),
+    })
+  })
+
+  test('is refused when it holds what is not ours, and left as it was', async harness => {
+    await harness.query(`CREATE SCHEMA ${harness.schema}`)
+    await harness.query('CREATE TABLE @pipeline (id int)')
+    await expect(harness.worker().open(TOPIC)).rejects.toMatchObject({ code: 'SchemaOwnedByOther' })
+    expect(await relations(harness)).toEqual([{ name: 'pipeline' }])
+    await harness.query('DROP TABLE @pipeline')
+    expect(await harness.worker().open(TOPIC)).toMatchObject({ generation: 1 })
+  })
+
+  test('is refused when a newer release has migrated it', async harness => {
+    await ready(harness)
+    await harness.query('INSERT INTO @migrations VALUES (99)')
+    await expect(harness.worker().open(TOPIC)).rejects.toMatchObject({ code: 'SchemaTooNew' })
+  })
+
+  test('keeps tables that a person made there out of the way of aggregations', async harness => {
+    await ready(harness)
+    await harness.query('CREATE TABLE @counted (id int)')
+    const wider = pipelineOf([
+      '    - name: totals',
+      '    - { name: counted, measures: [{ name: orders, op: count }] }\n    - name: totals',
+    ])
+    await expect(harness.worker(wider).open(TOPIC)).rejects.toMatchObject({
+      code: 'SchemaOwnedByOther',
+      message: expect.stringContaining('counted'),
+    })
+    expect(await harness.query('SELECT max(generation) AS generation FROM @specs')).toEqual([{ generation: 1 }])
+  })
+
+  test('keeps the raw table’s meaning', async harness => {
+    await ready(harness)
+    const change: [string, string] = ['{ name: note, optional: true }', '{ name: note, path: remark, optional: true }']
+    const others = pipelineOf(
+      change,
+      ['by_store\n      groupBy', 'by_store2\n      groupBy'],
+      ['name: totals', 'name: totals2'],
+      ['name: by_kind', 'name: by_kind2'],
+      ['aggregation: by_store', 'aggregation: by_store2'],
+    )
+    await expect(harness.worker(others).open(TOPIC)).rejects.toMatchObject({
+      code: 'AggregationChanged',
+      message: expect.stringContaining('sales_raw'),
+    })
+  })
+
+  test('may have any name, and so may columns', async harness => {
+    const pipeline = pipelineOf(
+      ['{ name: online, type: boolean }', '{ name: select, type: boolean }'],
+      ['[online, quantity]', '[select, quantity]'],
+      ['name: by_kind', 'name: user'],
+    )
+    const schema = `odd"; DROP SCHEMA public; -- 'x`
+    const store = harness.workerWith({ ...harness.options(pipeline), schema })
+    await store.open(TOPIC)
+    const claim = await store.claim(0, 0)
+    const byKind = { aggregation: 2, windowStart: [T0], keys: [['true'], ['1']], columns: [[4]] }
+    await commitNext(store, claim, { aggregates: [byKind, byStore([T0, 'a', 1])] }, { maxEventTime: T0 + 10_000_000 })
+    await store.renewIdle([await store.claim(1, 0)], 60_000)
+    expect(await store.advance()).toMatchObject({ finalised: 2 })
+    expect((await store.take(10))!.rows).toHaveLength(1)
+    const found = await harness.query(`SELECT "select", orders FROM ${pg.escapeIdentifier(schema)}."user"`)
+    expect(found).toEqual([{ select: true, orders: 4 }])
+  })
+
+  test('depends on no setting of the database or the user', async harness => {
+    await harness.query(`ALTER DATABASE ${harness.address.database} SET timezone = 'Asia/Kathmandu'`)
+    await harness.query(`ALTER DATABASE ${harness.address.database} SET datestyle = 'SQL, DMY'`)
+    await harness.query(`ALTER DATABASE ${harness.address.database} SET default_transaction_isolation = 'serializable'`)
+    await harness.query(`ALTER DATABASE ${harness.address.database} SET search_path = 'nowhere'`)
+    const { store, claim } = await ready(harness)
+    await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+    expect((await store.take(1))!.rows[0]!.document).toMatchObject({ '@timestamp': '2026-01-15T10:00:00.000Z' })
+  })
+})
+
+describe('access', () => {
+  test('denied is said with what to change, and without the password', async harness => {
+    const password = 'not-the-password-8472'
+    const error = await harness
+      .workerWith(connectionWith(harness, { password }))
+      .open(TOPIC)
+      .catch(e => e)
+    expect(error).toBeInstanceOf(Fatal)
+    expect(error).toMatchObject({ code: 'AccessDenied', message: expect.stringContaining('passwordSecretRef') })
+    expect(JSON.stringify([error.message, error.stack, error, error.cause])).not.toContain(password)
+    await expect(
+      harness.workerWith(connectionWith(harness, { database: 'missing' })).open(TOPIC),
+    ).rejects.toMatchObject({ code: 'AccessDenied', message: expect.stringContaining('Create the database') })
+  })
+
+  test('to create the schema may be missing', async harness => {
+    const user = `limited_${harness.address.database}`
+    await harness.query(`CREATE ROLE ${user} LOGIN PASSWORD 'limited'`)
+    const limited = harness.workerWith(connectionWith(harness, { user, password: 'limited' }))
+    await expect(limited.open(TOPIC)).rejects.toMatchObject({
+      code: 'AccessDenied',
+      message: expect.stringContaining('Grant'),
+    })
+    await harness.query(`CREATE SCHEMA ${harness.schema} AUTHORIZATION ${user}`)
+    expect(await limited.open(TOPIC)).toMatchObject({ generation: 1 })
+  })
+
+  test('by TLS is insisted on where the spec does', async harness => {
+    await expect(harness.workerWith(connectionWith(harness, { tls: {} })).open(TOPIC)).rejects.toMatchObject({
+      code: 'AccessDenied',
+      message: expect.stringContaining('tls'),
+    })
+  })
+
+  test('to nobody there is tried again', async harness => {
+    const server = createServer()
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    await new Promise(resolve => server.close(resolve))
+    await expect(harness.workerWith(connectionWith(harness, { port })).open(TOPIC)).rejects.toThrow(Retryable)
+    await expect(
+      harness.workerWith(connectionWith(harness, { host: 'no-such-host.invalid' })).open(TOPIC),
+    ).rejects.toThrow(Retryable)
+  })
+})
