@@ -1,0 +1,62 @@
+/** What Elasticsearch must know before the first document, from the plan alone. */
+import type { estypes } from '@elastic/elasticsearch'
+import type { Plan } from '#pipeline/plan.ts'
+import type { Projection as ProjectionSpec } from '#pipeline/schema.ts'
+
+export type IndexDefinition = {
+  /** Index into plan.aggregations. */
+  aggregation: number
+  index: string
+  /** Name of the index template. */
+  template: string
+  settings: estypes.IndicesIndexSettings
+  mappings: estypes.MappingTypeMapping & { properties: Record<string, estypes.MappingProperty> }
+}
+
+/** Above the templates that others write for name patterns (built-in ones have 100 and less). */
+export const TEMPLATE_PRIORITY = 500
+
+const SETTINGS: estypes.IndicesIndexSettings = {
+  // One node is then enough for a green index; a second one gets the copy.
+  auto_expand_replicas: '0-1',
+  // For so long a removed row's version is remembered: the write of a projector that hung longer would bring it back.
+  gc_deletes: '10m',
+}
+
+const DATE: estypes.MappingProperty = { type: 'date' }
+const KEYWORD: estypes.MappingProperty = { type: 'keyword' }
+const BOOLEAN: estypes.MappingProperty = { type: 'boolean' }
+const COUNT: estypes.MappingProperty = { type: 'long' }
+// For searches and sums, which are approximate; _source keeps the exact text.
+const AMOUNT: estypes.MappingProperty = { type: 'double' }
+
+/** One per projection of the spec. */
+export function indexDefinitions(plan: Plan): IndexDefinition[] {
+  const projections = plan.spec.sinks.elasticsearch?.projections ?? []
+  return projections.map(projection => ({
+    aggregation: plan.aggregations.findIndex(a => a.name === projection.aggregation),
+    index: projection.index,
+    template: projection.template ?? projection.index,
+    settings: SETTINGS,
+    mappings: { dynamic: 'strict', properties: propertiesOf(plan, projection) },
+  }))
+}
+
+/** The fields of docs/tables.md, "Elasticsearch". Number keys are keywords: they name things, and may exceed a double. */
+function propertiesOf(plan: Plan, projection: ProjectionSpec): Record<string, estypes.MappingProperty> {
+  const { keys, columns, averages } = plan.aggregations.find(a => a.name === projection.aggregation)!
+  const fields = keys.map(k => plan.fields[k]!)
+  const properties: [column: string, property: estypes.MappingProperty][] = [
+    ['window_start', DATE],
+    ['window_end', DATE],
+    ...fields.map(({ name, type }): [string, estypes.MappingProperty] => [
+      name,
+      type === 'boolean' ? BOOLEAN : KEYWORD,
+    ]),
+    ...columns.map((c): [string, estypes.MappingProperty] => [c.name, 'count' in c.source ? COUNT : AMOUNT]),
+    ...averages.map((a): [string, estypes.MappingProperty] => [a.name, AMOUNT]),
+    ['final', BOOLEAN],
+    ['updated_at', DATE],
+  ]
+  return Object.fromEntries(properties.map(([column, property]) => [projection.fields[column] ?? column, property]))
+}

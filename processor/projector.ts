@@ -1,0 +1,128 @@
+/**
+ * Shows committed rows in a projection (contract, section 4): take → write → confirm, over and over. Nothing is
+ * confirmed before the sink has answered, so a row that changes meanwhile, or a crash, only leads to another round.
+ */
+import type { Chance, Clock, Outbox, Projection, ProjectionFault, Telemetry } from './ports.ts'
+import { retrying } from './retrying.ts'
+
+/** Rows of one round: a few MB of documents, a fraction of a second for a healthy sink. */
+const BATCH_ROWS = 5000
+/** Pause where nothing waits, ms, jittered so that several workers do not ask PostgreSQL in step. */
+const IDLE_MS = 100
+const IDLE_JITTER_MS = 150
+/** Counting what waits costs a query: often enough for a gauge, ms. */
+const PENDING_EVERY_MS = 1000
+
+export type ProjectorDeps = {
+  outbox: Outbox
+  projection: Projection
+  clock: Clock
+  chance: Chance
+  telemetry: Telemetry
+  signal: AbortSignal
+}
+
+/** Until the signal aborts, which a sink that hangs does not delay. Throws what is not Retryable. */
+export async function runProjector(deps: ProjectorDeps): Promise<void> {
+  const projector = new Projector(deps)
+  while (!deps.signal.aborted) await projector.turn()
+}
+
+/** Until nothing waits, for at most `withinMs`. Answers whether it got there. Throws what is not Retryable. */
+export async function drain(deps: ProjectorDeps, withinMs: number): Promise<boolean> {
+  const done = new AbortController()
+  const signal = AbortSignal.any([deps.signal, done.signal])
+  void deps.clock.sleep(withinMs, signal).then(() => done.abort())
+  const limited = { ...deps, signal }
+  const projector = new Projector(limited)
+  try {
+    for (;;) {
+      const pending = await retrying(limited, 'ProjectionBehind', () => deps.outbox.pending())
+      if (pending === 0 || pending === null) return pending === 0
+      await projector.turn()
+    }
+  } finally {
+    done.abort()
+  }
+}
+
+class Projector {
+  readonly #deps: ProjectorDeps
+  #prepared = false
+  #rejected = 0
+  #nextPendingAt = 0
+
+  constructor(deps: ProjectorDeps) {
+    this.#deps = deps
+  }
+
+  /** One round, repeated until it succeeds, and the pause after an idle one. */
+  async turn(): Promise<void> {
+    const { clock, chance, signal } = this.#deps
+    const worked = await retrying(this.#deps, 'ProjectionBehind', () => this.#round())
+    if (worked === false) await clock.sleep(IDLE_MS + chance.next() * IDLE_JITTER_MS, signal)
+  }
+
+  /** False when there was nothing to do, or when the signal came first. */
+  async #round(): Promise<boolean> {
+    const { outbox, clock, telemetry, signal } = this.#deps
+    await this.#reportPending()
+    await this.#prepare()
+    if (signal.aborted) return false
+    const startedAt = clock.now()
+    const work = await outbox.take(BATCH_ROWS)
+    const faults = work && (await this.#write(work.rows))
+    if (!work || !faults) return false
+    await outbox.confirm(work, faults)
+    telemetry.projected(work.rows, faults.length, { startedAt, endedAt: clock.now() })
+    this.#reportRejected(faults)
+    return true
+  }
+
+  async #prepare(): Promise<void> {
+    if (this.#prepared) return
+    const done = await orStopped(this.#deps.signal, async () => {
+      await this.#deps.projection.prepare()
+      return true
+    })
+    this.#prepared = done === true
+  }
+
+  /** Null when the signal came first: the rows may be written or not, and nothing is confirmed. */
+  async #write(rows: Parameters<Projection['write']>[0]): Promise<ProjectionFault[] | null> {
+    this.#prepared = false // until it answers: a sink that failed may come back without its templates
+    const faults = await orStopped(this.#deps.signal, () => this.#deps.projection.write(rows))
+    this.#prepared = faults !== null
+    return faults
+  }
+
+  async #reportPending(): Promise<void> {
+    const { outbox, clock, telemetry } = this.#deps
+    if (clock.now() < this.#nextPendingAt) return
+    this.#nextPendingAt = clock.now() + PENDING_EVERY_MS
+    telemetry.projectionPending(await outbox.pending())
+  }
+
+  #reportRejected(faults: ProjectionFault[]): void {
+    const last = faults.at(-1)
+    if (!last) return
+    this.#rejected += faults.length
+    const message = `${this.#rejected} rows will never be shown, the last one ${last.id} (${last.error}); see projection_errors`
+    this.#deps.telemetry.condition('ProjectionRejected', message)
+  }
+}
+
+/** What the call answers; null as soon as the signal aborts, whatever becomes of the call. */
+async function orStopped<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T | null> {
+  if (signal.aborted) return null
+  let stop = () => {}
+  const stopped = new Promise<null>(resolve => {
+    stop = () => resolve(null)
+  })
+  signal.addEventListener('abort', stop)
+  try {
+    return await Promise.race([call(), stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}

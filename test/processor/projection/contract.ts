@@ -1,0 +1,146 @@
+/** What every Projection does with rows, tombstones and versions; run against memory and the real Elasticsearch. */
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Plan } from '#pipeline/plan.ts'
+import type { ProjectedRow, Projection } from '#processor/ports.ts'
+import { allTimeRow, minuteRow, removed, unacceptable } from './fixture.ts'
+
+export type Harness = {
+  plan: Plan
+  projection: Projection
+  /** The document that is shown now; null: none. */
+  shown(row: ProjectedRow): Promise<ProjectedRow['document']>
+}
+
+export function projectionContract(name: string, start: () => Promise<Harness>): void {
+  describe(`${name}: the contract of a projection`, () => {
+    let harness: Harness
+    let stores = 0
+    /** A row that no other test touches. */
+    const fresh = (version: bigint, more?: Parameters<typeof minuteRow>[3]) =>
+      minuteRow(harness.plan, `store-${stores++}`, version, more)
+    const changed = (row: ProjectedRow, version: bigint, orders: number): ProjectedRow => ({
+      ...row,
+      version,
+      document: { ...row.document, orders },
+    })
+    const write = (...rows: ProjectedRow[]) => harness.projection.write(rows)
+    const expectShown = async (row: ProjectedRow) => expect(await harness.shown(row)).toEqual(row.document)
+
+    beforeEach(async () => {
+      harness ??= await start()
+    })
+
+    it('shows a new row', async () => {
+      const row = fresh(1_760_000_000_000_000n)
+      expect(await harness.shown(row)).toBeNull()
+      expect(await write(row)).toEqual([])
+      await expectShown(row)
+    })
+
+    it('lets a newer version take its place, even one that is newer by one microsecond', async () => {
+      const row = fresh(1_760_000_000_000_000n)
+      await write(row)
+      const newer = changed(row, row.version + 1n, 3)
+      expect(await write(newer)).toEqual([])
+      await expectShown(newer)
+    })
+
+    it('ignores an older version, and calls that success', async () => {
+      const row = fresh(20n)
+      await write(row)
+      expect(await write(changed(row, 19n, 1))).toEqual([])
+      await expectShown(row)
+    })
+
+    it('ignores an equal version, and calls that success', async () => {
+      const row = fresh(20n)
+      await write(row)
+      expect(await write(changed(row, 20n, 99))).toEqual([])
+      await expectShown(row)
+    })
+
+    it('removes a row with a tombstone', async () => {
+      const row = fresh(20n)
+      await write(row)
+      expect(await write(removed(row, 21n))).toEqual([])
+      expect(await harness.shown(row)).toBeNull()
+    })
+
+    it('does not let an older write bring a removed row back, but a newer one', async () => {
+      const row = fresh(20n)
+      await write(row)
+      await write(removed(row, 22n))
+      expect(await write(changed(row, 21n, 3))).toEqual([])
+      expect(await harness.shown(row)).toBeNull()
+      const reborn = changed(row, 23n, 4)
+      expect(await write(reborn)).toEqual([])
+      await expectShown(reborn)
+    })
+
+    it('ignores a tombstone that is older than the row, or as old', async () => {
+      const row = fresh(20n)
+      await write(row)
+      expect(await write(removed(row, 19n), removed(row, 20n))).toEqual([])
+      await expectShown(row)
+    })
+
+    it('remembers the removal of a row that it never saw', async () => {
+      const row = fresh(20n)
+      expect(await write(removed(row, 21n))).toEqual([])
+      expect(await write(row)).toEqual([])
+      expect(await harness.shown(row)).toBeNull()
+    })
+
+    it('keeps amounts to the last digit', async () => {
+      const revenue = '123456789012345678901234567890.12'
+      const row = fresh(1n, { columns: [revenue, '9007199254740991', revenue, '1'], averages: ['-0.10'] })
+      expect(await write(row)).toEqual([])
+      await expectShown(row)
+      expect(Object.values(row.document!)).toEqual(expect.arrayContaining([revenue, 9007199254740991, '-0.10']))
+    })
+
+    it('keeps any valid key', async () => {
+      const keys = [`"\\ \u2028\n𝒳${'é'.repeat(500)}`, '-123456789012345678901234567890.5', 'false']
+      const row = fresh(1n, { keys })
+      expect(await write(row)).toEqual([])
+      await expectShown(row)
+    })
+
+    it('shows a window over all time without its ends', async () => {
+      const row = allTimeRow(harness.plan, `store-${stores++}`, 1n, '9.99')
+      expect(await write(row)).toEqual([])
+      await expectShown(row)
+      expect(Object.keys(row.document!)).toEqual(['store', 'largest', 'final', 'updated_at'])
+    })
+
+    it('names the one document that it refuses, and shows the others', async () => {
+      const [before, after] = [fresh(1n), allTimeRow(harness.plan, `store-${stores++}`, 1n, '1.00')]
+      const bad = unacceptable(fresh(5n))
+      const faults = await write(before, bad, after)
+      expect(faults).toEqual([
+        { aggregation: bad.aggregation, id: bad.id, version: 5n, error: expect.stringContaining('surprise') },
+      ])
+      expect(await harness.shown(bad)).toBeNull()
+      await expectShown(before)
+      await expectShown(after)
+    })
+
+    it('takes more rows than fit into one request', async () => {
+      const rows = Array.from({ length: 4500 }, () => fresh(1n))
+      expect(await write(...rows)).toEqual([])
+      for (const row of [rows[0]!, rows[1999]!, rows[2000]!, rows[4499]!]) await expectShown(row)
+    })
+
+    it('takes no rows at all', async () => {
+      expect(await write()).toEqual([])
+    })
+
+    it('can be prepared again and again', async () => {
+      const row = fresh(1n)
+      await write(row)
+      await harness.projection.prepare()
+      await harness.projection.prepare()
+      await expectShown(row)
+    })
+  })
+}

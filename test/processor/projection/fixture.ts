@@ -1,0 +1,81 @@
+/** A plan with every kind of column, and rows as the outbox takes them. */
+import { parsePipeline } from '#pipeline/parse.ts'
+import { type Plan, planOf } from '#pipeline/plan.ts'
+import { projectedRow, type StoredRow } from '#processor/adapters/projected-row.ts'
+import type { ProjectedRow } from '#processor/ports.ts'
+
+export const BY_STORE = 0
+export const ALL_TIME = 1
+
+/** `prefix`: names the indices, so that tests on one server do not meet. */
+export function planFor(prefix: string): Plan {
+  return planOf(
+    parsePipeline(`
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: projected }
+spec:
+  source: { topic: sales }
+  event:
+    time: { path: at }
+    fields:
+      - { name: store }
+      - { name: lane, type: number }
+      - { name: online, type: boolean }
+      - { name: amount, type: decimal, scale: 2 }
+  aggregations:
+    - name: by_store
+      groupBy: [store, lane, online]
+      measures:
+        - { name: revenue, op: sum, of: amount }
+        - { name: orders, op: count }
+        - { name: usual, op: average, of: amount }
+    - name: all_time
+      window: { type: none }
+      groupBy: [store]
+      measures: [{ name: largest, op: max, of: amount }]
+  sinks:
+    elasticsearch:
+      projections:
+        - { aggregation: by_store, index: ${prefix}-by-store, template: ${prefix}-template, fields: { window_start: "@timestamp", revenue: total.revenue } }
+        - { aggregation: all_time, index: ${prefix}-all-time }
+`).spec,
+  )
+}
+
+/** A minute of one store; `more` replaces what matters to the test. */
+export function minuteRow(plan: Plan, store: string, version: bigint, more: Partial<StoredRow> = {}): ProjectedRow {
+  const windowStart = Date.UTC(2026, 0, 15, 10)
+  return projectedRow(plan, BY_STORE, {
+    windowStart,
+    windowEnd: windowStart + 60_000,
+    keys: [store, '7', 'true'],
+    columns: ['12.50', '2', '12.50', '2'],
+    averages: ['6.25'],
+    version,
+    final: false,
+    updatedAt: windowStart + 1234,
+    ...more,
+  })
+}
+
+export function allTimeRow(plan: Plan, store: string, version: bigint, largest: string): ProjectedRow {
+  return projectedRow(plan, ALL_TIME, {
+    windowStart: -Infinity,
+    windowEnd: Infinity,
+    keys: [store],
+    columns: [largest],
+    averages: [],
+    version,
+    final: false,
+    updatedAt: Date.UTC(2026, 0, 15, 10),
+  })
+}
+
+export const removed = (row: ProjectedRow, version: bigint): ProjectedRow => ({ ...row, version, document: null })
+
+/** A document that no projection takes: it has a field that is not in the plan. */
+export const unacceptable = (row: ProjectedRow): ProjectedRow => ({
+  ...row,
+  document: { ...row.document, surprise: 'x' },
+})
