@@ -1,0 +1,127 @@
+/** A bounded run: every sink answers, load for a time, drain, then the verifier judges everything since --fresh. */
+import { readdirSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { secretVariable } from '#pipeline/identity.ts'
+import type { SecretRef } from '#pipeline/schema.ts'
+import { renderVerdict, type Verdict, verify } from '#verify/verify.ts'
+import { drain } from './drain.ts'
+import { buildReport, exitCodeOf } from './report.ts'
+import type { Running, Setting, Stage } from './stage.ts'
+
+/** Servers answer by then: what is not ready has a reason. */
+const READY_WITHIN_MS = 90_000
+const ASK_EVERY_MS = 250
+
+/** Answers the exit code and what to print once everything is down. */
+export async function runBounded(
+  stage: Stage,
+  setting: Setting,
+  running: Running,
+): Promise<{ code: number; closing: () => string[] }> {
+  const { options, interruption, screen } = setting
+  stage.phase = 'waiting for every sink'
+  await interruption.race(stage.elasticsearch)
+  await interruption.race(everyWorkerReady(running))
+  stage.phase = 'running'
+  const startedAt = Date.now()
+  running.load?.start()
+  await interruption.race(running.load ? running.load.child.done : sleep(options.forMs))
+  stage.phase = 'draining'
+  const drained = await interruption.race(settle(running, screen.tell))
+  stage.sampleUsage()
+  const endedAt = Date.now()
+  await stage.closeView()
+  screen.tell('verifying every row …')
+  const verdict = await interruption.race(judge(setting, running, startedAt))
+  const { pipeline, load, workers } = running
+  const { namespace, name } = pipeline.metadata
+  const report = buildReport({
+    ...{ pipeline: `${namespace}/${name}`, startedAt, endedAt, verdict, drained },
+    load: load && {
+      offeredRate: pipeline.spec.load.rate,
+      sent: load.sent,
+      restarts: load.child.restarts,
+      report: load.report,
+    },
+    workerRestarts: workers.children.reduce((sum, child) => sum + child.restarts, 0),
+    usage: stage.meter.report(),
+    environment: {
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+      cpus: availableParallelism(),
+    },
+  })
+  if (options.report) writeFileSync(options.report, `${JSON.stringify(report, null, 2)}\n`)
+  const own = report.problems
+    .filter(problem => !verdict.problems.includes(problem))
+    .map(problem => `  problem: ${problem}`)
+  const covers = 'Rows and counts cover everything since --fresh; the delay is that of this run’s records.'
+  return {
+    code: exitCodeOf(report),
+    closing: () => [
+      renderVerdict(verdict),
+      ...own,
+      '',
+      covers,
+      ...(options.report ? [`Report: ${options.report}`] : []),
+    ],
+  }
+}
+
+/** Until all workers are ready and the whole topic is assigned; otherwise delay would measure their start. */
+async function everyWorkerReady({ workers, pipeline }: Running): Promise<void> {
+  for (const deadline = Date.now() + READY_WITHIN_MS; ; await sleep(ASK_EVERY_MS)) {
+    const rows = await workers.look(Date.now())
+    const unready = rows.filter(row => row.state !== 'running' || row.reasons.length > 0)
+    const assigned = rows.reduce((sum, row) => sum + row.partitions, 0)
+    if (unready.length === 0 && assigned >= pipeline.spec.source.partitions) return
+    if (Date.now() < deadline) continue
+    const reasons = unready.map(row => `${row.name} is ${row.state}: ${row.reasons.join('; ')}`)
+    throw new Error(
+      `the workers are not ready after ${READY_WITHIN_MS / 1000} s:\n${reasons.join('\n') || `${assigned} partitions assigned`}`,
+    )
+  }
+}
+
+/**
+ * Drains, then stops the workers, so that nothing moves while rows are compared. A window may become final, and wait to
+ * be projected, in the moment between: then they start once more.
+ */
+async function settle({ observer, workers }: Running, tell: (line: string) => void): Promise<boolean> {
+  for (;;) {
+    const drained = await drain({ look: () => observer.remaining(), sleep, now: Date.now, tell })
+    await workers.stop()
+    if (!drained) return false
+    const left = await observer.remaining()
+    if (left && left.records + left.toProject === 0) return true
+    workers.start()
+  }
+}
+
+async function judge({ folder, screen }: Setting, running: Running, startedAt: number): Promise<Verdict> {
+  const { source, sinks } = running.pipeline.spec
+  const { host, port, user, password = '', database } = running.postgres
+  const hasJournal = readdirSync(folder.journal).length > 0
+  return verify({
+    specText: running.document,
+    bootstrap: source.bootstrapServers.join(','),
+    postgres: { host, port, user, password, database },
+    ...(sinks.elasticsearch && { elasticsearch: elasticsearchOf(sinks.elasticsearch) }),
+    ...(hasJournal && { journalDir: folder.journal }),
+    commitLogs: readdirSync(folder.commits).map(name => join(folder.commits, name)),
+    delay: { from: startedAt },
+    onProgress: screen.tell,
+  })
+}
+
+function elasticsearchOf(sink: {
+  nodes: string[]
+  usernameSecretRef?: SecretRef | undefined
+  passwordSecretRef?: SecretRef | undefined
+}) {
+  const { nodes, usernameSecretRef: user, passwordSecretRef: password } = sink
+  const secret = (ref: SecretRef | undefined) => (ref ? (process.env[secretVariable(ref)] ?? '') : '')
+  return { url: nodes[0]!, ...(user && { user: secret(user), password: secret(password) }) }
+}

@@ -1,0 +1,88 @@
+/** The figures of a bounded run, as JSON, and whether it went well. Pure. */
+import type { LoadReport } from '#producer/load.ts'
+import type { Verdict } from '#verify/verify.ts'
+import type { Usage } from './usage.ts'
+
+export type Outcome = {
+  pipeline: string
+  startedAt: number
+  endedAt: number
+  verdict: Verdict
+  drained: boolean
+  /** Null: it was not wanted. */
+  load: { offeredRate: number; sent: number; restarts: number; report: LoadReport | null } | null
+  workerRestarts: number
+  usage: Record<string, Usage>
+  environment: { node: string; platform: string; cpus: number }
+}
+
+export type Report = Pick<
+  Verdict,
+  | 'sent'
+  | 'acknowledged'
+  | 'aggregated'
+  | 'late'
+  | 'deadLettered'
+  | 'duplicates'
+  | 'lost'
+  | 'doubled'
+  | 'rows'
+  | 'finalWindows'
+  | 'delayMs'
+> & {
+  ok: boolean
+  pipeline: string
+  /** What the figures are about. */
+  covers: { allSinceFresh: string; thisRun: string }
+  startedAt: string
+  seconds: number
+  offeredRate: number | null
+  achievedRate: number | null
+  sentInThisRun: number
+  drained: boolean
+  workerRestarts: number
+  /** CPU seconds since the process started, peak resident memory; a server's descendants are in it. */
+  processes: Record<string, Usage>
+  environment: Outcome['environment']
+  problems: string[]
+}
+
+export function buildReport(outcome: Outcome): Report {
+  const { pipeline, startedAt, endedAt, verdict, drained, load, workerRestarts, usage, environment } = outcome
+  const { sent, acknowledged, aggregated, late, deadLettered, duplicates, lost, doubled, rows, finalWindows, delayMs } =
+    verdict
+  const problems = [...verdict.problems, ...runProblems(outcome)]
+  return {
+    ok: verdict.ok && problems.length === 0 && lost === 0 && doubled === 0 && rows.compared > 0,
+    pipeline,
+    covers: {
+      allSinceFresh:
+        'sent, acknowledged, aggregated, late, deadLettered, duplicates, lost, doubled, rows, finalWindows',
+      thisRun: 'delayMs, offeredRate, achievedRate, sentInThisRun, processes',
+    },
+    startedAt: new Date(startedAt).toISOString(),
+    seconds: (endedAt - startedAt) / 1000,
+    ...{ sent, acknowledged, aggregated, late, deadLettered, duplicates, lost, doubled, rows, finalWindows, delayMs },
+    offeredRate: load?.offeredRate ?? null,
+    // A generator that was started again knows only its last life.
+    achievedRate: load?.restarts === 0 ? (load.report?.achievedRate ?? null) : null,
+    sentInThisRun: load?.sent ?? 0,
+    drained,
+    workerRestarts,
+    processes: usage,
+    environment,
+    problems,
+  }
+}
+
+/** 0: nothing was lost or doubled, every row agrees, and something was compared. */
+export function exitCodeOf(report: Pick<Report, 'ok'>): 0 | 1 {
+  return report.ok ? 0 : 1
+}
+
+function runProblems({ drained, load }: Outcome): string[] {
+  const problems: string[] = []
+  if (!drained) problems.push('the pipeline did not drain: what is missing may only be late')
+  if (load && load.offeredRate > 0 && load.sent === 0) problems.push('the load generator sent nothing')
+  return problems
+}

@@ -1,0 +1,101 @@
+/** What PostgreSQL holds of the pipeline: how far it is, and its newest windows. Read only. */
+import pg from 'pg'
+import { schemaName } from '#pipeline/identity.ts'
+import { planOf } from '#pipeline/plan.ts'
+import type { Aggregation, SalesPipeline } from '#pipeline/schema.ts'
+import type { PostgresConnection } from '#processor/adapters/postgres/connections.ts'
+
+export type Standing = {
+  /** Partition → first offset that is not committed; null: never claimed. */
+  next: Map<number, number | null>
+  records: number
+  dead: number
+  duplicate: number
+  /** Of the aggregation that missed most. */
+  late: number
+  /** ms since the epoch. */
+  watermark: number | null
+  /** Entries of the outbox. */
+  toProject: number
+}
+
+/** The newest rows of one aggregation's table, as text. */
+export type WindowTable = { name: string; columns: string[]; rows: string[][] }
+
+const ANSWER_MS = 5000
+
+export class Results {
+  readonly #pool: pg.Pool
+  readonly #schema: string
+  readonly #pipeline: SalesPipeline
+
+  constructor(connection: PostgresConnection, pipeline: SalesPipeline) {
+    const { tls, ...address } = connection
+    this.#pool = new pg.Pool({
+      ...address,
+      ssl: tls ? (tls.ca ? { ca: tls.ca } : {}) : false,
+      max: 2,
+      application_name: 'npm start',
+      connectionTimeoutMillis: ANSWER_MS,
+      query_timeout: ANSWER_MS,
+      options: '-c timezone=UTC',
+    })
+    this.#pool.on('error', () => {}) // the next query connects anew or says why not
+    this.#schema = pg.escapeIdentifier(schemaName(pipeline))
+    this.#pipeline = pipeline
+  }
+
+  /** Rejects while PostgreSQL is away or the workers have not made the tables yet. */
+  async standing(): Promise<Standing> {
+    const [progress, totals] = await Promise.all([
+      this.#pool.query<{ partition: number; next: string | null }>(
+        `SELECT partition, next_offset AS next FROM ${this.#schema}.progress`,
+      ),
+      this.#pool.query<
+        Record<'records' | 'dead' | 'duplicate' | 'late' | 'waiting', string> & { watermark: string | null }
+      >(
+        `SELECT sum(records) AS records, sum(dead) AS dead, sum(duplicate) AS duplicate,
+           (SELECT coalesce(max(late), 0) FROM (SELECT sum(late) AS late FROM ${this.#schema}.progress_aggregations GROUP BY aggregation) AS each) AS late,
+           (SELECT count(*) FROM ${this.#schema}.outbox) AS waiting,
+           (SELECT watermark FROM ${this.#schema}.pipeline) AS watermark
+         FROM ${this.#schema}.progress`,
+      ),
+    ])
+    const { records, dead, duplicate, late, waiting, watermark } = totals.rows[0]!
+    return {
+      next: new Map(progress.rows.map(row => [row.partition, row.next === null ? null : Number(row.next)])),
+      records: Number(records),
+      dead: Number(dead),
+      duplicate: Number(duplicate),
+      late: Number(late),
+      watermark: watermark === null ? null : Number(watermark),
+      toProject: Number(waiting),
+    }
+  }
+
+  /** The newest rows of the first `tables` aggregations, newest window first. Rejects as standing() does. */
+  async newest(tables: number, rows: number): Promise<WindowTable[]> {
+    const plan = planOf(this.#pipeline.spec)
+    const shown = this.#pipeline.spec.aggregations.slice(0, tables)
+    return Promise.all(
+      shown.map((aggregation, i) => this.#newestOf(aggregation, plan.aggregations[i]!.window === null, rows)),
+    )
+  }
+
+  async #newestOf({ name, groupBy, measures }: Aggregation, allTime: boolean, limit: number): Promise<WindowTable> {
+    const columns = [...groupBy, ...measures.map(measure => measure.name), 'final']
+    const window = allTime ? `'all time'` : `to_char(window_start, 'YYYY-MM-DD HH24:MI:SS')`
+    const texts = columns.map(column => `coalesce(${pg.escapeIdentifier(column)}::text, '')`)
+    const order = ['window_start DESC', ...groupBy.map(column => pg.escapeIdentifier(column))]
+    const { rows } = await this.#pool.query<string[]>({
+      text: `SELECT ${[window, ...texts].join(', ')} FROM ${this.#schema}.${pg.escapeIdentifier(name)} ORDER BY ${order.join(', ')} LIMIT $1`,
+      values: [limit],
+      rowMode: 'array',
+    })
+    return { name, columns: ['window', ...columns], rows }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+}

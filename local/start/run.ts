@@ -1,0 +1,91 @@
+/** `npm start`, from the checked arguments to the exit code. */
+import { readFileSync } from 'node:fs'
+import { relative } from 'node:path'
+import { lockFolder } from '#local/services/lock.ts'
+import { parsePipeline } from '#pipeline/parse.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import { runBounded } from './bounded.ts'
+import { dataFolder, prepareFolder } from './folder.ts'
+import { Interrupted, Interruption } from './interruption.ts'
+import { type Options, UsageError } from './options.ts'
+import { Screen } from './screen.ts'
+import { type Setting, Stage } from './stage.ts'
+
+/** 128 + SIGINT, as shells say it. */
+const KILLED = 130
+
+/** Throws UsageError and SpecError before anything is started; every other failure is printed and answered as 1. */
+export async function run(options: Options): Promise<number> {
+  const text = readDocument(options.file)
+  const pipeline = parsePipeline(text, options.typedFile || relative('', options.file))
+  refuseUnverifiable(options, pipeline)
+  const folder = dataFolder(pipeline)
+  const unlock = await lockFolder(folder.path, 'npm start')
+  process.once('exit', unlock)
+  await prepareFolder(folder, options.fresh)
+  const screen = new Screen(process.stdout)
+  const interruption = new Interruption(() => {
+    stage.killHard()
+    process.exit(KILLED)
+  })
+  const setting: Setting = { options, text, folder, screen, interruption }
+  const stage = new Stage(setting)
+  const { code, closing } = await play(stage, setting)
+  await stage.takeDown()
+  for (const line of closing()) screen.tell(line)
+  return code
+}
+
+/** What to say is asked once everything is down. */
+type Outcome = { code: number; closing: () => string[] }
+
+async function play(stage: Stage, setting: Setting): Promise<Outcome> {
+  const { options, interruption } = setting
+  try {
+    const running = await stage.bringUp()
+    if (options.forMs !== undefined) return await runBounded(stage, setting, running)
+    stage.phase = 'running'
+    running.load?.start()
+    return await interruption.ended
+  } catch (error) {
+    if (!(error instanceof Interrupted)) return { code: 1, closing: () => ['', (error as Error).message] }
+    if (options.forMs !== undefined) return { code: 1, closing: () => ['', 'Interrupted: no verdict.'] }
+    return { code: 0, closing: () => farewell(stage, setting) }
+  }
+}
+
+function farewell({ lastLook }: Stage, { options, folder }: Setting): string[] {
+  const again = (...flags: string[]) => ['npm start', ...withArguments([options.typedFile, ...flags])].join(' ')
+  const sent = lastLook?.sending ? `${count(lastLook.sending.sent)} sales sent in this run, ` : ''
+  const committed = lastLook?.committed ? `${count(lastLook.committed.records)} records committed since --fresh. ` : ''
+  return [
+    `Stopped. ${sent}${committed}Data stays in ${relative('', folder.path)}.`,
+    `  go on:       ${again()}`,
+    `  check it:    ${again('--no-load', '--for', '1s')}`,
+    `  start over:  ${again('--fresh')}`,
+  ]
+}
+
+const count = (n: number) => n.toLocaleString('en-US')
+
+/** npm wants `--` before what is not for itself. */
+function withArguments(args: string[]): string[] {
+  const given = args.filter(arg => arg !== '')
+  return given.length > 0 ? ['--', ...given] : []
+}
+
+function readDocument(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`)
+  }
+}
+
+/** The verifier's own clients speak neither TLS nor SASL. */
+function refuseUnverifiable({ external, forMs }: Options, { spec }: SalesPipeline): void {
+  const { source, sinks } = spec
+  const secured = source.tls ?? source.sasl ?? sinks.postgres.tls ?? sinks.elasticsearch?.tls
+  if (external && forMs !== undefined && secured)
+    throw new UsageError('a bounded run with --external cannot be verified over TLS or SASL yet: leave --for out')
+}

@@ -1,0 +1,53 @@
+/** Where a run shows itself: a view that is redrawn on a terminal, plain lines elsewhere. */
+import type { WriteStream } from 'node:tty'
+import { renderView, statusLine, type View } from './view.ts'
+
+/** Between two status lines where nothing can be redrawn. */
+const LINE_EVERY_MS = 5000
+const NEWS = 6
+
+const HIDE_CURSOR = '\x1b[?25l'
+const SHOW_CURSOR = '\x1b[?25h'
+const CLEAR = '\x1b[2J'
+const HOME = '\x1b[H'
+const END_OF_LINE = '\x1b[K'
+const END_OF_SCREEN = '\x1b[J'
+
+export class Screen {
+  readonly #out: WriteStream
+  #live = false
+  #news: string[] = []
+  #linedAt = 0
+
+  constructor(out: WriteStream) {
+    this.#out = out
+  }
+
+  /** One line: at the foot of the view while there is one. */
+  tell = (text: string): void => {
+    if (this.#live) this.#news = [...this.#news, `${new Date().toISOString().slice(11, 19)}Z ${text}`].slice(-NEWS)
+    else this.#out.write(`${text}\n`)
+  }
+
+  show(view: Omit<View, 'news'>): void {
+    if (this.#out.isTTY) this.#draw({ ...view, news: this.#news })
+    else if (view.now - this.#linedAt >= LINE_EVERY_MS) {
+      this.#linedAt = view.now
+      this.#out.write(`${statusLine({ ...view, news: [] })}\n`)
+    }
+  }
+
+  /** Leaves the last view standing; what is told from now on goes below it. */
+  close(): void {
+    if (this.#live) this.#out.write(`${SHOW_CURSOR}\n`)
+    this.#live = false
+  }
+
+  #draw(view: View): void {
+    const lines = renderView(view, this.#out.columns).slice(0, this.#out.rows - 1)
+    this.#out.write(
+      `${this.#live ? '' : HIDE_CURSOR + CLEAR}${HOME}${lines.map(line => `${line}${END_OF_LINE}\n`).join('')}${END_OF_SCREEN}`,
+    )
+    this.#live = true
+  }
+}

@@ -1,0 +1,154 @@
+/** Everything that a run brings up, looks at, and takes down again: load first, then workers, then servers. */
+import { writeFileSync } from 'node:fs'
+import { relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import { kafkaConnection } from '#processor/adapters/kafka/connection.ts'
+import type { PostgresConnection } from '#processor/adapters/postgres/connections.ts'
+import { postgresConnection } from '#processor/adapters/postgres/open.ts'
+import { addressesOf } from './addresses.ts'
+import type { ChildEvents } from './children.ts'
+import type { DataFolder } from './folder.ts'
+import type { Interruption } from './interruption.ts'
+import { LoadGenerator } from './load.ts'
+import { type Observation, Observer } from './observer.ts'
+import type { Options } from './options.ts'
+import { type LocalEndpoints, resolvePipeline } from './resolve.ts'
+import { Results } from './results.ts'
+import type { Screen } from './screen.ts'
+import { LocalServers } from './servers.ts'
+import { Topic } from './topic.ts'
+import { UsageMeter } from './usage.ts'
+import { Workers } from './workers.ts'
+
+const LOOK_EVERY_MS = 1000
+
+export type Setting = { options: Options; text: string; folder: DataFolder; screen: Screen; interruption: Interruption }
+
+/** What exists once everything is up. */
+export type Running = {
+  pipeline: SalesPipeline
+  /** The document that the children run. */
+  document: string
+  postgres: PostgresConnection
+  topic: Topic
+  results: Results
+  workers: Workers
+  load: LoadGenerator | null
+  observer: Observer
+}
+
+export class Stage {
+  /** What goes on, for the view. */
+  phase = 'starting'
+  readonly meter = new UsageMeter()
+  lastLook: Observation | null = null
+  /** Resolves once Elasticsearch answers, where it is ours. */
+  elasticsearch: Promise<unknown> = Promise.resolve()
+  readonly #setting: Setting
+  readonly #startedAt = Date.now()
+  readonly #looking = new AbortController()
+  readonly #env: NodeJS.ProcessEnv = {}
+  #servers: LocalServers | null = null
+  #running: Running | null = null
+  #looked: Promise<void> = Promise.resolve()
+
+  constructor(setting: Setting) {
+    this.#setting = setting
+  }
+
+  /** Servers, topic, database, workers and the live view; the load generator is made, not started. */
+  async bringUp(): Promise<Running> {
+    const { options, text, folder, screen, interruption } = this.#setting
+    const endpoints = options.external ? null : await this.#startServers()
+    const { pipeline, text: document, replacements } = resolvePipeline(text, options.file, endpoints, options.load)
+    for (const line of replacements) screen.tell(line)
+    writeFileSync(folder.document, document)
+    const env = { ...process.env, ...this.#env }
+    const postgres = postgresConnection(pipeline, env)
+    const topic = new Topic(kafkaConnection(pipeline.spec.source, 'npm-start', env), pipeline.spec)
+    await interruption.race(topic.ensure(endpoints ? 1 : -1, screen.tell))
+    const results = new Results(postgres, pipeline)
+    const workers = this.#workers(pipeline)
+    const load = options.sending ? new LoadGenerator(folder, options.forMs, this.#events('load')) : null
+    const observer = new Observer({ results, topic, workers, load })
+    this.#running = { pipeline, document, postgres, topic, results, workers, load, observer }
+    workers.start()
+    this.#looked = this.#keepLooking(this.#running)
+    return this.#running
+  }
+
+  async #startServers(): Promise<LocalEndpoints> {
+    const { options, text, folder, screen, interruption } = this.#setting
+    const { pipeline } = resolvePipeline(text, options.file, null, options.load)
+    const { elasticsearch: search, postgres: database } = pipeline.spec.sinks
+    screen.tell(`starting Kafka, PostgreSQL${search ? ' and Elasticsearch' : ''}; data in ${relative('', folder.path)}`)
+    this.#servers = new LocalServers(folder, options.ports, { tell: screen.tell, onLost: interruption.fail })
+    const { endpoints, postgres, elasticsearch } = await interruption.race(this.#servers.start(search !== undefined))
+    Object.assign(this.#env, { PGUSER: postgres.user, PGPASSWORD: postgres.password })
+    await interruption.race(postgres.createDatabase(database.database))
+    this.elasticsearch = elasticsearch
+    return endpoints
+  }
+
+  #workers({ spec }: SalesPipeline): Workers {
+    const { options, folder } = this.#setting
+    const count = options.workers ?? spec.workers.replicas
+    return new Workers({ count, folder, env: this.#env, local: !options.external }, name => this.#events(name))
+  }
+
+  #events(name: string): Omit<ChildEvents, 'onMessage'> {
+    return { tell: this.#setting.screen.tell, onUsage: (pid, usage) => this.meter.record(name, pid, usage) }
+  }
+
+  async #keepLooking(running: Running): Promise<void> {
+    const { signal } = this.#looking
+    while (!signal.aborted) {
+      await this.#look(running)
+      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+    }
+    await this.#look(running) // as it stands at the end
+  }
+
+  async #look({ observer, pipeline, postgres }: Running): Promise<void> {
+    const { folder, screen } = this.#setting
+    this.sampleUsage()
+    this.lastLook = await observer.look()
+    const addresses = addressesOf(pipeline, postgres, this.#servers, folder)
+    const elapsedMs = this.lastLook.now - this.#startedAt
+    screen.show({ ...this.lastLook, name: pipeline.metadata.name, phase: this.phase, elapsedMs, addresses })
+  }
+
+  sampleUsage(): void {
+    const children = [...(this.#running?.workers.children ?? []), this.#running?.load?.child].flatMap(child =>
+      child?.pid ? [{ name: child.spec.name, pid: child.pid }] : [],
+    )
+    this.meter.sample([...children, ...(this.#servers?.processes() ?? [])])
+  }
+
+  /** Ends the live view: what is told from now on are plain lines. */
+  async closeView(): Promise<void> {
+    this.#looking.abort()
+    await this.#looked
+    this.#setting.screen.close()
+  }
+
+  async takeDown(): Promise<void> {
+    const { tell } = this.#setting.screen
+    this.phase = 'stopping'
+    await this.#running?.load?.child.stop()
+    await this.#running?.workers.stop()
+    await this.closeView()
+    await Promise.allSettled([this.#running?.results.close(), this.#running?.topic.close()])
+    if (this.#servers) tell('stopping the servers …')
+    await this.#servers?.stop()
+  }
+
+  /** Everything at once; what was not committed is read again by the next run. */
+  killHard(): void {
+    this.#setting.screen.close()
+    this.#running?.load?.child.kill()
+    this.#running?.workers.kill()
+    void this.#servers?.kill()
+  }
+}

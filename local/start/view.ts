@@ -1,0 +1,137 @@
+/** The live view: what is known now, as lines of text. Pure. */
+import type { WindowTable } from './results.ts'
+
+export type WorkerRow = {
+  name: string
+  state: string
+  partitions: number
+  /** Events per second. */
+  rate: number
+  /** 0 to 1. */
+  busy: number
+  restarts: number
+  /** Why it is not ready, or why it ended. */
+  reasons: string[]
+  metrics: string
+}
+
+export type View = {
+  name: string
+  /** What goes on: running, draining, stopping … */
+  phase: string
+  elapsedMs: number
+  now: number
+  /** Events per second; null: no load generator, or nothing known yet. */
+  sending: { rate: number; sent: number } | null
+  /** Null until PostgreSQL holds the pipeline's tables. */
+  committed: { rate: number; records: number; dead: number; duplicate: number; late: number; toProject: number } | null
+  /** Records that are in the log and not committed. */
+  lag: number | null
+  /** ms since the epoch. */
+  watermark: number | null
+  /** Seconds, of the slowest worker over its last 10 s. */
+  delay: { p50: number; p99: number } | null
+  tables: WindowTable[]
+  workers: WorkerRow[]
+  /** Label and text. */
+  addresses: [string, string][]
+  /** The newest last. */
+  news: string[]
+}
+
+const LABEL = 15
+/** Characters of a reason in a status line. */
+const REASON = 160
+
+/** The whole view, each line cut to `columns`. */
+export function renderView(view: View, columns: number): string[] {
+  const lines = [
+    `${view.name} · ${view.phase} ${elapsedText(view.elapsedMs)} · Ctrl-C stops everything, a second one at once`,
+    '',
+    ...figures(view).map(([label, text]) => line(label, text)),
+    '',
+    ...view.tables.flatMap(table => [...grid(table), '']),
+    ...view.workers.map(worker => line(worker.name, workerText(worker))),
+    '',
+    ...view.addresses.map(([label, text]) => line(label, text)),
+    ...(view.news.length > 0 ? ['', ...view.news.map(text => `  ${text}`)] : []),
+  ]
+  return lines.map(text => cut(text, columns))
+}
+
+/** One line for logs, where nothing can be redrawn. */
+export function statusLine(view: View): string {
+  const { committed, workers } = view
+  const projecting = committed && committed.toProject > 0 ? `, ${count(committed.toProject)} rows to project` : ''
+  const unready = workers.filter(worker => worker.reasons.length > 0 || worker.state !== 'running')
+  const why = unready.slice(0, 1).map(({ name, state, reasons }) => ` (${name}: ${cut(reasons[0] ?? state, REASON)})`)
+  return (
+    `${elapsedText(view.elapsedMs)} ${view.phase}: in ${rateText(view.sending?.rate)}, out ${rateText(committed?.rate)}, ` +
+    `lag ${countOr(view.lag)}${projecting}, watermark ${watermarkText(view)}, delay ${delayText(view.delay)}, ` +
+    `${workers.length - unready.length} of ${workers.length} workers ready${why}`
+  )
+}
+
+function figures(view: View): [string, string][] {
+  const { committed, sending } = view
+  const rows: [string, string][] = [
+    ['in', sending ? `${rateText(sending.rate)}, ${count(sending.sent)} sent` : 'no load generator'],
+    ['out', committed ? `${rateText(committed.rate)}, ${count(committed.records)} committed` : '–'],
+    ['lag', countOr(view.lag)],
+    ['watermark', watermarkText(view)],
+    ['delay (10 s)', delayText(view.delay)],
+  ]
+  if (committed) {
+    const { dead, duplicate, late, toProject } = committed
+    const text = `${count(dead)} dead, ${count(duplicate)} duplicate, ${count(late)} late, ${count(toProject)} to project`
+    rows.push(['records', text])
+  }
+  return rows
+}
+
+/** The newest windows, in columns as wide as their widest cell; numbers to the right. */
+function grid({ name, columns, rows }: WindowTable): string[] {
+  if (rows.length === 0) return [`  ${name}: no windows yet`]
+  const cells = [[name, ...columns.slice(1)], ...rows]
+  const widths = columns.map((_, i) => Math.max(...cells.map(row => row[i]!.length)))
+  const isNumber = columns.map((_, i) => rows.every(row => /^-?[\d.]+$/.test(row[i]!)))
+  const pad = (text: string, i: number) => (isNumber[i] ? text.padStart(widths[i]!) : text.padEnd(widths[i]!))
+  return cells.map(row => `  ${row.map(pad).join('  ')}`.trimEnd())
+}
+
+function workerText({ state, partitions, rate, busy, restarts, reasons, metrics }: WorkerRow): string {
+  const again = restarts > 0 ? `, restarted ${restarts === 1 ? 'once' : `${restarts} times`}` : ''
+  const why = reasons.length > 0 ? ` – ${reasons.join('; ')}` : ''
+  if (state !== 'running') return `${state}${again}${why}`
+  return `${partitions} partitions, ${rateText(rate)}, ${Math.round(busy * 100)} % busy${again}, ${metrics}${why}`
+}
+
+function line(label: string, text: string): string {
+  return `  ${label.padEnd(LABEL)}${text}`
+}
+
+function cut(text: string, columns: number): string {
+  return text.length <= columns ? text : `${text.slice(0, columns - 1)}…`
+}
+
+const count = (n: number) => n.toLocaleString('en-US')
+const countOr = (n: number | null) => (n === null ? '–' : count(n))
+const rateText = (rate: number | undefined) => (rate === undefined ? '–' : `${count(Math.round(rate))}/s`)
+
+function delayText(delay: View['delay']): string {
+  const ms = (seconds: number) => `${count(Math.round(seconds * 1000))} ms`
+  return delay ? `p50 ${ms(delay.p50)}, p99 ${ms(delay.p99)}` : '–'
+}
+
+function watermarkText({ watermark, now }: View): string {
+  if (watermark === null) return '–'
+  return `${new Date(watermark).toISOString().slice(11, 19)}Z (${((now - watermark) / 1000).toFixed(0)} s ago)`
+}
+
+/** 83000 → "1m 23s" */
+function elapsedText(ms: number): string {
+  const seconds = Math.floor(ms / 1000)
+  const minutes = Math.floor(seconds / 60)
+  if (minutes === 0) return `${seconds}s`
+  return minutes < 60 ? `${minutes}m ${seconds % 60}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`
+}

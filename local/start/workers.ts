@@ -1,0 +1,119 @@
+/** The worker processes and what they say of themselves. */
+import { join, resolve } from 'node:path'
+import type { Snapshot } from '#processor/adapters/telemetry/snapshot.ts'
+import { type ChildEvents, SupervisedChild } from './children.ts'
+import type { DataFolder } from './folder.ts'
+import { RateMeter } from './rate.ts'
+import type { WorkerRow } from './view.ts'
+
+const SCRIPT = resolve(import.meta.dirname, '../../processor/main.ts')
+const STATUS_MS = 1000
+/** Our own broker allows less than the default 6 s: a killed worker is replaced soon. Fencing is the database's. */
+const LOCAL_SESSION_MS = 3000
+
+type Worker = { child: SupervisedChild; port: number | null; rate: RateMeter; status: Snapshot | null }
+
+export type WorkerSettings = {
+  count: number
+  folder: DataFolder
+  /** Where PostgreSQL's user and password come from. */
+  env: NodeJS.ProcessEnv
+  /** The broker is ours, too. */
+  local: boolean
+}
+
+export class Workers {
+  readonly #workers: Worker[]
+
+  constructor(
+    { count, folder, env, local }: WorkerSettings,
+    eventsOf: (name: string) => Omit<ChildEvents, 'onMessage'>,
+  ) {
+    this.#workers = Array.from({ length: count }, (_, i) => {
+      const name = `worker-${i + 1}`
+      const spec = {
+        name,
+        script: SCRIPT,
+        args: () => ['--file', folder.document],
+        env: () => ({
+          ...env,
+          WORKER_ID: name,
+          HTTP_HOST: '127.0.0.1',
+          HTTP_PORT: '0',
+          // A file for each start: a line that a kill cut short must not spoil the next one.
+          COMMIT_LOG: join(folder.commits, `${Date.now()}-${name}.jsonl`),
+          ...(local ? { SESSION_TIMEOUT_MS: String(LOCAL_SESSION_MS) } : {}),
+        }),
+        logFile: join(folder.logs, `${name}.log`),
+      }
+      const worker: Worker = {
+        child: new SupervisedChild(spec, { ...eventsOf(name), onMessage }),
+        port: null,
+        rate: new RateMeter(),
+        status: null,
+      }
+      function onMessage(message: Parameters<ChildEvents['onMessage']>[0]): void {
+        if (message.type === 'listening') worker.port = message.port
+      }
+      return worker
+    })
+  }
+
+  start(): void {
+    for (const { child } of this.#workers) child.start()
+  }
+
+  /** Resolves when all have committed what they had read, and are gone. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#workers.map(({ child }) => child.stop()))
+  }
+
+  kill(): void {
+    for (const { child } of this.#workers) child.kill()
+  }
+
+  get children(): SupervisedChild[] {
+    return this.#workers.map(({ child }) => child)
+  }
+
+  /** The last answers of those that run. */
+  statuses(): Snapshot[] {
+    return this.#workers.flatMap(({ child, status }) => (child.state === 'running' && status ? [status] : []))
+  }
+
+  /** Asks each for its status. */
+  async look(now: number): Promise<WorkerRow[]> {
+    return Promise.all(
+      this.#workers.map(async worker => {
+        worker.status = worker.child.state === 'running' ? await statusOf(worker.port) : null
+        return rowOf(worker, now)
+      }),
+    )
+  }
+}
+
+function rowOf({ child, port, rate, status }: Worker, now: number): WorkerRow {
+  const { state, restarts, lastWords } = child
+  const reasons =
+    state === 'running' ? (status?.health.reasons ?? ['no answer']) : state === 'restarting' ? [lastWords] : []
+  return {
+    name: child.spec.name,
+    state,
+    partitions: status?.assigned ?? 0,
+    rate: rate.at(now, status?.counters.records ?? 0),
+    busy: status?.busy ?? 0,
+    restarts,
+    reasons,
+    metrics: `http://127.0.0.1:${port}/metrics`,
+  }
+}
+
+/** Null when it does not answer: it may be ending this very moment. */
+async function statusOf(port: number | null): Promise<Snapshot | null> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/status`, { signal: AbortSignal.timeout(STATUS_MS) })
+    return (await answer.json()) as Snapshot
+  } catch {
+    return null
+  }
+}
