@@ -110,12 +110,10 @@ export class Flow {
   }
 
   async #ingest(): Promise<void> {
-    const stopped = new Promise<Fetched[]>(resolve => {
-      this.#draining.signal.addEventListener('abort', () => resolve([]), { once: true })
-    })
+    const { signal } = this.#draining
     let polled = this.#poll()
-    while (!this.#draining.signal.aborted) {
-      const answers = await Promise.race([polled, stopped])
+    while (!signal.aborted) {
+      const answers = (await unlessAborted(polled, signal)) ?? []
       for (const answer of answers) this.#advance(answer)
       polled = this.#poll()
       for (const answer of answers) this.#take(answer)
@@ -198,4 +196,19 @@ export class Flow {
     if (partition.phase === 'restoring' && !state.restoring) partition.enter('running')
     if (state.nextOffset < partition.position) partition.position = state.nextOffset
   }
+}
+
+/**
+ * What `promise` (which never rejects) resolves to, or null as soon as the signal aborts. Not Promise.race: against a
+ * promise that lives as long as the flow, it would keep every answer alive, and with it all the bytes ever fetched.
+ */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  return new Promise(resolve => {
+    const stop = () => resolve(null)
+    signal.addEventListener('abort', stop, { once: true })
+    void promise.then(value => {
+      signal.removeEventListener('abort', stop)
+      resolve(value)
+    })
+  })
 }

@@ -7,9 +7,9 @@ import { checkBatches, type FetchAnswer, type FetchedPartition, fetchBatches } f
 
 /** How long a leader may hold a fetch with nothing to send, ms: also how long a new assignment may wait for its turn. */
 const MAX_WAIT_MS = 250
-/** Two answers are in memory at once (one worked on, one travelling): 2 × 4 MiB, however long the lag. */
-const MAX_BYTES = 4 << 20
-const PARTITION_MAX_BYTES = 1 << 20
+/** Two answers are in memory at once (one worked on, one travelling): 2 × 2 MiB, however long the lag. */
+const MAX_BYTES = 2 << 20
+const PARTITION_MAX_BYTES = 512 << 10
 const READ_COMMITTED = 1
 
 const NONE = 0
