@@ -44,7 +44,8 @@ function readHolder(file: string): [pid: number, name: string] {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether the process exists, whoever owns it. */
+export function isAlive(pid: number): boolean {
   if (!(pid > 0)) return false
   try {
     process.kill(pid, 0)

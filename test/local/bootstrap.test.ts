@@ -1,0 +1,116 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative, resolve } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+const root = resolve(import.meta.dirname, '../..')
+const bootstrap = join(root, 'local/bootstrap.mjs')
+let folder: string
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sales-pipeline-bootstrap-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** A script for the bootstrap to hand over to, as a path from the root. */
+function script(name: string, code: string): string {
+  const file = join(folder, `${name}.ts`)
+  writeFileSync(file, code)
+  return relative(root, file)
+}
+
+it('says all that is missing, and how to get it', () => {
+  const run = spawnSync(process.execPath, [bootstrap, 'none.ts'], { encoding: 'utf8', env: { PATH: folder } })
+  expect(run.status).toBe(1)
+  expect(run.stderr).toMatch(/^ {2}Java 17 or newer: apt-get install .*, or brew install /m)
+  expect(run.stderr).toMatch(/^ {2}Maven: apt-get install maven, or brew install maven$/m)
+  expect(run.stderr).not.toContain('Node 20')
+})
+
+it('takes Java from JAVA_HOME and says so when it is too old', () => {
+  const home = join(folder, 'java-11')
+  mkdirSync(join(home, 'bin'), { recursive: true })
+  writeFileSync(join(home, 'bin', 'java'), '#!/bin/sh\necho \'openjdk version "11.0.2" 2019-01-15\' >&2\n', {
+    mode: 0o755,
+  })
+  const env = { ...process.env, JAVA_HOME: home }
+  const run = spawnSync(process.execPath, [bootstrap, 'none.ts'], { encoding: 'utf8', env })
+  expect(run.status).toBe(1)
+  expect(run.stderr).toContain('Java 17 or newer in JAVA_HOME')
+  expect(run.stderr).not.toContain('Maven')
+})
+
+it('hands over to the pinned Node, first on the path, with arguments, output and exit code', () => {
+  const code = `
+    const shell: string = require('node:child_process').execSync('node -p process.execPath', { encoding: 'utf8' })
+    console.log(JSON.stringify({ args: process.argv.slice(2), major: process.versions.node.split('.')[0], shell: shell.trim() === process.execPath }))
+    process.exit(42)`
+  const run = spawnSync(process.execPath, [bootstrap, script('hand-over', code), '--for', '1 s'], { encoding: 'utf8' })
+  expect(run.stderr).toBe('')
+  expect(JSON.parse(run.stdout)).toEqual({ args: ['--for', '1 s'], major: '24', shell: true })
+  expect(run.status).toBe(42)
+})
+
+it.each(['SIGINT', 'SIGTERM'] as const)('outlives its child on %s', async signal => {
+  const code = `
+    for (const signal of ['SIGINT', 'SIGTERM'])
+      process.once(signal, () => { console.log('stopping on ' + signal); setTimeout(() => { console.log('stopped'); process.exit(7) }, 300) })
+    console.log('ready')
+    setInterval(() => {}, 1000)`
+  // As a terminal does it: a Ctrl-C goes to the whole process group, while SIGTERM goes to the one that is named.
+  const run = spawn(process.execPath, [bootstrap, script(`outlived-${signal}`, code)], { detached: true })
+  let output = ''
+  run.stdout.on('data', data => {
+    if (output === '') process.kill(signal === 'SIGINT' ? -run.pid! : run.pid!, signal)
+    output += data
+  })
+  const status = await new Promise(done => run.once('close', done))
+  expect(output).toBe(`ready\nstopping on ${signal}\nstopped\n`)
+  expect(status).toBe(7)
+})
+
+it('tells of a signal that ended the child by the exit code of shells', () => {
+  const run = spawnSync(process.execPath, [bootstrap, script('killed', "process.kill(process.pid, 'SIGKILL')")])
+  expect(run.status).toBe(137)
+})
+
+it('installs packages when the lock file has changed, and shows what npm says only when that fails', () => {
+  const project = join(folder, 'project')
+  const write = (name: string, text: string) => {
+    mkdirSync(join(project, name, '..'), { recursive: true })
+    writeFileSync(join(project, name), text, { mode: 0o755 })
+  }
+  const npm = (...commands: string[]) =>
+    write('tools/npm', ['#!/bin/sh', 'echo EBADENGINE >&2', ...commands].join('\n'))
+  const run = () => {
+    const env = { PATH: `${join(project, 'tools')}:/usr/bin:/bin` }
+    return spawnSync(process.execPath, [join(project, 'local/bootstrap.mjs'), 'hello.mjs'], { encoding: 'utf8', env })
+  }
+  write('local/bootstrap.mjs', readFileSync(bootstrap, 'utf8'))
+  write('tools/java', `#!/bin/sh\necho 'openjdk version "21"' >&2`)
+  write('tools/mvn', '#!/bin/sh')
+  write('package-lock.json', 'first')
+  write('hello.mjs', 'console.log(process.argv0)')
+
+  npm('echo no network >&2', 'exit 1')
+  expect(run()).toMatchObject({
+    status: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/npm install failed:\nEBADENGINE\nno network/),
+  })
+
+  npm('mkdir -p node_modules')
+  expect(run().stderr).toContain('did not install the pinned Node')
+
+  const pinned = join(project, 'node_modules/.bin/node')
+  npm('mkdir -p node_modules/.bin', `ln -sf ${process.execPath} ${pinned}`)
+  const installed = run()
+  expect(installed).toMatchObject({ status: 0, stdout: `${pinned}\n` })
+  expect(installed.stderr).toMatch(/^installing packages .*\ninstalled packages in \d+ s\n$/)
+
+  npm('exit 1')
+  expect(run()).toMatchObject({ status: 0, stderr: '' })
+  write('package-lock.json', 'second')
+  expect(run().stderr).toContain('npm install failed')
+})

@@ -1,0 +1,139 @@
+import { readFileSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { Admin } from '@platformatic/kafka'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ElasticsearchServer, startElasticsearch } from '#local/services/elasticsearch.ts'
+import { type KafkaServer, startKafka } from '#local/services/kafka.ts'
+import { isAlive } from '#local/services/lock.ts'
+import { type PostgresServer, startPostgres } from '#local/services/postgres.ts'
+import type { ServerProcess } from '#local/services/process.ts'
+import { createTopic, temporaryFolder } from '#test/support/services.ts'
+
+/** Elasticsearch takes minutes to start on a busy machine, and stories start a server more than once. */
+const STORY_MS = 900_000
+
+const folders: string[] = []
+const running: ServerProcess[] = []
+function folder(name: string): string {
+  folders.push(temporaryFolder(name))
+  return folders.at(-1)!
+}
+function noted<T extends ServerProcess>(server: T): T {
+  running.push(server)
+  return server
+}
+
+afterAll(async () => {
+  await Promise.all(running.map(server => server.kill()))
+  for (const path of folders) rmSync(path, { recursive: true })
+})
+
+describe('PostgreSQL', () => {
+  let server: PostgresServer
+  const query = async (text: string) => {
+    const client = new pg.Client({ ...pick(server), database: 'postgres' })
+    await client.connect()
+    try {
+      return (await client.query(text)).rows
+    } finally {
+      await client.end()
+    }
+  }
+  const pick = ({ host, port, user, password }: PostgresServer) => ({ host, port, user, password })
+
+  beforeAll(async () => {
+    server = noted(await startPostgres({ dataDir: folder('pg'), temporary: true }))
+    await query('CREATE TABLE kept AS SELECT 1 AS n')
+  })
+
+  it('keeps its rows when it is killed and started again, on the same port, under the same password', async () => {
+    const before = pick(server)
+    const { pid } = server
+    await server.kill()
+    expect(isAlive(pid)).toBe(false)
+    await expect(query('SELECT 1')).rejects.toThrow('ECONNREFUSED')
+    await server.start()
+    expect(pick(server)).toEqual(before)
+    expect(await query('SELECT n FROM kept')).toEqual([{ n: 1 }])
+    expect(server.pid).not.toBe(pid)
+  })
+
+  it('stops with clients connected', async () => {
+    const client = new pg.Client({ ...pick(server), database: 'postgres' })
+    client.on('error', () => {})
+    await client.connect()
+    const { pid } = server
+    await server.stop()
+    expect(isAlive(pid)).toBe(false)
+    expect(await server.exited).toContain('database system is shut down')
+    await server.start()
+    expect(await query('SELECT n FROM kept')).toEqual([{ n: 1 }])
+  })
+
+  it('is durable and lets nobody in without the password of this folder, which only we may read', async () => {
+    expect(await query('SHOW fsync')).toEqual([{ fsync: 'on' }])
+    expect(await query('SHOW listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }])
+    const stranger = new pg.Client({ ...pick(server), password: 'guess', database: 'postgres' })
+    await expect(stranger.connect()).rejects.toThrow('password authentication failed')
+    const file = join(server.logFile, '../password')
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(readFileSync(file, 'utf8')).toBe(server.password)
+  })
+})
+
+describe('Kafka', () => {
+  it(
+    'keeps its topics when it is killed, stopped, and started by another start on the same folder',
+    async () => {
+      const dataDir = folder('kafka')
+      const first: KafkaServer = noted(await startKafka({ dataDir, temporary: true }))
+      await createTopic(first.bootstrap, 'kept', 3)
+      expect(await partitionsOf(first.bootstrap, 'kept')).toBe(3)
+      await first.kill()
+      await first.start()
+      expect(await partitionsOf(first.bootstrap, 'kept')).toBe(3)
+      const { pid } = first
+      await first.stop()
+      expect(isAlive(pid)).toBe(false)
+      const second = noted(await startKafka({ dataDir, temporary: true }))
+      expect(second.bootstrap).toBe(first.bootstrap)
+      expect(await partitionsOf(second.bootstrap, 'kept')).toBe(3)
+      await second.stop()
+    },
+    STORY_MS,
+  )
+
+  async function partitionsOf(bootstrap: string, topic: string): Promise<number | undefined> {
+    const admin = new Admin({ clientId: 'test', bootstrapBrokers: [bootstrap] })
+    try {
+      return (await admin.metadata({ topics: [topic] })).topics.get(topic)?.partitionsCount
+    } finally {
+      await admin.close()
+    }
+  }
+})
+
+describe('Elasticsearch', () => {
+  it(
+    'keeps its documents when it is killed, and stops',
+    async () => {
+      const server: ElasticsearchServer = noted(await startElasticsearch({ dataDir: folder('es'), temporary: true }))
+      const { url, pid } = server
+      const document = `${url}/kept/_doc/1`
+      const put = await fetch(document, {
+        method: 'PUT',
+        body: '{"n":1}',
+        headers: { 'content-type': 'application/json' },
+      })
+      expect(put.status).toBe(201)
+      await server.kill()
+      expect(isAlive(pid)).toBe(false)
+      await server.start()
+      expect(await (await fetch(document)).json()).toMatchObject({ _source: { n: 1 } })
+      await server.stop()
+      await expect(fetch(document)).rejects.toThrow()
+    },
+    STORY_MS,
+  )
+})
