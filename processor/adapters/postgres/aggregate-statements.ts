@@ -162,11 +162,13 @@ function projectionStatements(statements: Statements, aggregation: AggregationPl
       w.removed_version::text AS removed_version, ${millis('w.created_at')} AS created_at
     FROM (
       SELECT ${wanted.join(', ')}, max(removed_version) AS removed_version, max(created_at) AS created_at
-      FROM ${outbox} o, jsonb_array_elements(o.keys) AS k
+      FROM ${outbox} o, jsonb_array_elements(o.keys) AS each (k)
       WHERE o.seq = ANY ($1::bigint[]) AND o.aggregation = $2 GROUP BY k
     ) w LEFT JOIN ${table} t ON ${key.map(c => `t.${c.of} = w.${c.of}`).join(' AND ')}`,
     /** All rows of the table: $1 name. */
-    enqueueAll: enqueue(outbox, '$1::text', `(SELECT ${keyJson(key, 't')} AS k FROM ${table} t)`),
+    enqueueAll: enqueue(outbox, '$1::text', `(SELECT ${keyJson(key, 't')} AS k FROM ${table} t)`, {
+      compacted: 'true',
+    }),
   }
 }
 

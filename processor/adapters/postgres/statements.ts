@@ -199,11 +199,12 @@ function outboxStatements(t: Table) {
     fault: `
       INSERT INTO ${t('projection_errors')} (aggregation, id, version, error)
       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])`,
-    /** Aggregations whose new entries outnumber $1 and what the last compaction left. */
+    /** Aggregations with more than $1 new entries, or $2 new rows, beyond what the last compaction left. */
     crowded: `
       SELECT aggregation FROM ${outbox} GROUP BY aggregation
-      HAVING count(*) FILTER (WHERE NOT compacted) > $1 + count(*) FILTER (WHERE compacted)`,
-    /** $1 aggregation. Many entries become one row each, cut anew; those that a confirmation holds are left alone. */
+      HAVING count(*) FILTER (WHERE NOT compacted) > $1 + count(*) FILTER (WHERE compacted)
+        OR sum(rows) FILTER (WHERE NOT compacted) > $2 + coalesce(sum(rows) FILTER (WHERE compacted), 0)`,
+    /** $1 aggregation. Its entries become ones that list each row once; those that a confirmation holds are left alone. */
     compact: `
       WITH taken AS (
         DELETE FROM ${outbox} WHERE seq IN (
@@ -211,7 +212,7 @@ function outboxStatements(t: Table) {
         RETURNING keys, removed_version, created_at
       ), distinct_rows AS (
         SELECT k, max(removed_version) AS removed_version, min(created_at) AS created_at
-        FROM taken, jsonb_array_elements(keys) AS k GROUP BY k
+        FROM taken, jsonb_array_elements(keys) AS each (k) GROUP BY k
       ), kept AS (${enqueue(outbox, '$1::text', '(SELECT * FROM distinct_rows WHERE removed_version IS NULL)', {
         compacted: 'true',
         created_at: 'min(created_at)',

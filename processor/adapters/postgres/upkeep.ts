@@ -23,8 +23,8 @@ export type UpkeepContext = {
 const BATCH_ROWS = 2000
 /** Batches of one kind in one call: the rest has time until the next. */
 const MAX_BATCHES = 25
-/** Entries that may wait before they are merged. */
-const CROWDED = 1000
+/** Entries, and rows in them, that may wait before they are merged. */
+const CROWDED = [1000, 100_000]
 
 /** Null: another worker holds the lease, or a newer generation decides what is final. */
 export async function advance(context: UpkeepContext): Promise<PipelineClock | null> {
@@ -41,14 +41,17 @@ export async function advance(context: UpkeepContext): Promise<PipelineClock | n
 }
 
 /** Null without having run when another worker holds the lease. */
-function leased<T>(
-  { connections, statements, schema }: UpkeepContext,
+function leased<T>(context: UpkeepContext, work: (session: Session) => Promise<T>): Promise<T | null> {
+  return context.connections.transaction(session => underLease(session, context, work))
+}
+
+async function underLease<T>(
+  session: Session,
+  { statements, schema }: UpkeepContext,
   work: (session: Session) => Promise<T>,
 ): Promise<T | null> {
-  return connections.transaction(async session => {
-    const { rows } = await session.query<{ held: boolean }>(statements.tryLock, [`sales-pipeline upkeep ${schema}`])
-    return rows[0]!.held ? work(session) : null
-  })
+  const { rows } = await session.query<{ held: boolean }>(statements.tryLock, [`sales-pipeline upkeep ${schema}`])
+  return rows[0]!.held ? work(session) : null
 }
 
 type Watermarks = { watermark: number | null; everywhere: number | null }
@@ -99,13 +102,16 @@ async function removeRecords(context: UpkeepContext, everywhere: number): Promis
   })
 }
 
-/** Merges the outbox where a sink has been away for long: it then holds each row once. */
+/** Merges the outbox where a sink has been away for long: it then lists each row once, however often it was written. */
 async function compact(context: UpkeepContext): Promise<void> {
-  const { statements } = context
-  await leased(context, async session => {
-    const { rows } = await session.query<{ aggregation: string }>(statements.crowded, [CROWDED])
-    for (const { aggregation } of rows) await session.query(statements.compact, [aggregation])
-  })
+  const { connections, statements } = context
+  const { rows } = await connections.query<{ aggregation: string }>(statements.crowded, CROWDED)
+  if (rows.length === 0) return
+  await connections.patiently(session =>
+    underLease(session, context, async () => {
+      for (const { aggregation } of rows) await session.query(statements.compact, [aggregation])
+    }),
+  )
 }
 
 /** Repeats a statement that changes at most BATCH_ROWS rows until there are fewer; answers how many there were. */

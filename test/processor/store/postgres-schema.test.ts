@@ -85,23 +85,52 @@ describe('the schema', () => {
     })
   })
 
-  test('may have any name, and so may columns', async harness => {
+  test('may have any name, and so may tables and columns', async harness => {
     const pipeline = pipelineOf(
-      ['{ name: online, type: boolean }', '{ name: select, type: boolean }'],
-      ['[online, quantity]', '[select, quantity]'],
+      [
+        '{ name: online, type: boolean }',
+        '{ name: select, type: boolean }\n      - { name: k }\n      - { name: value }',
+      ],
+      [
+        'groupBy: [online, quantity]\n      measures: [{ name: orders',
+        'groupBy: [select, k, value, quantity]\n      measures: [{ name: entry, op: count }, { name: rows, op: count }, { name: t',
+      ],
       ['name: by_kind', 'name: user'],
+      ['projections: [', 'projections: [{ aggregation: user, index: user }, '],
     )
     const schema = `odd"; DROP SCHEMA public; -- 'x`
     const store = harness.workerWith({ ...harness.options(pipeline), schema })
     await store.open(TOPIC)
     const claim = await store.claim(0, 0)
-    const byKind = { aggregation: 2, windowStart: [T0], keys: [['true'], ['1']], columns: [[4]] }
-    await commitNext(store, claim, { aggregates: [byKind, byStore([T0, 'a', 1])] }, { maxEventTime: T0 + 10_000_000 })
+    const user = {
+      aggregation: 2,
+      windowStart: [T0, T0],
+      keys: [
+        ['true', 'true'],
+        ['a', 'a'],
+        ['b', 'c'],
+        ['1', '1'],
+      ],
+      columns: [
+        [4, 1],
+        [5, 1],
+        [6, 1],
+      ],
+    }
+    await commitNext(store, claim, { aggregates: [user, byStore([T0, 'a', 1])] }, { maxEventTime: T0 + 10_000_000 })
     await store.renewIdle([await store.claim(1, 0)], 60_000)
-    expect(await store.advance()).toMatchObject({ finalised: 2 })
-    expect((await store.take(10))!.rows).toHaveLength(1)
-    const found = await harness.query(`SELECT "select", orders FROM ${pg.escapeIdentifier(schema)}."user"`)
-    expect(found).toEqual([{ select: true, orders: 4 }])
+    expect(await store.advance()).toMatchObject({ finalised: 3 })
+    const documents = (await store.take(10))!.rows.filter(row => row.aggregation === 2).map(row => row.document!)
+    expect(documents.find(d => d.value === 'b')).toMatchObject({
+      select: true,
+      k: 'a',
+      quantity: '1',
+      entry: 4,
+      rows: 5,
+      t: 6,
+      final: true,
+    })
+    expect(documents).toHaveLength(2)
   })
 
   test('depends on no setting of the database or the user', async harness => {
