@@ -8,7 +8,13 @@ const STORES = 1000
 const BATCH = 4000
 
 /** Sends `count` events of at least 180 bytes and answers their mean size. Partition by id, so that retries meet. */
-export async function fillTopic(bootstrap: string, topic: string, partitions: number, count: number, progress: (sent: number) => void): Promise<number> {
+export async function fillTopic(
+  bootstrap: string,
+  topic: string,
+  partitions: number,
+  count: number,
+  progress: (sent: number) => void,
+): Promise<number> {
   const connection = { clientId: 'backlog', bootstrapBrokers: [bootstrap] }
   const admin = new Admin(connection)
   await admin.createTopics({ topics: [topic], partitions, replicas: 1 })
@@ -31,7 +37,11 @@ export async function fillTopic(bootstrap: string, topic: string, partitions: nu
 }
 
 function drawSale(random: Random, i: number, count: number): { key: string; value: string } {
-  const hex = (digits: number) => random.int(0, 16 ** digits - 1).toString(16).padStart(digits, '0')
+  const hex = (digits: number) =>
+    random
+      .int(0, 16 ** digits - 1)
+      .toString(16)
+      .padStart(digits, '0')
   const key = `${hex(8)}-${hex(4)}-4${hex(3)}-a${hex(3)}-${hex(6)}${hex(6)}`
   const time = new Date(START + Math.floor((i / count) * HOUR_MS) - random.int(0, 5000)).toISOString()
   const cents = random.int(1, 50_000)

@@ -11,17 +11,28 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { startKafka } from '#local/services/kafka.ts'
-import { pause } from '#local/services/process.ts'
 import { startPostgres } from '#local/services/postgres.ts'
+import { pause } from '#local/services/process.ts'
 import { verify } from '#verify/verify.ts'
 import { fillTopic } from './backlog.ts'
 import { treeCpuSeconds } from './usage.ts'
 
-type Run = { cpuPerMillion: number; peakMb: number; postgresCpu: number; seconds: number; eventsPerSecond: number; verified: number }
+type Run = {
+  cpuPerMillion: number
+  peakMb: number
+  postgresCpu: number
+  seconds: number
+  eventsPerSecond: number
+  verified: number
+}
 
 const root = resolve(import.meta.dirname, '..')
 const { values } = parseArgs({
-  options: { events: { type: 'string', default: '2000000' }, runs: { type: 'string', default: '5' }, report: { type: 'string' } },
+  options: {
+    events: { type: 'string', default: '2000000' },
+    runs: { type: 'string', default: '5' },
+    report: { type: 'string' },
+  },
 })
 const events = Number(values.events)
 const dataDir = join(root, '.local', `bench-drain-${events}`)
@@ -43,13 +54,19 @@ async function main(): Promise<void> {
   for (let i = 0; i < Number(values.runs); i++) {
     const run = await drain(file)
     runs.push(run)
-    console.log(`run ${i + 1}: ${run.cpuPerMillion.toFixed(2)} CPU s per million, ${run.peakMb.toFixed(0)} MB, PostgreSQL ${run.postgresCpu.toFixed(2)} CPU s, ${run.eventsPerSecond.toFixed(0)} events/s, ${run.verified} rows verified`)
+    console.log(
+      `run ${i + 1}: ${run.cpuPerMillion.toFixed(2)} CPU s per million, ${run.peakMb.toFixed(0)} MB, PostgreSQL ${run.postgresCpu.toFixed(2)} CPU s, ${run.eventsPerSecond.toFixed(0)} events/s, ${run.verified} rows verified`,
+    )
   }
   const summary = Object.fromEntries(
-    (['cpuPerMillion', 'peakMb', 'postgresCpu', 'eventsPerSecond'] as const).map(name => [name, spread(runs.map(run => run[name]))]),
+    (['cpuPerMillion', 'peakMb', 'postgresCpu', 'eventsPerSecond'] as const).map(name => [
+      name,
+      spread(runs.map(run => run[name])),
+    ]),
   )
   console.table(summary)
-  if (values.report) writeFileSync(values.report, `${JSON.stringify({ events, node: process.version, runs, summary }, null, 2)}\n`)
+  if (values.report)
+    writeFileSync(values.report, `${JSON.stringify({ events, node: process.version, runs, summary }, null, 2)}\n`)
 }
 
 function writeSpec(): string {
@@ -75,7 +92,13 @@ async function fill(): Promise<void> {
 }
 
 async function drain(file: string): Promise<Run> {
-  const database = { host: postgres.host, port: postgres.port, user: postgres.user, password: postgres.password, database: 'sales' }
+  const database = {
+    host: postgres.host,
+    port: postgres.port,
+    user: postgres.user,
+    password: postgres.password,
+    database: 'sales',
+  }
   const client = new pg.Client(database)
   await client.connect()
   await client.query('DROP SCHEMA IF EXISTS bench_drain CASCADE')
@@ -83,13 +106,28 @@ async function drain(file: string): Promise<Run> {
   const postgresBefore = treeCpuSeconds(postgres.pid)
   const startedAt = performance.now()
   const worker = fork(join(root, 'processor/main.ts'), ['--file', file], {
-    env: { ...process.env, HTTP_PORT: '0', HTTP_HOST: '127.0.0.1', LOG_LEVEL: 'error', PGUSER: postgres.user, PGPASSWORD: postgres.password, SESSION_TIMEOUT_MS: '6000' },
+    env: {
+      ...process.env,
+      HTTP_PORT: '0',
+      HTTP_HOST: '127.0.0.1',
+      LOG_LEVEL: 'error',
+      PGUSER: postgres.user,
+      PGPASSWORD: postgres.password,
+      SESSION_TIMEOUT_MS: '6000',
+    },
   })
   const stopped = new Promise<{ cpuSeconds: number; maxRssBytes: number }>((resolve, reject) => {
-    worker.on('message', (message: { type: string }) => { if (message.type === 'stopped') resolve(message as never) })
-    worker.once('exit', code => { if (code !== 0) reject(new Error(`the worker ended with ${code}`)) })
+    worker.on('message', (message: { type: string }) => {
+      if (message.type === 'stopped') resolve(message as never)
+    })
+    worker.once('exit', code => {
+      if (code !== 0) reject(new Error(`the worker ended with ${code}`))
+    })
   })
-  await Promise.race([untilDrained(client), stopped.then(() => Promise.reject(new Error('the worker stopped by itself')))])
+  await Promise.race([
+    untilDrained(client),
+    stopped.then(() => Promise.reject(new Error('the worker stopped by itself'))),
+  ])
   const seconds = (performance.now() - startedAt) / 1000
   worker.kill('SIGTERM')
   const { cpuSeconds, maxRssBytes } = await stopped

@@ -14,9 +14,13 @@ export function treeCpuSeconds(pid: number): number {
     if (!fields) continue
     const parent = Number(fields[1])
     children.set(parent, [...(children.get(parent) ?? []), Number(name)])
-    ticks.set(Number(name), fields.slice(11, 15).reduce((sum, t) => sum + Number(t), 0))
+    ticks.set(
+      Number(name),
+      fields.slice(11, 15).reduce((sum, t) => sum + Number(t), 0),
+    )
   }
-  const sum = (p: number): number => (ticks.get(p) ?? 0) + (children.get(p) ?? []).reduce((total, c) => total + sum(c), 0)
+  const sum = (p: number): number =>
+    (ticks.get(p) ?? 0) + (children.get(p) ?? []).reduce((total, c) => total + sum(c), 0)
   return sum(pid) / TICKS_PER_SECOND
 }
 

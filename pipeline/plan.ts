@@ -3,7 +3,7 @@
  * The processor's core, the stores and the projections all work from this one plan.
  */
 import { allFields } from './checks.ts'
-import { type Expression, fieldsOf, parseExpression } from './expression.ts'
+import { type Expression, parseExpression } from './expression.ts'
 import { aggregationIdentity } from './identity.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
 
@@ -125,10 +125,4 @@ function scaleOfExpression(expression: Expression, scaleOf: Map<string, number>)
       return expression.op === '*' ? left + right : Math.max(left, right)
     }
   }
-}
-
-/** Indices of the fields that a column reads. */
-export function fieldsOfColumn(column: ColumnPlan, fields: FieldPlan[]): number[] {
-  if ('count' in column.source) return []
-  return fieldsOf(column.source.of).map(name => fields.findIndex(f => f.name === name))
 }

@@ -229,7 +229,6 @@ export const document = object({
 })
 
 export type SalesPipeline = z.output<typeof document>
-export type SalesPipelineInput = z.input<typeof document>
 export type Spec = SalesPipeline['spec']
 export type Field = z.output<typeof field>
 export type Window = z.output<typeof window>

@@ -147,7 +147,12 @@ export class Committer {
   async #attempt(live: OwnedPartition[]): Promise<Fenced | Retryable | Rejected | null> {
     const { store, plan, clock, telemetry, boundDeadLetters } = this.#deps
     const startedAt = clock.now()
-    const commit = boundDeadLetters(mergeShares(plan, live.map(p => p.share!)))
+    const commit = boundDeadLetters(
+      mergeShares(
+        plan,
+        live.map(p => p.share!),
+      ),
+    )
     try {
       await store.commit(commit)
     } catch (error) {
@@ -160,7 +165,11 @@ export class Committer {
       return error
     }
     telemetry.condition('StoreUnavailable', null)
-    this.#settle(live.filter(p => p.share), commit, startedAt)
+    this.#settle(
+      live.filter(p => p.share),
+      commit,
+      startedAt,
+    )
     if (Number.isFinite(this.#bisect)) this.#widen()
     return null
   }

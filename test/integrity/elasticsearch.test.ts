@@ -22,9 +22,13 @@ describe('Elasticsearch', () => {
         const [row] = await rig.query<{ waiting: number }>(`SELECT count(*)::int AS waiting FROM ${rig.schema}.outbox`)
         waiting = row!.waiting
         // PostgreSQL goes on meanwhile: what a dead sink delays is nothing but itself.
-        const [before] = await rig.query<{ records: string }>(`SELECT sum(records) AS records FROM ${rig.schema}.progress`)
+        const [before] = await rig.query<{ records: string }>(
+          `SELECT sum(records) AS records FROM ${rig.schema}.progress`,
+        )
         await pause(1500)
-        const [after] = await rig.query<{ records: string }>(`SELECT sum(records) AS records FROM ${rig.schema}.progress`)
+        const [after] = await rig.query<{ records: string }>(
+          `SELECT sum(records) AS records FROM ${rig.schema}.progress`,
+        )
         expect(Number(after!.records)).toBeGreaterThan(Number(before!.records))
         await rig.servers.elasticsearch!.start()
       })(),

@@ -23,7 +23,8 @@ function expectExact(verdict: Verdict): void {
   expect(verdict).toMatchObject({ ok: true, lost: 0, doubled: 0 })
   expect(verdict.rows).toMatchObject({ missing: 0, extra: 0, unequal: 0 })
   expect(verdict.rows.compared).toBeGreaterThan(100)
-  for (const verdictOf of ['late', 'deadLettered', 'duplicates'] as const) expect(verdict[verdictOf], verdictOf).toBeGreaterThan(0)
+  for (const verdictOf of ['late', 'deadLettered', 'duplicates'] as const)
+    expect(verdict[verdictOf], verdictOf).toBeGreaterThan(0)
 }
 
 /** Runs load and `meanwhile` side by side, waits until all is committed, and asks the verifier about everything so far. */
@@ -40,11 +41,18 @@ async function stopAll(workers: Worker[]): Promise<void> {
 
 /** Records that the worker has read and nobody has committed. */
 async function uncommitted(worker: Worker): Promise<number> {
-  const { partitions } = (await (await fetch(`${worker.url}/status`)).json()) as { partitions: { partition: number; lag: number }[] }
+  const { partitions } = (await (await fetch(`${worker.url}/status`)).json()) as {
+    partitions: { partition: number; lag: number }[]
+  }
   const ends = await rig.logEnds()
-  const rows = await rig.query<{ partition: number; next: string }>(`SELECT partition, next_offset AS next FROM ${rig.schema}.progress`)
+  const rows = await rig.query<{ partition: number; next: string }>(
+    `SELECT partition, next_offset AS next FROM ${rig.schema}.progress`,
+  )
   const committed = new Map(rows.map(row => [row.partition, Number(row.next)]))
-  return partitions.reduce((sum, p) => sum + Math.max(0, ends.get(p.partition)! - p.lag - committed.get(p.partition)!), 0)
+  return partitions.reduce(
+    (sum, p) => sum + Math.max(0, ends.get(p.partition)! - p.lag - committed.get(p.partition)!),
+    0,
+  )
 }
 
 describe('with real processes, nothing is lost and nothing is doubled', () => {
@@ -101,7 +109,8 @@ describe('with real processes, nothing is lost and nothing is doubled', () => {
         await pause(random.int(500, 2500))
         await rig.servers.postgres.start()
       }
-      for (const worker of workers) refused += await counterOf(worker, 'salespipeline_commit_failures_total', 'kind="retryable"')
+      for (const worker of workers)
+        refused += await counterOf(worker, 'salespipeline_commit_failures_total', 'kind="retryable"')
     })
     expect(refused, 'commits that PostgreSQL did not take').toBeGreaterThan(0)
     expectExact(verdict)

@@ -68,10 +68,20 @@ export class Rig {
     const id = `worker-${this.#started++}`
     const file = join(this.#folder, `${id}.yaml`)
     writeFileSync(file, specText)
-    const env = { WORKER_ID: id, HTTP_PORT: '0', HTTP_HOST: '127.0.0.1', LOG_LEVEL: 'warn', SESSION_TIMEOUT_MS: '2000', COMMIT_LOG: join(this.#folder, 'commits', `${id}.jsonl`) }
+    const env = {
+      WORKER_ID: id,
+      HTTP_PORT: '0',
+      HTTP_HOST: '127.0.0.1',
+      LOG_LEVEL: 'warn',
+      SESSION_TIMEOUT_MS: '2000',
+      COMMIT_LOG: join(this.#folder, 'commits', `${id}.jsonl`),
+    }
     const child = this.#fork('processor/main.ts', ['--file', file], env)
     const port = await new Promise<number>((resolve, reject) => {
-      child.on('message', (message: { type: string; port: number }) => message.type === 'listening' && resolve(message.port))
+      child.on(
+        'message',
+        (message: { type: string; port: number }) => message.type === 'listening' && resolve(message.port),
+      )
       child.once('exit', code => reject(new Error(`${id} ended with ${code}; see ${this.#folder}`)))
     })
     const exited = new Promise<number | null>(resolve => child.once('exit', resolve))
@@ -80,7 +90,19 @@ export class Rig {
 
   /** Sends `rate` sales/s for `seconds` with every mishap switched on; resolves when the generator has ended well. */
   async load(rate: number, seconds: number, seed: number): Promise<void> {
-    const args = ['load', '--file', this.#file, '--rate', String(rate), '--for', `${seconds}s`, '--journal', join(this.#folder, 'journal'), '--seed', String(seed)]
+    const args = [
+      'load',
+      '--file',
+      this.#file,
+      '--rate',
+      String(rate),
+      '--for',
+      `${seconds}s`,
+      '--journal',
+      join(this.#folder, 'journal'),
+      '--seed',
+      String(seed),
+    ]
     const child = this.#fork('producer/main.ts', args, {})
     const code = await new Promise(resolve => child.once('exit', resolve))
     if (code !== 0) throw new Error(`the load generator ended with ${code}; see ${this.#folder}`)
@@ -93,7 +115,8 @@ export class Rig {
       env: { ...process.env, ...env, PGUSER: user, PGPASSWORD: password },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
-    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', data => writeFileSync(log, data, { flag: 'a' }))
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.on('data', data => writeFileSync(log, data, { flag: 'a' }))
     this.#children.add(child)
     child.once('exit', () => this.#children.delete(child))
     return child
@@ -131,10 +154,16 @@ export class Rig {
   }
 
   async #isDrained(schema: string): Promise<boolean> {
-    const [{ waiting } = { waiting: 1 }] = await this.query<{ waiting: number }>(`SELECT count(*)::int AS waiting FROM ${schema}.outbox`)
+    const [{ waiting } = { waiting: 1 }] = await this.query<{ waiting: number }>(
+      `SELECT count(*)::int AS waiting FROM ${schema}.outbox`,
+    )
     const ends = await this.logEnds()
-    const rows = await this.query<{ partition: number; next: string }>(`SELECT partition, next_offset AS next FROM ${schema}.progress`)
-    return waiting === 0 && rows.length === PARTITIONS && rows.every(row => Number(row.next) === ends.get(row.partition))
+    const rows = await this.query<{ partition: number; next: string }>(
+      `SELECT partition, next_offset AS next FROM ${schema}.progress`,
+    )
+    return (
+      waiting === 0 && rows.length === PARTITIONS && rows.every(row => Number(row.next) === ends.get(row.partition))
+    )
   }
 
   /** High watermarks, by an independent client. */
@@ -182,7 +211,8 @@ export async function counterOf(worker: Worker, name: string, label = ''): Promi
 /** Every stored row that the log decides, as text: all but versions, finality and moments (contract, section 2). */
 export async function dumpOf(rig: Rig, schema: string): Promise<string[]> {
   const tables = {
-    sales_summary: 'window_start, window_end, category, revenue, orders, items, average_order_sum, average_order_count, average_order, smallest, largest',
+    sales_summary:
+      'window_start, window_end, category, revenue, orders, items, average_order_sum, average_order_count, average_order, smallest, largest',
     sales_by_payment: 'window_start, window_end, payment_method, revenue, orders',
     sales_raw: 'partition, record_offset, line, event_time, category, payment_method, store, amount, quantity',
     late_events: 'partition, record_offset, aggregation, event_time, missed, entirely, payload',
@@ -191,7 +221,9 @@ export async function dumpOf(rig: Rig, schema: string): Promise<string[]> {
   }
   const dumps = await Promise.all(
     Object.entries(tables).map(async ([table, columns]) => {
-      const rows = await rig.query<{ row: string }>(`SELECT (t.*)::text AS row FROM (SELECT ${columns} FROM ${schema}.${table} ORDER BY 1, 2, 3) t`)
+      const rows = await rig.query<{ row: string }>(
+        `SELECT (t.*)::text AS row FROM (SELECT ${columns} FROM ${schema}.${table} ORDER BY 1, 2, 3) t`,
+      )
       return rows.map(({ row }) => `${table} ${row}`)
     }),
   )

@@ -92,7 +92,8 @@ export const MUTANTS: Mutant[] = [
     name: 'watermark per batch instead of per record',
     file: 'processor/core/partition.ts',
     find: 'const limit = this.#pending.counters.records + budget',
-    plant: 'const limit = this.#pending.counters.records + budget\n    const perBatch = this.watermark\n    Object.defineProperty(this, "watermark", { get: () => perBatch, configurable: true })',
+    plant:
+      'const limit = this.#pending.counters.records + budget\n    const perBatch = this.watermark\n    Object.defineProperty(this, "watermark", { get: () => perBatch, configurable: true })',
     test: SIMULATOR,
     turnsRed: SIMULATED,
   },

@@ -9,10 +9,21 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Mutant, MUTANTS } from './mutants.ts'
+import { MUTANTS, type Mutant } from './mutants.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-const COPIED = ['package.json', 'tsconfig.json', 'vitest.config.ts', 'pipeline', 'processor', 'producer', 'verify', 'local', 'test', 'k8s']
+const COPIED = [
+  'package.json',
+  'tsconfig.json',
+  'vitest.config.ts',
+  'pipeline',
+  'processor',
+  'producer',
+  'verify',
+  'local',
+  'test',
+  'k8s',
+]
 
 type JsonReport = { testResults: { assertionResults: { status: string; fullName: string }[] }[] }
 
@@ -26,12 +37,16 @@ function copyTree(): string {
 /** Runs the mutant's test file and answers the full names of what failed. Throws when it could not even run. */
 function failuresOf(copy: string, mutant: Mutant): string[] {
   const report = join(copy, 'report.json')
-  const run = spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', mutant.test, '--reporter=json', `--outputFile=${report}`], {
-    cwd: copy,
-    encoding: 'utf8',
-    timeout: 300_000,
-    env: { ...process.env, SALESPIPELINE_CACHE: process.env.SALESPIPELINE_CACHE ?? join(root, '.cache') },
-  })
+  const run = spawnSync(
+    process.execPath,
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', mutant.test, '--reporter=json', `--outputFile=${report}`],
+    {
+      cwd: copy,
+      encoding: 'utf8',
+      timeout: 300_000,
+      env: { ...process.env, SALESPIPELINE_CACHE: process.env.SALESPIPELINE_CACHE ?? join(root, '.cache') },
+    },
+  )
   try {
     const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as JsonReport
     const all = testResults.flatMap(file => file.assertionResults)
@@ -50,7 +65,10 @@ function tryMutant(copy: string, mutant: Mutant): string | null {
   const sound = readFileSync(file, 'utf8')
   const places = sound.split(mutant.find).length - 1
   if (places !== 1) return `is stale: its text stands ${places} times in ${mutant.file}`
-  writeFileSync(file, sound.replace(mutant.find, () => mutant.plant))
+  writeFileSync(
+    file,
+    sound.replace(mutant.find, () => mutant.plant),
+  )
   try {
     const failed = failuresOf(copy, mutant)
     if (failed.some(name => name.includes(mutant.turnsRed))) return null
@@ -69,7 +87,9 @@ try {
     const startedAt = Date.now()
     const complaint = tryMutant(copy, mutant)
     if (!complaint) passed++
-    console.log(`${complaint ? '✗' : '✓'} ${mutant.name} ${complaint ?? `turns "${mutant.turnsRed}" red`} (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`)
+    console.log(
+      `${complaint ? '✗' : '✓'} ${mutant.name} ${complaint ?? `turns "${mutant.turnsRed}" red`} (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`,
+    )
   }
 } finally {
   rmSync(copy, { recursive: true, force: true })

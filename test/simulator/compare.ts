@@ -7,9 +7,17 @@ import type { Expected } from './oracle.ts'
 export function differences(database: MemoryDatabase, topic: Topic, plan: Plan, expected: Expected): string[] {
   return [
     ...compareMaps('row', rowsOf(database), expectedRows(expected)),
-    ...compareMaps('late', lateOf(database, plan), new Map([...expected.late].map(([key, missed]) => [key, missed.join()]))),
+    ...compareMaps(
+      'late',
+      lateOf(database, plan),
+      new Map([...expected.late].map(([key, missed]) => [key, missed.join()])),
+    ),
     ...compareMaps('dead', new Map([...database.dead].map(([key, letter]) => [key, letter.reason])), expected.dead),
-    ...compareMaps('raw', new Map([...database.raw.keys()].map(key => [key, ''])), new Map([...expected.raw].map(key => [`${key}|0`, '']))),
+    ...compareMaps(
+      'raw',
+      new Map([...database.raw.keys()].map(key => [key, ''])),
+      new Map([...expected.raw].map(key => [`${key}|0`, ''])),
+    ),
     ...conservation(database, topic, expected),
   ]
 }
@@ -25,12 +33,16 @@ function compareMaps(what: string, found: Map<string, string>, expected: Map<str
 function rowsOf(database: MemoryDatabase): Map<string, string> {
   const rows = new Map<string, string>()
   for (const [name, table] of database.tables)
-    for (const { windowStart, keys, columns } of table.values()) rows.set(`${name}|${windowStart}|${keys.join()}`, columns.join())
+    for (const { windowStart, keys, columns } of table.values())
+      rows.set(`${name}|${windowStart}|${keys.join()}`, columns.join())
   return rows
 }
 
 function expectedRows(expected: Expected): Map<string, string> {
-  const shown = ([key, row]: [string, { orders: number; cents: number; smallest: number; largest: number }]): [string, string] => {
+  const shown = ([key, row]: [string, { orders: number; cents: number; smallest: number; largest: number }]): [
+    string,
+    string,
+  ] => {
     if (key.startsWith('by_category')) return [key, [row.orders, row.cents, row.smallest, row.largest].join()]
     return [key, key.startsWith('sliding') ? String(row.orders) : String(row.cents)]
   }
@@ -38,7 +50,12 @@ function expectedRows(expected: Expected): Map<string, string> {
 }
 
 function lateOf(database: MemoryDatabase, plan: Plan): Map<string, string> {
-  return new Map([...database.late.values()].map(e => [`${plan.aggregations[e.aggregation]!.name}|${e.partition}|${e.offset}`, e.missed.join()]))
+  return new Map(
+    [...database.late.values()].map(e => [
+      `${plan.aggregations[e.aggregation]!.name}|${e.partition}|${e.offset}`,
+      e.missed.join(),
+    ]),
+  )
 }
 
 function conservation(database: MemoryDatabase, topic: Topic, expected: Expected): string[] {
@@ -46,15 +63,24 @@ function conservation(database: MemoryDatabase, topic: Topic, expected: Expected
   const total = { dead: 0, duplicate: 0, accepted: 0 }
   for (const { partition, firstOffset, nextOffset, counters } of database.progress.values()) {
     const { records, skipped, dead, duplicate, accepted } = counters
-    if (nextOffset! - firstOffset! !== records + skipped) faults.push(`partition ${partition}: ${nextOffset! - firstOffset!} offsets are not ${records} records and ${skipped} skipped`)
-    if (records !== dead + duplicate + accepted) faults.push(`partition ${partition}: ${records} records are not ${dead} + ${duplicate} + ${accepted}`)
-    if (records !== topic.partitions[partition]!.visible.length) faults.push(`partition ${partition}: ${records} records counted, ${topic.partitions[partition]!.visible.length} are in the log`)
+    if (nextOffset! - firstOffset! !== records + skipped)
+      faults.push(
+        `partition ${partition}: ${nextOffset! - firstOffset!} offsets are not ${records} records and ${skipped} skipped`,
+      )
+    if (records !== dead + duplicate + accepted)
+      faults.push(`partition ${partition}: ${records} records are not ${dead} + ${duplicate} + ${accepted}`)
+    if (records !== topic.partitions[partition]!.visible.length)
+      faults.push(
+        `partition ${partition}: ${records} records counted, ${topic.partitions[partition]!.visible.length} are in the log`,
+      )
     total.dead += dead
     total.duplicate += duplicate
     total.accepted += accepted
   }
   if (total.dead !== expected.dead.size) faults.push(`${total.dead} dead counted, ${expected.dead.size} expected`)
-  if (total.duplicate !== expected.duplicates) faults.push(`${total.duplicate} duplicates counted, ${expected.duplicates} expected`)
-  if (total.accepted !== expected.accepted) faults.push(`${total.accepted} accepted counted, ${expected.accepted} expected`)
+  if (total.duplicate !== expected.duplicates)
+    faults.push(`${total.duplicate} duplicates counted, ${expected.duplicates} expected`)
+  if (total.accepted !== expected.accepted)
+    faults.push(`${total.accepted} accepted counted, ${expected.accepted} expected`)
   return faults
 }

@@ -21,7 +21,11 @@ export class PartitionLog {
   end = 0
 
   /** Appends one batch of values; `transaction`: decided by a marker right behind it. `gap`: offsets left empty. */
-  append(appearsAt: number, sales: { intent: Intent; value: Buffer | null }[], options: { transaction?: 'commit' | 'abort'; gap?: number } = {}): void {
+  append(
+    appearsAt: number,
+    sales: { intent: Intent; value: Buffer | null }[],
+    options: { transaction?: 'commit' | 'abort'; gap?: number } = {},
+  ): void {
     const { transaction, gap = 0 } = options
     const producerId = BigInt(1 + (this.#laid.length % 3))
     const base = this.end
@@ -46,7 +50,9 @@ export class PartitionLog {
   fetch(offset: number, now: number, maxBatches: number) {
     const ready = this.#laid.filter(batch => batch.appearsAt <= now && batch.end > offset).slice(0, maxBatches)
     const upTo = ready.at(-1)?.end ?? offset
-    const aborted = this.aborted.filter(t => t.lastOffset >= offset && t.firstOffset < upTo).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
+    const aborted = this.aborted
+      .filter(t => t.lastOffset >= offset && t.firstOffset < upTo)
+      .map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
     return { data: ready.length > 0 ? Buffer.concat(ready.map(batch => batch.bytes)) : null, aborted }
   }
 }
@@ -63,17 +69,30 @@ export class Topic {
   source(life: Life): Source {
     const at = (partition: number) => this.partitions[partition]!
     return {
-      describe: () => life.call(async () => ({ topic: 'sales', topicId: 'topic-1', partitions: this.partitions.length })),
+      describe: () =>
+        life.call(async () => ({ topic: 'sales', topicId: 'topic-1', partitions: this.partitions.length })),
       offsets: (partitions, when) =>
-        life.call(async () => new Map(partitions.map(p => [p, when === 'latest' ? at(p).highWatermark(this.#world.now) : 0]))),
+        life.call(
+          async () => new Map(partitions.map(p => [p, when === 'latest' ? at(p).highWatermark(this.#world.now) : 0])),
+        ),
       poll: requests =>
         life.call(async () => {
           const answers = requests.map(({ partition, offset }): Fetched => {
             const highWatermark = at(partition).highWatermark(this.#world.now)
             const { data, aborted } = at(partition).fetch(offset, this.#world.now, this.#world.random.int(1, 4))
-            return { partition, offset, highWatermark, lastStableOffset: highWatermark, logStartOffset: 0, data, aborted, outOfRange: false }
+            return {
+              partition,
+              offset,
+              highWatermark,
+              lastStableOffset: highWatermark,
+              logStartOffset: 0,
+              data,
+              aborted,
+              outOfRange: false,
+            }
           })
-          if (answers.every(a => a.data === null)) await new Promise<void>(resolve => this.#world.after(MAX_WAIT_MS, resolve))
+          if (answers.every(a => a.data === null))
+            await new Promise<void>(resolve => this.#world.after(MAX_WAIT_MS, resolve))
           return answers
         }),
       close: async () => {},

@@ -24,8 +24,17 @@ const AGGREGATIONS = [
 ]
 
 export function expect(logs: Visible[][], knobs: Knobs): Expected {
-  const expected: Expected = { rows: new Map(), late: new Map(), dead: new Map(), raw: new Set(), duplicates: 0, accepted: 0 }
-  logs.forEach((log, partition) => { expectPartition(log, partition, knobs, expected) })
+  const expected: Expected = {
+    rows: new Map(),
+    late: new Map(),
+    dead: new Map(),
+    raw: new Set(),
+    duplicates: 0,
+    accepted: 0,
+  }
+  logs.forEach((log, partition) => {
+    expectPartition(log, partition, knobs, expected)
+  })
   return expected
 }
 

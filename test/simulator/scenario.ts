@@ -79,7 +79,12 @@ export function writeSales(world: World, topic: Topic, spanMs: number): void {
   })
 }
 
-function drawSale(random: Random, appearsAt: number, partition: number, ids: string[]): { intent: Intent; value: Buffer | null } {
+function drawSale(
+  random: Random,
+  appearsAt: number,
+  partition: number,
+  ids: string[],
+): { intent: Intent; value: Buffer | null } {
   const fate = random.next()
   if (fate < 0.03) return { intent: { dead: 'tombstone' }, value: null }
   if (fate < 0.06) return { intent: { dead: 'not_json' }, value: Buffer.from('{"id": broken') }
@@ -88,7 +93,12 @@ function drawSale(random: Random, appearsAt: number, partition: number, ids: str
   const id = repeated ? random.pick(ids.slice(-30)) : `p${partition}-${ids.length}`
   if (!repeated) ids.push(id)
   const late = random.chance(0.1) ? random.int(0, 30_000) : random.int(0, 4000)
-  const intent = { id, time: appearsAt - late, category: random.pick(['books', 'toys', 'games']), cents: random.int(-500, 99_999) }
+  const intent = {
+    id,
+    time: appearsAt - late,
+    category: random.pick(['books', 'toys', 'games']),
+    cents: random.int(-500, 99_999),
+  }
   return { intent, value: Buffer.from(spell(random, intent)) }
 }
 
@@ -97,7 +107,9 @@ function spell(random: Random, sale: { id: string; time: number; category: strin
   const sign = sale.cents < 0 ? '-' : ''
   const digits = String(Math.abs(sale.cents)).padStart(3, '0')
   const amount = `${sign}${digits.slice(0, -2)}.${digits.slice(-2)}`
-  const category = random.chance(0.1) ? `\\u00${sale.category.charCodeAt(0).toString(16)}${sale.category.slice(1)}` : sale.category
+  const category = random.chance(0.1)
+    ? `\\u00${sale.category.charCodeAt(0).toString(16)}${sale.category.slice(1)}`
+    : sale.category
   return random.chance(0.5)
     ? `{"id":"${sale.id}","at":${sale.time},"category":"${category}","amount":"${amount}"}`
     : `{ "amount": ${amount}, "extra": {"a": [1, null]}, "category": "${category}", "at": ${sale.time}, "id": "${sale.id}" }`

@@ -2,17 +2,18 @@
  * One seed: sales are written, workers come, stall, die and come back, answers are lost; in the end everything must be
  * counted exactly once. The flow, the core and the committer are the production ones; only the ports are simulated.
  */
-import { planOf } from '#pipeline/plan.ts'
+
 import { specIdentity } from '#pipeline/identity.ts'
+import { planOf } from '#pipeline/plan.ts'
 import { MemoryDatabase } from '#processor/adapters/memory/database.ts'
 import { MemoryStore } from '#processor/adapters/memory/store.ts'
 import { Retryable } from '#processor/errors.ts'
 import { Flow } from '#processor/flow.ts'
 import type { Commit, Store, Telemetry } from '#processor/ports.ts'
+import { differences } from './compare.ts'
 import { Group } from './group.ts'
 import { Topic } from './log.ts'
 import { expect as expectRows } from './oracle.ts'
-import { differences } from './compare.ts'
 import { drawKnobs, pipelineOf, writeSales } from './scenario.ts'
 import { Life, World } from './world.ts'
 
@@ -41,7 +42,17 @@ export async function simulate(seed: number): Promise<Bites> {
 
 class Simulation {
   readonly #world: World
-  readonly #bites: Bites = { commits: 0, fenced: 0, lostAnswers: 0, rebalances: 0, killedDirty: 0, zombies: 0, restored: 0, refused: 0, failures: [] }
+  readonly #bites: Bites = {
+    commits: 0,
+    fenced: 0,
+    lostAnswers: 0,
+    rebalances: 0,
+    killedDirty: 0,
+    zombies: 0,
+    restored: 0,
+    refused: 0,
+    failures: [],
+  }
   readonly #database = new MemoryDatabase()
   readonly #topic: Topic
   readonly #group: Group
@@ -66,10 +77,15 @@ class Simulation {
     writeSales(world, this.#topic, SPAN_MS)
     for (let i = world.random.int(1, 3); i > 0; i--) this.#startWorker()
     this.#plague()
-    world.after(SPAN_MS * 2, () => { this.#quiet = true })
+    world.after(SPAN_MS * 2, () => {
+      this.#quiet = true
+    })
     await world.run(() => this.#quiet && this.#drained(), LIMIT_MS)
     this.#bites.rebalances = this.#group.rebalances
-    const expected = expectRows(this.#topic.partitions.map(p => p.visible), this.#knobs)
+    const expected = expectRows(
+      this.#topic.partitions.map(p => p.visible),
+      this.#knobs,
+    )
     this.#bites.failures.push(...differences(this.#database, this.#topic, this.#plan, expected))
     return this.#bites
   }
@@ -159,15 +175,20 @@ class Simulation {
   #telemetry(gauge: { gathered: number }): Telemetry {
     const bites = this.#bites
     return {
-      fetched: () => { gauge.gathered++ },
-      committed: () => { gauge.gathered = 0 },
+      fetched: () => {
+        gauge.gathered++
+      },
+      committed: () => {
+        gauge.gathered = 0
+      },
       commitFailed(kind) {
         if (kind === 'fenced') bites.fenced++
         if (kind === 'retryable') bites.lostAnswers++
         if (kind === 'rejected') bites.refused++
       },
       condition(code, message) {
-        if (message !== null && ['CorruptBatch', 'LogTruncated', 'OffsetOutOfRange'].includes(code)) bites.failures.push(`${code}: ${message}`)
+        if (message !== null && ['CorruptBatch', 'LogTruncated', 'OffsetOutOfRange'].includes(code))
+          bites.failures.push(`${code}: ${message}`)
       },
       rebalanced: () => {},
       position: () => {},

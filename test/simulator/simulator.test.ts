@@ -16,7 +16,8 @@ describe('the simulator', () => {
     }
     console.log(`simulated ${seeds.length} seeds: ${JSON.stringify(total)}`)
     if (only) return
-    for (const [name, times] of Object.entries(total)) expect(times, `${name} must really happen`).toBeGreaterThan(seeds.length / 4)
+    for (const [name, times] of Object.entries(total))
+      expect(times, `${name} must really happen`).toBeGreaterThan(seeds.length / 4)
   }, 600_000)
 })
 

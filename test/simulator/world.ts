@@ -21,7 +21,12 @@ export class World {
   after(ms: number, run: () => void): void {
     const event = { at: this.now + ms, order: this.#order++, run }
     let i = this.#events.length
-    while (i > 0 && (this.#events[i - 1]!.at < event.at || (this.#events[i - 1]!.at === event.at && this.#events[i - 1]!.order < event.order))) i--
+    while (
+      i > 0 &&
+      (this.#events[i - 1]!.at < event.at ||
+        (this.#events[i - 1]!.at === event.at && this.#events[i - 1]!.order < event.order))
+    )
+      i--
     this.#events.splice(i, 0, event) // latest first: the next one is popped off the end
   }
 

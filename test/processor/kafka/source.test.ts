@@ -11,7 +11,14 @@ import { encodeBatch } from '#test/support/record-batch.ts'
 import { createTopic, kafka, ownKafka } from '#test/support/services.ts'
 import { Kafka, logLevel } from '#verify/kafkajs.ts'
 
-type Read = { partition: number; offset: number; timestamp: number; key: string | null; value: string | null; headers: [string, string][] }
+type Read = {
+  partition: number
+  offset: number
+  timestamp: number
+  key: string | null
+  value: string | null
+  headers: [string, string][]
+}
 
 let bootstrap: string
 const opened: { close(): Promise<void> }[] = []
@@ -26,7 +33,10 @@ afterAll(async () => {
 })
 
 function openSource(topic: string, at = bootstrap): KafkaSource {
-  const source = new KafkaSource({ clientId: 'test', bootstrapBrokers: [at], requestTimeout: 10_000, connectTimeout: 2000, retries: 0 } as never, topic)
+  const source = new KafkaSource(
+    { clientId: 'test', bootstrapBrokers: [at], requestTimeout: 10_000, connectTimeout: 2000, retries: 0 } as never,
+    topic,
+  )
   opened.push(source)
   return source
 }
@@ -40,7 +50,9 @@ async function readAll(source: KafkaSource, partitions: number[]): Promise<Read[
   const cursor = new BatchCursor(decompress)
   const all: Read[] = []
   const behind = (): FetchRequest[] =>
-    partitions.filter(p => positions.get(p)! < ends.get(p)!).map(partition => ({ partition, offset: positions.get(partition)! }))
+    partitions
+      .filter(p => positions.get(p)! < ends.get(p)!)
+      .map(partition => ({ partition, offset: positions.get(partition)! }))
   while (behind().length > 0) {
     for (const { partition, offset, data, aborted } of await source.poll(behind())) {
       if (!data) continue
@@ -72,7 +84,9 @@ async function readWithKafkajs(topic: string, count: number): Promise<Read[]> {
   const { promise, resolve } = Promise.withResolvers<void>()
   await consumer.run({
     eachMessage: async ({ partition, message }) => {
-      const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)] as [string, string])
+      const headers = Object.entries(message.headers ?? {}).map(
+        ([name, value]) => [name, String(value)] as [string, string],
+      )
       all.push({
         partition,
         offset: Number(message.offset),
@@ -95,7 +109,9 @@ describe('what we read', () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 2)
     const plain = other().producer()
-    const transactional = ['a', 'b', 'c'].map(id => other().producer({ transactionalId: `${topic}-${id}`, maxInFlightRequests: 1, idempotent: true }))
+    const transactional = ['a', 'b', 'c'].map(id =>
+      other().producer({ transactionalId: `${topic}-${id}`, maxInFlightRequests: 1, idempotent: true }),
+    )
     await Promise.all([plain, ...transactional].map(producer => producer.connect()))
     let sent = 0
     let aborted = 0
@@ -103,9 +119,19 @@ describe('what we read', () => {
       const open = await Promise.all(transactional.map(producer => producer.transaction()))
       for (const [i, transaction] of open.entries())
         for (let part = 0; part < 3; part++)
-          await transaction.send({ topic, messages: [{ partition: part % 2, key: `t${i}`, value: `round ${round} part ${part} of ${i}` }] })
-      const messages = [{ partition: round % 2, value: `plain ${round}`, headers: { traceparent: `00-${round}` } }, { partition: 0, value: null }]
-      await plain.send({ topic, messages, compression: round % 3 === 0 ? CompressionTypes.GZIP : CompressionTypes.None })
+          await transaction.send({
+            topic,
+            messages: [{ partition: part % 2, key: `t${i}`, value: `round ${round} part ${part} of ${i}` }],
+          })
+      const messages = [
+        { partition: round % 2, value: `plain ${round}`, headers: { traceparent: `00-${round}` } },
+        { partition: 0, value: null },
+      ]
+      await plain.send({
+        topic,
+        messages,
+        compression: round % 3 === 0 ? CompressionTypes.GZIP : CompressionTypes.None,
+      })
       sent += 2
       for (const [i, transaction] of open.entries()) {
         if ((round + i) % 3 === 0) {
@@ -147,11 +173,22 @@ describe('the log’s bounds', () => {
     await createTopic(bootstrap, topic, 2)
     const producer = other().producer()
     await producer.connect()
-    for (let i = 0; i < 5; i++) await producer.send({ topic, messages: [{ partition: 1, value: 'v', timestamp: String(1000 + i) }] })
+    for (let i = 0; i < 5; i++)
+      await producer.send({ topic, messages: [{ partition: 1, value: 'v', timestamp: String(1000 + i) }] })
     await producer.disconnect()
     const source = await described(openSource(topic))
-    expect(await source.offsets([0, 1], 'earliest')).toEqual(new Map([[0, 0], [1, 0]]))
-    expect(await source.offsets([0, 1], 'latest')).toEqual(new Map([[0, 0], [1, 5]]))
+    expect(await source.offsets([0, 1], 'earliest')).toEqual(
+      new Map([
+        [0, 0],
+        [1, 0],
+      ]),
+    )
+    expect(await source.offsets([0, 1], 'latest')).toEqual(
+      new Map([
+        [0, 0],
+        [1, 5],
+      ]),
+    )
     expect(await source.offsets([1], 1003)).toEqual(new Map([[1, 3]]))
     expect(await source.offsets([1], 9999)).toEqual(new Map([[1, 5]])) // no record is that young
   })
@@ -161,11 +198,23 @@ describe('the log’s bounds', () => {
     await createTopic(bootstrap, topic, 2)
     const producer = other().producer()
     await producer.connect()
-    await producer.send({ topic, messages: [{ partition: 0, value: 'a' }, { partition: 1, value: 'b' }] })
+    await producer.send({
+      topic,
+      messages: [
+        { partition: 0, value: 'a' },
+        { partition: 1, value: 'b' },
+      ],
+    })
     await producer.disconnect()
     const source = await described(openSource(topic))
     const seen: Fetched[] = []
-    while (seen.filter(f => f.data || f.outOfRange).length < 2) seen.push(...(await source.poll([{ partition: 0, offset: 77 }, { partition: 1, offset: 0 }])))
+    while (seen.filter(f => f.data || f.outOfRange).length < 2)
+      seen.push(
+        ...(await source.poll([
+          { partition: 0, offset: 77 },
+          { partition: 1, offset: 0 },
+        ])),
+      )
     expect(seen.find(f => f.partition === 0)).toMatchObject({ outOfRange: true, data: null })
     expect(seen.find(f => f.partition === 1 && f.data)).toMatchObject({ outOfRange: false, highWatermark: 1 })
   })
@@ -173,14 +222,19 @@ describe('the log’s bounds', () => {
 
 describe('trouble', () => {
   it('with the bytes of a batch is noticed by its CRC', () => {
-    const data = encodeBatch({ baseOffset: 3, records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.from('sound') }] })
+    const data = encodeBatch({
+      baseOffset: 3,
+      records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.from('sound') }],
+    })
     expect(() => checkBatches(data, 0)).not.toThrow()
     data[data.length - 2]! ^= 1
     expect(() => checkBatches(data, 0)).toThrow(/partition 0 offset 3.*CRC/)
   })
 
   it('with a missing topic says what to do and may pass', async () => {
-    const error = await openSource('no-such-topic').describe().catch(e => e)
+    const error = await openSource('no-such-topic')
+      .describe()
+      .catch(e => e)
     expect(error).toBeInstanceOf(Retryable)
     expect(error.message).toMatch(/no-such-topic/)
   })
@@ -225,4 +279,3 @@ describe('trouble', () => {
     }
   })
 })
-
