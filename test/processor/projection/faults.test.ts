@@ -36,7 +36,7 @@ function open(requestTimeoutMs: number): Projection {
   })
 }
 
-/** The error that both calls fail with must be one that the projector repeats, and must not tell the password. */
+/** What the call fails with: an error that the projector repeats, and that does not tell the password. */
 async function failure(call: Promise<unknown>): Promise<Retryable> {
   const error = await call.then(
     () => 'it succeeded',

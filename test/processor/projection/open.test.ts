@@ -1,0 +1,54 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parsePipeline } from '#pipeline/parse.ts'
+import { openElasticsearchProjection } from '#processor/adapters/elasticsearch/open.ts'
+import { ScriptedSink } from './scripted-sink.ts'
+
+const SECRETS = 'usernameSecretRef: { name: es-user, key: name }, passwordSecretRef: { name: es-user, key: pass.word }'
+
+let sink: ScriptedSink
+beforeEach(async () => {
+  sink = new ScriptedSink()
+  await sink.start()
+})
+afterEach(() => sink.stop())
+
+function open(secrets: string, env: NodeJS.ProcessEnv) {
+  const pipeline = parsePipeline(`
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: opened }
+spec:
+  source: { topic: sales }
+  event: { time: { path: at } }
+  aggregations: [{ name: totals, measures: [{ name: orders, op: count }] }]
+  sinks:
+    elasticsearch: { nodes: ["${sink.url}"], projections: [{ aggregation: totals, index: totals }], ${secrets} }
+`)
+  return openElasticsearchProjection(pipeline, env, () => {})
+}
+
+async function authorizationOf(projection: ReturnType<typeof open>): Promise<string | undefined> {
+  await projection.prepare()
+  await projection.close()
+  return sink.asked[0]!.authorization
+}
+
+describe('the projection that a pipeline names', () => {
+  it('takes user and password from the environment', async () => {
+    const projection = open(SECRETS, { SECRET_ES_USER_NAME: 'projector', SECRET_ES_USER_PASS_WORD: 'sesame:open' })
+    expect(await authorizationOf(projection)).toBe(`Basic ${btoa('projector:sesame:open')}`)
+  })
+
+  it('goes without where the spec names none', async () => {
+    expect(await authorizationOf(open('', {}))).toBeUndefined()
+  })
+
+  it('names the variable that is missing', () => {
+    expect(() => open(SECRETS, { SECRET_ES_USER_NAME: 'projector' })).toThrow(/^set SECRET_ES_USER_PASS_WORD: /)
+  })
+
+  it('refuses a user without a password', () => {
+    const half = 'usernameSecretRef: { name: es-user, key: name }'
+    expect(() => open(half, { SECRET_ES_USER_NAME: 'projector' })).toThrow(/name both/)
+  })
+})
