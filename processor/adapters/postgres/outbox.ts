@@ -48,6 +48,7 @@ export class PostgresOutbox {
 
   /** A work that was not confirmed is taken again. */
   async take(limit: number): Promise<ProjectionWork | null> {
+    if (!this.#lease && !(await this.#isWaiting())) return null // the usual case: one query, no lease
     if (!(await this.#acquire())) return null
     try {
       const work = await snapshot(this.#context, this.#lease!, this.#mine, limit)
@@ -84,6 +85,12 @@ export class PostgresOutbox {
   /** Gives the lease back, so that another worker need not wait for the server to notice. */
   async close(): Promise<void> {
     await this.#release()
+  }
+
+  async #isWaiting(): Promise<boolean> {
+    const { connections, statements } = this.#context
+    const { rows } = await connections.query<{ waiting: boolean }>(statements.waiting, this.#mine)
+    return rows[0]!.waiting
   }
 
   async #acquire(): Promise<boolean> {

@@ -194,6 +194,7 @@ function outboxStatements(t: Table) {
         SELECT o.seq, o.aggregation, sum(o.rows) OVER (ORDER BY o.seq) - o.rows AS before
         FROM (SELECT seq, aggregation, rows FROM ${outbox} o WHERE ${ours} ORDER BY seq LIMIT 1000) o) e
       WHERE before < $3 ORDER BY seq`,
+    waiting: `SELECT EXISTS (SELECT FROM ${outbox} o WHERE ${ours}) AS waiting`,
     pending: `SELECT coalesce(sum(o.rows), 0)::bigint AS rows FROM ${outbox} o WHERE ${ours}`,
     confirm: `DELETE FROM ${outbox} WHERE seq = ANY ($1::bigint[])`,
     fault: `
