@@ -18,12 +18,12 @@ export function addressesOf(
     const now = servers?.state(name) ?? 'running'
     return now === 'running' ? '' : ` (${now})`
   }
-  const password = servers ? `PGPASSWORD=$(cat ${relative('', join(folder.postgres, 'password'))}) ` : ''
   const { host, port, user, database } = postgres
-  const psql = `${password}PGOPTIONS=--search_path=${schemaName(pipeline)} psql -h ${host} -p ${port} -U ${user} ${database}`
+  const password = servers ? `, password in ${relative('', join(folder.postgres, 'password'))}` : ''
   const addresses: [string, string][] = [
-    ['Kafka', `${source.bootstrapServers.join(',')} topic ${source.topic}${state('kafka')}`],
-    ['PostgreSQL', `${psql}${state('postgres')}`],
+    ['Kafka', `${source.bootstrapServers.join(',')}, topic ${source.topic}${state('kafka')}`],
+    ['PostgreSQL', `psql -h ${host} -p ${port} -U ${user} ${database}${state('postgres')}`],
+    ['', `schema ${schemaName(pipeline)}${password}`],
   ]
   const { elasticsearch } = sinks
   for (const { index } of elasticsearch?.projections ?? [])

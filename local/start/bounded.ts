@@ -71,12 +71,12 @@ export async function runBounded(
 }
 
 /** Until all workers are ready and the whole topic is assigned; otherwise delay would measure their start. */
-async function everyWorkerReady({ workers, pipeline }: Running): Promise<void> {
+async function everyWorkerReady({ workers, topic }: Running): Promise<void> {
   for (const deadline = Date.now() + READY_WITHIN_MS; ; await sleep(ASK_EVERY_MS)) {
     const rows = await workers.look(Date.now())
     const unready = rows.filter(row => row.state !== 'running' || row.reasons.length > 0)
     const assigned = rows.reduce((sum, row) => sum + row.partitions, 0)
-    if (unready.length === 0 && assigned >= pipeline.spec.source.partitions) return
+    if (unready.length === 0 && assigned >= topic.partitions) return
     if (Date.now() < deadline) continue
     const reasons = unready.map(row => `${row.name} is ${row.state}: ${row.reasons.join('; ')}`)
     throw new Error(

@@ -1,4 +1,5 @@
 /** One local server over its deaths: shown, started again on its data, given up after some attempts. */
+import { relative } from 'node:path'
 import { pause, type ServerProcess } from '#local/services/process.ts'
 
 export type ServerState = 'starting' | 'running' | 'restarting' | 'failed' | 'stopped'
@@ -66,7 +67,7 @@ export class KeptServer {
       if (attempts === ATTEMPTS)
         return this.#lost(new Error(`${server.name} dies again and again. Its log says:\n${lastLines}`))
       this.#hooks.tell(
-        `${server.name} died and is started again; its log (${server.logFile}) says last: ${lastLine(lastLines)}`,
+        `${server.name} died and is started again; its log (${relative('', server.logFile)}) says last: ${lastLine(lastLines)}`,
       )
       this.state = 'restarting'
       await pause(PAUSE_MS)

@@ -1,5 +1,5 @@
 /** The file as the children run it: the same document with the endpoints of local servers and the flags' load. Pure. */
-import { Document, isAlias, parseDocument, visit } from 'yaml'
+import { Document, parseDocument, visit } from 'yaml'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline, Spec } from '#pipeline/schema.ts'
 import type { LoadOverrides } from './options.ts'
@@ -41,8 +41,12 @@ export function resolvePipeline(
 function editable(text: string): Document {
   const document = parseDocument(text)
   let aliases = false
-  visit(document, { Alias: node => void (aliases ||= isAlias(node)) })
-  return aliases ? new Document(document.toJS()) : document
+  visit(document, {
+    Alias: () => {
+      aliases = true
+    },
+  })
+  return aliases ? new Document(document.toJS(), { aliasDuplicateObjects: false }) : document
 }
 
 function replaceEndpoints(

@@ -85,7 +85,7 @@ function readDocument(file: string): string {
 /** The verifier's own clients speak neither TLS nor SASL. */
 function refuseUnverifiable({ external, forMs }: Options, { spec }: SalesPipeline): void {
   const { source, sinks } = spec
-  const secured = source.tls ?? source.sasl ?? sinks.postgres.tls ?? sinks.elasticsearch?.tls
-  if (external && forMs !== undefined && secured)
+  const tls = [source.tls, sinks.postgres.tls, sinks.elasticsearch?.tls].some(part => part?.enabled)
+  if (external && forMs !== undefined && (tls || source.sasl))
     throw new UsageError('a bounded run with --external cannot be verified over TLS or SASL yet: leave --for out')
 }

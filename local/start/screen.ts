@@ -44,7 +44,8 @@ export class Screen {
   }
 
   #draw(view: View): void {
-    const lines = renderView(view, this.#out.columns).slice(0, this.#out.rows - 1)
+    const { columns = 80, rows = 24 } = this.#out
+    const lines = renderView(view, { columns, rows: rows - 1 })
     this.#out.write(
       `${this.#live ? '' : HIDE_CURSOR + CLEAR}${HOME}${lines.map(line => `${line}${END_OF_LINE}\n`).join('')}${END_OF_SCREEN}`,
     )

@@ -93,7 +93,7 @@ export class Stage {
 
   #workers({ spec }: SalesPipeline): Workers {
     const { options, folder } = this.#setting
-    const count = options.workers ?? spec.workers.replicas
+    const count = options.workers ?? Math.max(1, spec.workers.replicas)
     return new Workers({ count, folder, env: this.#env, local: !options.external }, name => this.#events(name))
   }
 

@@ -40,6 +40,11 @@ export class Topic {
       tell(`topic ${topic} has ${found} partitions, the file says ${partitions}: it is kept as it is`)
   }
 
+  /** How many it has, whatever the file says. */
+  get partitions(): number {
+    return this.#partitions.length
+  }
+
   /** The end of each partition, not waiting for open transactions. Rejects while no broker answers. */
   ends(): Promise<Map<number, number>> {
     return this.#source.offsets(this.#partitions, 'latest')

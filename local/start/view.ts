@@ -40,23 +40,30 @@ export type View = {
 }
 
 const LABEL = 15
+/** Windows shown of each table, as the terminal allows. */
+const WINDOWS = [4, 2, 1, 0]
 /** Characters of a reason in a status line. */
 const REASON = 160
 
-/** The whole view, each line cut to `columns`. */
-export function renderView(view: View, columns: number): string[] {
-  const lines = [
+/** The whole view, each line cut to `columns`; with fewer windows where it would not fit into `rows`. */
+export function renderView(view: View, { columns, rows }: { columns: number; rows: number }): string[] {
+  const sizes = WINDOWS.map(windows => layOut(view, windows))
+  const lines = sizes.find(lines => lines.length <= rows) ?? sizes.at(-1)!
+  return lines.slice(0, rows).map(text => cut(text, columns))
+}
+
+function layOut(view: View, windows: number): string[] {
+  return [
     `${view.name} · ${view.phase} ${elapsedText(view.elapsedMs)} · Ctrl-C stops everything, a second one at once`,
     '',
     ...figures(view).map(([label, text]) => line(label, text)),
     '',
-    ...view.tables.flatMap(table => [...grid(table), '']),
+    ...view.tables.flatMap(table => grid(table, windows)),
     ...view.workers.map(worker => line(worker.name, workerText(worker))),
     '',
     ...view.addresses.map(([label, text]) => line(label, text)),
     ...(view.news.length > 0 ? ['', ...view.news.map(text => `  ${text}`)] : []),
   ]
-  return lines.map(text => cut(text, columns))
 }
 
 /** One line for logs, where nothing can be redrawn. */
@@ -90,13 +97,15 @@ function figures(view: View): [string, string][] {
 }
 
 /** The newest windows, in columns as wide as their widest cell; numbers to the right. */
-function grid({ name, columns, rows }: WindowTable): string[] {
-  if (rows.length === 0) return [`  ${name}: no windows yet`]
+function grid({ name, columns, rows: all }: WindowTable, limit: number): string[] {
+  const rows = all.slice(0, limit)
+  if (limit === 0) return []
+  if (rows.length === 0) return [`  ${name}: no windows yet`, '']
   const cells = [[name, ...columns.slice(1)], ...rows]
   const widths = columns.map((_, i) => Math.max(...cells.map(row => row[i]!.length)))
   const isNumber = columns.map((_, i) => rows.every(row => /^-?[\d.]+$/.test(row[i]!)))
   const pad = (text: string, i: number) => (isNumber[i] ? text.padStart(widths[i]!) : text.padEnd(widths[i]!))
-  return cells.map(row => `  ${row.map(pad).join('  ')}`.trimEnd())
+  return [...cells.map(row => `  ${row.map(pad).join('  ')}`.trimEnd()), '']
 }
 
 function workerText({ state, partitions, rate, busy, restarts, reasons, metrics }: WorkerRow): string {

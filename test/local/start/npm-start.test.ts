@@ -1,0 +1,158 @@
+/** `npm start` as a person runs it, on real servers; every process that it started must be gone afterwards. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import pg from 'pg'
+import { afterAll, describe, expect, it } from 'vitest'
+import { startPostgres } from '#local/services/postgres.ts'
+import type { Report } from '#local/start/report.ts'
+
+const NAME = `start-test-${process.pid}`
+const DATA = resolve('.local', NAME)
+const folder = mkdtempSync(join(tmpdir(), 'npm-start-'))
+const file = join(folder, 'shop.yaml')
+const SCHEMA = NAME.replaceAll('-', '_')
+
+writeFileSync(
+  file,
+  readFileSync('k8s/examples/ecommerce.yaml', 'utf8')
+    .replace('name: ecommerce', `name: ${NAME}`)
+    .replace(/ {4}elasticsearch:[\s\S]*?(?= {2}load:)/, ''), // its minute of start-up would prove nothing here
+)
+
+let running: ChildProcess | undefined
+afterAll(() => {
+  running?.kill('SIGKILL')
+  for (const path of [folder, DATA]) rmSync(path, { recursive: true, force: true })
+})
+
+/** Starts it without a terminal. `output` grows; `ended` resolves with the exit code. */
+function start(...flags: string[]) {
+  const child = spawn(process.execPath, ['local/main.ts', file, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+  running = child
+  const run = { child, output: '', ended: new Promise<number | null>(done => child.once('close', code => done(code))) }
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (run.output += data))
+  return run
+}
+
+async function until(run: { output: string; child: ChildProcess }, pattern: RegExp): Promise<void> {
+  while (!pattern.test(run.output)) {
+    if (run.child.exitCode !== null) throw new Error(`it ended without saying ${pattern}:\n${run.output}`)
+    await new Promise(done => setTimeout(done, 100))
+  }
+}
+
+/** Command lines of processes that work on our data. */
+function leftBehind(): string[] {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  return pids.map(commandLine).filter(line => line.includes(NAME))
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return '' // gone meanwhile
+  }
+}
+
+async function changeOneRow(): Promise<void> {
+  const server = await startPostgres({ dataDir: join(DATA, 'postgres') })
+  const { host, port, user, password } = server
+  const client = new pg.Client({ host, port, user, password, database: 'sales' })
+  await client.connect()
+  const changed = await client.query(
+    `UPDATE ${SCHEMA}.sales_summary SET revenue = revenue + 0.01 WHERE (window_start, category) IN (SELECT window_start, category FROM ${SCHEMA}.sales_summary LIMIT 1)`,
+  )
+  await client.end()
+  await server.stop()
+  expect(changed.rowCount).toBe(1)
+}
+
+describe.runIf(process.platform === 'linux')('npm start', () => {
+  it('runs until Ctrl-C, survives a killed worker, and leaves nothing behind but the data', {
+    timeout: 240_000,
+  }, async () => {
+    const run = start('--workers', '2', '--rate', '200')
+    await until(run, /2 of 2 workers ready/)
+    await until(run, /running: in [1-9]\d*\/s, out [1-9]\d*\/s/)
+    expect(run.output).toMatch(/postgres:5432 → 127\.0\.0\.1:\d+/)
+    const worker = readdirSync('/proc').find(
+      pid => /processor\/main\.ts/.test(commandLine(pid)) && commandLine(pid).includes(NAME),
+    )
+    process.kill(Number(worker), 'SIGKILL')
+    await until(run, /worker-\d was ended by SIGKILL; starting again in 1 s[\s\S]*2 of 2 workers ready/)
+    expect(leftBehind().length).toBeGreaterThan(4) // what is looked for below can be found
+    run.child.kill('SIGINT')
+    expect(await run.ended).toBe(0)
+    expect(run.output).toMatch(/Stopped\. [\d,]+ sales sent in this run, [\d,]+ records committed/)
+    expect(leftBehind()).toEqual([])
+  })
+
+  it('goes on where it stopped: a bounded run judges everything since the beginning', {
+    timeout: 240_000,
+  }, async () => {
+    const report = join(folder, 'r.json')
+    const run = start(
+      '--for',
+      '5s',
+      '--report',
+      report,
+      '--duplicates',
+      '0.1',
+      '--malformed',
+      '0.05',
+      '--lateness',
+      '0.1',
+    )
+    expect({ code: await run.ended, output: run.output }).toMatchObject({ code: 0 })
+    const figures = JSON.parse(readFileSync(report, 'utf8')) as Report
+    expect(figures).toMatchObject({ ok: true, drained: true, lost: 0, doubled: 0, problems: [], offeredRate: 100 })
+    expect(figures.rows).toMatchObject({ missing: 0, extra: 0, unequal: 0 })
+    expect(figures.rows.compared).toBeGreaterThan(10)
+    expect(figures.sentInThisRun).toBeGreaterThanOrEqual(500)
+    expect(figures.sent!).toBeGreaterThan(figures.sentInThisRun) // the first run's are in it
+    expect(figures.delayMs).toMatchObject({ samples: figures.sentInThisRun, neverCommitted: 0 })
+    for (const kind of ['duplicates', 'deadLettered', 'late'] as const) expect(figures[kind]).toBeGreaterThan(0)
+    expect(Object.keys(figures.processes).sort()).toEqual(['kafka', 'load', 'postgres', 'worker-1', 'worker-2'])
+    for (const { cpuSeconds, peakMemoryBytes } of Object.values(figures.processes)) {
+      expect(cpuSeconds).toBeGreaterThan(0)
+      expect(peakMemoryBytes).toBeGreaterThan(1e6)
+    }
+    expect(leftBehind()).toEqual([])
+  })
+
+  it('ends with 1 and names the row when one cent was changed', { timeout: 240_000 }, async () => {
+    await changeOneRow()
+    const run = start('--no-load', '--for', '1s')
+    expect({ code: await run.ended, output: run.output }).toMatchObject({ code: 1 })
+    expect(run.output).toMatch(/NOT OK[\s\S]*sales_summary +\d+ compared, 0 missing, 0 extra, 1 unequal/)
+    expect(leftBehind()).toEqual([])
+  })
+})
+
+describe('wrong arguments', () => {
+  it.each([
+    [['--rate', 'fast'], '--rate needs a number'],
+    [['--nonsense'], 'Unknown argument: nonsense'],
+  ])('%j end with 2 before anything is started', async (flags, message) => {
+    const run = start(...flags)
+    expect({ code: await run.ended, output: run.output }).toEqual({ code: 2, output: expect.stringContaining(message) })
+  })
+
+  it('a faulty file ends with 2, all faults named with their lines', async () => {
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(
+      join(folder, 'faulty.yaml'),
+      text.replace('partitions: 8', 'partitions: 0').replace('op: count', 'op: add'),
+    )
+    const child = spawn(process.execPath, ['local/main.ts', join(folder, 'faulty.yaml')], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let output = ''
+    child.stderr.on('data', data => (output += data))
+    expect(await new Promise(done => child.once('close', done))).toBe(2)
+    expect(output).toMatch(/spec\.source\.partitions \(line \d+\).*\n.*measures\[1\]\.op \(line \d+\)/)
+  })
+})

@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import { renderView, statusLine, type View } from '#local/start/view.ts'
+
+const NOW = Date.parse('2026-11-23T17:19:40.000Z')
+
+const VIEW: View = {
+  name: 'ecommerce',
+  phase: 'running',
+  elapsedMs: 83_000,
+  now: NOW,
+  sending: { rate: 100.4, sent: 8312 },
+  committed: { rate: 99.6, records: 8309, dead: 2, duplicate: 1, late: 0, toProject: 4 },
+  lag: 3,
+  watermark: NOW - 5600,
+  delay: { p50: 0.0853, p99: 1.16 },
+  tables: [
+    {
+      name: 'sales_summary',
+      columns: ['window', 'category', 'revenue', 'orders', 'final'],
+      rows: [
+        ['2026-11-23 17:19:00', 'books', '1234.50', '11', 'false'],
+        ['2026-11-23 17:19:00', 'toys', '-7.00', '2', 'false'],
+        ['2026-11-23 17:18:00', 'books', '26572.79', '95', 'true'],
+      ],
+    },
+    { name: 'sales_by_payment', columns: ['window', 'payment_method', 'final'], rows: [] },
+  ],
+  workers: [
+    {
+      name: 'worker-1',
+      state: 'running',
+      partitions: 4,
+      rate: 50,
+      busy: 0.061,
+      restarts: 1,
+      reasons: [],
+      metrics: 'http://127.0.0.1:41000/metrics',
+    },
+    {
+      name: 'worker-2',
+      state: 'restarting',
+      partitions: 0,
+      rate: 0,
+      busy: 0,
+      restarts: 2,
+      reasons: ['was ended by SIGKILL'],
+      metrics: 'http://127.0.0.1:null/metrics',
+    },
+  ],
+  addresses: [
+    ['Kafka', '127.0.0.1:19092, topic transactions'],
+    ['Elasticsearch', 'http://127.0.0.1:9200/transactions-aggregated/_search (starting)'],
+  ],
+  news: ['17:19:39Z worker-2 was ended by SIGKILL; starting again in 1 s'],
+}
+
+const TALL = { columns: 120, rows: 50 }
+
+describe('the live view', () => {
+  it('shows it all', () => {
+    expect(`\n${renderView(VIEW, TALL).join('\n')}\n`).toBe(`
+ecommerce · running 1m 23s · Ctrl-C stops everything, a second one at once
+
+  in             100/s, 8,312 sent
+  out            100/s, 8,309 committed
+  lag            3
+  watermark      17:19:34Z (6 s ago)
+  delay (10 s)   p50 85 ms, p99 1,160 ms
+  records        2 dead, 1 duplicate, 0 late, 4 to project
+
+  sales_summary        category   revenue  orders  final
+  2026-11-23 17:19:00  books      1234.50      11  false
+  2026-11-23 17:19:00  toys         -7.00       2  false
+  2026-11-23 17:18:00  books     26572.79      95  true
+
+  sales_by_payment: no windows yet
+
+  worker-1       4 partitions, 50/s, 6 % busy, restarted once, http://127.0.0.1:41000/metrics
+  worker-2       restarting, restarted 2 times – was ended by SIGKILL
+
+  Kafka          127.0.0.1:19092, topic transactions
+  Elasticsearch  http://127.0.0.1:9200/transactions-aggregated/_search (starting)
+
+  17:19:39Z worker-2 was ended by SIGKILL; starting again in 1 s
+`)
+  })
+
+  it('shows dashes where nothing is known yet', () => {
+    const unknown = { sending: null, committed: null, lag: null, watermark: null, delay: null, tables: [], news: [] }
+    const lines = renderView({ ...VIEW, ...unknown }, TALL)
+    expect(lines.slice(2, 8)).toEqual([
+      '  in             no load generator',
+      '  out            –',
+      '  lag            –',
+      '  watermark      –',
+      '  delay (10 s)   –',
+      '',
+    ])
+  })
+
+  it('fits any terminal: fewer windows first, lines cut', () => {
+    const full = renderView(VIEW, TALL).length
+    const lower = renderView(VIEW, { columns: 40, rows: full - 1 })
+    expect(lower.length).toBeLessThan(full)
+    expect(lower.filter(line => line.includes('17:18:00'))).toEqual([]) // the oldest window gave way
+    expect(lower.at(-1)).toContain('worker-2 was ended')
+    expect(Math.max(...lower.map(line => line.length))).toBe(40)
+    expect(renderView(VIEW, { columns: 40, rows: 5 })).toHaveLength(5)
+  })
+})
+
+describe('the status line', () => {
+  it('says the same in short, and why a worker is not ready', () => {
+    expect(statusLine(VIEW)).toBe(
+      '1m 23s running: in 100/s, out 100/s, lag 3, 4 rows to project, watermark 17:19:34Z (6 s ago), ' +
+        'delay p50 85 ms, p99 1,160 ms, 1 of 2 workers ready (worker-2: was ended by SIGKILL)',
+    )
+  })
+})
