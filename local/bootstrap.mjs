@@ -87,8 +87,19 @@ function handOver(script, args) {
   })
   process.on('SIGINT', () => {}) // a Ctrl-C reaches the child as well; it takes its time to stop everything in order
   process.on('SIGTERM', () => child.kill('SIGTERM'))
+  if (process.env.npm_lifecycle_event) onceOrphaned(() => child.kill('SIGTERM'))
   child.once('error', error => fail(`cannot start the pinned Node: ${error.message}`))
   child.once('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
+}
+
+/** npm passes a SIGTERM on to its shell, which ends without a word to us: that it is gone is the sign. */
+function onceOrphaned(then) {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    then()
+  }, 500)
 }
 
 function tell(line) {

@@ -70,6 +70,22 @@ it.each(['SIGINT', 'SIGTERM'] as const)('outlives its child on %s', async signal
   expect(status).toBe(7)
 })
 
+it('ends its child when npm’s shell was ended', async () => {
+  const code = `
+    process.once('SIGTERM', () => { console.log('stopping'); process.exit() })
+    console.log('ready')
+    setInterval(() => {}, 1000)`
+  const command = `"${process.execPath}" "${bootstrap}" ${script('orphaned', code)}; true` // so that sh stays
+  const shell = spawn('sh', ['-c', command], { env: { ...process.env, npm_lifecycle_event: 'start' } })
+  let output = ''
+  shell.stdout.on('data', data => {
+    output += data
+    shell.kill('SIGTERM')
+  })
+  await new Promise(done => shell.stdout.once('close', done)) // the child holds it until its end
+  expect(output).toBe('ready\nstopping\n')
+})
+
 it('tells of a signal that ended the child by the exit code of shells', () => {
   const run = spawnSync(process.execPath, [bootstrap, script('killed', "process.kill(process.pid, 'SIGKILL')")])
   expect(run.status).toBe(137)
