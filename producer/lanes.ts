@@ -7,7 +7,8 @@
  *   change it would offer the others to a wrong one for ever.
  * - Retried for ever under the same producer id and sequence number, through restarts and leader changes: the broker
  *   recognises a batch that it has already. An answer is therefore the truth, and a failure is either a refusal that
- *   no retry heals or the end of the session: then nobody knows, and the batch is not sent again.
+ *   no retry heals or the end of the session: then nobody knows, and the batch is not sent again. (Only a broker that
+ *   has lost what it knew of the session makes the client begin another and send the batch under that.)
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProduceAcks, Producer } from '@platformatic/kafka'
@@ -94,15 +95,9 @@ export class Lanes<R extends Outgoing> {
     return since.length === 0 ? 0 : performance.now() - Math.min(...since)
   }
 
-  /** As Kafka's own producers choose: by the key's murmur2, or in turn. */
-  partitionOf(key: Buffer | null): number {
-    const hash = key === null ? this.#nextKeyless++ : murmur2(key) & 0x7fffffff
-    return hash % this.#lanes.length
-  }
-
   /** Queues it; `flush` sends. */
   add(record: R): void {
-    this.#lanes[this.partitionOf(record.key)]!.queue.push(record)
+    this.#lanes[this.#partitionOf(record.key)]!.queue.push(record)
     this.#queuedBytes += sizeOf(record)
   }
 
@@ -131,16 +126,22 @@ export class Lanes<R extends Outgoing> {
     await this.#producer.close()
   }
 
+  /** As Kafka's own producers choose: by the key's murmur2, or in turn. */
+  #partitionOf(key: Buffer | null): number {
+    const hash = key === null ? this.#nextKeyless++ : murmur2(key) & 0x7fffffff
+    return hash % this.#lanes.length
+  }
+
+  /** Ends with the process where the ledger throws: what cannot be journaled must not be sent. */
   async #run(lane: Lane<R>): Promise<void> {
     while (lane.queue.length > 0) {
       const records = takeBatch(lane.queue)
       lane.busySince = performance.now()
       this.#ledger.onSending(records)
-      try {
-        this.#ledger.onAcknowledged(records, lane.partition, await this.#send(records, lane.partition))
-      } catch (error) {
-        this.#ledger.onFailed(records, lane.partition, error as Error)
-      }
+      await this.#send(records, lane.partition).then(
+        offset => this.#ledger.onAcknowledged(records, lane.partition, offset),
+        error => this.#ledger.onFailed(records, lane.partition, error),
+      )
       this.#forget(records)
     }
     lane.busySince = null

@@ -64,7 +64,7 @@ async function run(flags: Flags): Promise<void> {
   if (flags.report === undefined) process.stdout.write(text)
   else writeFileSync(flags.report, text)
   tell('report', report)
-  if (process.connected) process.disconnect()
+  if (process.connected) process.disconnect() // or its channel would keep the process alive
 }
 
 function overridesOf(flags: Flags): Overrides {

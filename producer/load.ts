@@ -23,6 +23,9 @@ export type LoadOptions = {
   count?: number
   /** Folder of the journal; none is kept when left out. */
   journal?: string
+  /** How long to wait for Kafka at the start and at the end, ms; 30 s each when left out. */
+  openMs?: number
+  flushMs?: number
   env?: NodeJS.ProcessEnv
 }
 
@@ -61,16 +64,16 @@ const OPEN_MS = 30_000
 /** A broker that restarts is back within this; what it has not answered by then counts as unknown. */
 const FLUSH_MS = 30_000
 
-/** Rejects when Kafka or the topic cannot be reached within 30 s. */
+/** Rejects when Kafka or the topic cannot be reached within `openMs`. */
 export async function startLoad(options: LoadOptions): Promise<LoadRun> {
-  const { pipeline, env = process.env } = options
+  const { pipeline, env = process.env, openMs = OPEN_MS } = options
   const { source, telemetry } = pipeline.spec
   const load = { ...pipeline.spec.load, ...options.load }
   if (options.count !== undefined && load.rate === 0)
     throw new Error('a count needs a rate above 0, which spaces the event times')
   const clientId = 'sales-load'
   const tally = new Tally(options.journal === undefined ? null : new Journal(options.journal))
-  const lanes = await Lanes.open(kafkaConnection(source, clientId, env), source.topic, tally, OPEN_MS)
+  const lanes = await Lanes.open(kafkaConnection(source, clientId, env), source.topic, tally, openMs)
   const tracing = await startTracing({ topic: source.topic, clientId, sampling: telemetry.traceSampling, env })
   return new LoadRun({ ...options, load }, lanes, tally, tracing)
 }
@@ -86,6 +89,8 @@ export class LoadRun {
   readonly #startedAtWall = Date.now()
   readonly #cpuAtStart = process.cpuUsage()
   readonly #stopping = new AbortController()
+  /** Milliseconds of the schedule that had passed when it was last looked at. */
+  #now = 0
   #duplicates = 0
   #maxBehindMs = 0
   /** Resolves when the run is over, by itself or by `stop`. */
@@ -113,11 +118,12 @@ export class LoadRun {
 
   /** Events per second from now on; 0 pauses. */
   setRate(rate: number): void {
-    this.#schedule.setRate(rate, this.#elapsed())
+    this.#now = this.#elapsed()
+    this.#schedule.setRate(rate, this.#now)
     this.#generator.reschedule()
   }
 
-  /** Makes no more, and waits up to 30 s for Kafka to acknowledge what was made. */
+  /** Makes no more, and waits for up to `flushMs` for Kafka to acknowledge what was made. */
   stop(): Promise<LoadReport> {
     this.#stopping.abort()
     return this.finished
@@ -131,7 +137,7 @@ export class LoadRun {
     }
     const offered = this.#offered()
     const seconds = (performance.now() - this.#startedAt) / 1000
-    await this.#lanes.drain(FLUSH_MS)
+    await this.#lanes.drain(this.#options.flushMs ?? FLUSH_MS)
     await this.#lanes.close()
     await this.#tracing?.shutdown()
     this.#tally.close()
@@ -140,6 +146,7 @@ export class LoadRun {
 
   /** Makes what is due and hands it to Kafka's lanes. Answers how many records. */
   #turn(): number {
+    this.#now = this.#elapsed()
     this.#maxBehindMs = Math.max(this.#maxBehindMs, this.#behind())
     let made = 0
     while (made < MAX_TURN && this.#lanes.queuedBytes < MAX_QUEUED_BYTES) {
@@ -154,7 +161,7 @@ export class LoadRun {
 
   #next(): Made | null {
     const { count } = this.#options
-    if (count === undefined) return this.#generator.next(this.#elapsed())
+    if (count === undefined) return this.#generator.next(this.#now)
     return this.#generator.sales < count
       ? this.#generator.next(Number.POSITIVE_INFINITY)
       : this.#generator.nextDuplicate()
@@ -170,21 +177,20 @@ export class LoadRun {
   #isOver(): boolean {
     const { count, forMs } = this.#options
     if (count !== undefined) return this.#generator.sales === count && !this.#generator.owesDuplicates
-    return forMs !== undefined && this.#elapsed() >= forMs && this.#generator.nextDue >= forMs
+    return forMs !== undefined && this.#now >= forMs && this.#generator.nextDue >= forMs
   }
 
-  /** Milliseconds of the schedule that have passed. */
   #elapsed(): number {
     return Math.min(performance.now() - this.#startedAt, this.#options.forMs ?? Number.POSITIVE_INFINITY)
   }
 
   #behind(): number {
-    return this.#options.count === undefined ? Math.max(0, this.#elapsed() - this.#generator.nextDue) : 0
+    return this.#options.count === undefined ? Math.max(0, this.#now - this.#generator.nextDue) : 0
   }
 
   #offered(): number {
-    const counted = this.#options.count === undefined
-    return (counted ? this.#schedule.countBefore(this.#elapsed()) : this.#generator.sales) + this.#duplicates
+    const scheduled = this.#options.count === undefined
+    return (scheduled ? this.#schedule.countBefore(this.#now) : this.#generator.sales) + this.#duplicates
   }
 
   #report(offered: number, seconds: number): LoadReport {

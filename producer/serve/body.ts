@@ -17,7 +17,7 @@ export class BodyError extends Error {}
 /** As deep as the engine reads (contract, section 7). */
 const MAX_DEPTH = 500
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
+const [QUOTE, BACKSLASH, COMMA, OPEN_BRACKET] = [0x22, 0x5c, 0x2c, 0x5b]
 const OPENING = new Set(Buffer.from('[{'))
 const CLOSING = new Set(Buffer.from(']}'))
 const BLANKS = new Set(Buffer.from(' \t\r\n'))
@@ -25,7 +25,8 @@ const BLANKS = new Set(Buffer.from(' \t\r\n'))
 /** One event, or an array of them. Throws BodyError. */
 export function parseBody(bytes: Buffer): Body {
   const { commas, depth } = scan(bytes)
-  if (depth > MAX_DEPTH) throw new BodyError(`arrays and objects nest more than ${MAX_DEPTH} deep`)
+  const ofEvents = trimmed(bytes)[0] === OPEN_BRACKET ? depth - 1 : depth
+  if (ofEvents > MAX_DEPTH) throw new BodyError(`arrays and objects nest more than ${MAX_DEPTH} deep`)
   const [plain, exact] = parseTwice(bytes)
   if (!Array.isArray(plain)) return { events: [{ bytes: trimmed(bytes), plain, exact }], isBatch: false }
   if (plain.length === 0) throw new BodyError('an empty array: nothing to send')

@@ -50,5 +50,9 @@ async function run(flags: Flags): Promise<void> {
     logLevel: flags.logLevel,
   })
   if (process.connected) process.send?.({ type: 'serving', url: served.url })
-  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => void served.close())
+  await new Promise<unknown>(resolve => {
+    for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(end, resolve)
+  })
+  await served.close()
+  if (process.connected) process.disconnect() // or its channel would keep the process alive
 }

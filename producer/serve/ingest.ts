@@ -33,22 +33,34 @@ export type IngestOptions = {
 /** Requests that arrive within this travel together: half of what a round trip to a broker costs anyway, ms. */
 const LINGER_MS = 2
 const OPEN_MS = 30_000
+const MAYBE = 'it may be stored or not: send it again under the same id, and it counts once'
 const TRACEPARENT = Buffer.from('traceparent')
 
-export class Ingest implements Ledger<IngestRecord> {
+const ledger: Ledger<IngestRecord> = {
+  onSending() {},
+  onAcknowledged(records, partition, offset) {
+    records.forEach((record, i) => {
+      record.stored({ partition, offset: offset + i })
+    })
+  },
+  onFailed(records, _partition, error) {
+    for (const record of records) record.lost(error)
+  },
+}
+
+export class Ingest {
   readonly #options: IngestOptions
-  #lanes!: Lanes<IngestRecord>
+  readonly #lanes: Lanes<IngestRecord>
   #lingering: NodeJS.Timeout | null = null
 
-  private constructor(options: IngestOptions) {
+  private constructor(options: IngestOptions, lanes: Lanes<IngestRecord>) {
     this.#options = options
+    this.#lanes = lanes
   }
 
   /** Rejects when Kafka or the topic cannot be reached within 30 s. */
   static async open(options: IngestOptions): Promise<Ingest> {
-    const ingest = new Ingest(options)
-    ingest.#lanes = await Lanes.open(options.connection, options.topic, ingest, OPEN_MS)
-    return ingest
+    return new Ingest(options, await Lanes.open(options.connection, options.topic, ledger, OPEN_MS))
   }
 
   get inFlightBytes(): number {
@@ -66,7 +78,7 @@ export class Ingest implements Ledger<IngestRecord> {
 
   /** Why Kafka does not take records now, or null. */
   async unready(withinMs: number): Promise<string | null> {
-    if (this.#lanes.stalledMs > this.#options.answerWithinMs) return 'Kafka does not acknowledge'
+    if (this.#isStalled()) return 'Kafka does not acknowledge'
     return this.#lanes.ping(withinMs).then(() => null, reasonOf)
   }
 
@@ -76,24 +88,15 @@ export class Ingest implements Ledger<IngestRecord> {
     await this.#lanes.close()
   }
 
-  onSending(): void {}
-
-  onAcknowledged(records: IngestRecord[], partition: number, offset: number): void {
-    records.forEach((record, i) => {
-      record.stored({ partition, offset: offset + i })
-    })
-  }
-
-  onFailed(records: IngestRecord[], _partition: number, error: Error): void {
-    for (const record of records) record.lost(error)
-  }
-
   #admit(bytes: number): void {
-    const { maxInFlightBytes, answerWithinMs } = this.#options
-    if (this.#lanes.stalledMs > answerWithinMs)
-      throw new Refusal(503, 'Kafka does not answer; nothing of this was sent', 5)
-    if (this.#lanes.queuedBytes + bytes <= maxInFlightBytes) return
+    if (this.#isStalled()) throw new Refusal(503, 'Kafka does not answer; nothing of this was sent', 5)
+    if (this.#lanes.queuedBytes + bytes <= this.#options.maxInFlightBytes) return
     throw new Refusal(429, 'more is under way than Kafka takes; nothing of this was sent', 1)
+  }
+
+  /** After half of the time that a request may wait, a new one would most likely wait in vain. */
+  #isStalled(): boolean {
+    return this.#lanes.stalledMs > this.#options.answerWithinMs / 2
   }
 
   #sendOne(key: string | null, value: Buffer, traceparent: string | undefined): Promise<Place> {
@@ -124,8 +127,6 @@ export class Ingest implements Ledger<IngestRecord> {
     return Promise.race([answer, tooLate]).finally(() => clearTimeout(timer))
   }
 }
-
-const MAYBE = 'it may be stored or not: send it again under the same id, and it counts once'
 
 function outcome(resolve: (place: Place) => void, reject: (error: Error) => void, span: SendSpan | null) {
   return {

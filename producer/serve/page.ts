@@ -23,7 +23,7 @@ ${rows.join('\n')}
 }
 
 /** An event that the schema accepts, from the examples of its fields. */
-export function exampleOf(schema: JsonSchema): unknown {
+function exampleOf(schema: JsonSchema): unknown {
   if (schema.allOf) return exampleOf((schema.allOf as JsonSchema[])[0]!)
   if (schema.type === 'array') return [exampleOf(schema.items as JsonSchema)]
   if (!schema.properties) return (schema.examples as unknown[])[0]

@@ -1,0 +1,133 @@
+/** The commands as processes of their own, as local runs and clusters start them. */
+import { type ChildProcess, execFile, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { createTopic, kafka, unique } from '#test/support/services.ts'
+import { ecommerceText } from './pipelines.ts'
+import { readBack } from './read-back.ts'
+
+const MAIN = resolve(import.meta.dirname, '../../producer/main.ts')
+const EXAMPLE = resolve(import.meta.dirname, '../../k8s/examples/ecommerce.yaml')
+
+// Started here, not within the first test's time.
+beforeAll(kafka)
+
+async function prepare(load: Record<string, unknown> = {}) {
+  const { bootstrap } = await kafka()
+  const topic = unique('producer')
+  await createTopic(bootstrap, topic, 2)
+  const folder = mkdtempSync(join(tmpdir(), 'producer-'))
+  const file = join(folder, 'pipeline.yaml')
+  writeFileSync(file, ecommerceText(bootstrap, topic, load))
+  return { bootstrap, topic, folder, file }
+}
+
+function start(...args: string[]): { child: ChildProcess; errors: () => string } {
+  const child = fork(MAIN, args, { silent: true })
+  let errors = ''
+  child.stderr!.on('data', chunk => (errors += chunk))
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return { child, errors: () => errors }
+}
+
+async function message<T>(child: ChildProcess, accept: (message: T) => boolean): Promise<T> {
+  for (;;) {
+    const [received] = (await once(child, 'message')) as [T]
+    if (accept(received)) return received
+  }
+}
+
+type Told = { type: string; offered: number; sent: number; acknowledged: number; url: string }
+
+test('load: tells its parent each second, takes another rate, and reports at SIGTERM', async () => {
+  const { bootstrap, topic, folder, file } = await prepare({ rate: 50 })
+  const report = join(folder, 'report.json')
+  const journal = join(folder, 'journal')
+  const { child, errors } = start('load', '--file', file, '--rate', '100', '--journal', journal, '--report', report)
+  await message<Told>(child, ({ type, acknowledged }) => type === 'stats' && acknowledged >= 100)
+  child.send({ type: 'rate', rate: 2000 })
+  await message<Told>(child, ({ type, acknowledged }) => type === 'stats' && acknowledged >= 2000)
+  const told = message<Told>(child, ({ type }) => type === 'report')
+  child.kill('SIGTERM')
+  const { acknowledged, sent } = await told
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({ sent, acknowledged, unknown: 0 })
+  expect((await readBack(bootstrap, topic)).length).toBe(acknowledged)
+  expect(readdirSync(journal).length).toBe(1)
+  expect(errors()).toMatch(/acknowledged \d+\/s/)
+})
+
+test('load: ends by itself after --for, and stops when its parent is gone', async () => {
+  const { bootstrap, topic, folder, file } = await prepare()
+  const bounded = start(
+    'load',
+    '--file',
+    file,
+    '--rate',
+    '500',
+    '--for',
+    '2s',
+    '--duplicates',
+    '0',
+    '--report',
+    join(folder, 'report.json'),
+  )
+  expect(await once(bounded.child, 'exit')).toEqual([0, null])
+  expect(JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8'))).toMatchObject({
+    offered: 1000,
+    acknowledged: 1000,
+  })
+  const orphan = start('load', '--file', file)
+  await message<Told>(orphan.child, ({ type }) => type === 'stats')
+  orphan.child.disconnect()
+  expect(await once(orphan.child, 'exit')).toEqual([0, null])
+  expect((await readBack(bootstrap, topic)).length).toBeGreaterThan(1000)
+})
+
+test('serve: tells where it serves, takes a sale, and leaves at SIGTERM', async () => {
+  const { bootstrap, topic, file } = await prepare()
+  const { child } = start('serve', '--file', file, '--port', '0', '--log-level', 'silent')
+  const { url } = await message<Told>(child, ({ type }) => type === 'serving')
+  const sale = `{"transaction_id":"a","timestamp":"${new Date().toISOString()}","category":"c","payment_method":"p","store_id":"s","amount":1.10,"quantity":1}`
+  const answer = await fetch(`${url}/${topic}`, {
+    method: 'POST',
+    body: sale,
+    headers: { 'content-type': 'application/json' },
+  })
+  expect(answer.status).toBe(202)
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect((await readBack(bootstrap, topic)).map(({ value }) => value!.toString())).toEqual([sale])
+})
+
+const run = (...args: string[]) =>
+  promisify(execFile)(process.execPath, [MAIN, ...args]).catch(
+    error => error as { stdout: string; stderr: string; code: number },
+  )
+
+test('--help teaches by examples', async () => {
+  expect((await run('--help')).stdout).toMatch(/serve[\s\S]+load[\s\S]+SECRET_<NAME>_<KEY>/)
+  expect((await run('load', '--help')).stdout).toMatch(/Examples:[\s\S]+--rate 500 --for 1m/)
+})
+
+test.each([
+  [['load'], /Missing required argument: file/],
+  [['load', '--file', EXAMPLE, '--ratee', '5'], /Unknown argument: ratee/],
+  [['load', '--file', EXAMPLE, '--for', 'ever'], /"ever" is not a duration/],
+  [
+    ['load', '--file', EXAMPLE, '--rate', '-1', '--malformed', '2', '--profile', 'x'],
+    /spec.load.rate[\s\S]+spec.load.profile[\s\S]+spec.load.malformed/,
+  ],
+  [['load', '--file', EXAMPLE, '--count', '5', '--rate', '0'], /a count needs a rate above 0/],
+  [['serve', '--file', 'nowhere.yaml'], /nowhere.yaml/],
+  [[], /Name a command: serve or load/],
+])('%j is refused, with the reason', async (args, reason) => {
+  const { code, stderr } = (await run(...args)) as { code: number; stderr: string }
+  expect(code).toBe(1)
+  expect(stderr).toMatch(reason)
+  expect(stderr).not.toMatch(/\n\s+at /)
+})

@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest'
+import { MALFORMATIONS, malform } from '#producer/malformed.ts'
+import { Dice } from '#producer/random.ts'
+import { PROFILES, type Sale } from '#producer/sale.ts'
+
+/** Odd, but JSON with every field as it should be. */
+const VALID = ['prototype pollution']
+
+describe.each(Object.entries(PROFILES))('%s', (_name, profile) => {
+  const sale: Sale = {
+    id: 'the-id',
+    json: profile.write(new Dice(3, 0).seek(1), 'the-id', Date.UTC(2026, 0, 31, 12), 4),
+  }
+  const { fields } = profile
+
+  test.each(Object.keys(MALFORMATIONS))('%s changes the event', kind => {
+    const spoiled = MALFORMATIONS[kind]!(sale, fields)
+    expect(spoiled).not.toBe(sale.json)
+    if (spoiled === null || spoiled === '') return
+    expect(spoiled.length).toBeGreaterThan(5)
+  })
+
+  test('each does what its name says', () => {
+    const parsed = (kind: string) => JSON.parse(MALFORMATIONS[kind]!(sale, fields) as string)
+    const first = (kind: string, name: string) => {
+      const event = parsed(kind)
+      return event.products && !(name in event) ? event.products[0][name] : event[name]
+    }
+    expect(malform(sale, fields, 0)).toBeNull()
+    for (const kind of ['cut off', 'not JSON', 'byte order mark', 'NaN amount'])
+      expect(() => parsed(kind)).toThrow(SyntaxError)
+    expect(parsed('not an object')).toEqual([JSON.parse(sale.json)])
+    expect(first('no amount', fields.amount)).toBeUndefined()
+    expect(first('no id', fields.id)).toBeUndefined()
+    expect(first('no time', fields.time)).toBeUndefined()
+    expect(first('null amount', fields.amount)).toBeNull()
+    expect(first('amount of a wrong type', fields.amount)).toEqual({ value: 12.34 })
+    expect(first('amount with a comma', fields.amount)).toBe('12,34')
+    expect(first('amount beyond any double', fields.amount)).toBe(Number.POSITIVE_INFINITY)
+    expect(MALFORMATIONS['too many decimals']!(sale, fields)).toContain(`"${fields.amount}":12.345`)
+    expect(MALFORMATIONS['amount of 31 digits']!(sale, fields)).toContain(`"${fields.amount}":${'9'.repeat(31)}`)
+    expect(first('number for a text', fields.text)).toBe(7)
+    expect(first('far future', fields.time)).toBe('9998-01-01T00:00:00Z')
+    expect(first('lone surrogate', fields.text).isWellFormed()).toBe(false)
+    expect(first('NUL in a text', fields.text)).toBe('a\0b')
+    expect(() =>
+      new TextDecoder('utf-8', { fatal: true }).decode(MALFORMATIONS['invalid UTF-8']!(sale, fields) as Buffer),
+    ).toThrow()
+    expect(Object.hasOwn(parsed('prototype pollution'), '__proto__')).toBe(true)
+    expect(parsed('deep nesting').extra.flat(Number.POSITIVE_INFINITY)).toEqual([])
+    expect(parsed('amount twice, last one wrong')[fields.amount]).toBe('no')
+  })
+
+  test('only those that are listed leave the event as it was', () => {
+    const original = JSON.parse(sale.json)
+    const harmless = Object.entries(MALFORMATIONS).filter(([, spoil]) => {
+      try {
+        return Object.entries(original).every(
+          ([name, value]) => JSON.stringify(JSON.parse(spoil(sale, fields) as string)[name]) === JSON.stringify(value),
+        )
+      } catch {
+        return false
+      }
+    })
+    const unread =
+      profile === PROFILES['product-sales'] ? ['deep nesting', 'amount twice, last one wrong'] : ['deep nesting']
+    expect(harmless.map(([kind]) => kind).sort()).toEqual([...VALID, ...unread].sort())
+  })
+})
+
+test('every kind is drawn', () => {
+  const sale: Sale = { id: 'x', json: PROFILES.ecommerce.write(new Dice(3, 0).seek(1), 'x', 0, 4) }
+  const drawn = Array.from({ length: 1000 }, (_, i) =>
+    malform(sale, PROFILES.ecommerce.fields, i / 1000)?.toString('latin1'),
+  )
+  expect(new Set(drawn).size).toBe(Object.keys(MALFORMATIONS).length)
+})

@@ -1,0 +1,25 @@
+import { compatibilityPartitioner, murmur2 as reference } from '@platformatic/kafka'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { murmur2 } from '#producer/murmur2.ts'
+
+test('the bits of the client library’s own', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 80 }), bytes => {
+      const key = Buffer.from(bytes)
+      expect(murmur2(key)).toBe(reference(key) | 0)
+      expect(murmur2(key) & 0x7fffffff).toBe(compatibilityPartitioner({} as never, key))
+    }),
+  )
+})
+
+// From Apache Kafka's UtilsTest.
+test.each([
+  ['21', -973932308],
+  ['foobar', -790332482],
+  ['a-little-bit-long-string', -985981536],
+  ['a-little-bit-longer-string', -1486304829],
+  ['lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8', -58897971],
+])('%s', (key, hash) => {
+  expect(murmur2(Buffer.from(key))).toBe(hash)
+})

@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parse, stringify } from 'yaml'
+import { parsePipeline } from '#pipeline/parse.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+
+const EXAMPLE = resolve(import.meta.dirname, '../../k8s/examples/ecommerce.yaml')
+
+/** The e-commerce example on another topic, with another load. */
+export function ecommerce(bootstrap: string, topic: string, load: Record<string, unknown> = {}): SalesPipeline {
+  return parsePipeline(ecommerceText(bootstrap, topic, load))
+}
+
+/** The same as the text of a file. */
+export function ecommerceText(bootstrap: string, topic: string, load: Record<string, unknown> = {}): string {
+  const document = parse(readFileSync(EXAMPLE, 'utf8'))
+  document.spec.source = { bootstrapServers: [bootstrap], topic }
+  document.spec.load = { profile: 'ecommerce', ...load }
+  document.spec.telemetry = { traceSampling: 1 }
+  return stringify(document)
+}

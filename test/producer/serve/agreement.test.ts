@@ -1,0 +1,155 @@
+/** Whoever is answered 202 must not find the sale among the dead letters: ingest and engine judge an event alike. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { parsePipeline } from '#pipeline/parse.ts'
+import { planOf } from '#pipeline/plan.ts'
+import { Decoder } from '#processor/core/decode/decoder.ts'
+import { Interner } from '#processor/core/decode/interner.ts'
+import { ingestApp } from './fixture.ts'
+
+const specOf = (time: string) =>
+  parsePipeline(`
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: agreement }
+spec:
+  source: { topic: sales }
+  event:
+    id: order.id
+    time: ${time}
+    fields:
+      - { name: store }
+      - { name: amount, type: decimal, scale: 2 }
+      - { name: points, type: number, scale: 1, default: "0" }
+      - { name: member, type: boolean, optional: true }
+      - { name: country, path: customer.country, default: unknown }
+    explode:
+      path: lines
+      fields:
+        - { name: product, path: item.name }
+        - { name: quantity, type: number }
+        - { name: price, type: decimal, scale: 4, optional: true }
+  deduplication: {}
+  aggregations: [{ name: totals, groupBy: [store, country, product], measures: [{ name: sales, op: count }] }]
+`).spec
+
+const raw = (...texts: string[]) => fc.constantFrom(...texts)
+const anything = raw(
+  'null',
+  'true',
+  '0',
+  '-1',
+  '1.5',
+  '""',
+  '"x"',
+  '{}',
+  '[]',
+  '"\\ud800"',
+  '"a\\u0000"',
+  '{"text":"5"}',
+)
+/** Mostly good, so that most events have no fault or one: else every event is refused and nothing is compared. */
+const mostly = (good: fc.Arbitrary<string>, odd: fc.Arbitrary<string> = anything) =>
+  fc.oneof({ weight: 30, arbitrary: good }, { weight: 1, arbitrary: odd }, { weight: 1, arbitrary: anything })
+
+const quoted = (text: string) => JSON.stringify(text)
+const goodNumber = raw(
+  '0',
+  '-0.0',
+  '12',
+  '-7',
+  '1.1',
+  '1.10',
+  '1.100',
+  '1e2',
+  '150E-1',
+  '1e-400',
+  '0e999',
+  '9'.repeat(30),
+)
+const oddNumber = raw('12.345', '1e400', '-1e31', '9'.repeat(31), `${'9'.repeat(30)}.99`, '1e-2', '0.05', '1.00001')
+const number = mostly(goodNumber, oddNumber)
+const decimal = fc.oneof(
+  number,
+  mostly(goodNumber, fc.oneof(oddNumber, raw('+1', '.5', '1.', ' 1', '1,5', '01', '', 'NaN', '0x1'))).map(quoted),
+)
+const string = fc.oneof(
+  raw('"a"', '""', '"\\ud83d\\ude42"', '"caf\\u00e9"'),
+  fc.string({ unit: 'grapheme', maxLength: 4 }).map(quoted),
+  mostly(raw('"b"'), raw('"\\ude42\\ud83d"')),
+)
+const id = mostly(fc.oneof(string, raw('5', '-5', '123456789012345678901234567890')), raw('5.0', '5e1', '1.5'))
+const rfc3339 = fc
+  .tuple(
+    mostly(
+      raw('2026-01-31', '2024-02-29', '0001-01-02'),
+      raw(
+        '2026-02-29',
+        '0000-01-01',
+        '0001-01-01',
+        '9999-12-31',
+        '2026-13-01',
+        '2026-1-1',
+        '2026-04-31',
+        '2026-00-10',
+        '2026-01-00',
+      ),
+    ),
+    mostly(raw('T', 't', ' '), raw('_')),
+    mostly(raw('00:00:00', '23:59:59'), raw('23:59:60', '24:00:00', '12:60:00', '12:00', '1:00:00')),
+    mostly(raw('', '.5', '.123456789'), raw('.', ',5')),
+    mostly(raw('Z', 'z', '+00:00', '-23:59', '+14:00'), raw('+24:00', '', ' Z', '+0100', '+01:60')),
+  )
+  .map(parts => `"${parts.join('')}"`)
+const epoch = mostly(
+  raw('0', '-62135596800', '1769860800', '1769860800.999', '1.7e9', '-1.5'),
+  raw('-62135596801', '253402300799', '253402300800', '1e400', '"0"'),
+)
+
+const member = (name: string, value: fc.Arbitrary<string>) =>
+  fc.option(value, { freq: 25, nil: null }).map(text => (text === null ? null : `"${name}":${text}`))
+const object = (...members: fc.Arbitrary<string | null>[]) =>
+  fc.tuple(...members).map(parts => `{${parts.filter(part => part !== null).join(',')}}`)
+
+const line = object(
+  member('item', object(member('name', mostly(string)))),
+  member('quantity', mostly(raw('1', '3.0', '1e1'), oddNumber)),
+  member('price', mostly(decimal)),
+)
+const event = (time: fc.Arbitrary<string>) =>
+  object(
+    member('order', object(member('id', id))),
+    member('at', time),
+    member('store', mostly(string)),
+    member('amount', decimal),
+    member('points', number),
+    member('member', mostly(raw('true', 'false'))),
+    member('customer', fc.oneof(raw('null'), object(member('country', mostly(string))))),
+    member('lines', mostly(fc.array(line, { minLength: 1, maxLength: 2 }).map(lines => `[${lines.join(',')}]`))),
+    member('__proto__', raw('{"amount":1}')),
+  )
+
+test.each([
+  ['RFC 3339 times', '{ path: at }', rfc3339],
+  ['RFC 3339 times, where a zone is declared', '{ path: at, zone: "-03:00" }', rfc3339],
+  ['epoch times', '{ path: at, format: epoch, unit: s }', epoch],
+])('%s', async (_name, time, times) => {
+  const spec = specOf(time)
+  const { post } = await ingestApp(spec)
+  const decoder = new Decoder(planOf(spec), new Interner())
+  const seen = { taken: 0, refused: 0 }
+  await fc.assert(
+    fc.asyncProperty(event(times), async text => {
+      const bytes = Buffer.from(text)
+      const answer = await post(bytes)
+      const fault = decoder.decode(bytes, 0, bytes.length, Date.now())
+      expect({ text, status: answer.status, faults: answer.body.faults ?? [] }).toMatchObject(
+        fault === null ? { status: 202 } : { status: 400 },
+      )
+      seen[fault === null ? 'taken' : 'refused']++
+    }),
+    { numRuns: 1500 },
+  )
+  expect(seen.taken).toBeGreaterThan(200)
+  expect(seen.refused).toBeGreaterThan(200)
+})

@@ -1,0 +1,176 @@
+/** The ingest before a real Kafka, over real HTTP. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { type Served, startServe } from '#producer/serve/server.ts'
+import { createTopic, kafka, ownKafka, unique } from '#test/support/services.ts'
+import { ecommerce } from '../pipelines.ts'
+import { readBack } from '../read-back.ts'
+
+/** A broker of one's own takes its time to start on a busy machine. */
+const BROKER_MS = 300_000
+
+const LIMITS = {
+  host: '127.0.0.1',
+  port: 0,
+  maxBodyBytes: 1024 ** 2,
+  maxInFlightBytes: 1024 ** 2,
+  answerWithinMs: 10_000,
+  logLevel: 'silent',
+}
+
+const sale = (id: string | number, more: Record<string, unknown> = {}) =>
+  JSON.stringify({
+    transaction_id: id,
+    timestamp: new Date().toISOString(),
+    category: 'books',
+    payment_method: 'paypal',
+    store_id: 'store-1',
+    amount: '12.50',
+    quantity: 1,
+    ...more,
+  })
+
+async function post(served: Served, body: string, headers: Record<string, string> = {}) {
+  const answer = await fetch(`${served.url}/sales`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', ...headers },
+  })
+  return {
+    status: answer.status,
+    retryAfter: answer.headers.get('retry-after'),
+    body: (await answer.json()) as { error?: string; offsets: { partition: number; offset: number }[] },
+  }
+}
+
+describe('with a Kafka that answers', () => {
+  let bootstrap: string
+  let topic: string
+  let served: Served
+  const send = async (body: string, headers?: Record<string, string>) => {
+    const answer = await fetch(`${served.url}/${topic}`, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', ...headers },
+    })
+    return {
+      status: answer.status,
+      body: (await answer.json()) as { error: string; offsets: { partition: number; offset: number }[] },
+    }
+  }
+
+  beforeAll(async () => {
+    ;({ bootstrap } = await kafka())
+    topic = unique('ingest')
+    await createTopic(bootstrap, topic, 3, { 'max.message.bytes': '20000' })
+    served = await startServe({ ...LIMITS, pipeline: ecommerce(bootstrap, topic), env: {} })
+  })
+  afterAll(() => served?.close())
+
+  test('202: what was sent lies where the answer says, byte by byte', async () => {
+    const singles = Array.from({ length: 200 }, (_, i) => sale(`single-${i}`).replace('12.50', `1${i}.10`))
+    const batch = Array.from({ length: 50 }, (_, i) => sale(1000 + i))
+    const answers = await Promise.all([...singles.map(text => send(text)), send(`[${batch.join(' , ')}]`)])
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202))
+    const places = answers.flatMap(({ body }) => body.offsets)
+    const log = new Map(
+      (await readBack(bootstrap, topic)).map(record => [`${record.partition}/${record.offset}`, record]),
+    )
+    expect(log.size).toBe(250)
+    ;[...singles, ...batch].forEach((text, i) => {
+      const record = log.get(`${places[i]!.partition}/${places[i]!.offset}`)!
+      expect(record.value!.toString()).toBe(text)
+      expect(record.key!.toString()).toBe(String(JSON.parse(text).transaction_id))
+    })
+    expect(new Set(places.map(({ partition }) => partition)).size).toBe(3)
+  })
+
+  test('the same id goes to the same partition, as a string or a number', async () => {
+    const answers = await Promise.all([send(sale(77)), send(sale('77')), send(sale(77))])
+    expect(new Set(answers.map(({ body }) => body.offsets[0]!.partition)).size).toBe(1)
+  })
+
+  test('400: nothing of a batch with a fault is in the log', async () => {
+    const before = (await readBack(bootstrap, topic)).length
+    expect((await send(`[${sale('good')},${sale('bad', { amount: 'much' })}]`)).status).toBe(400)
+    expect((await readBack(bootstrap, topic)).length).toBe(before)
+  })
+
+  test('413: an event that the topic does not take; those beside it are taken', async () => {
+    const [large, small] = await Promise.all([send(sale('large', { note: 'x'.repeat(30_000) })), send(sale('small'))])
+    expect([large.status, large.body.error]).toEqual([413, 'an event is larger than the topic takes'])
+    expect(small.status).toBe(202)
+    expect((await send(sale('after'))).status).toBe(202)
+  })
+
+  test('the client’s trace context stands in the record’s headers', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await send(sale('traced'), { traceparent })
+    await send(sale('untraced'))
+    const headers = new Map((await readBack(bootstrap, topic)).map(record => [record.key!.toString(), record.headers]))
+    expect(headers.get('traced')).toEqual({ traceparent })
+    expect(headers.get('untraced')).toEqual({})
+  })
+
+  test('it is ready', async () => {
+    const ready = await fetch(`${served.url}/readyz`)
+    expect([ready.status, await ready.json()]).toEqual([200, { ok: true, reasons: [] }])
+  })
+})
+
+test('a Kafka that hangs: 429 above the bound, 503 after the time, then at once; and it heals by itself', {
+  timeout: BROKER_MS,
+}, async () => {
+  const broker = await ownKafka('ingest-hang')
+  onTestFinished(() => broker.stop())
+  await createTopic(broker.bootstrap, 'sales', 1)
+  const served = await startServe({
+    ...LIMITS,
+    pipeline: ecommerce(broker.bootstrap, 'sales'),
+    answerWithinMs: 2000,
+    maxInFlightBytes: 1500,
+    env: {},
+  })
+  onTestFinished(() => served.close())
+  expect((await post(served, sale('before'))).status).toBe(202)
+  process.kill(broker.pid, 'SIGSTOP')
+  onTestFinished(() => void process.kill(broker.pid, 'SIGCONT'))
+  const waiting = post(served, sale('waiting'))
+  const full = await post(served, sale('too much', { note: 'x'.repeat(1500) }))
+  expect(full).toMatchObject({ status: 429, retryAfter: '1' })
+  const late = await waiting
+  expect(late).toMatchObject({ status: 503, retryAfter: '5' })
+  expect(late.body.error).toContain('may be stored or not')
+  const refused = await post(served, sale('refused'))
+  expect(refused).toMatchObject({ status: 503, body: { error: 'Kafka does not answer; nothing of this was sent' } })
+  expect((await fetch(`${served.url}/readyz`)).status).toBe(503)
+  expect((await fetch(`${served.url}/healthz`)).status).toBe(200)
+  process.kill(broker.pid, 'SIGCONT')
+  while ((await fetch(`${served.url}/readyz`)).status !== 200) await sleep(100)
+  expect((await post(served, sale('after'))).status).toBe(202)
+  const keys = (await readBack(broker.bootstrap, 'sales')).map(({ key }) => key!.toString())
+  expect(keys).toEqual(['before', 'waiting', 'after'])
+})
+
+test('a Kafka that is killed and started again: requests wait for it, and each is stored once', {
+  timeout: BROKER_MS,
+}, async () => {
+  const broker = await ownKafka('ingest-restart')
+  onTestFinished(() => broker.stop())
+  await createTopic(broker.bootstrap, 'sales', 2)
+  const served = await startServe({
+    ...LIMITS,
+    pipeline: ecommerce(broker.bootstrap, 'sales'),
+    answerWithinMs: 120_000,
+    env: {},
+  })
+  onTestFinished(() => served.close())
+  expect((await post(served, sale('before'))).status).toBe(202)
+  await broker.kill()
+  const waiting = Array.from({ length: 20 }, (_, i) => post(served, sale(`waiting-${i}`)))
+  expect((await fetch(`${served.url}/readyz`)).status).toBe(503)
+  await broker.start()
+  expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(waiting.map(() => 202))
+  const keys = (await readBack(broker.bootstrap, 'sales')).map(({ key }) => key!.toString())
+  expect(keys.sort()).toEqual(['before', ...waiting.map((_, i) => `waiting-${i}`)].sort())
+})
