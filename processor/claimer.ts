@@ -100,7 +100,11 @@ export class Claimer {
         'HistoryUnavailable',
         `partition ${claim.partition}: duplicates of records before ${earliest} cannot be known`,
       )
-    const state = new PartitionState(claim, documentJson => planOf((JSON.parse(documentJson) as SalesPipeline).spec), decompress)
+    const state = new PartitionState(
+      claim,
+      documentJson => planOf((JSON.parse(documentJson) as SalesPipeline).spec),
+      decompress,
+    )
     for (const offset of this.#rejected.get(claim.partition) ?? []) state.reject(offset)
     state.skipTo(placement.read)
     partition.state = state

@@ -135,7 +135,7 @@ export class Committer {
       const failure = await this.#attempt(live)
       if (!failure) return
       if (failure instanceof Rejected) {
-        this.#hunt(live)
+        this.#hunt(live.filter(p => p.share)) // others were dropped while we waited
         return
       }
       if (attempt > 0 || failure instanceof Retryable) await clock.sleep(this.#backoff(attempt), signal)
@@ -205,6 +205,7 @@ export class Committer {
 
   /** Everything in the refused commit is read again, in smaller commits, until a single record is refused. */
   #hunt(live: OwnedPartition[]): void {
+    if (live.length === 0) return
     const records = live.reduce((sum, p) => sum + p.share!.commit.counters.records, 0)
     const [only] = live
     if (live.length === 1 && records === 1) this.#deps.onRejected(only!, only!.share!.lastOffset)

@@ -73,7 +73,17 @@ async function work(pipeline: SalesPipeline, settings: Settings, telemetry: Work
     onTrouble: message => telemetry.log('warn', message),
   })
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
-  const flow = new Flow({ plan, source, membership, store, clock, chance, telemetry: readyOnceAssigned(telemetry), decompress, sha256 })
+  const flow = new Flow({
+    plan,
+    source,
+    membership,
+    store,
+    clock,
+    chance,
+    telemetry: readyOnceAssigned(telemetry),
+    decompress,
+    sha256,
+  })
 
   const stopping = new AbortController()
   onStopSignal(() => {
@@ -158,4 +168,3 @@ main().then(exit, error => {
   process.stderr.write(`${expected ? error.message : (error as Error).stack}\n`)
   exit(expected ? 2 : 1)
 })
-

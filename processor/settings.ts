@@ -45,11 +45,13 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   const faults: string[] = []
   const number = (name: string, fallback: number, min: number, max: number) => {
     const value = Number(env[name] ?? fallback)
-    if (!Number.isInteger(value) || value < min || value > max) faults.push(`${name} must be a whole number from ${min} to ${max}, not "${env[name]}"`)
+    if (!Number.isInteger(value) || value < min || value > max)
+      faults.push(`${name} must be a whole number from ${min} to ${max}, not "${env[name]}"`)
     return value
   }
   const logLevel = env.LOG_LEVEL ?? 'info'
-  if (!LOG_LEVELS.includes(logLevel as Settings['logLevel'])) faults.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`)
+  if (!LOG_LEVELS.includes(logLevel as Settings['logLevel']))
+    faults.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`)
   if (!file) faults.push('--file is needed: the SalesPipeline document to run')
   const settings: Settings = {
     file: file ?? '',

@@ -56,15 +56,22 @@ describe('the house', () => {
       const outside = importsOf(file).filter(t => !t.startsWith('processor/') && !t.startsWith('pipeline/'))
       expect({ file, outside }).toEqual({ file, outside: [] })
       const text = readFileSync(join(root, file), 'utf8')
-      expect({ file, impure: text.match(/\b(async|await|Promise|Date\.now|new Date\(\)|Math\.random|setTimeout|process\.)\b/g) }).toEqual({ file, impure: null })
+      expect({
+        file,
+        impure: text.match(/\b(async|await|Promise|Date\.now|new Date\(\)|Math\.random|setTimeout|process\.)\b/g),
+      }).toEqual({ file, impure: null })
     }
   })
 
   it('lets only the adapters and main reach the outside world; flow and core see ports', () => {
-    const inner = files.filter(file => /^processor\/[^/]+\.ts$/.test(file) && !['processor/main.ts', 'processor/settings.ts'].includes(file))
+    const inner = files.filter(
+      file => /^processor\/[^/]+\.ts$/.test(file) && !['processor/main.ts', 'processor/settings.ts'].includes(file),
+    )
     expect(inner.length).toBeGreaterThan(5)
     for (const file of inner) {
-      const outside = importsOf(file).filter(t => t.includes('/adapters/') || t.startsWith('node:') || !/^(processor|pipeline)\//.test(t))
+      const outside = importsOf(file).filter(
+        t => t.includes('/adapters/') || t.startsWith('node:') || !/^(processor|pipeline)\//.test(t),
+      )
       expect({ file, outside }).toEqual({ file, outside: [] })
     }
   })
@@ -72,10 +79,14 @@ describe('the house', () => {
   it('has a verifier that shares no code with what it verifies', () => {
     const verifier = files.filter(file => file.startsWith('verify/'))
     expect(verifier.length).toBeGreaterThan(5)
-    const shared = imports.filter(({ file, target }) => verifier.includes(file) && isOurs(target) && roomOf(target) !== 'verify')
+    const shared = imports.filter(
+      ({ file, target }) => verifier.includes(file) && isOurs(target) && roomOf(target) !== 'verify',
+    )
     expect(shared).toEqual([])
     // It reads the log with another client than the engine, too.
     expect(imports.some(({ file, target }) => verifier.includes(file) && target === 'kafkajs')).toBe(true)
-    expect(imports.some(({ file, target }) => verifier.includes(file) && target.startsWith('@platformatic/'))).toBe(false)
+    expect(imports.some(({ file, target }) => verifier.includes(file) && target.startsWith('@platformatic/'))).toBe(
+      false,
+    )
   })
 })

@@ -54,7 +54,12 @@ function mergeRows(plan: AggregationPlan, parts: AggregateRows[]): AggregateRows
 }
 
 /** Where the row stands among the merged ones; it is added there if it is new. */
-function placeOf(merged: AggregateRows, places: Map<number, Map<string, number>>, part: AggregateRows, row: number): number {
+function placeOf(
+  merged: AggregateRows,
+  places: Map<number, Map<string, number>>,
+  part: AggregateRows,
+  row: number,
+): number {
   const start = part.windowStart[row]!
   let window = places.get(start)
   if (!window) places.set(start, (window = new Map()))

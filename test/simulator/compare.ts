@@ -1,6 +1,7 @@
 /** Every difference between what the database holds and what the oracle expects, conservation included. */
 import type { Plan } from '#pipeline/plan.ts'
 import type { MemoryDatabase } from '#processor/adapters/memory/database.ts'
+import type { MemoryProjection } from '#processor/adapters/memory/projection.ts'
 import type { Topic } from './log.ts'
 import type { Expected } from './oracle.ts'
 
@@ -20,6 +21,13 @@ export function differences(database: MemoryDatabase, topic: Topic, plan: Plan, 
     ),
     ...conservation(database, topic, expected),
   ]
+}
+
+/** The sink holds every projected row in its newest version, and nothing else. */
+export function projectionDifferences(database: MemoryDatabase, projection: MemoryProjection): string[] {
+  const stored = [...database.tables.get('by_category')!.values()].map(row => String(row.version)).sort()
+  const shown = [...projection.revisions.values()].map(revision => String(revision.version)).sort()
+  return stored.join() === shown.join() ? [] : [`the sink shows versions ${shown}, the table holds ${stored}`]
 }
 
 function compareMaps(what: string, found: Map<string, string>, expected: Map<string, string>): string[] {

@@ -5,6 +5,9 @@ import type { Random } from '#test/support/random.ts'
 import type { Intent, Topic } from './log.ts'
 import type { World } from './world.ts'
 
+/** A category that the simulated database refuses: such a sale ends as a dead letter, and the stream goes on. */
+export const CURSED = 'cursed'
+
 export type Knobs = {
   outOfOrderness: number
   allowedLateness: number
@@ -79,6 +82,14 @@ export function writeSales(world: World, topic: Topic, spanMs: number): void {
   })
 }
 
+/** Each costs its partition a dozen rounds of halving and reading again. */
+const CURSED_SHARE = 0.003
+
+function cursedSale(random: Random, at: number): { intent: Intent; value: Buffer } {
+  const value = Buffer.from(`{"id":"cursed-${random.next()}","at":${at},"category":"${CURSED}","amount":"1.00"}`)
+  return { intent: { dead: 'store_rejected' }, value }
+}
+
 function drawSale(
   random: Random,
   appearsAt: number,
@@ -88,6 +99,7 @@ function drawSale(
   const fate = random.next()
   if (fate < 0.03) return { intent: { dead: 'tombstone' }, value: null }
   if (fate < 0.06) return { intent: { dead: 'not_json' }, value: Buffer.from('{"id": broken') }
+  if (fate < 0.06 + CURSED_SHARE) return cursedSale(random, appearsAt)
   if (fate < 0.09) return { intent: { dead: 'missing_field' }, value: Buffer.from(`{"id":"x","at":${appearsAt}}`) }
   const repeated = ids.length > 0 && random.chance(0.2)
   const id = repeated ? random.pick(ids.slice(-30)) : `p${partition}-${ids.length}`

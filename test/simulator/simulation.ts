@@ -6,15 +6,17 @@
 import { specIdentity } from '#pipeline/identity.ts'
 import { planOf } from '#pipeline/plan.ts'
 import { MemoryDatabase } from '#processor/adapters/memory/database.ts'
+import { MemoryProjection } from '#processor/adapters/memory/projection.ts'
 import { MemoryStore } from '#processor/adapters/memory/store.ts'
-import { Retryable } from '#processor/errors.ts'
+import { Rejected, Retryable } from '#processor/errors.ts'
 import { Flow } from '#processor/flow.ts'
-import type { Commit, Store, Telemetry } from '#processor/ports.ts'
-import { differences } from './compare.ts'
+import type { Commit, Outbox, Projection, Store, Telemetry } from '#processor/ports.ts'
+import { runProjector } from '#processor/projector.ts'
+import { differences, projectionDifferences } from './compare.ts'
 import { Group } from './group.ts'
 import { Topic } from './log.ts'
 import { expect as expectRows } from './oracle.ts'
-import { drawKnobs, pipelineOf, writeSales } from './scenario.ts'
+import { CURSED, drawKnobs, pipelineOf, writeSales } from './scenario.ts'
 import { Life, World } from './world.ts'
 
 /** How often each fault really happened: a simulation in which nothing goes wrong proves nothing. */
@@ -28,6 +30,8 @@ export type Bites = {
   zombies: number
   restored: number
   refused: number
+  /** Rounds in which the sink answered nothing, though it may have taken the rows. */
+  sinkFailures: number
   failures: string[]
 }
 
@@ -51,9 +55,11 @@ class Simulation {
     zombies: 0,
     restored: 0,
     refused: 0,
+    sinkFailures: 0,
     failures: [],
   }
   readonly #database = new MemoryDatabase()
+  readonly #projection = new MemoryProjection()
   readonly #topic: Topic
   readonly #group: Group
   readonly #knobs
@@ -80,18 +86,30 @@ class Simulation {
     world.after(SPAN_MS * 2, () => {
       this.#quiet = true
     })
-    await world.run(() => this.#quiet && this.#drained(), LIMIT_MS)
+    await world.run(() => this.#quiet && this.#drained(), LIMIT_MS).catch(error => {
+      throw new Error(`${error.message}: ${this.#whatIsLeft()}`, { cause: error })
+    })
     this.#bites.rebalances = this.#group.rebalances
     const expected = expectRows(
       this.#topic.partitions.map(p => p.visible),
       this.#knobs,
     )
-    this.#bites.failures.push(...differences(this.#database, this.#topic, this.#plan, expected))
+    this.#bites.failures.push(
+      ...differences(this.#database, this.#topic, this.#plan, expected),
+      ...projectionDifferences(this.#database, this.#projection),
+    )
     return this.#bites
   }
 
   #drained(): boolean {
-    return this.#topic.partitions.every((log, p) => this.#database.progress.get(p)?.nextOffset === log.end)
+    const committed = this.#topic.partitions.every((log, p) => this.#database.progress.get(p)?.nextOffset === log.end)
+    return committed && this.#database.outbox.length === 0
+  }
+
+  #whatIsLeft(): string {
+    const positions = this.#topic.partitions.map((log, p) => `${this.#database.progress.get(p)?.nextOffset} of ${log.end}`)
+    const lives = [...this.#workers.keys()].map(life => `${life.name} ${life.state}`)
+    return `committed ${positions.join(', ')}; ${this.#database.outbox.length} entries to project; ${lives.join(', ')}`
   }
 
   /** Something bad every now and then, until it is quiet; then whatever is stopped goes on, and somebody is alive. */
@@ -123,23 +141,27 @@ class Simulation {
     const life = new Life(this.#world, `worker-${this.#started++}`)
     const gauge = { gathered: 0 }
     this.#workers.set(life, gauge)
+    const memory = this.#memoryStore()
+    const shared = { clock: life.clock(), chance: this.#world.random, telemetry: this.#telemetry(gauge) }
     const flow = new Flow({
+      ...shared,
       plan: this.#plan,
       source: this.#topic.source(life),
       membership: this.#group.membership(life),
-      store: this.#store(life),
-      clock: life.clock(),
-      chance: this.#world.random,
-      telemetry: this.#telemetry(gauge),
+      store: this.#store(life, memory),
       decompress: () => Buffer.alloc(0),
       sha256: () => '',
     })
-    flow.run().catch(error => this.#bites.failures.push(`${life.name} failed: ${error.stack}`))
+    const fail = (error: Error) => this.#bites.failures.push(`${life.name} failed: ${error.stack}`)
+    flow.run().catch(fail)
+    const { signal } = new AbortController() // nobody stops it in order: it dies with its process
+    const ports = { outbox: this.#outbox(life, memory), projection: this.#sink(life) }
+    runProjector({ ...shared, ...ports, signal }).catch(fail)
   }
 
-  #store(life: Life): Store {
+  #memoryStore(): MemoryStore {
     const { random } = this.#world
-    const memory = new MemoryStore({
+    return new MemoryStore({
       database: this.#database,
       plan: this.#plan,
       pipelineJson: JSON.stringify(this.#pipeline),
@@ -147,6 +169,33 @@ class Simulation {
       now: () => this.#world.now,
       newToken: () => String(random.next()),
     })
+  }
+
+  #outbox(life: Life, memory: MemoryStore): Outbox {
+    return {
+      take: limit => life.call(() => memory.take(limit)),
+      confirm: (work, faults) => life.call(() => memory.confirm(work, faults), this.#quiet ? 0 : 0.05),
+      pending: () => life.call(() => memory.pending()),
+    }
+  }
+
+  /** Sometimes away, sometimes its answer is lost after it took the rows. */
+  #sink(life: Life): Projection {
+    const write: Projection['write'] = async rows => {
+      if (!this.#quiet && this.#world.random.chance(0.1)) {
+        this.#bites.sinkFailures++
+        throw new Retryable('the sink is away')
+      }
+      return this.#projection.write(rows)
+    }
+    return {
+      prepare: () => life.call(async () => {}),
+      write: rows => life.call(() => write(rows), this.#quiet ? 0 : 0.05),
+      close: async () => {},
+    }
+  }
+
+  #store(life: Life, memory: MemoryStore): Store {
     const call = <T>(effect: () => Promise<T>) => life.call(effect, 0)
     return {
       open: topic => call(() => memory.open(topic)),
@@ -168,6 +217,8 @@ class Simulation {
 
   async #commit(memory: MemoryStore, commit: Commit): Promise<void> {
     if (!this.#quiet && this.#world.random.chance(0.05)) throw new Retryable('the connection was refused')
+    if (commit.aggregates.some(rows => rows.keys.some(column => column.includes(CURSED))))
+      throw new Rejected('a constraint refuses the data')
     await memory.commit(commit)
     this.#bites.commits++
   }

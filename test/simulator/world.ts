@@ -19,7 +19,7 @@ export class World {
   }
 
   after(ms: number, run: () => void): void {
-    const event = { at: this.now + ms, order: this.#order++, run }
+    const event = { at: this.now + Math.ceil(ms), order: this.#order++, run }
     let i = this.#events.length
     while (
       i > 0 &&

@@ -23,7 +23,10 @@ function walk(data: Buffer, from: number, aborted: AbortedTransaction[] = []) {
   return { seen, next: cursor.nextOffset }
 }
 
-const blob = fc.oneof(fc.constant(null), fc.uint8Array({ maxLength: 200 }).map(bytes => Buffer.from(bytes)))
+const blob = fc.oneof(
+  fc.constant(null),
+  fc.uint8Array({ maxLength: 200 }).map(bytes => Buffer.from(bytes)),
+)
 const record = fc.record({
   gap: fc.integer({ min: 1, max: 3 }),
   timestamp: fc.integer({ min: -1, max: 253_402_300_799_999 }),
@@ -59,8 +62,20 @@ function layLog(shapes: (typeof shape extends fc.Arbitrary<infer T> ? T : never)
     }
     let delta = -1
     const laid: TestRecord[] = records.map(({ gap, ...rest }) => ({ ...rest, delta: (delta += gap) }))
-    batches.push({ baseOffset: next, records: laid, gzip, lastDelta: delta + tail, ...(transaction ? { transaction } : {}) })
-    const seen = laid.map(r => ({ offset: next + r.delta, timestamp: r.timestamp, key: r.key, value: r.value, headers: r.headers ?? [] }))
+    batches.push({
+      baseOffset: next,
+      records: laid,
+      gzip,
+      lastDelta: delta + tail,
+      ...(transaction ? { transaction } : {}),
+    })
+    const seen = laid.map(r => ({
+      offset: next + r.delta,
+      timestamp: r.timestamp,
+      key: r.key,
+      value: r.value,
+      headers: r.headers ?? [],
+    }))
     if (!transaction) visible.push(...seen)
     else {
       const mine = open.get(producer) ?? { first: next, records: [] }
@@ -97,8 +112,14 @@ describe('record batches', () => {
   })
 
   it('are read as far as they are whole: a broker may cut the last one off', () => {
-    const one = encodeBatch({ baseOffset: 0, records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.from('a') }] })
-    const two = encodeBatch({ baseOffset: 1, records: [{ delta: 0, timestamp: 2, key: null, value: Buffer.from('b') }] })
+    const one = encodeBatch({
+      baseOffset: 0,
+      records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.from('a') }],
+    })
+    const two = encodeBatch({
+      baseOffset: 1,
+      records: [{ delta: 0, timestamp: 2, key: null, value: Buffer.from('b') }],
+    })
     const cut = Buffer.concat([one, two.subarray(0, two.length - 1)])
     expect(walk(cut, 0).seen).toHaveLength(1)
     expect(offsetAfter(cut, 0)).toBe(1)
@@ -106,12 +127,19 @@ describe('record batches', () => {
   })
 
   it('take the batch’s time where the topic stamps at append', () => {
-    const data = encodeBatch({ baseOffset: 5, appendTime: 777, records: [{ delta: 0, timestamp: 1, key: null, value: null }] })
+    const data = encodeBatch({
+      baseOffset: 5,
+      appendTime: 777,
+      records: [{ delta: 0, timestamp: 1, key: null, value: null }],
+    })
     expect(walk(data, 0).seen[0]).toMatchObject({ offset: 5, timestamp: 777, value: null })
   })
 
   it('refuse a record that is longer than its batch', () => {
-    const data = encodeBatch({ baseOffset: 0, records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.alloc(20) }] })
+    const data = encodeBatch({
+      baseOffset: 0,
+      records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.alloc(20) }],
+    })
     data[61] = 0x7e // claims 63 bytes
     expect(() => walk(data, 0)).toThrow(/longer than its batch/)
   })

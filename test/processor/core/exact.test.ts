@@ -5,7 +5,11 @@ import { add, canonical, decimalText, multiply, rescale, subtract } from '#proce
 
 /** Around zero, around the edge of safe integers, and far beyond it. */
 const amount = fc
-  .oneof(fc.bigInt({ min: -1000n, max: 1000n }), fc.bigInt({ min: -(2n ** 54n), max: 2n ** 54n }), fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }))
+  .oneof(
+    fc.bigInt({ min: -1000n, max: 1000n }),
+    fc.bigInt({ min: -(2n ** 54n), max: 2n ** 54n }),
+    fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }),
+  )
   .map(canonical)
 
 describe('exact amounts', () => {

@@ -35,20 +35,25 @@ describe('ids seen by a partition', () => {
     let duplicates = 0
     let forgotten = 0
     fc.assert(
-      fc.property(steps, fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 30 }), (records, horizon, maxIds) => {
-        const seen = new SeenIds(maxIds)
-        const naive = new NaiveSeen(horizon, maxIds)
-        let time = 0
-        records.forEach(({ id, later }, offset) => {
-          time += later
-          seen.forget(time, horizon)
-          const duplicate = seen.sight(hash(id), offset, time)
-          expect(duplicate).toBe(naive.sight(id, offset, time))
-          if (duplicate) duplicates++
-        })
-        forgotten += seen.forgottenEarly
-        expect(seen.size).toBeLessThanOrEqual(maxIds)
-      }),
+      fc.property(
+        steps,
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 30 }),
+        (records, horizon, maxIds) => {
+          const seen = new SeenIds(maxIds)
+          const naive = new NaiveSeen(horizon, maxIds)
+          let time = 0
+          records.forEach(({ id, later }, offset) => {
+            time += later
+            seen.forget(time, horizon)
+            const duplicate = seen.sight(hash(id), offset, time)
+            expect(duplicate).toBe(naive.sight(id, offset, time))
+            if (duplicate) duplicates++
+          })
+          forgotten += seen.forgottenEarly
+          expect(seen.size).toBeLessThanOrEqual(maxIds)
+        },
+      ),
       { numRuns: 300 },
     )
     expect(duplicates).toBeGreaterThan(100)
@@ -57,20 +62,30 @@ describe('ids seen by a partition', () => {
 
   it('are the same after reading again from the oldest sighting', () => {
     fc.assert(
-      fc.property(steps, fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 30 }), fc.integer({ min: 0, max: 119 }), (records, horizon, maxIds, cut) => {
-        const log = records.map(({ id }, offset) => ({ id, offset, maxTime: records.slice(0, offset + 1).reduce((t, r) => t + r.later, 0) }))
-        const play = (seen: SeenIds, part: typeof log) =>
-          part.map(r => {
-            seen.forget(r.maxTime, horizon)
-            return seen.sight(hash(r.id), r.offset, r.maxTime)
-          })
-        const straight = new SeenIds(maxIds)
-        play(straight, log.slice(0, cut))
-        const restoreFrom = straight.oldest()?.offset ?? cut
-        const restored = new SeenIds(maxIds)
-        play(restored, log.slice(restoreFrom, cut))
-        expect(play(restored, log.slice(cut))).toEqual(play(straight, log.slice(cut)))
-      }),
+      fc.property(
+        steps,
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 30 }),
+        fc.integer({ min: 0, max: 119 }),
+        (records, horizon, maxIds, cut) => {
+          const log = records.map(({ id }, offset) => ({
+            id,
+            offset,
+            maxTime: records.slice(0, offset + 1).reduce((t, r) => t + r.later, 0),
+          }))
+          const play = (seen: SeenIds, part: typeof log) =>
+            part.map(r => {
+              seen.forget(r.maxTime, horizon)
+              return seen.sight(hash(r.id), r.offset, r.maxTime)
+            })
+          const straight = new SeenIds(maxIds)
+          play(straight, log.slice(0, cut))
+          const restoreFrom = straight.oldest()?.offset ?? cut
+          const restored = new SeenIds(maxIds)
+          play(restored, log.slice(restoreFrom, cut))
+          expect(play(restored, log.slice(cut))).toEqual(play(straight, log.slice(cut)))
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -78,7 +93,8 @@ describe('ids seen by a partition', () => {
   it('grows past its first capacity and shrinks again without losing any', () => {
     const seen = new SeenIds(1_000_000)
     for (let i = 0; i < 50_000; i++) expect(seen.sight(Int32Array.of(i * 2654435761, i, 1, 2), i, i)).toBe(false)
-    for (let i = 0; i < 50_000; i++) expect(seen.sight(Int32Array.of(i * 2654435761, i, 1, 2), 50_000 + i, 50_000)).toBe(true)
+    for (let i = 0; i < 50_000; i++)
+      expect(seen.sight(Int32Array.of(i * 2654435761, i, 1, 2), 50_000 + i, 50_000)).toBe(true)
     expect(seen.size).toBe(50_000)
     seen.forget(200_000, 100)
     expect(seen.size).toBe(0)

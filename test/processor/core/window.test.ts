@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { isClosed, lastWindowStart, windowEnd, windowsPerEvent } from '#processor/core/window.ts'
 
 const window = fc
-  .record({ slide: fc.integer({ min: 1, max: 100_000 }), times: fc.integer({ min: 1, max: 64 }), shift: fc.double({ min: 0, max: 0.999, noNaN: true }) })
+  .record({
+    slide: fc.integer({ min: 1, max: 100_000 }),
+    times: fc.integer({ min: 1, max: 64 }),
+    shift: fc.double({ min: 0, max: 0.999, noNaN: true }),
+  })
   .map(({ slide, times, shift }) => ({ slide, size: slide * times, offset: Math.floor(slide * shift) }))
 /** Year 0001 to 9999, negative epochs included. */
 const time = fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 })

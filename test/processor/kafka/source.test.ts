@@ -41,6 +41,9 @@ function openSource(topic: string, at = bootstrap): KafkaSource {
   return source
 }
 
+/** A retry of kafkajs must not put a record there twice. */
+const ONCE = { idempotent: true, maxInFlightRequests: 1 }
+
 const other = () => new Kafka({ brokers: [bootstrap], clientId: 'kafkajs', logLevel: logLevel.NOTHING })
 
 /** Reads every partition to its end through our source and walker. */
@@ -108,7 +111,7 @@ describe('what we read', () => {
   it('is what kafkajs reads, interleaved aborted transactions, gzip and headers included', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 2)
-    const plain = other().producer()
+    const plain = other().producer(ONCE)
     const transactional = ['a', 'b', 'c'].map(id =>
       other().producer({ transactionalId: `${topic}-${id}`, maxInFlightRequests: 1, idempotent: true }),
     )
@@ -153,7 +156,7 @@ describe('what we read', () => {
   it('includes a record of 10 MB, whole', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 1, { 'max.message.bytes': '33554432' })
-    const producer = other().producer()
+    const producer = other().producer(ONCE)
     await producer.connect()
     await producer.send({ topic, messages: [{ value: 'x'.repeat(10_000_000) }, { value: 'after' }] })
     await producer.disconnect()
@@ -171,7 +174,7 @@ describe('the log’s bounds', () => {
   it('are found at its beginning, its end and at a moment', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 2)
-    const producer = other().producer()
+    const producer = other().producer(ONCE)
     await producer.connect()
     for (let i = 0; i < 5; i++)
       await producer.send({ topic, messages: [{ partition: 1, value: 'v', timestamp: String(1000 + i) }] })
@@ -196,7 +199,7 @@ describe('the log’s bounds', () => {
   it('are reported when an offset lies outside them, while other partitions go on', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 2)
-    const producer = other().producer()
+    const producer = other().producer(ONCE)
     await producer.connect()
     await producer.send({
       topic,
