@@ -8,21 +8,27 @@ const C4 = 0xa1e38b93 | 0
 /** Any constant would do; stored nowhere, since ids are rebuilt from the log. */
 const SEED = 0x5a1e5
 
+/** The same bytes, to be read a word at a time. */
+export function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
 /** Writes the 128 bits of bytes[start, end) to out[0..3]. */
-export function hash128(bytes: Buffer, start: number, end: number, out: Int32Array, seed = SEED): void {
+export function hash128(bytes: DataView, start: number, end: number, out: Int32Array, seed = SEED): void {
   let h1 = seed
   let h2 = seed
   let h3 = seed
   let h4 = seed
-  let p = start
-  for (; p + 16 <= end; p += 16) {
-    h1 ^= Math.imul(rotate(Math.imul(word(bytes, p), C1), 15), C2)
+  let p = start | 0
+  end |= 0
+  for (; p + 16 <= end; p = (p + 16) | 0) {
+    h1 ^= Math.imul(rotate(Math.imul(bytes.getInt32(p, true), C1), 15), C2)
     h1 = (Math.imul((rotate(h1, 19) + h2) | 0, 5) + 0x561ccd1b) | 0
-    h2 ^= Math.imul(rotate(Math.imul(word(bytes, p + 4), C2), 16), C3)
+    h2 ^= Math.imul(rotate(Math.imul(bytes.getInt32(p + 4, true), C2), 16), C3)
     h2 = (Math.imul((rotate(h2, 17) + h3) | 0, 5) + 0x0bcaa747) | 0
-    h3 ^= Math.imul(rotate(Math.imul(word(bytes, p + 8), C3), 17), C4)
+    h3 ^= Math.imul(rotate(Math.imul(bytes.getInt32(p + 8, true), C3), 17), C4)
     h3 = (Math.imul((rotate(h3, 15) + h4) | 0, 5) + 0x96cd1c35) | 0
-    h4 ^= Math.imul(rotate(Math.imul(word(bytes, p + 12), C4), 18), C1)
+    h4 ^= Math.imul(rotate(Math.imul(bytes.getInt32(p + 12, true), C4), 18), C1)
     h4 = (Math.imul((rotate(h4, 13) + h1) | 0, 5) + 0x32ac3b17) | 0
   }
   if (p < end) {
@@ -47,14 +53,10 @@ function rotate(x: number, by: number): number {
   return (x << by) | (x >>> (32 - by))
 }
 
-function word(bytes: Buffer, p: number): number {
-  return bytes[p]! | (bytes[p + 1]! << 8) | (bytes[p + 2]! << 16) | (bytes[p + 3]! << 24)
-}
-
 /** Up to four bytes that are left, as the low ones of a word. */
-function lastWord(bytes: Buffer, p: number, end: number): number {
+function lastWord(bytes: DataView, p: number, end: number): number {
   let value = 0
-  for (let shift = 0; p < end && shift < 32; p++, shift += 8) value |= bytes[p]! << shift
+  for (let shift = 0; p < end && shift < 32; p++, shift += 8) value |= bytes.getUint8(p) << shift
   return value
 }
 

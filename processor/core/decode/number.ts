@@ -14,7 +14,7 @@ const ZERO = 0x30
 /** ±0.DIGITS × 10^point, without leading or trailing zeros: no digits are zero. */
 type Parts = { negative: boolean; digits: string; point: number }
 
-export type NumberFault = 'bad_number' | 'overflow' | 'too_many_decimals'
+type NumberFault = 'bad_number' | 'overflow' | 'too_many_decimals'
 
 /** The number that `text` spells, as an integer scaled by 10^scale. */
 export function parseDecimal(text: string, scale: number): Amount | NumberFault {

@@ -23,7 +23,7 @@ const LAST = 253_402_300_799_999
 /** YYYY-MM-DDTHH:MM:SS */
 const SHORTEST = 19
 
-export type EpochUnit = 's' | 'ms' | 'us' | 'ns'
+type EpochUnit = 's' | 'ms' | 'us' | 'ns'
 
 /** An epoch of this unit times 10^shift is milliseconds. */
 export const EPOCH_SHIFT: Record<EpochUnit, number> = { s: 3, ms: 0, us: -3, ns: -6 }
@@ -86,7 +86,8 @@ export class Rfc3339 {
 function dayStart(year: number, month: number, date: number): number {
   // One cycle later, because Date.UTC takes the years 0 to 99 for 1900 to 1999.
   const day = new Date(Date.UTC(year + CYCLE_YEARS, month - 1, date))
-  const exists = day.getUTCMonth() === month - 1 && day.getUTCDate() === date
+  // Date.UTC carries the 30th of February over into March.
+  const exists = day.getUTCMonth() === month - 1
   return exists ? day.getTime() - CYCLE : Number.NaN
 }
 

@@ -1,7 +1,7 @@
 /** The slow road: any record, by JSON.parse. It alone says why a record is dead; the checks run in a fixed order. */
 import type { FieldPlan, Plan } from '#pipeline/plan.ts'
 import type { DeadReason } from '#processor/errors.ts'
-import { hash128 } from '../hash.ts'
+import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
 import { parseEpoch, Rfc3339 } from '../time.ts'
@@ -78,7 +78,7 @@ export class Parser {
     if (text === null) return dead('wrong_type', path)
     if (!isStorable(text)) return dead('bad_string', path)
     const bytes = Buffer.from(text)
-    hash128(bytes, 0, bytes.length, this.#out.id)
+    hash128(viewOf(bytes), 0, bytes.length, this.#out.id)
     return null
   }
 

@@ -1,5 +1,5 @@
-/** Reads the values of fields for the scanner: good, plain ones. A position of −1 leaves the record to the parser. */
-import type { FieldPlan, Plan } from '#pipeline/plan.ts'
+/** Reads the value of one field for the scanner: a good, plain one. A position of −1 leaves the record to the parser. */
+import type { FieldPlan } from '#pipeline/plan.ts'
 import type { Amount } from '#processor/ports.ts'
 import type { Interner } from '../interner.ts'
 import { canonicalText } from '../number.ts'
@@ -9,10 +9,10 @@ import { PlainNumber } from './plain-number.ts'
 import { plainEnd, utf8End } from './plain-string.ts'
 import { skipFalse, skipNull, skipTrue } from './skip.ts'
 
+const QUOTE = 0x22
 const LETTER_F = 0x66
 const LETTER_N = 0x6e
 const LETTER_T = 0x74
-const QUOTE = 0x22
 
 const STRING = 0
 const NUMBER = 1
@@ -27,107 +27,89 @@ const ABSENT = -1
 type Absent = { text: string | null; amount: Amount; bytes: Buffer }
 
 export class FieldReader {
+  readonly #index: number
+  readonly #type: number
+  readonly #scale: number
+  readonly #isKey: boolean
+  /** Null: the field is required. */
+  readonly #absent: Absent | null
   readonly #strings: Interner
   readonly #out: Outputs
   readonly #number = new PlainNumber()
-  readonly #keysOfAggregations: Int32Array[]
-  // By field:
-  readonly #types: Uint8Array
-  readonly #scales: Uint8Array
-  readonly #isKey: Uint8Array
-  /** Null: the field is required. */
-  readonly #absent: (Absent | null)[]
-  /** Where strings and booleans stand in the record. */
-  readonly #starts: Int32Array
-  readonly #ends: Int32Array
+  /** Where a string or a boolean stands in the record. */
+  #start = 0
+  #end = 0
 
-  constructor({ fields, aggregations }: Plan, strings: Interner, out: Outputs) {
+  constructor(field: FieldPlan, index: number, strings: Interner, out: Outputs) {
+    this.#index = index
+    this.#type = TYPES[field.type]
+    this.#scale = field.scale
+    this.#isKey = field.isKey
+    this.#absent = absentOf(field)
     this.#strings = strings
     this.#out = out
-    this.#keysOfAggregations = aggregations.map(aggregation => Int32Array.from(aggregation.keys))
-    this.#types = Uint8Array.from(fields, field => TYPES[field.type])
-    this.#scales = Uint8Array.from(fields, field => field.scale)
-    this.#isKey = Uint8Array.from(fields, field => (field.isKey ? 1 : 0))
-    this.#absent = fields.map(absentOf)
-    this.#starts = new Int32Array(fields.length)
-    this.#ends = new Int32Array(fields.length)
   }
 
   /** The value at p. Answers the position behind it. */
-  read(field: number, bytes: Buffer, p: number, last: number): number {
-    if (bytes[p] === LETTER_N) return this.setAbsent(field) ? skipNull(bytes, p, last) : -1
-    this.#starts[field] = p
-    const type = this.#types[field]
-    if (type === STRING) return this.#readString(field, bytes, p, last)
-    if (type === BOOLEAN) return this.#readBoolean(field, bytes, p, last)
-    if (type === NUMBER || bytes[p] !== QUOTE) return this.#readNumber(field, bytes, p)
-    const end = this.#readNumber(field, bytes, p + 1)
+  read(bytes: Buffer, p: number, last: number): number {
+    const byte = bytes[p]
+    if (byte === LETTER_N) return this.setAbsent() ? skipNull(bytes, p, last) : -1
+    this.#start = p
+    if (this.#type === STRING) return byte === QUOTE ? this.#readString(bytes, p + 1, last) : -1
+    if (this.#type === BOOLEAN) return this.#readBoolean(bytes, p, last)
+    if (this.#type === NUMBER || byte !== QUOTE) return this.#readNumber(bytes, p)
+    const end = this.#readNumber(bytes, p + 1)
     return end > 0 && bytes[end] === QUOTE ? end + 1 : -1
   }
 
   /** False: the field is required. */
-  setAbsent(field: number): boolean {
-    const absent = this.#absent[field]!
+  setAbsent(): boolean {
+    const absent = this.#absent
     if (absent === null) return false
-    this.#starts[field] = ABSENT
-    this.#out.amounts[field] = absent.amount
-    if (this.#isKey[field] === 1) this.#setKey(field, absent.bytes, 0, absent.bytes.length)
-    return true
-  }
-
-  /** Are the keys of each aggregation short enough together? */
-  keysFit(): boolean {
-    for (let a = 0; a < this.#keysOfAggregations.length; a++) {
-      const keys = this.#keysOfAggregations[a]!
-      let size = 0
-      for (let k = 0; k < keys.length; k++) size += this.#strings.byteLength(this.#out.codes[keys[k]!]!)
-      if (size > MAX_KEY_BYTES) return false
-    }
+    this.#start = ABSENT
+    this.#out.amounts[this.#index] = absent.amount
+    if (this.#isKey) this.#setKey(absent.bytes, 0, absent.bytes.length)
     return true
   }
 
   /** As Decoder.text; `bytes`: those that were read. */
-  text(field: number, bytes: Buffer): string | null {
-    const start = this.#starts[field]!
-    if (start === ABSENT) return this.#absent[field]!.text
-    const type = this.#types[field]
-    if (type === NUMBER || type === DECIMAL) return canonicalText(this.#out.amounts[field]!, this.#scales[field]!)
-    return bytes.toString('utf8', start, this.#ends[field])
+  text(bytes: Buffer): string | null {
+    if (this.#start === ABSENT) return this.#absent!.text
+    if (this.#type === STRING || this.#type === BOOLEAN) return bytes.toString('utf8', this.#start, this.#end)
+    return canonicalText(this.#out.amounts[this.#index]!, this.#scale)
   }
 
-  #readString(field: number, bytes: Buffer, p: number, last: number): number {
-    if (bytes[p] !== QUOTE) return -1
-    const start = p + 1
-    const isKey = this.#isKey[field] === 1
-    const end = isKey ? plainEnd(bytes, start, last) : utf8End(bytes, start, last)
-    if (end < 0 || (isKey && !this.#setKey(field, bytes, start, end))) return -1
-    this.#starts[field] = start
-    this.#ends[field] = end
+  /** `start`: behind the opening quote. */
+  #readString(bytes: Buffer, start: number, last: number): number {
+    const end = this.#isKey ? plainEnd(bytes, start, last) : utf8End(bytes, start, last)
+    if (end < 0 || (this.#isKey && !this.#setKey(bytes, start, end))) return -1
+    this.#start = start
+    this.#end = end
     return end + 1
   }
 
-  #readNumber(field: number, bytes: Buffer, p: number): number {
-    const end = this.#number.read(bytes, p, this.#scales[field]!)
+  #readNumber(bytes: Buffer, p: number): number {
+    const end = this.#number.read(bytes, p, this.#scale)
     if (end < 0) return -1
-    this.#out.amounts[field] = this.#number.value
-    if (this.#isKey[field] === 1) this.#setKey(field, bytes, p, this.#number.textEnd)
+    this.#out.amounts[this.#index] = this.#number.value
+    if (this.#isKey) this.#setKey(bytes, p, this.#number.textEnd)
     return end
   }
 
-  #readBoolean(field: number, bytes: Buffer, p: number, last: number): number {
+  #readBoolean(bytes: Buffer, p: number, last: number): number {
     const byte = bytes[p]
     const end = byte === LETTER_T ? skipTrue(bytes, p, last) : byte === LETTER_F ? skipFalse(bytes, p, last) : -1
     if (end < 0) return -1
-    this.#ends[field] = end
-    if (this.#isKey[field] === 1) this.#setKey(field, bytes, p, end)
+    this.#end = end
+    if (this.#isKey) this.#setKey(bytes, p, end)
     return end
   }
 
   /** False: too long, or not UTF-8. */
-  #setKey(field: number, bytes: Buffer, start: number, end: number): boolean {
+  #setKey(bytes: Buffer, start: number, end: number): boolean {
     if (end - start > MAX_KEY_BYTES) return false
     const code = this.#strings.intern(bytes, start, end)
-    this.#out.codes[field] = code
+    this.#out.codes[this.#index] = code
     return code >= 0
   }
 }

@@ -1,41 +1,42 @@
 /**
  * The keys of the last event in the order in which they came: the next event has most likely the same. Then one
- * comparison of bytes finds a key with its quotes, colon and blanks, instead of a scan, a look-up and a comparison.
+ * comparison of bytes finds a key with its quotes, colon and blanks, in place of a scan and a look-up.
  */
+import type { Place } from './place.ts'
 
-const TURNS = 64
-/** Stands for all turns that are too many to be remembered. */
-export const LAST_TURN = TURNS - 1
-/** Of a key with what surrounds it; longer ones are not remembered. */
-const LENGTH = 64
+/** Bytes of a key with what surrounds it; longer ones are not remembered. */
+const MAX_LENGTH = 64
+/** Bytes are compared four at a time; nothing shorter is remembered. */
+const WORD = 4
 
+/** The key that came at one turn. */
 export class KeyMemo {
-  /** By turn: how many bytes it is to the value; 0: nothing is known. */
-  readonly lengths = new Int32Array(TURNS)
-  /** By turn: the node that the key leads to; 0: none. */
-  readonly children = new Int32Array(TURNS)
-  readonly #nodes = new Int32Array(TURNS)
-  readonly #bytes = new Uint8Array(TURNS * LENGTH)
+  /** In which object; null: nothing is remembered. */
+  #parent: Place | null = null
+  #view = new DataView(new ArrayBuffer(MAX_LENGTH))
+  /** Bytes from the key's opening quote to its value. */
+  length = 0
+  /** Where the key leads; null: to nothing that is read. */
+  child: Place | null = null
 
-  /** Do the bytes at p, inside the object of `node`, spell the key that the last event had at this turn? */
-  matches(turn: number, node: number, bytes: Buffer, p: number, last: number): boolean {
-    if (this.#nodes[turn] !== node) return false
-    const length = this.lengths[turn]!
-    if (length === 0 || p + length > last) return false
-    const own = this.#bytes
+  /** Do the bytes at p, inside the object of `parent`, spell this key? `last`: as in skip.ts. */
+  matches(parent: Place, view: DataView, p: number, last: number): boolean {
+    const tail = (this.length - WORD) | 0
+    if (this.#parent !== parent || p + this.length > last) return false
+    const own = this.#view
     p |= 0
-    const end = (p + length) | 0
-    for (let at = (turn * LENGTH) | 0; p < end; p = (p + 1) | 0, at = (at + 1) | 0)
-      if (own[at] !== bytes[p]) return false
-    return true
+    for (let at = 0; at < tail; at = (at + WORD) | 0)
+      if (own.getInt32(at, true) !== view.getInt32((p + at) | 0, true)) return false
+    // The last word overlaps the one before it, unless they just fit.
+    return own.getInt32(tail, true) === view.getInt32((p + tail) | 0, true)
   }
 
   /** bytes[start, end): from the key's opening quote to its value. */
-  learn(turn: number, node: number, child: number, bytes: Buffer, start: number, end: number): void {
-    const fits = end - start <= LENGTH && turn < LAST_TURN
-    this.lengths[turn] = fits ? end - start : 0
-    this.children[turn] = child
-    this.#nodes[turn] = node
-    if (fits) this.#bytes.set(bytes.subarray(start, end), turn * LENGTH)
+  learn(parent: Place, child: Place | null, bytes: Buffer, start: number, end: number): void {
+    this.child = child
+    this.length = end - start
+    const fits = this.length >= WORD && this.length <= MAX_LENGTH
+    this.#parent = fits ? parent : null
+    if (fits) for (let i = 0; i < this.length; i++) this.#view.setUint8(i, bytes[start + i]!)
   }
 }

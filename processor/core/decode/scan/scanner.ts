@@ -4,57 +4,75 @@
  * Where it answers, it answers as the parser would. Positions are as in skip.ts.
  */
 import type { Plan } from '#pipeline/plan.ts'
-import { hash128 } from '../hash.ts'
+import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
 import { EPOCH_SHIFT, Rfc3339, withinYears } from '../time.ts'
+import { MAX_KEY_BYTES } from '../values.ts'
 import { FieldReader } from './field-reader.ts'
-import { KeyMemo, LAST_TURN } from './key-memo.ts'
-import { ID, Paths, TIME } from './paths.ts'
+import { KeyMemo } from './key-memo.ts'
+import { Place } from './place.ts'
 import { isExponent, PlainNumber, wholeEnd } from './plain-number.ts'
 import { plainEnd, utf8End } from './plain-string.ts'
 import { isSpace, MAX_SCAN_DEPTH, skipSpace, skipValue } from './skip.ts'
 
-const CLOSE_BRACE = 0x7d
-const COLON = 0x3a
-const COMMA = 0x2c
-const DOT = 0x2e
-const MINUS = 0x2d
-const OPEN_BRACE = 0x7b
-const QUOTE = 0x22
+// Each file of the scanner has its own constants: they fold into its code, while imported ones are loaded at each use.
 const SPACE = 0x20
+const QUOTE = 0x22
+const COMMA = 0x2c
+const MINUS = 0x2d
+const DOT = 0x2e
+const COLON = 0x3a
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+
+/** Keys of an event that are remembered; those behind them share the last memo. */
+const MEMOS = 64
 
 export class Scanner {
+  readonly #strings: Interner
   readonly #out: Outputs
-  readonly #fields: FieldReader
-  readonly #paths: Paths
-  /** By node of the paths: the record, as #record counts them, that had its key last. */
-  readonly #metIn: Int32Array
-  #record = 0
-  readonly #memo = new KeyMemo()
-  /** Keys met in this record. */
-  #turn = 0
-  /** Readers that met their value in this record. */
-  #served = 0
+  readonly #event = new Place()
+  readonly #time: Place
+  readonly #id: Place | null
+  /** By field of the plan. */
+  readonly #places: Place[]
+  readonly #fields: FieldReader[]
+  readonly #keysOfAggregations: number[][]
   /** Null: RFC 3339. */
   readonly #epochShift: number | null
   readonly #rfc3339: Rfc3339
   readonly #number = new PlainNumber()
   readonly #maxFutureSkew: number
-  #latestTime = 0
+  readonly #memos = Array.from({ length: MEMOS }, () => new KeyMemo())
+
+  // Of the record at hand:
+  #record = 0
   #bytes: Buffer = Buffer.alloc(0)
+  #view: DataView = new DataView(new ArrayBuffer(0))
+  #keysMet = 0
+  #latestTime = 0
 
   /** Exploded events, and keys that no UTF-8 can spell, are the parser's alone. */
-  static suits(plan: Plan): boolean {
-    return !plan.spec.event.explode && pathsOf(plan).every(({ path }) => path.every(key => key.isWellFormed()))
+  static suits({ fields, spec }: Plan): boolean {
+    const { id = '', time, explode } = spec.event
+    return !explode && [id, time.path, ...fields.flatMap(field => field.path)].every(path => path.isWellFormed())
   }
 
   constructor(plan: Plan, strings: Interner, out: Outputs) {
-    const { event, watermark } = plan.spec
+    const { event, watermark, deduplication } = plan.spec
+    this.#strings = strings
     this.#out = out
-    this.#fields = new FieldReader(plan, strings, out)
-    this.#paths = new Paths(pathsOf(plan))
-    this.#metIn = new Int32Array(this.#paths.size)
+    this.#time = this.#event.at(event.time.path.split('.'))
+    this.#time.isTime = true
+    this.#id = deduplication ? this.#event.at(event.id!.split('.')) : null
+    if (this.#id !== null) this.#id.isId = true
+    this.#places = plan.fields.map(field => this.#event.at(field.path))
+    this.#fields = plan.fields.map((field, i) => new FieldReader(field, i, strings, out))
+    this.#places.forEach((place, i) => {
+      place.fields.push(this.#fields[i]!)
+    })
+    this.#keysOfAggregations = plan.aggregations.map(aggregation => aggregation.keys)
     this.#epochShift = event.time.format === 'epoch' ? EPOCH_SHIFT[event.time.unit] : null
     this.#rfc3339 = new Rfc3339(event.time.zone)
     this.#maxFutureSkew = watermark.maxFutureSkew
@@ -68,38 +86,33 @@ export class Scanner {
     const p = skipSpace(bytes, start)
     if (bytes[p] !== OPEN_BRACE) return false
     this.#begin(bytes, recordTimestamp)
-    if (this.#readObject(0, bytes, p + 1, last, 1) !== last + 1) return false
-    return (this.#served === this.#paths.readers.length || this.#fillAbsent()) && this.#fields.keysFit()
+    return this.#readObject(this.#event, bytes, p + 1, last, 1) === last + 1 && this.#isComplete() && this.#keysFit()
   }
 
   /** As Decoder.text. */
   text(field: number): string | null {
-    return this.#fields.text(field, this.#bytes)
+    return this.#fields[field]!.text(this.#bytes)
   }
 
   #begin(bytes: Buffer, recordTimestamp: number): void {
+    if (bytes !== this.#bytes) this.#view = viewOf(bytes)
     this.#bytes = bytes
+    this.#keysMet = 0
     this.#latestTime = recordTimestamp + this.#maxFutureSkew
-    this.#served = 0
-    this.#turn = 0
-    this.#record = (this.#record + 1) | 0
-    if (this.#record > 0) return
-    // After 2^31 records the count starts over: marks of long ago must not pass for this record's.
-    this.#metIn.fill(0)
-    this.#record = 1
+    this.#record++
   }
 
   /** `p`: behind the brace. */
-  #readObject(node: number, bytes: Buffer, p: number, last: number, depth: number): number {
+  #readObject(place: Place, bytes: Buffer, p: number, last: number, depth: number): number {
     if (bytes[p]! <= SPACE) p = skipSpace(bytes, p)
     if (bytes[p] === CLOSE_BRACE) return p < last || depth === 1 ? p + 1 : -1
     for (;;) {
-      const turn = this.#turn < LAST_TURN ? this.#turn++ : LAST_TURN
-      if (this.#memo.matches(turn, node, bytes, p, last)) p += this.#memo.lengths[turn]!
-      else p = this.#learnKey(turn, node, bytes, p, last)
-      if (p < 0) return -1
-      const child = this.#memo.children[turn]!
-      p = child === 0 ? skipValue(bytes, p, last, depth) : this.#readNode(child, bytes, p, last, depth)
+      const memo = this.#memos[this.#keysMet]!
+      if (this.#keysMet < MEMOS - 1) this.#keysMet++
+      if (!memo.matches(place, this.#view, p, last) && !this.#learnKey(memo, place, bytes, p, last)) return -1
+      const child = memo.child
+      p += memo.length
+      p = child === null ? skipValue(bytes, p, last, depth) : this.#readPlace(child, bytes, p, last, depth)
       if (p < 0) return -1
       if (bytes[p]! <= SPACE) p = skipSpace(bytes, p)
       if (bytes[p] === CLOSE_BRACE) return p < last || depth === 1 ? p + 1 : -1
@@ -108,42 +121,35 @@ export class Scanner {
     }
   }
 
-  /** Reads a key and what stands before its value. */
-  #learnKey(turn: number, node: number, bytes: Buffer, start: number, last: number): number {
-    if (bytes[start] !== QUOTE) return -1
+  /** Reads a key and what stands before its value. False: no plain key. */
+  #learnKey(memo: KeyMemo, parent: Place, bytes: Buffer, start: number, last: number): boolean {
+    if (bytes[start] !== QUOTE) return false
     const end = plainEnd(bytes, start + 1, last)
-    if (end < 0) return -1
+    if (end < 0) return false
     const colon = skipSpace(bytes, end + 1)
-    if (bytes[colon] !== COLON) return -1
-    const p = skipSpace(bytes, colon + 1)
-    this.#memo.learn(turn, node, this.#paths.child(node, bytes, start + 1, end), bytes, start, p)
-    return p
+    if (bytes[colon] !== COLON) return false
+    memo.learn(parent, parent.child(bytes, start + 1, end), bytes, start, skipSpace(bytes, colon + 1))
+    return true
   }
 
-  /** The value of a key that a path names. */
-  #readNode(node: number, bytes: Buffer, p: number, last: number, depth: number): number {
-    if (this.#metIn[node] === this.#record) return -1
-    this.#metIn[node] = this.#record
-    const { firstReader, readers } = this.#paths
-    const end = firstReader[node + 1]!
-    let reader = firstReader[node]!
-    if (reader === end) {
-      if (bytes[p] !== OPEN_BRACE) return skipValue(bytes, p, last, depth)
-      return depth < MAX_SCAN_DEPTH ? this.#readObject(node, bytes, p + 1, last, depth + 1) : -1
+  /** The value of a key that is on some path. */
+  #readPlace(place: Place, bytes: Buffer, p: number, last: number, depth: number): number {
+    if (place.metIn === this.#record) return -1
+    place.metIn = this.#record
+    let end = -1
+    for (const field of place.fields) {
+      end = field.read(bytes, p, last)
+      if (end < 0) return -1
     }
-    let behind = -1
-    for (; reader < end; reader++) {
-      behind = this.#readFor(readers[reader]!, bytes, p, last)
-      if (behind < 0) return -1
-      this.#served++
+    if (place.isTime) {
+      end = this.#epochShift === null ? this.#readRfc3339(bytes, p, last) : this.#readEpoch(bytes, p, this.#epochShift)
+      if (end < 0) return -1
     }
-    return behind
-  }
-
-  #readFor(reader: number, bytes: Buffer, p: number, last: number): number {
-    if (reader === ID) return this.#readId(bytes, p, last)
-    if (reader !== TIME) return this.#fields.read(reader, bytes, p, last)
-    return this.#epochShift === null ? this.#readRfc3339(bytes, p, last) : this.#readEpoch(bytes, p, this.#epochShift)
+    if (place.isId) return this.#readId(bytes, p, last)
+    if (end > 0) return end
+    // Nobody reads the value itself, but something in it.
+    if (bytes[p] !== OPEN_BRACE) return skipValue(bytes, p, last, depth)
+    return depth < MAX_SCAN_DEPTH ? this.#readObject(place, bytes, p + 1, last, depth + 1) : -1
   }
 
   #readId(bytes: Buffer, p: number, last: number): number {
@@ -151,7 +157,7 @@ export class Scanner {
     const start = isString ? p + 1 : p
     const end = isString ? utf8End(bytes, start, last) : integerEnd(bytes, p)
     if (end < 0) return -1
-    hash128(bytes, start, end, this.#out.id)
+    hash128(this.#view, start, end, this.#out.id)
     return isString ? end + 1 : end
   }
 
@@ -173,15 +179,22 @@ export class Scanner {
     return time <= this.#latestTime
   }
 
-  /** Defaults and nulls for the fields whose keys were not there. */
-  #fillAbsent(): boolean {
-    const { size, firstReader, readers } = this.#paths
-    for (let node = 1; node < size; node++) {
-      if (this.#metIn[node] === this.#record) continue
-      for (let i = firstReader[node]!; i < firstReader[node + 1]!; i++) {
-        const reader = readers[i]!
-        if (reader === ID || reader === TIME || !this.#fields.setAbsent(reader)) return false
-      }
+  /** Was everything there that must be? Fields that were not take their default or null. */
+  #isComplete(): boolean {
+    const record = this.#record
+    if (this.#time.metIn !== record || (this.#id !== null && this.#id.metIn !== record)) return false
+    for (let i = 0; i < this.#places.length; i++)
+      if (this.#places[i]!.metIn !== record && !this.#fields[i]!.setAbsent()) return false
+    return true
+  }
+
+  /** Are the keys of each aggregation short enough together? */
+  #keysFit(): boolean {
+    const codes = this.#out.codes
+    for (const keys of this.#keysOfAggregations) {
+      let size = 0
+      for (const key of keys) size += this.#strings.byteLength(codes[key]!)
+      if (size > MAX_KEY_BYTES) return false
     }
     return true
   }
@@ -190,13 +203,4 @@ export class Scanner {
 function integerEnd(bytes: Buffer, p: number): number {
   const end = wholeEnd(bytes, bytes[p] === MINUS ? p + 1 : p)
   return end > 0 && bytes[end] !== DOT && !isExponent(bytes[end]!) ? end : -1
-}
-
-function pathsOf({ fields, spec }: Plan): { path: string[]; reader: number }[] {
-  const { id, time } = spec.event
-  return [
-    ...(spec.deduplication ? [{ path: id!.split('.'), reader: ID }] : []),
-    { path: time.path.split('.'), reader: TIME },
-    ...fields.map((field, index) => ({ path: field.path, reader: index })),
-  ]
 }

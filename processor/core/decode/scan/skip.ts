@@ -58,7 +58,7 @@ export function skipValue(bytes: Buffer, p: number, last: number, depth: number)
 }
 
 /** `p`: behind the opening quote. */
-export function skipString(bytes: Buffer, p: number, last: number): number {
+function skipString(bytes: Buffer, p: number, last: number): number {
   p = stringStop(bytes, p, last)
   while (p < last && bytes[p] === BACKSLASH) {
     p = escapeEnd(bytes, p + 1, last)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { hash128 } from '#processor/core/decode/hash.ts'
+import { hash128, viewOf } from '#processor/core/decode/hash.ts'
 
 /** From the reference implementation (mmh3.hash_bytes(…, x64arch=False)), seed 0. */
 const VECTORS: [string, string][] = [
@@ -15,7 +15,7 @@ const VECTORS: [string, string][] = [
 
 function hashOf(bytes: Buffer, start = 0, end = bytes.length, seed = 0): string {
   const out = new Int32Array(4)
-  hash128(bytes, start, end, out, seed)
+  hash128(viewOf(bytes), start, end, out, seed)
   return Buffer.from(out.buffer).toString('hex')
 }
 

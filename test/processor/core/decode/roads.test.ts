@@ -127,6 +127,81 @@ describe('the scanner answers', () => {
   })
 })
 
+describe('the scanner leaves to the parser', () => {
+  const { customer, ...rest } = EVENT
+  const text = JSON.stringify(rest)
+  const decoder = () => new Decoder(planFor(ORDINARY), new Interner())
+
+  test.each([
+    '"\\x"',
+    '"\\u12g4"',
+    '"\\u12"',
+    '"\\"',
+    '"\t"',
+    '"a',
+    '01',
+    '-',
+    '1.',
+    '1.e5',
+    '1e',
+    '.5',
+    '+1',
+    'tru',
+    'True',
+    'nul',
+    'falze',
+    '[1,]',
+    '[1 2]',
+    '[',
+    '[}',
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    '{a:1}',
+    '{',
+    '',
+  ])('what is not JSON in a value that nobody reads: %s', json => {
+    const bytes = Buffer.from(`${text.slice(0, -1)},"customer":${json}}`)
+    expect(decoder().scan(bytes, 0, bytes.length, NOW)).toBe(false)
+    expect(decoder().parse(bytes, 0, bytes.length, NOW)?.reason).toBe('not_json')
+  })
+
+  test.each(['}', ' }', ',}', '{}', ' {}', ',"x":1}', '\u00A0}', '\0}'])('what goes on behind the event: %j', more => {
+    const bytes = Buffer.from(text + more)
+    expect(decoder().scan(bytes, 0, bytes.length, NOW)).toBe(false)
+    expect(decoder().parse(bytes, 0, bytes.length, NOW)?.reason).toBe('not_json')
+  })
+
+  test('an event cut off anywhere, at the very end of the buffer and before another one', () => {
+    const whole = Buffer.from(text)
+    const one = decoder()
+    for (let length = 1; length < whole.length; length++)
+      for (const tail of ['', '}']) {
+        expect(one.scan(whole, 0, whole.length, NOW)).toBe(true)
+        const cut = Buffer.from(text.slice(0, length) + tail)
+        const alone = Buffer.from(new Uint8Array(cut).buffer)
+        const followed = Buffer.concat([cut, Buffer.from(text.slice(length)), whole])
+        const good = one.parse(alone, 0, cut.length, NOW) === null
+        expect(one.scan(alone, 0, cut.length, NOW)).toBe(good)
+        expect(one.scan(followed, 0, cut.length, NOW)).toBe(good)
+      }
+  })
+})
+
+test('the same events give the same ids in whatever buffer they lie', () => {
+  const plan = planFor(ORDINARY)
+  const scanning = new Decoder(plan, new Interner())
+  const parsing = new Decoder(plan, new Interner())
+  const ids = ['3f2c9a34-58c1-4b53-9d1e-6d3f0f3f9e77', 'other', '3f2c9a34-58c1-4b53-9d1e-6d3f0f3f9e78'].map(id => {
+    const bytes = Buffer.from(JSON.stringify({ ...EVENT, transaction_id: id }))
+    expect(scanning.scan(bytes, 0, bytes.length, NOW)).toBe(true)
+    expect(parsing.parse(bytes, 0, bytes.length, NOW)).toBeNull()
+    expect(scanning.id).toEqual(parsing.id)
+    return scanning.id.join()
+  })
+  expect(new Set(ids).size).toBe(3)
+})
+
 test('what the scanner remembers of an event never decides about the next', () => {
   const plan = planFor(ORDINARY)
   const strings = new Interner()
