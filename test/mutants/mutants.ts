@@ -12,6 +12,7 @@ export type Mutant = {
 
 const BATCHES = 'test/processor/core/batches.test.ts'
 const SEEN = 'test/processor/core/seen-ids.test.ts'
+const POSTGRES = 'test/processor/store/postgres.test.ts'
 const SIMULATOR = 'test/simulator/simulator.test.ts'
 const SIMULATED = 'keeps the contract'
 
@@ -128,5 +129,54 @@ export const MUTANTS: Mutant[] = [
     plant: "if (kind === 'add') return value",
     test: SIMULATOR,
     turnsRed: SIMULATED,
+  },
+  {
+    name: 'no epoch check in PostgreSQL',
+    file: 'processor/adapters/postgres/statements.ts',
+    find: 'WHERE p.partition = c.partition AND p.epoch = c.epoch AND p.token = c.token AND p.next_offset = c.from_offset',
+    plant: 'WHERE p.partition = c.partition AND p.next_offset = c.from_offset',
+    test: POSTGRES,
+    turnsRed: 'refuses a commit of the previous owner',
+  },
+  {
+    name: 'progress outside the transaction',
+    file: 'processor/adapters/postgres/commit.ts',
+    find: '...queries.map(query => client.query(query)),',
+    plant:
+      "...queries.slice(0, 2).map(query => client.query(query)), client.query('COMMIT'), client.query('BEGIN'), ...queries.slice(2).map(query => client.query(query)),",
+    test: POSTGRES,
+    turnsRed: 'refuses data that it cannot hold, writes nothing of the commit',
+  },
+  {
+    name: 'measures overwritten instead of added in PostgreSQL',
+    file: 'processor/adapters/postgres/aggregate-statements.ts',
+    find: "if (merge === 'add') return `${of} = t.${of} + EXCLUDED.${of}`",
+    plant: "if (merge === 'add') return `${of} = EXCLUDED.${of}`",
+    test: POSTGRES,
+    turnsRed: 'adds, and keeps the least and the greatest',
+  },
+  {
+    name: 'projection confirmed before the sink answered',
+    file: 'processor/projector.ts',
+    find: 'const faults = work && (await this.#write(work.rows))',
+    plant: 'if (work) await outbox.confirm(work, [])\n    const faults = work && (await this.#write(work.rows))',
+    test: 'test/processor/projection/projector.test.ts',
+    turnsRed: 'confirms only after the sink has answered',
+  },
+  {
+    name: 'a version conflict taken for a rejection',
+    file: 'processor/adapters/elasticsearch/bulk.ts',
+    find: "if (status === 409) return versionFound(error) > version ? 'newer' : 'done'",
+    plant: "if (status === 409) return 'rejected'",
+    test: 'test/processor/projection/faults.test.ts',
+    turnsRed: 'equal ones: success',
+  },
+  {
+    name: 'a batch’s CRC is not looked at',
+    file: 'processor/adapters/kafka/fetch.ts',
+    find: 'if (crc32c(data.subarray(at + 21, at + length)) !== data.readUInt32BE(at + 17))',
+    plant: 'if (length < 0)',
+    test: 'test/processor/kafka/source.test.ts',
+    turnsRed: 'is noticed by its CRC',
   },
 ]
