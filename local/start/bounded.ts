@@ -7,19 +7,18 @@ import { secretVariable } from '#pipeline/identity.ts'
 import type { SecretRef } from '#pipeline/schema.ts'
 import { renderVerdict, type Verdict, verify } from '#verify/verify.ts'
 import { drain } from './drain.ts'
-import { buildReport, exitCodeOf } from './report.ts'
+import { buildReport, exitCodeOf, type Outcome } from './report.ts'
 import type { Running, Setting, Stage } from './stage.ts'
+
+/** `closing`: what to say, asked once everything is down. */
+export type Ending = { code: number; closing: () => string[] }
 
 /** Servers answer by then: what is not ready has a reason. */
 const READY_WITHIN_MS = 90_000
 const ASK_EVERY_MS = 250
 
 /** Answers the exit code and what to print once everything is down. */
-export async function runBounded(
-  stage: Stage,
-  setting: Setting,
-  running: Running,
-): Promise<{ code: number; closing: () => string[] }> {
+export async function runBounded(stage: Stage, setting: Setting, running: Running): Promise<Ending> {
   const { options, interruption, screen } = setting
   stage.phase = 'waiting for every sink'
   await interruption.race(stage.elasticsearch)
@@ -29,16 +28,22 @@ export async function runBounded(
   running.load?.start()
   await interruption.race(running.load ? running.load.child.done : sleep(options.forMs))
   stage.phase = 'draining'
-  const drained = await interruption.race(settle(running, screen.tell))
+  const drained = await interruption.race(settle(running, setting))
   stage.sampleUsage()
   const endedAt = Date.now()
   await stage.closeView()
   screen.tell('verifying every row …')
   const verdict = await interruption.race(judge(setting, running, startedAt))
-  const { pipeline, load, workers } = running
+  return conclude(options.report, verdict, {
+    ...describeRun(running),
+    ...{ startedAt, endedAt, verdict, drained, usage: stage.meter.report() },
+  })
+}
+
+function describeRun({ pipeline, load, workers }: Running) {
   const { namespace, name } = pipeline.metadata
-  const report = buildReport({
-    ...{ pipeline: `${namespace}/${name}`, startedAt, endedAt, verdict, drained },
+  return {
+    pipeline: `${namespace}/${name}`,
     load: load && {
       offeredRate: pipeline.spec.load.rate,
       sent: load.sent,
@@ -46,26 +51,26 @@ export async function runBounded(
       report: load.report,
     },
     workerRestarts: workers.children.reduce((sum, child) => sum + child.restarts, 0),
-    usage: stage.meter.report(),
     environment: {
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
       cpus: availableParallelism(),
     },
-  })
-  if (options.report) writeFileSync(options.report, `${JSON.stringify(report, null, 2)}\n`)
-  const own = report.problems
-    .filter(problem => !verdict.problems.includes(problem))
-    .map(problem => `  problem: ${problem}`)
-  const covers = 'Rows and counts cover everything since --fresh; the delay is that of this run’s records.'
+  }
+}
+
+function conclude(file: string | undefined, verdict: Verdict, outcome: Outcome): Ending {
+  const report = buildReport(outcome)
+  if (file) writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
+  const own = report.problems.filter(problem => !verdict.problems.includes(problem))
   return {
     code: exitCodeOf(report),
     closing: () => [
       renderVerdict(verdict),
-      ...own,
+      ...own.map(problem => `  problem: ${problem}`),
       '',
-      covers,
-      ...(options.report ? [`Report: ${options.report}`] : []),
+      'Rows and counts cover everything since --fresh; the delay is that of this run’s records.',
+      ...(file ? [`Report: ${file}`] : []),
     ],
   }
 }
@@ -89,13 +94,13 @@ async function everyWorkerReady({ workers, topic }: Running): Promise<void> {
  * Drains, then stops the workers, so that nothing moves while rows are compared. A window may become final, and wait to
  * be projected, in the moment between: then they start once more.
  */
-async function settle({ observer, workers }: Running, tell: (line: string) => void): Promise<boolean> {
+async function settle({ observer, workers }: Running, { screen, interruption }: Setting): Promise<boolean> {
   for (;;) {
-    const drained = await drain({ look: () => observer.remaining(), sleep, now: Date.now, tell })
+    const drained = await drain({ look: () => observer.remaining(), sleep, now: Date.now, tell: screen.tell })
     await workers.stop()
-    if (!drained) return false
     const left = await observer.remaining()
-    if (left && left.records + left.toProject === 0) return true
+    if (!drained || left === null || interruption.isOver) return false
+    if (left.records + left.toProject === 0) return true
     workers.start()
   }
 }

@@ -154,6 +154,8 @@ function faultsOf(argv: Record<string, unknown>): string[] {
     faults.push(`--for must be a time such as 60s or 5m, not "${argv.for}"`)
   if (argv.report !== undefined && argv.for === undefined)
     faults.push('--report needs --for: only a bounded run has a verdict')
+  if (argv.external && argv.fresh)
+    faults.push('--fresh has no meaning with --external: what stands on those servers is not ours to drop')
   if (argv.external)
     faults.push(
       ...PORTS.filter(name => number(name) !== undefined).map(name => `--${name} has no meaning with --external`),

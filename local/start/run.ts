@@ -4,7 +4,7 @@ import { relative } from 'node:path'
 import { lockFolder } from '#local/services/lock.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import { runBounded } from './bounded.ts'
+import { type Ending, runBounded } from './bounded.ts'
 import { dataFolder, prepareFolder } from './folder.ts'
 import { Interrupted, Interruption } from './interruption.ts'
 import { type Options, UsageError } from './options.ts'
@@ -36,10 +36,7 @@ export async function run(options: Options): Promise<number> {
   return code
 }
 
-/** What to say is asked once everything is down. */
-type Outcome = { code: number; closing: () => string[] }
-
-async function play(stage: Stage, setting: Setting): Promise<Outcome> {
+async function play(stage: Stage, setting: Setting): Promise<Ending> {
   const { options, interruption } = setting
   try {
     const running = await stage.bringUp()

@@ -130,6 +130,15 @@ describe.runIf(process.platform === 'linux')('npm start', () => {
     expect(run.output).toMatch(/NOT OK[\s\S]*sales_summary +\d+ compared, 0 missing, 0 extra, 1 unequal/)
     expect(leftBehind()).toEqual([])
   })
+
+  it('leaves nothing behind when it is killed itself', { timeout: 240_000 }, async () => {
+    const run = start()
+    await until(run, /2 of 2 workers ready/)
+    expect(leftBehind().length).toBeGreaterThan(4)
+    run.child.kill('SIGKILL')
+    await run.ended
+    while (leftBehind().length > 0) await new Promise(done => setTimeout(done, 100))
+  })
 })
 
 describe('wrong arguments', () => {

@@ -50,6 +50,7 @@ describe('npm start -- …', () => {
     [['--for', '60'], '--for must be a time such as 60s or 5m, not "60"'],
     [['--report', 'r.json'], '--report needs --for'],
     [['--kafka-port', '70000'], '--kafka-port must be a whole number from 1 to 65535'],
+    [['--external', '--fresh'], '--fresh has no meaning with --external'],
     [['--external', '--kafka-port', '9092'], '--kafka-port has no meaning with --external'],
   ])('refuses %j', (args, message) => {
     expect(() => readOptions(args)).toThrow(UsageError)
