@@ -13,6 +13,7 @@ import pg from 'pg'
 import { startKafka } from '#local/services/kafka.ts'
 import { startPostgres } from '#local/services/postgres.ts'
 import { pause } from '#local/services/process.ts'
+import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
 import { verify } from '#verify/verify.ts'
 import { fillTopic } from './backlog.ts'
 import { treeCpuSeconds } from './usage.ts'
@@ -106,8 +107,10 @@ async function drain(file: string): Promise<Run> {
   const postgresBefore = treeCpuSeconds(postgres.pid)
   const startedAt = performance.now()
   const worker = fork(join(root, 'processor/main.ts'), ['--file', file], {
+    execArgv: WORKER_FLAGS,
     env: {
       ...process.env,
+      ...WORKER_ENVIRONMENT,
       HTTP_PORT: '0',
       HTTP_HOST: '127.0.0.1',
       LOG_LEVEL: 'error',

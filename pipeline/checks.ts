@@ -19,6 +19,7 @@ export function crossFieldFaults(spec: Spec): Fault[] {
     ),
     ...sinkFaults(spec),
     ...workerFaults(spec),
+    ...loadFaults(spec),
   ]
 }
 
@@ -190,10 +191,37 @@ function sinkFaults(spec: Spec): Fault[] {
       i => [...at, i, 'index'],
     ),
     ...duplicateNames(
+      projections.map(p => p.template ?? p.index),
+      i => [...at, i, 'template'],
+    ),
+    ...projections.flatMap((p, i) =>
+      duplicateNames(Object.values(p.fields), n => [...at, i, 'fields', Object.keys(p.fields)[n]!]),
+    ),
+    ...credentialFaults(spec),
+    ...duplicateNames(
       projections.map(p => p.aggregation),
       i => [...at, i, 'aggregation'],
     ),
   ]
+}
+
+function credentialFaults(spec: Spec): Fault[] {
+  const { usernameSecretRef, passwordSecretRef } = spec.sinks.elasticsearch ?? {}
+  if (!usernameSecretRef === !passwordSecretRef) return []
+  const path = ['sinks', 'elasticsearch', usernameSecretRef ? 'passwordSecretRef' : 'usernameSecretRef']
+  return [{ path, message: 'is needed: name both user and password, or neither' }]
+}
+
+function loadFaults({ load }: Spec): Fault[] {
+  const faults: Fault[] = []
+  if (load.speed > 1 && load.startAt === undefined)
+    faults.push({
+      path: ['load', 'startAt'],
+      message: 'is needed with speed above 1: otherwise events lie in the future, where they are dead',
+    })
+  if (load.bursts && load.bursts.lasting > load.bursts.every)
+    faults.push({ path: ['load', 'bursts', 'lasting'], message: 'must not exceed every' })
+  return faults
 }
 
 function workerFaults(spec: Spec): Fault[] {

@@ -1,6 +1,6 @@
 /** What an aggregation is, apart from its name: a change of any of it is another aggregation (contract, section 2). */
 import { createHash } from 'node:crypto'
-import type { Aggregation, SalesPipeline, SecretRef, Spec } from './schema.ts'
+import type { Aggregation, SalesPipeline, Spec } from './schema.ts'
 
 /** SHA-256 over window, group-by, measures and the event mapping. Lateness, horizons and retention are not in it. */
 export function aggregationIdentity(spec: Spec, aggregation: Aggregation): string {
@@ -21,11 +21,6 @@ export function schemaName(pipeline: SalesPipeline): string {
     pipeline.spec.sinks.postgres.schema ??
     (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_').slice(0, 57)
   )
-}
-
-/** The environment variable that stands for a Secret's key outside Kubernetes: SECRET_<NAME>_<KEY>. */
-export function secretVariable(ref: SecretRef): string {
-  return `SECRET_${ref.name}_${ref.key}`.toUpperCase().replace(/[^A-Z0-9]/g, '_')
 }
 
 function hash(value: unknown): string {

@@ -19,7 +19,7 @@ import { retrying } from './retrying.ts'
 const BACKLOG_INTERVAL_MS = 1000
 
 /** Rows of one commit, before partitions are merged: bounds its memory when every event has a key of its own. */
-const MAX_ROWS = 40_000
+const MAX_ROWS = 16_000
 
 export type CommitterDeps = {
   plan: Plan

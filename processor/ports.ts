@@ -41,6 +41,7 @@ export interface Source {
   /**
    * Answers as soon as any leader has something (or after its wait time, with what it knows). One request per leader is
    * under way at once: what is not answered yet comes with a later call, so an answer may be for an older position.
+   * The bytes of an answer are the caller's until the second call after the one that gave it; then they may be reused.
    * Throws Retryable, Fatal TopicReplaced.
    */
   poll(requests: FetchRequest[]): Promise<Fetched[]>

@@ -1,18 +1,13 @@
 /** How to reach the brokers that a spec names. Secrets come from the environment, never from arguments. */
 import type { ConnectionOptions } from '@platformatic/kafka'
-import { secretVariable } from '#pipeline/identity.ts'
-import type { SecretRef, Spec } from '#pipeline/schema.ts'
+import type { Spec } from '#pipeline/schema.ts'
+import { secretsFrom } from '#pipeline/secrets.ts'
 
 export type KafkaConnection = ConnectionOptions & { clientId: string; bootstrapBrokers: string[] }
 
 /** Throws an Error that names the variable when a Secret of the spec is not in `env`. */
 export function kafkaConnection(source: Spec['source'], clientId: string, env: NodeJS.ProcessEnv): KafkaConnection {
-  const secret = ({ name, key }: SecretRef) => {
-    const variable = secretVariable({ name, key })
-    const value = env[variable]
-    if (value === undefined) throw new Error(`set ${variable}: the value of key ${key} of Secret ${name}`)
-    return value
-  }
+  const secret = secretsFrom(env)
   const { bootstrapServers, tls, sasl } = source
   const options: KafkaConnection = { clientId, bootstrapBrokers: bootstrapServers }
   if (tls?.enabled) options.tls = tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}

@@ -11,6 +11,8 @@ import type { Usage } from './usage.ts'
 export type ChildSpec = {
   name: string
   script: string
+  /** For Node itself. */
+  nodeFlags?: string[]
   /** Asked at every start: what is left to do may be less by then. */
   args: () => string[]
   env: () => NodeJS.ProcessEnv
@@ -71,7 +73,7 @@ export class SupervisedChild {
 
   start(): void {
     const log = openSync(this.spec.logFile, 'a')
-    const child = spawn(process.execPath, [this.spec.script, ...this.spec.args()], {
+    const child = spawn(process.execPath, [...(this.spec.nodeFlags ?? []), this.spec.script, ...this.spec.args()], {
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
       env: { ...process.env, ...this.spec.env() },

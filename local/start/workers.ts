@@ -1,6 +1,7 @@
 /** The worker processes and what they say of themselves. */
 import { join, resolve } from 'node:path'
 import type { Snapshot } from '#processor/adapters/telemetry/snapshot.ts'
+import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
 import { type ChildEvents, SupervisedChild } from './children.ts'
 import type { DataFolder } from './folder.ts'
 import { RateMeter } from './rate.ts'
@@ -35,8 +36,10 @@ export class Workers {
         name,
         script: SCRIPT,
         args: () => ['--file', folder.document],
+        nodeFlags: WORKER_FLAGS,
         env: () => ({
           ...env,
+          ...WORKER_ENVIRONMENT,
           WORKER_ID: name,
           HTTP_HOST: '127.0.0.1',
           HTTP_PORT: '0',

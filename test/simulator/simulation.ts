@@ -86,9 +86,11 @@ class Simulation {
     world.after(SPAN_MS * 2, () => {
       this.#quiet = true
     })
-    await world.run(() => this.#quiet && this.#drained(), LIMIT_MS).catch(error => {
-      throw new Error(`${error.message}: ${this.#whatIsLeft()}`, { cause: error })
-    })
+    await world
+      .run(() => this.#quiet && this.#drained(), LIMIT_MS)
+      .catch(error => {
+        throw new Error(`${error.message}: ${this.#whatIsLeft()}`, { cause: error })
+      })
     this.#bites.rebalances = this.#group.rebalances
     const expected = expectRows(
       this.#topic.partitions.map(p => p.visible),
@@ -107,7 +109,9 @@ class Simulation {
   }
 
   #whatIsLeft(): string {
-    const positions = this.#topic.partitions.map((log, p) => `${this.#database.progress.get(p)?.nextOffset} of ${log.end}`)
+    const positions = this.#topic.partitions.map(
+      (log, p) => `${this.#database.progress.get(p)?.nextOffset} of ${log.end}`,
+    )
     const lives = [...this.#workers.keys()].map(life => `${life.name} ${life.state}`)
     return `committed ${positions.join(', ')}; ${this.#database.outbox.length} entries to project; ${lives.join(', ')}`
   }

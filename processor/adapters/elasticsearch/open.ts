@@ -1,7 +1,7 @@
 /** The projection that a pipeline names. Secrets come from the environment, never from arguments. */
-import { secretVariable } from '#pipeline/identity.ts'
 import { planOf } from '#pipeline/plan.ts'
-import type { SalesPipeline, SecretRef } from '#pipeline/schema.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Projection, Telemetry } from '#processor/ports.ts'
 import { createElasticsearchProjection } from './projection.ts'
 
@@ -11,12 +11,7 @@ export function openElasticsearchProjection(
   env: NodeJS.ProcessEnv,
   log: Telemetry['log'],
 ): Projection {
-  const secret = (ref: SecretRef) => {
-    const value = env[secretVariable(ref)]
-    if (value === undefined)
-      throw new Error(`set ${secretVariable(ref)}: the value of key ${ref.key} of Secret ${ref.name}`)
-    return value
-  }
+  const secret = secretsFrom(env)
   const { nodes, usernameSecretRef, passwordSecretRef, tls } = spec.sinks.elasticsearch!
   if (!usernameSecretRef !== !passwordSecretRef)
     throw new Error('spec.sinks.elasticsearch: name both usernameSecretRef and passwordSecretRef, or neither')

@@ -1,7 +1,7 @@
 /** How to reach the brokers that a spec names. Secrets come from the environment, never from arguments. */
 import type { ConnectionOptions, SASLOptions } from '@platformatic/kafka'
-import { secretVariable } from '#pipeline/identity.ts'
-import type { SecretRef, Spec } from '#pipeline/schema.ts'
+import type { Spec } from '#pipeline/schema.ts'
+import { secretsFrom } from '#pipeline/secrets.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 
 /** A broker that does not answer within this is taken for dead; a fetch waits far less, ms. */
@@ -12,12 +12,7 @@ export type KafkaConnection = ConnectionOptions & { clientId: string; bootstrapB
 
 /** Throws an Error that names the variable when a Secret of the spec is not in `env`. */
 export function kafkaConnection(source: Spec['source'], clientId: string, env: NodeJS.ProcessEnv): KafkaConnection {
-  const secret = (ref: SecretRef) => {
-    const value = env[secretVariable(ref)]
-    if (value === undefined)
-      throw new Error(`set ${secretVariable(ref)}: the value of key ${ref.key} of Secret ${ref.name}`)
-    return value
-  }
+  const secret = secretsFrom(env)
   const { bootstrapServers, tls, sasl } = source
   const options: KafkaConnection = {
     clientId,

@@ -7,9 +7,9 @@ import { checkBatches, type FetchAnswer, type FetchedPartition, fetchBatches } f
 
 /** How long a leader may hold a fetch with nothing to send, ms: also how long a new assignment may wait for its turn. */
 const MAX_WAIT_MS = 250
-/** Two answers are in memory at once (one worked on, one travelling): 2 × 2 MiB, however long the lag. */
-const MAX_BYTES = 2 << 20
-const PARTITION_MAX_BYTES = 512 << 10
+/** Two answers are in memory at once (one worked on, one travelling): 2 × 1 MiB, however long the lag. */
+const MAX_BYTES = 1 << 20
+const PARTITION_MAX_BYTES = 256 << 10
 const READ_COMMITTED = 1
 
 const NONE = 0
@@ -27,6 +27,9 @@ export class KafkaSource implements Source {
   #topicId = ''
   #leaders: Map<number, Leader> | null = null
   readonly #inFlight = new Map<number, Promise<{ leader: number; asked: FetchRequest[]; answer: FetchAnswer }>>()
+
+  /** The bytes of past answers, oldest first. At a call only those of the newest may still be worked on (ports.ts). */
+  readonly #handedOut: Buffer[][] = []
 
   constructor(connection: KafkaConnection, topic: string) {
     this.#topic = topic
@@ -78,6 +81,7 @@ export class KafkaSource implements Source {
   }
 
   async poll(requests: FetchRequest[]): Promise<Fetched[]> {
+    for (const data of this.#handedOut.splice(0, this.#handedOut.length - 1).flat()) release(data)
     try {
       const leaders = (this.#leaders ??= await this.#findLeaders())
       for (const [id, asked] of groupByLeader(requests, leaders))
@@ -85,7 +89,9 @@ export class KafkaSource implements Source {
       if (this.#inFlight.size === 0) throw new Retryable(`no leader is known for the partitions of ${this.#topic}`)
       const { leader, asked, answer } = await Promise.race(this.#inFlight.values())
       this.#inFlight.delete(leader)
-      return await this.#accept(asked, answer)
+      const fetched = await this.#accept(asked, answer)
+      this.#handedOut.push(fetched.flatMap(({ data }) => data ?? []))
+      return fetched
     } catch (error) {
       this.#leaders = null // it may have moved: look again
       throw kafkaError(error, `fetching ${this.#topic}`)
@@ -188,4 +194,13 @@ function toFetched(p: FetchedPartition, offset: number): Fetched {
     aborted,
     outOfRange: p.errorCode === OFFSET_OUT_OF_RANGE,
   }
+}
+
+/**
+ * Gives memory back at once. The garbage collector frees such bytes late, since they hardly weigh on its own heap: a
+ * backlog would hold tens of megabytes of answers that nobody looks at any more.
+ */
+function release({ buffer, byteLength }: Buffer): void {
+  // Only what is ours alone: smaller ones share a pool, others may be a view of what a socket received.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }

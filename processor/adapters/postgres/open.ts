@@ -1,7 +1,8 @@
 /** The store that a pipeline names. Secrets come from the environment, never from arguments. */
-import { schemaName, secretVariable, specIdentity } from '#pipeline/identity.ts'
+import { schemaName, specIdentity } from '#pipeline/identity.ts'
 import { planOf } from '#pipeline/plan.ts'
-import type { SalesPipeline, SecretRef } from '#pipeline/schema.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Outbox, Store } from '#processor/ports.ts'
 import type { PostgresConnection } from './connections.ts'
 import { createPostgresStore } from './store.ts'
@@ -22,12 +23,7 @@ export function openPostgresStore(pipeline: SalesPipeline, workerId: string, env
 
 /** User and password are those of the spec's Secrets, else PGUSER and PGPASSWORD. */
 export function postgresConnection({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): PostgresConnection {
-  const secret = (ref: SecretRef) => {
-    const value = env[secretVariable(ref)]
-    if (value === undefined)
-      throw new Error(`set ${secretVariable(ref)}: the value of key ${ref.key} of Secret ${ref.name}`)
-    return value
-  }
+  const secret = secretsFrom(env)
   const { host, port, database, usernameSecretRef, passwordSecretRef, tls } = spec.sinks.postgres
   const user = usernameSecretRef ? secret(usernameSecretRef) : env.PGUSER
   if (user === undefined) throw new Error('set PGUSER, or name the Secret in spec.sinks.postgres.usernameSecretRef')

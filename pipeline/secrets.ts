@@ -1,0 +1,17 @@
+/** Secrets outside Kubernetes: environment variables, never arguments, so that no process list shows them. */
+import type { SecretRef } from './schema.ts'
+
+/** The environment variable that stands for a Secret's key: SECRET_<NAME>_<KEY>. */
+export function secretVariable(ref: SecretRef): string {
+  return `SECRET_${ref.name}_${ref.key}`.toUpperCase().replace(/[^A-Z0-9]/g, '_')
+}
+
+/** Answers the value of a Secret's key. Throws an Error that names the variable to set. */
+export function secretsFrom(env: Record<string, string | undefined>): (ref: SecretRef) => string {
+  return ref => {
+    const value = env[secretVariable(ref)]
+    if (value === undefined)
+      throw new Error(`set ${secretVariable(ref)}: the value of key ${ref.key} of Secret ${ref.name}`)
+    return value
+  }
+}

@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Kafka, logLevel } from '#verify/kafkajs.ts'
+import { Rig, type Worker } from './rig.ts'
+
+const good = {
+  transaction_id: 'good',
+  timestamp: '2026-11-23T10:00:00Z',
+  category: 'books',
+  payment_method: 'cash',
+  store_id: 's1',
+  amount: '1.00',
+  quantity: 1,
+}
+const sale = (change: object) => JSON.stringify({ ...good, transaction_id: `id-${count++}`, ...change })
+const raw = (field: string, text: string) => sale({ [field]: '@' }).replace(`"${field}":"@"`, `"${field}":${text}`)
+let count = 0
+
+/** What is sent, the reason that its dead letter must give, and the field that it must name. */
+const POISON: [what: string, value: Buffer | string | null, reason: string, field: string | null][] = [
+  ['a tombstone', null, 'tombstone', null],
+  ['nothing at all', '', 'empty_value', null],
+  ['broken JSON', '{"transaction_id": "x", ', 'not_json', null],
+  ['a byte order mark', `\uFEFF${sale({})}`, 'not_json', null],
+  ['an array', '[1, 2]', 'not_an_object', null],
+  ['a number', '42', 'not_an_object', null],
+  ['ten thousand brackets', `{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`, 'too_deep', null],
+  ['no id', sale({ transaction_id: undefined }), 'missing_id', 'transaction_id'],
+  ['an id that is an object', sale({ transaction_id: {} }), 'wrong_type', 'transaction_id'],
+  ['no time', sale({ timestamp: undefined }), 'missing_field', 'timestamp'],
+  ['a time without a zone', sale({ timestamp: '2026-11-23T10:00:00' }), 'bad_time', 'timestamp'],
+  ['second 60', sale({ timestamp: '2026-11-23T10:00:60Z' }), 'bad_time', 'timestamp'],
+  ['February 30', sale({ timestamp: '2026-02-30T10:00:00Z' }), 'bad_time', 'timestamp'],
+  ['the year 9999', sale({ timestamp: '9999-12-31T23:59:59Z' }), 'future_timestamp', 'timestamp'],
+  ['no category', sale({ category: undefined }), 'missing_field', 'category'],
+  ['a number for a category', sale({ category: 7 }), 'wrong_type', 'category'],
+  ['U+0000 in a key', raw('category', '"a\\u0000b"'), 'bad_string', 'category'],
+  ['a lone surrogate', raw('category', '"\\ud800"'), 'bad_string', 'category'],
+  ['invalid UTF-8', Buffer.from(sale({ category: 'é' }), 'latin1'), 'bad_string', 'category'],
+  ['a 10 kB group value', sale({ category: 'x'.repeat(10_000) }), 'key_too_long', 'category'],
+  ['1e400', raw('amount', '1e400'), 'overflow', 'amount'],
+  ['three decimals', raw('amount', '0.001'), 'too_many_decimals', 'amount'],
+  ['NaN', raw('amount', '"NaN"'), 'bad_number', 'amount'],
+  ['an amount with blanks', raw('amount', '" 1.00"'), 'bad_number', 'amount'],
+  ['an amount in a list', raw('amount', '[1]'), 'wrong_type', 'amount'],
+  [
+    '__proto__ instead of fields',
+    '{"__proto__":{"transaction_id":"p","category":"books"},"timestamp":"2026-11-23T10:00:00Z"}',
+    'missing_id',
+    'transaction_id',
+  ],
+  ['10 MB of nothing useful', `{"padding":"${'x'.repeat(10_000_000)}"}`, 'missing_id', 'transaction_id'],
+]
+
+/** Odd, but sales all the same. */
+const SOUND: [what: string, value: string][] = [
+  ['0.1', raw('amount', '0.1')],
+  ['0.2', raw('amount', '"0.2"')],
+  ['a refund', raw('amount', '-0.30')],
+  ['zeros beyond the scale', raw('amount', '1.000')],
+  ['an exponent', raw('amount', '1e2')],
+  ['thirty digits', raw('amount', `"${'9'.repeat(30)}.99"`)],
+  ['a key that looks like SQL', sale({ category: `'; DROP TABLE sales_summary; --` })],
+  ['an empty category', sale({ category: '' })],
+  ['the last of two amounts', sale({}).replace('"amount":"1.00"', '"amount":"junk","amount":"2.00"')],
+  ['__proto__ beside the fields', sale({}).replace('{', '{"__proto__":{"amount":"9"},')],
+  ['deep but unused nesting', raw('extra', '[[[[[[[[[[1]]]]]]]]]]').replace('"extra":"@",', '')],
+]
+
+let rig: Rig
+let worker: Worker
+
+beforeAll(async () => {
+  rig = await Rig.start('badinput')
+  worker = await rig.startWorker()
+})
+afterAll(() => rig.stop())
+
+async function send(values: (Buffer | string | null)[]): Promise<void> {
+  const producer = new Kafka({ brokers: [rig.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  for (const value of values)
+    await producer.send({
+      topic: 'transactions',
+      messages: [{ partition: 0, value, timestamp: String(Date.parse('2026-11-23T10:00:05Z')) }],
+    })
+  await producer.disconnect()
+}
+
+describe('bad input', () => {
+  it('ends in dead letters that name the reason and the field, and the stream goes on', async () => {
+    await send([...POISON.map(([, value]) => value), ...SOUND.map(([, value]) => value)])
+    await rig.drained()
+    const letters = await rig.query<{ reason: string; field: string | null }>(
+      `SELECT reason, field FROM ${rig.schema}.dead_letters ORDER BY partition, record_offset`,
+    )
+    expect(letters.map((letter, i) => [POISON[i]?.[0], letter.reason, letter.field])).toEqual(
+      POISON.map(([what, , reason, field]) => [what, reason, field]),
+    )
+    const [{ accepted }] = (await rig.query<{ accepted: string }>(
+      `SELECT sum(accepted) AS accepted FROM ${rig.schema}.progress`,
+    )) as [{ accepted: string }]
+    expect(Number(accepted)).toBe(SOUND.length)
+    const [{ revenue }] = (await rig.query<{ revenue: string }>(
+      `SELECT sum(revenue)::text AS revenue FROM ${rig.schema}.sales_by_payment`,
+    )) as [{ revenue: string }]
+    // 0.1 + 0.2 − 0.30 + 1 + 100 + 999…9.99 + 1 + 1 + 2 + 1 + 1: to the cent, where doubles would be off by billions.
+    expect(revenue).toBe('1000000000000000000000000000106.99')
+  }, 120_000)
+
+  it('in a flood of nothing but poison is stored, and the next sale is counted', async () => {
+    const producer = new Kafka({ brokers: [rig.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+    })
+    await producer.connect()
+    for (let i = 0; i < 20; i++)
+      await producer.send({
+        topic: 'transactions',
+        messages: Array.from({ length: 1000 }, () => ({ value: 'poison' })),
+      })
+    await producer.disconnect()
+    await send([sale({})])
+    await rig.drained()
+    const verdict = await rig.verdict({ journal: false })
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({ ok: true, deadLettered: 20_000 + POISON.length })
+    worker.process.kill('SIGTERM')
+    expect(await worker.exited).toBe(0)
+  }, 240_000)
+
+  it('in the addresses of a file is said plainly, and the worker waits for what may come', async () => {
+    const lost = await rig.startWorker(rig.specText.replace(rig.servers.kafka.bootstrap, '127.0.0.1:1'))
+    let ready: { reasons: string[] } = { reasons: [] }
+    while (!ready.reasons.join().includes('127.0.0.1:1'))
+      ready = (await (await fetch(`${lost.url}/readyz`)).json()) as typeof ready
+    expect(ready.reasons.join()).toMatch(/SourceUnavailable/)
+    lost.process.kill('SIGTERM')
+    expect(await lost.exited).toBe(0)
+  }, 120_000)
+})
