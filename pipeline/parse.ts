@@ -1,5 +1,5 @@
 /** From YAML text to a checked, defaulted, frozen pipeline; or to every fault of the file at once. */
-import { LineCounter, parseDocument } from 'yaml'
+import { type Document, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { crossFieldFaults, type Fault } from './checks.ts'
 import { document, type SalesPipeline } from './schema.ts'
@@ -32,7 +32,16 @@ export function parsePipeline(text: string, file = 'the document'): SalesPipelin
     }
     return ''
   }
-  return checkPipeline(yaml.toJS({ maxAliasCount: 100 }), file, where)
+  return checkPipeline(plainValue(yaml, file), file, where)
+}
+
+/** An alias without its anchor, or a bomb of aliases, shows only when the document becomes a value. */
+function plainValue(yaml: Document, file: string): unknown {
+  try {
+    return yaml.toJS({ maxAliasCount: 100 })
+  } catch (error) {
+    throw new SpecError(file, [(error as Error).message])
+  }
 }
 
 /** The same for a document that is already an object, such as a custom resource. */

@@ -93,6 +93,8 @@ async function work(pipeline: SalesPipeline, settings: Settings, telemetry: Work
   })
   reportBusy(telemetry, stopping.signal)
   const projecting = project(pipeline, telemetry, store, stopping.signal)
+  // What it cannot retry ends the worker, whose restart is seen: one that went on without projecting would look well.
+  projecting.catch(() => flow.drain(DRAIN_MS))
   try {
     await flow.run()
   } finally {

@@ -35,6 +35,15 @@ export function withoutAborted<T extends TransactionalMessage>({ messages, abort
 
 const require = createRequire(import.meta.url)
 const FILTER = require.resolve('kafkajs/src/consumer/filterAbortedMessages.js')
+const REQUESTS = require.resolve('kafkajs/src/network/requestQueue/index.js')
+
+/** With nothing throttled and nothing waiting, the original sets a timer of a negative time, and Node warns about it. */
+function withoutNegativeTimer(prototype: { pending: unknown[]; scheduleCheckPendingRequests(): void }): void {
+  const original = prototype.scheduleCheckPendingRequests
+  prototype.scheduleCheckPendingRequests = function () {
+    if (this.pending.length > 0) original.call(this)
+  }
+}
 
 /** A copy of its own: one that was loaded before holds on to the original filter. */
 function loadPatched(): typeof import('kafkajs') {
@@ -42,6 +51,7 @@ function loadPatched(): typeof import('kafkajs') {
   for (const file of Object.keys(require.cache)) if (file.startsWith(folder)) delete require.cache[file]
   require(FILTER)
   require.cache[FILTER]!.exports = withoutAborted
+  withoutNegativeTimer(require(REQUESTS).prototype)
   return require('kafkajs')
 }
 

@@ -47,16 +47,9 @@ export async function startKafka({
 }
 
 function format(java: string[], properties: string): Promise<unknown> {
-  const clusterId = randomBytes(16).toString('base64url') // 22 characters, as StorageTool wants them
-  return promisify(execFile)(javaCommand(), [
-    ...java,
-    'kafka.tools.StorageTool',
-    'format',
-    '-t',
-    clusterId,
-    '-c',
-    properties,
-  ])
+  // In one argument with its name: one id in 64 begins with '-', and would be taken for an option.
+  const clusterId = `--cluster-id=${randomBytes(16).toString('base64url')}`
+  return promisify(execFile)(javaCommand(), [...java, 'kafka.tools.StorageTool', 'format', clusterId, '-c', properties])
 }
 
 /** The port accepts before the broker is registered, and until then topics cannot be created. */

@@ -1,6 +1,7 @@
 /** What lies in a topic, by kafkajs: another client than the one that wrote it. */
-import { Kafka, logLevel } from 'kafkajs'
+
 import { unique } from '#test/support/services.ts'
+import { Kafka, logLevel } from '#verify/kafkajs.ts'
 
 export type LogRecord = {
   partition: number

@@ -1,7 +1,6 @@
-import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, it } from 'vitest'
 import { createTopic, kafka, unique } from '#test/support/services.ts'
-import { withoutAborted } from '#verify/kafkajs.ts'
+import { Kafka, logLevel, withoutAborted } from '#verify/kafkajs.ts'
 import { openTopic, type ReadRecord } from '#verify/log.ts'
 import { settled } from './shop.ts'
 

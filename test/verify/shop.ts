@@ -2,10 +2,11 @@
  * A small shop whose log and tables are written by hand: no engine is involved, so that a fault of the verifier cannot
  * hide behind an equal fault of the engine. The expected rows below are worked out on paper.
  */
-import { Kafka, logLevel, type ProducerRecord } from 'kafkajs'
+import type { ProducerRecord } from 'kafkajs'
 import type { Client } from 'pg'
 import { expect, vi } from 'vitest'
 import { createTopic } from '#test/support/services.ts'
+import { Kafka, logLevel } from '#verify/kafkajs.ts'
 import { openTopic } from '#verify/log.ts'
 
 export const SPEC = `
