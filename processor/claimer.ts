@@ -4,6 +4,7 @@ import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Decompress } from './core/batches.ts'
 import { PartitionState } from './core/partition.ts'
 import { placeReading } from './core/placement.ts'
+import { Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Claim, Clock, Membership, Source, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
@@ -20,6 +21,8 @@ export type ClaimerDeps = {
   chance: Chance
   telemetry: Telemetry
   decompress: Decompress
+  /** Gives every partition that the topic has by now its row in the store. */
+  openTopic: () => Promise<boolean>
   fail: (error: unknown) => void
   signal: AbortSignal
 }
@@ -75,11 +78,22 @@ export class Claimer {
 
   /** Only used by the very first claim; resolved then, once, and stored (contract, section 2). */
   async #startOffset(partition: number): Promise<number> {
-    const known = (await this.#deps.store.positions()).get(partition)
-    if (known !== undefined && known !== null) return known
+    const known = await this.#position(partition)
+    if (known !== null) return known
     const { startFrom } = this.#deps.plan.spec.source
     const at = startFrom === 'earliest' || startFrom === 'latest' ? startFrom : Date.parse(startFrom)
     return (await this.#deps.source.offsets([partition], at)).get(partition)!
+  }
+
+  /** Null: never claimed. A partition that nobody knows was added to the topic while the pipeline runs. */
+  async #position(partition: number): Promise<number | null> {
+    const { store, openTopic } = this.#deps
+    const known = (await store.positions()).get(partition)
+    if (known !== undefined) return known
+    await openTopic()
+    const opened = (await store.positions()).get(partition)
+    if (opened === undefined) throw new Retryable(`partition ${partition} is not known to every broker yet`)
+    return opened
   }
 
   #place(partition: OwnedPartition, claim: Claim, earliest: number, end: number): void {

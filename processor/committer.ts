@@ -132,10 +132,11 @@ export class Committer {
     for (let attempt = 0; !signal.aborted; attempt++) {
       const live = dirty.filter(p => p.share)
       if (live.length === 0) return
+      const records = live.reduce((sum, p) => sum + p.share!.commit.counters.records, 0)
       const failure = await this.#attempt(live)
       if (!failure) return
       if (failure instanceof Rejected) {
-        this.#hunt(live.filter(p => p.share)) // others were dropped while we waited
+        this.#hunt(live, records)
         return
       }
       if (attempt > 0 || failure instanceof Retryable) await clock.sleep(this.#backoff(attempt), signal)
@@ -203,12 +204,14 @@ export class Committer {
     }
   }
 
-  /** Everything in the refused commit is read again, in smaller commits, until a single record is refused. */
-  #hunt(live: OwnedPartition[]): void {
+  /**
+   * Everything in the refused commit is read again, in smaller commits, until a single record is refused. `records` were
+   * sent; some of the partitions may be gone since, but what is left need not be to blame.
+   */
+  #hunt(sent: OwnedPartition[], records: number): void {
+    const live = sent.filter(p => p.share)
     if (live.length === 0) return
-    const records = live.reduce((sum, p) => sum + p.share!.commit.counters.records, 0)
-    const [only] = live
-    if (live.length === 1 && records === 1) this.#deps.onRejected(only!, only!.share!.lastOffset)
+    if (sent.length === 1 && records === 1) this.#deps.onRejected(live[0]!, live[0]!.share!.lastOffset)
     else this.#bisect = Math.max(1, Math.floor(Math.min(records, this.#bisect) / 2))
     for (const partition of live) this.#deps.onLost(partition, 'moved')
   }

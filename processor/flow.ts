@@ -14,6 +14,7 @@ import { Retryable } from './errors.ts'
 import { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Fetched, Membership, Source, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
+import { topicConditions } from './topic-conditions.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** Nothing to read yet: how long to wait for an assignment or a claim before looking again, ms. */
@@ -50,7 +51,7 @@ export class Flow {
     const shared = { ...deps, signal: this.#halted.signal, partitions: () => this.#partitions.values() }
     const fail = (error: unknown) => this.#fail(error)
     this.#bounds = new DeadLetterBounds(deps.plan.spec.deadLetters, deps.sha256)
-    this.#claimer = new Claimer({ ...shared, fail })
+    this.#claimer = new Claimer({ ...shared, fail, openTopic: () => this.#openTopic() })
     this.#committer = new Committer({
       ...shared,
       fail,
@@ -58,15 +59,18 @@ export class Flow {
       onLost: (partition, reason) => this.#claimer.reclaim(partition, reason),
       onRejected: (partition, offset) => this.#claimer.noteRejected(partition.partition, offset),
     })
-    this.#upkeep = new Upkeep({ ...shared, bounds: this.#bounds })
+    this.#upkeep = new Upkeep({
+      ...shared,
+      bounds: this.#bounds,
+      onMoved: partition => this.#claimer.reclaim(partition, 'moved'),
+    })
   }
 
   /** Runs until `drain` or a Fatal (thrown). Opens the store, joins, reads, commits; leaves the group at the end. */
   async run(): Promise<void> {
-    const { source, store, membership } = this.#deps
+    const { membership } = this.#deps
     const shared = { ...this.#deps, signal: this.#draining.signal }
-    const topic = await retrying(shared, 'SourceUnavailable', () => source.describe())
-    if (!topic || !(await retrying(shared, 'StoreUnavailable', () => store.open(topic)))) return
+    if (!(await this.#openTopic())) return
     await retrying(shared, 'SourceUnavailable', () => membership.join(partitions => this.#assign(partitions)))
     const upkeep = this.#upkeep.run(this.#draining.signal).catch(error => this.#fail(error))
     try {
@@ -85,6 +89,18 @@ export class Flow {
   drain(withinMs: number): void {
     this.#draining.abort()
     void this.#deps.clock.sleep(withinMs, this.#halted.signal).then(() => this.#halted.abort())
+  }
+
+  /** A row for each partition that the topic has now. False when the flow stops first. */
+  async #openTopic(): Promise<boolean> {
+    const { plan, source, store, telemetry } = this.#deps
+    const shared = { ...this.#deps, signal: this.#draining.signal }
+    const topic = await retrying(shared, 'SourceUnavailable', () => source.describe())
+    const opened = topic && (await retrying(shared, 'StoreUnavailable', () => store.open(topic)))
+    if (!opened) return false
+    for (const [code, message] of Object.entries(topicConditions(plan, topic, opened)))
+      telemetry.condition(code, message)
+    return true
   }
 
   #fail(error: unknown): void {

@@ -8,11 +8,16 @@ export type KeyText = string
 
 // ---------------------------------------------------------------- Source: the log
 
-export type TopicInfo = {
+export type Topic = {
   topic: string
   /** Kafka's own id of the topic (uuid text); a topic made anew has another. */
   topicId: string
   partitions: number
+}
+
+export type TopicInfo = Topic & {
+  /** Brokers refuse records whose timestamps are further ahead of their own clock, ms. */
+  maxAheadMs: number
 }
 
 export type FetchRequest = { partition: number; offset: number }
@@ -167,6 +172,8 @@ export type Commit = {
 
 export type Opened = {
   generation: number
+  /** Partitions that the topic had when the pipeline began. */
+  firstPartitions: number
   /** Milliseconds; null while some partition was never read. */
   watermark: number | null
 }
@@ -181,10 +188,11 @@ export type PipelineClock = {
 export interface Store {
   /**
    * Migrates, takes or checks ownership of the schema, creates the aggregation tables, adds a progress row for each
-   * partition, registers the spec and answers its generation. Throws Fatal SchemaTooNew, SchemaOwnedByOther,
+   * partition (one that the topic got later is read from its first record), registers the spec and answers its
+   * generation. May be called again, when the topic has grown. Throws Fatal SchemaTooNew, SchemaOwnedByOther,
    * AggregationChanged, TopicReplaced; Retryable when PostgreSQL is away.
    */
-  open(topic: TopicInfo): Promise<Opened>
+  open(topic: Topic): Promise<Opened>
   /** Epoch + 1, new token, idle lease cleared. `start` is stored as first offset where none is known yet. */
   claim(partition: number, start: number): Promise<Claim>
   /** Where each partition stands without claiming it (null nextOffset: never claimed). */
@@ -226,10 +234,12 @@ export type ProjectionFault = { aggregation: number; id: string; version: bigint
 export interface Outbox {
   /** A snapshot of rows that wait, at most about `limit`; null when there are none or another worker has the lease. */
   take(limit: number): Promise<ProjectionWork | null>
-  /** Removes the entries, once the sink has answered; records what it will never accept. */
+  /** Removes the entries, once the sink has answered; records what it will not accept, until it accepts the row. */
   confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void>
   /** Rows (approximately) that wait. */
   pending(): Promise<number>
+  /** Rows that the sink did not accept. */
+  rejected(): Promise<number>
 }
 
 export interface Projection {
@@ -259,7 +269,7 @@ export type TracedRecord = { traceparent: string; partition: number; offset: num
 
 export interface Telemetry {
   fetched(partition: number, bytes: number): void
-  /** Called once per acknowledged commit. createdAt: record timestamps (ms) of its data records, one each. */
+  /** Called once per acknowledged commit. createdAt: when its data records were made (ms), where that is known. */
   committed(
     commit: Commit,
     info: { startedAt: number; endedAt: number; createdAt: Float64Array; traced: TracedRecord[] },

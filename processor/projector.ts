@@ -11,7 +11,7 @@ const BATCH_ROWS = 5000
 const IDLE_MS = 100
 const IDLE_JITTER_MS = 150
 /** Counting what waits costs a query: often enough for a gauge, ms. */
-const PENDING_EVERY_MS = 1000
+const REPORT_EVERY_MS = 1000
 
 export type ProjectorDeps = {
   outbox: Outbox
@@ -49,8 +49,7 @@ export async function drain(deps: ProjectorDeps, withinMs: number): Promise<bool
 class Projector {
   readonly #deps: ProjectorDeps
   #prepared = false
-  #rejected = 0
-  #nextPendingAt = 0
+  #nextReportAt = 0
 
   constructor(deps: ProjectorDeps) {
     this.#deps = deps
@@ -66,7 +65,7 @@ class Projector {
   /** False when there was nothing to do, or when the signal came first. */
   async #round(): Promise<boolean> {
     const { outbox, clock, telemetry, signal } = this.#deps
-    await this.#reportPending()
+    await this.#report()
     await this.#prepare()
     if (signal.aborted) return false
     const startedAt = clock.now()
@@ -75,7 +74,7 @@ class Projector {
     if (!work || !faults) return false
     await outbox.confirm(work, faults)
     telemetry.projected(work.rows, faults.length, { startedAt, endedAt: clock.now() })
-    this.#reportRejected(faults)
+    if (faults.length > 0) await this.#reportRejected()
     return true
   }
 
@@ -93,19 +92,19 @@ class Projector {
     return faults
   }
 
-  async #reportPending(): Promise<void> {
+  async #report(): Promise<void> {
     const { outbox, clock, telemetry } = this.#deps
-    if (clock.now() < this.#nextPendingAt) return
-    this.#nextPendingAt = clock.now() + PENDING_EVERY_MS
+    if (clock.now() < this.#nextReportAt) return
+    this.#nextReportAt = clock.now() + REPORT_EVERY_MS
     telemetry.projectionPending(await outbox.pending())
+    await this.#reportRejected()
   }
 
-  #reportRejected(faults: ProjectionFault[]): void {
-    const last = faults.at(-1)
-    if (!last) return
-    this.#rejected += faults.length
-    const message = `${this.#rejected} rows will never be shown, the last one ${last.id} (${last.error}); see projection_errors`
-    this.#deps.telemetry.condition('ProjectionRejected', message)
+  async #reportRejected(): Promise<void> {
+    const { outbox, telemetry } = this.#deps
+    const rejected = await outbox.rejected()
+    const message = `the sink refuses ${rejected} rows: projection_errors says why`
+    telemetry.condition('ProjectionRejected', rejected > 0 ? message : null)
   }
 }
 

@@ -1,4 +1,7 @@
-/** What is done every second rather than per record: idle leases, pipeline watermark and finality, published offsets. */
+/**
+ * What is done every second rather than per record: idle leases, pipeline watermark and finality, published offsets, a
+ * look whether the store still holds what it acknowledged.
+ */
 import type { Plan } from '#pipeline/plan.ts'
 import type { DeadLetterBounds } from './dead-letter-bounds.ts'
 import { Retryable } from './errors.ts'
@@ -17,6 +20,8 @@ export type UpkeepDeps = {
   telemetry: Telemetry
   partitions: () => Iterable<OwnedPartition>
   bounds: DeadLetterBounds
+  /** The store went back behind what this partition has committed. */
+  onMoved: (partition: OwnedPartition) => void
 }
 
 export class Upkeep {
@@ -30,6 +35,7 @@ export class Upkeep {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#report()
+      await this.#attempt(() => this.#noticeFailover())
       await this.#attempt(() => this.#renewIdle())
       await this.#attempt(() => this.#advance())
       await this.#attempt(() => this.#watchDeadLetters())
@@ -61,6 +67,22 @@ export class Upkeep {
         'DeduplicationBounded',
         `${forgotten} ids were forgotten inside the horizon; raise spec.deduplication.maxIds`,
       )
+  }
+
+  /**
+   * A failover may take back commits that were acknowledged (contract, section 3). The next commit would find out, but
+   * none comes where no sale comes: what was taken back would stay missing.
+   */
+  async #noticeFailover(): Promise<void> {
+    const { store, partitions, onMoved } = this.#deps
+    const committed = [...partitions()].filter(p => p.phase === 'running' && !p.share && !p.state!.dirty)
+    const expected = committed.map(({ state }) => ({ state, nextOffset: state!.nextOffset }))
+    if (committed.length === 0) return
+    const positions = await store.positions()
+    for (const [i, partition] of committed.entries()) {
+      const { state, nextOffset } = expected[i]!
+      if (partition.state === state && (positions.get(partition.partition) ?? 0) < nextOffset) onMoved(partition)
+    }
   }
 
   async #renewIdle(): Promise<void> {

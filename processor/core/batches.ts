@@ -102,6 +102,11 @@ export class BatchCursor {
     }
   }
 
+  /** The timestamp is the broker's, and says nothing about when the record was made. */
+  get isAppendTime(): boolean {
+    return this.#appendTime >= 0
+  }
+
   /** Key and value text of each header of the current record. */
   headers(): [string, string][] {
     const saved = this.#position

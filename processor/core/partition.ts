@@ -165,9 +165,8 @@ export class PartitionState {
     const pending = this.#pending
     pending.counters.records++
     pending.bytes += Math.max(0, cursor.valueEnd - cursor.valueStart)
-    pending.createdAt.push(cursor.timestamp)
     pending.lastOffset = cursor.offset
-    if (cursor.headerCount > 0) pending.trace(this.partition, cursor)
+    pending.noteOrigin(this.partition, cursor)
     const fault = this.#rejected.has(cursor.offset) ? STORE_REJECTED : decode(decoder, cursor)
     if (fault) {
       pending.counters.dead++

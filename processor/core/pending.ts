@@ -17,12 +17,14 @@ export type Share = {
   late: LateEvent[]
   dead: DeadLetter[]
   raw: RawSale[]
-  /** Record timestamps (ms), one per data record: the raw samples of the end-to-end delay. */
+  /** When the data records were made (ms), where that is known: the raw samples of the end-to-end delay. */
   createdAt: number[]
   traced: TracedRecord[]
   /** The newest data record in it; −1: none. */
   lastOffset: number
 }
+
+const EPOCH_MS = /^\d{1,15}$/
 
 export class Pending {
   readonly fromOffset: number
@@ -48,10 +50,15 @@ export class Pending {
     }))
   }
 
-  trace(partition: number, cursor: BatchCursor): void {
-    for (const [name, value] of cursor.headers())
-      if (name === 'traceparent')
-        this.traced.push({ traceparent: value, partition, offset: cursor.offset, createdAt: cursor.timestamp })
+  /** When the record was made, and under which trace. Where brokers set the timestamp, its sender's header tells. */
+  noteOrigin(partition: number, cursor: BatchCursor): void {
+    const { offset, timestamp, isAppendTime } = cursor
+    let madeAt = isAppendTime ? -1 : timestamp
+    if (cursor.headerCount > 0)
+      for (const [name, value] of cursor.headers())
+        if (name === 'traceparent') this.traced.push({ traceparent: value, partition, offset, createdAt: timestamp })
+        else if (name === 'sent-at' && isAppendTime && EPOCH_MS.test(value)) madeAt = Number(value)
+    if (madeAt >= 0) this.createdAt.push(madeAt)
   }
 
   effects(): Omit<Share, 'commit' | 'aggregates'> {

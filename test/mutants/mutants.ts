@@ -1,3 +1,5 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what is found and planted are pieces of source text.
+
 /** The faults that are planted, each with the test that must turn red. `find` stands exactly once in `file`. */
 export type Mutant = {
   name: string
@@ -103,6 +105,30 @@ export const MUTANTS: Mutant[] = [
     file: 'processor/core/partition.ts',
     find: 'this.maxEventTime = claim.maxEventTime ?? Number.NEGATIVE_INFINITY',
     plant: 'this.maxEventTime = Number.NEGATIVE_INFINITY',
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'what a failover took back is not noticed where no sale comes',
+    file: 'processor/upkeep.ts',
+    find: 'if (partition.state === state && (positions.get(partition.partition) ?? 0) < nextOffset) onMoved(partition)',
+    plant: '',
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'the newest version of the spec judges what was read under an older one',
+    file: 'processor/core/partition.ts',
+    find: 'while (i > 0 && programs[i]!.fromOffset > offset) i--',
+    plant: '',
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'a refused commit blamed on the one record that is left of it',
+    file: 'processor/committer.ts',
+    find: 'if (sent.length === 1 && records === 1)',
+    plant: 'if (live.length === 1 && live[0]!.share!.commit.counters.records === 1)',
     test: SIMULATOR,
     turnsRed: SIMULATED,
   },

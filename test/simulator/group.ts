@@ -10,13 +10,19 @@ type Member = { life: Life; lastSeen: number; assigned: number[]; onAssignment: 
 export class Group {
   rebalances = 0
   readonly #world: World
-  readonly #partitions: number
+  #partitions: number
   readonly #members = new Map<Life, Member>()
 
   constructor(world: World, partitions: number) {
     this.#world = world
     this.#partitions = partitions
     this.#watch()
+  }
+
+  /** The topic has that many partitions now. */
+  grow(partitions: number): void {
+    this.#partitions = partitions
+    this.#rebalance()
   }
 
   membership(life: Life): Membership {

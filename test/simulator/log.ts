@@ -58,12 +58,16 @@ export class PartitionLog {
 }
 
 export class Topic {
+  /** Those to come included. */
   readonly partitions: PartitionLog[]
+  /** How many partitions it has by now. */
+  known: number
   readonly #world: World
 
-  constructor(world: World, partitions: number) {
+  constructor(world: World, partitions: number, toCome: number) {
     this.#world = world
-    this.partitions = Array.from({ length: partitions }, () => new PartitionLog())
+    this.partitions = Array.from({ length: partitions + toCome }, () => new PartitionLog())
+    this.known = partitions
   }
 
   source(life: Life): Source {
@@ -71,7 +75,7 @@ export class Topic {
     const handedOut: Fetched[][] = []
     return {
       describe: () =>
-        life.call(async () => ({ topic: 'sales', topicId: 'topic-1', partitions: this.partitions.length })),
+        life.call(async () => ({ topic: 'sales', topicId: 'topic-1', partitions: this.known, maxAheadMs: 0 })),
       offsets: (partitions, when) =>
         life.call(
           async () => new Map(partitions.map(p => [p, when === 'latest' ? at(p).highWatermark(this.#world.now) : 0])),

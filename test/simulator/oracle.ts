@@ -23,7 +23,8 @@ const AGGREGATIONS = [
   { name: 'totals', size: null, slide: null, grouped: true },
 ]
 
-export function expect(logs: Visible[][], knobs: Knobs): Expected {
+/** `knobsAt`: those in force for a record. */
+export function expect(logs: Visible[][], knobsAt: (partition: number, offset: number) => Knobs): Expected {
   const expected: Expected = {
     rows: new Map(),
     late: new Map(),
@@ -33,12 +34,17 @@ export function expect(logs: Visible[][], knobs: Knobs): Expected {
     accepted: 0,
   }
   logs.forEach((log, partition) => {
-    expectPartition(log, partition, knobs, expected)
+    expectPartition(log, partition, offset => knobsAt(partition, offset), expected)
   })
   return expected
 }
 
-function expectPartition(log: Visible[], partition: number, knobs: Knobs, expected: Expected): void {
+function expectPartition(
+  log: Visible[],
+  partition: number,
+  knobsAt: (offset: number) => Knobs,
+  expected: Expected,
+): void {
   let max = Number.NEGATIVE_INFINITY
   const sightings = new Map<string, number>() // id → M at its last sighting, oldest sighting first
   for (const { offset, intent } of log) {
@@ -46,12 +52,14 @@ function expectPartition(log: Visible[], partition: number, knobs: Knobs, expect
       expected.dead.set(`${partition}|${offset}`, intent.dead)
       continue
     }
+    const knobs = knobsAt(offset)
     const watermark = max - knobs.outOfOrderness
     max = Math.max(max, intent.time)
     for (const [id, seenAt] of sightings) if (max - seenAt > knobs.horizon) sightings.delete(id)
+    keepNewest(sightings, knobs.maxIds)
     const duplicate = sightings.delete(intent.id)
     sightings.set(intent.id, max)
-    if (sightings.size > knobs.maxIds) sightings.delete(sightings.keys().next().value!)
+    keepNewest(sightings, knobs.maxIds) // what is forgotten under one version stays forgotten under the next
     if (duplicate) {
       expected.duplicates++
       continue
@@ -60,6 +68,10 @@ function expectPartition(log: Visible[], partition: number, knobs: Knobs, expect
     if (!accept(intent, `${partition}|${offset}`, watermark, knobs, expected)) continue
     expected.raw.add(`${partition}|${offset}`)
   }
+}
+
+function keepNewest(sightings: Map<string, number>, count: number): void {
+  for (const id of sightings.keys()) if (sightings.size > count) sightings.delete(id)
 }
 
 /** False when it is late everywhere. */

@@ -65,12 +65,15 @@ spec:
 `)
 }
 
-/** Sales that appear over `spanMs` of virtual time, in batches, some of them in transactions that abort. */
-export function writeSales(world: World, topic: Topic, spanMs: number): void {
+/**
+ * Sales that appear over `spanMs` of virtual time, in batches, some of them in transactions that abort. Partitions that
+ * are still to come get theirs from `growsAfterMs` on.
+ */
+export function writeSales(world: World, topic: Topic, spanMs: number, growsAfterMs: number): void {
   const { random } = world
   topic.partitions.forEach((log, partition) => {
     const ids: string[] = []
-    for (let at = 0; at < spanMs; at += random.int(50, 1500)) {
+    for (let at = partition < topic.known ? 0 : growsAfterMs; at < spanMs; at += random.int(50, 1500)) {
       const appearsAt = world.now + at
       const sales = Array.from({ length: random.int(1, 8) }, () => drawSale(random, appearsAt, partition, ids))
       const fate = random.next()

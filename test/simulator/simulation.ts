@@ -4,35 +4,29 @@
  */
 
 import { specIdentity } from '#pipeline/identity.ts'
-import { planOf } from '#pipeline/plan.ts'
+import { type Plan, planOf } from '#pipeline/plan.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
 import { MemoryDatabase } from '#processor/adapters/memory/database.ts'
 import { MemoryProjection } from '#processor/adapters/memory/projection.ts'
 import { MemoryStore } from '#processor/adapters/memory/store.ts'
-import { Rejected, Retryable } from '#processor/errors.ts'
+import { Fatal, Rejected, Retryable } from '#processor/errors.ts'
 import { Flow } from '#processor/flow.ts'
-import type { Commit, Outbox, Projection, Store, Telemetry } from '#processor/ports.ts'
+import type { Commit, Outbox, Projection, Store } from '#processor/ports.ts'
 import { runProjector } from '#processor/projector.ts'
+import { type Bites, countBites, noBites } from './bites.ts'
 import { differences, projectionDifferences } from './compare.ts'
 import { Group } from './group.ts'
 import { Topic } from './log.ts'
 import { expect as expectRows } from './oracle.ts'
-import { CURSED, drawKnobs, pipelineOf, writeSales } from './scenario.ts'
+import { CURSED, drawKnobs, type Knobs, pipelineOf, writeSales } from './scenario.ts'
 import { Life, World } from './world.ts'
 
-/** How often each fault really happened: a simulation in which nothing goes wrong proves nothing. */
-export type Bites = {
-  commits: number
-  fenced: number
-  lostAnswers: number
-  rebalances: number
-  /** Killed while increments were not committed. */
-  killedDirty: number
-  zombies: number
-  restored: number
-  refused: number
-  /** Rounds in which the sink answered nothing, though it may have taken the rows. */
-  sinkFailures: number
-  failures: string[]
+/** The same aggregations, judged by other lateness, disorder and deduplication. */
+type Version = { knobs: Knobs; pipeline: SalesPipeline; plan: Plan; identity: string }
+
+function versionOf(knobs: Knobs): Version {
+  const pipeline = pipelineOf(knobs)
+  return { knobs, pipeline, plan: planOf(pipeline.spec), identity: specIdentity(pipeline.spec) }
 }
 
 const SPAN_MS = 30_000
@@ -46,61 +40,91 @@ export async function simulate(seed: number): Promise<Bites> {
 
 class Simulation {
   readonly #world: World
-  readonly #bites: Bites = {
-    commits: 0,
-    fenced: 0,
-    lostAnswers: 0,
-    rebalances: 0,
-    killedDirty: 0,
-    zombies: 0,
-    restored: 0,
-    refused: 0,
-    sinkFailures: 0,
-    failures: [],
-  }
+  readonly #bites = noBites()
   readonly #database = new MemoryDatabase()
   readonly #projection = new MemoryProjection()
   readonly #topic: Topic
   readonly #group: Group
-  readonly #knobs
-  readonly #pipeline
-  readonly #plan
+  /** Versions of the spec, and how many of them are rolled out. */
+  readonly #versions: Version[]
+  #rolledOut = 1
   readonly #workers = new Map<Life, { gathered: number }>()
   #started = 0
   #quiet = false
+  #failingOver = false
 
   constructor(world: World) {
     this.#world = world
-    this.#knobs = drawKnobs(world.random)
-    this.#pipeline = pipelineOf(this.#knobs)
-    this.#plan = planOf(this.#pipeline.spec)
-    this.#topic = new Topic(world, world.random.int(1, 5))
-    this.#group = new Group(world, this.#topic.partitions.length)
+    this.#versions = Array.from({ length: world.random.int(1, 3) }, () => versionOf(drawKnobs(world.random)))
+    this.#topic = new Topic(world, world.random.int(1, 5), world.random.chance(0.4) ? world.random.int(1, 2) : 0)
+    this.#group = new Group(world, this.#topic.known)
   }
 
   async run(): Promise<Bites> {
     const world = this.#world
-    writeSales(world, this.#topic, SPAN_MS)
+    const growsAfter = world.random.int(1000, SPAN_MS / 2)
+    writeSales(world, this.#topic, SPAN_MS, growsAfter)
+    world.after(growsAfter, () => this.#grow())
+    if (world.random.chance(0.5)) this.#failOver(world.random.int(1000, SPAN_MS + 1000), world.random.int(1, 2000))
+    for (let version = 1; version < this.#versions.length; version++)
+      world.after(world.random.int(1000, SPAN_MS), () => this.#rollOut())
     for (let i = world.random.int(1, 3); i > 0; i--) this.#startWorker()
     this.#plague()
-    world.after(SPAN_MS * 2, () => {
+    // Sometimes before the last sales: then nobody is restarted, and nothing new comes, after the last fault.
+    world.after(SPAN_MS * (0.9 + world.random.next()), () => {
       this.#quiet = true
     })
     await world
-      .run(() => this.#quiet && this.#drained(), LIMIT_MS)
+      .run(() => this.#quiet && !this.#failingOver && this.#drained(), LIMIT_MS)
       .catch(error => {
         throw new Error(`${error.message}: ${this.#whatIsLeft()}`, { cause: error })
       })
     this.#bites.rebalances = this.#group.rebalances
     const expected = expectRows(
       this.#topic.partitions.map(p => p.visible),
-      this.#knobs,
+      (partition, offset) => this.#versionAt(partition, offset).knobs,
     )
     this.#bites.failures.push(
-      ...differences(this.#database, this.#topic, this.#plan, expected),
+      ...differences(this.#database, this.#topic, this.#versions[0]!.plan, expected),
       ...projectionDifferences(this.#database, this.#projection),
     )
     return this.#bites
+  }
+
+  #grow(): void {
+    this.#bites.added = this.#topic.partitions.length - this.#topic.known
+    this.#topic.known = this.#topic.partitions.length
+    this.#group.grow(this.#topic.known)
+  }
+
+  /** A standby that was behind takes over: rows and progress go back together (contract, section 3). */
+  #failOver(afterMs: number, lagMs: number): void {
+    this.#failingOver = true
+    this.#world.after(afterMs, () => {
+      const standby = structuredClone({ ...this.#database, lease: null })
+      const before = this.#bites.commits
+      this.#world.after(lagMs, () => {
+        this.#failingOver = false
+        this.#bites.takenBack += this.#bites.commits > before ? 1 : 0
+        Object.assign(this.#database, standby)
+      })
+    })
+  }
+
+  /** A worker of the new version comes up; those of the old ones go on until they are refused. */
+  #rollOut(): void {
+    this.#rolledOut++
+    this.#startWorker()
+  }
+
+  /** In force for a record, by the spec history: what the claims wrote down. */
+  #versionAt(partition: number, offset: number): Version {
+    const { specHistory, specs } = this.#database
+    const { generation } = specHistory
+      .filter(entry => entry.partition === partition && entry.fromOffset <= offset)
+      .reduce((latest, entry) => (entry.fromOffset > latest.fromOffset ? entry : latest))
+    const { identity } = specs.find(spec => spec.generation === generation)!
+    return this.#versions.find(version => version.identity === identity)!
   }
 
   #drained(): boolean {
@@ -145,31 +169,38 @@ class Simulation {
     const life = new Life(this.#world, `worker-${this.#started++}`)
     const gauge = { gathered: 0 }
     this.#workers.set(life, gauge)
-    const memory = this.#memoryStore()
-    const shared = { clock: life.clock(), chance: this.#world.random, telemetry: this.#telemetry(gauge) }
+    const version = this.#versions[this.#rolledOut - 1]!
+    const memory = this.#memoryStore(version)
+    const shared = { clock: life.clock(), chance: this.#world.random, telemetry: countBites(this.#bites, gauge) }
     const flow = new Flow({
       ...shared,
-      plan: this.#plan,
+      plan: version.plan,
       source: this.#topic.source(life),
       membership: this.#group.membership(life),
       store: this.#store(life, memory),
       decompress: () => Buffer.alloc(0),
       sha256: () => '',
     })
-    const fail = (error: Error) => this.#bites.failures.push(`${life.name} failed: ${error.stack}`)
+    const fail = (error: Error) => {
+      if (error instanceof Fatal && error.code === 'GenerationOutdated') {
+        this.#bites.outdated++
+        life.kill()
+        if (this.#quiet) this.#startWorker() // as whoever keeps workers does; before, #plague does
+      } else this.#bites.failures.push(`${life.name} failed: ${error.stack}`)
+    }
     flow.run().catch(fail)
     const { signal } = new AbortController() // nobody stops it in order: it dies with its process
     const ports = { outbox: this.#outbox(life, memory), projection: this.#sink(life) }
     runProjector({ ...shared, ...ports, signal }).catch(fail)
   }
 
-  #memoryStore(): MemoryStore {
+  #memoryStore({ plan, pipeline, identity }: Version): MemoryStore {
     const { random } = this.#world
     return new MemoryStore({
       database: this.#database,
-      plan: this.#plan,
-      pipelineJson: JSON.stringify(this.#pipeline),
-      specIdentity: specIdentity(this.#pipeline.spec),
+      plan,
+      pipelineJson: JSON.stringify(pipeline),
+      specIdentity: identity,
       now: () => this.#world.now,
       newToken: () => String(random.next()),
     })
@@ -180,6 +211,7 @@ class Simulation {
       take: limit => life.call(() => memory.take(limit)),
       confirm: (work, faults) => life.call(() => memory.confirm(work, faults), this.#quiet ? 0 : 0.05),
       pending: () => life.call(() => memory.pending()),
+      rejected: () => life.call(() => memory.rejected()),
     }
   }
 
@@ -225,34 +257,5 @@ class Simulation {
       throw new Rejected('a constraint refuses the data')
     await memory.commit(commit)
     this.#bites.commits++
-  }
-
-  #telemetry(gauge: { gathered: number }): Telemetry {
-    const bites = this.#bites
-    return {
-      fetched: () => {
-        gauge.gathered++
-      },
-      committed: () => {
-        gauge.gathered = 0
-      },
-      commitFailed(kind) {
-        if (kind === 'fenced') bites.fenced++
-        if (kind === 'retryable') bites.lostAnswers++
-        if (kind === 'rejected') bites.refused++
-      },
-      condition(code, message) {
-        if (message !== null && ['CorruptBatch', 'LogTruncated', 'OffsetOutOfRange'].includes(code))
-          bites.failures.push(`${code}: ${message}`)
-      },
-      rebalanced: () => {},
-      position: () => {},
-      released: () => {},
-      projected: () => {},
-      projectionPending: () => {},
-      pipelineClock: () => {},
-      busy: () => {},
-      log: () => {},
-    }
   }
 }

@@ -15,9 +15,12 @@ export type MembershipOptions = {
   /** A worker that is silent for so long loses its partitions, ms. Fencing is the store's, so it may be short. */
   sessionTimeoutMs: number
   onTrouble: (message: string) => void
+  /** How often it looks whether the topic has grown, ms. */
+  lookEveryMs?: number
 }
 
 const REJOIN_PAUSE_MS = 500
+const LOOK_EVERY_MS = 10_000
 
 export class KafkaMembership implements Membership {
   readonly #options: MembershipOptions
@@ -25,6 +28,8 @@ export class KafkaMembership implements Membership {
   #onAssignment: (partitions: number[]) => void = () => {}
   #left = false
   #rejoining = false
+  #partitions = 0
+  #looking: NodeJS.Timeout | undefined
 
   constructor(options: MembershipOptions) {
     this.#options = options
@@ -49,6 +54,8 @@ export class KafkaMembership implements Membership {
     } catch (error) {
       throw kafkaError(error, `joining group ${this.#options.groupId}`)
     }
+    this.#partitions = await this.#countPartitions(false)
+    this.#looking = setInterval(() => void this.#look(), this.#options.lookEveryMs ?? LOOK_EVERY_MS).unref()
   }
 
   confirm(): Promise<number[]> {
@@ -86,6 +93,7 @@ export class KafkaMembership implements Membership {
 
   async leave(): Promise<void> {
     this.#left = true
+    clearInterval(this.#looking)
     try {
       if (this.#consumer.isActive()) await this.#consumer.leaveGroup()
     } finally {
@@ -105,6 +113,27 @@ export class KafkaMembership implements Membership {
     } finally {
       this.#rejoining = false
     }
+  }
+
+  /**
+   * The group's leader assigns the partitions that it knew when the group last came together: when the topic has grown,
+   * it must come together again. Where another member is the leader, joining again changes nothing.
+   */
+  async #look(): Promise<void> {
+    try {
+      const partitions = await this.#countPartitions(true)
+      if (partitions <= this.#partitions || this.#left || this.#rejoining) return
+      await this.#consumer.joinGroup({})
+      this.#partitions = partitions
+    } catch (error) {
+      this.#options.onTrouble(`looking for added partitions: ${(error as Error).message}`)
+    }
+  }
+
+  async #countPartitions(forceUpdate: boolean): Promise<number> {
+    const { topic } = this.#options
+    const { topics } = await this.#consumer.metadata({ topics: [topic], forceUpdate })
+    return topics.get(topic)?.partitionsCount ?? 0
   }
 
   #partitionsOf(assignments: GroupAssignment[] | undefined): number[] {

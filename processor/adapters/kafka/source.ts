@@ -11,6 +11,7 @@ const MAX_WAIT_MS = 250
 const MAX_BYTES = 1 << 20
 const PARTITION_MAX_BYTES = 256 << 10
 const READ_COMMITTED = 1
+const TOPIC_CONFIGS = ['cleanup.policy', 'message.timestamp.type', 'message.timestamp.after.max.ms']
 
 const NONE = 0
 const OFFSET_OUT_OF_RANGE = 1
@@ -44,17 +45,21 @@ export class KafkaSource implements Source {
       const topic = await this.#describeTopic()
       const [{ configs } = { configs: [] }] = await this.#admin.describeConfigs({
         resources: [
-          { resourceType: ConfigResourceTypes.TOPIC, resourceName: this.#topic, configurationKeys: ['cleanup.policy'] },
+          { resourceType: ConfigResourceTypes.TOPIC, resourceName: this.#topic, configurationKeys: TOPIC_CONFIGS },
         ],
       })
-      const policy = configs.find(config => config.name === 'cleanup.policy')?.value ?? ''
+      const config = (name: string) => configs.find(c => c.name === name)?.value ?? ''
+      const policy = config('cleanup.policy')
       if (policy.includes('compact'))
         throw new Fatal(
           'TopicCompacted',
           `topic ${this.#topic} has cleanup.policy=${policy}: compaction removes sales. Set it to delete`,
         )
       this.#topicId = topic.id
-      return { topic: this.#topic, topicId: topic.id, partitions: topic.partitionsCount }
+      // Brokers of before 3.6 do not know the bound, and have none.
+      const bound = Number(config('message.timestamp.after.max.ms') || Number.POSITIVE_INFINITY)
+      const maxAheadMs = config('message.timestamp.type') === 'LogAppendTime' ? 0 : bound
+      return { topic: this.#topic, topicId: topic.id, partitions: topic.partitionsCount, maxAheadMs }
     } catch (error) {
       throw kafkaError(error, `describing topic ${this.#topic}`)
     }

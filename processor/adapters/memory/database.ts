@@ -50,6 +50,7 @@ export type MemoryEntry = {
 
 export class MemoryDatabase {
   topicId: string | null = null
+  firstPartitions: number | null = null
   watermark: number | null = null
   readonly specs: { generation: number; identity: string; document: string }[] = []
   readonly specHistory: { partition: number; fromOffset: number; generation: number }[] = []
@@ -64,7 +65,7 @@ export class MemoryDatabase {
   /** By "partition|offset|line". */
   readonly raw = new Map<string, RawSale>()
   outbox: MemoryEntry[] = []
-  readonly projectionErrors: ProjectionFault[] = []
+  projectionErrors: ProjectionFault[] = []
   nextSeq = 1
   /** The projector at work: `until` on the database's clock, when its connection would be taken for dead. */
   lease: { holder: unknown; until: number } | null = null
@@ -73,12 +74,13 @@ export class MemoryDatabase {
     return this.specs.at(-1)?.generation ?? 0
   }
 
-  addPartition(partition: number): void {
+  /** `start`: null where the first claim resolves it. */
+  addPartition(partition: number, start: number | null): void {
     if (this.progress.has(partition)) return
     const unknown = {
-      firstOffset: null,
-      nextOffset: null,
-      restoreOffset: null,
+      firstOffset: start,
+      nextOffset: start,
+      restoreOffset: start,
       restoreMaxEventTime: null,
       maxEventTime: null,
     }

@@ -34,7 +34,8 @@ export class MemoryOutbox {
 
   confirm(work: ProjectionWork, faults: ProjectionFault[]): void {
     const { database } = this.#options
-    database.projectionErrors.push(...faults)
+    const written = new Set(work.rows.map(({ id }) => id))
+    database.projectionErrors = [...database.projectionErrors.filter(({ id }) => !written.has(id)), ...faults]
     const done = new Set(work.entries)
     database.outbox = database.outbox.filter(entry => !done.has(BigInt(entry.seq)))
     this.release()

@@ -19,7 +19,7 @@ import type {
   ProjectionWork,
   SpecSegment,
   Store,
-  TopicInfo,
+  Topic,
 } from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
 import { type MemoryDatabase, type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
@@ -49,7 +49,7 @@ export class MemoryStore implements Store, Outbox {
     this.#outbox = new MemoryOutbox(options)
   }
 
-  async open(topic: TopicInfo): Promise<Opened> {
+  async open(topic: Topic): Promise<Opened> {
     const { database } = this.#options
     if (database.topicId !== null && database.topicId !== topic.topicId)
       throw new Fatal('TopicReplaced', `the results are of topic ${database.topicId}, not ${topic.topicId}`)
@@ -57,8 +57,11 @@ export class MemoryStore implements Store, Outbox {
     database.topicId = topic.topicId
     this.#generation = this.#registerSpec()
     this.#createTables()
-    for (let partition = 0; partition < topic.partitions; partition++) database.addPartition(partition)
-    return { generation: this.#generation, watermark: database.watermark }
+    database.firstPartitions ??= topic.partitions
+    const { firstPartitions, watermark } = database
+    for (let partition = 0; partition < topic.partitions; partition++)
+      database.addPartition(partition, partition < firstPartitions ? null : 0)
+    return { generation: this.#generation, firstPartitions, watermark }
   }
 
   #refuseChangedAggregations(): void {
@@ -93,10 +96,10 @@ export class MemoryStore implements Store, Outbox {
   }
 
   async claim(partition: number, start: number): Promise<Claim> {
-    const { database, newToken } = this.#options
-    const row = database.progress.get(partition)!
-    if (database.generation > this.#generation || row.generation > this.#generation)
-      throw new Fatal('GenerationOutdated', `partition ${partition}: a newer version of the spec is in force`)
+    const { database, newToken, specIdentity } = this.#options
+    const row = database.progress.get(partition)
+    if (!row || database.generation !== this.#generation || database.specs.at(-1)!.identity !== specIdentity)
+      throw new Fatal('GenerationOutdated', `partition ${partition}: another version of the spec is in force`)
     row.epoch++
     row.token = newToken()
     row.generation = this.#generation
@@ -236,6 +239,10 @@ export class MemoryStore implements Store, Outbox {
 
   async pending(): Promise<number> {
     return this.#outbox.pending()
+  }
+
+  async rejected(): Promise<number> {
+    return this.#options.database.projectionErrors.length
   }
 
   async close(): Promise<void> {

@@ -11,6 +11,7 @@ export type ClaimContext = {
   statements: Statements
   topicId: string
   generation: number
+  specIdentity: string
   applicationPrefix: string
 }
 
@@ -36,15 +37,15 @@ export async function claim(context: ClaimContext, partition: number, start: num
 }
 
 async function claimRow(context: ClaimContext, partition: number, start: number): Promise<Claim> {
-  const { connections, statements, generation } = context
+  const { connections, statements, generation, specIdentity } = context
   const { processID } = (await connections.committer()) as { processID?: number }
   return connections.transaction(async session => {
-    const values = [partition, randomUUID(), generation, processID ?? null, start]
+    const values = [partition, randomUUID(), generation, processID ?? null, start, specIdentity]
     const { rows } = await session.query<ProgressRow>(statements.claim, values)
     if (!rows[0])
       throw new Fatal(
         'GenerationOutdated',
-        `partition ${partition}: a newer version of the spec is in force than this worker's (generation ${generation}). Start the worker again with the newest one`,
+        `partition ${partition}: this worker's version of the spec (generation ${generation}) is no longer the one in force. Start the worker again with the newest one`,
       )
     const progress = progressOf(rows[0])
     await session.query(statements.noteGeneration, [partition, progress.nextOffset, generation])

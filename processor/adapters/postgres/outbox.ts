@@ -38,6 +38,8 @@ export class PostgresOutbox {
   readonly #lock: string
   readonly #mine: [names: string[], indices: string[]]
   #lease: pg.PoolClient | null = null
+  /** Rows in projection_errors, as far as we know: usually none, and then none need be forgotten. */
+  #rejected = 0
 
   constructor(context: OutboxContext) {
     this.#context = context
@@ -64,6 +66,7 @@ export class PostgresOutbox {
   async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
     const { connections, statements, plan } = this.#context
     await connections.transaction(async session => {
+      if (this.#rejected > 0) await session.query(statements.forgetFaults, [work.rows.map(row => row.id)])
       if (faults.length > 0)
         await session.query(statements.fault, [
           faults.map(fault => plan.aggregations[fault.aggregation]!.name),
@@ -73,6 +76,7 @@ export class PostgresOutbox {
         ])
       await session.query(statements.confirm, [work.entries])
     })
+    this.#rejected += faults.length
     await this.#release()
   }
 
@@ -80,6 +84,13 @@ export class PostgresOutbox {
     const { connections, statements } = this.#context
     const { rows } = await connections.query<{ rows: number }>(statements.pending, this.#mine)
     return rows[0]!.rows
+  }
+
+  async rejected(): Promise<number> {
+    const { connections, statements } = this.#context
+    const { rows } = await connections.query<{ rows: number }>(statements.rejected)
+    this.#rejected = rows[0]!.rows
+    return this.#rejected
   }
 
   /** Gives the lease back, so that another worker need not wait for the server to notice. */

@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs'
 import { Fatal } from '#processor/errors.ts'
-import type { Opened, TopicInfo } from '#processor/ports.ts'
+import type { Opened, Topic } from '#processor/ports.ts'
 import type { Session } from './connections.ts'
 import type { PostgresStoreOptions } from './options.ts'
 import { createResultTables } from './result-tables.ts'
-import { quoted, type Statements } from './statements.ts'
+import { quoted, SERVER, type Statements } from './statements.ts'
 
 /**
  * Applied in order, each once. A migration only expands: a worker of the previous release must still be able to run
@@ -20,22 +20,35 @@ export async function openSchema(
   session: Session,
   statements: Statements,
   options: PostgresStoreOptions,
-  topic: TopicInfo,
+  topic: Topic,
 ): Promise<Opened> {
   await session.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
     `sales-pipeline open ${options.schema}`,
   ])
   await takeSchema(session, statements, options)
   await migrate(session, statements, options)
-  const watermark = await registerPipeline(session, statements, options, topic)
+  const { watermark, firstPartitions } = await registerPipeline(session, statements, options, topic)
   const generation = await registerSpec(session, statements, options)
   await createResultTables(session, statements, options, generation)
+  await addPartitions(session, statements, topic, firstPartitions)
+  return { generation, firstPartitions, watermark }
+}
+
+/** Where reading begins is resolved by the first claim (start), but a partition that was added is read from offset 0. */
+async function addPartitions(
+  session: Session,
+  { table }: Statements,
+  { partitions, topicId }: Topic,
+  firstPartitions: number,
+): Promise<void> {
   await session.query(
-    `INSERT INTO ${statements.table('progress')} (partition, topic_id)
-     SELECT partition, $2 FROM generate_series(0, $1::int - 1) AS partition ON CONFLICT DO NOTHING`,
-    [topic.partitions, topic.topicId],
+    `INSERT INTO ${table('progress')} (partition, topic_id, first_offset, next_offset, restore_offset)
+     SELECT partition, $2, start, start, start
+     FROM (SELECT partition, CASE WHEN partition >= $3::int THEN 0 END AS start
+           FROM generate_series(0, $1::int - 1) AS partition) AS added
+     ON CONFLICT DO NOTHING`,
+    [partitions, topicId, firstPartitions],
   )
-  return { generation, watermark }
 }
 
 /** Creates the schema, or makes sure that it is empty or this pipeline's. Changes nothing in somebody else's. */
@@ -89,19 +102,20 @@ async function migrate(session: Session, { table }: Statements, { schema }: Post
   }
 }
 
-/** Answers the stored watermark. */
+/** Answers what is stored. */
 async function registerPipeline(
   session: Session,
   { table }: Statements,
   { owner }: PostgresStoreOptions,
-  topic: TopicInfo,
-): Promise<number | null> {
+  topic: Topic,
+): Promise<{ watermark: number | null; firstPartitions: number }> {
   await session.query(
-    `INSERT INTO ${table('pipeline')} (owner, topic, topic_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-    [owner, topic.topic, topic.topicId],
+    `INSERT INTO ${table('pipeline')} (owner, topic, topic_id, first_partitions, server)
+     VALUES ($1, $2, $3, $4, ${SERVER}) ON CONFLICT DO NOTHING`,
+    [owner, topic.topic, topic.topicId, topic.partitions],
   )
-  const { rows } = await session.query<{ topic: string; topic_id: string; watermark: number | null }>(
-    `SELECT topic, topic_id, watermark FROM ${table('pipeline')}`,
+  const { rows } = await session.query<PipelineRow>(
+    `SELECT topic, topic_id, first_partitions, watermark FROM ${table('pipeline')}`,
   )
   const stored = rows[0]!
   if (stored.topic_id !== topic.topicId)
@@ -109,8 +123,10 @@ async function registerPipeline(
       'TopicReplaced',
       `the results are of topic ${stored.topic} (id ${stored.topic_id}), the source is now ${topic.topic} (id ${topic.topicId}). Offsets mean nothing across topics: start over with --fresh, or give the pipeline another name`,
     )
-  return stored.watermark
+  return { watermark: stored.watermark, firstPartitions: stored.first_partitions }
 }
+
+type PipelineRow = { topic: string; topic_id: string; first_partitions: number; watermark: number | null }
 
 /** The newest generation if it is this spec, else a new one. */
 async function registerSpec(session: Session, { table }: Statements, options: PostgresStoreOptions): Promise<number> {

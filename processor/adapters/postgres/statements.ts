@@ -9,6 +9,10 @@ export const quoted = pg.escapeIdentifier
 /** Microseconds of PostgreSQL's clock: exact, since extract() is numeric. */
 export const CLOCK_MICROS = '(extract(epoch FROM clock_timestamp()) * 1000000)::bigint'
 
+/** System identifier and timeline. (pg_control_checkpoint() learns of a new timeline only with the next checkpoint.) */
+export const SERVER = `(SELECT system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+  FROM pg_control_system())`
+
 const PROGRESS_COLUMNS =
   'p.partition, p.epoch, p.token, p.next_offset, p.restore_offset, p.restore_max_event_time, p.max_event_time'
 
@@ -27,14 +31,15 @@ type Table = (name: string) => string
 
 function claimStatements(t: Table) {
   return {
-    /** $1 partition, $2 token, $3 generation, $4 backend pid, $5 start. No row: a newer generation is in force. */
+    /** $1 partition, $2 token, $3 generation, $4 backend pid, $5 start, $6 identity. No row: another spec is in force. */
     claim: `
       UPDATE ${t('progress')} AS p
       SET epoch = p.epoch + 1, token = $2, generation = $3, backend_pid = $4, idle_until = NULL,
         first_offset = coalesce(p.first_offset, $5), next_offset = coalesce(p.next_offset, $5),
         restore_offset = coalesce(p.restore_offset, $5)
       WHERE p.partition = $1 AND coalesce(p.generation, 0) <= $3
-        AND NOT EXISTS (SELECT FROM ${t('pipeline')} WHERE generation > $3)
+        AND EXISTS (SELECT FROM ${t('pipeline')} JOIN ${t('specs')} s USING (generation)
+          WHERE generation = $3 AND s.identity = $6)
       RETURNING ${PROGRESS_COLUMNS}`,
     /** $1 partition, $2 offset, $3 generation. */
     noteGeneration: `
@@ -144,6 +149,10 @@ function upkeepStatements(t: Table) {
         CASE WHEN h.all_idle THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $3::bigint END)
       FROM heard h WHERE p.generation = $2
       RETURNING p.watermark, h.everywhere - $1::bigint AS everywhere`,
+    /** A row when the server is another one than before. */
+    noteServer: `
+      UPDATE ${t('pipeline')} AS p SET server = here.server FROM (SELECT ${SERVER} AS server) AS here
+      WHERE p.server <> here.server RETURNING p.server`,
     /** Old enough by `column`, a batch of $2. */
     removeOld: (table: string, column: string, key: string[]) => {
       const columns = key.map(quoted).join(', ')
@@ -197,6 +206,9 @@ function outboxStatements(t: Table) {
     waiting: `SELECT EXISTS (SELECT FROM ${outbox} o WHERE ${ours}) AS waiting`,
     pending: `SELECT coalesce(sum(o.rows), 0)::bigint AS rows FROM ${outbox} o WHERE ${ours}`,
     confirm: `DELETE FROM ${outbox} WHERE seq = ANY ($1::bigint[])`,
+    rejected: `SELECT count(*) AS rows FROM ${t('projection_errors')}`,
+    /** Document ids: the sink gave its newest word on them. */
+    forgetFaults: `DELETE FROM ${t('projection_errors')} WHERE id = ANY ($1::text[])`,
     fault: `
       INSERT INTO ${t('projection_errors')} (aggregation, id, version, error)
       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])`,

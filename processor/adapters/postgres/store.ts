@@ -11,7 +11,7 @@ import type {
   ProjectionFault,
   ProjectionWork,
   Store,
-  TopicInfo,
+  Topic,
 } from '#processor/ports.ts'
 import { type AggregateStatements, aggregateStatements, rawStatements } from './aggregate-statements.ts'
 import { type ClaimContext, claim, inspect } from './claim.ts'
@@ -56,7 +56,7 @@ class PostgresStore implements Store, Outbox {
     this.#outbox = new PostgresOutbox(this.#shared())
   }
 
-  open(topic: TopicInfo): Promise<Opened> {
+  open(topic: Topic): Promise<Opened> {
     return this.#guard('opening the schema', async () => {
       const opened = await this.#connections.patiently(session =>
         openSchema(session, this.#statements, this.#options, topic),
@@ -138,6 +138,10 @@ class PostgresStore implements Store, Outbox {
     return this.#guard('counting the outbox', async () => (this.#open ? this.#outbox.pending() : 0))
   }
 
+  rejected(): Promise<number> {
+    return this.#guard('counting rejected rows', async () => (this.#open ? this.#outbox.rejected() : 0))
+  }
+
   async close(): Promise<void> {
     await this.#outbox.close()
     await this.#connections.close()
@@ -155,7 +159,8 @@ class PostgresStore implements Store, Outbox {
   }
 
   #claimContext(): ClaimContext {
-    return { ...this.#shared(), ...this.#opened(), applicationPrefix: applicationPrefix(this.#options.owner) }
+    const { owner, specIdentity } = this.#options
+    return { ...this.#shared(), ...this.#opened(), specIdentity, applicationPrefix: applicationPrefix(owner) }
   }
 
   #opened(): Open {

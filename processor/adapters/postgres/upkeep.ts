@@ -1,9 +1,10 @@
 /**
- * What one leased worker does for the whole pipeline: watermark → finality → retention → a bounded outbox. Each step is
+ * What one leased worker does for the whole pipeline: watermark → failover → finality → retention → a bounded outbox. Each step is
  * a transaction of its own that takes the lease anew, so nothing is held for long.
  */
 import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
 import type { PipelineClock } from '#processor/ports.ts'
+import { projectionsOf } from '../projected-row.ts'
 import type { AggregateStatements } from './aggregate-statements.ts'
 import type { Connections, Session } from './connections.ts'
 import type { Statements } from './statements.ts'
@@ -30,6 +31,7 @@ const CROWDED = [1000, 100_000]
 export async function advance(context: UpkeepContext): Promise<PipelineClock | null> {
   const clock = await leased(context, session => advanceWatermark(session, context))
   if (!clock) return null
+  await leased(context, session => projectAgain(session, context))
   const { watermark, everywhere } = clock
   let finalised = 0
   let removed = 0
@@ -64,6 +66,15 @@ async function advanceWatermark(
   const trailing = idle === 'advance' ? outOfOrderness + idleTimeout : null
   const { rows } = await session.query<Watermarks>(statements.advanceWatermark, [outOfOrderness, generation, trailing])
   return rows[0] ?? null
+}
+
+/** After a failover or a restore sinks may show what is no more, so all rows are projected again (section 4). */
+async function projectAgain(session: Session, { statements, aggregates, plan }: UpkeepContext): Promise<void> {
+  const { rows } = await session.query(statements.noteServer)
+  if (rows.length === 0) return
+  const projected = projectionsOf(plan)
+  for (const [i, { name }] of plan.aggregations.entries())
+    if (projected.has(name)) await session.query(aggregates[i]!.enqueueAll, [name])
 }
 
 /** The newest window start whose window is closed and has been for `ms`; a window's end is its start + size. */

@@ -5,6 +5,7 @@ export const INFORMATIONAL: ReadonlySet<string> = new Set([
   'DeadLettersFull',
   'DeduplicationBounded',
   'WeakFutureGuard',
+  'PartitionsAdded',
   'HistoryUnavailable',
   'OffsetsSkipped',
 ])

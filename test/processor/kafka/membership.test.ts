@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { KafkaMembership } from '#processor/adapters/kafka/membership.ts'
 import { createTopic, kafka } from '#test/support/services.ts'
+import { Kafka, logLevel } from '#verify/kafkajs.ts'
 
 let bootstrap: string
 const topic = `membership-${process.pid}`
@@ -15,24 +16,26 @@ afterEach(async () => {
   await Promise.allSettled(joined.splice(0).map(member => member.leave()))
 })
 
-function member(groupId: string) {
+function member(groupId: string, of = topic) {
   const news: number[][] = []
   const membership = new KafkaMembership({
     connection: { clientId: 'test', bootstrapBrokers: [bootstrap], requestTimeout: 10_000 },
     groupId,
-    topic,
+    topic: of,
     sessionTimeoutMs: 2000,
     onTrouble: () => {},
+    lookEveryMs: 200,
   })
   joined.push(membership)
   return { membership, news, join: () => membership.join(partitions => news.push(partitions)) }
 }
 
-/** Waits until `all` partitions are shared out over these members without overlap. */
-async function shared(members: { news: number[][] }[]): Promise<number[][]> {
+/** Waits until all partitions are shared out over these members without overlap. */
+async function shared(members: { news: number[][] }[], partitions = 6): Promise<number[][]> {
+  const all = Array.from({ length: partitions }, (_, partition) => partition).join()
   for (;;) {
     const shares = members.map(({ news }) => news.at(-1) ?? [])
-    if (shares.every(share => share.length > 0) && shares.flat().sort().join() === '0,1,2,3,4,5') return shares
+    if (shares.every(share => share.length > 0) && shares.flat().sort().join() === all) return shares
     await new Promise(resolve => setTimeout(resolve, 50))
   }
 }
@@ -56,6 +59,19 @@ describe('membership', () => {
     await only.join()
     await shared([only])
     expect(await only.membership.confirm()).toEqual([0, 1, 2, 3, 4, 5])
+  })
+
+  it('shares out partitions that are added to the topic', async () => {
+    const growing = `growing-${process.pid}`
+    await createTopic(bootstrap, growing, 2)
+    const groupId = `group-${process.pid}-${groups++}`
+    const members = [member(groupId, growing), member(groupId, growing)]
+    for (const { join } of members) await join()
+    await shared(members, 2)
+    const admin = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING }).admin()
+    await admin.createPartitions({ topicPartitions: [{ topic: growing, count: 5 }] })
+    await admin.disconnect()
+    await shared(members, 5)
   })
 
   it('publishes offsets for lag tools', async () => {

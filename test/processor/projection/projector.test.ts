@@ -96,7 +96,7 @@ describe('the projector', () => {
     around.clock.onSleep = () => seen.push(around.remembered.conditions.get('ProjectionBehind'))
     await runFor(around, 3)
     expect(seen).toEqual(['the sink is away', 'the sink is away', undefined])
-    expect(around.remembered.changes).toEqual([
+    expect(around.remembered.changes.filter(change => change.startsWith('ProjectionBehind'))).toEqual([
       'ProjectionBehind raised',
       'ProjectionBehind raised',
       'ProjectionBehind cleared',
@@ -125,7 +125,7 @@ describe('the projector', () => {
     expect(around.outbox.faults).toEqual([{ aggregation: 0, id: bad.id, version: 7n, error: 'surprise is unknown' }])
     expect(around.outbox.waiting.size).toBe(0)
     expect(around.sink.memory.revisions.size).toBe(2)
-    expect(around.remembered.conditions.get('ProjectionRejected')).toContain(bad.id)
+    expect(around.remembered.conditions.get('ProjectionRejected')).toMatch(/refuses 1 rows/)
     expect(around.remembered.projected).toMatchObject([{ rows: 3, faults: 1 }])
   })
 

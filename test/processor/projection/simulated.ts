@@ -95,6 +95,10 @@ export class FakeOutbox implements Outbox {
     return this.waiting.size
   }
 
+  async rejected(): Promise<number> {
+    return this.faults.length
+  }
+
   #mayFail(what: string): void {
     if (this.failures <= 0) return
     this.failures--

@@ -9,7 +9,7 @@ export function claimContract(fresh: Fresh): void {
   describe('claims and fencing (section 3)', () => {
     test('knows every partition before any is claimed', async harness => {
       const store = harness.worker()
-      expect(await store.open(TOPIC)).toEqual({ generation: 1, watermark: null })
+      expect(await store.open(TOPIC)).toEqual({ generation: 1, firstPartitions: 2, watermark: null })
       expect(await store.positions()).toEqual(
         new Map([
           [0, null],
@@ -17,6 +17,23 @@ export function claimContract(fresh: Fresh): void {
         ]),
       )
       expect(await store.inspect([0, 1])).toEqual([])
+    })
+
+    test('reads a partition that was added to the topic from its first record, whatever `start` says', async harness => {
+      const { store } = await ready(harness)
+      const grown = { ...TOPIC, partitions: 4 }
+      expect(await store.open(grown)).toMatchObject({ firstPartitions: 2 })
+      expect(await store.positions()).toEqual(
+        new Map([
+          [0, 100],
+          [1, null],
+          [2, 0],
+          [3, 0],
+        ]),
+      )
+      expect(await store.claim(2, 555)).toMatchObject({ nextOffset: 0, restoreOffset: 0 })
+      expect(await harness.worker().open(grown), 'by another worker, too').toMatchObject({ firstPartitions: 2 })
+      expect((await store.positions()).get(3)).toBe(0)
     })
 
     test('stores the start of the first claim and gives each claim a higher epoch and another token', async harness => {

@@ -99,7 +99,7 @@ export function generationContract(fresh: Fresh): void {
         new Map([
           [0, 100],
           [1, null],
-          [2, null],
+          [2, 0],
         ]),
       )
     })

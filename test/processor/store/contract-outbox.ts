@@ -144,6 +144,21 @@ export function outboxContract(fresh: Fresh): void {
       ])
       expect(await harness.projectionErrors()).toEqual([{ id: idOf('a'), error: 'mapper_parsing_exception: "x"' }])
       expect((await drain(store)).map(row => row.document!.store)).toEqual(['b'])
+      expect(await store.rejected()).toBe(1)
+    })
+
+    test('forgets a rejection once the sink took a newer version of the row', async harness => {
+      const { store, claim } = await ready(harness)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1])] })
+      const work = (await store.take(10))!
+      await store.confirm(
+        work,
+        work.rows.map(({ aggregation, id, version }) => ({ aggregation, id, version, error: 'no' })),
+      )
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+      await drain(store)
+      expect(await store.rejected()).toBe(1)
+      expect(await harness.projectionErrors()).toEqual([{ id: idOf('b'), error: 'no' }])
     })
 
     test('gives rows that became final, and tombstones of those that retention removed', async harness => {

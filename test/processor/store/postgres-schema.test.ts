@@ -22,7 +22,7 @@ describe('the schema', () => {
   test('is opened by many workers at once', async harness => {
     const workers = Array.from({ length: 6 }, () => harness.worker())
     const opened = await Promise.all(workers.map(worker => worker.open(TOPIC)))
-    expect(opened).toEqual(workers.map(() => ({ generation: 1, watermark: null })))
+    expect(opened).toEqual(workers.map(() => ({ generation: 1, firstPartitions: 2, watermark: null })))
     const newer = pipelineOf(['allowedLateness: 30s', 'allowedLateness: 1s'])
     const generations = await Promise.all(
       [harness.worker(newer), harness.worker(newer)].map(worker => worker.open(TOPIC)),

@@ -4,6 +4,9 @@ CREATE TABLE pipeline (
   owner text NOT NULL,
   topic text NOT NULL,
   topic_id text NOT NULL,
+  first_partitions integer NOT NULL,
+  -- Which server, on which timeline: another one may have gone back behind what sinks show.
+  server text NOT NULL,
   watermark bigint,
   generation integer NOT NULL DEFAULT 0
 );

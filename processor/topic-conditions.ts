@@ -1,0 +1,22 @@
+/** What a topic that others made may lack, as conditions; null: nothing is wrong (contract, sections 5 and 6). */
+import type { Plan } from '#pipeline/plan.ts'
+import type { Opened, TopicInfo } from './ports.ts'
+
+export function topicConditions(
+  { spec }: Plan,
+  topic: TopicInfo,
+  { firstPartitions }: Opened,
+): { WeakFutureGuard: string | null; PartitionsAdded: string | null } {
+  const { maxFutureSkew } = spec.watermark
+  const ahead = Number.isSafeInteger(topic.maxAheadMs) ? `up to ${topic.maxAheadMs} ms` : 'however far'
+  const grown = spec.deduplication && topic.partitions > firstPartitions
+  return {
+    WeakFutureGuard:
+      topic.maxAheadMs > maxFutureSkew
+        ? `topic ${topic.topic} takes records whose timestamps are ${ahead} ahead of its brokers' clocks, so that one wrong clock can close windows early. Set the topic's message.timestamp.after.max.ms to ${maxFutureSkew} (spec.watermark.maxFutureSkew), or its message.timestamp.type to LogAppendTime`
+        : null,
+    PartitionsAdded: grown
+      ? `topic ${topic.topic} had ${firstPartitions} partitions and has ${topic.partitions}: a sale that was sent before and again after the change may stand in two partitions, where it is not recognised as a duplicate`
+      : null,
+  }
+}

@@ -1,0 +1,84 @@
+import { execFileSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { Retryable } from '#processor/errors.ts'
+import { ownPostgres } from '#test/support/services.ts'
+import { byStore, commitOf, ready, T0 } from './fixture.ts'
+import { harnessOn } from './postgres-harness.ts'
+
+let server: Awaited<ReturnType<typeof ownPostgres>>
+beforeAll(async () => {
+  server = await ownPostgres('failover')
+  await server.createDatabase('sales')
+})
+afterAll(() => server.stop())
+
+const connected = () => harnessOn({ ...server, database: 'sales' })
+
+/** Connections of the pool that broke are found out by using them. */
+async function retried<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      expect(error).toBeInstanceOf(Retryable)
+    }
+  }
+}
+
+/** Takes and confirms until nothing waits; answers the stores that a sink would show now. */
+async function projectAll(store: Awaited<ReturnType<typeof ready>>['store']): Promise<Set<unknown>> {
+  const shown = new Set<unknown>()
+  for (let work = await store.take(100); work; work = await store.take(100)) {
+    for (const { document } of work.rows) shown.add(document!.store)
+    await store.confirm(work, [])
+  }
+  return shown
+}
+
+/** Owners included: the server runs under a user of its own. */
+const copyFolder = (from: string, to: string) => execFileSync('cp', ['-a', from, to])
+
+/** The server dies; a standby that had replicated up to the copy takes over on its address, on a timeline of its own. */
+async function promoteCopy(copy: string): Promise<void> {
+  await server.kill()
+  const cluster = join(server.dataDir, 'cluster')
+  rmSync(cluster, { recursive: true })
+  copyFolder(copy, cluster)
+  writeFileSync(join(cluster, 'standby.signal'), '')
+  await server.start()
+  const client = await connected()
+  await client.query('SELECT pg_promote(true)')
+  await client.close()
+}
+
+it('a failover that takes commits back is noticed, and everything is projected again', async () => {
+  const cluster = join(server.dataDir, 'cluster')
+  const copy = join(server.dataDir, 'standby')
+  const harness = await connected()
+  const { store, claim } = await ready(harness)
+  const first = commitOf(claim, { aggregates: [byStore([T0, 'kept', 100])] })
+  await store.commit(first)
+  expect(await projectAll(store)).toEqual(new Set(['kept']))
+  await harness.query('CHECKPOINT')
+  await server.kill()
+  copyFolder(cluster, copy)
+  await server.start()
+
+  const { nextOffset } = first.partitions[0]!
+  await retried(() => store.inspect([0]))
+  const second = commitOf({ ...claim, nextOffset }, { aggregates: [byStore([T0, 'lost', 200])] })
+  await retried(() => store.commit(second))
+  await store.advance()
+  expect(await projectAll(store), 'a restart is no failover').toEqual(new Set(['lost']))
+
+  await promoteCopy(copy)
+  const [row] = await retried(() => store.inspect([0]))
+  expect(row, 'the commit was taken back').toMatchObject({ nextOffset, epoch: claim.epoch, token: claim.token })
+  await store.advance()
+  expect(await projectAll(store)).toEqual(new Set(['kept']))
+  await store.advance()
+  expect(await store.pending(), 'once is enough').toBe(0)
+  await harness.close()
+}, 60_000)

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { parsePipeline } from '#pipeline/parse.ts'
+import { planOf } from '#pipeline/plan.ts'
+import { topicConditions } from '#processor/topic-conditions.ts'
+
+const plan = (deduplication: string) =>
+  planOf(
+    parsePipeline(`
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: sales }
+spec:
+  source: { topic: sales }
+  event: { id: id, time: { path: at }, fields: [{ name: store }] }
+  watermark: { maxFutureSkew: 5m }
+  ${deduplication}
+  aggregations: [{ name: by_store, groupBy: [store], measures: [{ name: orders, op: count }] }]
+`).spec,
+  )
+const topic = { topic: 'sales', topicId: 'topic-1', partitions: 4, maxAheadMs: 300_000 }
+const opened = { generation: 1, firstPartitions: 4, watermark: null }
+const DEDUPLICATION = 'deduplication: { horizon: 1h }'
+
+describe('conditions of a topic', () => {
+  it('has none when brokers refuse what the spec would, and nothing was added', () => {
+    const none = { WeakFutureGuard: null, PartitionsAdded: null }
+    expect(topicConditions(plan(DEDUPLICATION), topic, opened)).toEqual(none)
+    expect(topicConditions(plan(DEDUPLICATION), { ...topic, maxAheadMs: 0 }, opened)).toEqual(none)
+  })
+
+  it('says how weak the guard against wrong clocks is, and what to set', () => {
+    const weak = (maxAheadMs: number) =>
+      topicConditions(plan(DEDUPLICATION), { ...topic, maxAheadMs }, opened).WeakFutureGuard
+    expect(weak(3_600_000)).toMatch(/up to 3600000 ms ahead.*message\.timestamp\.after\.max\.ms to 300000/)
+    expect(weak(Number('9223372036854775807'))).toMatch(/however far ahead/)
+    expect(weak(Number.POSITIVE_INFINITY)).toMatch(/however far ahead/)
+  })
+
+  it('warns of partitions that were added, where duplicates are looked for', () => {
+    const grown = { ...topic, partitions: 6 }
+    expect(topicConditions(plan(DEDUPLICATION), grown, opened).PartitionsAdded).toMatch(/had 4 partitions and has 6/)
+    expect(topicConditions(plan(''), grown, opened).PartitionsAdded).toBeNull()
+  })
+})
