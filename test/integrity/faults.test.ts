@@ -39,11 +39,13 @@ async function stopAll(workers: Worker[]): Promise<void> {
   expect(await Promise.all(workers.map(worker => worker.exited))).toEqual(workers.map(() => 0))
 }
 
+type Status = { partitions: { partition: number; lag: number }[]; conditions: Record<string, string> }
+
+const statusOf = async (worker: Worker) => (await (await fetch(`${worker.url}/status`)).json()) as Status
+
 /** Records that the worker has read and nobody has committed. */
 async function uncommitted(worker: Worker): Promise<number> {
-  const { partitions } = (await (await fetch(`${worker.url}/status`)).json()) as {
-    partitions: { partition: number; lag: number }[]
-  }
+  const { partitions } = await statusOf(worker)
   const ends = await rig.logEnds()
   const rows = await rig.query<{ partition: number; next: string }>(
     `SELECT partition, next_offset AS next FROM ${rig.schema}.progress`,
@@ -145,6 +147,20 @@ describe('with real processes, nothing is lost and nothing is doubled', () => {
     expect(rebalances, 'rebalances').toBeGreaterThan(3)
     expectExact(verdict)
     await stopAll(workers)
+  }, 180_000)
+
+  it('when the topic gets more partitions', async () => {
+    const workers = [await rig.startWorker(), await rig.startWorker()]
+    await underLoad(4, () => pause(1500).then(() => rig.growTo(8)))
+    const verdict = await underLoad(6, async () => {}) // a generator that starts now sends to all of them
+    const added = await rig.query(
+      `SELECT partition FROM ${rig.schema}.progress WHERE partition >= 6 AND first_offset = 0 AND accepted > 0`,
+    )
+    expect(added.length, 'added partitions that were read').toBe(2)
+    const restarted = await rig.startWorker()
+    while (!(await statusOf(restarted)).conditions.PartitionsAdded) await pause(100) // it tells, also after a restart
+    expectExact(verdict)
+    await stopAll([...workers, restarted])
   }, 180_000)
 
   it('and a straight run over the same log gives identical rows', async () => {

@@ -6,11 +6,13 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Admin } from 'kafkajs'
 import pg from 'pg'
 import { parseDocument } from 'yaml'
 import { pause } from '#local/services/process.ts'
 import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
 import { createTopic, ownElasticsearch, ownKafka, ownPostgres } from '#test/support/services.ts'
+import { Kafka, logLevel } from '#verify/kafkajs.ts'
 import { type Verdict, verify } from '#verify/verify.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -163,18 +165,25 @@ export class Rig {
     const rows = await this.query<{ partition: number; next: string }>(
       `SELECT partition, next_offset AS next FROM ${schema}.progress`,
     )
-    return (
-      waiting === 0 && rows.length === PARTITIONS && rows.every(row => Number(row.next) === ends.get(row.partition))
-    )
+    return waiting === 0 && rows.length === ends.size && rows.every(row => Number(row.next) === ends.get(row.partition))
   }
 
   /** High watermarks, by an independent client. */
   async logEnds(): Promise<Map<number, number>> {
-    const { Kafka, logLevel } = await import('kafkajs')
+    const offsets = await this.#asAdmin(admin => admin.fetchTopicOffsets(TOPIC))
+    return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))
+  }
+
+  /** The topic has `count` partitions from now on. */
+  async growTo(count: number): Promise<void> {
+    await this.#asAdmin(admin => admin.createPartitions({ topicPartitions: [{ topic: TOPIC, count }] }))
+  }
+
+  async #asAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
     const admin = new Kafka({ brokers: [this.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).admin()
     await admin.connect()
     try {
-      return new Map((await admin.fetchTopicOffsets(TOPIC)).map(({ partition, high }) => [partition, Number(high)]))
+      return await work(admin)
     } finally {
       await admin.disconnect()
     }

@@ -1,4 +1,5 @@
 /** The log, read with our own fetches on @platformatic/kafka's connections: one request per leader under way at a time. */
+import { performance } from 'node:perf_hooks'
 import { Admin, ConfigResourceTypes, type Connection, ConnectionPool, Consumer } from '@platformatic/kafka'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Fetched, FetchRequest, Source, TopicInfo } from '#processor/ports.ts'
@@ -10,6 +11,8 @@ const MAX_WAIT_MS = 250
 /** Two answers are in memory at once (one worked on, one travelling): 2 × 1 MiB, however long the lag. */
 const MAX_BYTES = 1 << 20
 const PARTITION_MAX_BYTES = 256 << 10
+/** How often to ask for the leaders of partitions that have none, ms. */
+const LOOK_AGAIN_MS = 500
 const READ_COMMITTED = 1
 const TOPIC_CONFIGS = ['cleanup.policy', 'message.timestamp.type', 'message.timestamp.after.max.ms']
 
@@ -27,6 +30,7 @@ export class KafkaSource implements Source {
   readonly #connections: ConnectionPool
   #topicId = ''
   #leaders: Map<number, Leader> | null = null
+  #lookAgainAt = 0
   readonly #inFlight = new Map<number, Promise<{ leader: number; asked: FetchRequest[]; answer: FetchAnswer }>>()
 
   /** The bytes of past answers, oldest first. At a call only those of the newest may still be worked on (ports.ts). */
@@ -88,7 +92,7 @@ export class KafkaSource implements Source {
   async poll(requests: FetchRequest[]): Promise<Fetched[]> {
     for (const data of this.#handedOut.splice(0, this.#handedOut.length - 1).flat()) release(data)
     try {
-      const leaders = (this.#leaders ??= await this.#findLeaders())
+      const leaders = await this.#leadersOf(requests)
       for (const [id, asked] of groupByLeader(requests, leaders))
         if (!this.#inFlight.has(id)) this.#send(leaders, id, asked)
       if (this.#inFlight.size === 0) throw new Retryable(`no leader is known for the partitions of ${this.#topic}`)
@@ -157,6 +161,15 @@ export class KafkaSource implements Source {
         'TopicReplaced',
         `topic ${this.#topic} was deleted and made anew (id ${id}, before ${this.#topicId}): its offsets mean other records now. Start over with an empty schema`,
       )
+  }
+
+  /** Also looks again, now and then, for partitions that have no leader yet: added ones, and those between two leaders. */
+  async #leadersOf(requests: FetchRequest[]): Promise<Map<number, Leader>> {
+    const unknown = requests.some(({ partition }) => !this.#leaders?.has(partition))
+    if (this.#leaders && (!unknown || performance.now() < this.#lookAgainAt)) return this.#leaders
+    this.#lookAgainAt = performance.now() + LOOK_AGAIN_MS
+    this.#leaders = await this.#findLeaders()
+    return this.#leaders
   }
 
   async #findLeaders(): Promise<Map<number, Leader>> {
