@@ -161,7 +161,7 @@ export class Flow {
       await clock.sleep(NOTHING_TO_READ_MS, this.#draining.signal)
     } catch (error) {
       if (!(error instanceof Retryable)) this.#fail(error)
-      else {
+      else if (!this.#draining.signal.aborted) {
         telemetry.condition('SourceUnavailable', error.message)
         await clock.sleep(error.afterMs, this.#draining.signal)
       }

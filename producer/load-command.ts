@@ -64,7 +64,14 @@ async function run(flags: Flags): Promise<void> {
   if (flags.report === undefined) process.stdout.write(text)
   else writeFileSync(flags.report, text)
   tell('report', report)
-  if (process.connected) process.disconnect() // or its channel would keep the process alive
+  if (process.connected) tellUsage()
+}
+
+/** The last word to a parent, which reports what each process took; then its channel keeps this one alive no longer. */
+function tellUsage(): void {
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+  const usage = { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, maxRssBytes: maxRSS * 1024 }
+  process.send!({ type: 'stopped', ...usage }, () => process.connected && process.disconnect())
 }
 
 function overridesOf(flags: Flags): Overrides {

@@ -42,6 +42,7 @@ export async function startElasticsearch({
           ES_JAVA_OPTS: '-Xms512m -Xmx512m',
           ES_PATH_CONF: folders.config,
           ES_TMPDIR: folders.tmp,
+          CLI_JAVA_OPTS: `-Djava.io.tmpdir=${folders.tmp}`, // its launcher leaves folders behind there
           HOME: folders.tmp,
         },
         cwd: folders.tmp,

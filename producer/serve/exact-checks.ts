@@ -14,6 +14,7 @@ export class NumberText {
 }
 
 const MAX_INTEGER_DIGITS = 30
+const MAX_KEY_BYTES = 1024
 /** 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z. */
 const FIRST_TIME = -62_135_596_800_000
 const LAST_TIME = 253_402_300_799_999
@@ -32,14 +33,29 @@ export function exactFaults(plan: Plan, event: Exact, now: number): Fault[] {
   const { id, explode } = plan.spec.event
   const own = plan.fields.filter(field => !field.line)
   const lines = plan.fields.filter(field => field.line)
+  const items = explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []
   return [
     ...(id ? idFaults(id, event) : []),
     ...timeFaults(plan, event, now),
     ...own.flatMap(field => fieldFaults(field, event, '')),
-    ...(explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []).flatMap((line, i) =>
-      lines.flatMap(field => fieldFaults(field, line, `${explode!.path}[${i}].`)),
-    ),
+    ...items.flatMap((line, i) => lines.flatMap(field => fieldFaults(field, line, `${explode!.path}[${i}].`))),
+    ...(explode ? items.flatMap(line => keyFaults(plan, event, line)) : keyFaults(plan, event, null)).slice(0, 1),
   ]
+}
+
+/** Group-by texts have 1 KiB together. Numbers, of a few digits each, are left to the engine. */
+function keyFaults({ aggregations, fields }: Plan, event: Exact, line: Exact): Fault[] {
+  return aggregations.flatMap(({ name, keys }) => {
+    const texts = keys.map(key => fields[key]!).filter(field => field.type === 'string')
+    const sizes = texts.map(field => {
+      const value = valueAt(field.line ? line : event, field.path)
+      return Buffer.byteLength(typeof value === 'string' ? value : (field.default ?? ''))
+    })
+    if (sizes.reduce((sum, size) => sum + size, 0) <= MAX_KEY_BYTES) return []
+    const { path } = texts[sizes.indexOf(Math.max(...sizes))]!
+    const message = `is too long: what ${name} groups by may have ${MAX_KEY_BYTES} bytes together`
+    return [{ field: path.join('.'), message }]
+  })
 }
 
 /** The text that identifies the sale, or null. "5" and 5 are the same. */

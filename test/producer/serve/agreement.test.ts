@@ -53,6 +53,8 @@ const mostly = (good: fc.Arbitrary<string>, odd: fc.Arbitrary<string> = anything
   fc.oneof({ weight: 30, arbitrary: good }, { weight: 1, arbitrary: odd }, { weight: 1, arbitrary: anything })
 
 const quoted = (text: string) => JSON.stringify(text)
+/** Around what the texts of a key may have together. */
+const LONG = ['x'.repeat(400), 'é'.repeat(512), 'y'.repeat(1025)]
 const goodNumber = raw(
   '0',
   '-0.0',
@@ -76,7 +78,7 @@ const decimal = fc.oneof(
 const string = fc.oneof(
   raw('"a"', '""', '"\\ud83d\\ude42"', '"caf\\u00e9"'),
   fc.string({ unit: 'grapheme', maxLength: 4 }).map(quoted),
-  mostly(raw('"b"'), raw('"\\ude42\\ud83d"')),
+  mostly(raw('"b"'), raw('"\\ude42\\ud83d"', ...LONG.map(quoted))),
 )
 const id = mostly(fc.oneof(string, raw('5', '-5', '123456789012345678901234567890')), raw('5.0', '5e1', '1.5'))
 const rfc3339 = fc
