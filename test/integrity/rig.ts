@@ -67,11 +67,9 @@ export class Rig {
   }
 
   /** Resolves when it listens; it may not have joined the group yet. */
-  async startWorker(specText = this.specText): Promise<Worker> {
+  async startWorker(specText = this.specText, env: Record<string, string> = {}): Promise<Worker> {
     const id = `worker-${this.#started++}`
-    const file = join(this.#folder, `${id}.yaml`)
-    writeFileSync(file, specText)
-    const env = {
+    const settings = {
       WORKER_ID: id,
       HTTP_PORT: '0',
       HTTP_HOST: '127.0.0.1',
@@ -79,16 +77,32 @@ export class Rig {
       SESSION_TIMEOUT_MS: '2000',
       COMMIT_LOG: join(this.#folder, 'commits', `${id}.jsonl`),
     }
-    const child = this.#fork('processor/main.ts', ['--file', file], env)
-    const port = await new Promise<number>((resolve, reject) => {
-      child.on(
-        'message',
-        (message: { type: string; port: number }) => message.type === 'listening' && resolve(message.port),
-      )
-      child.once('exit', code => reject(new Error(`${id} ended with ${code}; see ${this.#folder}`)))
+    const args = ['--file', this.#write(id, specText)]
+    const child = this.#fork('processor/main.ts', args, { ...settings, ...env })
+    const { port } = await this.#heard<{ port: number }>(child, 'listening')
+    return { id, process: child, url: `http://127.0.0.1:${port}`, exited: exitOf(child) }
+  }
+
+  /** `producer serve`. Resolves when it takes sales. */
+  async startIngest(specText = this.specText, env: Record<string, string> = {}): Promise<Worker> {
+    const id = `ingest-${this.#started++}`
+    const args = ['serve', '--file', this.#write(id, specText), '--port', '0', '--log-level', 'warn']
+    const child = this.#fork('producer/main.ts', args, env)
+    const { url } = await this.#heard<{ url: string }>(child, 'serving')
+    return { id, process: child, url, exited: exitOf(child) }
+  }
+
+  #write(id: string, specText: string): string {
+    const file = join(this.#folder, `${id}.yaml`)
+    writeFileSync(file, specText)
+    return file
+  }
+
+  #heard<T>(child: ChildProcess, type: string): Promise<T> {
+    return new Promise((resolve, reject) => {
+      child.on('message', (message: { type: string }) => message.type === type && resolve(message as T))
+      child.once('exit', code => reject(new Error(`a process ended with ${code}; see ${this.#folder}`)))
     })
-    const exited = new Promise<number | null>(resolve => child.once('exit', resolve))
-    return { id, process: child, url: `http://127.0.0.1:${port}`, exited }
   }
 
   /** Sends `rate` sales/s for `seconds` with every mishap switched on; resolves when the generator has ended well. */
@@ -107,7 +121,7 @@ export class Rig {
       String(seed),
     ]
     const child = this.#fork('producer/main.ts', args, {})
-    const code = await new Promise(resolve => child.once('exit', resolve))
+    const code = await exitOf(child)
     if (code !== 0) throw new Error(`the load generator ended with ${code}; see ${this.#folder}`)
   }
 
@@ -210,6 +224,8 @@ export class Rig {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 }
+
+const exitOf = (child: ChildProcess) => new Promise<number | null>(resolve => child.once('exit', resolve))
 
 /** One metric of a worker, summed over its series whose labels contain `label`. */
 export async function counterOf(worker: Worker, name: string, label = ''): Promise<number> {

@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { freePort } from '#local/services/host.ts'
 
 const SOURCE = import.meta.dirname
 const CACHE = process.env.SALESPIPELINE_CACHE ?? join(SOURCE, '../../../.cache')
@@ -89,16 +89,6 @@ async function ready(log: ReturnType<typeof createInterface>): Promise<void> {
   })
   log.on('close', () => reject(new Error(`the collector ended before it was ready:\n${lines.join('\n')}`)))
   await promise
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 type OtlpValue = { stringValue?: string; intValue?: string; doubleValue?: number; boolValue?: boolean }
