@@ -8,6 +8,7 @@ import { Admin } from '@platformatic/kafka'
 import { freePort, javaCommand } from './host.ts'
 import { installKafka } from './install.ts'
 import { type ServerOptions, ServerProcess, stablePort } from './process.ts'
+import type { Launch } from './watchdog.ts'
 
 export type KafkaServer = ServerProcess & { bootstrap: string }
 
@@ -27,16 +28,7 @@ export async function startKafka({
     temporary,
     prepare: async () => {
       port = await stablePort(dataDir, 'kafka', port)
-      const properties = join(dataDir, 'server.properties')
-      writeFileSync(properties, serverProperties(port, await freePort(), join(dataDir, 'log')))
-      const java = [
-        '-cp',
-        join(jars, '*'),
-        `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'kafka/log4j2.properties')}`,
-      ]
-      if (!existsSync(join(dataDir, 'log', 'meta.properties'))) await format(java, properties)
-      const args = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', ...java, 'kafka.Kafka', properties]
-      return { command: javaCommand(), args, cwd: dataDir, port, stopSignal: 'SIGTERM' }
+      return launchKafka(jars, dataDir, port, singleNode(port, await freePort()))
     },
     isReady: () => hasBroker(`127.0.0.1:${port}`),
     readyWithinMs: 180_000,
@@ -46,14 +38,31 @@ export async function startKafka({
   return Object.assign(server, { bootstrap: `127.0.0.1:${port}` })
 }
 
-function format(java: string[], properties: string): Promise<unknown> {
+/** 22 characters, as StorageTool wants them. */
+export const newClusterId = () => randomBytes(16).toString('base64url')
+
+/** How to start a broker that serves on `port`, as `properties` say; its folder is formatted the first time. */
+export async function launchKafka(
+  jars: string,
+  dataDir: string,
+  port: number,
+  properties: string,
+  clusterId = newClusterId(),
+): Promise<Launch> {
+  const file = join(dataDir, 'server.properties')
+  const logDir = join(dataDir, 'log')
+  writeFileSync(file, `${properties}log.dirs=${logDir}\n`)
+  const log4j = `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'kafka/log4j2.properties')}`
+  const java = ['-cp', join(jars, '*'), log4j]
   // In one argument with its name: one id in 64 begins with '-', and would be taken for an option.
-  const clusterId = `--cluster-id=${randomBytes(16).toString('base64url')}`
-  return promisify(execFile)(javaCommand(), [...java, 'kafka.tools.StorageTool', 'format', clusterId, '-c', properties])
+  const format = [...java, 'kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', file]
+  if (!existsSync(join(logDir, 'meta.properties'))) await promisify(execFile)(javaCommand(), format)
+  const args = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', ...java, 'kafka.Kafka', file]
+  return { command: javaCommand(), args, cwd: dataDir, port, stopSignal: 'SIGTERM' }
 }
 
 /** The port accepts before the broker is registered, and until then topics cannot be created. */
-async function hasBroker(bootstrap: string): Promise<boolean> {
+export async function hasBroker(bootstrap: string): Promise<boolean> {
   const admin = new Admin({
     clientId: 'readiness',
     bootstrapBrokers: [bootstrap],
@@ -68,26 +77,31 @@ async function hasBroker(bootstrap: string): Promise<boolean> {
   }
 }
 
-function serverProperties(port: number, controllerPort: number, logDir: string): string {
-  return `process.roles=broker,controller
-node.id=1
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
-controller.listener.names=CONTROLLER
-controller.quorum.voters=1@127.0.0.1:${controllerPort}
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs=${logDir}
-auto.create.topics.enable=false
-log.retention.ms=-1
+function singleNode(port: number, controllerPort: number): string {
+  return `${nodeProperties(1, port, [controllerPort])}
 # One node: the internal topics cannot have three replicas.
 offsets.topic.replication.factor=1
-offsets.topic.num.partitions=8
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+`
+}
+
+/** Of node `id` (from 1), broker and controller in one; `controllerPorts`: of all nodes, in their order. */
+export function nodeProperties(id: number, port: number, controllerPorts: number[]): string {
+  return `process.roles=broker,controller
+node.id=${id}
+listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPorts[id - 1]}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=${controllerPorts.map((voter, i) => `${i + 1}@127.0.0.1:${voter}`).join(',')}
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+auto.create.topics.enable=false
+log.retention.ms=-1
+offsets.topic.num.partitions=8
+transaction.state.log.num.partitions=4
 # Rebalances at once, and workers that fall silent are replaced within seconds: fencing is the database's.
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pause } from '#local/services/process.ts'
 import { Random } from '#test/support/random.ts'
 import type { Verdict } from '#verify/verify.ts'
+import { expectExact } from './exact.ts'
 import { counterOf, dumpOf, Rig, schemaOf, type Worker } from './rig.ts'
 
 /** INTEGRITY_SEED=… replays the moments of the faults; the machine's own timing cannot be replayed. */
@@ -16,16 +17,6 @@ beforeAll(async () => {
   console.log(`integrity seed ${seed}: replay with INTEGRITY_SEED=${seed}`)
 })
 afterAll(() => rig.stop())
-
-/** Nothing lost, nothing doubled, every row equal, and there were rows to compare. */
-function expectExact(verdict: Verdict): void {
-  expect(verdict.problems).toEqual([])
-  expect(verdict).toMatchObject({ ok: true, lost: 0, doubled: 0 })
-  expect(verdict.rows).toMatchObject({ missing: 0, extra: 0, unequal: 0 })
-  expect(verdict.rows.compared).toBeGreaterThan(100)
-  for (const verdictOf of ['late', 'deadLettered', 'duplicates'] as const)
-    expect(verdict[verdictOf], verdictOf).toBeGreaterThan(0)
-}
 
 /** Runs load and `meanwhile` side by side, waits until all is committed, and asks the verifier about everything so far. */
 async function underLoad(seconds: number, meanwhile: () => Promise<void>): Promise<Verdict> {

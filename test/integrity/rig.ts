@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Admin } from 'kafkajs'
+import type { Admin, ITopicMetadata } from 'kafkajs'
 import pg from 'pg'
 import { parseDocument } from 'yaml'
 import { pause } from '#local/services/process.ts'
@@ -19,31 +19,42 @@ const root = resolve(import.meta.dirname, '../..')
 const TOPIC = 'transactions'
 const PARTITIONS = 6
 
-type Servers = {
-  kafka: Awaited<ReturnType<typeof ownKafka>>
+type Servers<K> = {
+  kafka: K
   postgres: Awaited<ReturnType<typeof ownPostgres>>
   elasticsearch: Awaited<ReturnType<typeof ownElasticsearch>> | null
 }
 
 export type Worker = { id: string; process: ChildProcess; url: string; exited: Promise<number | null> }
 
-export class Rig {
-  readonly servers: Servers
+type SingleKafka = Awaited<ReturnType<typeof ownKafka>>
+
+export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = SingleKafka> {
+  readonly servers: Servers<K>
   readonly #folder: string
   readonly #file: string
   readonly #children = new Set<ChildProcess>()
   #started = 0
 
-  private constructor(servers: Servers, folder: string, file: string) {
+  private constructor(servers: Servers<K>, folder: string, file: string) {
     this.servers = servers
     this.#folder = folder
     this.#file = file
   }
 
   /** Brings the servers up and creates topic and database. `name`: also the PostgreSQL schema. */
-  static async start(name: string, options: { elasticsearch?: boolean } = {}): Promise<Rig> {
+  static start(name: string, options: { elasticsearch?: boolean } = {}): Promise<Rig> {
+    return Rig.on(ownKafka(name), name, options)
+  }
+
+  /** The same on a Kafka that is already on its way. */
+  static async on<K extends { bootstrap: string; stop(): Promise<void> }>(
+    starting: Promise<K>,
+    name: string,
+    options: { elasticsearch?: boolean } = {},
+  ): Promise<Rig<K>> {
     const [kafka, postgres, elasticsearch] = await Promise.all([
-      ownKafka(name),
+      starting,
       ownPostgres(name),
       options.elasticsearch ? ownElasticsearch(name) : null,
     ])
@@ -193,8 +204,13 @@ export class Rig {
     await this.#asAdmin(admin => admin.createPartitions({ topicPartitions: [{ topic: TOPIC, count }] }))
   }
 
+  async topicPartitions(): Promise<ITopicMetadata['partitions']> {
+    const { topics } = await this.#asAdmin(admin => admin.fetchTopicMetadata({ topics: [TOPIC] }))
+    return topics[0]!.partitions
+  }
+
   async #asAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
-    const admin = new Kafka({ brokers: [this.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).admin()
+    const admin = new Kafka({ brokers: this.servers.kafka.bootstrap.split(','), logLevel: logLevel.NOTHING }).admin()
     await admin.connect()
     try {
       return await work(admin)
@@ -263,10 +279,10 @@ export function schemaOf(specText: string): string {
 }
 
 /** The e-commerce example on our servers, with mishaps and short windows, so that a short run sees every verdict. */
-function specFor(name: string, { kafka, postgres, elasticsearch }: Servers): string {
+function specFor(name: string, { kafka, postgres, elasticsearch }: Servers<{ bootstrap: string }>): string {
   const document = parseDocument(readFileSync(join(root, 'k8s/examples/ecommerce.yaml'), 'utf8'))
   document.setIn(['metadata', 'name'], name)
-  document.setIn(['spec', 'source', 'bootstrapServers'], [kafka.bootstrap])
+  document.setIn(['spec', 'source', 'bootstrapServers'], kafka.bootstrap.split(','))
   document.setIn(['spec', 'source', 'partitions'], PARTITIONS)
   document.setIn(['spec', 'window'], { type: 'tumbling', size: '5s' })
   document.setIn(['spec', 'watermark'], { outOfOrderness: '2s', idleTimeout: '2s', maxFutureSkew: '5m' })

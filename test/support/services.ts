@@ -57,10 +57,10 @@ export async function createTopic(
   partitions: number,
   configs: Record<string, string> = {},
 ): Promise<void> {
-  const admin = new Admin({ clientId: 'test', bootstrapBrokers: [bootstrap] })
+  const admin = new Admin({ clientId: 'test', bootstrapBrokers: bootstrap.split(',') })
   try {
     const settings = Object.entries(configs).map(([name, value]) => ({ name, value }))
-    await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs: settings })
+    await admin.createTopics({ topics: [topic], partitions, replicas: -1, configs: settings })
   } finally {
     await admin.close()
   }
