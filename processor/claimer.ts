@@ -3,7 +3,7 @@ import { type Plan, planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Decompress } from './core/batches.ts'
 import { PartitionState } from './core/partition.ts'
-import { placeReading } from './core/placement.ts'
+import { type LogBounds, placeReading } from './core/placement.ts'
 import { Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Claim, Clock, Membership, Source, Store, Telemetry } from './ports.ts'
@@ -68,12 +68,14 @@ export class Claimer {
     const claim = await retrying(this.#deps, 'StoreUnavailable', async () =>
       store.claim(number, await this.#startOffset(number)),
     )
+    if (!claim) return // the worker is stopping
     const bounds = await retrying(this.#deps, 'SourceUnavailable', async () => ({
       earliest: (await source.offsets([number], 'earliest')).get(number)!,
       end: (await source.offsets([number], 'latest')).get(number)!,
+      epochEnd: claim.leaderEpoch === null ? null : await source.endOfEpoch(number, claim.leaderEpoch),
     }))
-    if (!claim || !bounds || partition.phase !== 'claiming') return // revoked, or the worker is stopping
-    this.#place(partition, claim, bounds.earliest, bounds.end)
+    if (!bounds || partition.phase !== 'claiming') return // revoked, or the worker is stopping
+    this.#place(partition, claim, bounds)
   }
 
   /** Only used by the very first claim; resolved then, once, and stored (contract, section 2). */
@@ -96,9 +98,10 @@ export class Claimer {
     return opened
   }
 
-  #place(partition: OwnedPartition, claim: Claim, earliest: number, end: number): void {
+  #place(partition: OwnedPartition, claim: Claim, bounds: LogBounds): void {
     const { telemetry, plan, decompress, clock } = this.#deps
-    const placement = placeReading(claim, earliest, end, plan.spec.source.offsetOutOfRange)
+    const { earliest } = bounds
+    const placement = placeReading(claim, bounds, plan.spec.source.offsetOutOfRange)
     if ('stop' in placement) {
       telemetry.condition(placement.stop, placement.message)
       partition.enter('halted')
@@ -122,7 +125,7 @@ export class Claimer {
     for (const offset of this.#rejected.get(claim.partition) ?? []) state.reject(offset)
     state.skipTo(placement.read)
     partition.state = state
-    partition.position = placement.read
+    partition.moveTo(placement.read)
     partition.highWatermark = -1
     partition.lastDataAt = clock.now()
     partition.enter(state.restoring ? 'restoring' : 'running')

@@ -8,7 +8,7 @@
 import type { Plan } from '#pipeline/plan.ts'
 import { Claimer } from './claimer.ts'
 import { Committer } from './committer.ts'
-import { type Decompress, offsetAfter } from './core/batches.ts'
+import { type Decompress, lastEpoch, offsetAfter } from './core/batches.ts'
 import { DeadLetterBounds } from './dead-letter-bounds.ts'
 import { Retryable } from './errors.ts'
 import { OwnedPartition } from './owned-partition.ts'
@@ -151,7 +151,7 @@ export class Flow {
       ? []
       : [...this.#partitions.values()]
           .filter(p => p.readable)
-          .map(p => ({ partition: p.partition, offset: p.position }))
+          .map(p => ({ partition: p.partition, offset: p.position, epoch: p.positionEpoch }))
     try {
       if (requests.length > 0) {
         const answers = await source.poll(requests)
@@ -173,7 +173,7 @@ export class Flow {
   #advance(answer: Fetched): void {
     const partition = this.#partitions.get(answer.partition)
     if (partition?.position === answer.offset && answer.data)
-      partition.position = offsetAfter(answer.data, answer.offset)
+      partition.moveTo(offsetAfter(answer.data, answer.offset), lastEpoch(answer.data))
   }
 
   #take(answer: Fetched): void {
@@ -182,7 +182,7 @@ export class Flow {
     if (!partition || !state || !partition.readable) return
     const budget = this.#committer.budget(partition)
     if (answer.offset !== state.nextOffset || budget <= 0) {
-      partition.position = state.nextOffset // an answer for where we are no longer, or not yet allowed to go on
+      partition.moveTo(state.nextOffset) // an answer for where we are no longer, or not yet allowed to go on
       return
     }
     if (answer.outOfRange) {
@@ -210,7 +210,7 @@ export class Flow {
     }
     partition.lastDataAt = clock.now()
     if (partition.phase === 'restoring' && !state.restoring) partition.enter('running')
-    if (state.nextOffset < partition.position) partition.position = state.nextOffset
+    if (state.nextOffset < partition.position) partition.moveTo(state.nextOffset)
   }
 }
 

@@ -28,6 +28,8 @@ export class OwnedPartition {
   share: Share | null = null
   /** Next offset to ask for: ahead of state.nextOffset while an answer is worked on. */
   position = 0
+  /** Of the record before it; −1 where it is not known. A leader tells when its log has another record there. */
+  positionEpoch = -1
   highWatermark = -1
   lastStableOffset = -1
   /** Wall clock, ms: when data last came, for idleness. */
@@ -50,6 +52,11 @@ export class OwnedPartition {
       this.state = null
       this.share = null
     }
+  }
+
+  moveTo(offset: number, epoch = -1): void {
+    this.position = offset
+    this.positionEpoch = epoch
   }
 
   get readable(): boolean {

@@ -20,7 +20,8 @@ export type TopicInfo = Topic & {
   maxAheadMs: number
 }
 
-export type FetchRequest = { partition: number; offset: number }
+/** `epoch`: leader epoch of the record before `offset`, −1 where unknown. */
+export type FetchRequest = { partition: number; offset: number; epoch: number }
 
 /** One partition's share of an answer. Offsets fit a double (Kafka's int64 never gets past 2^53 in practice). */
 export type Fetched = {
@@ -34,7 +35,7 @@ export type Fetched = {
   data: Buffer | null
   /** Transactions that were aborted inside this data, as Kafka lists them. */
   aborted: { producerId: bigint; firstOffset: number }[]
-  /** The log does not hold `offset`: retention passed it, or the log was cut. Nothing else is set then. */
+  /** The log does not hold `offset`, or not what was before it: retention, or the log was cut. Nothing else is set then. */
   outOfRange: boolean
 }
 
@@ -43,6 +44,8 @@ export interface Source {
   describe(): Promise<TopicInfo>
   /** The first offset at or after `at` of each partition: 'earliest', 'latest' or an epoch in ms. */
   offsets(partitions: number[], at: 'earliest' | 'latest' | number): Promise<Map<number, number>>
+  /** Where a leader epoch ends in the log as it is now; null: the leader does not know it. Throws Retryable. */
+  endOfEpoch(partition: number, epoch: number): Promise<number | null>
   /**
    * Answers as soon as any leader has something (or after its wait time, with what it knows). One request per leader is
    * under way at once: what is not answered yet comes with a later call, so an answer may be for an older position.
@@ -79,6 +82,8 @@ export type Progress = {
   restoreMaxEventTime: number | null
   /** Greatest event time of the non-dead records before nextOffset. */
   maxEventTime: number | null
+  /** Of the record before nextOffset; null: not known. */
+  leaderEpoch: number | null
 }
 
 /** A stretch of the log that was, or is, counted under one generation of the spec. */

@@ -35,6 +35,13 @@ export function offsetAfter(data: Buffer, from: number): number {
   return next
 }
 
+/** The leader epoch of the last whole batch; −1 when there is none. */
+export function lastEpoch(data: Buffer): number {
+  let epoch = -1
+  for (let at = 0, length: number; (length = batchLength(data, at)) > 0; at += length) epoch = data.readInt32BE(at + 12)
+  return epoch
+}
+
 /** Offsets and timestamps fit a double: 2^53 records take longer than the hardware lives. */
 function readOffset(data: Buffer, at: number): number {
   return data.readInt32BE(at) * 2 ** 32 + data.readUInt32BE(at + 4)
@@ -54,6 +61,7 @@ export class BatchCursor {
   valueEnd = -1
   headerCount = 0
   headersStart = 0
+  /** Of the last batch, be it one without data records; −1 before the first. */
   leaderEpoch = -1
   /** First offset that is not yet delivered or skipped. */
   nextOffset = 0
@@ -127,13 +135,13 @@ export class BatchCursor {
     const lastOffset = readOffset(data, at) + data.readInt32BE(at + 23)
     if (lastOffset < this.nextOffset && !(data.readInt16BE(at + 21) & CONTROL)) return true
     const attributes = data.readInt16BE(at + 21)
+    this.leaderEpoch = data.readInt32BE(at + 12)
     this.#baseOffset = readOffset(data, at)
     this.#nextAfterBatch = lastOffset + 1
     if (this.#isInvisible(data, at, attributes, lastOffset)) {
       this.nextOffset = Math.max(this.nextOffset, lastOffset + 1)
       return true
     }
-    this.leaderEpoch = data.readInt32BE(at + 12)
     this.#baseTimestamp = readOffset(data, at + 27)
     this.#appendTime = attributes & LOG_APPEND_TIME ? readOffset(data, at + 35) : -1
     this.#remaining = data.readInt32BE(at + 57)

@@ -5,13 +5,27 @@ export type Placement =
   | { read: number; skipped: boolean; historyLost: boolean }
   | { stop: 'LogTruncated' | 'OffsetOutOfRange'; message: string }
 
-/** `earliest`: first offset of the log; `end`: the offset after its last record (high watermark). */
-export function placeReading(claim: Claim, earliest: number, end: number, whenGone: 'stop' | 'skip'): Placement {
+export type LogBounds = {
+  /** First offset of the log. */
+  earliest: number
+  /** The offset after its last record (high watermark). */
+  end: number
+  /** Where the leader epoch of the last counted record ends in the log as it is now; null: not known (KIP-320). */
+  epochEnd: number | null
+}
+
+export function placeReading(claim: Claim, bounds: LogBounds, whenGone: 'stop' | 'skip'): Placement {
   const { partition, nextOffset, restoreOffset } = claim
+  const { earliest, end, epochEnd } = bounds
   if (end < nextOffset)
     return {
       stop: 'LogTruncated',
       message: `partition ${partition} ends at offset ${end}, but results are stored up to ${nextOffset}: the log lost records. Restore the topic, or start over with an empty schema`,
+    }
+  if (epochEnd !== null && epochEnd < nextOffset)
+    return {
+      stop: 'LogTruncated',
+      message: `partition ${partition} holds other records from offset ${epochEnd} on than those that results are stored of, up to ${nextOffset}: a leader without them was elected. Restore the topic, or start over with an empty schema`,
     }
   if (earliest > nextOffset && whenGone === 'stop')
     return {

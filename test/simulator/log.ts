@@ -80,6 +80,7 @@ export class Topic {
         life.call(
           async () => new Map(partitions.map(p => [p, when === 'latest' ? at(p).highWatermark(this.#world.now) : 0])),
         ),
+      endOfEpoch: partition => life.call(async () => at(partition).highWatermark(this.#world.now)),
       poll: requests => {
         // Whoever still looks at the bytes of the answer before the last one must notice (ports.ts).
         for (const { data } of handedOut.splice(0, handedOut.length - 1).flat()) data?.fill(0)

@@ -11,6 +11,8 @@ export type FetchedPartition = {
   logStartOffset: number
   aborted: { producerId: bigint; firstOffset: number }[]
   data: Buffer | null
+  /** Before the offset that was asked for stands another record than the one that was read (KIP-595). */
+  diverged: boolean
 }
 
 export type FetchAnswer = { errorCode: number; partitions: FetchedPartition[] }
@@ -53,6 +55,8 @@ function parseAnswer(_correlation: number, _key: number, _version: number, reade
   return { errorCode, partitions }
 }
 
+const DIVERGING_EPOCH = 0
+
 function parsePartition(r: Reader): FetchedPartition {
   const partition = r.readInt32()
   const errorCode = r.readInt16()
@@ -64,8 +68,18 @@ function parsePartition(r: Reader): FetchedPartition {
   const length = r.readUnsignedVarInt() - 1 // compact records: length + 1, 0 for null
   const data = length > 0 ? r.buffer.slice(r.position, r.position + length) : null
   if (length > 0) r.skip(length)
-  r.readTaggedFields()
-  return { partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, data }
+  const diverged = hasTag(r, DIVERGING_EPOCH)
+  return { partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, data, diverged }
+}
+
+/** Reads over tagged fields: a number of them, each with its tag and its length. */
+function hasTag(r: Reader, wanted: number): boolean {
+  let found = false
+  for (let left = r.readUnsignedVarInt(); left > 0; left--) {
+    if (r.readUnsignedVarInt() === wanted) found = true
+    r.skip(r.readUnsignedVarInt())
+  }
+  return found
 }
 
 /** Throws Retryable when a batch's CRC-32C does not match its bytes: fetched again, another replica may be sound. */

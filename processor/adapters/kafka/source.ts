@@ -1,6 +1,13 @@
 /** The log, read with our own fetches on @platformatic/kafka's connections: one request per leader under way at a time. */
 import { performance } from 'node:perf_hooks'
-import { Admin, ConfigResourceTypes, type Connection, ConnectionPool, Consumer } from '@platformatic/kafka'
+import {
+  Admin,
+  ConfigResourceTypes,
+  type Connection,
+  ConnectionPool,
+  Consumer,
+  offsetForLeaderEpochV4,
+} from '@platformatic/kafka'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Fetched, FetchRequest, Source, TopicInfo } from '#processor/ports.ts'
 import { type KafkaConnection, kafkaError } from './connection.ts'
@@ -107,6 +114,22 @@ export class KafkaSource implements Source {
     }
   }
 
+  async endOfEpoch(partition: number, leaderEpoch: number): Promise<number | null> {
+    try {
+      const leader = (await this.#leadersOf([{ partition }])).get(partition)
+      if (!leader) throw new Retryable(`no leader is known for partition ${partition} of ${this.#topic}`)
+      const topics = [
+        { name: this.#topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, leaderEpoch }] },
+      ]
+      const answer = await offsetForLeaderEpochV4.api.async(await this.#connections.get(leader), -1, topics)
+      const end = Number(answer.topics[0]!.partitions[0]!.endOffset)
+      return end < 0 ? null : end
+    } catch (error) {
+      this.#leaders = null
+      throw kafkaError(error, `asking for the end of leader epoch ${leaderEpoch} of ${this.#topic}`)
+    }
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled([this.#client.close(), this.#admin.close(), this.#connections.close()])
   }
@@ -122,11 +145,11 @@ export class KafkaSource implements Source {
   }
 
   #fetch(connection: Connection, asked: FetchRequest[]): Promise<FetchAnswer> {
-    const partitions = asked.map(({ partition, offset }) => ({
+    const partitions = asked.map(({ partition, offset, epoch }) => ({
       partition,
       currentLeaderEpoch: -1,
       fetchOffset: BigInt(offset),
-      lastFetchedEpoch: -1,
+      lastFetchedEpoch: epoch,
       partitionMaxBytes: PARTITION_MAX_BYTES,
     }))
     const topics = [{ topicId: this.#topicId, partitions }]
@@ -164,7 +187,7 @@ export class KafkaSource implements Source {
   }
 
   /** Also looks again, now and then, for partitions that have no leader yet: added ones, and those between two leaders. */
-  async #leadersOf(requests: FetchRequest[]): Promise<Map<number, Leader>> {
+  async #leadersOf(requests: { partition: number }[]): Promise<Map<number, Leader>> {
     const unknown = requests.some(({ partition }) => !this.#leaders?.has(partition))
     if (this.#leaders && (!unknown || performance.now() < this.#lookAgainAt)) return this.#leaders
     this.#lookAgainAt = performance.now() + LOOK_AGAIN_MS
@@ -201,7 +224,7 @@ function groupByLeader(requests: FetchRequest[], leaders: Map<number, Leader>): 
 }
 
 function toFetched(p: FetchedPartition, offset: number): Fetched {
-  const { partition, highWatermark, lastStableOffset, logStartOffset, data, aborted } = p
+  const { partition, highWatermark, lastStableOffset, logStartOffset, data, aborted, diverged } = p
   return {
     partition,
     offset,
@@ -210,7 +233,7 @@ function toFetched(p: FetchedPartition, offset: number): Fetched {
     logStartOffset,
     data,
     aborted,
-    outOfRange: p.errorCode === OFFSET_OUT_OF_RANGE,
+    outOfRange: p.errorCode === OFFSET_OUT_OF_RANGE || diverged,
   }
 }
 

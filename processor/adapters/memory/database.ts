@@ -19,6 +19,7 @@ export type MemoryProgress = {
   restoreOffset: number | null
   restoreMaxEventTime: number | null
   maxEventTime: number | null
+  leaderEpoch: number | null
   epoch: number
   token: string
   generation: number
@@ -83,6 +84,7 @@ export class MemoryDatabase {
       restoreOffset: start,
       restoreMaxEventTime: null,
       maxEventTime: null,
+      leaderEpoch: null,
     }
     const counters = { records: 0, skipped: 0, dead: 0, duplicate: 0, accepted: 0 }
     const owner = { epoch: 0, token: '', generation: 0, idleUntil: Number.NEGATIVE_INFINITY }
@@ -120,7 +122,7 @@ function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
 }
 
 export function progressOf(row: MemoryProgress): Progress {
-  const { partition, epoch, token, restoreMaxEventTime, maxEventTime } = row
+  const { partition, epoch, token, restoreMaxEventTime, maxEventTime, leaderEpoch } = row
   return {
     partition,
     epoch,
@@ -129,6 +131,7 @@ export function progressOf(row: MemoryProgress): Progress {
     restoreOffset: row.restoreOffset!,
     restoreMaxEventTime,
     maxEventTime,
+    leaderEpoch,
   }
 }
 

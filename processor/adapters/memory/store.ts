@@ -175,8 +175,8 @@ export class MemoryStore implements Store, Outbox {
   }
 
   #advanceRow(row: MemoryProgress, commit: PartitionCommit): void {
-    const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime } = commit
-    Object.assign(row, { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime })
+    const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch } = commit
+    Object.assign(row, { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch })
     row.idleUntil = Number.NEGATIVE_INFINITY
     addCounters(row.counters, commit.counters)
     commit.aggregations.forEach((counters, i) => {

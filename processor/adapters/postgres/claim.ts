@@ -23,6 +23,7 @@ type ProgressRow = {
   restore_offset: number
   restore_max_event_time: number | null
   max_event_time: number | null
+  leader_epoch: number | null
 }
 
 /** One transaction: epoch + 1, new token; what the previous owner sends from now on is fenced. */
@@ -100,5 +101,6 @@ function progressOf(row: ProgressRow): Progress {
     restoreOffset: row.restore_offset,
     restoreMaxEventTime: row.restore_max_event_time,
     maxEventTime: row.max_event_time,
+    leaderEpoch: row.leader_epoch,
   }
 }

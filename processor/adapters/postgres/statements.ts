@@ -14,7 +14,7 @@ export const SERVER = `(SELECT system_identifier || '/' || left(pg_walfile_name(
   FROM pg_control_system())`
 
 const PROGRESS_COLUMNS =
-  'p.partition, p.epoch, p.token, p.next_offset, p.restore_offset, p.restore_max_event_time, p.max_event_time'
+  'p.partition, p.epoch, p.token, p.next_offset, p.restore_offset, p.restore_max_event_time, p.max_event_time, p.leader_epoch'
 
 const COUNTERS = ['records', 'skipped', 'dead', 'duplicate', 'accepted']
 const AGGREGATION_COUNTERS = ['late', 'on_time', 'partly_late', 'missed_windows', 'added', 'missed']

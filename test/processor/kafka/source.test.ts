@@ -55,7 +55,7 @@ async function readAll(source: KafkaSource, partitions: number[]): Promise<Read[
   const behind = (): FetchRequest[] =>
     partitions
       .filter(p => positions.get(p)! < ends.get(p)!)
-      .map(partition => ({ partition, offset: positions.get(partition)! }))
+      .map(partition => ({ partition, offset: positions.get(partition)!, epoch: -1 }))
   while (behind().length > 0) {
     for (const { partition, offset, data, aborted } of await source.poll(behind())) {
       if (!data) continue
@@ -214,8 +214,8 @@ describe('the log’s bounds', () => {
     while (seen.filter(f => f.data || f.outOfRange).length < 2)
       seen.push(
         ...(await source.poll([
-          { partition: 0, offset: 77 },
-          { partition: 1, offset: 0 },
+          { partition: 0, offset: 77, epoch: -1 },
+          { partition: 1, offset: 0, epoch: -1 },
         ])),
       )
     expect(seen.find(f => f.partition === 0)).toMatchObject({ outOfRange: true, data: null })
@@ -261,7 +261,8 @@ describe('trouble', () => {
     await admin.deleteTopics({ topics: [topic] })
     await createTopic(bootstrap, topic, 1)
     let failure: unknown
-    while (!(failure instanceof Fatal)) failure = await source.poll([{ partition: 0, offset: 0 }]).catch(e => e)
+    while (!(failure instanceof Fatal))
+      failure = await source.poll([{ partition: 0, offset: 0, epoch: -1 }]).catch(e => e)
     expect(failure).toMatchObject({ code: 'TopicReplaced' })
   })
 
@@ -272,10 +273,10 @@ describe('trouble', () => {
       await createTopic(own.bootstrap, topic, 1)
       const source = await described(openSource(topic, own.bootstrap))
       await own.kill()
-      await expect(source.poll([{ partition: 0, offset: 0 }])).rejects.toBeInstanceOf(Retryable)
+      await expect(source.poll([{ partition: 0, offset: 0, epoch: -1 }])).rejects.toBeInstanceOf(Retryable)
       await own.start()
       let answers: Fetched[] = []
-      while (answers.length === 0) answers = await source.poll([{ partition: 0, offset: 0 }]).catch(() => [])
+      while (answers.length === 0) answers = await source.poll([{ partition: 0, offset: 0, epoch: -1 }]).catch(() => [])
       expect(answers[0]).toMatchObject({ partition: 0, highWatermark: 0 })
     } finally {
       await own.stop()

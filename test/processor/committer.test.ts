@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { parsePipeline } from '#pipeline/parse.ts'
+import { planOf } from '#pipeline/plan.ts'
+import { Committer } from '#processor/committer.ts'
+import { PartitionState } from '#processor/core/partition.ts'
+import { Rejected } from '#processor/errors.ts'
+import { OwnedPartition } from '#processor/owned-partition.ts'
+import type { Commit, Store, Telemetry } from '#processor/ports.ts'
+import { encodeBatch } from '#test/support/record-batch.ts'
+
+const pipeline = parsePipeline(`
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: sales }
+spec:
+  source: { topic: sales }
+  event: { id: id, time: { path: at, format: epoch, unit: ms }, fields: [{ name: store }] }
+  aggregations: [{ name: by_store, groupBy: [store], measures: [{ name: orders, op: count }] }]
+`)
+const plan = planOf(pipeline.spec)
+
+/** Running, with one record that waits for a commit. */
+function withOneRecord(partition: number): OwnedPartition {
+  const claim = {
+    ...{ partition, epoch: 1, token: 't', nextOffset: 0, restoreOffset: 0 },
+    ...{ restoreMaxEventTime: null, maxEventTime: null, leaderEpoch: null, rejectedOffsets: [] },
+    segments: [{ fromOffset: 0, generation: 1, specJson: JSON.stringify(pipeline) }],
+  }
+  const state = new PartitionState(
+    claim,
+    () => plan,
+    () => Buffer.alloc(0),
+  )
+  const value = Buffer.from('{"id":"1","at":1000,"store":"a"}')
+  state.process(encodeBatch({ baseOffset: 0, records: [{ delta: 0, timestamp: 1000, key: null, value }] }), [])
+  const owned = new OwnedPartition(partition)
+  owned.state = state
+  for (const phase of ['claiming', 'running'] as const) owned.enter(phase)
+  return owned
+}
+
+/** What became of the partitions when the store refused what was committed. */
+async function refused(partitions: OwnedPartition[], meanwhile: () => void) {
+  const [sent, rejected, lost]: [number[], number[], number[]] = [[], [], []]
+  const commit = async ({ partitions }: Commit) => {
+    sent.push(partitions.length)
+    meanwhile()
+    throw new Rejected('a constraint refuses the data')
+  }
+  const quiet = new Proxy({}, { get: () => () => {} }) as Telemetry
+  const committer = new Committer({
+    plan,
+    store: { commit } as unknown as Store,
+    clock: { now: () => 0, sleep: () => Promise.resolve() },
+    chance: { next: () => 0 },
+    telemetry: quiet,
+    partitions: () => partitions.filter(p => p.phase !== 'revoked'),
+    boundDeadLetters: each => each,
+    onLost: partition => {
+      lost.push(partition.partition)
+      partition.enter('assigned')
+    },
+    onRejected: partition => rejected.push(partition.partition),
+    fail: error => {
+      throw error
+    },
+    signal: new AbortController().signal,
+  })
+  await committer.flush()
+  return { sent, rejected, lost }
+}
+
+describe('a commit that the store refuses', () => {
+  it('makes its record dead when it is the only one', async () => {
+    expect(await refused([withOneRecord(0)], () => {})).toEqual({ sent: [1], rejected: [0], lost: [0] })
+  })
+
+  it('does not blame a record because the others went away while the answer was awaited', async () => {
+    const [gone, left] = [withOneRecord(0), withOneRecord(1)]
+    const result = await refused([gone, left], () => gone.enter('revoked'))
+    expect(result).toEqual({ sent: [2], rejected: [], lost: [1] })
+  })
+})
