@@ -137,8 +137,8 @@ export const MUTANTS: Mutant[] = [
     file: 'processor/core/outcome.ts',
     find: "if (row.nextOffset === commit.fromOffset) return 'retry'",
     plant: "if (row.nextOffset === commit.fromOffset) return 'committed'",
-    test: SIMULATOR,
-    turnsRed: SIMULATED,
+    test: 'test/processor/core/outcome.test.ts',
+    turnsRed: 'is retry when',
   },
   {
     name: 'increments of one partition overwrite another’s',
