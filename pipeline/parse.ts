@@ -74,8 +74,7 @@ function faultsOf(issue: z.core.$ZodIssue): Fault[] {
       path,
       message: issue.message
         .replace(/^Invalid input: expected/, 'must be')
-        .replace(/^Too small: expected \w+ to be/, 'must be')
-        .replace(/^Too big: expected \w+ to be/, 'must be'),
+        .replace(/^Too (?:small|big): expected \w+ to (be|have)/, 'must $1'),
     },
   ]
 }

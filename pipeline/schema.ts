@@ -12,7 +12,7 @@ export const KIND = 'SalesPipeline'
 
 const secretRef = () =>
   object({ name: dnsLabel(), key: z.string().min(1) }).describe(
-    'A key of a Kubernetes Secret; see secretVariable() for local runs',
+    'A key of a Kubernetes Secret; on one machine the environment variable SECRET_<NAME>_<KEY>',
   )
 
 const endpoint = () => z.string().regex(/^[A-Za-z0-9.-]+:\d{1,5}$/, 'must be host:port, such as kafka.shop.svc:9092')
@@ -110,7 +110,7 @@ const aggregation = object({
 
 const elasticsearch = object({
   nodes: z
-    .array(z.url({ protocol: /^https?$/ }))
+    .array(z.url({ protocol: /^https?$/, error: 'must be an address such as http://elasticsearch:9200' }))
     .min(1)
     .default(['http://localhost:9200']),
   usernameSecretRef: secretRef().optional(),

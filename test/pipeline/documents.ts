@@ -1,0 +1,32 @@
+import { parse, parseDocument } from 'yaml'
+
+/** Names what must be named and nothing else. */
+export const MINIMAL = `
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: sales }
+spec:
+  source: { topic: sales }
+  event:
+    time: { path: at }
+    fields:
+      - { name: store }
+      - { name: amount, type: decimal }
+      - { name: quantity, type: number }
+      - { name: note, optional: true }
+  aggregations:
+    - { name: by_store, groupBy: [store], measures: [{ name: orders, op: count }, { name: revenue, op: sum, of: amount }] }
+`
+
+type Path = (string | number)[]
+/** `a.b[0].c` as it stands in messages. */
+const pathOf = (text: string): Path => (text.match(/[^.[\]]+/g) ?? []).map(part => (/^\d+$/.test(part) ? +part : part))
+
+/** The minimal document as an object, with these values set (undefined: removed), by their paths. */
+export function documentWith(changes: Record<string, unknown>): unknown {
+  const document = parseDocument(MINIMAL)
+  for (const [path, value] of Object.entries(changes))
+    if (value === undefined) document.deleteIn(pathOf(path))
+    else document.setIn(pathOf(path), document.createNode(value))
+  return parse(String(document))
+}

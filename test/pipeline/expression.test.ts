@@ -1,0 +1,79 @@
+import Big from 'big.js'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type Expression, fieldsOf, parseExpression } from '#pipeline/expression.ts'
+
+const FIELDS: Record<string, string> = { quantity: '3', price: '19.99', discount: '0.125', _x1: '-2' }
+
+/** What the tree says, by decimals of another make. */
+function meaningOf(expression: Expression): Big {
+  switch (expression.op) {
+    case 'field':
+      return Big(FIELDS[expression.name]!)
+    case 'literal':
+      return Big(expression.text)
+    case 'negate':
+      return meaningOf(expression.operand).times(-1)
+    case '+':
+      return meaningOf(expression.left).plus(meaningOf(expression.right))
+    case '-':
+      return meaningOf(expression.left).minus(meaningOf(expression.right))
+    case '*':
+      return meaningOf(expression.left).times(meaningOf(expression.right))
+  }
+}
+
+/** A formula with redundant parentheses and blanks, and its value, built together without any parser. */
+const { formula } = fc.letrec<{ formula: [text: string, value: Big] }>(tie => ({
+  formula: fc.oneof(
+    { maxDepth: 5 },
+    fc.constantFrom(...Object.entries(FIELDS)).map(([name, text]): [string, Big] => [name, Big(text)]),
+    fc.constantFrom('0', '7', '0.50').map((text): [string, Big] => [text, Big(text)]),
+    tie('formula').map(([text, value]): [string, Big] => [`-(${text})`, value.times(-1)]),
+    fc
+      .tuple(tie('formula'), fc.constantFrom('+', '-', '*'), tie('formula'))
+      .map(([[a, x], op, [b, y]]): [string, Big] => [
+        `( ${a} )${op} (${b})`,
+        op === '+' ? x.plus(y) : op === '-' ? x.minus(y) : x.times(y),
+      ]),
+  ),
+}))
+
+describe('expressions', () => {
+  it.each([
+    ['quantity * price - discount', '59.845'],
+    ['quantity * (price - discount)', '59.595'],
+    ['price - discount - discount', '19.74'],
+    ['1 + 2 * 3 + 4', '11'],
+    ['-quantity * -2', '6'],
+    ['- - 5', '5'],
+    [' ( ( price ) ) ', '19.99'],
+    ['_x1*_x1', '4'],
+  ])('%s is %s', (text, value) => expect(meaningOf(parseExpression(text)).toFixed()).toBe(value))
+
+  it('mean what their parentheses say', () => {
+    fc.assert(
+      fc.property(formula, ([text, value]) => {
+        fc.pre((text.match(/[a-z_]\w*|[\d.]+|[-+*()]/g) ?? []).length <= 200)
+        expect(meaningOf(parseExpression(text)).eq(value)).toBe(true)
+      }),
+    )
+  })
+
+  it('name each field once', () =>
+    expect(fieldsOf(parseExpression('price * quantity + price'))).toEqual(['price', 'quantity']))
+
+  it.each([
+    ['', /ends where/],
+    ['price *', /ends where/],
+    ['(price', /the \( at 0 is never closed/],
+    ['price)', /unexpected "\)" at 5/],
+    ['* price', /unexpected "\*" at 0/],
+    ['price quantity', /unexpected "quantity" at 6/],
+    ['price / 2', /cannot read "\/ 2"/],
+    ['Price', /cannot read "Price"/],
+    ['price; DROP TABLE sales', /cannot read ";/],
+    ['1e3', /unexpected "e3" at 1/],
+    [`${'('.repeat(201)}`, /longer than 200/],
+  ])('%s is none', (text, told) => expect(() => parseExpression(text)).toThrow(told))
+})

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest'
+import { aggregationIdentity, schemaName, specIdentity } from '#pipeline/identity.ts'
+import { checkPipeline } from '#pipeline/parse.ts'
+import { secretsFrom, secretVariable } from '#pipeline/secrets.ts'
+import { documentWith } from './documents.ts'
+
+const identities = (changes: Record<string, unknown>) => {
+  const { spec } = checkPipeline(documentWith(changes))
+  return { spec: specIdentity(spec), aggregation: aggregationIdentity(spec, spec.aggregations[0]!) }
+}
+const before = identities({})
+
+describe('identity (section 2)', () => {
+  it.each<[Record<string, unknown>]>([
+    [{ 'spec.window': { size: '30s' } }],
+    [{ 'spec.aggregations[0].groupBy': [] }],
+    [{ 'spec.aggregations[0].measures[1].of': 'amount * quantity' }],
+    [{ 'spec.event.fields[1].scale': 3 }],
+    [{ 'spec.event.time.path': 'sold_at' }],
+  ])('%j makes another aggregation of another generation', changes => {
+    const after = identities(changes)
+    expect(after.spec).not.toBe(before.spec)
+    expect(after.aggregation).not.toBe(before.aggregation)
+  })
+
+  it.each<[Record<string, unknown>]>([
+    [{ 'spec.allowedLateness': '1m' }],
+    [{ 'spec.watermark': { outOfOrderness: '9s' } }],
+    [{ 'spec.watermark': { maxFutureSkew: '9s' } }],
+    [{ 'spec.raw': { table: 'sales_raw' } }],
+    [{ 'spec.aggregations[0].allowedLateness': '1m' }],
+  ])('%j makes another generation of the same aggregation', changes => {
+    const after = identities(changes)
+    expect(after.spec).not.toBe(before.spec)
+    expect(after.aggregation).toBe(before.aggregation)
+  })
+
+  it.each<[Record<string, unknown>]>([
+    [{ 'spec.workers': { replicas: 7 } }],
+    [{ 'spec.load': { rate: 7 } }],
+    [{ 'spec.commit': { interval: '7ms' } }],
+    [{ 'spec.source.bootstrapServers': ['kafka:9092'] }],
+    [{ 'spec.sinks': { postgres: { host: 'db' } } }],
+    [{ 'spec.window': { size: '60s', type: 'tumbling' } }],
+  ])('%j changes no result, and so no generation', changes => expect(identities(changes)).toEqual(before))
+})
+
+describe('names that follow from the document', () => {
+  const nameOf = (changes: Record<string, unknown>) => schemaName(checkPipeline(documentWith(changes)))
+  it('is the schema’s: given, or from namespace and name', () => {
+    expect(nameOf({})).toBe('sales')
+    expect(nameOf({ 'metadata.namespace': 'my-shop', 'metadata.name': 'all-sales' })).toBe('my_shop_all_sales')
+    expect(nameOf({ 'spec.sinks': { postgres: { schema: 'mine' } } })).toBe('mine')
+  })
+
+  it('is the variable’s of a Secret; where it is missing the error tells its name', () => {
+    const ref = { name: 'kafka-user', key: 'tls.crt' }
+    expect(secretVariable(ref)).toBe('SECRET_KAFKA_USER_TLS_CRT')
+    expect(secretsFrom({ SECRET_KAFKA_USER_TLS_CRT: 's3cret' })(ref)).toBe('s3cret')
+    expect(() => secretsFrom({ SECRET_KAFKA_USER_TLS_KEY: 's3cret' })(ref)).toThrow(
+      /^set SECRET_KAFKA_USER_TLS_CRT: the value of key tls\.crt of Secret kafka-user$/,
+    )
+  })
+})

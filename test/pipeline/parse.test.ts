@@ -1,0 +1,134 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parsePipeline, SpecError } from '#pipeline/parse.ts'
+import { planOf } from '#pipeline/plan.ts'
+import { MINIMAL } from './documents.ts'
+
+const EXAMPLES = resolve(import.meta.dirname, '../../k8s/examples')
+
+function faultsOf(text: string): string[] {
+  try {
+    parsePipeline(text, 'my.yaml')
+    return []
+  } catch (error) {
+    expect(error).toBeInstanceOf(SpecError)
+    expect((error as Error).message).toMatch(/^my\.yaml is not a valid SalesPipeline \(\d+ faults?\):\n {2}/)
+    return (error as SpecError).faults
+  }
+}
+
+describe('a document', () => {
+  const names = readdirSync(EXAMPLES).filter(name => name.endsWith('.yaml'))
+  it('is each of the examples', () => expect(names.length).toBe(5))
+  it.each(names)('%s is valid, and can be planned', name => {
+    const { spec } = parsePipeline(readFileSync(join(EXAMPLES, name), 'utf8'), name)
+    expect(planOf(spec).aggregations.length).toBeGreaterThan(0)
+  })
+
+  it('has these defaults', () => {
+    const { spec, metadata } = parsePipeline(MINIMAL)
+    expect(metadata).toEqual({ name: 'sales', namespace: 'default' })
+    expect(spec.source).toEqual({
+      bootstrapServers: ['localhost:9092'],
+      topic: 'sales',
+      partitions: 8,
+      startFrom: 'earliest',
+      offsetOutOfRange: 'stop',
+    })
+    expect(spec.event.time).toEqual({ path: 'at', format: 'rfc3339', unit: 'ms' })
+    expect(spec.window).toEqual({ type: 'tumbling', size: 60_000 })
+    expect(spec.watermark).toEqual({ outOfOrderness: 5000, idleTimeout: 10_000, idle: 'hold', maxFutureSkew: 300_000 })
+    expect(spec.allowedLateness).toBe(0)
+    expect([spec.deduplication, spec.raw, spec.sinks.elasticsearch]).toEqual([undefined, undefined, undefined])
+    expect(spec.deadLetters).toEqual({ maxBytes: 2 ** 30, whenFull: 'coordinates', maxPayload: 65_536 })
+    expect(spec.commit).toEqual({ interval: 100, maxRecords: 200_000, maxBytes: 32 * 2 ** 20 })
+    expect(spec.sinks.postgres).toEqual({ host: 'localhost', port: 5432, database: 'sales' })
+    expect(spec.telemetry).toEqual({ traceSampling: 0.01 })
+    expect(spec.workers.replicas).toBe(2)
+    expect(spec.workers.autoscale.mode).toBe('off')
+    expect(spec.load).toMatchObject({ rate: 100, profile: 'ecommerce', seed: 1, speed: 1, malformed: { fraction: 0 } })
+    const [store, amount, quantity] = planOf(spec).fields
+    expect([store!.scale, amount!.scale, quantity!.scale]).toEqual([0, 2, 0])
+  })
+
+  it('cannot be changed once it is parsed', () => {
+    const { spec } = parsePipeline(MINIMAL)
+    expect(() => Object.assign(spec.watermark, { outOfOrderness: 0 })).toThrow(TypeError)
+  })
+
+  it('may be JSON', () => {
+    const text = JSON.stringify(parsePipeline(MINIMAL), ['apiVersion', 'kind', 'metadata', 'name'])
+    expect(faultsOf(text)).toEqual([expect.stringMatching(/^spec: must be a mapping with: source, event, /)])
+  })
+})
+
+describe('all faults of a file are told at once', () => {
+  it('with the path, the line and what to change', () => {
+    const text = `apiVersion: v1
+kind: SalesPipeline
+metadata: { name: My Sales }
+spec:
+  source: { topic: "sales; DROP TABLE sales", partitions: 0, colour: red }
+  event:
+    time: { path: at, format: iso, zone: Europe/Berlin }
+    fields:
+      - { name: Store }
+      - { name: version }
+      - { name: amount, type: money }
+  window: { type: tumbling, size: 1 minute }
+  watermark: { outOfOrderness: 5 }
+  aggregations:
+    - { name: progress, groupBy: [store], measures: [] }
+  deduplicaton: { horizon: 10m }
+  sinks: { elasticsearch: { nodes: [localhost], projections: [] } }
+`
+    expect(faultsOf(text).map(fault => fault.replace(/(: .{0,34}).*/, '$1'))).toEqual([
+      'apiVersion (line 1): must be one of: salespipeline.dev/',
+      'metadata.name (line 3): must be a DNS label: lower-case le',
+      'spec.source.topic (line 5): must be a Kafka topic name: letter',
+      'spec.source.partitions (line 5): must be >=1',
+      'spec.source.colour (line 5): unknown field; allowed here: boots',
+      'spec.event.time.format (line 7): must be one of: rfc3339, epoch',
+      'spec.event.time.zone (line 7): must be UTC or a fixed offset such',
+      'spec.event.fields[0].name (line 9): must be a lower-case identifier: a',
+      'spec.event.fields[1].name (line 10): is a column that the engine adds i',
+      'spec.event.fields[2].type (line 11): must be one of: string, number, de',
+      'spec.window.size (line 12): must be a duration such as 500ms, ',
+      'spec.watermark.outOfOrderness (line 13): must be a duration between 0ms and',
+      'spec.aggregations[0].name (line 15): is a table that the engine keeps i',
+      'spec.aggregations[0].measures (line 15): must have >=1 items',
+      'spec.sinks.elasticsearch.nodes[0] (line 17): must be an address such as http://',
+      'spec.sinks.elasticsearch.projections (line 17): must have >=1 items',
+      'spec.deduplicaton (line 16): unknown field; allowed here: sourc',
+    ])
+  })
+})
+
+describe('YAML that is no document', () => {
+  it.each([
+    ['broken flow', 'spec: { source: [', /line 1/],
+    ['a tab for indentation', 'spec:\n\tsource: {}', /line 2|[Tt]ab/],
+    ['a key that is there twice', `${MINIMAL}\nkind: SalesPipeline`, /unique|twice/],
+    ['two documents', `${MINIMAL}---\n${MINIMAL}`, /multiple|documents/i],
+    ['nothing', '', /document/],
+    ['a list', '- a\n- b', /document/],
+    ['a text', 'SalesPipeline', /document/],
+    ['an alias without an anchor', MINIMAL.replace('{ name: sales }', '{ name: *nobody }'), /nobody/],
+    ['an alias before its anchor', '{ a: *later, b: &later 1 }', /later/],
+  ])('%s is a fault, not a crash', (_name, text, told) => {
+    const faults = faultsOf(text)
+    expect(faults.length).toBeGreaterThan(0)
+    expect(faults.join('\n')).toMatch(told)
+  })
+
+  it('a bomb of aliases is refused', () => {
+    const levels = Array.from({ length: 9 }, (_, i) => `b${i + 1}: &b${i + 1} [${Array(9).fill(`*b${i}`).join(',')}]`)
+    expect(faultsOf(`b0: &b0 [x]\n${levels.join('\n')}\n`).join()).toMatch(/alias/i)
+  })
+
+  it('names such as __proto__ are unknown fields like others', () => {
+    expect(faultsOf(MINIMAL.replace('spec:', 'spec:\n  __proto__: { window: 1 }')).join()).toMatch(/__proto__/)
+    expect(({} as { window?: unknown }).window).toBeUndefined()
+  })
+})
