@@ -6,14 +6,15 @@
  * state is being restored: event times and ids are noted, nothing is counted.
  */
 import type { Plan } from '#pipeline/plan.ts'
-import type { Claim, DeadLetter, LateEvent, PartitionCommit, RawSale } from '#processor/ports.ts'
+import type { Claim, PartitionCommit, RawSale } from '#processor/ports.ts'
 import { type AbortedTransaction, BatchCursor, type Decompress } from './batches.ts'
 import { type DecodeFault, Decoder } from './decode/decoder.ts'
 import { Interner } from './decode/interner.ts'
 import { DeltaTable } from './delta-table.ts'
+import { deadLetter, lateEvent } from './kept-records.ts'
 import { Pending, type Share } from './pending.ts'
 import { SeenIds } from './seen-ids.ts'
-import { isClosed, lastWindowStart, windowsPerEvent } from './window.ts'
+import { lastWindowStart, missedWindows, windowsPerEvent } from './window.ts'
 
 /** Interned strings above this are forgotten at the next commit: memory stays bounded whatever the keys. */
 const MAX_INTERNED_BYTES = 4 << 20
@@ -102,6 +103,7 @@ export class PartitionState {
   /** Steps over whole batches as fetched at nextOffset, at most `budget` counted records. */
   process(data: Buffer, aborted: AbortedTransaction[], budget = Number.POSITIVE_INFINITY): void {
     const cursor = this.#cursor
+    if (this.restoring) this.#boundStrings() // nothing is gathered yet that could refer to one
     cursor.begin(data, aborted, this.nextOffset)
     const limit = this.#pending.counters.records + budget
     while (this.#pending.counters.records < limit && cursor.next()) {
@@ -142,8 +144,12 @@ export class PartitionState {
     }
     const aggregates = this.#tables.map((table, i) => table.take(i, this.#strings))
     this.#pending = new Pending(this.nextOffset, this.#plan.aggregations.length)
-    if (this.#strings.bytes > MAX_INTERNED_BYTES) this.#strings.clear()
+    this.#boundStrings()
     return { commit, aggregates, ...pending.effects() }
+  }
+
+  #boundStrings(): void {
+    if (this.#strings.bytes > MAX_INTERNED_BYTES) this.#strings.clear()
   }
 
   #programAt(offset: number): Program {
@@ -239,59 +245,10 @@ export class PartitionState {
 
 const STORE_REJECTED: DecodeFault = { reason: 'store_rejected', field: null }
 const TOMBSTONE: DecodeFault = { reason: 'tombstone', field: null }
-const NONE_MISSED: number[] = []
 
 function decode(decoder: Decoder, cursor: BatchCursor): DecodeFault | null {
   if (cursor.valueEnd < 0) return TOMBSTONE
   return decoder.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd, cursor.timestamp)
-}
-
-/** The oldest windows close first, so the missed ones are the tail of last, last − slide, … */
-function missedWindows(
-  window: Plan['aggregations'][number]['window'],
-  last: number,
-  windows: number,
-  allowedLateness: number,
-  watermark: number,
-): number[] {
-  if (window === null) return NONE_MISSED
-  const oldest = last - (windows - 1) * window.slide
-  if (!isClosed(window, oldest, allowedLateness, watermark)) return NONE_MISSED
-  const missed: number[] = []
-  for (let start = oldest; start <= last && isClosed(window, start, allowedLateness, watermark); start += window.slide)
-    missed.push(start)
-  return missed
-}
-
-function payloadOf(cursor: BatchCursor): Buffer | null {
-  return cursor.valueEnd < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
-}
-
-function lateEvent(
-  partition: number,
-  cursor: BatchCursor,
-  aggregation: number,
-  eventTime: number,
-  missed: number[],
-  entirely: boolean,
-): LateEvent {
-  return { partition, offset: cursor.offset, aggregation, eventTime, missed, entirely, payload: payloadOf(cursor)! }
-}
-
-function deadLetter(partition: number, cursor: BatchCursor, fault: DecodeFault): DeadLetter {
-  const payload = payloadOf(cursor)
-  return {
-    partition,
-    offset: cursor.offset,
-    reason: fault.reason,
-    field: fault.field,
-    recordTimestamp: cursor.timestamp,
-    key: cursor.keyEnd < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd)),
-    headers: cursor.headers(),
-    payload,
-    payloadBytes: payload?.length ?? 0,
-    payloadSha256: null,
-  }
 }
 
 function finiteOrNull(time: number): number | null {

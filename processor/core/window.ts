@@ -27,3 +27,22 @@ export function windowEnd(window: WindowPlan, start: number): number {
 export function isClosed(window: WindowPlan, start: number, allowedLateness: number, watermark: number): boolean {
   return windowEnd(window, start) + allowedLateness <= watermark
 }
+
+const NONE_MISSED: number[] = []
+
+/** The oldest windows close first, so the missed ones are the tail of last, last − slide, … */
+export function missedWindows(
+  window: WindowPlan,
+  last: number,
+  windows: number,
+  allowedLateness: number,
+  watermark: number,
+): number[] {
+  if (window === null) return NONE_MISSED
+  const oldest = last - (windows - 1) * window.slide
+  if (!isClosed(window, oldest, allowedLateness, watermark)) return NONE_MISSED
+  const missed: number[] = []
+  for (let start = oldest; start <= last && isClosed(window, start, allowedLateness, watermark); start += window.slide)
+    missed.push(start)
+  return missed
+}

@@ -51,10 +51,10 @@ export class KafkaMembership implements Membership {
     this.#onAssignment = onAssignment
     try {
       await this.#consumer.joinGroup({})
+      this.#partitions = await this.#countPartitions(false)
     } catch (error) {
       throw kafkaError(error, `joining group ${this.#options.groupId}`)
     }
-    this.#partitions = await this.#countPartitions(false)
     this.#looking = setInterval(() => void this.#look(), this.#options.lookEveryMs ?? LOOK_EVERY_MS).unref()
   }
 
@@ -120,13 +120,13 @@ export class KafkaMembership implements Membership {
    * it must come together again. Where another member is the leader, joining again changes nothing.
    */
   async #look(): Promise<void> {
+    const partitions = await this.#countPartitions(true).catch(() => 0) // a broker that is away is noticed elsewhere
+    if (partitions <= this.#partitions || this.#rejoining || !this.#consumer.isActive()) return
     try {
-      const partitions = await this.#countPartitions(true)
-      if (partitions <= this.#partitions || this.#left || this.#rejoining) return
       await this.#consumer.joinGroup({})
       this.#partitions = partitions
     } catch (error) {
-      this.#options.onTrouble(`looking for added partitions: ${(error as Error).message}`)
+      void this.#rejoin((error as Error).message)
     }
   }
 

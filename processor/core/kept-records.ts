@@ -1,0 +1,35 @@
+/** Records that are kept whole: too late for a window, or of no use. Copied, since a fetch's bytes are used again. */
+import type { DeadLetter, LateEvent } from '#processor/ports.ts'
+import type { BatchCursor } from './batches.ts'
+import type { DecodeFault } from './decode/decoder.ts'
+
+function payloadOf(cursor: BatchCursor): Buffer | null {
+  return cursor.valueEnd < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
+}
+
+export function lateEvent(
+  partition: number,
+  cursor: BatchCursor,
+  aggregation: number,
+  eventTime: number,
+  missed: number[],
+  entirely: boolean,
+): LateEvent {
+  return { partition, offset: cursor.offset, aggregation, eventTime, missed, entirely, payload: payloadOf(cursor)! }
+}
+
+export function deadLetter(partition: number, cursor: BatchCursor, fault: DecodeFault): DeadLetter {
+  const payload = payloadOf(cursor)
+  return {
+    partition,
+    offset: cursor.offset,
+    reason: fault.reason,
+    field: fault.field,
+    recordTimestamp: cursor.timestamp,
+    key: cursor.keyEnd < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd)),
+    headers: cursor.headers(),
+    payload,
+    payloadBytes: payload?.length ?? 0,
+    payloadSha256: null,
+  }
+}
