@@ -51,15 +51,35 @@ export function checkPipeline(
   where: (path: Fault['path']) => string = () => '',
 ): SalesPipeline {
   const result = document.safeParse(value, { reportInput: true })
-  const faults: Fault[] = result.success
-    ? crossFieldFaults(result.data.spec).map(f => ({ path: ['spec', ...f.path], message: f.message }))
-    : result.error.issues.flatMap(faultsOf)
+  const faults = result.success ? spanning(result.data) : allFaults(value, result.error.issues)
   if (faults.length > 0 || !result.success)
     throw new SpecError(
       file,
       faults.map(f => `${formatPath(f.path)}${where(f.path)}: ${f.message}`),
     )
   return deepFreeze(result.data)
+}
+
+function spanning({ spec }: SalesPipeline): Fault[] {
+  return crossFieldFaults(spec).map(({ path, message }) => ({ path: ['spec', ...path], message }))
+}
+
+/** Those of single fields and, as far as the document makes sense without these fields, those that span several. */
+function allFaults(value: unknown, issues: z.core.$ZodIssue[]): Fault[] {
+  const faults = issues.flatMap(faultsOf)
+  const rest = document.safeParse(without(value, faults))
+  if (!rest.success) return faults
+  const isNew = ({ path }: Fault) => !faults.some(fault => path.join('.').startsWith(fault.path.join('.')))
+  return [...faults, ...spanning(rest.data).filter(isNew)]
+}
+
+function without(value: unknown, faults: Fault[]): unknown {
+  const copy = structuredClone(value)
+  for (const { path } of faults) {
+    const holder = path.slice(0, -1).reduce<unknown>((part, name) => (part as Record<string, unknown>)?.[name], copy)
+    if (typeof holder === 'object' && holder !== null) delete (holder as Record<string, unknown>)[path.at(-1)!]
+  }
+  return copy
 }
 
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {

@@ -1,7 +1,8 @@
-/** What the generator is about to send, and what was acknowledged (docs/tables.md, "The journal"). */
+/** What is about to be sent, and what was acknowledged (docs/tables.md, "The journal"). */
 import { hash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Ledger, Outgoing } from './lanes.ts'
 
 type Bytes = { key: Buffer | null; value: Buffer | null }
 
@@ -40,6 +41,26 @@ export class Journal {
 
   #append(line: unknown[]): void {
     writeSync(this.#file, `${JSON.stringify(line)}\n`)
+  }
+}
+
+/** A ledger whose batches are written down, each before it is sent and once it is acknowledged. */
+export function journalled<R extends Outgoing>(ledger: Ledger<R>, journal: Journal): Ledger<R> {
+  const numbers = new Map<R[], number>()
+  return {
+    onSending(records) {
+      numbers.set(records, journal.sending(records))
+      ledger.onSending(records)
+    },
+    onAcknowledged(records, partition, offset) {
+      journal.acknowledged(numbers.get(records)!, records.length, partition, offset)
+      numbers.delete(records)
+      ledger.onAcknowledged(records, partition, offset)
+    },
+    onFailed(records, partition, error) {
+      numbers.delete(records)
+      ledger.onFailed(records, partition, error)
+    },
   }
 }
 

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { type LoadReport, type LoadRun, type LoadStats, startLoad } from './load.ts'
-import { brokersOf, durationOption, type Overrides, pipelineOptions, readPipeline } from './options.ts'
+import { brokersOf, durationOption, type Overrides, pipelineOptions, readPipeline, tellOfWaiting } from './options.ts'
 
 const PROGRESS_MS = 1000
 const IN_PLACE = 'In place of spec.load:'
@@ -52,12 +52,14 @@ export function addLoad(argv: Argv): Argv {
 
 async function run(flags: Flags): Promise<void> {
   const { for: forMs, count, journal } = flags
-  const load = await startLoad({
-    pipeline: readPipeline(flags.file, overridesOf(flags)),
+  const pipeline = readPipeline(flags.file, overridesOf(flags))
+  const opening = startLoad({
+    pipeline,
     ...(forMs !== undefined && { forMs }),
     ...(count !== undefined && { count }),
     ...(journal !== undefined && { journal }),
   })
+  const load = await tellOfWaiting(pipeline, opening)
   obey(load)
   const report = await narrate(load)
   const text = `${JSON.stringify(report, null, 2)}\n`

@@ -7,7 +7,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { Load, SalesPipeline } from '#pipeline/schema.ts'
 import { kafkaConnection } from './connection.ts'
 import { Generator, type Made } from './generator.ts'
-import { Journal } from './journal.ts'
+import { Journal, journalled } from './journal.ts'
 import { Lanes } from './lanes.ts'
 import { Schedule } from './schedule.ts'
 import { type LoadRecord, Tally } from './tally.ts'
@@ -72,16 +72,21 @@ export async function startLoad(options: LoadOptions): Promise<LoadRun> {
   if (options.count !== undefined && load.rate === 0)
     throw new Error('a count needs a rate above 0, which spaces the event times')
   const clientId = 'sales-load'
-  const tally = new Tally(options.journal === undefined ? null : new Journal(options.journal))
-  const lanes = await Lanes.open(kafkaConnection(source, clientId, env), source.topic, tally, openMs)
+  const tally = new Tally()
+  const journal = options.journal === undefined ? null : new Journal(options.journal)
+  const books = journal ? journalled(tally, journal) : tally
+  const lanes = await Lanes.open(kafkaConnection(source, clientId, env), source.topic, books, openMs)
   const tracing = await startTracing({ topic: source.topic, clientId, sampling: telemetry.traceSampling, env })
-  return new LoadRun({ ...options, load }, lanes, tally, tracing)
+  return new LoadRun({ ...options, load }, { lanes, tally, journal, tracing })
 }
+
+type Parts = { lanes: Lanes<LoadRecord>; tally: Tally; journal: Journal | null; tracing: Tracing | null }
 
 export class LoadRun {
   readonly #options: LoadOptions
   readonly #lanes: Lanes<LoadRecord>
   readonly #tally: Tally
+  readonly #journal: Journal | null
   readonly #tracing: Tracing | null
   readonly #schedule: Schedule
   readonly #generator: Generator
@@ -96,11 +101,12 @@ export class LoadRun {
   /** Resolves when the run is over, by itself or by `stop`. */
   readonly finished: Promise<LoadReport>
 
-  constructor(options: LoadOptions & { load: Load }, lanes: Lanes<LoadRecord>, tally: Tally, tracing: Tracing | null) {
+  constructor(options: LoadOptions & { load: Load }, { lanes, tally, journal, tracing }: Parts) {
     const { load, count } = options
     this.#options = options
     this.#lanes = lanes
     this.#tally = tally
+    this.#journal = journal
     this.#tracing = tracing
     this.#schedule = new Schedule(load.rate, load.bursts)
     // A backlog made all at once ends now: sales of the future would be refused.
@@ -140,7 +146,7 @@ export class LoadRun {
     await this.#lanes.drain(this.#options.flushMs ?? FLUSH_MS)
     await this.#lanes.close()
     await this.#tracing?.shutdown()
-    this.#tally.close()
+    this.#journal?.close()
     return this.#report(offered, seconds)
   }
 

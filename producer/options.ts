@@ -6,6 +6,8 @@ import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { parseDuration } from '#pipeline/units.ts'
 
+const PATIENCE_MS = 2000
+
 export function pipelineOptions<T>(argv: Argv<T>) {
   return argv
     .option('file', { type: 'string', demandOption: true, describe: 'The SalesPipeline document' })
@@ -31,6 +33,15 @@ export function readPipeline(file: string, overrides: Overrides): SalesPipeline 
 /** "kafka-1:9092,kafka-2:9092" as a spec writes it. */
 export function brokersOf(bootstrap: string | undefined): string[] | undefined {
   return bootstrap?.split(',').map(broker => broker.trim())
+}
+
+/** Says, on standard error, what is waited for when Kafka does not answer at once: it may take 30 s to give up. */
+export async function tellOfWaiting<T>({ spec }: SalesPipeline, opening: Promise<T>): Promise<T> {
+  const { bootstrapServers, topic } = spec.source
+  const say = () =>
+    process.stderr.write(`waiting for Kafka at ${bootstrapServers.join(', ')} and its topic ${topic} …\n`)
+  const timer = setTimeout(say, PATIENCE_MS)
+  return opening.finally(() => clearTimeout(timer))
 }
 
 /** For yargs: "90s" → 90000. */

@@ -1,6 +1,5 @@
 /** The books of a load run: what was sent, of which kind, and what the broker said about it. */
 import type { Made } from './generator.ts'
-import type { Journal } from './journal.ts'
 import { type Ledger, type Outgoing, reasonOf } from './lanes.ts'
 import type { SendSpan } from './tracing.ts'
 
@@ -18,16 +17,8 @@ export class Tally implements Ledger<LoadRecord> {
   firstAt: number | null = null
   lastAt: number | null = null
   readonly errors = new Set<string>()
-  readonly #journal: Journal | null
-  /** Batches under way and their number in the journal. */
-  readonly #numbers = new Map<LoadRecord[], number>()
-
-  constructor(journal: Journal | null) {
-    this.#journal = journal
-  }
 
   onSending(records: LoadRecord[]): void {
-    if (this.#journal) this.#numbers.set(records, this.#journal.sending(records))
     this.sent += records.length
     for (const { kind, timestamp } of records) {
       this.perKind[kind]++
@@ -38,20 +29,13 @@ export class Tally implements Ledger<LoadRecord> {
 
   onAcknowledged(records: LoadRecord[], partition: number, offset: number): void {
     this.acknowledged += records.length
-    this.#journal?.acknowledged(this.#numbers.get(records)!, records.length, partition, offset)
-    this.#numbers.delete(records)
     records.forEach((record, i) => {
       record.span?.acknowledged(partition, offset + i)
     })
   }
 
-  close(): void {
-    this.#journal?.close()
-  }
-
   onFailed(records: LoadRecord[], _partition: number, error: Error): void {
     this.unknown += records.length
-    this.#numbers.delete(records)
     if (this.errors.size < MAX_ERRORS) this.errors.add(reasonOf(error))
     for (const { span } of records) span?.failed(error)
   }

@@ -32,7 +32,7 @@ export class Journal {
       return
     }
     this.foreign++
-    this.note(`foreign record at ${place}: nobody announced ${hash}`)
+    this.note(`foreign record at ${place}: nobody announced ${hash} (producers announce with --journal)`)
   }
 
   /** How many acknowledged records are not where they were acknowledged, once the whole log was met. */

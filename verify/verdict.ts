@@ -90,6 +90,7 @@ function journalText({ sent, acknowledged, lostFromLog, foreign }: Verdict): str
 }
 
 function delayText({ p50, p90, p99, max, samples, neverCommitted }: DelayReport): string {
+  if (samples === 0) return 'not measured: no record of this run'
   const ms = (value: number | null) => (value === null ? 'never' : `${n(Math.round(value))} ms`)
   const of = `of ${n(samples)} records, ${n(neverCommitted)} never committed`
   return `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, max ${ms(max)} (${of})`

@@ -14,6 +14,8 @@ export class LoadGenerator {
   /** pid → what that process said last. */
   readonly #stats = new Map<number, LoadStats>()
   #startedAt = 0
+  /** When `sent` was true, ms since the epoch: a rate over the moments of looking would jump by a second's sales. */
+  heardAt = 0
 
   /** `forMs` undefined: until it is stopped. */
   constructor(folder: DataFolder, forMs: number | undefined, events: Omit<ChildEvents, 'onMessage'>) {
@@ -41,6 +43,8 @@ export class LoadGenerator {
 
   #heard(message: ChildMessage, pid: number): void {
     if (message.type === 'report') this.report = message
-    if (message.type === 'report' || message.type === 'stats') this.#stats.set(pid, message)
+    if (message.type !== 'report' && message.type !== 'stats') return
+    this.#stats.set(pid, message)
+    this.heardAt = Date.now()
   }
 }

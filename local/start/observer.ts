@@ -35,7 +35,7 @@ export class Observer {
     const now = Date.now()
     return {
       now,
-      sending: load && { rate: this.#in.at(now, load.sent), sent: load.sent },
+      sending: load && { rate: this.#in.at(load.heardAt, load.sent), sent: load.sent },
       committed: standing && { ...standing, rate: this.#out.at(now, standing.records) },
       lag: standing && ends ? remaining(ends, standing).records : null,
       watermark: standing?.watermark ?? null,

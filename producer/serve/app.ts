@@ -82,10 +82,11 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
 }
 
 function addPages(app: FastifyInstance, { plan, schema, ingest, metrics }: AppParts): void {
-  const page = docsPage(plan.spec.source.topic, schema)
   const hidden = { schema: { hide: true } }
   app.get('/openapi.json', hidden, () => app.swagger())
-  app.get('/docs', hidden, (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
+  app.get('/docs', hidden, (request, reply) =>
+    reply.type('text/html; charset=utf-8').send(docsPage(plan.spec.source.topic, schema, request.host)),
+  )
   app.get('/healthz', hidden, () => ({ ok: true }))
   app.get('/readyz', hidden, async (_request, reply) => {
     const reason = await ingest.unready(READY_WITHIN_MS)

@@ -1,6 +1,6 @@
 /** `producer serve` on the command line. */
 import type { ArgumentsCamelCase, Argv } from 'yargs'
-import { brokersOf, durationOption, pipelineOptions, readPipeline } from '../options.ts'
+import { brokersOf, durationOption, pipelineOptions, readPipeline, tellOfWaiting } from '../options.ts'
 import { startServe } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -21,6 +21,10 @@ function options<T>(argv: Argv<T>) {
       coerce: durationOption,
       describe: 'How long a request waits for Kafka, before 503',
     })
+    .option('journal', {
+      type: 'string',
+      describe: 'Folder for the journal of what was sent: .local/<name>/journal of npm start',
+    })
     .option('log-level', {
       choices: ['debug', 'info', 'warn', 'error', 'silent'],
       default: 'info',
@@ -40,15 +44,18 @@ export function addServe(argv: Argv): Argv {
 }
 
 async function run(flags: Flags): Promise<void> {
-  const served = await startServe({
-    pipeline: readPipeline(flags.file, { source: { bootstrapServers: brokersOf(flags.bootstrap) } }),
+  const pipeline = readPipeline(flags.file, { source: { bootstrapServers: brokersOf(flags.bootstrap) } })
+  const opening = startServe({
+    pipeline,
     host: flags.host,
     port: flags.port,
     maxBodyBytes: flags.maxBody,
     maxInFlightBytes: flags.maxInFlight,
     answerWithinMs: flags.answerWithin,
     logLevel: flags.logLevel,
+    ...(flags.journal !== undefined && { journal: flags.journal }),
   })
+  const served = await tellOfWaiting(pipeline, opening)
   if (process.connected) process.send?.({ type: 'serving', url: served.url })
   await new Promise<unknown>(resolve => {
     for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(end, resolve)

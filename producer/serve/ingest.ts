@@ -1,6 +1,7 @@
 /** Between requests and Kafka: bounds what is under way, gathers concurrent requests into batches, waits for the answer. */
 import { findErrorBy } from '@platformatic/kafka'
 import type { KafkaConnection } from '../connection.ts'
+import { type Journal, journalled } from '../journal.ts'
 import { Lanes, type Ledger, type Outgoing, reasonOf } from '../lanes.ts'
 import type { SendSpan, Tracing } from '../tracing.ts'
 
@@ -28,6 +29,8 @@ export type IngestOptions = {
   /** How long a request waits for Kafka, ms. */
   answerWithinMs: number
   tracing: Tracing | null
+  /** Where what is sent is written down; null: nowhere. */
+  journal: Journal | null
 }
 
 /** Requests that arrive within this travel together: half of what a round trip to a broker costs anyway, ms. */
@@ -60,7 +63,9 @@ export class Ingest {
 
   /** Rejects when Kafka or the topic cannot be reached within 30 s. */
   static async open(options: IngestOptions): Promise<Ingest> {
-    return new Ingest(options, await Lanes.open(options.connection, options.topic, ledger, OPEN_MS))
+    const { connection, topic, journal } = options
+    const books = journal ? journalled(ledger, journal) : ledger
+    return new Ingest(options, await Lanes.open(connection, topic, books, OPEN_MS))
   }
 
   get inFlightBytes(): number {

@@ -1,7 +1,8 @@
 /** The page for people: which route, which fields, how to try it. Plain HTML that loads nothing. */
 import type { JsonSchema } from './event-schema.ts'
 
-export function docsPage(topic: string, schema: JsonSchema): string {
+/** `host`: as the reader calls us, with the port. */
+export function docsPage(topic: string, schema: JsonSchema, host: string): string {
   const rows = fieldRows(schema, '').map(([path, needed, description]) => row(path, needed ? 'yes' : '', description))
   const example = JSON.stringify(exampleOf(schema), null, 2)
   return `<!doctype html>
@@ -17,7 +18,7 @@ A sale that is wrong is answered with <b>400</b> and every field at fault; then 
 ${rows.join('\n')}
 </table>
 <p>Other fields are kept as they are. The machine-readable description is <a href="/openapi.json">/openapi.json</a>.</p>
-<pre>curl -i -H 'content-type: application/json' localhost:8000/${escaped(topic)} -d '${escaped(example)}'</pre>
+<pre>curl -i -H 'content-type: application/json' ${escaped(host)}/${escaped(topic)} -d '${escaped(example)}'</pre>
 </html>
 `
 }

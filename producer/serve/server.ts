@@ -2,6 +2,7 @@
 import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { kafkaConnection } from '../connection.ts'
+import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
 import { createApp } from './app.ts'
 import { eventSchema } from './event-schema.ts'
@@ -20,6 +21,8 @@ export type ServeOptions = {
   /** How long a request waits for Kafka, ms. */
   answerWithinMs: number
   logLevel: string
+  /** Folder of the journal; none is kept when left out. */
+  journal?: string
   env?: NodeJS.ProcessEnv
 }
 
@@ -39,7 +42,8 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const clientId = 'sales-ingest'
   const connection = kafkaConnection(source, clientId, env)
   const tracing = await startTracing({ topic, clientId, sampling: telemetry.traceSampling, env })
-  const ingest = await Ingest.open({ connection, topic, maxInFlightBytes, answerWithinMs, tracing })
+  const journal = options.journal === undefined ? null : new Journal(options.journal)
+  const ingest = await Ingest.open({ connection, topic, maxInFlightBytes, answerWithinMs, tracing, journal })
   const metrics = createMetrics(() => ingest.inFlightBytes)
   const plan = planOf(pipeline.spec)
   const app = await createApp({ plan, schema: eventSchema(pipeline.spec), ingest, metrics, maxBodyBytes, logLevel })
@@ -49,6 +53,7 @@ export async function startServe(options: ServeOptions): Promise<Served> {
     async close() {
       await app.close()
       await ingest.close(CLOSE_WITHIN_MS)
+      journal?.close()
       await tracing?.shutdown()
     },
   }

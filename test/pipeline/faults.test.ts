@@ -158,6 +158,21 @@ describe('a fault that spans fields', () => {
   })
 })
 
+it('is told in the same breath as faults of single fields', () => {
+  const faults = faultsOf({
+    'spec.colour': 'red',
+    'spec.watermark': { outOfOrderness: '5 seconds' },
+    'spec.aggregations[0].groupBy': ['shop'],
+    'spec.window': { type: 'sliding', size: '1min', slide: '7s' },
+  })
+  expect(faults.map(fault => fault.split(':')[0])).toEqual([
+    'spec.window.size',
+    'spec.watermark.outOfOrderness',
+    'spec.colour',
+    'spec.aggregations[0].groupBy[0]',
+  ])
+})
+
 describe('a name from the spec', () => {
   const tableNamed = (name: string) => faultsOf({ 'spec.aggregations[0].name': name }).join()
   it.each(['a', 'by_store', '_', 'select', 'x'.repeat(57)])('%s is fit for PostgreSQL', name =>
