@@ -1,15 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Journal } from '#producer/journal.ts'
+import { ownFolder } from '#test/support/folder.ts'
 import { readJournal } from '#verify/journal.ts'
 
 const record = (key: string | null, value: string | null) => ({
   key: key === null ? null : Buffer.from(key),
   value: value === null ? null : Buffer.from(value),
 })
-const folder = () => mkdtempSync(join(tmpdir(), 'journal-'))
+const folder = () => ownFolder('journal')
 
 test('lines stand in the file when the call returns', () => {
   const journal = new Journal(folder())

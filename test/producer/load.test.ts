@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Generator } from '#producer/generator.ts'
 import { type LoadReport, startLoad } from '#producer/load.ts'
 import { Schedule } from '#producer/schedule.ts'
@@ -32,7 +32,9 @@ async function newTopic(): Promise<string> {
   return topic
 }
 
-const newJournal = () => mkdtempSync(join(tmpdir(), 'journal-'))
+const journals = mkdtempSync(join(tmpdir(), 'journals-'))
+afterAll(() => rmSync(journals, { recursive: true }))
+const newJournal = () => mkdtempSync(join(journals, 'run-'))
 
 /** The log holds what the journal says: nothing else, nothing less, and where it says. */
 async function expectAgreement(journalFolder: string, log: LogRecord[], report: LoadReport): Promise<void> {

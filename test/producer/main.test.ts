@@ -1,11 +1,11 @@
 /** The commands as processes of their own, as local runs and clusters start them. */
 import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { ownFolder } from '#test/support/folder.ts'
 import { createTopic, kafka, unique } from '#test/support/services.ts'
 import { ecommerceText } from './pipelines.ts'
 import { readBack } from './read-back.ts'
@@ -20,7 +20,7 @@ async function prepare(load: Record<string, unknown> = {}) {
   const { bootstrap } = await kafka()
   const topic = unique('producer')
   await createTopic(bootstrap, topic, 2)
-  const folder = mkdtempSync(join(tmpdir(), 'producer-'))
+  const folder = ownFolder('producer')
   const file = join(folder, 'pipeline.yaml')
   writeFileSync(file, ecommerceText(bootstrap, topic, load))
   return { bootstrap, topic, folder, file }

@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Served, startServe } from '#producer/serve/server.ts'
+import { ownFolder } from '#test/support/folder.ts'
 import { createTopic, kafka, ownKafka, unique } from '#test/support/services.ts'
+import { readJournal } from '#verify/journal.ts'
 import { ecommerce } from '../pipelines.ts'
 import { readBack } from '../read-back.ts'
 
@@ -66,6 +68,22 @@ describe('with a Kafka that answers', () => {
     served = await startServe({ ...LIMITS, pipeline: ecommerce(bootstrap, topic), env: {} })
   })
   afterAll(() => served?.close())
+
+  test('what was sent is in the journal, as the log has it', async () => {
+    const journal = ownFolder('journal')
+    const own = unique('journalled')
+    await createTopic(bootstrap, own, 2)
+    const journalling = await startServe({ ...LIMITS, pipeline: ecommerce(bootstrap, own), journal, env: {} })
+    for (const id of ['a', 'b']) {
+      const headers = { 'content-type': 'application/json' }
+      await fetch(`${journalling.url}/${own}`, { method: 'POST', body: sale(id), headers })
+    }
+    await journalling.close()
+    const read = await readJournal(journal)
+    for (const { partition, offset, key, value } of await readBack(bootstrap, own))
+      read.meet(partition, offset, key, value)
+    expect([read.foreign, read.lostFromLog(), read.sent, read.acknowledged]).toEqual([0, 0, 2, 2])
+  })
 
   test('202: what was sent lies where the answer says, byte by byte', async () => {
     const singles = Array.from({ length: 200 }, (_, i) => sale(`single-${i}`).replace('12.50', `1${i}.10`))
