@@ -184,7 +184,6 @@ export class Committer {
       startedAt,
       endedAt: clock.now(),
       createdAt: Float64Array.from(shares.flatMap(share => share.createdAt)),
-      traced: shares.flatMap(share => share.traced),
     })
   }
 

@@ -173,6 +173,8 @@ export type Commit = {
   late: LateEvent[]
   dead: DeadLetter[]
   raw: RawSale[]
+  /** W3C contexts (`traceparent`) under which sampled records were sent. */
+  traces: string[]
 }
 
 export type Opened = {
@@ -231,7 +233,12 @@ export type ProjectedRow = {
   updatedAt: number
 }
 
-export type ProjectionWork = { entries: bigint[]; rows: ProjectedRow[] }
+/** `traces`: contexts of the commits that are shown for the first time, as far as they are known. */
+export type ProjectionWork = {
+  entries: bigint[]
+  rows: ProjectedRow[]
+  traces: { aggregation: number; traceparent: string }[]
+}
 
 export type ProjectionFault = { aggregation: number; id: string; version: bigint; error: string }
 
@@ -269,16 +276,10 @@ export interface Chance {
   next(): number
 }
 
-/** A sampled record's W3C context, found in its headers. */
-export type TracedRecord = { traceparent: string; partition: number; offset: number; createdAt: number }
-
 export interface Telemetry {
   fetched(partition: number, bytes: number): void
   /** Called once per acknowledged commit. createdAt: when its data records were made (ms), where that is known. */
-  committed(
-    commit: Commit,
-    info: { startedAt: number; endedAt: number; createdAt: Float64Array; traced: TracedRecord[] },
-  ): void
+  committed(commit: Commit, info: { startedAt: number; endedAt: number; createdAt: Float64Array }): void
   commitFailed(kind: 'fenced' | 'rejected' | 'retryable'): void
   rebalanced(assigned: number[]): void
   position(
@@ -286,7 +287,7 @@ export interface Telemetry {
     position: { nextOffset: number; lastStableOffset: number; watermark: number | null },
   ): void
   released(partition: number): void
-  projected(rows: ProjectedRow[], faults: number, info: { startedAt: number; endedAt: number }): void
+  projected(work: ProjectionWork, faults: number, info: { startedAt: number; endedAt: number }): void
   projectionPending(rows: number): void
   pipelineClock(clock: PipelineClock): void
   /** Share of time spent working rather than waiting, reported now and then. */

@@ -73,7 +73,7 @@ class Projector {
     const faults = work && (await this.#write(work.rows))
     if (!work || !faults) return false
     await outbox.confirm(work, faults)
-    telemetry.projected(work.rows, faults.length, { startedAt, endedAt: clock.now() })
+    telemetry.projected(work, faults.length, { startedAt, endedAt: clock.now() })
     if (faults.length > 0) await this.#reportRejected()
     return true
   }

@@ -47,20 +47,19 @@ export class Results {
 
   /** Rejects while PostgreSQL is away or the workers have not made the tables yet. */
   async standing(): Promise<Standing> {
-    const [progress, totals] = await Promise.all([
-      this.#pool.query<{ partition: number; next: string | null }>(
-        `SELECT partition, next_offset AS next FROM ${this.#schema}.progress`,
-      ),
-      this.#pool.query<
-        Record<'records' | 'dead' | 'duplicate' | 'late' | 'waiting', string> & { watermark: string | null }
-      >(
-        `SELECT sum(records) AS records, sum(dead) AS dead, sum(duplicate) AS duplicate,
+    const progress = await this.#pool.query<{ partition: number; next: string | null }>(
+      `SELECT partition, next_offset AS next FROM ${this.#schema}.progress`,
+    )
+    // After it: asked before, the outbox would miss what a commit adds before its progress is read.
+    const totals = await this.#pool.query<
+      Record<'records' | 'dead' | 'duplicate' | 'late' | 'waiting', string> & { watermark: string | null }
+    >(
+      `SELECT sum(records) AS records, sum(dead) AS dead, sum(duplicate) AS duplicate,
            (SELECT coalesce(max(late), 0) FROM (SELECT sum(late) AS late FROM ${this.#schema}.progress_aggregations GROUP BY aggregation) AS each) AS late,
            (SELECT count(*) FROM ${this.#schema}.outbox) AS waiting,
            (SELECT watermark FROM ${this.#schema}.pipeline) AS watermark
          FROM ${this.#schema}.progress`,
-      ),
-    ])
+    )
     const { records, dead, duplicate, late, waiting, watermark } = totals.rows[0]!
     return {
       next: new Map(progress.rows.map(row => [row.partition, row.next === null ? null : Number(row.next)])),

@@ -4,6 +4,9 @@ import type { AggregateRows, Amount, Commit } from '#processor/ports.ts'
 import { add } from './exact.ts'
 import type { Share } from './pending.ts'
 
+/** OpenTelemetry's default limit of links per span. */
+const MAX_TRACES = 128
+
 type Merge = 'add' | 'min' | 'max'
 
 /** min and max: the lesser or greater; add: the exact sum. Undefined: the row is new. */
@@ -27,6 +30,7 @@ export function mergeShares(plan: Plan, shares: Share[]): Commit {
     late: shares.flatMap(share => share.late),
     dead: shares.flatMap(share => share.dead),
     raw: shares.flatMap(share => share.raw),
+    traces: shares.flatMap(share => share.traces).slice(-MAX_TRACES),
   }
 }
 

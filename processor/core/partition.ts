@@ -172,7 +172,7 @@ export class PartitionState {
     pending.counters.records++
     pending.bytes += Math.max(0, cursor.valueEnd - cursor.valueStart)
     pending.lastOffset = cursor.offset
-    pending.noteOrigin(this.partition, cursor)
+    pending.noteOrigin(cursor)
     const fault = this.#rejected.has(cursor.offset) ? STORE_REJECTED : decode(decoder, cursor)
     if (fault) {
       pending.counters.dead++

@@ -6,7 +6,6 @@ import type {
   LateEvent,
   PartitionCommit,
   RawSale,
-  TracedRecord,
 } from '#processor/ports.ts'
 import type { BatchCursor } from './batches.ts'
 
@@ -19,11 +18,13 @@ export type Share = {
   raw: RawSale[]
   /** When the data records were made (ms), where that is known: the raw samples of the end-to-end delay. */
   createdAt: number[]
-  traced: TracedRecord[]
+  traces: string[]
   /** The newest data record in it; −1: none. */
   lastOffset: number
 }
 
+/** Of a trace that is recorded. Of later versions of the format the known part. Anybody may write a header. */
+const TRACEPARENT = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f][13579bdf](?=-|$)/
 const EPOCH_MS = /^\d{1,15}$/
 
 export class Pending {
@@ -34,7 +35,7 @@ export class Pending {
   readonly dead: DeadLetter[] = []
   readonly raw: RawSale[] = []
   readonly createdAt: number[] = []
-  readonly traced: TracedRecord[] = []
+  readonly traces: string[] = []
   bytes = 0
   lastOffset = -1
 
@@ -51,18 +52,18 @@ export class Pending {
   }
 
   /** When the record was made, and under which trace. Where brokers set the timestamp, its sender's header tells. */
-  noteOrigin(partition: number, cursor: BatchCursor): void {
-    const { offset, timestamp, isAppendTime } = cursor
+  noteOrigin(cursor: BatchCursor): void {
+    const { timestamp, isAppendTime } = cursor
     let madeAt = isAppendTime ? -1 : timestamp
     if (cursor.headerCount > 0)
       for (const [name, value] of cursor.headers())
-        if (name === 'traceparent') this.traced.push({ traceparent: value, partition, offset, createdAt: timestamp })
+        if (name === 'traceparent') this.traces.push(...(TRACEPARENT.exec(value) ?? []))
         else if (name === 'sent-at' && isAppendTime && EPOCH_MS.test(value)) madeAt = Number(value)
     if (madeAt >= 0) this.createdAt.push(madeAt)
   }
 
   effects(): Omit<Share, 'commit' | 'aggregates'> {
-    const { late, dead, raw, createdAt, traced, lastOffset } = this
-    return { late, dead, raw, createdAt, traced, lastOffset }
+    const { late, dead, raw, createdAt, traces, lastOffset } = this
+    return { late, dead, raw, createdAt, traces, lastOffset }
   }
 }

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pause } from '#local/services/process.ts'
 import { Random } from '#test/support/random.ts'
 import type { Verdict } from '#verify/verify.ts'
+import { dumpOf } from './dump.ts'
 import { expectExact } from './exact.ts'
-import { counterOf, dumpOf, Rig, schemaOf, type Worker } from './rig.ts'
+import { counterOf, Rig, type Worker } from './rig.ts'
+import { schemaOf } from './spec.ts'
 
 /** INTEGRITY_SEED=… replays the moments of the faults; the machine's own timing cannot be replayed. */
 const seed = Number(process.env.INTEGRITY_SEED ?? Date.now() % 1_000_000)

@@ -8,16 +8,15 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Admin, ITopicMetadata } from 'kafkajs'
 import pg from 'pg'
-import { parseDocument } from 'yaml'
 import { pause } from '#local/services/process.ts'
 import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
 import { createTopic, ownElasticsearch, ownKafka, ownPostgres } from '#test/support/services.ts'
 import { Kafka, logLevel } from '#verify/kafkajs.ts'
 import { type Verdict, verify } from '#verify/verify.ts'
+import { PARTITIONS, schemaOf, specFor } from './spec.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const TOPIC = 'transactions'
-const PARTITIONS = 6
 
 type Servers<K> = {
   kafka: K
@@ -183,14 +182,16 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
   }
 
   async #isDrained(schema: string): Promise<boolean> {
-    const [{ waiting } = { waiting: 1 }] = await this.query<{ waiting: number }>(
-      `SELECT count(*)::int AS waiting FROM ${schema}.outbox`,
-    )
     const ends = await this.logEnds()
     const rows = await this.query<{ partition: number; next: string }>(
       `SELECT partition, next_offset AS next FROM ${schema}.progress`,
     )
-    return waiting === 0 && rows.length === ends.size && rows.every(row => Number(row.next) === ends.get(row.partition))
+    if (rows.length !== ends.size || rows.some(row => Number(row.next) !== ends.get(row.partition))) return false
+    // Asked last: asked first, it would miss what a commit adds before its progress is read.
+    const [{ waiting } = { waiting: 1 }] = await this.query<{ waiting: number }>(
+      `SELECT count(*)::int AS waiting FROM ${schema}.outbox`,
+    )
+    return waiting === 0
   }
 
   /** High watermarks, by an independent client. */
@@ -250,54 +251,4 @@ export async function counterOf(worker: Worker, name: string, label = ''): Promi
     .split('\n')
     .filter(line => line.startsWith(name) && line.includes(label))
     .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
-}
-
-/** Every stored row that the log decides, as text: all but versions, finality and moments (contract, section 2). */
-export async function dumpOf(rig: Rig, schema: string): Promise<string[]> {
-  const tables = {
-    sales_summary:
-      'window_start, window_end, category, revenue, orders, items, average_order_sum, average_order_count, average_order, smallest, largest',
-    sales_by_payment: 'window_start, window_end, payment_method, revenue, orders',
-    sales_raw: 'partition, record_offset, line, event_time, category, payment_method, store, amount, quantity',
-    late_events: 'partition, record_offset, aggregation, event_time, missed, entirely, payload',
-    dead_letters: 'partition, record_offset, reason, field, record_timestamp, payload',
-    progress: 'partition, next_offset, restore_offset, max_event_time, records, skipped, dead, duplicate, accepted',
-  }
-  const dumps = await Promise.all(
-    Object.entries(tables).map(async ([table, columns]) => {
-      const rows = await rig.query<{ row: string }>(
-        `SELECT (t.*)::text AS row FROM (SELECT ${columns} FROM ${schema}.${table} ORDER BY 1, 2, 3) t`,
-      )
-      return rows.map(({ row }) => `${table} ${row}`)
-    }),
-  )
-  return dumps.flat()
-}
-
-export function schemaOf(specText: string): string {
-  return String(parseDocument(specText).getIn(['metadata', 'name'])).replaceAll('-', '_')
-}
-
-/** The e-commerce example on our servers, with mishaps and short windows, so that a short run sees every verdict. */
-function specFor(name: string, { kafka, postgres, elasticsearch }: Servers<{ bootstrap: string }>): string {
-  const document = parseDocument(readFileSync(join(root, 'k8s/examples/ecommerce.yaml'), 'utf8'))
-  document.setIn(['metadata', 'name'], name)
-  document.setIn(['spec', 'source', 'bootstrapServers'], kafka.bootstrap.split(','))
-  document.setIn(['spec', 'source', 'partitions'], PARTITIONS)
-  document.setIn(['spec', 'window'], { type: 'tumbling', size: '5s' })
-  document.setIn(['spec', 'watermark'], { outOfOrderness: '2s', idleTimeout: '2s', maxFutureSkew: '5m' })
-  document.setIn(['spec', 'allowedLateness'], '1s')
-  document.setIn(['spec', 'raw'], { table: 'sales_raw' })
-  document.setIn(['spec', 'sinks', 'postgres', 'host'], postgres.host)
-  document.setIn(['spec', 'sinks', 'postgres', 'port'], postgres.port)
-  if (elasticsearch) document.setIn(['spec', 'sinks', 'elasticsearch', 'nodes'], [elasticsearch.url])
-  else document.deleteIn(['spec', 'sinks', 'elasticsearch'])
-  document.setIn(['spec', 'load'], {
-    profile: 'ecommerce',
-    disorder: { fraction: 0.2, max: '2s' },
-    lateness: { fraction: 0.02, by: '30s' },
-    duplicates: { fraction: 0.05, within: '1s' },
-    malformed: { fraction: 0.02 },
-  })
-  return String(document)
 }

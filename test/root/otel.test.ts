@@ -1,7 +1,16 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { createTelemetry } from '#processor/adapters/telemetry/telemetry.ts'
 import { startTracing } from '#processor/adapters/telemetry/tracing.ts'
-import { clock, commitOf, infoOf, NOW, partitionCommit, plan, projectedRow } from '#test/processor/telemetry/fixture.ts'
+import {
+  clock,
+  commitOf,
+  infoOf,
+  NOW,
+  partitionCommit,
+  plan,
+  projectedRow,
+  workOf,
+} from '#test/processor/telemetry/fixture.ts'
 import { startCollector } from '#test/support/otelcol/collector.ts'
 
 /** Ids from the W3C recommendation's examples. */
@@ -25,10 +34,16 @@ test(
     const options = { pipeline: 'default/sales', worker: 'worker-1', plan, clock, logLevel: 'silent' as const, tracing }
     const telemetry = createTelemetry(options)
 
-    const traced = [{ traceparent: `00-${TRACE}-${SPAN}-01`, partition: 0, offset: 104, createdAt: NOW - 50 }]
+    const traceparent = `00-${TRACE}-${SPAN}-01`
     const rows = { aggregation: 0, windowStart: [NOW, NOW], keys: [['a', 'b']], columns: [[1, 2]] }
-    telemetry.committed({ ...commitOf(partitionCommit(0)), aggregates: [rows] }, { ...infoOf([NOW - 50]), traced })
-    telemetry.projected([projectedRow(0, NOW)], 0, { startedAt: NOW + 5, endedAt: NOW + 80 })
+    telemetry.committed(
+      { ...commitOf(partitionCommit(0)), aggregates: [rows], traces: [traceparent] },
+      infoOf([NOW - 50]),
+    )
+    telemetry.projected({ ...workOf(projectedRow(0, NOW)), traces: [{ aggregation: 0, traceparent }] }, 0, {
+      startedAt: NOW + 5,
+      endedAt: NOW + 80,
+    })
     await telemetry.close()
 
     const spans = new Map((await collector.finish()).map(span => [span.name, span]))
@@ -59,10 +74,9 @@ test(
       kind: KIND.client,
       startedAt: NOW + 5,
       endedAt: NOW + 80,
-      links: [
-        { traceId: processed.traceId, spanId: processed.spanId },
-        { traceId: TRACE, spanId: SPAN },
-      ],
+      traceId: TRACE,
+      parentSpanId: SPAN,
+      links: [{ traceId: TRACE, spanId: SPAN }],
       attributes: { 'db.system.name': 'elasticsearch', 'db.collection.name': 'sales-by-store' },
     })
   },

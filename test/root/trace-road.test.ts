@@ -2,18 +2,39 @@ import { expect, onTestFinished, test } from 'vitest'
 import { parseDocument } from 'yaml'
 import { Rig } from '#test/integrity/rig.ts'
 import { readBack } from '#test/producer/read-back.ts'
-import { startCollector } from '#test/support/otelcol/collector.ts'
+import { type CollectedSpan, startCollector } from '#test/support/otelcol/collector.ts'
 
+type Created = { traceId: string; spanId: string }
+
+/** Ids from the W3C recommendation's examples. */
+const CALLER: Created = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
 /** A cold build of the collector compiles some hundreds of Go packages. */
 const BUILD_MS = 900_000
 
-const SALE = {
-  transaction_id: 'traced-1',
-  category: 'books',
-  payment_method: 'paypal',
-  store_id: 'store-1',
-  amount: 12.5,
-  quantity: 1,
+const traceparentOf = ({ traceId, spanId }: Created) => `00-${traceId}-${spanId}-01`
+
+function post(url: string, id: string, headers: Record<string, string> = {}): Promise<Response> {
+  const sale = { category: 'books', payment_method: 'paypal', store_id: 'store-1', amount: 12.5, quantity: 1 }
+  return fetch(`${url}/transactions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ ...sale, transaction_id: id, timestamp: new Date().toISOString() }),
+  })
+}
+
+/** The worker's spans for one sale alone: all in its trace, below and linked to the span under which it was made. */
+function expectFollowed(spans: CollectedSpan[], created: Created): void {
+  const own = spans.filter(({ traceId, resource }) => {
+    return traceId === created.traceId && resource['service.name'] === 'sales-pipeline-worker'
+  })
+  const under = { parentSpanId: created.spanId, links: [created] }
+  const processed = own.find(({ name }) => name === 'process transactions')
+  expect(own.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toMatchObject([
+    { name: 'commit', parentSpanId: processed?.spanId },
+    { name: 'process transactions', ...under },
+    { name: 'project transactions-aggregated', ...under },
+    { name: 'project transactions-by-payment', ...under },
+  ])
 }
 
 test('a sale can be followed from the request to its row and to its document', { timeout: BUILD_MS }, async () => {
@@ -27,35 +48,28 @@ test('a sale can be followed from the request to its row and to its document', {
   const worker = await rig.startWorker(String(document), exporting)
   const ingest = await rig.startIngest(String(document), exporting)
 
-  const answer = await fetch(`${ingest.url}/transactions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ ...SALE, timestamp: new Date().toISOString() }),
-  })
-  expect(answer.status).toBe(202)
+  expect((await post(ingest.url, 'begun')).status).toBe(202)
+  await rig.drained() // so that each sale has a commit of its own
+  expect((await post(ingest.url, 'carried', { traceparent: traceparentOf(CALLER) })).status).toBe(202)
   await rig.drained()
   for (const { process, exited } of [ingest, worker]) {
     process.kill('SIGTERM')
     expect(await exited).toBe(0)
   }
 
-  const [record] = await readBack(rig.servers.kafka.bootstrap, 'transactions')
   const spans = await collector.finish()
-  const named = (name: string) => spans.filter(span => span.name === name)
-  const [sent] = named('send transactions')
-  expect(record!.headers.traceparent).toBe(`00-${sent!.traceId}-${sent!.spanId}-01`)
-  const created = { traceId: sent!.traceId, spanId: sent!.spanId }
+  const [sent, ...others] = spans.filter(({ resource }) => resource['service.name'] === 'sales-ingest')
+  expect(others).toEqual([])
+  expect(sent).toMatchObject({ name: 'send transactions', parentSpanId: '' })
+  const begun = { traceId: sent!.traceId, spanId: sent!.spanId }
+  const records = await readBack(rig.servers.kafka.bootstrap, 'transactions')
+  const headers = Object.fromEntries(records.map(record => [String(record.key), record.headers.traceparent]))
+  expect(headers).toEqual({ begun: traceparentOf(begun), carried: traceparentOf(CALLER) })
 
-  const [processed] = named('process transactions')
-  expect(processed).toMatchObject({ traceId: sent!.traceId, parentSpanId: sent!.spanId, links: [created] })
-  const within = { traceId: sent!.traceId, spanId: processed!.spanId }
-  expect(named('commit')).toMatchObject([{ traceId: sent!.traceId, parentSpanId: processed!.spanId }])
-  const projections = spans.filter(span => span.name.startsWith('project '))
-  expect(projections.map(span => span.name).sort()).toEqual([
-    'project transactions-aggregated',
-    'project transactions-by-payment',
-  ])
-  for (const { links } of projections) expect(links).toEqual([within, created])
-  expect(processed!.resource['service.name']).toBe('sales-pipeline-worker')
+  expect(begun.traceId).not.toBe(CALLER.traceId)
+  expectFollowed(spans, begun)
+  expectFollowed(spans, CALLER)
+  expect(spans).toHaveLength(1 + 4 + 4)
+  expect(rig.servers.postgres.password).not.toBe('')
   expect(JSON.stringify(spans)).not.toContain(rig.servers.postgres.password)
 })

@@ -47,6 +47,7 @@ export type MemoryEntry = {
   keys: { windowStart: number; keys: string[] }[]
   removedVersion: number | null
   createdAt: number
+  traces: string[]
 }
 
 export class MemoryDatabase {
@@ -92,10 +93,16 @@ export class MemoryDatabase {
   }
 
   /** Rows that a projection is to show, if the aggregation is projected. */
-  enqueue(aggregation: string, rows: MemoryRow[], removedVersion: number | null, createdAt: number): void {
+  enqueue(
+    aggregation: string,
+    rows: MemoryRow[],
+    removedVersion: number | null,
+    createdAt: number,
+    traces: string[] = [],
+  ): void {
     if (rows.length === 0 || this.aggregations.get(aggregation)!.projection === null) return
     const keys = rows.map(({ windowStart, keys }) => ({ windowStart, keys }))
-    this.outbox.push({ seq: this.nextSeq++, aggregation, keys, removedVersion, createdAt })
+    this.outbox.push({ seq: this.nextSeq++, aggregation, keys, removedVersion, createdAt, traces })
   }
 }
 

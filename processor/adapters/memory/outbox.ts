@@ -27,7 +27,12 @@ export class MemoryOutbox {
       entries.push(entry)
       rows += entry.keys.length
     }
-    if (entries.length > 0) return { entries: entries.map(entry => BigInt(entry.seq)), rows: this.#rowsOf(entries) }
+    if (entries.length > 0)
+      return {
+        entries: entries.map(entry => BigInt(entry.seq)),
+        rows: this.#rowsOf(entries),
+        traces: this.#tracesOf(entries),
+      }
     this.release()
     return null
   }
@@ -55,6 +60,13 @@ export class MemoryOutbox {
     return outbox.filter(
       ({ aggregation }) =>
         this.#mine.has(aggregation) && aggregations.get(aggregation)!.projection === this.#mine.get(aggregation),
+    )
+  }
+
+  #tracesOf(entries: MemoryEntry[]): ProjectionWork['traces'] {
+    const { plan } = this.#options
+    return entries.flatMap(({ aggregation: name, traces }) =>
+      traces.map(traceparent => ({ aggregation: aggregationNamed(plan, name), traceparent })),
     )
   }
 

@@ -146,7 +146,7 @@ export class MemoryStore implements Store, Outbox {
     commit.partitions.forEach((partition, i) => {
       this.#advanceRow(rows[i]!, partition)
     })
-    for (const aggregate of commit.aggregates) this.#addRows(aggregate)
+    for (const aggregate of commit.aggregates) this.#addRows(aggregate, commit.traces)
     for (const { table, key, record } of records) table.set(key, record)
   }
 
@@ -186,7 +186,7 @@ export class MemoryStore implements Store, Outbox {
     })
   }
 
-  #addRows(rows: AggregateRows): void {
+  #addRows(rows: AggregateRows, traces: string[]): void {
     const { database, plan, now } = this.#options
     const aggregation = plan.aggregations[rows.aggregation]!
     const table = database.tables.get(aggregation.name)!
@@ -204,7 +204,7 @@ export class MemoryStore implements Store, Outbox {
       table.set(id, row)
       return row
     })
-    database.enqueue(aggregation.name, touched, null, now())
+    database.enqueue(aggregation.name, touched, null, now(), traces)
   }
 
   async inspect(partitions: number[]): Promise<Progress[]> {

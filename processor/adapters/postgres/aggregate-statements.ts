@@ -78,7 +78,7 @@ const unitsOf = (scale: number) => `${10n ** BigInt(scale)}, ${decimalText(1, sc
 const keyJson = (key: Column[], from: string) =>
   `jsonb_build_array(${key.map((c, i) => `${from}.${c.of}${i === 0 ? '' : '::text'}`).join(', ')})`
 
-/** Parameters: window starts, window ends, the group-by columns, the measures, all as arrays; then the name. */
+/** Parameters: window starts, window ends, the group-by columns, the measures, all as arrays; then name and traces. */
 function upsertStatement(
   statements: Statements,
   table: string,
@@ -109,6 +109,7 @@ function upsertStatement(
       name,
       `(SELECT ${keyJson(key, 'w')} AS k FROM written w
         WHERE EXISTS (SELECT FROM ${statements.table('aggregations')} WHERE name = ${name} AND projection IS NOT NULL))`,
+      { traces: `$${sent.length + 2}::text[]` },
     )}`
 }
 

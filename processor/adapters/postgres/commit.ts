@@ -31,7 +31,7 @@ export function commitQueries(context: CommitContext, commit: Commit): Query[] {
   const partitions = [...commit.partitions].sort((a, b) => a.partition - b.partition)
   return [
     ...progressQueries(context, partitions),
-    ...byTableName(context.plan, commit.aggregates).flatMap(rows => aggregateQueries(context, rows)),
+    ...byTableName(context.plan, commit.aggregates).flatMap(rows => aggregateQueries(context, rows, commit.traces)),
     ...batchesOf(commit.late, late => late.payload.length).map(batch => lateQuery(context, batch)),
     ...batchesOf(commit.dead, dead => dead.payload?.length ?? 0).map(batch => deadQuery(context, batch)),
     ...batchesOf(commit.raw, () => 0).map(batch => rawQuery(context, batch)),
@@ -113,7 +113,7 @@ function byTableName(plan: Plan, aggregates: AggregateRows[]): AggregateRows[] {
   return aggregates.filter(rows => rows.windowStart.length > 0).sort((a, b) => (name(a) < name(b) ? -1 : 1))
 }
 
-function aggregateQueries(context: CommitContext, rows: AggregateRows): Query[] {
+function aggregateQueries(context: CommitContext, rows: AggregateRows, traces: string[]): Query[] {
   const plan = context.plan.aggregations[rows.aggregation]!
   const keyTypes = plan.keys.map(k => context.plan.fields[k]!.type)
   return windowGroups(rows).map(group => ({
@@ -127,6 +127,7 @@ function aggregateQueries(context: CommitContext, rows: AggregateRows): Query[] 
         return plainArray(isCount(column) ? amounts : amounts.map(amount => decimalText(amount, column.scale)))
       }),
       plan.name,
+      traces.length > 0 ? traces : null,
     ],
   }))
 }

@@ -146,7 +146,10 @@ async function snapshot(
 ): Promise<ProjectionWork | null> {
   const { statements, plan, aggregates } = context
   await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  const oldest = await session.query<{ seq: string; aggregation: string }>(statements.oldest, [...mine, limit])
+  const oldest = await session.query<{ seq: string; aggregation: string; traces: string[] | null }>(statements.oldest, [
+    ...mine,
+    limit,
+  ])
   const entries = oldest.rows.map(row => row.seq)
   const rows: ProjectedRow[] = []
   for (const [i, { name }] of plan.aggregations.entries()) {
@@ -155,7 +158,11 @@ async function snapshot(
     rows.push(...found.rows.flatMap(row => toProjected(plan, i, row) ?? []))
   }
   await session.query('COMMIT')
-  return entries.length > 0 ? { entries: entries.map(BigInt), rows } : null
+  const traces = oldest.rows.flatMap(({ aggregation: name, traces }) => {
+    const aggregation = plan.aggregations.findIndex(a => a.name === name)
+    return (traces ?? []).map(traceparent => ({ aggregation, traceparent }))
+  })
+  return entries.length > 0 ? { entries: entries.map(BigInt), rows, traces } : null
 }
 
 /** Null: gone, and the entry that says so comes later. */

@@ -199,9 +199,9 @@ function outboxStatements(t: Table) {
   return {
     /** Oldest entries until about $3 rows are together, the first in any case. */
     oldest: `
-      SELECT seq, aggregation FROM (
-        SELECT o.seq, o.aggregation, sum(o.rows) OVER (ORDER BY o.seq) - o.rows AS before
-        FROM (SELECT seq, aggregation, rows FROM ${outbox} o WHERE ${ours} ORDER BY seq LIMIT 1000) o) e
+      SELECT seq, aggregation, traces FROM (
+        SELECT o.seq, o.aggregation, o.traces, sum(o.rows) OVER (ORDER BY o.seq) - o.rows AS before
+        FROM (SELECT seq, aggregation, rows, traces FROM ${outbox} o WHERE ${ours} ORDER BY seq LIMIT 1000) o) e
       WHERE before < $3 ORDER BY seq`,
     waiting: `SELECT EXISTS (SELECT FROM ${outbox} o WHERE ${ours}) AS waiting`,
     pending: `SELECT coalesce(sum(o.rows), 0)::bigint AS rows FROM ${outbox} o WHERE ${ours}`,
@@ -217,7 +217,10 @@ function outboxStatements(t: Table) {
       SELECT aggregation FROM ${outbox} GROUP BY aggregation
       HAVING count(*) FILTER (WHERE NOT compacted) > $1 + count(*) FILTER (WHERE compacted)
         OR sum(rows) FILTER (WHERE NOT compacted) > $2 + coalesce(sum(rows) FILTER (WHERE compacted), 0)`,
-    /** $1 aggregation. Its entries become ones that list each row once; those that a confirmation holds are left alone. */
+    /**
+     * $1 aggregation. Its entries become ones that list each row once; those that a confirmation holds are left alone.
+     * Their traces are given up: a sink that was away for so long shows in other ways.
+     */
     compact: `
       WITH taken AS (
         DELETE FROM ${outbox} WHERE seq IN (

@@ -9,21 +9,17 @@ import {
   type SpanContext,
   SpanKind,
   type SpanOptions,
-  TraceFlags,
   type Tracer,
   trace,
 } from '@opentelemetry/api'
 import type { Plan } from '#pipeline/plan.ts'
-import type { Commit, ProjectedRow, TracedRecord } from '../../ports.ts'
+import type { Commit } from '../../ports.ts'
 import type { Tracing } from './tracing.ts'
 
 /** The SDK's own default limit of links per span. */
 const MAX_LINKS = 128
-const TRACEPARENT = /^[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})/
 
 type Times = { startedAt: number; endedAt: number }
-/** What the next projection of an aggregation will show: a commit, and the traced records in it. */
-type Committed = { endedAt: number; contexts: SpanContext[] }
 
 export function createSpans(plan: Plan, worker: string): Pick<Tracing, 'committed' | 'projected'> {
   const tracer = trace.getTracer('sales-pipeline')
@@ -34,57 +30,31 @@ export function createSpans(plan: Plan, worker: string): Pick<Tracing, 'committe
       p.index,
     ]),
   )
-  const unprojected = new Map<number, Committed[]>([...indices.keys()].map(aggregation => [aggregation, []]))
-
   return {
-    committed(commit, info) {
-      const created = info.traced
-        .map(creationContext)
-        .filter(c => c !== null)
-        .slice(-MAX_LINKS)
-      if (created.length === 0) return
-      const processed = commitSpans(tracer, commit, created, info, { topic, worker })
-      for (const { aggregation } of commit.aggregates) {
-        const waiting = unprojected.get(aggregation)
-        waiting?.push({ endedAt: info.endedAt, contexts: [processed, ...created] })
-        if (waiting && waiting.length > MAX_LINKS) waiting.shift()
-      }
+    committed(commit, times) {
+      const created = commit.traces.map(contextOf)
+      if (created.length > 0) commitSpans(tracer, commit, created, times, { topic, worker })
     },
-    projected(rows, info) {
-      for (const [aggregation, count] of countByAggregation(rows)) {
-        const waiting = unprojected.get(aggregation) ?? []
-        // A commit that ended later was not in the snapshot that this projection read.
-        const shown = waiting.filter(c => c.endedAt <= info.startedAt)
-        if (shown.length === 0) continue
-        unprojected.set(
-          aggregation,
-          waiting.filter(c => c.endedAt > info.startedAt),
-        )
-        const index = indices.get(aggregation)!
-        const links = shown
-          .flatMap(c => c.contexts)
-          .slice(-MAX_LINKS)
-          .map(linkTo)
-        span(tracer, `project ${index}`, info, {
-          kind: SpanKind.CLIENT,
-          links,
-          attributes: projectionAttributes(index, count),
-        })
+    projected({ rows, traces }, times) {
+      for (const [aggregation, shown] of Map.groupBy(traces, t => t.aggregation)) {
+        const created = shown.map(({ traceparent }) => contextOf(traceparent)).slice(-MAX_LINKS)
+        const count = rows.reduce((sum, row) => sum + Number(row.aggregation === aggregation), 0)
+        projectionSpan(tracer, indices.get(aggregation)!, created, times, count)
       }
     },
   }
 }
 
-/** `process <topic>` around `commit`. Answers the context of the first. */
+/** `process <topic>` around `commit`. */
 function commitSpans(
   tracer: Tracer,
   commit: Commit,
   created: SpanContext[],
   info: Times,
   from: { topic: string; worker: string },
-): SpanContext {
+): void {
   const records = commit.partitions.reduce((sum, p) => sum + p.counters.records, 0)
-  const parent = records === 1 ? trace.setSpanContext(context.active(), created[0]!) : context.active()
+  const parent = parentOf(records === 1 ? created : [])
   const options = {
     kind: SpanKind.CONSUMER,
     links: created.map(linkTo),
@@ -101,16 +71,22 @@ function commitSpans(
   const rows = commit.aggregates.reduce((sum, a) => sum + a.windowStart.length, 0)
   const attributes = { 'db.system.name': 'postgresql', 'db.operation.name': 'COMMIT', 'salespipeline.rows': rows }
   span(tracer, 'commit', info, { kind: SpanKind.CLIENT, attributes }, trace.setSpanContext(parent, processed))
-  return processed
 }
 
-function projectionAttributes(index: string, rows: number) {
-  return {
+function projectionSpan(tracer: Tracer, index: string, created: SpanContext[], times: Times, rows: number): void {
+  const attributes = {
     'db.system.name': 'elasticsearch',
     'db.operation.name': 'bulk',
     'db.collection.name': index,
     'db.operation.batch.size': rows,
   }
+  const options = { kind: SpanKind.CLIENT, links: created.map(linkTo), attributes }
+  span(tracer, `project ${index}`, times, options, parentOf(created))
+}
+
+/** A span that is about one record alone goes on with its trace; one that is about several begins its own. */
+function parentOf(created: SpanContext[]): Context {
+  return created.length === 1 ? trace.setSpanContext(context.active(), created[0]!) : context.active()
 }
 
 /** A span of the past, begun and ended at once. Dates, since the SDK takes small numbers for its monotonic clock. */
@@ -120,20 +96,11 @@ function span(tracer: Tracer, name: string, times: Times, options: SpanOptions, 
   return started.spanContext()
 }
 
-/** Null for a malformed traceparent and for one that says that nobody recorded its trace. */
-function creationContext({ traceparent }: TracedRecord): SpanContext | null {
-  const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent) ?? []
-  if (traceId === undefined) return null
-  const created = { traceId, spanId: spanId!, traceFlags: Number.parseInt(flags!, 16), isRemote: true }
-  return trace.isSpanContextValid(created) && created.traceFlags & TraceFlags.SAMPLED ? created : null
+function contextOf(traceparent: string): SpanContext {
+  const [, traceId, spanId, flags] = traceparent.split('-')
+  return { traceId: traceId!, spanId: spanId!, traceFlags: Number.parseInt(flags!, 16), isRemote: true }
 }
 
 function linkTo(to: SpanContext): Link {
   return { context: to }
-}
-
-function countByAggregation(rows: ProjectedRow[]): Map<number, number> {
-  const counts = new Map<number, number>()
-  for (const { aggregation } of rows) counts.set(aggregation, (counts.get(aggregation) ?? 0) + 1)
-  return counts
 }

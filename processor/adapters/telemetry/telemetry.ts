@@ -96,14 +96,15 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
       metrics.lag.remove({ partition })
       metrics.partitionWatermark.remove({ partition })
     },
-    projected(rows, faults, info) {
+    projected(work, faults, info) {
+      const { rows } = work
       const updatedAt = Float64Array.from(rows, row => row.updatedAt)
       metrics.projectedRows.inc(rows.length - faults)
       metrics.projectionFaults.inc(faults)
       metrics.projectionDuration.observe((info.endedAt - info.startedAt) / 1000)
       metrics.projectionDelay.observe(updatedAt, info.endedAt)
       recentProjections.add(updatedAt, info.endedAt)
-      tracing?.projected(rows, info)
+      tracing?.projected(work, info)
     },
     projectionPending: rows => metrics.projectionPending.set(rows),
     pipelineClock({ watermark, finalised, removed }) {

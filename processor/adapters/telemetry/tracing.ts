@@ -1,10 +1,10 @@
 /** Starts OpenTelemetry, only where an OTLP endpoint is named: loading the SDK costs about 0.3 CPU s of start-up. */
 import type { Plan } from '#pipeline/plan.ts'
-import type { Commit, ProjectedRow, TracedRecord } from '../../ports.ts'
+import type { Commit, ProjectionWork } from '../../ports.ts'
 
 export type Tracing = {
-  committed(commit: Commit, info: { startedAt: number; endedAt: number; traced: TracedRecord[] }): void
-  projected(rows: ProjectedRow[], info: { startedAt: number; endedAt: number }): void
+  committed(commit: Commit, info: { startedAt: number; endedAt: number }): void
+  projected(work: ProjectionWork, info: { startedAt: number; endedAt: number }): void
   /** Sends what waits, for at most a second: a collector that is away must not hold up a worker that leaves. */
   shutdown(): Promise<void>
 }

@@ -11,7 +11,7 @@ function originsOf(records: Omit<TestRecord, 'delta' | 'key' | 'value'>[], appen
   const pending = new Pending(0, 0)
   const all = records.map((record, delta) => ({ key: null, value: Buffer.from('{}'), ...record, delta }))
   cursor.begin(encodeBatch({ baseOffset: 0, records: all, ...(appendTime ? { appendTime } : {}) }), [], 0)
-  while (cursor.next()) pending.noteOrigin(3, cursor)
+  while (cursor.next()) pending.noteOrigin(cursor)
   return pending
 }
 
@@ -26,9 +26,23 @@ describe('when a record was made (section 9)', () => {
     const records = [sentAt('1768471208000'), { timestamp: 1000 }, sentAt(''), sentAt('yesterday'), sentAt('-5')]
     expect(originsOf(records, 9000).createdAt).toEqual([1_768_471_208_000])
   })
+})
 
-  it('is kept with its trace', () => {
-    const { traced } = originsOf([{ timestamp: 1000 }, { timestamp: 2000, headers: [['traceparent', TRACE]] }])
-    expect(traced).toEqual([{ traceparent: TRACE, partition: 3, offset: 1, createdAt: 2000 }])
+describe('the trace under which a record was sent', () => {
+  const tracesOf = (...headers: string[]) =>
+    originsOf(headers.map(value => ({ timestamp: 1, headers: [['traceparent', value]] as [string, string][] }))).traces
+
+  it('is its header, of later versions of the format the known part', () => {
+    expect(tracesOf(TRACE, `${TRACE.replace('00-', 'cc-')}-more`)).toEqual([TRACE, TRACE.replace('00-', 'cc-')])
+    expect(originsOf([{ timestamp: 1 }]).traces).toEqual([])
+  })
+
+  it('is none where nobody records it, or somebody wrote what he liked', () => {
+    const [trace, span] = [TRACE.slice(3, 35), TRACE.slice(36, 52)]
+    const unrecorded = `00-${trace}-${span}-00`
+    const nowhere = [`00-${'0'.repeat(32)}-${span}-01`, `00-${trace}-${'0'.repeat(16)}-01`]
+    expect(
+      tracesOf('', 'x', unrecorded, ...nowhere, TRACE.toUpperCase(), `${TRACE}\0`, ` ${TRACE}`, `${TRACE}x`),
+    ).toEqual([])
   })
 })

@@ -80,7 +80,7 @@ export class FakeOutbox implements Outbox {
     if (entries.length === 0) return null
     const ids = new Set(entries.map(([, id]) => id))
     this.#log.push('taken')
-    return { entries: entries.map(([seq]) => seq), rows: [...ids].map(id => this.table.get(id)!) }
+    return { entries: entries.map(([seq]) => seq), rows: [...ids].map(id => this.table.get(id)!), traces: [] }
   }
 
   async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
@@ -171,7 +171,7 @@ export class Remembered {
       pipelineClock: nothing,
       busy: nothing,
       log: nothing,
-      projected: (rows, faults, info) => this.projected.push({ rows: rows.length, faults, ...info }),
+      projected: ({ rows }, faults, info) => this.projected.push({ rows: rows.length, faults, ...info }),
       projectionPending: rows => this.pending.push(rows),
       condition: (code, message) => {
         this.changes.push(message === null ? `${code} cleared` : `${code} raised`)

@@ -119,7 +119,12 @@ export function claimContract(fresh: Fresh): void {
     test('shows in an inspection where each partition stands, in order', async harness => {
       const { store, claim } = await ready(harness)
       await store.claim(1, 7)
-      await commitNext(store, claim, {}, { restoreOffset: 95, restoreMaxEventTime: T0 - 1, maxEventTime: T0 })
+      const commit = await commitNext(
+        store,
+        claim,
+        {},
+        { restoreOffset: 95, restoreMaxEventTime: T0 - 1, maxEventTime: T0 },
+      )
       const [first, second] = await store.inspect([1, 0])
       expect(first).toEqual({
         partition: 0,
@@ -129,8 +134,9 @@ export function claimContract(fresh: Fresh): void {
         restoreOffset: 95,
         restoreMaxEventTime: T0 - 1,
         maxEventTime: T0,
+        leaderEpoch: commit.partitions[0]!.leaderEpoch,
       })
-      expect(second).toMatchObject({ partition: 1, nextOffset: 7, maxEventTime: null })
+      expect(second).toMatchObject({ partition: 1, nextOffset: 7, maxEventTime: null, leaderEpoch: null })
     })
 
     test('tells a claim which records were refused, as far back as it restores', async harness => {

@@ -147,6 +147,18 @@ export function outboxContract(fresh: Fresh): void {
       expect(await store.rejected()).toBe(1)
     })
 
+    test('hands over the traces of the sales that a projection shows, once', async harness => {
+      const { store, claim } = await ready(harness)
+      const [first, second] = ['1', '2'].map(n => `00-${n.repeat(32)}-${n.repeat(16)}-01`) as [string, string]
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])], traces: [first, second] })
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'b', 1])] })
+      const work = (await store.take(10))!
+      expect(work.traces).toEqual([first, second].map(traceparent => ({ aggregation: 0, traceparent })))
+      await store.confirm(work, [])
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+      expect((await store.take(10))!.traces).toEqual([])
+    })
+
     test('forgets a rejection once the sink took a newer version of the row', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1])] })

@@ -1,6 +1,8 @@
 /** Pipelines for the stores under test, and commits made of small numbers. */
+import { expect } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
+import { Retryable } from '#processor/errors.ts'
 import type {
   AggregateRows,
   Amount,
@@ -139,7 +141,7 @@ export function commitOf(
   effects: Effects = {},
   more: Partial<PartitionCommit> & { records?: number } = {},
 ): Commit {
-  return { partitions: [partitionOf(claim, more)], aggregates: [], late: [], dead: [], raw: [], ...effects }
+  return { partitions: [partitionOf(claim, more)], aggregates: [], late: [], dead: [], raw: [], traces: [], ...effects }
 }
 
 export function partitionOf(
@@ -217,5 +219,16 @@ export function letter(offset: number, more: Partial<DeadLetter> = {}): DeadLett
     payloadBytes: payload.length,
     payloadSha256: null,
     ...more,
+  }
+}
+
+/** Connections of the pool that broke are found out by using them. */
+export async function retried<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      expect(error).toBeInstanceOf(Retryable)
+    }
   }
 }

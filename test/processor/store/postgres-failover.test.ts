@@ -2,9 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { Retryable } from '#processor/errors.ts'
 import { ownPostgres } from '#test/support/services.ts'
-import { byStore, commitOf, ready, T0 } from './fixture.ts'
+import { byStore, commitOf, ready, retried, T0 } from './fixture.ts'
 import { harnessOn } from './postgres-harness.ts'
 
 let server: Awaited<ReturnType<typeof ownPostgres>>
@@ -15,17 +14,6 @@ beforeAll(async () => {
 afterAll(() => server.stop())
 
 const connected = () => harnessOn({ ...server, database: 'sales' })
-
-/** Connections of the pool that broke are found out by using them. */
-async function retried<T>(call: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await call()
-    } catch (error) {
-      expect(error).toBeInstanceOf(Retryable)
-    }
-  }
-}
 
 /** Takes and confirms until nothing waits; answers the stores that a sink would show now. */
 async function projectAll(store: Awaited<ReturnType<typeof ready>>['store']): Promise<Set<unknown>> {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Fenced, Retryable } from '#processor/errors.ts'
 import type { Claim, Commit } from '#processor/ports.ts'
 import { ownPostgres } from '#test/support/services.ts'
-import { byStore, commitNext, commitOf, letter, ready, T0, TOPIC, type Worker } from './fixture.ts'
+import { byStore, commitNext, commitOf, letter, ready, retried, T0, TOPIC, type Worker } from './fixture.ts'
 import { freshPostgres, harnessOn, type PostgresHarness } from './postgres-harness.ts'
 import { NetworkProxy } from './proxy.ts'
 import { onFresh } from './with-harness.ts'
@@ -13,17 +13,6 @@ const test = onFresh(freshPostgres) as (name: string, run: (harness: PostgresHar
 /** Resolves once `condition` holds. */
 async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise(resolve => setTimeout(resolve, 10))
-}
-
-/** Connections of the pool that broke while idle are found out by using them. */
-async function retried<T>(call: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await call()
-    } catch (error) {
-      expect(error).toBeInstanceOf(Retryable)
-    }
-  }
 }
 
 /** A worker that reaches PostgreSQL through a proxy. */

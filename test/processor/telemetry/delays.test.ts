@@ -3,7 +3,7 @@ import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { DELAY_BOUNDS_MS, DelayHistogram } from '#processor/adapters/telemetry/delay-histogram.ts'
 import { RecentDelays } from '#processor/adapters/telemetry/recent-delays.ts'
-import { commitOf, infoOf, NOW, partitionCommit, projectedRow, scrape, telemetryForTest } from './fixture.ts'
+import { commitOf, infoOf, NOW, partitionCommit, projectedRow, scrape, telemetryForTest, workOf } from './fixture.ts'
 
 /** Delays at, just beside and between the bounds, negative ones, and records without a timestamp. */
 const delay = fc.oneof(
@@ -45,7 +45,7 @@ test('buckets, sum and count are those of a naive computation, over any calls', 
 test('a commit measures its records, a projection its rows, and both their durations', async () => {
   const { telemetry } = telemetryForTest()
   telemetry.committed(commitOf(partitionCommit(0)), infoOf([NOW - 40, NOW - 400, Number.NaN]))
-  telemetry.projected([projectedRow(0, NOW - 7000)], 0, { startedAt: NOW - 600, endedAt: NOW })
+  telemetry.projected(workOf(projectedRow(0, NOW - 7000)), 0, { startedAt: NOW - 600, endedAt: NOW })
   const series = await scrape(telemetry.registry)
   const bucket = (name: string, le: string) => series.get(`salespipeline_${name}_seconds_bucket{le="${le}"}`)
   expect([

@@ -66,16 +66,18 @@ export function lateness(change: Partial<AggregationCounters>): AggregationCount
 }
 
 export function commitOf(...partitions: PartitionCommit[]): Commit {
-  return { partitions, aggregates: [], late: [], dead: [], raw: [] }
+  return { partitions, aggregates: [], late: [], dead: [], raw: [], traces: [] }
 }
 
 export function infoOf(createdAt: number[] = []) {
-  return { startedAt: NOW - 30, endedAt: NOW, createdAt: Float64Array.from(createdAt), traced: [] }
+  return { startedAt: NOW - 30, endedAt: NOW, createdAt: Float64Array.from(createdAt) }
 }
 
 export function projectedRow(aggregation: number, updatedAt: number): ProjectedRow {
   return { aggregation, id: 'id', version: 1n, document: {}, updatedAt }
 }
+
+export const workOf = (...rows: ProjectedRow[]) => ({ entries: [1n], rows, traces: [] })
 
 /** Series (name and labels, the pipeline's left out) → value, of our own metrics only. */
 export async function scrape(registry: { metrics(): Promise<string> }): Promise<Map<string, number>> {

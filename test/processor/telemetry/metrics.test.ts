@@ -10,6 +10,7 @@ import {
   projectedRow,
   scrape,
   telemetryForTest,
+  workOf,
 } from './fixture.ts'
 
 function dead(reason: DeadLetter['reason']): DeadLetter {
@@ -64,12 +65,7 @@ test.each([
     rebalanced: () => telemetry.rebalanced([1, 4, 7]),
     busy: () => telemetry.busy(250, 1000),
     projectionPending: () => telemetry.projectionPending(17),
-    projected: () =>
-      telemetry.projected(
-        [0, 0, 1].map(a => projectedRow(a, NOW)),
-        1,
-        infoOf(),
-      ),
+    projected: () => telemetry.projected(workOf(...[0, 0, 1].map(a => projectedRow(a, NOW))), 1, infoOf()),
     pipelineClock: () => telemetry.pipelineClock({ watermark: NOW, finalised: 5, removed: 2 }),
   }[name]
   expect(await moved(telemetry.registry, act)).toEqual(expected)

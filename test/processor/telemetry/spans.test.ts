@@ -2,7 +2,6 @@ import { NodeSDK } from '@opentelemetry/sdk-node'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { createSpans } from '#processor/adapters/telemetry/spans.ts'
 import { startTracing } from '#processor/adapters/telemetry/tracing.ts'
-import type { TracedRecord } from '#processor/ports.ts'
 import { commitOf, NOW, partitionCommit, plan, projectedRow } from './fixture.ts'
 
 type SpanProcessor = NonNullable<NonNullable<ConstructorParameters<typeof NodeSDK>[0]>['spanProcessors']>[number]
@@ -20,17 +19,14 @@ beforeEach(() => void (ended.length = 0))
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 
-function traced(spanNumber: number, change: Partial<TracedRecord> = {}): TracedRecord {
-  const spanId = spanNumber.toString(16).padStart(16, '0')
-  return { traceparent: `00-${TRACE}-${spanId}-01`, partition: 0, offset: spanNumber, createdAt: NOW, ...change }
-}
+const traced = (spanNumber: number) => `00-${TRACE}-${spanNumber.toString(16).padStart(16, '0')}-01`
 
 /** A commit that touches the first aggregation, from `endedAt` - 20 on. */
-function commitAt(spans: ReturnType<typeof createSpans>, endedAt: number, records: TracedRecord[], count = 10) {
+function commitAt(spans: ReturnType<typeof createSpans>, endedAt: number, traces: string[], count = 10) {
   const share = partitionCommit(0)
   const commit = commitOf({ ...share, counters: { ...share.counters, records: count } })
   const aggregates = [{ aggregation: 0, windowStart: [NOW], keys: [['a']], columns: [[1]] }]
-  spans.committed({ ...commit, aggregates }, { startedAt: endedAt - 20, endedAt, traced: records })
+  spans.committed({ ...commit, aggregates, traces }, { startedAt: endedAt - 20, endedAt })
 }
 
 const linkedSpans = (span: (typeof ended)[number]) => span.links.map(link => Number.parseInt(link.context.spanId, 16))
@@ -53,55 +49,40 @@ test('a batch of one record goes on with that record’s trace', () => {
   expect(commit!.spanContext().traceId).toBe(TRACE)
 })
 
-test('there is no span without a sampled, well-formed traceparent', () => {
+test('there is no span where nothing is traced', () => {
   const spans = createSpans(plan, 'w')
-  const unusable = [
-    '',
-    'not a traceparent',
-    `00-${TRACE}-0000000000000001-00`,
-    `00-${TRACE}-0000000000000000-01`,
-    `00-${'0'.repeat(32)}-0000000000000001-01`,
-    `00-${TRACE.toUpperCase()}-0000000000000001-01`,
-  ]
   commitAt(spans, NOW, [])
-  commitAt(
-    spans,
-    NOW,
-    unusable.map(traceparent => traced(1, { traceparent })),
-  )
+  spans.projected({ entries: [1n], rows: [projectedRow(0, NOW)], traces: [] }, { startedAt: NOW, endedAt: NOW + 1 })
   expect(ended).toEqual([])
-  commitAt(spans, NOW, [...unusable.map(traceparent => traced(1, { traceparent })), traced(3)])
-  expect(linkedSpans(ended[0]!)).toEqual([3])
 })
 
-test('a projection links each commit that its snapshot can hold, once, with its records', () => {
-  const spans = createSpans(plan, 'w')
-  commitAt(spans, NOW, [traced(1)])
-  commitAt(spans, NOW + 10, [traced(2)])
-  const [first, , second] = ended.splice(0).map(span => Number.parseInt(span.spanContext().spanId, 16))
-  const project = (startedAt: number, aggregation = 0) => {
-    spans.projected([projectedRow(aggregation, NOW)], { startedAt, endedAt: startedAt + 1 })
-    return ended.splice(0).map(span => [span.name, linkedSpans(span)])
-  }
-  expect(project(NOW + 20, 1)).toEqual([])
-  expect(project(NOW + 5)).toEqual([['project sales-by-store', [first, 1]]])
-  expect(project(NOW + 20)).toEqual([['project sales-by-store', [second, 2]]])
-  expect(project(NOW + 30)).toEqual([])
+/** A projection of one row of each aggregation, which shows these sales for the first time. */
+function project(...shown: [aggregation: number, spanNumber: number][]) {
+  const traces = shown.map(([aggregation, n]) => ({ aggregation, traceparent: traced(n) }))
+  const rows = [projectedRow(0, NOW), projectedRow(1, NOW)]
+  createSpans(plan, 'w').projected({ entries: [1n], rows, traces }, { startedAt: NOW, endedAt: NOW + 1 })
+  return ended.splice(0)
+}
+
+test('a projection is a span for each index, linked to the sales that it shows', () => {
+  const [span, ...others] = project([0, 1], [0, 2])
+  expect(others).toEqual([])
+  expect(span!.name).toBe('project sales-by-store')
+  expect(linkedSpans(span!)).toEqual([1, 2])
+  expect(span!.parentSpanContext).toBeUndefined()
+  expect(span!.attributes['db.operation.batch.size']).toBe(1)
 })
 
-test('links are bounded, the newest kept, while a projection is away', () => {
-  const spans = createSpans(plan, 'w')
-  for (let i = 1; i <= 500; i++) commitAt(spans, NOW + i, [traced(i)])
-  commitAt(
-    spans,
-    NOW + 501,
-    Array.from({ length: 300 }, (_, i) => traced(1000 + i)),
-  )
-  expect(linkedSpans(ended.at(-2)!)).toHaveLength(128)
-  ended.length = 0
-  spans.projected([projectedRow(0, NOW)], { startedAt: NOW + 600, endedAt: NOW + 601 })
-  expect(linkedSpans(ended[0]!)).toHaveLength(128)
-  expect(linkedSpans(ended[0]!).at(-1)).toBe(1299)
+test('a projection of one sale goes on with its trace', () => {
+  const [span] = project([0, 7])
+  expect(span!.spanContext().traceId).toBe(TRACE)
+  expect(span!.parentSpanContext?.spanId).toBe('0000000000000007')
+})
+
+test('links are bounded, the newest kept', () => {
+  const [span] = project(...Array.from({ length: 300 }, (_, i): [number, number] => [0, i + 1]))
+  expect(linkedSpans(span!)).toHaveLength(128)
+  expect(linkedSpans(span!).at(-1)).toBe(300)
 })
 
 test('without an endpoint in the environment nothing is started', async () => {

@@ -14,7 +14,7 @@ const SOURCE = import.meta.dirname
 const CACHE = process.env.SALESPIPELINE_CACHE ?? join(SOURCE, '../../../.cache')
 
 /** One span as the collector received it. Times in ms since the epoch; ids in hex, an absent parent's empty. */
-type CollectedSpan = {
+export type CollectedSpan = {
   name: string
   kind: number
   traceId: string

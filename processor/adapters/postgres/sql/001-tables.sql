@@ -69,13 +69,15 @@ CREATE TABLE aggregations (
   projection text
 );
 
--- removed_version: set where retention removed the rows; their tombstones carry it.
+-- removed_version: set where retention removed the rows; their tombstones carry it. traces: W3C contexts of sampled
+-- sales in them, for whoever projects them.
 CREATE TABLE outbox (
   seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   aggregation text COLLATE "C" NOT NULL,
   rows integer NOT NULL,
   keys jsonb NOT NULL,
   removed_version bigint,
+  traces text[],
   compacted boolean NOT NULL DEFAULT false,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
