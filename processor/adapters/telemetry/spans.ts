@@ -1,6 +1,7 @@
 /**
- * Spans of the messaging and database conventions. A batch links to the creation contexts of its traced records; a
- * batch of one record has that record's context as parent too, and so continues the producer's own trace.
+ * Spans of the messaging and database conventions, linked to the contexts under which traced records were sent. A batch
+ * of one record, and a projection that shows one traced sale, have that context as parent too: so the trace of a sale
+ * that is looked at alone leads all the way.
  */
 import {
   type Context,
@@ -84,7 +85,7 @@ function projectionSpan(tracer: Tracer, index: string, created: SpanContext[], t
   span(tracer, `project ${index}`, times, options, parentOf(created))
 }
 
-/** A span that is about one record alone goes on with its trace; one that is about several begins its own. */
+/** Where one context alone is at hand the span goes on with its trace; where there are several it begins its own. */
 function parentOf(created: SpanContext[]): Context {
   return created.length === 1 ? trace.setSpanContext(context.active(), created[0]!) : context.active()
 }
