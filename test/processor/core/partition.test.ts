@@ -1,0 +1,267 @@
+/** One partition's step against the plainest reading of sections 5 to 7, on random sales cut into random batches. */
+import Big from 'big.js'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parsePipeline } from '#pipeline/parse.ts'
+import { planOf } from '#pipeline/plan.ts'
+import { PartitionState } from '#processor/core/partition.ts'
+import type { Claim, PartitionCommit } from '#processor/ports.ts'
+import { encodeBatch } from '#test/support/record-batch.ts'
+
+const OUT_OF_ORDERNESS = 3000
+const LATENESS = 2000
+const HORIZON = 8000
+const MAX_IDS = 4
+
+const pipeline = parsePipeline(`
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: sales }
+spec:
+  source: { topic: sales }
+  event:
+    id: id
+    time: { path: at, format: epoch, unit: ms }
+    fields: [{ name: store }]
+    explode:
+      path: lines
+      fields: [{ name: quantity, type: number }, { name: price, type: decimal, scale: 3 }]
+  window: { type: tumbling, size: 10s, offset: 3s }
+  watermark: { outOfOrderness: ${OUT_OF_ORDERNESS}ms, maxFutureSkew: 24h }
+  allowedLateness: ${LATENESS}ms
+  deduplication: { horizon: ${HORIZON}ms, maxIds: ${MAX_IDS} }
+  aggregations:
+    - name: tumbling
+      groupBy: [store]
+      measures:
+        - { name: lines, op: count }
+        - { name: sales, op: count, of: events }
+        - { name: revenue, op: sum, of: quantity * price, scale: 2 }
+        - { name: smallest, op: min, of: price }
+        - { name: largest, op: max, of: price }
+    - { name: sliding, window: { type: sliding, size: 12s, slide: 4s }, measures: [{ name: lines, op: count }] }
+    - { name: ever, window: { type: none }, groupBy: [store], measures: [{ name: revenue, op: sum, of: price }] }
+`)
+const plan = planOf(pipeline.spec)
+const WINDOWS: Record<string, [size: number, slide: number, offset: number] | null> = {
+  tumbling: [10_000, 10_000, 3000],
+  sliding: [12_000, 4000, 0],
+  ever: null,
+}
+
+type Line = { quantity: number; mills: number }
+type Sale = { id: number; at: number; store: string; lines: Line[] }
+/** null: a record that cannot be read. */
+type Log = (Sale | null)[]
+
+const sale = fc.record({
+  id: fc.integer({ min: 0, max: 7 }),
+  at: fc.integer({ min: -20_000, max: 40_000 }),
+  store: fc.constantFrom('a', 'b', ''),
+  lines: fc.array(
+    fc.record({ quantity: fc.integer({ min: -3, max: 9 }), mills: fc.integer({ min: -9999, max: 99_999 }) }),
+    {
+      minLength: 1,
+      maxLength: 3,
+    },
+  ),
+})
+const log = fc.array(fc.option(sale, { freq: 12 }), { minLength: 1, maxLength: 60 })
+/** After which records a batch ends, a commit is made, the partition moves to another worker. */
+const cuts = fc.record({ batches: fc.nat(3), commits: fc.nat(6), moves: fc.nat(12) })
+
+const priceOf = ({ mills }: Line) => Big(mills).div(1000)
+const bytesOf = (sale: Sale | null) =>
+  Buffer.from(
+    sale === null
+      ? '{"id":'
+      : JSON.stringify({
+          ...sale,
+          lines: sale.lines.map(line => ({ quantity: line.quantity, price: priceOf(line).toFixed() })),
+        }),
+  )
+
+type Outcome = {
+  /** "aggregation|window start|store" → the columns, as text. */
+  rows: Map<string, string[]>
+  /** "aggregation|offset" → missed window starts. */
+  late: Map<string, number[]>
+  counts: { dead: number; duplicate: number; accepted: number }
+  watermarks: number[]
+}
+
+const emptyOutcome = (): Outcome => ({
+  rows: new Map(),
+  late: new Map(),
+  counts: { dead: 0, duplicate: 0, accepted: 0 },
+  watermarks: [],
+})
+
+/** Sections 5 to 7, sentence by sentence. */
+function expected(log: Log): Outcome {
+  const outcome = emptyOutcome()
+  let greatest = Number.NEGATIVE_INFINITY
+  let seen: { id: number; greatest: number }[] = [] // by last sighting, oldest first
+  log.forEach((sale, offset) => {
+    if (sale === null) outcome.counts.dead++
+    else {
+      const watermark = greatest - OUT_OF_ORDERNESS
+      greatest = Math.max(greatest, sale.at)
+      seen = seen.filter(sighting => greatest - sighting.greatest <= HORIZON)
+      const isDuplicate = seen.some(({ id }) => id === sale.id)
+      seen = [...seen.filter(({ id }) => id !== sale.id), { id: sale.id, greatest }].slice(-MAX_IDS)
+      outcome.counts[isDuplicate ? 'duplicate' : 'accepted']++
+      if (!isDuplicate) for (const name of Object.keys(WINDOWS)) accept(outcome, name, sale, offset, watermark)
+    }
+    outcome.watermarks.push(greatest - OUT_OF_ORDERNESS)
+  })
+  return outcome
+}
+
+function accept(outcome: Outcome, name: string, sale: Sale, offset: number, watermark: number): void {
+  const window = WINDOWS[name]!
+  const missed: number[] = []
+  for (const start of startsOf(window, sale.at)) {
+    if (window !== null && start + window[0] + LATENESS <= watermark) missed.push(start)
+    else add(outcome, name, `${name}|${start}|${name === 'sliding' ? '' : sale.store}`, sale)
+  }
+  if (missed.length > 0) outcome.late.set(`${name}|${offset}`, missed)
+}
+
+/** Every start that could matter is tried: no arithmetic to get wrong. */
+function startsOf(window: [size: number, slide: number, offset: number] | null, at: number): number[] {
+  if (window === null) return [Number.NEGATIVE_INFINITY]
+  const [size, slide, offset] = window
+  const starts: number[] = []
+  for (let start = offset - 10 * size; start <= at; start += slide)
+    if (start <= at && at < start + size) starts.push(start)
+  return starts
+}
+
+function add(outcome: Outcome, name: string, key: string, { lines }: Sale): void {
+  const before = outcome.rows.get(key)
+  const prices = lines.map(priceOf)
+  const sum = (values: Big[]) => values.reduce((a, b) => a.plus(b), Big(0))
+  const plus = (column: number, value: Big) => Big(before?.[column] ?? 0).plus(value)
+  const among = (column: number) => [...(before ? [Big(before[column]!)] : []), ...prices].sort((a, b) => a.cmp(b))
+  const revenue = sum(lines.map((line, i) => prices[i]!.times(line.quantity).round(2, Big.roundHalfEven)))
+  const columns = {
+    tumbling: () => [plus(0, Big(lines.length)), plus(1, Big(1)), plus(2, revenue), among(3)[0]!, among(4).at(-1)!],
+    sliding: () => [plus(0, Big(lines.length))],
+    ever: () => [plus(0, sum(prices))],
+  }[name as 'tumbling']()
+  outcome.rows.set(
+    key,
+    columns.map(value => value.toFixed()),
+  )
+}
+
+/** The same through the engine, its commits added up as a store would. */
+function found(log: Log, { batches, commits, moves }: { batches: number; commits: number; moves: number }): Outcome {
+  const outcome = emptyOutcome()
+  let claim = firstClaim()
+  let state = stateOf(claim)
+  log.forEach((_, offset) => {
+    const isLast = offset === log.length - 1
+    if (offset % (batches + 1) !== batches && !isLast) return
+    state.process(encoded(log, state.nextOffset, offset + 1, batches), [])
+    if (offset % (commits + 1) === commits || isLast) claim = commit(outcome, state, claim)
+    if (offset % (moves + 1) === moves) state = moved(log, claim)
+  })
+  return outcome
+}
+
+const firstClaim = (): Claim => ({
+  ...{ partition: 0, epoch: 1, token: 't', nextOffset: 0, restoreOffset: 0, restoreMaxEventTime: null },
+  ...{ maxEventTime: null, leaderEpoch: null, rejectedOffsets: [] },
+  segments: [{ fromOffset: 0, generation: 1, specJson: '' }],
+})
+
+const stateOf = (claim: Claim) =>
+  new PartitionState(
+    claim,
+    () => plan,
+    () => Buffer.alloc(0),
+  )
+
+/** Another worker: what was not committed is gone, the ids are read again. */
+function moved(log: Log, claim: Claim): PartitionState {
+  const state = stateOf(claim)
+  if (claim.restoreOffset < claim.nextOffset) state.process(encoded(log, claim.restoreOffset, claim.nextOffset, 1), [])
+  expect(state.restoring).toBe(false)
+  return state
+}
+
+/** Records from `from` to before `to`, in batches of `size` + 1. */
+function encoded(log: Log, from: number, to: number, size: number): Buffer {
+  const batches: Buffer[] = []
+  for (let base = from; base < to; base += size + 1) {
+    const sales = log.slice(base, Math.min(base + size + 1, to))
+    const records = sales.map((sale, delta) => ({ delta, timestamp: 50_000, key: null, value: bytesOf(sale) }))
+    batches.push(encodeBatch({ baseOffset: base, records }))
+  }
+  return Buffer.concat(batches)
+}
+
+function commit(outcome: Outcome, state: PartitionState, claim: Claim): Claim {
+  const share = state.freeze()
+  expect(share.commit.fromOffset).toBe(claim.nextOffset)
+  for (const verdict of ['dead', 'duplicate', 'accepted'] as const)
+    outcome.counts[verdict] += share.commit.counters[verdict]
+  for (const event of share.late)
+    outcome.late.set(`${plan.aggregations[event.aggregation]!.name}|${event.offset}`, event.missed)
+  for (const { aggregation, windowStart, keys, columns } of share.aggregates) {
+    const { name, columns: of } = plan.aggregations[aggregation]!
+    windowStart.forEach((start, row) => {
+      const key = `${name}|${start}|${keys.map(column => column[row]).join()}`
+      const before = outcome.rows.get(key)
+      const after = of.map(({ merge, scale }, c) => {
+        const value = Big(String(columns[c]![row]!)).div(Big(10).pow(scale))
+        if (!before) return value
+        const old = Big(before[c]!)
+        return merge === 'add' ? old.plus(value) : (merge === 'min') === value.lt(old) ? value : old
+      })
+      outcome.rows.set(
+        key,
+        after.map(value => value.toFixed()),
+      )
+    })
+  }
+  outcome.watermarks.push(state.watermark)
+  const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime }: PartitionCommit = share.commit
+  return { ...claim, nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime }
+}
+
+const sorted = ({ rows, late, counts }: Outcome) => ({
+  rows: [...rows].sort(([a], [b]) => (a < b ? -1 : 1)),
+  late: [...late].sort(([a], [b]) => (a < b ? -1 : 1)),
+  counts,
+})
+
+describe('a partition (sections 5 to 7)', () => {
+  it('gives the rows, verdicts and watermark of the contract, however the log is cut and whoever reads it', () => {
+    const met = { late: 0, duplicate: 0, dead: 0, rows: 0 }
+    fc.assert(
+      fc.property(log, cuts, (log, cuts) => {
+        const [is, should] = [found(log, cuts), expected(log)]
+        expect(sorted(is)).toEqual(sorted(should))
+        expect(is.watermarks.at(-1)).toBe(should.watermarks.at(-1))
+        met.late += should.late.size
+        met.duplicate += should.counts.duplicate
+        met.dead += should.counts.dead
+        met.rows += should.rows.size
+      }),
+      { numRuns: 500 },
+    )
+    for (const [what, times] of Object.entries(met)) expect(times, what).toBeGreaterThan(100)
+  })
+
+  it('judges each record by the watermark before it, even within one batch', () => {
+    const at = (at: number, id: number): Sale => ({ id, at, store: 'a', lines: [{ quantity: 1, mills: 1000 }] })
+    const log = [at(0, 1), at(30_000, 2), at(1, 3)]
+    const outcome = found(log, { batches: 3, commits: 0, moves: 99 })
+    expect(outcome.late.get('tumbling|2')).toEqual([-7000])
+    expect(outcome.late.size).toBe(2)
+    expect(outcome.rows.get('ever|-Infinity|a')).toEqual(['3'])
+  })
+})
