@@ -89,4 +89,11 @@ describe('the house', () => {
       false,
     )
   })
+
+  it('keeps tests that need Go or root out of `npm test`', () => {
+    const tests = sourcesBelow('test').flatMap(file => importsOf(file).map(target => ({ file, target })))
+    const needGo = tests.filter(({ target }) => target.startsWith('test/support/otelcol'))
+    expect(needGo.length).toBeGreaterThan(0)
+    expect(needGo.filter(({ file }) => !file.startsWith('test/root/'))).toEqual([])
+  })
 })

@@ -1,15 +1,9 @@
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { startLoad } from '#producer/load.ts'
-import { startServe } from '#producer/serve/server.ts'
 import { startTracing } from '#producer/tracing.ts'
-import { startCollector } from '#test/support/otelcol/collector.ts'
 import { createTopic, kafka, unique } from '#test/support/services.ts'
 import { ecommerce } from './pipelines.ts'
 import { readBack } from './read-back.ts'
-
-const PRODUCER = 4
-/** A cold build of the collector compiles some hundreds of Go packages. */
-const BUILD_MS = 900_000
 
 // Started here, not within the first test's time.
 beforeAll(kafka)
@@ -21,53 +15,4 @@ test('without an OTLP endpoint nothing is loaded, and no record has headers', as
   await createTopic(bootstrap, topic, 1)
   await (await startLoad({ pipeline: ecommerce(bootstrap, topic), count: 10, env: {} })).finished
   expect((await readBack(bootstrap, topic)).map(({ headers }) => headers)).toEqual(Array(10).fill({}))
-})
-
-test('a real collector receives the span that each sampled record names in its headers', {
-  timeout: BUILD_MS,
-}, async () => {
-  const collector = await startCollector()
-  onTestFinished(() => collector.stop())
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint }
-  // The SDK reads the process' own environment.
-  Object.assign(process.env, env)
-  onTestFinished(() => void delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT)
-  const { bootstrap } = await kafka()
-  const topic = unique('traced')
-  await createTopic(bootstrap, topic, 2)
-  const limits = {
-    host: '127.0.0.1',
-    port: 0,
-    maxBodyBytes: 10_000,
-    maxInFlightBytes: 10_000,
-    answerWithinMs: 10_000,
-    logLevel: 'silent',
-  }
-  const served = await startServe({ ...limits, pipeline: ecommerce(bootstrap, topic), env })
-  const sale = `{"transaction_id":"a","timestamp":"${new Date().toISOString()}","category":"c","payment_method":"p","store_id":"s","amount":1.10,"quantity":1}`
-  const answer = await fetch(`${served.url}/${topic}`, {
-    method: 'POST',
-    body: sale,
-    headers: { 'content-type': 'application/json' },
-  })
-  expect(answer.status).toBe(202)
-  await served.close()
-
-  const [record] = await readBack(bootstrap, topic)
-  const [, traceId, spanId, flags] = record!.headers.traceparent!.split('-')
-  expect(flags).toBe('01')
-  const spans = await collector.finish()
-  expect(spans.map(({ name }) => name)).toEqual([`send ${topic}`])
-  expect(spans[0]).toMatchObject({
-    ...{ kind: PRODUCER, traceId, spanId, parentSpanId: '' },
-    attributes: {
-      'messaging.system': 'kafka',
-      'messaging.operation.type': 'send',
-      'messaging.destination.name': topic,
-      'messaging.destination.partition.id': String(record!.partition),
-      'messaging.kafka.offset': String(record!.offset),
-      'messaging.kafka.message.key': 'a',
-    },
-    resource: { 'service.name': 'sales-ingest' },
-  })
 })
