@@ -117,6 +117,7 @@ class Simulation {
         this.#failingOver = false
         this.#bites.takenBack += this.#bites.commits > before ? 1 : 0
         Object.assign(this.#database, standby)
+        this.#database.renew(this.#world.now)
       })
     })
   }

@@ -92,6 +92,14 @@ export class MemoryDatabase {
     this.progress.set(partition, { partition, ...unknown, ...owner, counters, aggregations: new Map() })
   }
 
+  /** What every row is given when another server has taken over (docs/semantics.md, section 4). */
+  renew(now: number): void {
+    for (const [name, table] of this.tables) {
+      for (const row of table.values()) row.version = Math.max(row.version + 1, now * 1000)
+      this.enqueue(name, [...table.values()], null, now)
+    }
+  }
+
   /** Rows that a projection is to show, if the aggregation is projected. */
   enqueue(
     aggregation: string,

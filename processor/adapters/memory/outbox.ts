@@ -1,4 +1,5 @@
 /** The projector's side of the outbox in memory. */
+import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
 import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
 import { aggregationNamed, type MemoryEntry, rowKey, storedRow } from './database.ts'
@@ -39,6 +40,7 @@ export class MemoryOutbox {
 
   confirm(work: ProjectionWork, faults: ProjectionFault[]): void {
     const { database } = this.#options
+    if (database.lease?.holder !== this) throw new Retryable('the lease on the outbox was lost')
     const written = new Set(work.rows.map(({ id }) => id))
     database.projectionErrors = [...database.projectionErrors.filter(({ id }) => !written.has(id)), ...faults]
     const done = new Set(work.entries)

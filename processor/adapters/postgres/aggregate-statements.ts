@@ -113,7 +113,7 @@ function upsertStatement(
     )}`
 }
 
-/** Both answer how many rows they changed. Rows are locked in key order before any is changed. */
+/** finalise and remove answer how many rows they changed. Rows are locked in key order before any is changed. */
 function closingStatements(statements: Statements, table: string, key: Column[]) {
   const onKey = key.map(c => `t.${c.of} = c.${c.of}`).join(' AND ')
   const projected = `EXISTS (SELECT FROM ${statements.table('aggregations')} WHERE name = $3 AND projection IS NOT NULL)`
@@ -130,6 +130,15 @@ function closingStatements(statements: Statements, table: string, key: Column[])
       FROM c WHERE ${onKey} RETURNING ${list(key, c => `t.${c.of}`)}
     ), entries AS (${enqueue(statements.table('outbox'), '$3::text', `(SELECT ${keyJson(key, 'w')} AS k FROM changed w WHERE ${projected})`)})
     SELECT count(*)::int AS rows FROM changed`,
+    /** All rows get a new version, and wait to be projected: $1 name. Rows are locked in key order here, too. */
+    renew: `
+    WITH c AS (SELECT ${list(key)} FROM ${table} ORDER BY ${list(key)} FOR UPDATE
+    ), changed AS (
+      UPDATE ${table} AS t SET version = GREATEST(t.version + 1, ${CLOCK_MICROS})
+      FROM c WHERE ${onKey} RETURNING ${list(key, c => `t.${c.of}`)}
+    )${enqueue(statements.table('outbox'), '$1::text', `(SELECT ${keyJson(key, 'w')} AS k FROM changed w)`, {
+      compacted: 'true',
+    })}`,
     /** The same parameters. The tombstone's version is older than any that the clock will give to a row made anew. */
     remove: `
     WITH c AS (${chosen('final')}

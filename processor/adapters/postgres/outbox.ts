@@ -4,6 +4,7 @@
  */
 import type pg from 'pg'
 import type { Plan } from '#pipeline/plan.ts'
+import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
 import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
 import type { AggregateStatements } from './aggregate-statements.ts'
@@ -62,22 +63,36 @@ export class PostgresOutbox {
     }
   }
 
-  /** The lease may be lost by now: what was written is written, and only what was taken is removed. */
+  /**
+   * On the connection that took, and on no other: after a failover that took commits back, the numbers of entries are
+   * given again. Where it is lost, the rows are taken again.
+   */
   async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
-    const { connections, statements, plan } = this.#context
-    await connections.transaction(async session => {
-      if (this.#rejected > 0) await session.query(statements.forgetFaults, [work.rows.map(row => row.id)])
-      if (faults.length > 0)
-        await session.query(statements.fault, [
-          faults.map(fault => plan.aggregations[fault.aggregation]!.name),
-          faults.map(fault => fault.id),
-          faults.map(fault => fault.version),
-          faults.map(fault => fault.error),
-        ])
-      await session.query(statements.confirm, [work.entries])
-    })
+    const lease = this.#lease
+    if (!lease) throw new Retryable('the lease on the outbox was lost')
+    try {
+      await this.#settle(lease, work, faults)
+    } catch (error) {
+      this.#drop()
+      throw error
+    }
     this.#rejected += faults.length
     await this.#release()
+  }
+
+  async #settle(session: Session, work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
+    const { statements, plan } = this.#context
+    await session.query('BEGIN ISOLATION LEVEL READ COMMITTED')
+    if (this.#rejected > 0) await session.query(statements.forgetFaults, [work.rows.map(row => row.id)])
+    if (faults.length > 0)
+      await session.query(statements.fault, [
+        faults.map(fault => plan.aggregations[fault.aggregation]!.name),
+        faults.map(fault => fault.id),
+        faults.map(fault => fault.version),
+        faults.map(fault => fault.error),
+      ])
+    await session.query(statements.confirm, [work.entries])
+    await session.query('COMMIT')
   }
 
   async pending(): Promise<number> {

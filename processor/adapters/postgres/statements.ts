@@ -149,10 +149,9 @@ function upkeepStatements(t: Table) {
         CASE WHEN h.all_idle THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $3::bigint END)
       FROM heard h WHERE p.generation = $2
       RETURNING p.watermark, h.everywhere - $1::bigint AS everywhere`,
-    /** A row when the server is another one than before. */
-    noteServer: `
-      UPDATE ${t('pipeline')} AS p SET server = here.server FROM (SELECT ${SERVER} AS server) AS here
-      WHERE p.server <> here.server RETURNING p.server`,
+    /** Whether the server is another one than before. */
+    hasMoved: `SELECT server <> ${SERVER} AS moved FROM ${t('pipeline')}`,
+    noteServer: `UPDATE ${t('pipeline')} SET server = ${SERVER}`,
     /** Old enough by `column`, a batch of $2. */
     removeOld: (table: string, column: string, key: string[]) => {
       const columns = key.map(quoted).join(', ')

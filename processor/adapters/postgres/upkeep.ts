@@ -31,7 +31,7 @@ const CROWDED = [1000, 100_000]
 export async function advance(context: UpkeepContext): Promise<PipelineClock | null> {
   const clock = await leased(context, session => advanceWatermark(session, context))
   if (!clock) return null
-  await leased(context, session => projectAgain(session, context))
+  await projectAgain(context)
   const { watermark, everywhere } = clock
   let finalised = 0
   let removed = 0
@@ -68,13 +68,22 @@ async function advanceWatermark(
   return rows[0] ?? null
 }
 
-/** After a failover or a restore sinks may show what is no more, so all rows are projected again (section 4). */
-async function projectAgain(session: Session, { statements, aggregates, plan }: UpkeepContext): Promise<void> {
-  const { rows } = await session.query(statements.noteServer)
-  if (rows.length === 0) return
+/**
+ * After a failover or a restore sinks may show what is no more, so all rows are projected again (section 4), under new
+ * versions: a sink would keep the greater one that it has.
+ */
+async function projectAgain(context: UpkeepContext): Promise<void> {
+  const { connections, statements, aggregates, plan } = context
+  const { rows } = await connections.query<{ moved: boolean }>(statements.hasMoved)
+  if (!rows[0]?.moved) return
   const projected = projectionsOf(plan)
-  for (const [i, { name }] of plan.aggregations.entries())
-    if (projected.has(name)) await session.query(aggregates[i]!.enqueueAll, [name])
+  await connections.patiently(session =>
+    underLease(session, context, async () => {
+      for (const [i, { name }] of plan.aggregations.entries())
+        if (projected.has(name)) await session.query(aggregates[i]!.renew, [name])
+      await session.query(statements.noteServer)
+    }),
+  )
 }
 
 /** The newest window start whose window is closed and has been for `ms`; a window's end is its start + size. */

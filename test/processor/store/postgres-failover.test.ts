@@ -25,6 +25,13 @@ async function projectAll(store: Awaited<ReturnType<typeof ready>>['store']): Pr
   return shown
 }
 
+async function newestVersion(): Promise<bigint> {
+  const harness = await connected()
+  const versions = (await harness.rows('by_store')).map(({ version }) => version)
+  await harness.close()
+  return versions.sort((a, b) => (a < b ? -1 : 1)).at(-1)!
+}
+
 /** Owners included: the server runs under a user of its own. */
 const copyFolder = (from: string, to: string) => execFileSync('cp', ['-a', from, to])
 
@@ -60,11 +67,13 @@ it('a failover that takes commits back is noticed, and everything is projected a
   await retried(() => store.commit(second))
   await store.advance()
   expect(await projectAll(store), 'a restart is no failover').toEqual(new Set(['lost']))
+  const shown = await newestVersion()
 
   await promoteCopy(copy)
   const [row] = await retried(() => store.inspect([0]))
   expect(row, 'the commit was taken back').toMatchObject({ nextOffset, epoch: claim.epoch, token: claim.token })
   await store.advance()
+  expect(await newestVersion(), 'a sink would keep a greater one').toBeGreaterThan(shown)
   expect(await projectAll(store)).toEqual(new Set(['kept']))
   await store.advance()
   expect(await store.pending(), 'once is enough').toBe(0)
