@@ -9,13 +9,18 @@ export type Expression =
   | { op: '+' | '-' | '*'; left: Expression; right: Expression }
   | { op: 'negate'; operand: Expression }
 
-/** Deeper nesting than any sensible formula; bounds the recursion on hostile specs. */
-const MAX_TOKENS = 200
+/** Characters: more than any sensible formula has; bounds the recursion on hostile specs, and CEL's estimate of a rule. */
+export const MAX_EXPRESSION = 150
+/** + - * in one expression. */
+export const MAX_SIGNS = 15
+/** Parentheses within parentheses. A regular expression, which is what the CRD has, counts only so far. */
+export const MAX_NESTING = 3
 
 /** Throws an Error whose message names the place. Example: `parseExpression('quantity * (price - discount)')`. */
 export function parseExpression(text: string): Expression {
   const tokens = tokenize(text)
   let next = 0
+  let depth = 0
   const peek = () => tokens[next]?.text
 
   function sum(): Expression {
@@ -35,14 +40,18 @@ export function parseExpression(text: string): Expression {
     const token = tokens[next++]
     if (!token) throw new Error('ends where a field, a number or ( is expected')
     if (token.text === '-') return { op: 'negate', operand: factor() }
-    if (token.text === '(') {
-      const inner = sum()
-      if (tokens[next++]?.text !== ')') throw new Error(`the ( at ${token.at} is never closed`)
-      return inner
-    }
+    if (token.text === '(') return parenthesis(token.at)
     if (/^[a-z_]/.test(token.text)) return { op: 'field', name: token.text }
     if (/^\d/.test(token.text)) return { op: 'literal', text: token.text }
     throw new Error(`unexpected "${token.text}" at ${token.at}`)
+  }
+
+  function parenthesis(at: number): Expression {
+    if (++depth > MAX_NESTING) throw new Error(`nests more than ${MAX_NESTING} parentheses`)
+    const inner = sum()
+    depth--
+    if (tokens[next++]?.text !== ')') throw new Error(`the ( at ${at} is never closed`)
+    return inner
   }
 
   const result = sum()
@@ -65,15 +74,23 @@ export function fieldsOf(expression: Expression): string[] {
   }
 }
 
+/** The same grammar as a regular expression (RE2) for the CRD, as short as it goes: its cost there is by length. */
+export function expressionPattern(nesting = MAX_NESTING): string {
+  const inner = nesting > 0 ? `|\\(${expressionPattern(nesting - 1)}\\)` : ''
+  const term = ` *(- *)*([a-z_][a-z0-9_]*|\\d+(\\.\\d+)?${inner}) *`
+  return `${term}([-+*]${term})*`
+}
+
 function tokenize(text: string): { text: string; at: number }[] {
   const tokens: { text: string; at: number }[] = []
-  const pattern = /\s*([a-z_][a-z0-9_]*|\d+(?:\.\d+)?|[-+*()])/y
-  while (pattern.lastIndex < text.trimEnd().length) {
+  let signs = 0
+  const pattern = / *([a-z_][a-z0-9_]*|\d+(?:\.\d+)?|[-+*()])/y
+  while (/[^ ]/.test(text.slice(pattern.lastIndex))) {
     const at = pattern.lastIndex
     const match = pattern.exec(text)
     if (!match) throw new Error(`cannot read "${text.slice(at).trim()}"; use field names, numbers, + - * ( )`)
+    if (/[-+*]/.test(match[1]!) && ++signs > MAX_SIGNS) throw new Error(`has more than ${MAX_SIGNS} signs + - *`)
     tokens.push({ text: match[1]!, at: pattern.lastIndex - match[1]!.length })
-    if (tokens.length > MAX_TOKENS) throw new Error(`is longer than ${MAX_TOKENS} terms and operators`)
   }
   return tokens
 }

@@ -1,11 +1,23 @@
 /** What an aggregation is, apart from its name: a change of any of it is another aggregation (contract, section 2). */
 import { createHash } from 'node:crypto'
-import type { Aggregation, SalesPipeline, Spec } from './schema.ts'
+import { fieldsOf, parseExpression } from './expression.ts'
+import type { Aggregation, Measure, SalesPipeline, Spec } from './schema.ts'
 
-/** SHA-256 over window, group-by, measures and the event mapping. Lateness, horizons and retention are not in it. */
+/**
+ * SHA-256 over window, group-by, measures and the mapping of what they use: the event's time, its lines and the fields
+ * named. Other fields are not in it, so that one can be added; lateness, horizons and retention are not in it either.
+ */
 export function aggregationIdentity(spec: Spec, aggregation: Aggregation): string {
   const { groupBy, measures } = aggregation
-  return hash({ event: spec.event, window: aggregation.window ?? spec.window, groupBy, measures })
+  const { time, explode } = spec.event
+  const used = new Set([...groupBy, ...measures.flatMap(fieldsOfMeasure)])
+  const fields = [spec.event.fields, explode?.fields ?? []].map(list => list.filter(f => used.has(f.name)))
+  const event = { time, lines: explode?.path, fields }
+  return hash({ event, window: aggregation.window ?? spec.window, groupBy, measures })
+}
+
+function fieldsOfMeasure({ op, of }: Measure): string[] {
+  return op === 'count' || of === undefined ? [] : fieldsOf(parseExpression(of))
 }
 
 /** SHA-256 over what the engine's results depend on: a new value is a new generation of the spec history. */

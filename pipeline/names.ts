@@ -1,5 +1,5 @@
 /** Names in a spec become PostgreSQL identifiers, Kafka topics and Elasticsearch indices: validated here, quoted there. */
-import { z } from 'zod'
+import { noneOf, text } from './rules.ts'
 
 /** PostgreSQL cuts identifiers at 63 bytes; an average `x` also needs the column `x_count`: 63 - 6 = 57. */
 const IDENTIFIER = /^[a-z_][a-z0-9_]{0,56}$/
@@ -7,6 +7,10 @@ const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 /** Elasticsearch: lower case, no leading - _ +, none of \ / * ? " < > | , # : or blanks. */
 const INDEX = /^[a-z0-9][a-z0-9._-]{0,199}$/
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const SECRET = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
+/** A Service's name has at most 63 characters and starts with a letter; ours add a suffix such as -processor. */
+export const MAX_NAME = 40
+export const PIPELINE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/
 
 /** Tables that every pipeline's schema holds; an aggregation may not take their names. */
 export const RESERVED_TABLES = [
@@ -39,33 +43,49 @@ export const RESERVED_COLUMNS = [
 ] as const
 
 export const identifier = () =>
-  z
-    .string()
-    .regex(
-      IDENTIFIER,
-      'must be a lower-case identifier: a-z, 0-9 and _, not starting with a digit, at most 57 characters',
-    )
+  text(
+    IDENTIFIER,
+    'must be a lower-case identifier: a-z, 0-9 and _, not starting with a digit, at most 57 characters',
+    57,
+  )
 
 export const columnName = () =>
-  identifier().refine(name => !(RESERVED_COLUMNS as readonly string[]).includes(name), {
-    error: `is a column that the engine adds itself; choose another name than ${RESERVED_COLUMNS.join(', ')}`,
-  })
+  noneOf(
+    identifier(),
+    RESERVED_COLUMNS,
+    `is a column that the engine adds itself; choose another name than ${RESERVED_COLUMNS.join(', ')}`,
+  )
 
 export const tableName = () =>
-  identifier().refine(name => !(RESERVED_TABLES as readonly string[]).includes(name), {
-    error: `is a table that the engine keeps itself; choose another name than ${RESERVED_TABLES.join(', ')}`,
-  })
+  noneOf(
+    identifier(),
+    RESERVED_TABLES,
+    `is a table that the engine keeps itself; choose another name than ${RESERVED_TABLES.join(', ')}`,
+  )
 
 export const topicName = () =>
-  z
-    .string()
-    .regex(TOPIC, 'must be a Kafka topic name: letters, digits, . _ -, at most 249 characters')
-    .refine(name => name !== '.' && name !== '..', { error: 'may not be . or ..' })
+  noneOf(
+    text(TOPIC, 'must be a Kafka topic name: letters, digits, . _ -, at most 249 characters', 249),
+    ['.', '..'],
+    'may not be . or ..',
+  )
 
 export const indexName = () =>
-  z
-    .string()
-    .regex(INDEX, 'must be an Elasticsearch name: lower-case letters, digits, . _ -, starting with a letter or digit')
+  text(
+    INDEX,
+    'must be an Elasticsearch name: lower-case letters, digits, . _ -, starting with a letter or digit, at most 200 characters',
+    200,
+  )
 
 export const dnsLabel = () =>
-  z.string().regex(DNS_LABEL, 'must be a DNS label: lower-case letters, digits and -, at most 63 characters')
+  text(DNS_LABEL, 'must be a DNS label: lower-case letters, digits and -, at most 63 characters', 63)
+
+export const secretName = () =>
+  text(SECRET, 'must be the name of a Secret: lower-case letters, digits, - and ., at most 253 characters', 253)
+
+export const pipelineName = () =>
+  text(
+    PIPELINE_NAME,
+    `must be lower-case letters, digits and -, start with a letter, and have at most ${MAX_NAME} characters, so that the names of what is made for it fit`,
+    MAX_NAME,
+  )

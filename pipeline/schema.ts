@@ -3,19 +3,26 @@
  * are derived. Every object is strict (an unknown field is a fault). Durations come out in milliseconds, sizes in bytes.
  */
 import { z } from 'zod'
-import { columnName, dnsLabel, identifier, indexName, tableName, topicName } from './names.ts'
+import { MAX_EXPRESSION } from './expression.ts'
+import { columnName, dnsLabel, identifier, indexName, pipelineName, secretName, tableName, topicName } from './names.ts'
 import { object, optionalObject } from './object.ts'
+import { keyed, text } from './rules.ts'
 import { duration, size } from './units.ts'
 
 export const API_VERSION = 'salespipeline.dev/v1alpha1'
 export const KIND = 'SalesPipeline'
 
+const secretKey = () => text(/^[-._a-zA-Z0-9]+$/, 'must be a key of a Secret: letters, digits, - _ .', 253)
+
 const secretRef = () =>
-  object({ name: dnsLabel(), key: z.string().min(1) }).describe(
+  object({ name: secretName(), key: secretKey() }).describe(
     'A key of a Kubernetes Secret; on one machine the environment variable SECRET_<NAME>_<KEY>',
   )
 
-const endpoint = () => z.string().regex(/^[A-Za-z0-9.-]+:\d{1,5}$/, 'must be host:port, such as kafka.shop.svc:9092')
+const endpoint = () => text(/^[A-Za-z0-9.-]+:\d{1,5}$/, 'must be host:port, such as kafka.shop.svc:9092', 260)
+
+const RFC_3339 = z.regexes.datetime({ offset: true }).source.replace(/^\^|\$$/g, '')
+const instant = () => text(new RegExp(`^${RFC_3339}$`), 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z', 40)
 
 const tls = () =>
   object({
@@ -24,13 +31,14 @@ const tls = () =>
   })
 
 const source = object({
-  bootstrapServers: z.array(endpoint()).min(1).default(['localhost:9092']),
+  bootstrapServers: z.array(endpoint()).min(1).max(32).default(['localhost:9092']),
   topic: topicName(),
   partitions: z.int().min(1).max(1024).default(8).describe('Used when we create the topic; never lowered'),
-  startFrom: z
-    .union([z.enum(['earliest', 'latest']), z.iso.datetime({ offset: true })], {
-      error: 'must be earliest, latest or an RFC 3339 time such as 2026-01-31T00:00:00Z',
-    })
+  startFrom: text(
+    new RegExp(`^(earliest|latest|${RFC_3339})$`),
+    'must be earliest, latest or an RFC 3339 time such as 2026-01-31T00:00:00Z',
+    40,
+  )
     .default('earliest')
     .describe('Resolved once, at the first claim of a partition, and stored'),
   offsetOutOfRange: z
@@ -47,17 +55,14 @@ const source = object({
 
 /** `customer.country` walks objects; a path never reaches into arrays (that is what explode is for). */
 const path = () =>
-  z
-    .string()
-    .regex(/^[^.\s][^.]*(\.[^.]+)*$/, 'must be a field path such as amount or customer.country')
-    .max(256)
+  text(/^[^.\x00-\x20][^.]*(\.[^.]+)*$/, 'must be a field path such as amount or customer.country', 256)
 
 const field = object({
   name: columnName(),
   path: path().optional().describe('Where it stands in the event; its name when left out'),
   type: z.enum(['string', 'number', 'decimal', 'boolean']).default('string'),
   scale: z.int().min(0).max(12).optional().describe('Decimals kept: 2 for decimal and 0 for number when left out'),
-  default: z.string().optional().describe('Takes the place of an absent or null value, written as text'),
+  default: z.string().max(256).optional().describe('Takes the place of an absent or null value, written as text'),
   optional: z.boolean().default(false).describe('May be absent: NULL in the raw table; not for group-by or measures'),
 })
 
@@ -67,14 +72,12 @@ const event = object({
     path: path(),
     format: z.enum(['rfc3339', 'epoch']).default('rfc3339'),
     unit: z.enum(['s', 'ms', 'us', 'ns']).default('ms').describe('Of format epoch'),
-    zone: z
-      .string()
-      .regex(/^(Z|UTC|[+-](0\d|1[0-4]):[0-5]\d)$/, 'must be UTC or a fixed offset such as -03:00')
+    zone: text(/^(Z|UTC|[+-](0\d|1[0-4]):[0-5]\d)$/, 'must be UTC or a fixed offset such as -03:00', 6)
       .optional()
       .describe('Taken where the text has none. A fixed offset only: results may not depend on a time-zone database'),
   }),
-  fields: z.array(field).max(64).default([]),
-  explode: object({ path: path(), fields: z.array(field).min(1).max(64) })
+  fields: keyed(field, 'name', 0, 48).default([]),
+  explode: object({ path: path(), fields: keyed(field, 'name', 1, 32) })
     .optional()
     .describe('An array of lines in each event; each line carries its own fields beside the event’s'),
 })
@@ -91,7 +94,7 @@ const measure = object({
   op: z.enum(['count', 'sum', 'min', 'max', 'average']),
   of: z
     .string()
-    .max(1000)
+    .max(MAX_EXPRESSION)
     .optional()
     .describe('A field or an expression such as quantity * price; for count: lines (default) or events'),
   scale: z.int().min(0).max(12).optional().describe('Decimals of the result; rounded half-even, per event'),
@@ -101,39 +104,51 @@ const aggregation = object({
   name: tableName().describe('Also the name of its table'),
   window: window.optional().describe('In place of spec.window'),
   allowedLateness: duration().optional().describe('In place of spec.allowedLateness'),
-  groupBy: z.array(identifier()).max(16).default([]),
-  measures: z.array(measure).min(1).max(32),
+  groupBy: z.array(identifier()).max(16).meta({ listSet: true }).default([]),
+  measures: keyed(measure, 'name', 1, 24),
   retention: duration('1s')
     .optional()
     .describe('By event time, behind every partition’s watermark; kept for ever when left out'),
 })
 
+/** More columns than one aggregation can have; bounds what CEL compares. */
+const MAX_RENAMED = 48
+
 const elasticsearch = object({
   nodes: z
-    .array(z.url({ protocol: /^https?$/, error: 'must be an address such as http://elasticsearch:9200' }))
+    .array(
+      text(
+        /^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[A-Za-z0-9._~/-]*)?$/,
+        'must be an address such as http://elasticsearch:9200',
+        300,
+      ),
+    )
     .min(1)
+    .max(32)
     .default(['http://localhost:9200']),
   usernameSecretRef: secretRef().optional(),
   passwordSecretRef: secretRef().optional(),
   tls: tls().optional(),
-  projections: z
-    .array(
-      object({
-        aggregation: identifier(),
-        index: indexName(),
-        template: indexName().optional().describe('Name of the index template; the index’s name when left out'),
-        fields: z
-          .record(z.string(), z.string().min(1).max(200))
-          .default({})
-          .describe('Column → document field, where they differ'),
-      }),
-    )
-    .min(1),
+  projections: keyed(
+    object({
+      aggregation: identifier(),
+      index: indexName(),
+      template: indexName().optional().describe('Name of the index template; the index’s name when left out'),
+      fields: z
+        .record(z.string(), z.string().min(1).max(200))
+        .meta({ maxProperties: MAX_RENAMED })
+        .default({})
+        .describe('Column → document field, where they differ'),
+    }),
+    'aggregation',
+    1,
+    16,
+  ),
 })
 
 const sinks = optionalObject({
   postgres: optionalObject({
-    host: z.string().min(1).default('localhost'),
+    host: z.string().min(1).max(253).default('localhost'),
     port: z.int().min(1).max(65535).default(5432),
     database: z.string().min(1).max(63).default('sales'),
     schema: identifier().optional().describe('The pipeline’s own schema; from namespace and name when left out'),
@@ -150,7 +165,7 @@ const load = optionalObject({
   rate: z.number().min(0).max(1_000_000).default(100).describe('Events per second'),
   profile: z.enum(['ecommerce', 'anomalies', 'black-friday', 'sales-map', 'product-sales']).default('ecommerce'),
   seed: z.int().min(0).default(1),
-  startAt: z.iso.datetime({ offset: true }).optional().describe('Event time of the first event; now when left out'),
+  startAt: instant().optional().describe('Event time of the first event; now when left out'),
   speed: z.number().min(0.001).max(1_000_000).default(1).describe('Seconds of event time per second'),
   keys: z.int().min(1).max(1_000_000).default(1000).describe('Distinct stores, products or customers'),
   keySkew: z.number().min(0).max(5).default(0).describe('Zipf exponent: 0 is uniform'),
@@ -161,8 +176,7 @@ const load = optionalObject({
   bursts: object({ every: duration('1s'), lasting: duration('10ms'), factor: z.number().min(1).max(1000) }).optional(),
 })
 
-const quantity = () =>
-  z.string().regex(/^\d+(\.\d+)?(m|[KMG]i?)?$/, 'must be a Kubernetes quantity such as 500m or 256Mi')
+const quantity = () => text(/^\d+(\.\d+)?(m|[KMG]i?)?$/, 'must be a Kubernetes quantity such as 500m or 256Mi', 20)
 const resourceList = () => object({ cpu: quantity().optional(), memory: quantity().optional() })
 
 const workers = optionalObject({
@@ -182,7 +196,7 @@ const workers = optionalObject({
 export const spec = object({
   source,
   event,
-  window: window.default({ type: 'tumbling', size: 60_000 }),
+  window: window.prefault({ type: 'tumbling', size: '1m' }),
   watermark: optionalObject({
     outOfOrderness: duration().prefault('5s'),
     idleTimeout: duration('100ms').prefault('10s'),
@@ -193,7 +207,7 @@ export const spec = object({
     maxFutureSkew: duration().prefault('5m').describe('An event further ahead of its record’s timestamp is dead'),
   }),
   allowedLateness: duration().prefault('0ms'),
-  aggregations: z.array(aggregation).min(1).max(32),
+  aggregations: keyed(aggregation, 'name', 1, 16),
   deduplication: object({
     horizon: duration().prefault('10m').describe('In event time, within a partition'),
     maxIds: z.int().min(1).max(50_000_000).default(1_000_000).describe('Per partition; bounds memory'),
@@ -223,7 +237,7 @@ export const document = object({
   apiVersion: z.literal(API_VERSION, { error: `must be ${API_VERSION}` }),
   kind: z.literal(KIND, { error: `must be ${KIND}` }),
   metadata: z
-    .looseObject({ name: dnsLabel(), namespace: dnsLabel().default('default') })
+    .looseObject({ name: pipelineName(), namespace: dnsLabel().default('default') })
     .describe('The usual Kubernetes metadata'),
   spec,
 })

@@ -1,11 +1,14 @@
 /** Readable units of the spec, parsed to plain numbers: durations to milliseconds, sizes to bytes. */
 import { z } from 'zod'
+import { matches } from './rules.ts'
 
 const MS_PER = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const
 const BYTES_PER = { '': 1, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 } as const
 
 const DURATION = /^(0|[1-9]\d{0,9})(ms|s|m|h)$/
 const SIZE = /^(0|[1-9]\d{0,9})(Ki|Mi|Gi|)$/
+/** Ten digits and a unit. */
+const MAX_LENGTH = 12
 
 /** "90s" → 90000. Throws on anything that is not digits and one of ms, s, m, h. */
 export function parseDuration(text: string): number {
@@ -23,21 +26,33 @@ export function formatDuration(ms: number): string {
 
 /** A duration field; `min` and `max` are durations too. Output: milliseconds. */
 export function duration(min = '0ms', max = '87600h') {
+  const message = `must be a duration between ${min} and ${max}, such as 500ms, 30s, 5m or 1h`
   return z
-    .string({ error: `must be a duration between ${min} and ${max}, such as 500ms, 30s, 5m or 1h` })
-    .regex(DURATION, `must be a duration such as 500ms, 30s, 5m or 1h`)
+    .string({ error: message })
+    .max(MAX_LENGTH, { error: message, abort: true })
+    .regex(DURATION, message)
     .refine(text => !DURATION.test(text) || within(parseDuration(text), parseDuration(min), parseDuration(max)), {
-      error: `must be between ${min} and ${max}`,
+      error: message,
     })
+    .meta({ rules: [{ rule: durationRule(min, max), message }] })
     .transform(text => parseDuration(text))
+}
+
+/** In two steps, since CEL's duration() fails on what it cannot read, and on more hours than 64 bits of nanoseconds. */
+function durationRule(min: string, max: string): string {
+  const within = `duration(self) >= duration('${min}') && duration(self) <= duration('${max}')`
+  return `${matches(DURATION)} && !self.matches('[0-9]{8}h$') && ${within}`
 }
 
 /** A size field such as 64Mi. Output: bytes. */
 export function size(min: string) {
+  const message = `must be a size of at least ${min}, such as 512Ki, 64Mi or 1Gi`
   return z
-    .string({ error: `must be a size such as ${min}: a number of bytes with Ki, Mi or Gi` })
-    .regex(SIZE, `must be a size such as 512Ki, 64Mi or 1Gi`)
-    .refine(text => !SIZE.test(text) || parseSize(text) >= parseSize(min), { error: `must be at least ${min}` })
+    .string({ error: message })
+    .max(MAX_LENGTH, { error: message, abort: true })
+    .regex(SIZE, message)
+    .refine(text => !SIZE.test(text) || parseSize(text) >= parseSize(min), { error: message })
+    .meta({ rules: [{ rule: `${matches(SIZE)} && quantity(self).compareTo(quantity('${min}')) >= 0`, message }] })
     .transform(text => parseSize(text))
 }
 

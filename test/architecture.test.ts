@@ -7,6 +7,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   pipeline: [],
   processor: ['pipeline'],
   producer: ['pipeline'],
+  operator: ['pipeline'],
   verify: [],
   local: ['pipeline', 'verify', 'processor', 'producer'],
 }

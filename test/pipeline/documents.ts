@@ -1,4 +1,4 @@
-import { parse, parseDocument } from 'yaml'
+import { parseDocument } from 'yaml'
 
 /** Names what must be named and nothing else. */
 export const MINIMAL = `
@@ -28,5 +28,5 @@ export function documentWith(changes: Record<string, unknown>): unknown {
   for (const [path, value] of Object.entries(changes))
     if (value === undefined) document.deleteIn(pathOf(path))
     else document.setIn(pathOf(path), document.createNode(value))
-  return parse(String(document))
+  return document.toJS()
 }

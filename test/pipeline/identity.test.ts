@@ -16,6 +16,8 @@ describe('identity (section 2)', () => {
     [{ 'spec.aggregations[0].groupBy': [] }],
     [{ 'spec.aggregations[0].measures[1].of': 'amount * quantity' }],
     [{ 'spec.event.fields[1].scale': 3 }],
+    [{ 'spec.event.fields[0].path': 'shop' }],
+    [{ 'spec.event.explode': { path: 'lines', fields: [{ name: 'price' }] } }],
     [{ 'spec.event.time.path': 'sold_at' }],
   ])('%j makes another aggregation of another generation', changes => {
     const after = identities(changes)
@@ -28,6 +30,9 @@ describe('identity (section 2)', () => {
     [{ 'spec.watermark': { outOfOrderness: '9s' } }],
     [{ 'spec.watermark': { maxFutureSkew: '9s' } }],
     [{ 'spec.raw': { table: 'sales_raw' } }],
+    [{ 'spec.event.fields[4]': { name: 'country' } }],
+    [{ 'spec.event.fields[3].path': 'remark' }],
+    [{ 'spec.event.id': 'id' }],
     [{ 'spec.aggregations[0].allowedLateness': '1m' }],
   ])('%j makes another generation of the same aggregation', changes => {
     const after = identities(changes)

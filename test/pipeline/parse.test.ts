@@ -85,7 +85,7 @@ spec:
 `
     expect(faultsOf(text).map(fault => fault.replace(/(: .{0,34}).*/, '$1'))).toEqual([
       'apiVersion (line 1): must be one of: salespipeline.dev/',
-      'metadata.name (line 3): must be a DNS label: lower-case le',
+      'metadata.name (line 3): must be lower-case letters, digits',
       'spec.source.topic (line 5): must be a Kafka topic name: letter',
       'spec.source.partitions (line 5): must be >=1',
       'spec.source.colour (line 5): unknown field; allowed here: boots',
@@ -94,7 +94,7 @@ spec:
       'spec.event.fields[0].name (line 9): must be a lower-case identifier: a',
       'spec.event.fields[1].name (line 10): is a column that the engine adds i',
       'spec.event.fields[2].type (line 11): must be one of: string, number, de',
-      'spec.window.size (line 12): must be a duration such as 500ms, ',
+      'spec.window.size (line 12): must be a duration between 10ms an',
       'spec.watermark.outOfOrderness (line 13): must be a duration between 0ms and',
       'spec.aggregations[0].name (line 15): is a table that the engine keeps i',
       'spec.aggregations[0].measures (line 15): must have >=1 items',

@@ -1,0 +1,91 @@
+/** The CustomResourceDefinition of SalesPipeline, derived from the contract (pipeline/). */
+
+import { MAX_NAME, PIPELINE_NAME } from '#pipeline/names.ts'
+import { API_VERSION, KIND, spec } from '#pipeline/schema.ts'
+import { RULES } from './rules.ts'
+import { STATUS } from './status-schema.ts'
+import { type Structural, structural, withRules } from './structural.ts'
+import { TRANSITIONS } from './transitions.ts'
+
+const [GROUP, VERSION] = API_VERSION.split('/') as [string, string]
+export const PLURAL = 'salespipelines'
+
+const column = (name: string, type: string, jsonPath: string, description: string, priority = 0) => ({
+  name,
+  type,
+  jsonPath,
+  description,
+  ...(priority > 0 && { priority }),
+})
+
+const COLUMNS = [
+  column('Ready', 'string', '.status.conditions[?(@.type=="Ready")].status', 'Whether results reach every sink'),
+  column('Workers', 'string', '.status.workers.summary', 'Workers that are ready, of those wanted'),
+  column('Lag', 'integer', '.status.lag', 'Records not yet in the results'),
+  column('Watermark', 'date', '.status.watermark', 'Age of the event time up to which windows are complete'),
+  column('Reason', 'string', '.status.conditions[?(@.type=="Ready")].reason', 'Why it is ready or not'),
+  column('Age', 'date', '.metadata.creationTimestamp', 'Since it was made'),
+  column('Message', 'string', '.status.conditions[?(@.type=="Ready")].message', 'What to do', 1),
+]
+
+/** Fresh on every call; throws when a rule names a field that the schema does not have. */
+export function customResourceDefinition() {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${PLURAL}.${GROUP}` },
+    spec: {
+      group: GROUP,
+      scope: 'Namespaced',
+      names: {
+        kind: KIND,
+        listKind: `${KIND}List`,
+        plural: PLURAL,
+        singular: 'salespipeline',
+        shortNames: ['sp'],
+        categories: ['all'],
+      },
+      versions: [
+        {
+          name: VERSION,
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: documentSchema() },
+          additionalPrinterColumns: COLUMNS,
+          subresources: {
+            status: {},
+            scale: {
+              specReplicasPath: '.spec.workers.replicas',
+              statusReplicasPath: '.status.workers.replicas',
+              labelSelectorPath: '.status.workers.selector',
+            },
+          },
+        },
+      ],
+    },
+  }
+}
+
+function documentSchema(): Structural {
+  const specSchema = structural(spec)
+  for (const rules of [RULES, TRANSITIONS])
+    for (const [path, list] of Object.entries(rules)) withRules(specSchema, path, list)
+  return {
+    type: 'object',
+    description: 'A stream of sales, its event-time windows and sums, and where the results stand',
+    required: ['spec'],
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { type: 'object' },
+      spec: specSchema,
+      status: STATUS,
+    },
+    'x-kubernetes-validations': [
+      {
+        rule: `self.metadata.name.matches(r'${PIPELINE_NAME.source}')`,
+        message: `metadata.name must be lower-case letters, digits and -, start with a letter, and have at most ${MAX_NAME} characters, so that the names of what is made for it fit`,
+      },
+    ],
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The spec's zod schema as a structural OpenAPI v3 schema: what the API server checks, defaults and prunes by.
+ * https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
+ */
+import { z } from 'zod'
+import type { Rule } from '#pipeline/rules.ts'
+
+export type Structural = {
+  type: string
+  description?: string
+  properties?: Record<string, Structural>
+  required?: string[]
+  items?: Structural
+  additionalProperties?: Structural
+  [keyword: string]: unknown
+}
+
+type JsonSchema = Structural & { additionalProperties?: Structural | false; rules?: Rule[] } & z.GlobalMeta
+
+/** Keywords that a structural schema takes as they are. */
+const KEPT = [
+  'type',
+  'description',
+  'default',
+  'enum',
+  'required',
+  'minimum',
+  'maximum',
+  'minLength',
+  'maxLength',
+  'minItems',
+  'maxItems',
+  'maxProperties',
+] as const
+
+/** Throws on what a structural schema cannot say, naming where. `schema` is read from its input side: before transforms. */
+export function structural(schema: z.ZodType): Structural {
+  const json = z.toJSONSchema(schema, { io: 'input', target: 'openapi-3.0', reused: 'inline' })
+  return convert(json as JsonSchema, 'spec')
+}
+
+function convert(json: JsonSchema, at: string): Structural {
+  if (typeof json.type !== 'string')
+    throw new Error(`${at}: a structural schema needs one type, not ${JSON.stringify(json)}`)
+  const kept = Object.fromEntries(KEPT.flatMap(name => (json[name] === undefined ? [] : [[name, json[name]]])))
+  return { ...kept, ...children(json, at), ...extensions(json) } as Structural
+}
+
+function children(json: JsonSchema, at: string): Partial<Structural> {
+  const { properties, items, additionalProperties } = json
+  return {
+    ...(properties && {
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([name, child]) => [name, convert(child as JsonSchema, `${at}.${name}`)]),
+      ),
+    }),
+    ...(items && { items: convert(items as JsonSchema, `${at}[]`) }),
+    // false is what pruning and strict field validation stand for.
+    ...(additionalProperties && { additionalProperties: convert(additionalProperties as JsonSchema, `${at}{}`) }),
+  }
+}
+
+/** A pattern is left out: the rule that takes its place has a sentence for people. */
+function extensions({ rules, listKey, listSet }: JsonSchema): Record<string, unknown> {
+  return {
+    ...(rules && { 'x-kubernetes-validations': rules }),
+    ...(listKey && { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [listKey] }),
+    ...(listSet && { 'x-kubernetes-list-type': 'set' }),
+  }
+}
+
+/** The same schema with rules added at a path such as `spec.aggregations[].measures[]`. Throws where there is none. */
+export function withRules(schema: Structural, path: string, rules: Rule[]): void {
+  const node = path
+    .split(/\.|(?=\[\])/)
+    .slice(1)
+    .reduce<Structural | undefined>((part, name) => (name === '[]' ? part?.items : part?.properties?.[name]), schema)
+  if (!node) throw new Error(`the schema has nothing at ${path}`)
+  node['x-kubernetes-validations'] = [...((node['x-kubernetes-validations'] as Rule[] | undefined) ?? []), ...rules]
+}

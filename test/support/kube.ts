@@ -1,0 +1,85 @@
+/** The cluster as a test sees it: plain requests that share nothing with the operator's client. */
+import { readFileSync } from 'node:fs'
+import { Agent, request } from 'node:https'
+import type { ApiServerAddress } from './api-server.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: objects of the API, of whatever kind
+export type Json = any
+export type Answer = { code: number; body: Json }
+
+const agent = new Agent({ keepAlive: true })
+const SALES_PIPELINES = '/apis/salespipeline.dev/v1alpha1'
+
+/** Resolves with whatever the API server says; rejects when it does not answer. */
+export class Kube {
+  readonly #address: ApiServerAddress
+  constructor(address: ApiServerAddress) {
+    this.#address = address
+  }
+
+  request(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<Answer> {
+    const { url, caFile, token } = this.#address
+    const headers = { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': contentType }) }
+    return new Promise((resolve, reject) => {
+      const outgoing = request(`${url}${path}`, { method, headers, agent, ca: readFileSync(caFile) }, answer => {
+        let text = ''
+        answer.setEncoding('utf8').on('data', chunk => (text += chunk))
+        answer.once('error', reject).once('end', () => resolve({ code: answer.statusCode!, body: jsonOf(text) }))
+      })
+      outgoing.once('error', reject).end(body === undefined ? undefined : JSON.stringify(body))
+    })
+  }
+
+  /** The same; throws what was refused. */
+  async demand(method: string, path: string, body?: unknown, contentType?: string): Promise<Json> {
+    const answer = await this.request(method, path, body, contentType)
+    if (answer.code >= 300) throw new Error(`${method} ${path}: ${answer.code} ${answer.body.message ?? answer.body}`)
+    return answer.body
+  }
+
+  async find(path: string): Promise<Json | null> {
+    const answer = await this.request('GET', path)
+    if (answer.code === 404) return null
+    if (answer.code >= 300) throw new Error(`GET ${path}: ${answer.code} ${answer.body.message ?? answer.body}`)
+    return answer.body
+  }
+
+  async namespace(name: string): Promise<string> {
+    await this.demand('POST', '/api/v1/namespaces', { metadata: { name } })
+    return name
+  }
+
+  pipelinePath(namespace: string, name?: string): string {
+    return `${SALES_PIPELINES}/namespaces/${namespace}/salespipelines${name ? `/${name}` : ''}`
+  }
+
+  /** Installs or replaces it, and waits until the API server serves it. */
+  async installCrd(crd: Json): Promise<void> {
+    const collection = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+    const path = `${collection}/${crd.metadata.name}`
+    const there = await this.find(path)
+    if (there) await this.demand('PUT', path, { ...crd, metadata: { ...there.metadata, ...crd.metadata } })
+    else await this.demand('POST', collection, crd)
+    await until(`CRD ${crd.metadata.name} is established`, async () => {
+      const { status } = await this.demand('GET', path)
+      return status?.conditions?.some((c: Json) => c.type === 'Established' && c.status === 'True')
+    })
+  }
+}
+
+function jsonOf(text: string): Json {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** Asks again until the answer is neither false nor null; throws after `withinMs` with what it waited for. */
+export async function until<T>(what: string, ask: () => Promise<T> | T, withinMs = 60_000): Promise<NonNullable<T>> {
+  for (const deadline = Date.now() + withinMs; ; await new Promise(resolve => setTimeout(resolve, 50))) {
+    const answer = await ask()
+    if (answer) return answer
+    if (Date.now() > deadline) throw new Error(`not within ${withinMs / 1000} s: ${what}`)
+  }
+}
