@@ -45,6 +45,18 @@ const source = object({
     .enum(['stop', 'skip'])
     .default('stop')
     .describe('When retention removed what we had not read yet'),
+  strimzi: object({
+    cluster: dnsLabel().describe('The Kafka resource'),
+    namespace: dnsLabel().optional().describe('Its namespace; the pipeline’s when left out'),
+    replicas: z
+      .int()
+      .min(1)
+      .max(7)
+      .optional()
+      .describe('Copies of each partition; the cluster’s default when left out'),
+  })
+    .optional()
+    .describe('On Kubernetes: the topic’s cluster is Strimzi’s, and the operator makes the KafkaTopic'),
   tls: tls().optional(),
   sasl: object({
     mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']),
@@ -161,7 +173,12 @@ const sinks = optionalObject({
 
 const fraction = () => z.number().min(0).max(1).default(0)
 
+const ingest = optionalObject({
+  replicas: z.int().min(0).max(64).default(0).describe('Pods on Kubernetes that take sales over HTTP'),
+})
+
 const load = optionalObject({
+  onCluster: z.boolean().default(false).describe('Run the generator on Kubernetes, too; npm start always does'),
   rate: z.number().min(0).max(1_000_000).default(100).describe('Events per second'),
   profile: z.enum(['ecommerce', 'anomalies', 'black-friday', 'sales-map', 'product-sales']).default('ecommerce'),
   seed: z.int().min(0).default(1),
@@ -230,7 +247,12 @@ export const spec = object({
   }),
   telemetry: optionalObject({ traceSampling: fraction().prefault(0.01) }),
   load,
+  ingest,
   workers,
+  deletionPolicy: z
+    .enum(['retain', 'delete'])
+    .default('retain')
+    .describe('What becomes of the topic and the results when the pipeline is deleted from Kubernetes'),
 })
 
 export const document = object({

@@ -1,10 +1,24 @@
 /** Secrets outside Kubernetes: environment variables, never arguments, so that no process list shows them. */
-import type { SecretRef } from './schema.ts'
+import type { SecretRef, Spec } from './schema.ts'
 
 /** The environment variable that stands for a Secret's key: SECRET_<NAME>_<KEY>. */
 export function secretVariable(ref: SecretRef): string {
   return `SECRET_${ref.name}_${ref.key}`.toUpperCase().replace(/[^A-Z0-9]/g, '_')
 }
+
+/** The Secrets of the topic's side, which producers need as well. */
+export function sourceSecrets({ source }: Spec): SecretRef[] {
+  return given(source.tls?.caSecretRef, source.sasl?.usernameSecretRef, source.sasl?.passwordSecretRef)
+}
+
+/** Those of the stores. */
+export function sinkSecrets({ sinks }: Spec): SecretRef[] {
+  return [sinks.postgres, sinks.elasticsearch].flatMap(sink =>
+    given(sink?.usernameSecretRef, sink?.passwordSecretRef, sink?.tls?.caSecretRef),
+  )
+}
+
+const given = (...refs: (SecretRef | undefined)[]) => refs.filter(ref => ref !== undefined)
 
 /** Answers the value of a Secret's key. Throws an Error that names the variable to set. */
 export function secretsFrom(env: Record<string, string | undefined>): (ref: SecretRef) => string {

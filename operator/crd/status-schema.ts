@@ -42,6 +42,7 @@ export const STATUS: Structural = object(
       },
       'The worker pods',
     ),
+    firstResultAt: time('When a result first stood in every sink'),
     lag: integer('Records of the topic that are not yet in the results; absent while nobody knows'),
     watermark: time('Event time up to which windows are complete'),
     endToEndDelayP99: text('From a sale to its committed result, 99th percentile of the last seconds'),

@@ -7,7 +7,7 @@ import { Schedule } from '#producer/schedule.ts'
 const START = Date.parse('2026-03-01T00:00:00Z')
 const none = { fraction: 0 }
 const CALM: Load = {
-  ...{ rate: 1000, profile: 'ecommerce', seed: 1, speed: 1, keys: 100, keySkew: 0 },
+  ...{ onCluster: false, rate: 1000, profile: 'ecommerce', seed: 1, speed: 1, keys: 100, keySkew: 0 },
   disorder: { ...none, max: 5000 },
   lateness: { ...none, by: 600_000 },
   duplicates: { ...none, within: 5000 },

@@ -13,12 +13,26 @@ import { type ServerOptions, ServerProcess, stablePort } from '#local/services/p
 const ASSETS = process.env.KUBEBUILDER_ASSETS ?? ''
 const HOST = '127.0.0.1'
 const ADMIN_TOKEN = 'admin'
-const HOW =
-  'set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd (setup-envtest use 1.34.x -p path prints one)'
+/** CRDs of the operators that ours stands on: folders strimzi and prometheus-operator, as these projects publish them. */
+export const CRDS_DIR = process.env.CRDS_DIR ?? ''
+
+const HOW = {
+  server:
+    'set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd (setup-envtest use 1.34.x -p path prints one)',
+  crds: 'set CRDS_DIR to a folder with the CRDs of Strimzi (strimzi/) and of Prometheus’ operator (prometheus-operator/)',
+}
 
 /** `describe` where there is an API server to be had, else a skipped one that says how to get it. */
-export const describeWithApiServer = (name: string, tests: () => void) =>
-  existsSync(join(ASSETS, 'kube-apiserver')) ? describe(name, tests) : describe.skip(`${name} (skipped: ${HOW})`, tests)
+export const describeWithApiServer = (name: string, tests: () => void, how = lacking()) =>
+  how === null ? describe(name, tests) : describe.skip(`${name} (skipped: ${how})`, tests)
+
+/** The same where the CRDs of others are needed, too. */
+export const describeWithCrds = (name: string, tests: () => void) =>
+  describeWithApiServer(name, tests, lacking() ?? (existsSync(join(CRDS_DIR, 'strimzi')) ? null : HOW.crds))
+
+function lacking(): string | null {
+  return existsSync(join(ASSETS, 'kube-apiserver')) ? null : HOW.server
+}
 
 export type ApiServerAddress = { url: string; caFile: string; token: string }
 export type ApiServer = ServerProcess & ApiServerAddress & { etcd: ServerProcess }

@@ -17,9 +17,19 @@ export class Kube {
     this.#address = address
   }
 
-  request(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<Answer> {
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+    contentType = 'application/json',
+    accept?: string,
+  ): Promise<Answer> {
     const { url, caFile, token } = this.#address
-    const headers = { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': contentType }) }
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body !== undefined && { 'content-type': contentType }),
+      ...(accept && { accept }),
+    }
     return new Promise((resolve, reject) => {
       const outgoing = request(`${url}${path}`, { method, headers, agent, ca: readFileSync(caFile) }, answer => {
         let text = ''
@@ -76,7 +86,7 @@ function jsonOf(text: string): Json {
 }
 
 /** Asks again until the answer is neither false nor null; throws after `withinMs` with what it waited for. */
-export async function until<T>(what: string, ask: () => Promise<T> | T, withinMs = 60_000): Promise<NonNullable<T>> {
+export async function until<T>(what: string, ask: () => Promise<T> | T, withinMs = 20_000): Promise<NonNullable<T>> {
   for (const deadline = Date.now() + withinMs; ; await new Promise(resolve => setTimeout(resolve, 50))) {
     const answer = await ask()
     if (answer) return answer

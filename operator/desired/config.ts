@@ -1,0 +1,46 @@
+/** The files that the workloads read: each holds only what its program depends on, so that nothing else restarts it. */
+import { createHash } from 'node:crypto'
+import { stringify } from 'yaml'
+import type { KubeObject } from '../kube/resources.ts'
+import type { Owner } from './desired.ts'
+import { configName, metadata } from './names.ts'
+
+export const CONFIG_FOLDER = '/etc/salespipeline'
+
+export type ConfigFile = 'processor.yaml' | 'producer.yaml'
+
+export function configMap(owner: Owner, document: object): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: metadata(owner, configName(owner)),
+    data: configFiles(owner, document),
+  }
+}
+
+/** The number of workers is in none of them: scaling restarts nobody. */
+const NOT_READ: Record<ConfigFile, string[]> = {
+  'processor.yaml': ['workers', 'load', 'ingest', 'deletionPolicy'],
+  'producer.yaml': ['workers', 'sinks', 'commit', 'ingest', 'deletionPolicy'],
+}
+
+/** As the API server has it, with its defaults: a later version of ours with other defaults changes nothing then. */
+export function configFiles(
+  { apiVersion, kind, namespace, name }: Owner,
+  document: object,
+): Record<ConfigFile, string> {
+  const file = (key: ConfigFile) => {
+    const spec = Object.fromEntries(Object.entries(document).filter(([field]) => !NOT_READ[key].includes(field)))
+    const options = { lineWidth: 0, aliasDuplicateObjects: false, sortMapEntries: true }
+    return stringify({ apiVersion, kind, metadata: { name, namespace }, spec }, options)
+  }
+  return { 'processor.yaml': file('processor.yaml'), 'producer.yaml': file('producer.yaml') }
+}
+
+/** Short, and a label's value as well. */
+export function hashOf(value: unknown): string {
+  return createHash('sha256')
+    .update(typeof value === 'string' ? value : JSON.stringify(value))
+    .digest('hex')
+    .slice(0, 16)
+}

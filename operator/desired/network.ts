@@ -1,0 +1,74 @@
+/** Who may talk to the workloads, and to whom they may talk: by port where the other side is known only by name. */
+import type { Spec } from '#pipeline/schema.ts'
+import type { KubeObject } from '../kube/resources.ts'
+import type { Observed } from './desired.ts'
+import { type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
+import { PROCESSOR_PORT } from './processor.ts'
+import { INGEST_PORT } from './producers.ts'
+
+const tcp = (port: number) => ({ port, protocol: 'TCP' })
+const DNS = { ports: [tcp(53), { port: 53, protocol: 'UDP' }] }
+
+export function networkPolicies(observed: Observed): KubeObject[] {
+  const { spec } = observed
+  const kafka = spec.source.bootstrapServers.map(portOf)
+  const stores = [
+    spec.sinks.postgres.port,
+    ...(spec.sinks.elasticsearch?.nodes ?? []).map(
+      node => Number(new URL(node).port) || (node.startsWith('https') ? 443 : 80),
+    ),
+  ]
+  const producers: Component[] = [
+    ...(spec.load.onCluster ? (['load'] as const) : []),
+    ...(spec.ingest.replicas > 0 ? (['ingest'] as const) : []),
+  ]
+  return [
+    policy(observed, 'processor', [scrapers(observed)], [...kafka, ...stores]),
+    ...producers.map(component =>
+      policy(
+        observed,
+        component,
+        // Whoever may sell may send sales: access to them is the business of the cluster's gateway.
+        component === 'ingest' ? [{ ports: [tcp(INGEST_PORT)] }] : [],
+        kafka,
+      ),
+    ),
+  ]
+}
+
+function policy(observed: Observed, component: Component, ingress: object[], egressPorts: number[]): KubeObject {
+  const { owner, settings } = observed
+  const ports = [...new Set([...egressPorts, ...telemetryPorts(settings.telemetry)])].sort((a, b) => a - b)
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: metadata(owner, producerName(owner, component), component),
+    spec: {
+      podSelector: { matchLabels: selectorOf(owner, component) },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress,
+      egress: [DNS, { ports: ports.map(tcp) }],
+    },
+  }
+}
+
+/** The operator, which asks how it goes, and Prometheus, which is known by its label wherever it runs. */
+function scrapers({ settings }: Observed): object {
+  return {
+    from: [
+      {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': settings.namespace } },
+        podSelector: { matchLabels: { 'app.kubernetes.io/name': MANAGED_BY } },
+      },
+      { namespaceSelector: {}, podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } } },
+    ],
+    ports: [tcp(PROCESSOR_PORT)],
+  }
+}
+
+function telemetryPorts(telemetry: Record<string, string>): number[] {
+  const endpoint = telemetry.OTEL_EXPORTER_OTLP_ENDPOINT
+  return endpoint ? [Number(new URL(endpoint).port) || 4318] : []
+}
+
+const portOf = (endpoint: Spec['source']['bootstrapServers'][number]) => Number(endpoint.split(':').at(-1))

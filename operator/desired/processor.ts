@@ -1,0 +1,64 @@
+/** The workers of a pipeline: Deployment, headless Service, PodDisruptionBudget and, where Prometheus' operator is, PodMonitor. */
+import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
+import type { KubeObject } from '../kube/resources.ts'
+import type { Observed } from './desired.ts'
+import { metadata, processorName, selectorOf } from './names.ts'
+import { deployment } from './workload.ts'
+
+export const PROCESSOR_PORT = 8080
+
+/** A worker peaks at some 200 MB (README, Measured) and uses what CPU there is while it catches up. */
+const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } }
+
+export function processor(observed: Observed): KubeObject[] {
+  const { owner, spec, settings, replicas, has } = observed
+  const name = processorName(owner)
+  const { requests, limits } = spec.workers.resources
+  const matchLabels = selectorOf(owner, 'processor')
+  const about = metadata(owner, name, 'processor')
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: about,
+      spec: {
+        clusterIP: 'None',
+        // A worker that is not ready has most to tell.
+        publishNotReadyAddresses: true,
+        selector: matchLabels,
+        ports: [{ name: 'http', port: PROCESSOR_PORT, targetPort: 'http' }],
+      },
+    },
+    {
+      apiVersion: 'policy/v1',
+      kind: 'PodDisruptionBudget',
+      metadata: about,
+      // Never a number that must be available: with one worker that would block every drain of its node.
+      spec: { maxUnavailable: 1, selector: { matchLabels }, unhealthyPodEvictionPolicy: 'AlwaysAllow' },
+    },
+    deployment(observed, {
+      name,
+      component: 'processor',
+      replicas,
+      image: settings.images.processor,
+      args: [],
+      config: 'processor.yaml',
+      secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
+      port: PROCESSOR_PORT,
+      resources: requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : RESOURCES,
+      // A new worker takes partitions over before an old one goes: two at a time would only move them twice.
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+      env: [{ name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+    }),
+    ...(has.podMonitor
+      ? [
+          {
+            apiVersion: 'monitoring.coreos.com/v1',
+            kind: 'PodMonitor',
+            metadata: about,
+            spec: { selector: { matchLabels }, podMetricsEndpoints: [{ port: 'http', path: '/metrics' }] },
+          },
+        ]
+      : []),
+  ]
+}

@@ -1,0 +1,49 @@
+/** The load generator and the REST ingest, where the spec asks for them. */
+import { sourceSecrets } from '#pipeline/secrets.ts'
+import type { KubeObject } from '../kube/resources.ts'
+import type { Observed } from './desired.ts'
+import { type Component, metadata, producerName, selectorOf } from './names.ts'
+import { deployment, type Workload } from './workload.ts'
+
+export const INGEST_PORT = 8000
+
+const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } }
+
+function producer(
+  observed: Observed,
+  component: Component,
+  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'port'>,
+) {
+  return deployment(observed, {
+    name: producerName(observed.owner, component),
+    component,
+    image: observed.settings.images.producer,
+    config: 'producer.yaml',
+    secrets: sourceSecrets(observed.spec),
+    resources: RESOURCES,
+    ...workload,
+  })
+}
+
+/** One pod: two would make the same sales twice. The old one goes before the new one comes. */
+export function load(observed: Observed): KubeObject[] {
+  if (!observed.spec.load.onCluster) return []
+  return [producer(observed, 'load', { replicas: 1, args: ['load'], strategy: { type: 'Recreate' } })]
+}
+
+export function ingest(observed: Observed): KubeObject[] {
+  const { owner, spec } = observed
+  const { replicas } = spec.ingest
+  if (replicas === 0) return []
+  const strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
+  const args = ['serve', '--host=0.0.0.0', `--port=${INGEST_PORT}`]
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: metadata(owner, producerName(owner, 'ingest'), 'ingest'),
+      spec: { selector: selectorOf(owner, 'ingest'), ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
+    },
+    producer(observed, 'ingest', { replicas, args, strategy, port: INGEST_PORT }),
+  ]
+}

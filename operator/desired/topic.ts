@@ -1,0 +1,31 @@
+/** The topic as a resource of Strimzi's topic operator, in the namespace of its Kafka cluster. */
+import type { Spec } from '#pipeline/schema.ts'
+import type { KubeObject } from '../kube/resources.ts'
+import type { Owner } from './desired.ts'
+import { keyOfOwner, labelsOf, PIPELINE } from './names.ts'
+
+/** No owner: it may lie in another namespace, and by the deletion policy it outlives the pipeline. */
+export function kafkaTopic(owner: Owner, { source, watermark }: Spec): KubeObject {
+  const { cluster, namespace = owner.namespace, replicas } = source.strimzi!
+  return {
+    apiVersion: 'kafka.strimzi.io/v1',
+    kind: 'KafkaTopic',
+    metadata: {
+      name: `${owner.namespace}.${owner.name}`,
+      namespace,
+      labels: { ...labelsOf(owner), 'strimzi.io/cluster': cluster },
+      annotations: { [PIPELINE]: keyOfOwner(owner) },
+    },
+    spec: {
+      topicName: source.topic,
+      partitions: source.partitions,
+      ...(replicas && { replicas }),
+      config: {
+        'cleanup.policy': 'delete',
+        'message.timestamp.type': 'CreateTime',
+        // The broker refuses what the future guard would call dead (contract, section 5).
+        'message.timestamp.after.max.ms': watermark.maxFutureSkew,
+      },
+    },
+  }
+}

@@ -1,0 +1,145 @@
+/** What all our Deployments have in common: a pod that needs nothing of its node and may do nothing to it. */
+import type { SecretRef } from '#pipeline/schema.ts'
+import { secretVariable } from '#pipeline/secrets.ts'
+import type { KubeObject } from '../kube/resources.ts'
+import { CONFIG_FOLDER, type ConfigFile, configFiles, hashOf } from './config.ts'
+import type { Observed } from './desired.ts'
+import {
+  accountName,
+  CONFIG_HASH,
+  type Component,
+  configName,
+  labelsOf,
+  metadata,
+  SECRETS_HASH,
+  selectorOf,
+} from './names.ts'
+
+/** The images' own user (Dockerfile). */
+const USER = 10_001
+/** A worker is gone within 5 s of SIGTERM (processor/main.ts); the rest is for a busy node. */
+const GRACE_SECONDS = 15
+
+export type Workload = {
+  name: string
+  component: Component
+  replicas: number
+  image: string
+  args: string[]
+  config: ConfigFile
+  secrets: SecretRef[]
+  /** Of its metrics and probes; without one it has none. */
+  port?: number
+  resources: object
+  strategy: object
+  env?: object[]
+}
+
+export function deployment(observed: Observed, workload: Workload): KubeObject {
+  const { owner } = observed
+  const { name, component, replicas, strategy } = workload
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: metadata(owner, name, component),
+    spec: {
+      replicas,
+      revisionHistoryLimit: 3,
+      selector: { matchLabels: selectorOf(owner, component) },
+      strategy,
+      template: {
+        metadata: { labels: labelsOf(owner, component), annotations: rollOn(observed, workload) },
+        spec: podSpec(observed, workload),
+      },
+    },
+  }
+}
+
+/** A change of any of these makes new pods: what they read at their start only. */
+function rollOn({ owner, document, secrets }: Observed, workload: Workload): Record<string, string> {
+  const marks = [...new Set(workload.secrets.map(({ name }) => name))]
+    .sort()
+    .map(name => [name, secrets.get(name) ?? null])
+  return {
+    [CONFIG_HASH]: hashOf(configFiles(owner, document)[workload.config]),
+    ...(marks.length > 0 && { [SECRETS_HASH]: hashOf(marks) }),
+  }
+}
+
+function podSpec({ owner, settings }: Observed, workload: Workload): object {
+  const { images } = settings
+  return {
+    serviceAccountName: accountName(owner),
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: GRACE_SECONDS,
+    ...(images.pullSecrets.length > 0 && { imagePullSecrets: images.pullSecrets.map(name => ({ name })) }),
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: USER,
+      runAsGroup: USER,
+      fsGroup: USER,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    // Losing one node shall not take all of them; a single node shall still run all of them.
+    topologySpreadConstraints: ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map(topologyKey => ({
+      maxSkew: 1,
+      topologyKey,
+      whenUnsatisfiable: 'ScheduleAnyway',
+      labelSelector: { matchLabels: selectorOf(owner, workload.component) },
+    })),
+    containers: [container(settings, workload)],
+    volumes: [
+      {
+        name: 'config',
+        configMap: { name: configName(owner), items: [{ key: workload.config, path: workload.config }] },
+      },
+      { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
+    ],
+  }
+}
+
+const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
+  httpGet: { path, port: 'http' },
+  // A worker that drains a backlog on a small CPU share answers late.
+  timeoutSeconds: 5,
+  periodSeconds,
+  failureThreshold,
+})
+const PROBES = {
+  startupProbe: probe('/healthz', 1, 60),
+  livenessProbe: probe('/healthz', 10, 3),
+  readinessProbe: probe('/readyz', 2, 2),
+}
+
+function container(settings: Observed['settings'], workload: Workload): object {
+  const { image, component, args, port, resources, secrets, config, env = [] } = workload
+  return {
+    name: component,
+    image,
+    imagePullPolicy: settings.images.pullPolicy,
+    args: [...args, `--file=${CONFIG_FOLDER}/${config}`],
+    env: [
+      ...env,
+      ...Object.entries(settings.telemetry).map(([name, value]) => ({ name, value })),
+      ...secretEnvironment(secrets),
+    ],
+    resources,
+    ...(port !== undefined && { ports: [{ name: 'http', containerPort: port }], ...PROBES }),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: 'config', mountPath: CONFIG_FOLDER, readOnly: true },
+      { name: 'tmp', mountPath: '/tmp' },
+    ],
+  }
+}
+
+/** By reference: the operator never sees a value. */
+function secretEnvironment(secrets: SecretRef[]): object[] {
+  const byName = new Map(secrets.map(ref => [secretVariable(ref), ref]))
+  return [...byName].map(([name, ref]) => ({ name, valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } } }))
+}

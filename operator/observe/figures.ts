@@ -1,0 +1,99 @@
+/** The pipeline's figures from what its workers say, now and the time before: rates come from differences of totals. */
+import type { WorkerReport } from './report.ts'
+
+export type Figures = {
+  /** Records not yet in the results; null unless every partition's is known. */
+  lag: number | null
+  /** ms since the epoch. */
+  watermark: number | null
+  /** Seconds. */
+  delayP99: number | null
+  /** Records per second that are done, and that come in; null until two reports of the same worker are there. */
+  doneRate: number | null
+  arrivalRate: number | null
+  /** Records per second of work of one worker: what it does when it is never idle (Kalavri et al., DS2, OSDI 2018). */
+  trueRate: number | null
+  /** 0: nothing to catch up; Infinity: more comes in than can be done; null: not known. */
+  catchUpMs: number | null
+}
+
+export const UNKNOWN: Figures = {
+  lag: null,
+  watermark: null,
+  delayP99: null,
+  doneRate: null,
+  arrivalRate: null,
+  trueRate: null,
+  catchUpMs: null,
+}
+
+/** Below this share of time spent working a rate per second of work is noise. */
+const LEAST_BUSY = 0.01
+
+export function figuresOf(
+  partitions: number,
+  reports: WorkerReport[],
+  before: { reports: WorkerReport[]; lag: number | null; at: number } | null,
+  now: number,
+): Figures {
+  if (reports.length === 0) return UNKNOWN
+  const lag = lagOf(partitions, reports)
+  const rates = before === null ? null : ratesOf(reports, before.reports)
+  const seconds = before === null ? 0 : (now - before.at) / 1000
+  const growth =
+    lag === null || before === null || before.lag === null || seconds <= 0 ? null : (lag - before.lag) / seconds
+  const arrivalRate = rates === null || growth === null ? null : Math.max(0, rates.done + growth)
+  return {
+    lag,
+    watermark: most(reports.map(r => r.watermark)),
+    delayP99: most(reports.map(r => r.endToEndDelay?.p99 ?? null)),
+    doneRate: rates?.done ?? null,
+    arrivalRate,
+    trueRate: rates?.true ?? null,
+    catchUpMs: catchUpMs(lag, arrivalRate, rates?.true ?? null, reports.length),
+  }
+}
+
+function lagOf(partitions: number, reports: WorkerReport[]): number | null {
+  const known = new Map(reports.flatMap(report => report.partitions.map(({ partition, lag }) => [partition, lag])))
+  return known.size >= partitions ? [...known.values()].reduce((sum, lag) => sum + lag, 0) : null
+}
+
+function ratesOf(reports: WorkerReport[], before: WorkerReport[]): { done: number; true: number | null } | null {
+  const pairs = reports.flatMap(report => {
+    const earlier = before.find(({ pod }) => pod === report.pod)
+    // A worker that started anew counts from 0 again.
+    const isOn = earlier && report.at > earlier.at && report.counters.records >= earlier.counters.records
+    return isOn
+      ? [
+          {
+            report,
+            records: report.counters.records - earlier.counters.records,
+            seconds: (report.at - earlier.at) / 1000,
+          },
+        ]
+      : []
+  })
+  if (pairs.length === 0) return null
+  const done = pairs.reduce((sum, { records, seconds }) => sum + records / seconds, 0)
+  const work = pairs.reduce((sum, { report }) => sum + report.busy, 0)
+  return { done, true: work >= LEAST_BUSY * pairs.length ? done / work : null }
+}
+
+function catchUpMs(
+  lag: number | null,
+  arrival: number | null,
+  trueRate: number | null,
+  workers: number,
+): number | null {
+  if (lag === null) return null
+  if (lag === 0) return 0
+  if (arrival === null || trueRate === null) return null
+  const spare = trueRate * workers - arrival
+  return spare <= 0 ? Infinity : (lag / spare) * 1000
+}
+
+function most(values: (number | null)[]): number | null {
+  const known = values.filter(value => value !== null)
+  return known.length === 0 ? null : Math.max(...known)
+}

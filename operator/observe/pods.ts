@@ -1,0 +1,80 @@
+/** What is wrong with pods, from their status alone: in words that name the pod, the container, and what to do. */
+import type { KubeObject } from '../kube/resources.ts'
+
+export type Trouble = { reason: string; message: string }
+
+type ContainerStatus = {
+  name: string
+  image: string
+  ready: boolean
+  restartCount: number
+  state?: { waiting?: { reason?: string; message?: string } }
+  lastState?: { terminated?: { exitCode: number; reason?: string; message?: string } }
+}
+type PodCondition = { type: string; status: string; reason?: string; message?: string }
+export type PodStatus = {
+  phase?: string
+  podIP?: string
+  conditions?: PodCondition[]
+  containerStatuses?: ContainerStatus[]
+}
+
+const IMAGE = new Set([
+  'ErrImagePull',
+  'ImagePullBackOff',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+  'ImageInspectError',
+])
+/** Of a log's last line. */
+const MOST = 300
+
+export const statusOf = (pod: KubeObject) => (pod.status ?? {}) as PodStatus
+
+export function isReady(pod: KubeObject): boolean {
+  const ready = statusOf(pod).conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
+  return ready === true && pod.metadata.deletionTimestamp === undefined
+}
+
+/** The first thing that is wrong with any of them; null while all is well or merely starting. */
+export function troubleOf(pods: KubeObject[]): Trouble | null {
+  for (const pod of pods) {
+    const trouble = pod.metadata.deletionTimestamp ? null : troubleOfPod(pod)
+    if (trouble) return trouble
+  }
+  return null
+}
+
+function troubleOfPod(pod: KubeObject): Trouble | null {
+  const { conditions = [], containerStatuses = [] } = statusOf(pod)
+  const { name } = pod.metadata
+  const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
+  if (scheduled?.status === 'False')
+    return { reason: 'PodUnschedulable', message: `pod ${name} has no node: ${scheduled.message ?? scheduled.reason}` }
+  for (const container of containerStatuses) {
+    const trouble = troubleOfContainer(name, container)
+    if (trouble) return trouble
+  }
+  return null
+}
+
+function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | null {
+  const { waiting } = container.state ?? {}
+  const where = `pod ${pod}, container ${container.name}`
+  if (waiting?.reason && IMAGE.has(waiting.reason))
+    return {
+      reason: 'ImageCannotBePulled',
+      message: `${where}: image ${container.image}: ${waiting.message ?? waiting.reason}`,
+    }
+  if (waiting?.reason === 'CreateContainerConfigError')
+    return { reason: 'SecretOrConfigMissing', message: `${where}: ${waiting.message}` }
+  if (waiting?.reason === 'CrashLoopBackOff') {
+    const { exitCode, message = '' } = container.lastState?.terminated ?? {}
+    const last = message.trim().split('\n').at(-1)!.slice(0, MOST)
+    return {
+      reason: 'WorkerCrashes',
+      message: `${where} crashed ${container.restartCount} times, last with exit code ${exitCode}: ${last}`,
+    }
+  }
+  return null
+}

@@ -1,0 +1,217 @@
+/** One pipeline: read → desired → apply → observe → status. Everything is looked at anew each time. */
+import { checkPipeline, SpecError } from '#pipeline/parse.ts'
+import type { Spec } from '#pipeline/schema.ts'
+import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
+import { type Applier, NotOurs, resourceOf } from './apply.ts'
+import type { Copies } from './copies.ts'
+import { desired, type OperatorSettings, type Owner } from './desired/desired.ts'
+import { FINALIZER, isOurs, processorName, selectorOf, selectorText } from './desired/names.ts'
+import { PROCESSOR_PORT } from './desired/processor.ts'
+import type { Events } from './events.ts'
+import { isKubeError, type KubeClient } from './kube/client.ts'
+import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, keyOf, POD_MONITOR, SALES_PIPELINE } from './kube/resources.ts'
+import { type Figures, figuresOf, UNKNOWN } from './observe/figures.ts'
+import { isReady, statusOf as podStatusOf, type Trouble, troubleOf } from './observe/pods.ts'
+import { askWorker, type WorkerReport } from './observe/report.ts'
+import type { Clock } from './ports.ts'
+import { type Status, statusOf } from './status/status.ts'
+import { StatusWriter } from './status/writer.ts'
+
+/** How often workers are asked how they do. */
+const ASK_EVERY_MS = 5000
+/** What stands in the way may go without a word to us: it has not our labels. */
+const REFUSED_EVERY_MS = 10_000
+/** How often pods of a pipeline that is being deleted are looked for. */
+const GONE_EVERY_MS = 1000
+
+export type Deps = {
+  client: KubeClient
+  copies: Copies
+  applier: Applier
+  events: Events
+  clock: Clock
+  settings: OperatorSettings
+}
+
+type Memory = { reports: WorkerReport[]; lag: number | null; at: number }
+
+export class Reconciler {
+  readonly #deps: Deps
+  readonly #status: StatusWriter
+  readonly #memory = new Map<string, Memory>()
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+    this.#status = new StatusWriter(deps)
+  }
+
+  /** Answers in how many ms to look again; undefined: when something changes. Throws what a retry may heal. */
+  async reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
+    const resource = this.#deps.copies.pipelines.get(key)
+    if (!resource) {
+      this.#forget(key)
+      return undefined
+    }
+    const owner = ownerOf(resource)
+    if (resource.metadata.deletionTimestamp) return this.#finalize(resource, owner, signal)
+    await this.#ensureFinalizer(resource, signal)
+    const checked = check(resource)
+    if (!(checked instanceof SpecError)) return this.#keep(resource, owner, checked, signal)
+    return this.#tell(resource, owner, null, { reason: 'SpecInvalid', message: checked.faults.join('\n') }, signal)
+  }
+
+  async #keep(resource: KubeObject, owner: Owner, spec: Spec, signal: AbortSignal): Promise<number | undefined> {
+    const secrets = this.#secretsOf(owner, spec)
+    const missing = [...secrets].filter(([, mark]) => mark === null).map(([name]) => name)
+    let refused = false
+    let obstacle: Trouble | null =
+      missing.length === 0
+        ? null
+        : {
+            reason: 'SecretMissing',
+            message: `namespace ${owner.namespace} has no Secret ${missing.join(', ')}: make it, or correct the spec; the workers start by themselves then`,
+          }
+    try {
+      await this.#apply(resource, owner, spec, secrets, signal)
+    } catch (error) {
+      if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
+      refused = true
+      obstacle = { reason: error instanceof NotOurs ? 'NotOurs' : 'ApplyRefused', message: error.message }
+    }
+    const again = await this.#tell(resource, owner, spec, obstacle, signal)
+    return refused ? Math.min(again ?? Infinity, REFUSED_EVERY_MS) : again
+  }
+
+  async #apply(
+    resource: KubeObject,
+    owner: Owner,
+    spec: Spec,
+    secrets: Map<string, string | null>,
+    signal: AbortSignal,
+  ) {
+    const { copies, applier, events, settings } = this.#deps
+    const wanted = desired({
+      owner,
+      document: resource.spec as object,
+      spec,
+      settings,
+      replicas: spec.workers.replicas,
+      has: { podMonitor: copies.serves(POD_MONITOR), kafkaTopic: copies.serves(KAFKA_TOPIC) },
+      secrets,
+    })
+    for (const object of wanted) {
+      const live = copies.child(resourceOf(object), keyOf(object))
+      const outcome = await applier.apply(object, live, owner, signal)
+      if (outcome === 'created')
+        await events.tell(owner, 'Normal', 'Created', `${object.kind} ${object.metadata.name}`, signal)
+    }
+    await this.#prune(owner, wanted, signal)
+  }
+
+  /** What the spec asked for once and no longer does. A topic holds data: it stays until somebody deletes it. */
+  async #prune(owner: Owner, wanted: KubeObject[], signal: AbortSignal): Promise<void> {
+    const { copies, client, events } = this.#deps
+    const names = new Set(wanted.map(object => `${object.kind} ${keyOf(object)}`))
+    for (const object of copies.childrenOf(owner)) {
+      if (object.kind === 'KafkaTopic' || object.metadata.deletionTimestamp) continue
+      if (names.has(`${object.kind} ${keyOf(object)}`) || !isOurs(object, owner)) continue
+      await client.delete(resourceOf(object), object.metadata, signal)
+      await events.tell(owner, 'Normal', 'Deleted', `${object.kind} ${object.metadata.name}`, signal)
+    }
+  }
+
+  async #tell(resource: KubeObject, owner: Owner, spec: Spec | null, obstacle: Trouble | null, signal: AbortSignal) {
+    const { copies, clock } = this.#deps
+    const pods = copies.podsOf(owner, 'processor')
+    const selector = selectorText(selectorOf(owner, 'processor'))
+    const deployment = copies.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
+    const desiredWorkers = (deployment?.spec as { replicas?: number } | undefined)?.replicas ?? 0
+    const reports = (await Promise.all(pods.flatMap(pod => askable(pod)).map(askWorker))).filter(
+      report => report !== null,
+    )
+    const workers = { replicas: pods.length, ready: pods.filter(isReady).length, desired: desiredWorkers, selector }
+    const status = statusOf({
+      generation: resource.metadata.generation ?? 0,
+      now: clock.now(),
+      previous: (resource.status ?? {}) as Partial<Status>,
+      spec,
+      workers,
+      obstacle,
+      trouble: troubleOf(pods),
+      reports,
+      figures: this.#figures(keyOf(resource), spec, reports),
+    })
+    const wait = await this.#status.write(resource, owner, status, signal)
+    return pods.length > 0 ? Math.min(ASK_EVERY_MS, wait ?? ASK_EVERY_MS) : wait
+  }
+
+  #figures(key: string, spec: Spec | null, reports: WorkerReport[]): Figures {
+    if (!spec || reports.length === 0) return UNKNOWN
+    const now = this.#deps.clock.now()
+    const figures = figuresOf(spec.source.partitions, reports, this.#memory.get(key) ?? null, now)
+    this.#memory.set(key, { reports, lag: figures.lag, at: now })
+    return figures
+  }
+
+  #secretsOf({ namespace }: Owner, spec: Spec): Map<string, string | null> {
+    const names = new Set([...sourceSecrets(spec), ...sinkSecrets(spec)].map(({ name }) => name))
+    return new Map([...names].sort().map(name => [name, this.#deps.copies.secretMark(`${namespace}/${name}`)]))
+  }
+
+  async #ensureFinalizer({ metadata }: KubeObject, signal: AbortSignal): Promise<void> {
+    const { finalizers = [], resourceVersion } = metadata
+    if (finalizers.includes(FINALIZER)) return
+    const patch = { metadata: { finalizers: [...finalizers, FINALIZER], resourceVersion } }
+    await this.#deps.client.mergePatch(SALES_PIPELINE, metadata, patch, signal)
+  }
+
+  /** Workloads first, so that nobody writes any more; then what the policy says of the data; then the pipeline is let go. */
+  async #finalize(resource: KubeObject, owner: Owner, signal: AbortSignal): Promise<number | undefined> {
+    const { copies, client, events } = this.#deps
+    const { finalizers = [], resourceVersion } = resource.metadata
+    if (!finalizers.includes(FINALIZER)) return undefined
+    const workloads = copies.childrenOf(owner).filter(({ kind }) => kind === 'Deployment')
+    for (const { metadata } of workloads)
+      if (!metadata.deletionTimestamp) await client.delete(DEPLOYMENT, metadata, signal)
+    if (workloads.length > 0 || copies.podsOf(owner).length > 0) return GONE_EVERY_MS
+    await this.#deleteData(resource, owner, signal)
+    const patch = { metadata: { finalizers: finalizers.filter(name => name !== FINALIZER), resourceVersion } }
+    await client.mergePatch(SALES_PIPELINE, resource.metadata, patch, signal)
+    await events.tell(owner, 'Normal', 'CleanedUp', 'what was made for the pipeline is removed', signal)
+    return undefined
+  }
+
+  async #deleteData(resource: KubeObject, owner: Owner, signal: AbortSignal): Promise<void> {
+    const { copies, client } = this.#deps
+    if ((resource.spec as { deletionPolicy?: string }).deletionPolicy !== 'delete') return
+    for (const object of copies.childrenOf(owner))
+      if (object.kind === 'KafkaTopic' && isOurs(object, owner))
+        await client.delete(KAFKA_TOPIC, object.metadata, signal)
+  }
+
+  #forget(key: string): void {
+    this.#memory.delete(key)
+    this.#status.forget(key)
+    this.#deps.events.forget(key)
+  }
+}
+
+function check(resource: KubeObject): Spec | SpecError {
+  const { apiVersion, kind, metadata, spec } = resource
+  const { name, namespace } = metadata
+  try {
+    return checkPipeline({ apiVersion, kind, metadata: { name, namespace }, spec }, `${namespace}/${name}`).spec
+  } catch (error) {
+    if (error instanceof SpecError) return error
+    throw error
+  }
+}
+
+function ownerOf({ apiVersion, kind, metadata }: KubeObject): Owner {
+  return { apiVersion, kind, namespace: metadata.namespace!, name: metadata.name, uid: metadata.uid! }
+}
+
+function askable(pod: KubeObject): { name: string; ip: string; port: number }[] {
+  const { podIP, phase } = podStatusOf(pod)
+  return podIP && phase === 'Running' ? [{ name: pod.metadata.name, ip: podIP, port: PROCESSOR_PORT }] : []
+}

@@ -1,0 +1,154 @@
+/** The status of a pipeline, as a pure function of what was observed: it never says that all is well when it is not. */
+
+import type { Spec } from '#pipeline/schema.ts'
+import { formatDuration } from '#pipeline/units.ts'
+import type { Figures } from '../observe/figures.ts'
+import type { Trouble } from '../observe/pods.ts'
+import type { WorkerReport } from '../observe/report.ts'
+
+export type Condition = {
+  type: string
+  status: 'True' | 'False' | 'Unknown'
+  observedGeneration: number
+  lastTransitionTime: string
+  reason: string
+  message: string
+}
+
+export type Status = {
+  observedGeneration: number
+  conditions: Condition[]
+  workers: { replicas: number; ready: number; desired: number; summary: string; selector: string }
+  firstResultAt?: string
+  lag?: number
+  watermark?: string
+  endToEndDelayP99?: string
+  catchUp?: string
+}
+
+export type StatusInput = {
+  generation: number
+  /** ms since the epoch. */
+  now: number
+  previous: Partial<Status>
+  spec: Spec | null
+  workers: { replicas: number; ready: number; desired: number; selector: string }
+  /** What keeps the spec from being made true, found before any pod was looked at. */
+  obstacle: Trouble | null
+  /** What is wrong with the pods. */
+  trouble: Trouble | null
+  reports: WorkerReport[]
+  figures: Figures
+}
+
+/** Conditions of workers under which all results are still right and complete. */
+const INFORMATIONAL = new Set([
+  'DeadLettersFull',
+  'DeduplicationBounded',
+  'WeakFutureGuard',
+  'PartitionsAdded',
+  'HistoryUnavailable',
+  'OffsetsSkipped',
+])
+
+type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>
+
+export function statusOf(input: StatusInput): Status {
+  const { generation, previous, workers, figures, now } = input
+  const firstResultAt = previous.firstResultAt ?? (hasResults(input) ? new Date(now).toISOString() : undefined)
+  const verdicts: Record<string, Verdict | null> = {
+    Ready: ready(input, firstResultAt !== undefined),
+    Accepted: accepted(input),
+    WorkersReady: workersReady(input),
+    Notice: notice(input),
+  }
+  return {
+    observedGeneration: generation,
+    conditions: conditionsOf(verdicts, input),
+    workers: { ...workers, summary: `${workers.ready}/${workers.desired}` },
+    ...(firstResultAt && { firstResultAt }),
+    ...(figures.lag !== null && { lag: figures.lag }),
+    ...(figures.watermark !== null && { watermark: secondsOf(figures.watermark) }),
+    ...(figures.delayP99 !== null && { endToEndDelayP99: formatDuration(Math.round(figures.delayP99 * 1000)) }),
+    ...(figures.catchUpMs !== null && { catchUp: catchUp(figures.catchUpMs) }),
+  }
+}
+
+/** A first commit that has reached every sink that the spec names. */
+function hasResults({ spec, reports }: StatusInput): boolean {
+  const sum = (of: (report: WorkerReport) => number) => reports.reduce((total, report) => total + of(report), 0)
+  if (sum(r => r.counters.records) === 0) return false
+  return !spec?.sinks.elasticsearch || sum(r => r.counters.projectedRows) > 0
+}
+
+function ready(input: StatusInput, hadResults: boolean): Verdict {
+  const { obstacle, trouble, workers, reports, spec } = input
+  const no = ({ reason, message }: Trouble): Verdict => ({ status: 'False', reason, message })
+  if (obstacle) return no(obstacle)
+  if (workers.desired === 0)
+    return no({ reason: 'Paused', message: 'no workers are wanted: set spec.workers.replicas above 0' })
+  // A worker knows best: it names the store, the topic, the offset at fault.
+  const told = reports.flatMap(report => blocking(report))[0]
+  if (told) return no(told)
+  if (trouble) return no(trouble)
+  if (workers.ready === 0)
+    return no({ reason: 'WorkersStarting', message: `none of ${workers.desired} workers is ready yet` })
+  if (!hadResults)
+    return no({ reason: 'NoResultYet', message: `no sale of topic ${spec?.source.topic} has reached every sink yet` })
+  return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
+}
+
+function blocking({ pod, conditions }: WorkerReport): Trouble[] {
+  return Object.entries(conditions)
+    .filter(([code]) => !INFORMATIONAL.has(code))
+    .map(([code, message]) => ({ reason: code, message: `pod ${pod}: ${message}` }))
+}
+
+function accepted({ obstacle, spec }: StatusInput): Verdict {
+  if (obstacle) return { status: 'False', reason: obstacle.reason, message: obstacle.message }
+  return { status: spec ? 'True' : 'Unknown', reason: 'Applied', message: 'all that the spec asks for exists' }
+}
+
+function workersReady({ workers, trouble }: StatusInput): Verdict {
+  const { ready, desired } = workers
+  if (ready >= desired)
+    return { status: 'True', reason: 'AllReady', message: `${ready} of ${desired} workers are ready` }
+  const { reason, message } = trouble ?? { reason: 'SomeNotReady', message: `${ready} of ${desired} workers are ready` }
+  return { status: 'False', reason, message }
+}
+
+/** Weaker guarantees, while everything runs; absent when there is nothing to say. */
+function notice({ reports }: StatusInput): Verdict | null {
+  const told = reports.flatMap(({ conditions }) =>
+    Object.entries(conditions).filter(([code]) => INFORMATIONAL.has(code)),
+  )
+  if (told.length === 0) return null
+  const byCode = new Map(told)
+  return {
+    status: 'True',
+    reason: [...byCode.keys()].sort()[0]!,
+    message: [...byCode]
+      .sort()
+      .map(([code, message]) => `${code}: ${message}`)
+      .join('\n'),
+  }
+}
+
+function conditionsOf(
+  verdicts: Record<string, Verdict | null>,
+  { previous, generation, now }: StatusInput,
+): Condition[] {
+  return Object.entries(verdicts).flatMap(([type, verdict]) => {
+    if (!verdict) return []
+    const before = previous.conditions?.find(condition => condition.type === type)
+    const lastTransitionTime = before?.status === verdict.status ? before.lastTransitionTime : secondsOf(now)
+    return [{ type, ...verdict, observedGeneration: generation, lastTransitionTime }]
+  })
+}
+
+function catchUp(ms: number): string {
+  if (ms === Infinity) return 'never'
+  return formatDuration(Math.round(ms / 1000) * 1000 || 0)
+}
+
+const secondsOf = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`

@@ -1,0 +1,70 @@
+/** Writes status where it changed, and no more often than people read: a change of a condition soon, figures rarely. */
+import type { Owner } from '../desired/desired.ts'
+import { keyOfOwner } from '../desired/names.ts'
+import type { Events } from '../events.ts'
+import type { KubeClient } from '../kube/client.ts'
+import { type KubeObject, SALES_PIPELINE } from '../kube/resources.ts'
+import type { Clock } from '../ports.ts'
+import type { Status } from './status.ts'
+
+/** At most one write per pipeline in so long. */
+const WRITE_EVERY_MS = 10_000
+
+/** Reasons for not being ready that need nobody's attention. */
+const EXPECTED = new Set(['WorkersStarting', 'NoResultYet', 'Paused'])
+
+export class StatusWriter {
+  readonly #deps: { client: KubeClient; events: Events; clock: Clock }
+  readonly #written = new Map<string, { at: number; text: string; uid: string }>()
+
+  constructor(deps: { client: KubeClient; events: Events; clock: Clock }) {
+    this.#deps = deps
+  }
+
+  /** Answers in how many ms to come back with what may not be written yet; undefined: all is written. */
+  async write(resource: KubeObject, owner: Owner, status: Status, signal: AbortSignal): Promise<number | undefined> {
+    const { client, clock } = this.#deps
+    const key = keyOfOwner(owner)
+    const text = JSON.stringify(status)
+    const last = this.#written.get(key)
+    const isSame = last?.uid === owner.uid ? last.text === text : isIncluded(status, resource.status)
+    if (isSame) return undefined
+    const wait = last?.uid === owner.uid ? last.at + WRITE_EVERY_MS - clock.now() : 0
+    if (wait > 0) return wait
+    const { apiVersion, kind, namespace, name, uid } = owner
+    await client.applyStatus({ apiVersion, kind, metadata: { namespace, name, uid }, status }, SALES_PIPELINE, {
+      signal,
+    })
+    this.#written.set(key, { at: clock.now(), text, uid })
+    await this.#tellTransition(resource, owner, status, signal)
+    return undefined
+  }
+
+  forget(key: string): void {
+    this.#written.delete(key)
+  }
+
+  async #tellTransition(resource: KubeObject, owner: Owner, status: Status, signal: AbortSignal): Promise<void> {
+    const readyOf = (conditions: Status['conditions'] | undefined) => conditions?.find(({ type }) => type === 'Ready')
+    const before = readyOf((resource.status as Partial<Status> | undefined)?.conditions)
+    const now = readyOf(status.conditions)!
+    if (before?.status === now.status && before.reason === now.reason) return
+    const type = now.status === 'True' || EXPECTED.has(now.reason) ? 'Normal' : 'Warning'
+    await this.#deps.events.tell(owner, type, now.reason, now.message, signal)
+  }
+}
+
+/** After a restart of ours: what the resource has already need not be written again. */
+function isIncluded(status: Status, there: unknown): boolean {
+  return JSON.stringify(sorted(status)) === JSON.stringify(sorted(there))
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, part]) => [name, sorted(part)]),
+  )
+}

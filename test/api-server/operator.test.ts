@@ -1,0 +1,265 @@
+/** The operator on a real API server, with the rights that users give it: what it makes, keeps, refuses and lets go. */
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { observedOf, SHAPES } from '../operator/golden.ts'
+import { describeWithCrds } from '../support/api-server.ts'
+import { type Json, Kube, until } from '../support/kube.ts'
+import { apiServer, unique } from '../support/services.ts'
+import {
+  installForeignCrds,
+  installOperator,
+  operatorToken,
+  pipelineNamed,
+  type RunningOperator,
+  startOperator,
+} from './rig.ts'
+
+let kube: Kube
+let operator: RunningOperator
+let namespace: string
+
+const deploymentPath = (name: string, ns = namespace) => `/apis/apps/v1/namespaces/${ns}/deployments/${name}`
+const conditionOf = (pipeline: Json, type: string) => pipeline?.status?.conditions?.find((c: Json) => c.type === type)
+
+async function apply(pipeline: Json): Promise<void> {
+  await kube.demand('POST', `${kube.pipelinePath(namespace)}?fieldValidation=Strict`, pipeline)
+}
+
+const ready = (name: string, reason: string) =>
+  until(`${name} says ${reason}`, async () => {
+    const condition = conditionOf(await kube.find(kube.pipelinePath(namespace, name)), 'Ready')
+    return condition?.reason === reason && condition
+  })
+
+const there = (path: string) => until(`${path} is there`, () => kube.find(path))
+const gone = (path: string) => until(`${path} is gone`, async () => (await kube.find(path)) === null)
+
+async function events(name: string): Promise<string[]> {
+  const { items } = await kube.demand('GET', `/api/v1/namespaces/${namespace}/events?limit=500`)
+  return items
+    .filter((e: Json) => e.involvedObject.name === name)
+    .map((e: Json) => `${e.type} ${e.reason}: ${e.message}`)
+}
+
+describeWithCrds('the operator', () => {
+  beforeAll(async () => {
+    const address = await apiServer()
+    kube = new Kube(address)
+    await installOperator(kube)
+    await installForeignCrds(kube)
+    namespace = await kube.namespace(unique('shop').replaceAll('_', '-'))
+    operator = await startOperator({ address, token: await operatorToken(kube), identity: unique('op') })
+  })
+  afterAll(() => operator?.stop())
+  beforeEach(({ onTestFailed }) => onTestFailed(() => console.log(operator.lines.slice(-20).join('\n'))))
+
+  it.each(SHAPES)('makes %s of objects that the API server takes', async shape => {
+    const { owner, document } = observedOf(shape)
+    const ns = await kube.namespace(unique(shape).replaceAll('_', '-'))
+    const strimzi = (document as Json).source.strimzi
+    const spec = {
+      ...document,
+      source: { ...(document as Json).source, ...(strimzi && { strimzi: { ...strimzi, namespace: ns } }) },
+    }
+    await kube.demand('POST', kube.pipelinePath(ns), pipelineNamed(owner.name, spec))
+    const deployment = await there(deploymentPath(`${owner.name}-processor`, ns))
+    const uid = (await kube.demand('GET', kube.pipelinePath(ns, owner.name))).metadata.uid
+    expect(deployment.metadata.ownerReferences[0]).toMatchObject({ uid, controller: true })
+    await there(`/apis/monitoring.coreos.com/v1/namespaces/${ns}/podmonitors/${owner.name}-processor`)
+    if (strimzi)
+      expect(
+        (await there(`/apis/kafka.strimzi.io/v1/namespaces/${ns}/kafkatopics/${ns}.${owner.name}`)).spec.topicName,
+      ).toBe((document as Json).source.topic)
+    const accepted = await until('Accepted', async () =>
+      conditionOf(await kube.demand('GET', kube.pipelinePath(ns, owner.name)), 'Accepted'),
+    )
+    // A Secret that is not there is told; everything is made nevertheless.
+    expect(['Applied', 'SecretMissing']).toContain(accepted.reason)
+  })
+
+  it('tells a new pipeline honestly: nothing is ready while no pod runs, and the columns say so', async () => {
+    await apply(pipelineNamed('fresh'))
+    expect((await ready('fresh', 'WorkersStarting')).message).toBe('none of 2 workers is ready yet')
+    const { body } = await kube.request(
+      'GET',
+      kube.pipelinePath(namespace, 'fresh'),
+      undefined,
+      undefined,
+      'application/json;as=Table;g=meta.k8s.io;v=v1',
+    )
+    const names = body.columnDefinitions.map((c: Json) => c.name)
+    expect(names).toEqual(['Name', 'Ready', 'Workers', 'Lag', 'Watermark', 'Reason', 'Age', 'Message'])
+    expect(body.rows[0].cells.slice(0, 6)).toEqual(['fresh', 'False', '0/2', null, null, 'WorkersStarting'])
+    const scale = await kube.demand('GET', `${kube.pipelinePath(namespace, 'fresh')}/scale`)
+    expect(scale.spec.replicas).toBe(2)
+    expect(scale.status.selector).toBe(
+      'app.kubernetes.io/name=sales-pipeline,app.kubernetes.io/instance=fresh,app.kubernetes.io/component=processor',
+    )
+    expect(await events('fresh')).toContain('Normal Created: Deployment fresh-processor')
+  })
+
+  it('scales by the scale subresource, without new pods', async () => {
+    await apply(pipelineNamed('scaled'))
+    const before = await there(deploymentPath('scaled-processor'))
+    const scale = `${kube.pipelinePath(namespace, 'scaled')}/scale`
+    await kube.demand('PATCH', scale, { spec: { replicas: 5 } }, 'application/merge-patch+json')
+    const after = await until('5 replicas', async () => {
+      const deployment = await kube.find(deploymentPath('scaled-processor'))
+      return deployment.spec.replicas === 5 && deployment
+    })
+    expect(after.spec.template).toEqual(before.spec.template)
+  })
+
+  it('puts back what was changed or deleted by hand, and says who had changed it', async () => {
+    await apply(pipelineNamed('drift'))
+    const path = deploymentPath('drift-processor')
+    await there(path)
+    await kube.demand(
+      'PATCH',
+      `${path}?fieldManager=somebody`,
+      { spec: { replicas: 9 } },
+      'application/merge-patch+json',
+    )
+    await until('replicas are put back', async () => (await kube.find(path)).spec.replicas === 2)
+    await until('the Event', async () =>
+      (await events('drift')).some(text => /FieldsTakenBack.*drift-processor.*somebody/.test(text)),
+    )
+    await kube.demand('DELETE', `/api/v1/namespaces/${namespace}/configmaps/drift-config`)
+    await there(`/api/v1/namespaces/${namespace}/configmaps/drift-config`)
+    // What others add beside ours is theirs.
+    await kube.demand(
+      'PATCH',
+      `${path}?fieldManager=somebody`,
+      { metadata: { labels: { team: 'red' } } },
+      'application/merge-patch+json',
+    )
+    await kube.demand(
+      'PATCH',
+      kube.pipelinePath(namespace, 'drift'),
+      { spec: { allowedLateness: '9s' } },
+      'application/merge-patch+json',
+    )
+    const rolled = await until('new pods', async () => {
+      const deployment = await kube.find(path)
+      return deployment.metadata.generation > 3 && deployment
+    })
+    expect(rolled.metadata.labels.team).toBe('red')
+  })
+
+  it('removes what the spec no longer asks for, and fields that it no longer names', async () => {
+    await apply(pipelineNamed('pruned', { ingest: { replicas: 1 }, workers: { resources: { limits: { cpu: '2' } } } }))
+    await there(deploymentPath('pruned-ingest'))
+    await there(`/api/v1/namespaces/${namespace}/services/pruned-ingest`)
+    const limitsOf = (deployment: Json) => deployment.spec.template.spec.containers[0].resources.limits
+    expect(limitsOf(await there(deploymentPath('pruned-processor')))).toEqual({ cpu: '2' })
+    const patch = { spec: { ingest: { replicas: 0 }, workers: { resources: null } } }
+    await kube.demand('PATCH', kube.pipelinePath(namespace, 'pruned'), patch, 'application/merge-patch+json')
+    await gone(deploymentPath('pruned-ingest'))
+    await gone(`/api/v1/namespaces/${namespace}/services/pruned-ingest`)
+    await until(
+      'other limits',
+      async () => limitsOf(await kube.find(deploymentPath('pruned-processor'))).cpu === undefined,
+    )
+  })
+
+  it('does not adopt what it did not make', async () => {
+    const path = `/api/v1/namespaces/${namespace}/configmaps`
+    await kube.demand('POST', path, { metadata: { name: 'taken-config' }, data: { mine: 'yes' } })
+    await apply(pipelineNamed('taken'))
+    expect((await ready('taken', 'NotOurs')).message).toContain(
+      `ConfigMap ${namespace}/taken-config exists and was not made for this pipeline`,
+    )
+    expect((await kube.find(`${path}/taken-config`)).data).toEqual({ mine: 'yes' })
+    await kube.demand('DELETE', `${path}/taken-config`)
+    await ready('taken', 'WorkersStarting')
+  })
+
+  it('names a Secret that is missing, goes on when it appears, and makes new pods when it is rotated', async () => {
+    const secretRef = { name: 'pg-login', key: 'password' }
+    await apply(pipelineNamed('secretive', { sinks: { postgres: { passwordSecretRef: secretRef } } }))
+    expect((await ready('secretive', 'SecretMissing')).message).toContain('has no Secret pg-login: make it')
+    const secrets = `/api/v1/namespaces/${namespace}/secrets`
+    const markOf = async () =>
+      (await there(deploymentPath('secretive-processor'))).spec.template.metadata.annotations[
+        'salespipeline.dev/secrets'
+      ]
+    const missing = await markOf()
+    await kube.demand('POST', secrets, { metadata: { name: 'pg-login' }, stringData: { password: 'pw-number-one' } })
+    await ready('secretive', 'WorkersStarting')
+    const first = await until('new pods', async () => ((await markOf()) !== missing ? await markOf() : null))
+    await kube.demand(
+      'PATCH',
+      `${secrets}/pg-login`,
+      { stringData: { password: 'pw-number-two' } },
+      'application/merge-patch+json',
+    )
+    await until('new pods again', async () => (await markOf()) !== first)
+    const told = [
+      ...operator.lines,
+      ...(await events('secretive')),
+      JSON.stringify(await kube.find(kube.pipelinePath(namespace, 'secretive'))),
+      JSON.stringify(await kube.find(deploymentPath('secretive-processor'))),
+    ].join('\n')
+    expect(told).not.toMatch(/pw-number|cHctbnVtYmVy/)
+  })
+
+  it('lets a pipeline go once its workloads are gone; by its policy the topic stays or goes', async () => {
+    for (const policy of ['retain', 'delete']) {
+      const name = `goes-${policy}`
+      const spec = {
+        source: { topic: name, bootstrapServers: ['kafka:9092'], strimzi: { cluster: 'main' } },
+        deletionPolicy: policy,
+      }
+      await apply(pipelineNamed(name, spec))
+      await there(deploymentPath(`${name}-processor`))
+      const topic = `/apis/kafka.strimzi.io/v1/namespaces/${namespace}/kafkatopics/${namespace}.${name}`
+      await there(topic)
+      await kube.demand('DELETE', kube.pipelinePath(namespace, name))
+      await gone(kube.pipelinePath(namespace, name))
+      await gone(deploymentPath(`${name}-processor`))
+      expect((await kube.find(topic)) !== null).toBe(policy === 'retain')
+    }
+  })
+
+  it('writes nothing while nothing changes', async () => {
+    await apply(pipelineNamed('calm'))
+    await ready('calm', 'WorkersStarting')
+    await new Promise(resolve => setTimeout(resolve, 12_000))
+    const writes = async () =>
+      (await operator.metric('salespipeline_operator_writes_total')) -
+      (await operator.metric('salespipeline_operator_writes_total{verb="PUT",resource="leases"}'))
+    const before = await writes()
+    const version = (await kube.find(kube.pipelinePath(namespace, 'calm'))).metadata.resourceVersion
+    await new Promise(resolve => setTimeout(resolve, 15_000))
+    expect((await writes()) - before).toBe(0)
+    expect((await kube.find(kube.pipelinePath(namespace, 'calm'))).metadata.resourceVersion).toBe(version)
+  })
+
+  it('may not do what it need not do', async () => {
+    const { url, caFile } = await apiServer()
+    const asOperator = new Kube({ url, caFile, token: await operatorToken(kube) })
+    await kube.request('POST', `/api/v1/namespaces/${namespace}/secrets`, { metadata: { name: 'other' } })
+    const forbidden: [string, string, Json?][] = [
+      ['GET', `/api/v1/namespaces/${namespace}/secrets/other`],
+      ['DELETE', `/api/v1/namespaces/${namespace}/secrets/other`],
+      [
+        'POST',
+        `/api/v1/namespaces/${namespace}/pods`,
+        { metadata: { name: 'x' }, spec: { containers: [{ name: 'x', image: 'x' }] } },
+      ],
+      ['POST', `/api/v1/namespaces/${namespace}/pods/x/exec`],
+      ['DELETE', `/api/v1/namespaces/${namespace}`],
+      ['DELETE', kube.pipelinePath(namespace, 'calm')],
+      ['POST', kube.pipelinePath(namespace), pipelineNamed('mine')],
+      ['POST', `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles`, { metadata: { name: 'x' } }],
+      ['GET', '/api/v1/nodes'],
+      ['PUT', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/x`, { metadata: { name: 'x' } }],
+      ['GET', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'],
+    ]
+    for (const [method, path, body] of forbidden)
+      expect({ method, path, code: (await asOperator.request(method, path, body)).code }).toEqual({
+        method,
+        path,
+        code: 403,
+      })
+  })
+})

@@ -1,0 +1,127 @@
+/** A cluster with our CRD, those of the operators that we stand on, and ours with the rights that users give it. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { KubeConfig } from '@kubernetes/client-node'
+import { parseAllDocuments } from 'yaml'
+import { CRD_FILE } from '#operator/crd/generate.ts'
+import { runOperator } from '#operator/operator.ts'
+import type { Settings } from '#operator/settings.ts'
+import { type ApiServerAddress, CRDS_DIR } from '../support/api-server.ts'
+import { type Json, type Kube, until } from '../support/kube.ts'
+
+export const SYSTEM = 'salespipeline-system'
+const MANIFESTS = `${import.meta.dirname}/../../k8s/operator/operator.yaml`
+
+const documentsOf = (file: string): Json[] =>
+  parseAllDocuments(readFileSync(file, 'utf8')).map(document => document.toJS())
+
+const COLLECTIONS: Record<string, string> = {
+  Namespace: '/api/v1/namespaces',
+  ServiceAccount: `/api/v1/namespaces/${SYSTEM}/serviceaccounts`,
+  ClusterRole: '/apis/rbac.authorization.k8s.io/v1/clusterroles',
+  ClusterRoleBinding: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+  Role: `/apis/rbac.authorization.k8s.io/v1/namespaces/${SYSTEM}/roles`,
+  RoleBinding: `/apis/rbac.authorization.k8s.io/v1/namespaces/${SYSTEM}/rolebindings`,
+}
+
+/** Installs what a user installs, by the project's own manifests. */
+export async function installOperator(kube: Kube): Promise<void> {
+  for (const crd of documentsOf(CRD_FILE)) await kube.installCrd(crd)
+  for (const object of documentsOf(MANIFESTS)) {
+    const collection = COLLECTIONS[object.kind]
+    if (!collection) continue // the Deployment: here the operator runs beside the test
+    const answer = await kube.request('POST', collection, object)
+    if (answer.code !== 409 && answer.code >= 300) throw new Error(answer.body.message)
+  }
+}
+
+/** Strimzi's and Prometheus' operator's, from CRDS_DIR. */
+export async function installForeignCrds(kube: Kube): Promise<void> {
+  for (const file of foreignCrds()) for (const crd of documentsOf(file)) await kube.installCrd(crd)
+}
+
+function foreignCrds(): string[] {
+  return ['strimzi', 'prometheus-operator']
+    .flatMap(folder => readdirSync(join(CRDS_DIR, folder)).map(name => join(CRDS_DIR, folder, name)))
+    .filter(file => /043-Crd-kafkatopic|podmonitors/.test(file))
+}
+
+/** A token of the operator's ServiceAccount, as a pod has it. */
+export async function operatorToken(kube: Kube, seconds = 3600): Promise<string> {
+  const path = `/api/v1/namespaces/${SYSTEM}/serviceaccounts/salespipeline-operator/token`
+  const { status } = await kube.demand('POST', path, { spec: { expirationSeconds: seconds } })
+  return status.token
+}
+
+export type RunningOperator = {
+  lines: string[]
+  metric(name: string): Promise<number>
+  /** As SIGTERM does. */
+  stop(): Promise<'stopped' | 'lost'>
+  ended: Promise<'stopped' | 'lost'>
+}
+
+export type OperatorOptions = { address: ApiServerAddress; identity?: string; token?: string; config?: KubeConfig }
+
+export async function startOperator({
+  address,
+  identity = 'a',
+  token,
+  config,
+}: OperatorOptions): Promise<RunningOperator> {
+  const settings: Settings = {
+    images: { processor: 'processor:1', producer: 'producer:1', pullPolicy: 'IfNotPresent', pullSecrets: [] },
+    ...{ telemetry: {}, namespace: SYSTEM, identity, httpPort: 0, logLevel: 'info', concurrency: 8 },
+  }
+  const stopping = new AbortController()
+  const lines: string[] = []
+  const log = (level: string, message: string) => void lines.push(`${level} ${message}`)
+  const clock = {
+    now: Date.now,
+    sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
+  }
+  let port = 0
+  const world = { clock, chance: { next: Math.random }, log }
+  const ended = runOperator(config ?? configFor(address, token!), settings, world, stopping.signal, p => (port = p))
+  await until('the operator listens', () => port > 0)
+  return {
+    lines,
+    ended,
+    async metric(name) {
+      const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+      const values = text.split('\n').filter(line => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)))
+      return values.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    },
+    stop() {
+      stopping.abort()
+      return ended
+    },
+  }
+}
+
+export function configFor({ url, caFile }: ApiServerAddress, token: string): KubeConfig {
+  const config = new KubeConfig()
+  const caData = readFileSync(caFile).toString('base64')
+  // A proxy of a test speaks plain HTTP.
+  const plain = url.startsWith('http:')
+  config.loadFromClusterAndUser(
+    { name: 'test', server: url, ...(plain ? { skipTLSVerify: true } : { caData, skipTLSVerify: false }) },
+    { name: 'operator', token },
+  )
+  return config
+}
+
+export function pipelineNamed(name: string, spec: object = {}): Json {
+  return {
+    apiVersion: 'salespipeline.dev/v1alpha1',
+    kind: 'SalesPipeline',
+    metadata: { name },
+    spec: {
+      source: { topic: name, bootstrapServers: ['kafka:9092'] },
+      event: { time: { path: 'at' }, fields: [{ name: 'store' }] },
+      aggregations: [{ name: 'by_store', groupBy: ['store'], measures: [{ name: 'orders', op: 'count' }] }],
+      ...spec,
+    },
+  }
+}

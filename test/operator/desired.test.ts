@@ -1,0 +1,94 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { parseAllDocuments, stringify } from 'yaml'
+import { desired } from '#operator/desired/desired.ts'
+import type { KubeObject } from '#operator/kube/resources.ts'
+import { checkPipeline } from '#pipeline/parse.ts'
+import { observedOf, outputFile, SHAPES } from './golden.ts'
+
+const text = (objects: KubeObject[]) =>
+  objects.map(object => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })).join('---\n')
+
+describe('what shall exist (UPDATE_GOLDEN=1 writes the files; read the difference before you commit it)', () => {
+  it('has at least six shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
+  it.each(SHAPES)('%s', shape => {
+    const output = text(desired(observedOf(shape)))
+    if (process.env.UPDATE_GOLDEN) writeFileSync(outputFile(shape), output)
+    expect(existsSync(outputFile(shape))).toBe(true)
+    expect(output).toBe(readFileSync(outputFile(shape), 'utf8'))
+  })
+})
+
+const templateOf = (objects: KubeObject[], name: string) => {
+  const deployment = objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)
+  return (deployment as { spec: { template: object } } | undefined)?.spec.template
+}
+
+describe('new pods are made', () => {
+  const shape = 'strimzi-tls'
+  const change = (spec: object, more: object = {}) => {
+    const observed = observedOf(shape)
+    const document = { ...observed.document, ...spec }
+    const resource = { apiVersion: observed.owner.apiVersion, kind: 'SalesPipeline', metadata: { name: 'eu-sales' } }
+    return desired({ ...observed, document, spec: checkPipeline({ ...resource, spec: document }).spec, ...more })
+  }
+  const before = templateOf(change({}), 'eu-sales-processor')
+
+  it.each<[string, object, object]>([
+    ['another lateness', { allowedLateness: '1m' }, {}],
+    [
+      'a rotated Secret',
+      {},
+      {
+        secrets: new Map([
+          ['main-cluster-ca-cert', '11'],
+          ['kafka-user', '13'],
+          ['pg', null],
+        ]),
+      },
+    ],
+    [
+      'a Secret that appears',
+      {},
+      {
+        secrets: new Map([
+          ['main-cluster-ca-cert', '11'],
+          ['kafka-user', '12'],
+          ['pg', '1'],
+        ]),
+      },
+    ],
+  ])('for %s', (_what, spec, more) => expect(templateOf(change(spec, more), 'eu-sales-processor')).not.toEqual(before))
+
+  it.each<[string, object, object]>([
+    ['another number of workers', { workers: { replicas: 9 } }, { replicas: 9 }],
+    ['another load', { load: { rate: 7 } }, {}],
+    ['ingest', { ingest: { replicas: 1 } }, {}],
+    [
+      'another Secret of somebody else',
+      {},
+      {
+        secrets: new Map([
+          ['main-cluster-ca-cert', '11'],
+          ['kafka-user', '12'],
+          ['pg', null],
+          ['other', '5'],
+        ]),
+      },
+    ],
+  ])('but not for %s', (_what, spec, more) =>
+    expect(templateOf(change(spec, more), 'eu-sales-processor')).toEqual(before),
+  )
+})
+
+describe('a worker’s file', () => {
+  it.each(SHAPES)('of %s is a whole document for the program that reads it', shape => {
+    const config = desired(observedOf(shape)).find(({ kind }) => kind === 'ConfigMap') as unknown as {
+      data: Record<string, string>
+    }
+    for (const file of Object.values(config.data)) {
+      const [document] = parseAllDocuments(file)
+      expect(checkPipeline((document as { toJS(): unknown }).toJS()).spec.source).toEqual(observedOf(shape).spec.source)
+    }
+  })
+})

@@ -1,0 +1,36 @@
+/** Shapes of pipelines, each a folder with what was observed (input.yaml) and what shall exist for it (output.yaml). */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import type { Images, Observed } from '#operator/desired/desired.ts'
+import { checkPipeline } from '#pipeline/parse.ts'
+import { API_VERSION, KIND } from '#pipeline/schema.ts'
+
+const FOLDER = join(import.meta.dirname, 'golden')
+const IMAGES: Images = { processor: 'processor:1', producer: 'producer:1', pullPolicy: 'IfNotPresent', pullSecrets: [] }
+
+type Input = {
+  resource: { metadata: { name: string; namespace: string; uid: string }; spec: object }
+  replicas: number
+  has?: Partial<Observed['has']>
+  secrets?: Record<string, string | null>
+  telemetry?: Record<string, string>
+  images?: Images
+}
+
+export const SHAPES = readdirSync(FOLDER)
+export const outputFile = (shape: string) => join(FOLDER, shape, 'output.yaml')
+
+export function observedOf(shape: string): Observed {
+  const { resource, ...input } = parse(readFileSync(join(FOLDER, shape, 'input.yaml'), 'utf8')) as Input
+  const document = { apiVersion: API_VERSION, kind: KIND, ...resource }
+  return {
+    owner: { apiVersion: API_VERSION, kind: KIND, ...resource.metadata },
+    document: resource.spec,
+    spec: checkPipeline(document).spec,
+    settings: { images: input.images ?? IMAGES, telemetry: input.telemetry ?? {}, namespace: 'salespipeline-system' },
+    replicas: input.replicas,
+    has: { podMonitor: false, kafkaTopic: false, ...input.has },
+    secrets: new Map(Object.entries(input.secrets ?? {})),
+  }
+}
