@@ -14,6 +14,7 @@ export type CopiesOptions = {
   /** Called with the key of a pipeline that something happened to. */
   enqueue: (key: string) => void
   onRestart?: (resource: Resource, why: string) => void
+  staleAfterMs?: number
 }
 
 export class Copies {
@@ -85,9 +86,9 @@ export class Copies {
     onChange: (key: string, object: KubeObject) => void,
     more: { labelSelector?: string; metadataOnly?: boolean } = {},
   ): void {
-    const { client, clock, chance, log, onRestart } = this.#options
+    const { enqueue: _enqueue, onRestart, ...shared } = this.#options
     const reflector = new Reflector({
-      ...{ client, resource, clock, chance, log, ...more },
+      ...{ ...shared, resource, ...more },
       onChange: (key, before, after) => onChange(key, (after ?? before)!),
       onRestart: why => onRestart?.(resource, why),
     })

@@ -13,7 +13,13 @@ import { createTelemetry, startHttp } from './telemetry.ts'
 
 const LEASE_NAME = 'salespipeline-operator'
 
-export type World = { clock: Clock; chance: Chance; log: Log }
+export type World = {
+  clock: Clock
+  chance: Chance
+  log: Log
+  /** See runtime/reflector.ts. */
+  staleAfterMs?: number
+}
 
 /**
  * Runs until the signal aborts, or until the lease is lost: then it is better to start anew than to guess what was
@@ -22,7 +28,7 @@ export type World = { clock: Clock; chance: Chance; log: Log }
 export async function runOperator(
   config: KubeConfig,
   settings: Settings,
-  { clock, chance, log }: World,
+  { clock, chance, log, staleAfterMs }: World,
   signal: AbortSignal,
   started: (port: number) => void = () => {},
 ): Promise<'stopped' | 'lost'> {
@@ -30,7 +36,7 @@ export async function runOperator(
   const client = new KubeClient(config, (verb, resource) => telemetry.writes.inc({ verb, resource }))
   const queue = new WorkQueue(clock, chance)
   const copies = new Copies({
-    ...{ client, clock, chance, log },
+    ...{ client, clock, chance, log, ...(staleAfterMs && { staleAfterMs }) },
     enqueue: key => queue.add(key),
     onRestart: ({ kind }, why) => telemetry.restarts.inc({ kind, why }),
   })

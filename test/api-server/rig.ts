@@ -62,13 +62,20 @@ export type RunningOperator = {
   ended: Promise<'stopped' | 'lost'>
 }
 
-export type OperatorOptions = { address: ApiServerAddress; identity?: string; token?: string; config?: KubeConfig }
+export type OperatorOptions = {
+  address: ApiServerAddress
+  identity?: string
+  token?: string
+  config?: KubeConfig
+  staleAfterMs?: number
+}
 
 export async function startOperator({
   address,
   identity = 'a',
   token,
   config,
+  staleAfterMs,
 }: OperatorOptions): Promise<RunningOperator> {
   const settings: Settings = {
     images: { processor: 'processor:1', producer: 'producer:1', pullPolicy: 'IfNotPresent', pullSecrets: [] },
@@ -82,7 +89,7 @@ export async function startOperator({
     sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
   }
   let port = 0
-  const world = { clock, chance: { next: Math.random }, log }
+  const world = { clock, chance: { next: Math.random }, log, ...(staleAfterMs && { staleAfterMs }) }
   const ended = runOperator(config ?? configFor(address, token!), settings, world, stopping.signal, p => (port = p))
   await until('the operator listens', () => port > 0)
   return {

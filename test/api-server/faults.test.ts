@@ -1,0 +1,231 @@
+/** What happens to a client of the API server in a long life. Each test proves that its fault bit. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { type ApiProxy, startApiProxy } from '../support/api-proxy.ts'
+import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
+import { type Json, Kube, until } from '../support/kube.ts'
+import { ownApiServer, temporaryFolder } from '../support/services.ts'
+import {
+  configFor,
+  installOperator,
+  operatorToken,
+  pipelineNamed,
+  type RunningOperator,
+  SYSTEM,
+  startOperator,
+} from './rig.ts'
+
+const LONG = 180_000
+const PIPELINES = '/apis/salespipeline.dev/v1alpha1/salespipelines'
+
+let server: ApiServer
+let kube: Kube
+let proxy: ApiProxy
+let token: string
+const running: RunningOperator[] = []
+
+const start = async (options: { identity?: string; staleAfterMs?: number } = {}) => {
+  const operator = await startOperator({ address: proxy, token, ...options })
+  running.push(operator)
+  return operator
+}
+const add = (name: string) => kube.demand('POST', kube.pipelinePath('default'), pipelineNamed(name))
+const deploymentOf = (name: string) => kube.find(`/apis/apps/v1/namespaces/default/deployments/${name}-processor`)
+const made = (name: string, withinMs = 60_000) => until(`${name} is made`, () => deploymentOf(name), withinMs)
+const leader = async () =>
+  (await kube.find(`/apis/coordination.k8s.io/v1/namespaces/${SYSTEM}/leases/salespipeline-operator`))?.spec
+
+describeWithApiServer('the operator goes on', () => {
+  beforeEach(async ({ onTestFailed }) => {
+    server = await ownApiServer('faults')
+    kube = new Kube(server)
+    await installOperator(kube)
+    token = await operatorToken(kube)
+    proxy = await startApiProxy(server)
+    onTestFailed(() => console.log(running.flatMap(({ lines }) => lines.slice(-30)).join('\n')))
+  }, LONG)
+  afterEach(async () => {
+    await Promise.all(running.splice(0).map(operator => operator.stop()))
+    await proxy.close()
+    await server.stop()
+  }, LONG)
+
+  it(
+    'after the API server was away',
+    async () => {
+      const operator = await start()
+      await add('before')
+      await made('before')
+      const mark = operator.lines.length
+      await server.kill()
+      await until(
+        'the operator notices',
+        () => operator.lines.slice(mark).some(line => line.includes('goes on after')),
+        30_000,
+      )
+      await server.start()
+      await add('after')
+      await made('after')
+    },
+    LONG,
+  )
+
+  it(
+    'after versions that it watched from are gone (410)',
+    async () => {
+      const operator = await start()
+      await add('before')
+      await made('before')
+      const gone = {
+        type: 'ERROR',
+        object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' },
+      }
+      expect(proxy.tellWatches('salespipelines', gone)).toBe(1)
+      await until(
+        'an expired watch',
+        async () =>
+          (await operator.metric('salespipeline_operator_watch_restarts_total{kind="SalesPipeline",why="expired"}')) ===
+          1,
+      )
+      await add('after')
+      await made('after')
+    },
+    LONG,
+  )
+
+  it(
+    'after its token was revoked and another one came',
+    async () => {
+      const file = join(temporaryFolder('token'), 'token')
+      writeFileSync(file, token)
+      const config = configFor(proxy, '')
+      config.users = [{ name: 'operator', authProvider: { name: 'tokenFile', config: { tokenFile: file } } }]
+      const operator = await startOperator({ address: proxy, config })
+      running.push(operator)
+      await add('before')
+      await made('before')
+      // A token is bound to its account: with the account made anew it is worth nothing, at once.
+      const path = `/api/v1/namespaces/${SYSTEM}/serviceaccounts`
+      await kube.demand('DELETE', `${path}/salespipeline-operator`)
+      await kube.demand('POST', path, { metadata: { name: 'salespipeline-operator' } })
+      proxy.tellWatches('salespipelines', { type: 'ERROR', object: { kind: 'Status', code: 410, message: 'gone' } })
+      await until('401', () => operator.lines.some(line => line.includes('Unauthorized')), 30_000)
+      writeFileSync(file, await operatorToken(kube))
+      await add('after')
+      // Without its lease it ends, and Kubernetes starts it anew: here, we do.
+      const ended = await Promise.race([operator.ended, made('after', 90_000).then(() => 'made')])
+      if (ended === 'lost')
+        running.push(await startOperator({ address: proxy, config: configFor(proxy, await operatorToken(kube)) }))
+      await made('after')
+    },
+    LONG,
+  )
+
+  it(
+    'after a connection hung without a word',
+    async () => {
+      const operator = await start({ staleAfterMs: 4000 })
+      await add('before')
+      await made('before')
+      expect(proxy.freeze()).toBeGreaterThan(5)
+      await add('after')
+      await made('after')
+      expect(
+        await operator.metric('salespipeline_operator_watch_restarts_total{kind="SalesPipeline",why="stale"}'),
+      ).toBeGreaterThan(0)
+    },
+    LONG,
+  )
+
+  it(
+    'undisturbed by a list that comes back empty by mistake',
+    async () => {
+      const operator = await start()
+      const names = ['a', 'b', 'c', 'd', 'e']
+      for (const name of names) await add(name)
+      for (const name of names) await made(name)
+      const uids = async () => Promise.all(names.map(async name => (await deploymentOf(name)).metadata.uid))
+      const before = await uids()
+      let empty = 0
+      proxy.mishap = ({ method, path, query }) => {
+        const isList =
+          method === 'GET' && !query.has('watch') && (path === PIPELINES || path === '/apis/apps/v1/deployments')
+        if (!isList || empty >= 2) return undefined
+        empty++
+        return { status: 200, body: { metadata: { resourceVersion: '1' }, items: [] } }
+      }
+      const gone = { type: 'ERROR', object: { kind: 'Status', code: 410, message: 'gone' } }
+      for (const plural of ['salespipelines', 'deployments']) proxy.tellWatches(plural, gone)
+      await until(
+        'the lists are not believed',
+        () => operator.lines.filter(line => line.includes('asking again')).length === 2,
+      )
+      expect(empty).toBe(2)
+      await add('f')
+      await made('f')
+      expect(await uids()).toEqual(before)
+      expect(proxy.requests.filter(({ method }) => method === 'DELETE')).toEqual([])
+    },
+    LONG,
+  )
+
+  it(
+    'with another replica in the lead, within seconds',
+    async () => {
+      const first = await start({ identity: 'first' })
+      await until('the first leads', async () => (await leader())?.holderIdentity === 'first')
+      const second = await start({ identity: 'second' })
+      await add('before')
+      await made('before')
+      await first.stop()
+      await until('the second leads', async () => (await leader())?.holderIdentity === 'second')
+      await add('after')
+      await made('after')
+      // One that is cut off stops leading before the other may start.
+      const cut = await start({ identity: 'third' })
+      const told = second.lines.length
+      proxy.mishap = ({ path }) => (path.includes('/leases') ? 'hang' : undefined)
+      expect(await second.ended).toBe('lost')
+      expect(second.lines.slice(told).some(line => line.includes('no longer leading'))).toBe(true)
+      proxy.mishap = null
+      await until('the third leads', async () => (await leader())?.holderIdentity === 'third', 60_000)
+      await add('last')
+      await made('last')
+      expect(cut.lines.filter(line => line.includes('leading')).length).toBe(1)
+    },
+    LONG,
+  )
+
+  it(
+    'with 200 pipelines at once, and then rests',
+    async () => {
+      const operator = await start()
+      await until('it leads', async () => (await leader())?.holderIdentity)
+      const startedAt = Date.now()
+      const names = Array.from({ length: 200 }, (_, i) => `p${i}`)
+      await Promise.all(names.map(add))
+      await until(
+        '200 Deployments',
+        async () => (await kube.demand('GET', '/apis/apps/v1/deployments')).items.length === 200,
+        150_000,
+      )
+      const told = async () =>
+        (await kube.demand('GET', PIPELINES)).items.filter((p: Json) => p.status?.conditions?.length > 0).length
+      await until('all are told of', async () => (await told()) === 200, 60_000)
+      const seconds = (Date.now() - startedAt) / 1000
+      await new Promise(resolve => setTimeout(resolve, 15_000))
+      const mark = proxy.requests.length
+      await new Promise(resolve => setTimeout(resolve, 12_000))
+      const written = proxy.requests
+        .slice(mark)
+        .filter(({ method, path }) => method !== 'GET' && !path.includes('/leases'))
+      expect(written).toEqual([])
+      const bytes = await operator.metric('process_resident_memory_bytes')
+      console.log(
+        `200 pipelines: all made and told of in ${seconds.toFixed(1)} s; ${mark} requests; ${(bytes / 1e6).toFixed(0)} MB with the test itself`,
+      )
+    },
+    LONG,
+  )
+})

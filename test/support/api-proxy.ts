@@ -1,0 +1,77 @@
+/** Stands between the operator and a real API server, and does to the operator what networks and servers do. */
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Agent, request } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { ApiServerAddress } from './api-server.ts'
+
+type Request = { method: string; path: string; query: URLSearchParams }
+/** What to do in place of passing a request on; undefined: pass it on. */
+type Mishap = (request: Request) => { status: number; body: unknown } | 'hang' | undefined
+
+export type ApiProxy = ApiServerAddress & {
+  /** All requests so far. */
+  requests: Request[]
+  /** For all requests from now on; null: none any more. */
+  mishap: Mishap | null
+  /** Answers under way say nothing more, and nobody is told. Answers how many there were. */
+  freeze(): number
+  /** One more line into every watch of the collection under way. Answers how many there were. */
+  tellWatches(plural: string, event: unknown): number
+  close(): Promise<void>
+}
+
+export async function startApiProxy(address: ApiServerAddress): Promise<ApiProxy> {
+  const agent = new Agent({ keepAlive: true, ca: readFileSync(address.caFile) })
+  const open = new Map<ServerResponse, { upstream: IncomingMessage; request: Request }>()
+  const server = createServer((incoming, response) => {
+    const url = new URL(incoming.url!, address.url)
+    const asked = { method: incoming.method!, path: url.pathname, query: url.searchParams }
+    proxy.requests.push(asked)
+    const mishap = proxy.mishap?.(asked)
+    if (mishap === 'hang') return
+    if (mishap) {
+      incoming.resume()
+      response.writeHead(mishap.status, { 'content-type': 'application/json' }).end(JSON.stringify(mishap.body))
+      return
+    }
+    const { host: _host, connection: _connection, ...headers } = incoming.headers
+    const outgoing = request(url, { method: asked.method, headers, agent }, upstream => {
+      response.writeHead(upstream.statusCode!, upstream.headers)
+      response.flushHeaders()
+      open.set(response, { upstream, request: asked })
+      upstream.pipe(response)
+      upstream.once('error', () => response.destroy())
+    })
+    response.once('close', () => {
+      open.delete(response)
+      outgoing.destroy()
+    })
+    outgoing.once('error', () => response.destroy())
+    incoming.pipe(outgoing)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const proxy: ApiProxy = {
+    ...address,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests: [],
+    mishap: null,
+    freeze() {
+      for (const [response, { upstream }] of open) upstream.unpipe(response)
+      return open.size
+    },
+    tellWatches(plural, event) {
+      const watches = [...open].filter(
+        ([, { request }]) => request.path.endsWith(`/${plural}`) && request.query.has('watch'),
+      )
+      for (const [response] of watches) response.write(`${JSON.stringify(event)}\n`)
+      return watches.length
+    },
+    async close() {
+      server.closeAllConnections()
+      await new Promise(resolve => server.close(resolve))
+      agent.destroy()
+    },
+  }
+  return proxy
+}
