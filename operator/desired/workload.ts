@@ -118,6 +118,8 @@ function container(settings: Observed['settings'], workload: Workload): object {
     name: component,
     image,
     imagePullPolicy: settings.images.pullPolicy,
+    // The last lines of its log then stand in the pod's status, where the operator may read them.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     args: [...args, `--file=${CONFIG_FOLDER}/${config}`],
     env: [
       ...env,

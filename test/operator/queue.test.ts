@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest'
+import { WorkQueue } from '#operator/runtime/queue.ts'
+
+/** Time that passes only when somebody waits for it: the earliest sleeper wakes first. */
+function virtualClock() {
+  let now = 0
+  const sleepers: { at: number; wake: () => void }[] = []
+  return {
+    now: () => now,
+    sleep: (ms: number, signal?: AbortSignal) =>
+      new Promise<void>(resolve => {
+        const sleeper = { at: now + ms, wake: resolve }
+        sleepers.push(sleeper)
+        signal?.addEventListener('abort', () => {
+          sleepers.splice(sleepers.indexOf(sleeper), 1)
+          resolve()
+        })
+      }),
+    async advance(ms: number) {
+      const end = now + ms
+      for (;;) {
+        for (let i = 0; i < 20; i++) await Promise.resolve()
+        const next = sleepers.sort((a, b) => a.at - b.at)[0]
+        if (!next || next.at > end) break
+        now = next.at
+        sleepers.shift()
+        next.wake()
+      }
+      now = end
+      for (let i = 0; i < 20; i++) await Promise.resolve()
+    },
+  }
+}
+
+function rig(work: (key: string) => Promise<number | undefined>, workers = 2) {
+  const clock = virtualClock()
+  const queue = new WorkQueue(clock, { next: () => 1 })
+  const stopping = new AbortController()
+  const failures: string[] = []
+  const failed = (key: string, error: unknown, retryInMs: number) =>
+    void failures.push(`${key} ${(error as Error).message} ${retryInMs}`)
+  const ended = queue.run(workers, work, failed, stopping.signal)
+  const stop = () => {
+    stopping.abort()
+    return ended
+  }
+  return { clock, queue, failures, stop }
+}
+
+describe('the work queue', () => {
+  it('holds a key once, however often it is added', async () => {
+    const done: string[] = []
+    const { clock, queue, stop } = rig(async key => void done.push(key) as undefined)
+    for (const key of ['a', 'b', 'a', 'a']) queue.add(key)
+    await clock.advance(0)
+    expect(done).toEqual(['a', 'b'])
+    await stop()
+  })
+
+  it('never works on a key twice at a time, and again on what was added meanwhile', async () => {
+    const under = new Set<string>()
+    let [most, runs] = [0, 0]
+    const { clock, queue, stop } = rig(async key => {
+      expect(under.has(key)).toBe(false)
+      under.add(key)
+      most = Math.max(most, under.size)
+      if (runs++ === 0) for (const again of ['a', 'a', 'b']) queue.add(again)
+      await clock.sleep(10)
+      under.delete(key)
+      return undefined
+    })
+    queue.add('a')
+    await clock.advance(100)
+    expect({ most, runs }).toEqual({ most: 2, runs: 3 })
+    await stop()
+  })
+
+  it('works on no more keys at a time than it is told', async () => {
+    let [under, most] = [0, 0]
+    const { clock, queue, stop } = rig(async () => {
+      most = Math.max(most, ++under)
+      await clock.sleep(10)
+      under--
+      return undefined
+    }, 3)
+    for (let i = 0; i < 10; i++) queue.add(`k${i}`)
+    await clock.advance(1000)
+    expect(most).toBe(3)
+    await stop()
+  })
+
+  it('tries a failing key again, each time later, and from the start once it succeeded', async () => {
+    let fail = true
+    const { clock, queue, failures, stop } = rig(async () => {
+      if (fail) throw new Error('no')
+      return undefined
+    })
+    queue.add('a')
+    await clock.advance(1500)
+    expect(failures).toEqual(['a no 200', 'a no 400', 'a no 800', 'a no 1600'])
+    fail = false
+    await clock.advance(2000)
+    fail = true
+    queue.add('a')
+    await clock.advance(0)
+    expect(failures.at(-1)).toBe('a no 200')
+    await stop()
+  })
+
+  it('comes back when it was asked to, and at the sooner of two times', async () => {
+    const at: number[] = []
+    const { clock, queue, stop } = rig(async () => {
+      at.push(clock.now())
+      return at.length === 1 ? 500 : undefined
+    })
+    queue.add('a')
+    await clock.advance(100)
+    queue.addAfter('a', 1000)
+    queue.addAfter('b', 50)
+    await clock.advance(5000)
+    expect(at).toEqual([0, 150, 500])
+    await stop()
+  })
+
+  it('ends when it is told, once the work under way is done', async () => {
+    let done = false
+    const { clock, queue, stop } = rig(async () => {
+      await clock.sleep(10)
+      done = true
+      return undefined
+    })
+    queue.add('a')
+    await clock.advance(1)
+    const ended = stop()
+    await clock.advance(20)
+    await ended
+    expect(done).toBe(true)
+  })
+})

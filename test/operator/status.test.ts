@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest'
+import { figuresOf, UNKNOWN } from '#operator/observe/figures.ts'
+import { isReady, troubleOf } from '#operator/observe/pods.ts'
+import type { WorkerReport } from '#operator/observe/report.ts'
+import { type StatusInput, statusOf } from '#operator/status/status.ts'
+import { checkPipeline } from '#pipeline/parse.ts'
+import { documentWith } from '../pipeline/documents.ts'
+
+const { spec } = checkPipeline(documentWith({}))
+const projected = checkPipeline(
+  documentWith({ 'spec.sinks': { elasticsearch: { projections: [{ aggregation: 'by_store', index: 'a' }] } } }),
+).spec
+
+function report(more: Partial<WorkerReport> = {}): WorkerReport {
+  return {
+    pod: 'w-1',
+    at: 10_000,
+    conditions: {},
+    health: { ready: true },
+    counters: { records: 100, commits: 10, projectedRows: 0 },
+    partitions: Array.from({ length: 8 }, (_, partition) => ({ partition, lag: 0 })),
+    watermark: Date.UTC(2026, 0, 1),
+    endToEndDelay: { p99: 0.114 },
+    projectionDelay: null,
+    busy: 0.5,
+    projectionPending: 0,
+    ...more,
+  }
+}
+
+function input(more: Partial<StatusInput> = {}): StatusInput {
+  const workers = { replicas: 2, ready: 2, desired: 2, selector: 'a=b' }
+  const empty = { obstacle: null, trouble: null, reports: [report()], figures: UNKNOWN, previous: {} }
+  return { generation: 3, now: Date.UTC(2026, 0, 2), spec, workers, ...empty, ...more }
+}
+
+const readyOf = (more: Partial<StatusInput>) => {
+  const { status, reason, message } = statusOf(input(more)).conditions.find(({ type }) => type === 'Ready')!
+  return `${status} ${reason}: ${message}`
+}
+
+describe('Ready', () => {
+  it.each<[string, Partial<StatusInput>, string]>([
+    ['all is well', {}, 'True Streaming: results reach every sink'],
+    [
+      'no sale came yet',
+      { reports: [report({ counters: { records: 0, commits: 0, projectedRows: 0 } })] },
+      'False NoResultYet: no sale of topic sales has reached every sink yet',
+    ],
+    [
+      'the projection has nothing yet',
+      { spec: projected },
+      'False NoResultYet: no sale of topic sales has reached every sink yet',
+    ],
+    [
+      'no worker is ready',
+      { workers: { replicas: 2, ready: 0, desired: 2, selector: '' } },
+      'False WorkersStarting: none of 2 workers is ready yet',
+    ],
+    [
+      'nobody shall work',
+      { workers: { replicas: 0, ready: 0, desired: 0, selector: '' }, reports: [] },
+      'False Paused: no workers are wanted: set spec.workers.replicas above 0',
+    ],
+    [
+      'PostgreSQL refuses',
+      {
+        reports: [
+          report(),
+          report({ pod: 'w-2', conditions: { StoreUnavailable: 'PostgreSQL refused the password' } }),
+        ],
+      },
+      'False StoreUnavailable: pod w-2: PostgreSQL refused the password',
+    ],
+    [
+      'a pod cannot start',
+      { trouble: { reason: 'ImageCannotBePulled', message: 'pod w-1' } },
+      'False ImageCannotBePulled: pod w-1',
+    ],
+    [
+      'a worker knows better than its pod',
+      {
+        trouble: { reason: 'WorkerCrashes', message: 'x' },
+        reports: [report({ conditions: { TopicMissing: 'make it' } })],
+      },
+      'False TopicMissing: pod w-1: make it',
+    ],
+    [
+      'a Secret is missing',
+      {
+        obstacle: { reason: 'SecretMissing', message: 'pg' },
+        trouble: { reason: 'SecretOrConfigMissing', message: 'x' },
+      },
+      'False SecretMissing: pg',
+    ],
+    [
+      'a guarantee is weaker',
+      { reports: [report({ conditions: { WeakFutureGuard: 'x' } })] },
+      'True Streaming: results reach every sink',
+    ],
+  ])('when %s', (_when, more, told) => expect(readyOf(more)).toBe(told))
+
+  it('stays once results stood in every sink, though workers count anew after a restart', () => {
+    const { firstResultAt } = statusOf(input())
+    expect(firstResultAt).toBe('2026-01-02T00:00:00.000Z')
+    const fresh = [report({ counters: { records: 0, commits: 0, projectedRows: 0 } })]
+    expect(readyOf({ previous: { firstResultAt: firstResultAt! }, reports: fresh })).toMatch(/^True/)
+  })
+
+  it('keeps the time of its last change', () => {
+    const before = statusOf(input())
+    const later = statusOf(input({ now: Date.UTC(2026, 0, 3), previous: before }))
+    expect(later.conditions).toEqual(before.conditions)
+    const fallen = statusOf(
+      input({ now: Date.UTC(2026, 0, 3), previous: before, trouble: { reason: 'WorkerCrashes', message: 'x' } }),
+    )
+    expect(fallen.conditions[0]).toMatchObject({
+      type: 'Ready',
+      lastTransitionTime: '2026-01-03T00:00:00Z',
+      observedGeneration: 3,
+    })
+  })
+
+  it('does not hide a weaker guarantee', () => {
+    const { conditions } = statusOf(input({ reports: [report({ conditions: { WeakFutureGuard: 'set it' } })] }))
+    expect(conditions.find(({ type }) => type === 'Notice')).toMatchObject({
+      reason: 'WeakFutureGuard',
+      message: 'WeakFutureGuard: set it',
+    })
+  })
+})
+
+describe('figures', () => {
+  const partitions = (lag: number, count = 8) => Array.from({ length: count }, (_, partition) => ({ partition, lag }))
+  const earlier = {
+    reports: [report({ at: 5000, counters: { records: 0, commits: 0, projectedRows: 0 } })],
+    lag: 800,
+    at: 5000,
+  }
+
+  it('come from differences: 100 records in 5 s at half the time busy are 40 a second of work', () => {
+    const now = figuresOf(8, [report({ partitions: partitions(50) })], earlier, 10_000)
+    // Lag fell by 400 in 5 s while 20 a second were done: nothing came in.
+    expect(now).toMatchObject({
+      lag: 400,
+      doneRate: 20,
+      trueRate: 40,
+      arrivalRate: 0,
+      catchUpMs: 10_000,
+      delayP99: 0.114,
+    })
+  })
+
+  it('say never where more comes in than can be done', () =>
+    expect(figuresOf(8, [report({ partitions: partitions(200) })], earlier, 10_000)).toMatchObject({
+      arrivalRate: 180,
+      catchUpMs: Infinity,
+    }))
+
+  it('are not known where a partition is nobody’s, or a worker started anew', () => {
+    expect(figuresOf(8, [report({ partitions: partitions(1, 7) })], earlier, 10_000).lag).toBeNull()
+    const restarted = report({ counters: { records: 3, commits: 1, projectedRows: 0 } })
+    const before = {
+      ...earlier,
+      reports: [report({ at: 5000, counters: { records: 900, commits: 9, projectedRows: 0 } })],
+    }
+    expect(figuresOf(8, [restarted], before, 10_000)).toMatchObject({
+      doneRate: null,
+      trueRate: null,
+      arrivalRate: null,
+    })
+    expect(figuresOf(8, [], earlier, 10_000)).toEqual(UNKNOWN)
+  })
+})
+
+describe('pods', () => {
+  const pod = (status: object, metadata: object = {}) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'w-1', ...metadata },
+    status,
+  })
+  const waiting = (reason: string, message: string, more: object = {}) =>
+    pod({
+      containerStatuses: [
+        {
+          name: 'processor',
+          image: 'processor:9',
+          ready: false,
+          restartCount: 4,
+          state: { waiting: { reason, message } },
+          ...more,
+        },
+      ],
+    })
+
+  it.each<[object, string]>([
+    [
+      waiting('ImagePullBackOff', 'not found'),
+      'ImageCannotBePulled: pod w-1, container processor: image processor:9: not found',
+    ],
+    [
+      waiting('CreateContainerConfigError', "couldn't find key password in Secret shop/pg"),
+      "SecretOrConfigMissing: pod w-1, container processor: couldn't find key password in Secret shop/pg",
+    ],
+    [
+      waiting('CrashLoopBackOff', 'back-off', {
+        lastState: { terminated: { exitCode: 2, message: 'a\nset PGUSER\n' } },
+      }),
+      'WorkerCrashes: pod w-1, container processor crashed 4 times, last with exit code 2: set PGUSER',
+    ],
+    [
+      pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes: Insufficient memory' }] }),
+      'PodUnschedulable: pod w-1 has no node: 0/3 nodes: Insufficient memory',
+    ],
+  ])('%#: %j', (status, told) => {
+    const trouble = troubleOf([status as never])!
+    expect(`${trouble.reason}: ${trouble.message}`).toBe(told)
+  })
+
+  it('are in no trouble while they start or go', () => {
+    expect(troubleOf([pod({}), waiting('ContainerCreating', '')] as never)).toBeNull()
+    const going = { ...waiting('CrashLoopBackOff', ''), metadata: { name: 'w-1', deletionTimestamp: 'x' } }
+    expect(troubleOf([going] as never)).toBeNull()
+    const status = { conditions: [{ type: 'Ready', status: 'True' }] }
+    expect([isReady(pod(status)), isReady(pod(status, { deletionTimestamp: 'x' })), isReady(pod({}))]).toEqual([
+      true,
+      false,
+      false,
+    ])
+  })
+})
