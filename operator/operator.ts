@@ -45,7 +45,10 @@ export async function runOperator(
     client,
     (owner, message) => void events.tell(owner, 'Warning', 'FieldsTakenBack', message),
   )
-  const reconciler = new Reconciler({ client, copies, applier, events, clock, settings })
+  const reconciler = new Reconciler({
+    ...{ client, copies, applier, events, clock, settings },
+    scaled: (_owner, from, to) => telemetry.scaled.inc({ direction: to > from ? 'up' : 'down' }),
+  })
   const health = { synced: false, heardAt: () => copies.heardAt }
   const http = await startHttp(settings.httpPort, telemetry, health, clock)
   started(http.port)

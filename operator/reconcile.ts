@@ -6,14 +6,14 @@ import { type Applier, NotOurs, resourceOf } from './apply.ts'
 import type { Copies } from './copies.ts'
 import { desired, type OperatorSettings, type Owner } from './desired/desired.ts'
 import { FINALIZER, isOurs, processorName, selectorOf, selectorText } from './desired/names.ts'
-import { PROCESSOR_PORT } from './desired/processor.ts'
 import type { Events } from './events.ts'
 import { isKubeError, type KubeClient } from './kube/client.ts'
 import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, keyOf, POD_MONITOR, SALES_PIPELINE } from './kube/resources.ts'
-import { type Figures, figuresOf, UNKNOWN } from './observe/figures.ts'
-import { isReady, statusOf as podStatusOf, type Trouble, troubleOf } from './observe/pods.ts'
-import { askWorker, type WorkerReport } from './observe/report.ts'
+import type { Figures } from './observe/figures.ts'
+import { Observer } from './observe/observer.ts'
+import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
 import type { Clock } from './ports.ts'
+import { Autoscaler, type Scaling } from './scaling/autoscaler.ts'
 import { type Status, statusOf } from './status/status.ts'
 import { StatusWriter } from './status/writer.ts'
 
@@ -21,6 +21,8 @@ import { StatusWriter } from './status/writer.ts'
 const ASK_EVERY_MS = 5000
 /** What stands in the way may go without a word to us: it has not our labels. */
 const REFUSED_EVERY_MS = 10_000
+/** Until a new number of workers is seen in the cluster. */
+const SCALE_AGAIN_MS = 500
 /** How often pods of a pipeline that is being deleted are looked for. */
 const GONE_EVERY_MS = 1000
 
@@ -31,18 +33,20 @@ export type Deps = {
   events: Events
   clock: Clock
   settings: OperatorSettings
+  /** Told of every change of the number of workers that was decided here. */
+  scaled: (owner: Owner, from: number, to: number) => void
 }
-
-type Memory = { reports: WorkerReport[]; lag: number | null; at: number }
 
 export class Reconciler {
   readonly #deps: Deps
   readonly #status: StatusWriter
-  readonly #memory = new Map<string, Memory>()
+  readonly #observer: Observer
+  readonly #autoscaler = new Autoscaler()
 
   constructor(deps: Deps) {
     this.#deps = deps
     this.#status = new StatusWriter(deps)
+    this.#observer = new Observer(deps.copies, deps.clock)
   }
 
   /** Answers in how many ms to look again; undefined: when something changes. Throws what a retry may heal. */
@@ -95,7 +99,7 @@ export class Reconciler {
       document: resource.spec as object,
       spec,
       settings,
-      replicas: spec.workers.replicas,
+      replicas: this.#autoscaler.wanted(keyOf(resource), spec, (resource.status ?? {}) as Scaling),
       has: { podMonitor: copies.serves(POD_MONITOR), kafkaTopic: copies.serves(KAFKA_TOPIC) },
       secrets,
     })
@@ -122,14 +126,12 @@ export class Reconciler {
 
   async #tell(resource: KubeObject, owner: Owner, spec: Spec | null, obstacle: Trouble | null, signal: AbortSignal) {
     const { copies, clock } = this.#deps
-    const pods = copies.podsOf(owner, 'processor')
+    const { pods, reports, figures } = await this.#observer.observe(owner, spec)
     const selector = selectorText(selectorOf(owner, 'processor'))
     const deployment = copies.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
     const desiredWorkers = (deployment?.spec as { replicas?: number } | undefined)?.replicas ?? 0
-    const reports = (await Promise.all(pods.flatMap(pod => askable(pod)).map(askWorker))).filter(
-      report => report !== null,
-    )
     const workers = { replicas: pods.length, ready: pods.filter(isReady).length, desired: desiredWorkers, selector }
+    const scaling = await this.#scale(resource, owner, spec, figures, desiredWorkers, signal)
     const status = statusOf({
       generation: resource.metadata.generation ?? 0,
       now: clock.now(),
@@ -139,18 +141,40 @@ export class Reconciler {
       obstacle,
       trouble: troubleOf(pods),
       reports,
-      figures: this.#figures(keyOf(resource), spec, reports),
+      figures,
+      scaling,
     })
     const wait = await this.#status.write(resource, owner, status, signal)
+    // The new number of workers is applied at once.
+    if (scaling.autoscale && spec?.workers.autoscale.mode === 'active' && scaling.autoscale.target !== desiredWorkers)
+      return SCALE_AGAIN_MS
     return pods.length > 0 ? Math.min(ASK_EVERY_MS, wait ?? ASK_EVERY_MS) : wait
   }
 
-  #figures(key: string, spec: Spec | null, reports: WorkerReport[]): Figures {
-    if (!spec || reports.length === 0) return UNKNOWN
-    const now = this.#deps.clock.now()
-    const figures = figuresOf(spec.source.partitions, reports, this.#memory.get(key) ?? null, now)
-    this.#memory.set(key, { reports, lag: figures.lag, at: now })
-    return figures
+  async #scale(
+    resource: KubeObject,
+    owner: Owner,
+    spec: Spec | null,
+    figures: Figures,
+    current: number,
+    signal: AbortSignal,
+  ) {
+    const before = (resource.status ?? {}) as Scaling
+    // Before the workers are made there is nothing to decide.
+    if (!spec || current === 0) return before.lastScale ? { lastScale: before.lastScale } : {}
+    const scaling = this.#autoscaler.observe(keyOf(resource), spec, figures, current, this.#deps.clock.now(), before)
+    const { lastScale } = scaling
+    if (lastScale && lastScale !== before.lastScale && lastScale.at !== before.lastScale?.at) {
+      this.#deps.scaled(owner, lastScale.from, lastScale.to)
+      await this.#deps.events.tell(
+        owner,
+        'Normal',
+        'Scaled',
+        `${lastScale.from} → ${lastScale.to} workers: ${lastScale.reason}`,
+        signal,
+      )
+    }
+    return scaling
   }
 
   #secretsOf({ namespace }: Owner, spec: Spec): Map<string, string | null> {
@@ -190,7 +214,8 @@ export class Reconciler {
   }
 
   #forget(key: string): void {
-    this.#memory.delete(key)
+    this.#observer.forget(key)
+    this.#autoscaler.forget(key)
     this.#status.forget(key)
     this.#deps.events.forget(key)
   }
@@ -209,9 +234,4 @@ function check(resource: KubeObject): Spec | SpecError {
 
 function ownerOf({ apiVersion, kind, metadata }: KubeObject): Owner {
   return { apiVersion, kind, namespace: metadata.namespace!, name: metadata.name, uid: metadata.uid! }
-}
-
-function askable(pod: KubeObject): { name: string; ip: string; port: number }[] {
-  const { podIP, phase } = podStatusOf(pod)
-  return podIP && phase === 'Running' ? [{ name: pod.metadata.name, ip: podIP, port: PROCESSOR_PORT }] : []
 }

@@ -46,6 +46,12 @@ export function createTelemetry() {
       labelNames: ['kind', 'why'],
       registers,
     }),
+    scaled: new Counter({
+      name: name('scalings_total'),
+      help: 'Changes of a number of workers that the autoscaler decided',
+      labelNames: ['direction'],
+      registers,
+    }),
     writes: new Counter({
       name: name('writes_total'),
       help: 'Writing requests to the API server',

@@ -204,7 +204,9 @@ const workers = optionalObject({
     max: z.int().min(1).max(1024).default(8),
     targetUtilization: z.number().min(0.1).max(0.95).default(0.7),
     catchUpWithin: duration('1s').prefault('2m'),
-    stabilization: duration().prefault('1m'),
+    stabilization: duration()
+      .prefault('5m')
+      .describe('The highest need of so long counts before workers are taken away'),
     cooldown: duration().prefault('1m'),
   }),
   resources: optionalObject({ requests: resourceList().optional(), limits: resourceList().optional() }),

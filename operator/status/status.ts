@@ -5,6 +5,7 @@ import { formatDuration } from '#pipeline/units.ts'
 import type { Figures } from '../observe/figures.ts'
 import type { Trouble } from '../observe/pods.ts'
 import type { WorkerReport } from '../observe/report.ts'
+import type { Scaling } from '../scaling/autoscaler.ts'
 
 export type Condition = {
   type: string
@@ -24,7 +25,7 @@ export type Status = {
   watermark?: string
   endToEndDelayP99?: string
   catchUp?: string
-}
+} & Scaling
 
 export type StatusInput = {
   generation: number
@@ -39,6 +40,7 @@ export type StatusInput = {
   trouble: Trouble | null
   reports: WorkerReport[]
   figures: Figures
+  scaling: Scaling
 }
 
 /** Conditions of workers under which all results are still right and complete. */
@@ -60,6 +62,7 @@ export function statusOf(input: StatusInput): Status {
     Ready: ready(input, firstResultAt !== undefined),
     Accepted: accepted(input),
     WorkersReady: workersReady(input),
+    Autoscaling: autoscaling(input),
     Notice: notice(input),
   }
   return {
@@ -71,6 +74,7 @@ export function statusOf(input: StatusInput): Status {
     ...(figures.watermark !== null && { watermark: secondsOf(figures.watermark) }),
     ...(figures.delayP99 !== null && { endToEndDelayP99: formatDuration(Math.round(figures.delayP99 * 1000)) }),
     ...(figures.catchUpMs !== null && { catchUp: catchUp(figures.catchUpMs) }),
+    ...input.scaling,
   }
 }
 
@@ -115,6 +119,18 @@ function workersReady({ workers, trouble }: StatusInput): Verdict {
     return { status: 'True', reason: 'AllReady', message: `${ready} of ${desired} workers are ready` }
   const { reason, message } = trouble ?? { reason: 'SomeNotReady', message: `${ready} of ${desired} workers are ready` }
   return { status: 'False', reason, message }
+}
+
+/** Says whose number of workers is in force; absent while nobody but the spec decides. */
+function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
+  const mode = spec?.workers.autoscale.mode ?? 'off'
+  if (mode === 'off') return null
+  const thought = scaling.autoscale
+    ? `${scaling.autoscale.target} workers: ${scaling.autoscale.reason}`
+    : 'nothing is known yet'
+  return mode === 'active'
+    ? { status: 'True', reason: 'ReplicasNotInForce', message: `spec.workers.replicas is not in force; ${thought}` }
+    : { status: 'False', reason: 'ObserveOnly', message: `spec.workers.replicas is in force; it would take ${thought}` }
 }
 
 /** Weaker guarantees, while everything runs; absent when there is nothing to say. */

@@ -30,7 +30,7 @@ function report(more: Partial<WorkerReport> = {}): WorkerReport {
 
 function input(more: Partial<StatusInput> = {}): StatusInput {
   const workers = { replicas: 2, ready: 2, desired: 2, selector: 'a=b' }
-  const empty = { obstacle: null, trouble: null, reports: [report()], figures: UNKNOWN, previous: {} }
+  const empty = { obstacle: null, trouble: null, reports: [report()], figures: UNKNOWN, previous: {}, scaling: {} }
   return { generation: 3, now: Date.UTC(2026, 0, 2), spec, workers, ...empty, ...more }
 }
 

@@ -1,0 +1,15 @@
+/** `npm run bench:scaling`: our scaling decision beside lag divided by a threshold, on the simulated patterns of load. */
+import { PATTERNS, SETTINGS } from '#test/operator/scaling/patterns.ts'
+import { lagDivided, type Outcome, ours, simulate } from '#test/operator/scaling/simulation.ts'
+
+const cells = ({ changes, lateSeconds, workerHours }: Outcome) =>
+  `${changes} | ${lateSeconds} | ${workerHours.toFixed(1)}`
+
+process.stdout.write(
+  '| pattern | changes | s late | worker-hours | lag ÷ 1000: changes | s late | worker-hours |\n|---|---|---|---|---|---|---|\n',
+)
+for (const pattern of PATTERNS) {
+  const mine = simulate(pattern, ours(pattern.partitions, SETTINGS))
+  const usual = simulate(pattern, lagDivided(SETTINGS, pattern.partitions))
+  process.stdout.write(`| ${pattern.name} | ${cells(mine)} | ${cells(usual)} |\n`)
+}

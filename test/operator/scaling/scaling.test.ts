@@ -1,0 +1,143 @@
+/** The decision on simulated load, beside the usual scaler; and what it does with single inputs. */
+import { describe, expect, it } from 'vitest'
+import { UNKNOWN } from '#operator/observe/figures.ts'
+import { Autoscaler } from '#operator/scaling/autoscaler.ts'
+import { decide, NOTHING_KNOWN, type ScaleInput, type ScaleMemory, workersFor } from '#operator/scaling/decide.ts'
+import { checkPipeline } from '#pipeline/parse.ts'
+import { documentWith } from '../../pipeline/documents.ts'
+import { PATTERNS, SETTINGS } from './patterns.ts'
+import { lagDivided, type Outcome, ours, simulate } from './simulation.ts'
+
+const run = (name: string) => {
+  const pattern = PATTERNS.find(p => p.name === name)!
+  const reasons: string[] = []
+  const outcome = simulate(pattern, ours(pattern.partitions, SETTINGS, reasons))
+  return { ...outcome, reasons, usual: simulate(pattern, lagDivided(SETTINGS, pattern.partitions)) }
+}
+
+describe('under simulated load', () => {
+  it.each<[string, { changes: number; late: number; last?: number }]>([
+    ['steady', { changes: 1, late: 0, last: 3 }],
+    ['ramp', { changes: 6, late: 0 }],
+    ['spike', { changes: 4, late: 30, last: 2 }],
+    // Twelve teeth of ten minutes: at most up in two steps and down in one each time.
+    ['sawtooth', { changes: 36, late: 0 }],
+    ['noise around a step', { changes: 1, late: 0 }],
+    ['a backlog at the start', { changes: 4, late: 150, last: 1 }],
+    ['a backlog that retention deletes', { changes: 2, late: 120, last: 2 }],
+    ['nothing known for ten minutes', { changes: 1, late: 0, last: 3 }],
+    ['nights', { changes: 36, late: 0 }],
+  ])('%s: few changes, little waiting', (name, most) => {
+    const { changes, lateSeconds, targets, finalLag, reasons } = run(name)
+    expect(changes, reasons.join('\n')).toBeLessThanOrEqual(most.changes)
+    expect(lateSeconds).toBeLessThanOrEqual(most.late)
+    expect(finalLag).toBeLessThan(1000)
+    if (most.last !== undefined) expect(targets.at(-1)).toBe(most.last)
+  })
+
+  it('one hot partition: more workers are taken back when they do not help, and tried ever more rarely', () => {
+    const { changes, reasons, workerHours, usual } = run('one hot partition')
+    expect(changes).toBeLessThanOrEqual(6)
+    expect(
+      reasons.filter(reason => reason.includes('has one partition most of the keys?')).length,
+    ).toBeGreaterThanOrEqual(2)
+    expect(workerHours).toBeLessThan(usual.workerHours * 0.6)
+  })
+
+  it('does not flap: it never goes up and down again within the cool-down', () => {
+    for (const { name } of PATTERNS) {
+      const { reasons } = run(name)
+      const at = reasons.map(reason => Number(reason.split(' ')[0]))
+      for (let i = 1; i < at.length; i++) expect(at[i]! - at[i - 1]!).toBeGreaterThanOrEqual(60)
+    }
+  })
+
+  it('changes less often and takes fewer worker-hours than lag divided by a threshold, at the same lateness', () => {
+    const all = PATTERNS.filter(({ name }) => name !== 'one hot partition').map(({ name }) => run(name))
+    const sum = (of: (outcome: Outcome) => number, outcomes: Outcome[]) =>
+      outcomes.reduce((total, o) => total + of(o), 0)
+    const usual = all.map(outcome => outcome.usual)
+    expect(sum(o => o.changes, all)).toBeLessThan(sum(o => o.changes, usual) / 3)
+    expect(sum(o => o.workerHours, all)).toBeLessThan(sum(o => o.workerHours, usual))
+    expect(sum(o => o.lateSeconds, all) - sum(o => o.lateSeconds, usual)).toBeLessThan(60)
+  })
+})
+
+describe('a decision', () => {
+  const input = (more: Partial<ScaleInput>): ScaleInput => ({
+    ...{
+      now: 1_000_000,
+      partitions: 12,
+      current: 4,
+      lag: 0,
+      arrivalRate: 2000,
+      trueRate: 1000,
+      doneRate: 2000,
+      settings: SETTINGS,
+    },
+    ...more,
+  })
+
+  it('changes nothing while anything is unknown', () => {
+    for (const unknown of ['lag', 'arrivalRate', 'trueRate'] as const)
+      expect(decide(input({ [unknown]: null, current: 9 }), NOTHING_KNOWN)).toMatchObject({
+        target: 9,
+        reason: expect.stringContaining('not known'),
+      })
+  })
+
+  it('stays within its bounds, whatever else', () => {
+    expect(decide(input({ current: 20 }), NOTHING_KNOWN).target).toBe(12)
+    expect(decide(input({ current: 0, lag: null }), NOTHING_KNOWN).target).toBe(1)
+    const settings = { ...SETTINGS, max: 5 }
+    let memory: ScaleMemory = NOTHING_KNOWN
+    for (let i = 0; i < 5; i++) ({ memory } = decide(input({ now: i * 5000, current: 5, lag: 1e9, settings }), memory))
+    expect(decide(input({ now: 30_000, current: 5, lag: 1e9, settings }), memory).target).toBe(5)
+  })
+
+  it('takes only steps that relieve the fullest worker', () => {
+    expect([900, 1000, 2500, 3900, 4100, 7000, 99_000].map(rate => workersFor(rate, 1000, 12))).toEqual([
+      1, 1, 3, 4, 6, 12, 12,
+    ])
+    expect([5000].map(rate => workersFor(rate, 1000, 7))).toEqual([7])
+  })
+
+  it('wants to see it twice before it adds workers', () => {
+    const once = decide(input({ current: 2, arrivalRate: 4000 }), NOTHING_KNOWN)
+    expect(once.target).toBe(2)
+    expect(decide(input({ now: 1_005_000, current: 2, arrivalRate: 4000 }), once.memory).target).toBe(6)
+  })
+})
+
+describe('the autoscaler', () => {
+  const figures = { ...UNKNOWN, lag: 0, arrivalRate: 4000, trueRate: 1000, doneRate: 2000 }
+  const specOf = (mode: string) =>
+    checkPipeline(documentWith({ 'spec.workers': { replicas: 2, autoscale: { mode, max: 12 } } })).spec
+  const twice = (autoscaler: Autoscaler, mode: string, running = 2) =>
+    [0, 5000].map(now => autoscaler.observe('shop/a', specOf(mode), figures, running, now, {}))[1]!
+
+  it('decides in mode active, and does not take back what the cluster does not show yet', () => {
+    const autoscaler = new Autoscaler()
+    expect(autoscaler.wanted('shop/a', specOf('active'), {})).toBe(2)
+    expect(twice(autoscaler, 'active').lastScale).toMatchObject({
+      from: 2,
+      to: 8,
+      inputs: { arrivalRate: '4000', lag: '0' },
+    })
+    expect(autoscaler.wanted('shop/a', specOf('active'), {})).toBe(8)
+    expect(autoscaler.observe('shop/a', specOf('active'), figures, 2, 6000, {}).autoscale!.target).toBe(8)
+    expect(autoscaler.wanted('shop/a', specOf('active'), {})).toBe(8)
+  })
+
+  it('goes on after a restart from what the status says', () =>
+    expect(new Autoscaler().wanted('shop/a', specOf('active'), { autoscale: { target: 4, reason: '' } })).toBe(4))
+
+  it('only thinks in mode observe', () => {
+    const autoscaler = new Autoscaler()
+    expect(twice(autoscaler, 'observe')).toMatchObject({ autoscale: { target: 8 } })
+    expect(twice(autoscaler, 'observe')).not.toHaveProperty('lastScale')
+    expect(autoscaler.wanted('shop/a', specOf('observe'), {})).toBe(2)
+  })
+
+  it('says nothing in mode off', () => expect(twice(new Autoscaler(), 'off')).toEqual({}))
+})

@@ -1,0 +1,165 @@
+/**
+ * A pipeline as queues: partitions that fill by a pattern, workers that empty theirs, a pause at each change. Both our
+ * decision and the usual one (lag divided by a threshold, as KEDA and a HorizontalPodAutoscaler do it) drive it.
+ */
+import { figuresOf } from '#operator/observe/figures.ts'
+import type { WorkerReport } from '#operator/observe/report.ts'
+import { decide, NOTHING_KNOWN, type ScaleSettings } from '#operator/scaling/decide.ts'
+
+export const STEP_S = 1
+const OBSERVE_S = 5
+/** Assumed of a rebalance: nothing is done for so long. */
+const PAUSE_S = 3
+/** Records per second that one worker does. */
+export const CAPACITY = 1000
+
+export type Pattern = {
+  name: string
+  seconds: number
+  partitions: number
+  workers: number
+  /** Records per second at a time. */
+  arrivals: (second: number) => number
+  /** Share of each partition; even when left out. */
+  weights?: number[]
+  /** Records there at the start. */
+  backlog?: number
+  /** What happens beside arrivals, such as retention. */
+  mishap?: (second: number, lag: number[]) => void
+  /** Whether nothing is known of the workers at a time. */
+  blind?: (second: number) => boolean
+}
+
+export type Observation = { second: number; lag: number; current: number; reports: WorkerReport[] }
+/** Answers the wanted workers. */
+export type Scaler = (observation: Observation) => number
+
+export type Outcome = {
+  changes: number
+  /** Seconds with more waiting than two minutes' worth of what comes in. */
+  lateSeconds: number
+  workerHours: number
+  finalLag: number
+  targets: number[]
+}
+
+/** Records that wait for longer than this count as late. */
+const GOAL_S = 30
+
+export function simulate(pattern: Pattern, scaler: Scaler): Outcome {
+  const { partitions, seconds } = pattern
+  const weights = pattern.weights ?? Array.from({ length: partitions }, () => 1 / partitions)
+  const lag = weights.map(weight => weight * (pattern.backlog ?? 0))
+  let workers = pattern.workers
+  let pausedUntil = 0
+  let [changes, lateSeconds, workerSeconds] = [0, 0, 0]
+  let done = new Map<number, { records: number; busy: number; steps: number }>()
+  const totals = new Map<string, number>()
+  const targets: number[] = []
+  for (let second = 0; second < seconds; second += STEP_S) {
+    const rate = pattern.arrivals(second)
+    for (let p = 0; p < partitions; p++) lag[p]! += rate * weights[p]! * STEP_S
+    pattern.mishap?.(second, lag)
+    for (let w = 0; w < workers; w++) {
+      const mine = lag.map((_, p) => p).filter(p => p % workers === w)
+      const sofar = done.get(w) ?? { records: 0, busy: 0, steps: 0 }
+      const worked = second < pausedUntil ? 0 : work(lag, mine, CAPACITY * STEP_S)
+      done.set(w, {
+        records: sofar.records + worked,
+        busy: sofar.busy + worked / (CAPACITY * STEP_S),
+        steps: sofar.steps + 1,
+      })
+    }
+    workerSeconds += workers * STEP_S
+    const waiting = lag.reduce((sum, l) => sum + l, 0)
+    if (waiting > Math.max(rate, 1) * GOAL_S) lateSeconds += STEP_S
+    if (second % OBSERVE_S !== 0) continue
+    const reports = pattern.blind?.(second) ? [] : reportsOf(done, totals, lag, workers, second)
+    done = new Map()
+    const target = scaler({ second, lag: Math.round(waiting), current: workers, reports })
+    targets.push(target)
+    if (target !== workers) {
+      changes++
+      workers = target
+      pausedUntil = second + PAUSE_S
+    }
+  }
+  return {
+    changes,
+    lateSeconds,
+    workerHours: workerSeconds / 3600,
+    finalLag: Math.round(lag.reduce((sum, l) => sum + l, 0)),
+    targets,
+  }
+}
+
+function work(lag: number[], mine: number[], most: number): number {
+  let left = most
+  for (const p of mine) {
+    const taken = Math.min(lag[p]!, left)
+    lag[p]! -= taken
+    left -= taken
+  }
+  return most - left
+}
+
+function reportsOf(
+  done: Map<number, { records: number; busy: number; steps: number }>,
+  totals: Map<string, number>,
+  lag: number[],
+  workers: number,
+  second: number,
+): WorkerReport[] {
+  return Array.from({ length: workers }, (_, w) => {
+    const { records, busy, steps } = done.get(w) ?? { records: 0, busy: 0, steps: 1 }
+    const pod = `w-${w}`
+    totals.set(pod, (totals.get(pod) ?? 0) + records)
+    return {
+      ...{
+        pod,
+        at: second * 1000,
+        conditions: {},
+        health: { ready: true },
+        watermark: null,
+        endToEndDelay: null,
+        projectionDelay: null,
+        projectionPending: 0,
+      },
+      counters: { records: totals.get(pod)!, commits: 1, projectedRows: 0 },
+      partitions: lag.flatMap((l, p) => (p % workers === w ? [{ partition: p, lag: Math.round(l) }] : [])),
+      busy: steps > 0 ? busy / steps : 0,
+    }
+  })
+}
+
+export function ours(partitions: number, settings: ScaleSettings, reasons: string[] = []): Scaler {
+  let memory = NOTHING_KNOWN
+  let before: Parameters<typeof figuresOf>[2] = null
+  return ({ second, current, reports }) => {
+    const now = second * 1000
+    const figures = figuresOf(partitions, reports, before, now)
+    before = reports.length === 0 ? null : { reports, lag: figures.lag, at: now }
+    const decision = decide({ ...figures, now, partitions, current, settings }, memory)
+    memory = decision.memory
+    if (decision.target !== current) reasons.push(`${second} s: ${current} → ${decision.target}: ${decision.reason}`)
+    return decision.target
+  }
+}
+
+/** KEDA's Kafka scaler with its defaults for polling, through a HorizontalPodAutoscaler with its default behaviour. */
+export function lagDivided({ min, max }: ScaleSettings, partitions: number, threshold = 1000): Scaler {
+  const POLL_S = 15
+  const STABLE_S = 300
+  const wanted: { second: number; workers: number }[] = []
+  return ({ second, lag, current }) => {
+    if (second % POLL_S !== 0) return current
+    const raw = Math.ceil(lag / threshold)
+    const workers = Math.min(Math.max(raw, min), max, partitions)
+    wanted.push({ second, workers })
+    const highest = Math.max(...wanted.filter(w => second - w.second <= STABLE_S).map(w => w.workers))
+    // The tolerance of 10 % and the rate of scaling up (double, or 4 pods, in 15 s) are the HPA's.
+    const ratio = raw / current
+    if (Math.abs(ratio - 1) <= 0.1) return current
+    return workers > current ? Math.min(workers, Math.max(current * 2, current + 4)) : Math.min(highest, current)
+  }
+}
