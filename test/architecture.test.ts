@@ -8,6 +8,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   processor: ['pipeline'],
   producer: ['pipeline'],
   operator: ['pipeline'],
+  images: ['processor'],
   verify: [],
   local: ['pipeline', 'verify', 'processor', 'producer'],
 }

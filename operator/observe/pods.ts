@@ -70,11 +70,25 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
     return { reason: 'SecretOrConfigMissing', message: `${where}: ${waiting.message}` }
   if (waiting?.reason === 'CrashLoopBackOff') {
     const { exitCode, message = '' } = container.lastState?.terminated ?? {}
-    const last = message.trim().split('\n').at(-1)!.slice(0, MOST)
+    const last = lastWords(message)
     return {
       reason: 'WorkerCrashes',
       message: `${where} crashed ${container.restartCount} times, last with exit code ${exitCode}: ${last}`,
     }
   }
   return null
+}
+
+/** Our programs log JSON: what they say in it is enough. */
+function lastWords(log: string): string {
+  const line = log.trim().split('\n').at(-1)!
+  try {
+    const { msg, error } = JSON.parse(line) as { msg?: string; error?: string }
+    return [msg, error]
+      .filter(part => part !== undefined)
+      .join(': ')
+      .slice(0, MOST)
+  } catch {
+    return line.slice(0, MOST)
+  }
 }

@@ -205,9 +205,9 @@ describe('pods', () => {
     ],
     [
       waiting('CrashLoopBackOff', 'back-off', {
-        lastState: { terminated: { exitCode: 2, message: 'a\nset PGUSER\n' } },
+        lastState: { terminated: { exitCode: 2, message: 'a\n{"msg":"the worker stops","error":"set PGUSER"}\n' } },
       }),
-      'WorkerCrashes: pod w-1, container processor crashed 4 times, last with exit code 2: set PGUSER',
+      'WorkerCrashes: pod w-1, container processor crashed 4 times, last with exit code 2: the worker stops: set PGUSER',
     ],
     [
       pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes: Insufficient memory' }] }),

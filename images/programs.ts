@@ -1,0 +1,31 @@
+/** The programs that become images: one bundle each, on the pinned Node. */
+import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
+
+export type Program = { name: string; entry: string; flags: string[]; env: Record<string, string>; title: string }
+
+/** The root file system is read-only in our pods; compiled code is kept in the pod's own /tmp. */
+const COMPILED = '/tmp/compiled'
+
+export const PROGRAMS: Program[] = [
+  {
+    name: 'processor',
+    entry: 'processor/main.ts',
+    flags: WORKER_FLAGS,
+    env: { ...WORKER_ENVIRONMENT, NODE_COMPILE_CACHE: COMPILED },
+    title: 'SalesPipeline worker',
+  },
+  {
+    name: 'producer',
+    entry: 'producer/main.ts',
+    flags: [],
+    env: { NODE_COMPILE_CACHE: COMPILED },
+    title: 'SalesPipeline producer: REST ingest and load generator',
+  },
+  {
+    name: 'operator',
+    entry: 'operator/main.ts',
+    flags: [],
+    env: { NODE_COMPILE_CACHE: COMPILED },
+    title: 'SalesPipeline operator',
+  },
+]

@@ -1,0 +1,20 @@
+/** Our files mean the same to kubectl, which reads YAML 1.1 (a bare off is false), and to us, who read YAML 1.2. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+import { customResourceDefinition } from '#operator/crd/definition.ts'
+import { CRD_FILE } from '#operator/crd/generate.ts'
+
+const K8S = join(import.meta.dirname, '../../k8s')
+const FILES = readdirSync(K8S, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.yaml'))
+
+const read = (file: string, version: '1.1' | '1.2') =>
+  parseAllDocuments(readFileSync(join(K8S, file), 'utf8'), { version }).map(document => document.toJS())
+
+it('there are files to read', () => expect(FILES.length).toBeGreaterThan(6))
+it.each(FILES)('%s means the same in both', file => expect(read(file, '1.1')).toEqual(read(file, '1.2')))
+it('the CRD is what was generated', () => {
+  const text = readFileSync(CRD_FILE, 'utf8')
+  expect(parseAllDocuments(text, { version: '1.1' }).map(d => d.toJS())).toEqual([customResourceDefinition()])
+})
