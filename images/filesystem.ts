@@ -1,7 +1,7 @@
 /** What an image holds: Node with the libraries it is linked to, nobody's home, and one bundle. No shell, no packages. */
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { build } from 'esbuild'
 import type { Program } from './programs.ts'
 
@@ -22,11 +22,19 @@ export function writeRuntime(folder: string): void {
   const node = join(folder, 'usr/bin/node')
   mkdirSync(dirname(node), { recursive: true })
   copyFileSync(join(ROOT, 'node_modules/node/bin/node'), node)
-  for (const library of librariesOf(node)) {
+  writeSystem(folder, [node])
+}
+
+/** The libraries that the binaries are linked to, a user, and where to look for names. */
+export function writeSystem(folder: string, binaries: string[]): void {
+  for (const library of new Set(binaries.flatMap(librariesOf))) {
+    // What lies in the folder already is the program's own.
+    if (library.startsWith(folder)) continue
     mkdirSync(join(folder, dirname(library)), { recursive: true })
     copyFileSync(library, join(folder, library))
   }
-  for (const name of ['etc', 'tmp', 'app']) mkdirSync(join(folder, name))
+  for (const name of ['etc', 'tmp', 'app']) mkdirSync(join(folder, name), { recursive: true })
+  chmodSync(join(folder, 'tmp'), 0o1777)
   writeFileSync(join(folder, 'etc/passwd'), `app:x:${USER}:${USER}:app:/app:/nonexistent\n`)
   writeFileSync(join(folder, 'etc/group'), `app:x:${USER}:\n`)
   writeFileSync(join(folder, 'etc/nsswitch.conf'), 'hosts: files dns\n')
@@ -38,13 +46,17 @@ function librariesOf(binary: string): string[] {
 }
 
 /** Answers where the bundle lies in the image. */
-export async function writeProgram(folder: string, { entry, name }: Program): Promise<string> {
+export async function writeProgram(
+  folder: string,
+  { entry, name, files = [] }: Pick<Program, 'entry' | 'name' | 'files'>,
+): Promise<string> {
   const file = `/app/bin/${name}.mjs`
   await build({
     ...{ entryPoints: [join(ROOT, entry)], outfile: join(folder, file), absWorkingDir: ROOT },
     ...{ bundle: true, platform: 'node', format: 'esm', target: 'node24', minifyWhitespace: true, minifySyntax: true },
     ...{ banner: { js: BANNER }, legalComments: 'none', logLevel: 'error' },
   })
+  for (const path of files) cpSync(join(ROOT, path), join(folder, 'app/bin', basename(path)), { recursive: true })
   // @platformatic/kafka's decompression and CRC; it looks for the file beside the folder of the bundle.
   mkdirSync(join(folder, 'app/dist'), { recursive: true })
   const wasm = ['', '@platformatic/kafka/node_modules/'].map(below => join(ROOT, 'node_modules', below, WASM))

@@ -1,5 +1,5 @@
 /** `npm run images -- --archive DIR`: the images of the processor, the producer and the operator, without Docker. */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -32,7 +32,6 @@ async function main(): Promise<void> {
   try {
     const runtime = join(work, 'runtime')
     writeRuntime(runtime)
-    chmodSync(join(runtime, 'tmp'), 0o1777)
     for (const program of PROGRAMS) {
       const tag = `${REPOSITORY}/${program.name}:${values.tag ?? manifest.version}`
       const layer = join(work, program.name)

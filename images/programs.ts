@@ -1,7 +1,14 @@
 /** The programs that become images: one bundle each, on the pinned Node. */
 import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
 
-export type Program = { name: string; entry: string; flags: string[]; env: Record<string, string>; title: string }
+export type Program = {
+  name: string
+  entry: string
+  flags: string[]
+  env: Record<string, string>
+  title: string
+  files?: string[]
+}
 
 /** The root file system is read-only in our pods; compiled code is kept in the pod's own /tmp. */
 const COMPILED = '/tmp/compiled'
@@ -12,6 +19,8 @@ export const PROGRAMS: Program[] = [
     entry: 'processor/main.ts',
     flags: WORKER_FLAGS,
     env: { ...WORKER_ENVIRONMENT, NODE_COMPILE_CACHE: COMPILED },
+    // Read at run time, from beside the bundle.
+    files: ['processor/adapters/postgres/sql'],
     title: 'SalesPipeline worker',
   },
   {

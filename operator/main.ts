@@ -1,7 +1,10 @@
 /** The operator's process: settings, signals, exit codes. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeConfig } from '@kubernetes/client-node'
+import { SpecError } from '#pipeline/parse.ts'
+import { KubeError } from './kube/client.ts'
 import { runOperator } from './operator.ts'
+import { planCommand } from './plan-command.ts'
 import type { Clock } from './ports.ts'
 import { readSettings, SettingsError } from './settings.ts'
 import { createLog } from './telemetry.ts'
@@ -12,6 +15,11 @@ const clock: Clock = {
 }
 
 async function main(): Promise<number> {
+  const [command, file] = process.argv.slice(2)
+  if (command === 'plan' && file !== undefined) {
+    process.stdout.write(`${(await planCommand(file)).join('\n')}\n`)
+    return 0
+  }
   const settings = readSettings(process.argv.slice(2), process.env)
   const log = createLog(settings.logLevel, settings.identity)
   const config = new KubeConfig()
@@ -27,7 +35,8 @@ async function main(): Promise<number> {
 main().then(
   code => process.exit(code),
   error => {
-    process.stderr.write(`${error instanceof SettingsError ? error.message : (error as Error).stack}\n`)
+    const expected = [SettingsError, SpecError, KubeError].some(kind => error instanceof kind)
+    process.stderr.write(`${expected ? error.message : error.stack}\n`)
     process.exit(error instanceof SettingsError ? 2 : 1)
   },
 )

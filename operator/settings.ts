@@ -15,7 +15,8 @@ const POLICIES = ['Always', 'IfNotPresent', 'Never'] as const
 
 const HELP = `The SalesPipeline operator: makes what each SalesPipeline asks for, and says how it goes.
 
-  node operator/main.ts
+  node operator/main.ts             runs it
+  node operator/main.ts plan FILE   tells what applying FILE would do: what restarts, which results go on
 
 It finds the cluster as kubectl does (KUBECONFIG, ~/.kube/config) or, in a pod, by its ServiceAccount.
 

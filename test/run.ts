@@ -8,8 +8,9 @@ await installKafka(progress)
 await installElasticsearch(progress)
 
 const args = process.argv.slice(2)
-// test/root needs root or Debian packages: only .ci/run, or somebody who names it, runs it.
-const exclude = args.some(arg => arg.startsWith('test/root')) ? [] : ['--exclude', 'test/root/**']
+// test/root needs root or Debian packages, test/cluster a cluster with our images: only .ci/run, or who names one, runs it.
+const excluded = ['test/root', 'test/cluster'].filter(folder => !args.some(arg => arg.startsWith(folder)))
+const exclude = excluded.flatMap(folder => ['--exclude', `${folder}/**`])
 const { filter, options } = parseCLI(['vitest', 'run', ...exclude, ...args])
 const vitest = await startVitest(filter, options)
 await vitest.exit()

@@ -26,7 +26,7 @@ export type KubeRequest = {
   signal?: AbortSignal | undefined
 }
 export type List = { items: KubeObject[]; resourceVersion: string }
-export type ApplyOptions = { force?: boolean; dryRun?: boolean; signal?: AbortSignal | undefined }
+export type ApplyOptions = { force?: boolean; signal?: AbortSignal | undefined }
 
 /** What the API server refused, or that it could not be reached (`code` 0). `message` is its own. */
 export class KubeError extends Error {
@@ -115,7 +115,7 @@ export class KubeClient {
   async #apply(object: KubeObject, resource: Resource, subresource: string | undefined, options: ApplyOptions) {
     const { name, namespace } = object.metadata
     return this.json<KubeObject>('PATCH', pathOf(resource, namespace, name, subresource), {
-      query: { fieldManager: FIELD_MANAGER, force: options.force, dryRun: options.dryRun ? 'All' : undefined },
+      query: { fieldManager: FIELD_MANAGER, force: options.force },
       body: object,
       contentType: 'application/apply-patch+yaml',
       signal: options.signal,
@@ -143,6 +143,15 @@ export class KubeClient {
     return this.json('PUT', pathOf(resource, namespace, name), { query, body: object, signal })
   }
 
+  /** What the API server would store in place of `live` (null: anew), with its defaults; nothing is stored. */
+  async dryRun(resource: Resource, object: KubeObject, live: KubeObject | null): Promise<KubeObject> {
+    const { namespace, name } = object.metadata
+    const query = { dryRun: 'All', fieldValidation: 'Strict' }
+    if (!live) return this.json('POST', pathOf(resource, namespace), { query, body: object })
+    const body = { ...object, metadata: { ...object.metadata, resourceVersion: live.metadata.resourceVersion } }
+    return this.json('PUT', pathOf(resource, namespace, name), { query, body })
+  }
+
   /** Only the object with this uid, so that one made anew under the same name stays. One that is gone is success. */
   async delete(resource: Resource, { namespace, name, uid }: Metadata, signal?: AbortSignal): Promise<void> {
     const body = { propagationPolicy: 'Background', ...(uid && { preconditions: { uid } }) }
@@ -166,7 +175,7 @@ export class KubeClient {
   /** One request with a time-out. Throws KubeError. */
   async json<T>(method: string, path: string, options: KubeRequest = {}): Promise<T> {
     const signal = withTimeout(options.signal, REQUEST_TIMEOUT_MS)
-    if (method !== 'GET') this.#wrote(method, resourceIn(path))
+    if (method !== 'GET' && !options.query?.dryRun) this.#wrote(method, resourceIn(path))
     const answer = await this.stream(method, path, { ...options, signal })
     try {
       return JSON.parse(await text(answer)) as T

@@ -1,10 +1,14 @@
 /** The operator on a real API server, with the rights that users give it: what it makes, keeps, refuses and lets go. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { planCommand } from '#operator/plan-command.ts'
 import { observedOf, SHAPES } from '../operator/golden.ts'
 import { describeWithCrds } from '../support/api-server.ts'
 import { type Json, Kube, until } from '../support/kube.ts'
-import { apiServer, unique } from '../support/services.ts'
+import { apiServer, temporaryFolder, unique } from '../support/services.ts'
 import {
+  configFor,
   installForeignCrds,
   installOperator,
   operatorToken,
@@ -232,6 +236,28 @@ describeWithCrds('the operator', () => {
     await new Promise(resolve => setTimeout(resolve, 15_000))
     expect((await writes()) - before).toBe(0)
     expect((await kube.find(kube.pipelinePath(namespace, 'calm'))).metadata.resourceVersion).toBe(version)
+  })
+
+  it('tells what a change would do, and changes nothing', async () => {
+    await apply(pipelineNamed('planned', { ingest: { replicas: 1 } }))
+    const before = await there(deploymentPath('planned-processor'))
+    const config = configFor(await apiServer(), (await apiServer()).token)
+    const plan = async (spec: object) => {
+      const file = join(temporaryFolder('plan'), 'planned.yaml')
+      const document = pipelineNamed('planned', spec)
+      writeFileSync(file, JSON.stringify({ ...document, metadata: { name: 'planned', namespace } }))
+      return planCommand(file, config)
+    }
+    expect(await plan({ allowedLateness: '1m' })).toEqual([
+      '~ ConfigMap planned-config changes',
+      '! Deployment planned-processor: its pods are replaced one by one; each reads again what it needs and loses nothing',
+      '- NetworkPolicy planned-ingest is removed',
+      '- Service planned-ingest is removed',
+      '- Deployment planned-ingest is removed',
+      '~ a new generation of the spec is in force from the offset that each partition has then; rows before it stay',
+    ])
+    await expect(plan({ window: { size: '5m' } })).rejects.toThrow('the window of an aggregation cannot change: give')
+    expect((await there(deploymentPath('planned-processor'))).metadata.generation).toBe(before.metadata.generation)
   })
 
   it('may not do what it need not do', async () => {
