@@ -1,5 +1,6 @@
 /** The status of a pipeline, as a pure function of what was observed: it never says that all is well when it is not. */
 
+import { INFORMATIONAL } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { formatDuration } from '#pipeline/units.ts'
 import type { Figures } from '../observe/figures.ts'
@@ -42,16 +43,6 @@ export type StatusInput = {
   figures: Figures
   scaling: Scaling
 }
-
-/** Conditions of workers under which all results are still right and complete. */
-const INFORMATIONAL = new Set([
-  'DeadLettersFull',
-  'DeduplicationBounded',
-  'WeakFutureGuard',
-  'PartitionsAdded',
-  'HistoryUnavailable',
-  'OffsetsSkipped',
-])
 
 type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>
 

@@ -1,14 +1,5 @@
 /** What the probes answer, and the conditions behind it. */
-
-/** Conditions that tell of a weaker guarantee while everything still runs; all others make the worker not ready. */
-export const INFORMATIONAL: ReadonlySet<string> = new Set([
-  'DeadLettersFull',
-  'DeduplicationBounded',
-  'WeakFutureGuard',
-  'PartitionsAdded',
-  'HistoryUnavailable',
-  'OffsetsSkipped',
-])
+import { INFORMATIONAL } from '#pipeline/conditions.ts'
 
 /** An active condition whose message changes (many carry a count that grows) is told again only after so long, ms. */
 const TELL_AGAIN_MS = 60_000

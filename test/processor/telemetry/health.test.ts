@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { INFORMATIONAL } from '#processor/adapters/telemetry/health.ts'
+import { INFORMATIONAL } from '#pipeline/conditions.ts'
 import { clock, commitOf, infoOf, NOW, partitionCommit, scrape, telemetryForTest } from './fixture.ts'
 
 test('a worker is ready once it is told so, and not while a blocking condition is active', async () => {
