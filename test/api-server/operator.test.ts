@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { planCommand } from '#operator/plan-command.ts'
 import { observedOf, SHAPES } from '../operator/golden.ts'
-import { describeWithCrds } from '../support/api-server.ts'
+import { type ApiServer, describeWithCrds } from '../support/api-server.ts'
 import { type Json, Kube, until } from '../support/kube.ts'
-import { apiServer, temporaryFolder, unique } from '../support/services.ts'
+import { ownApiServer, temporaryFolder, unique } from '../support/services.ts'
 import {
   configFor,
   installForeignCrds,
@@ -17,6 +17,7 @@ import {
   startOperator,
 } from './rig.ts'
 
+let server: ApiServer
 let kube: Kube
 let operator: RunningOperator
 let namespace: string
@@ -46,14 +47,17 @@ async function events(name: string): Promise<string[]> {
 
 describeWithCrds('the operator', () => {
   beforeAll(async () => {
-    const address = await apiServer()
-    kube = new Kube(address)
+    server = await ownApiServer('operator')
+    kube = new Kube(server)
     await installOperator(kube)
     await installForeignCrds(kube)
     namespace = await kube.namespace(unique('shop').replaceAll('_', '-'))
-    operator = await startOperator({ address, token: await operatorToken(kube), identity: unique('op') })
+    operator = await startOperator({ address: server, token: await operatorToken(kube), identity: unique('op') })
   })
-  afterAll(() => operator?.stop())
+  afterAll(async () => {
+    await operator?.stop()
+    await server?.stop()
+  })
   beforeEach(({ onTestFailed }) => onTestFailed(() => console.log(operator.lines.slice(-20).join('\n'))))
 
   it.each(SHAPES)('makes %s of objects that the API server takes', async shape => {
@@ -241,7 +245,7 @@ describeWithCrds('the operator', () => {
   it('tells what a change would do, and changes nothing', async () => {
     await apply(pipelineNamed('planned', { ingest: { replicas: 1 } }))
     const before = await there(deploymentPath('planned-processor'))
-    const config = configFor(await apiServer(), (await apiServer()).token)
+    const config = configFor(server, server.token)
     const plan = async (spec: object) => {
       const file = join(temporaryFolder('plan'), 'planned.yaml')
       const document = pipelineNamed('planned', spec)
@@ -261,8 +265,7 @@ describeWithCrds('the operator', () => {
   })
 
   it('may not do what it need not do', async () => {
-    const { url, caFile } = await apiServer()
-    const asOperator = new Kube({ url, caFile, token: await operatorToken(kube) })
+    const asOperator = new Kube({ ...server, token: await operatorToken(kube) })
     await kube.request('POST', `/api/v1/namespaces/${namespace}/secrets`, { metadata: { name: 'other' } })
     const forbidden: [string, string, Json?][] = [
       ['GET', `/api/v1/namespaces/${namespace}/secrets/other`],

@@ -46,6 +46,9 @@ function pipeline(): Json {
   return document
 }
 
+const SYSTEM = ['-n', 'salespipeline-system']
+const leader = () =>
+  kubectl([...SYSTEM, 'get', 'lease/salespipeline-operator', '-o', 'jsonpath={.spec.holderIdentity}'])
 const statusOf = async () => (await json('get', 'salespipeline/ecommerce')).status
 const readyOf = (status: Json) => status?.conditions?.find((c: Json) => c.type === 'Ready')
 const workers = (ready: number) =>
@@ -106,14 +109,7 @@ describe('a pipeline in pods', () => {
   beforeAll(async () => {
     await kubectl(['apply', '--server-side', '-f', join(ROOT, 'k8s/crd')])
     await kubectl(['apply', '-f', join(ROOT, 'k8s/operator')])
-    await kubectl([
-      '-n',
-      'salespipeline-system',
-      'rollout',
-      'status',
-      'deployment/salespipeline-operator',
-      '--timeout=120s',
-    ])
+    await kubectl([...SYSTEM, 'rollout', 'status', 'deployment/salespipeline-operator', '--timeout=120s'])
     await kubectl(['create', 'namespace', NAMESPACE])
     await k('apply', '-f', join(import.meta.dirname, 'servers.yaml'))
     for (const name of ['kafka', 'postgres']) await k('rollout', 'status', `statefulset/${name}`, '--timeout=180s')
@@ -126,7 +122,7 @@ describe('a pipeline in pods', () => {
   }, 3 * MINUTES)
 
   it(
-    'streams 500 sales a second, is ready once results stand, and is exact whatever is scaled and killed',
+    'streams 500 sales a second, is ready once results stand, and is exact whatever is scaled and killed, its operator too',
     async () => {
       await kubectl(['apply', '-f', '-'], stringify(pipeline()))
       const ready = await until(
@@ -150,8 +146,12 @@ describe('a pipeline in pods', () => {
       }
       expect(new Set(killed).size).toBe(6)
       await workers(4)
+      // Nobody leads for a moment: the next replica takes the lease and scales.
+      const before = await leader()
+      await kubectl([...SYSTEM, 'delete', 'pod', before, '--grace-period=0', '--force'])
       await k('scale', 'salespipeline/ecommerce', '--replicas=2')
       await workers(2)
+      expect(await leader()).not.toBe(before)
       await sleep(10_000)
       await stopLoad()
       const result = await verdict()

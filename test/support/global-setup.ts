@@ -2,18 +2,13 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ServerProcess } from '#local/services/process.ts'
-import { ownApiServer, ownElasticsearch, ownKafka, ownPostgres } from './services.ts'
+import { ownElasticsearch, ownKafka, ownPostgres } from './services.ts'
 
 type Shared = { server: ServerProcess; address: Record<string, unknown> }
 
 const START: Record<string, () => Promise<Shared>> = {
   kafka: () => ownKafka('kafka').then(server => ({ server, address: { bootstrap: server.bootstrap } })),
   elasticsearch: () => ownElasticsearch('elasticsearch').then(server => ({ server, address: { url: server.url } })),
-  'api-server': async () => {
-    const server = await ownApiServer('api-server')
-    const { url, caFile, token } = server
-    return { server, address: { url, caFile, token } }
-  },
   postgres: async () => {
     const server = await ownPostgres('postgres')
     const { host, port, user, password, url } = server

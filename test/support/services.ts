@@ -11,7 +11,7 @@ import { startElasticsearch } from '#local/services/elasticsearch.ts'
 import { startKafka } from '#local/services/kafka.ts'
 import { startPostgres } from '#local/services/postgres.ts'
 import type { ServerOptions, ServerProcess } from '#local/services/process.ts'
-import { type ApiServerAddress, startApiServer } from './api-server.ts'
+import { startApiServer } from './api-server.ts'
 
 export type PostgresAddress = { host: string; port: number; user: string; password: string }
 export type Database = PostgresAddress & { database: string; url: string }
@@ -27,8 +27,6 @@ async function shared<T>(name: string): Promise<T> {
 
 export const kafka = () => shared<{ bootstrap: string }>('kafka')
 export const elasticsearch = () => shared<{ url: string }>('elasticsearch')
-
-export const apiServer = () => shared<ApiServerAddress>('api-server')
 
 export async function postgres(): Promise<
   PostgresAddress & { url: string; createDatabase(name?: string): Promise<Database> }
