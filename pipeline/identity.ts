@@ -26,6 +26,11 @@ export function specIdentity(spec: Spec): string {
   return hash({ event, window, watermark, allowedLateness, aggregations, deduplication, raw })
 }
 
+/** namespace/name: what is stored says with it whose it is. */
+export function ownerOf({ metadata: { namespace, name } }: SalesPipeline): string {
+  return `${namespace}/${name}`
+}
+
 /** The PostgreSQL schema that the pipeline owns: given, or from namespace and name (`default` is left out). */
 export function schemaName(pipeline: SalesPipeline): string {
   const { name, namespace } = pipeline.metadata

@@ -42,6 +42,7 @@ export type FatalCode =
   | 'OffsetOutOfRange'
   | 'CorruptBatch'
   | 'AccessDenied'
+  | 'Expelled'
 
 /** Not healed by waiting. `code` is also the reason shown in status and metrics. */
 export class Fatal extends Error {

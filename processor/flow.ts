@@ -10,7 +10,7 @@ import { Claimer } from './claimer.ts'
 import { Committer } from './committer.ts'
 import { type Decompress, lastEpoch, offsetAfter } from './core/batches.ts'
 import { DeadLetterBounds } from './dead-letter-bounds.ts'
-import { Retryable } from './errors.ts'
+import { type Fatal, Retryable } from './errors.ts'
 import { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Fetched, Membership, Source, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
@@ -89,6 +89,11 @@ export class Flow {
   drain(withinMs: number): void {
     this.#draining.abort()
     void this.#deps.clock.sleep(withinMs, this.#halted.signal).then(() => this.#halted.abort())
+  }
+
+  /** Gives up whatever is under way; `run` then throws the reason. */
+  stop(reason: Fatal): void {
+    this.#fail(reason)
   }
 
   /** A row for each partition that the topic has now. False when the flow stops first. */

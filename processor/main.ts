@@ -1,19 +1,24 @@
-/** The worker: reads its environment, wires the ports to their adapters, handles signals. Nothing else does. */
+/**
+ * The worker, and the removal of what it stored: reads its environment, wires the ports to their adapters, handles
+ * signals. Nothing else does.
+ */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ownerOf } from '#pipeline/identity.ts'
 import { parsePipeline, SpecError } from '#pipeline/parse.ts'
 import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import { startHttp } from './adapters/http.ts'
+import { type Member, startHttp } from './adapters/http.ts'
 import { kafkaConnection } from './adapters/kafka/connection.ts'
 import { decompress } from './adapters/kafka/decompress.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
 import { KafkaSource } from './adapters/kafka/source.ts'
-import { openPostgresStore } from './adapters/postgres/open.ts'
+import { openPostgresRemoval, openPostgresStore } from './adapters/postgres/open.ts'
 import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
 import { startTracing } from './adapters/telemetry/tracing.ts'
+import { Fatal } from './errors.ts'
 import { Flow } from './flow.ts'
 import type { Chance, Clock } from './ports.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
@@ -22,6 +27,8 @@ import { readSettings, type Settings, SettingsError } from './settings.ts'
 const DRAIN_MS = 4000
 const EXIT_MS = 5000
 const BUSY_EVERY_MS = 1000
+const EXPELLED =
+  'this worker was declared dead, and others have its partitions. It starts anew if its pod is still wanted'
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -35,7 +42,7 @@ async function main(): Promise<number> {
   const plan = planOf(pipeline.spec)
   const tracing = await startTracing({ plan, worker: settings.workerId, env: process.env })
   const telemetry = createTelemetry({
-    pipeline: `${pipeline.metadata.namespace}/${pipeline.metadata.name}`,
+    pipeline: ownerOf(pipeline),
     worker: settings.workerId,
     plan,
     clock,
@@ -44,10 +51,13 @@ async function main(): Promise<number> {
     tracing,
   })
   telemetry.setReady(false, 'Starting')
-  const http = await startHttp({ port: settings.httpPort, host: settings.httpHost, telemetry })
+  const group: { member: Member | null } = { member: null }
+  const { httpPort: port, httpHost: host } = settings
+  const http = await startHttp({ port, host, telemetry, member: () => group.member })
   process.send?.({ type: 'listening', port: http.port })
   try {
-    await work(pipeline, settings, telemetry)
+    if (settings.command === 'remove') return (await remove(pipeline, telemetry)) ? 0 : 1
+    await work(pipeline, settings, telemetry, group)
     return 0
   } catch (error) {
     telemetry.setLive(false, (error as Error).message)
@@ -59,7 +69,12 @@ async function main(): Promise<number> {
   }
 }
 
-async function work(pipeline: SalesPipeline, settings: Settings, telemetry: WorkerTelemetry): Promise<void> {
+async function work(
+  pipeline: SalesPipeline,
+  settings: Settings,
+  telemetry: WorkerTelemetry,
+  group: { member: Member | null },
+): Promise<void> {
   const { spec, metadata } = pipeline
   const plan = planOf(spec)
   const connection = kafkaConnection(spec.source, settings.workerId, process.env)
@@ -71,7 +86,9 @@ async function work(pipeline: SalesPipeline, settings: Settings, telemetry: Work
     topic: spec.source.topic,
     sessionTimeoutMs: settings.sessionTimeoutMs,
     onTrouble: message => telemetry.log('warn', message),
+    onExpelled: () => flow.stop(new Fatal('Expelled', EXPELLED)),
   })
+  group.member = membership
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
   const flow = new Flow({
     plan,
@@ -121,6 +138,25 @@ async function project(
     await runProjector({ outbox, projection, clock, chance, telemetry, signal })
   } finally {
     await projection.close()
+  }
+}
+
+/** False when it was stopped before all was gone. */
+async function remove(pipeline: SalesPipeline, telemetry: WorkerTelemetry): Promise<boolean> {
+  const [{ removeResults }, { openElasticsearchRemoval }] = await Promise.all([
+    import('./removal.ts'),
+    import('./adapters/elasticsearch/open.ts'),
+  ])
+  const rows = openPostgresRemoval(pipeline, process.env)
+  const projected = pipeline.spec.sinks.elasticsearch && openElasticsearchRemoval(pipeline, process.env)
+  const documents = projected?.stored ?? []
+  const stopping = new AbortController()
+  onStopSignal(() => stopping.abort())
+  telemetry.setReady(true)
+  try {
+    return await removeResults({ rows, documents, clock, chance, telemetry, signal: stopping.signal })
+  } finally {
+    await Promise.allSettled([rows.close(), projected?.close()])
   }
 }
 

@@ -262,6 +262,24 @@ export interface Projection {
   close(): Promise<void>
 }
 
+// ---------------------------------------------------------------- Removal of what a pipeline stored
+
+/** `foreign`: what goes by the name was not made by this pipeline. */
+export type Belonging = 'ours' | 'foreign' | 'absent'
+
+export interface Stored {
+  /** For people: "index sales-by-store". */
+  readonly name: string
+  /** Removes it if it is ours; answers what it was. Throws Retryable (it may be gone or not), Fatal AccessDenied. */
+  remove(): Promise<Belonging>
+}
+
+/** The rows and the progress. They prove whose the rest is, too: the last to be removed. */
+export interface StoredRows extends Stored {
+  /** Throws Retryable, Fatal AccessDenied. */
+  find(): Promise<Belonging>
+}
+
 // ---------------------------------------------------------------- Clock, chance, telemetry
 
 export interface Clock {

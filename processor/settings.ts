@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 
 export type Settings = {
+  command: 'work' | 'remove'
   /** The SalesPipeline document. */
   file: string
   workerId: string
@@ -18,7 +19,13 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 const HELP = `A SalesPipeline worker: reads its share of the topic, aggregates, commits to PostgreSQL, projects to Elasticsearch.
 
-  node processor/main.ts --file PIPELINE.yaml
+  node processor/main.ts --file PIPELINE.yaml           works until SIGTERM
+  node processor/main.ts remove --file PIPELINE.yaml    removes what the pipeline stored
+
+remove is for a pipeline whose workers are gone. It deletes the indices and index templates that they made in
+Elasticsearch, then their PostgreSQL schema with everything in it, and leaves alone what another pipeline or a person
+made. It waits for sinks that are down or refuse it (/status says which and why) and ends with 0 once all is gone; with
+1 on SIGTERM before that, and can be run again.
 
 Environment:
   WORKER_ID           name in logs, metrics and the group (default: host name and process id)
@@ -37,7 +44,7 @@ export class SettingsError extends Error {}
 
 /** Throws SettingsError. Prints the help and exits when asked for it. */
 export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
-  const { file, help } = readArguments(args)
+  const { words, file, help } = readArguments(args)
   if (help) {
     process.stdout.write(HELP)
     process.exit(0)
@@ -52,8 +59,9 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   const logLevel = env.LOG_LEVEL ?? 'info'
   if (!LOG_LEVELS.includes(logLevel as Settings['logLevel']))
     faults.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`)
-  if (!file) faults.push('--file is needed: the SalesPipeline document to run')
+  if (!file) faults.push('--file is needed: the SalesPipeline document')
   const settings: Settings = {
+    command: commandOf(words, faults),
     file: file ?? '',
     workerId: env.WORKER_ID ?? `${hostname()}-${process.pid}`,
     httpHost: env.HTTP_HOST ?? '0.0.0.0',
@@ -66,9 +74,21 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   return settings
 }
 
-function readArguments(args: string[]): { file?: string | undefined; help?: boolean | undefined } {
+function commandOf(words: string[], faults: string[]): Settings['command'] {
+  if (words.length === 0) return 'work'
+  const given = words.join(' ')
+  if (given !== 'remove')
+    faults.push(`there is no command "${given}". The commands: remove; without one, a worker runs`)
+  return 'remove'
+}
+
+type Arguments = { words: string[]; file?: string | undefined; help?: boolean | undefined }
+
+function readArguments(args: string[]): Arguments {
+  const options = { file: { type: 'string' }, help: { type: 'boolean' } } as const
   try {
-    return parseArgs({ args, options: { file: { type: 'string' }, help: { type: 'boolean' } } }).values
+    const { positionals, values } = parseArgs({ args, options, allowPositionals: true })
+    return { words: positionals, ...values }
   } catch (error) {
     throw new SettingsError(`${(error as Error).message}\nSee --help.`)
   }

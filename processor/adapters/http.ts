@@ -5,23 +5,43 @@ import type { AddressInfo } from 'node:net'
 import type { WorkerTelemetry } from './telemetry/telemetry.ts'
 
 type Answer = { status: number; type: string; body: string }
-type Observed = Pick<WorkerTelemetry, 'registry' | 'health' | 'snapshot'>
+/** The worker as a member of its consumer group. */
+export type Member = {
+  describe(): { member: string | null; topicPartitions: number }
+  /** Declares another member dead. */
+  expel(member: string): Promise<void>
+}
+type Observed = {
+  telemetry: Pick<WorkerTelemetry, 'registry' | 'health' | 'snapshot'>
+  /** Null before it is one. */
+  member: () => Member | null
+}
 type Route = (observed: Observed) => Promise<Answer> | Answer
 
 const ROUTES: Record<string, Route> = {
-  '/metrics': async ({ registry }) => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
-  '/healthz': ({ health }) => probe(health().live, health().reasons),
-  '/readyz': ({ health }) => probe(health().ready, health().reasons),
-  '/status': async ({ snapshot }) => json(200, await snapshot()),
+  '/metrics': async ({ telemetry: { registry } }) => {
+    return { status: 200, type: registry.contentType, body: await registry.metrics() }
+  },
+  '/healthz': ({ telemetry: { health } }) => probe(health().live, health().reasons),
+  '/readyz': ({ telemetry: { health } }) => probe(health().ready, health().reasons),
+  '/status': async ({ telemetry, member }) => {
+    const about = member()?.describe() ?? NO_MEMBER
+    return json(200, { ...(await telemetry.snapshot()), startedAt: Math.round(performance.timeOrigin), ...about })
+  },
 }
+const NO_MEMBER: ReturnType<Member['describe']> = { member: null, topicPartitions: 0 }
+/** DELETE: whoever knows that a member is dead (the operator, whose API server says so) has its partitions moved at once. */
+const MEMBERS = '/members/'
 
 /** Listens on `port` (0: any free one) of `host`. Rejects when the port is taken. */
 export async function startHttp(options: {
   port: number
   host: string
-  telemetry: Observed
+  telemetry: Observed['telemetry']
+  member?: Observed['member']
 }): Promise<{ port: number; close(): Promise<void> }> {
-  const server = createServer((request, response) => void respond(request, response, options.telemetry))
+  const { telemetry, member = () => null } = options
+  const server = createServer((request, response) => void respond(request, response, { telemetry, member }))
   server.listen(options.port, options.host)
   await once(server, 'listening')
   return {
@@ -41,6 +61,7 @@ async function respond(request: IncomingMessage, response: ServerResponse, obser
 
 async function answer(request: IncomingMessage, observed: Observed): Promise<Answer> {
   const path = request.url?.split('?')[0] ?? '/'
+  if (path.startsWith(MEMBERS)) return expel(request, observed, path.slice(MEMBERS.length))
   const route = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined
   if (!route) return json(404, { error: `nothing at ${path}`, routes: Object.keys(ROUTES) })
   if (request.method !== 'GET' && request.method !== 'HEAD') return json(405, { error: 'only GET is answered' })
@@ -48,6 +69,19 @@ async function answer(request: IncomingMessage, observed: Observed): Promise<Ans
     return await route(observed)
   } catch (error) {
     return json(500, { error: String(error) })
+  }
+}
+
+async function expel({ method }: IncomingMessage, { member }: Observed, id: string): Promise<Answer> {
+  if (method !== 'DELETE') return json(405, { error: 'only DELETE is answered' })
+  const ours = member()
+  if (!ours) return json(503, { error: 'this worker is in no group yet' })
+  try {
+    const removed = decodeURIComponent(id)
+    await ours.expel(removed)
+    return json(200, { removed })
+  } catch (error) {
+    return json(503, { error: (error as Error).message })
   }
 }
 

@@ -16,6 +16,11 @@ export type IndexDefinition = {
 /** Above the templates that others write for name patterns (built-in ones have 100 and less). */
 export const TEMPLATE_PRIORITY = 500
 
+/** How an index or a template tells whose it is: written where it is made, so that only what is ours is ever removed. */
+export const markOf = (owner: string) => ({ salesPipeline: owner })
+
+export const isMarked = (meta: estypes.Metadata | undefined, owner: string) => meta?.salesPipeline === owner
+
 const SETTINGS: estypes.IndicesIndexSettings = {
   // One node is then enough for a green index; a second one gets the copy.
   auto_expand_replicas: '0-1',

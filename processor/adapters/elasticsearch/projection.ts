@@ -1,22 +1,16 @@
 /** The port Projection in Elasticsearch: one index per projection, external versions, bulk requests. */
-
-import type { TransportRequestOptions } from '@elastic/elasticsearch'
-import { Client, type ClientOptions, errors } from '@elastic/elasticsearch'
+import { type Client, errors, type TransportRequestOptions } from '@elastic/elasticsearch'
 import type { Plan } from '#pipeline/plan.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, Projection, ProjectionFault, Telemetry } from '#processor/ports.ts'
 import { type BulkEntry, type BulkItem, chunksOf, describe, judge, versionFound } from './bulk.ts'
-import { elasticsearchError } from './errors.ts'
-import { type IndexDefinition, indexDefinitions, TEMPLATE_PRIORITY } from './mapping.ts'
+import { type IndexDefinition, indexDefinitions, markOf, TEMPLATE_PRIORITY } from './mapping.ts'
+import { type ElasticsearchConnection, ElasticsearchServer } from './server.ts'
 
-export type ElasticsearchOptions = {
-  nodes: string[]
-  auth?: { username: string; password: string } | undefined
-  /** ca: PEM of the authority to trust; the system store when left out. */
-  tls?: { ca: string } | undefined
+export type ElasticsearchOptions = ElasticsearchConnection & {
   plan: Plan
-  /** Until the answer has arrived whole; a sink that is silent for longer counts as away. */
-  requestTimeoutMs?: number
+  /** namespace/name of the pipeline: marks what is made for it. */
+  owner: string
   log: Telemetry['log']
 }
 
@@ -26,23 +20,17 @@ export function createElasticsearchProjection(options: ElasticsearchOptions): Pr
 }
 
 class ElasticsearchProjection implements Projection {
-  readonly #client: Client
+  readonly #server: ElasticsearchServer
   readonly #definitions: IndexDefinition[]
   readonly #indices: Map<number, string>
-  readonly #user: string | undefined
-  readonly #timeoutMs: number
+  readonly #mark: ReturnType<typeof markOf>
   readonly #log: Telemetry['log']
-  readonly #underWay = new Set<AbortController>()
 
-  constructor({ nodes, auth, tls, plan, requestTimeoutMs = 10_000, log }: ElasticsearchOptions) {
-    const options: ClientOptions = { nodes, maxRetries: 0 } // the projector repeats, and prepares again
-    if (auth) options.auth = auth
-    if (tls) options.tls = tls
-    this.#client = new Client(options)
+  constructor({ plan, owner, log, ...connection }: ElasticsearchOptions) {
+    this.#server = new ElasticsearchServer(connection)
     this.#definitions = indexDefinitions(plan)
     this.#indices = new Map(this.#definitions.map(({ aggregation, index }) => [aggregation, index]))
-    this.#user = auth?.username
-    this.#timeoutMs = requestTimeoutMs
+    this.#mark = markOf(owner)
     this.#log = log
   }
 
@@ -50,14 +38,24 @@ class ElasticsearchProjection implements Projection {
     for (const definition of this.#definitions) await this.#prepareIndex(definition)
   }
 
-  /** The template comes first, so that the index gets its mapping whoever creates it. */
+  /** The template comes first, so that the index gets its mapping and our mark whoever creates it. */
   async #prepareIndex({ index, template: name, settings, mappings }: IndexDefinition): Promise<void> {
-    const { indices } = this.#client
-    const template = { name, index_patterns: [index], priority: TEMPLATE_PRIORITY, template: { settings, mappings } }
-    await this.#request(`writing index template ${name}`, o => indices.putIndexTemplate(template, o))
-    const exists = await this.#request(`looking for index ${index}`, o => indices.exists({ index }, o))
-    if (!exists) await this.#request(`creating index ${index}`, o => indices.create({ index }, o).catch(unlessThere))
-    await this.#request(`adding fields to index ${index}`, o => indices.putMapping({ index, ...mappings }, o))
+    const server = this.#server
+    const _meta = this.#mark
+    const template = {
+      name,
+      index_patterns: [index],
+      priority: TEMPLATE_PRIORITY,
+      _meta,
+      template: { settings, mappings: { ...mappings, _meta } },
+    }
+    await server.request(`writing index template ${name}`, (c, o) => c.indices.putIndexTemplate(template, o))
+    const exists = await server.request(`looking for index ${index}`, (c, o) => c.indices.exists({ index }, o))
+    const create = { index, mappings: { _meta } } // marked also where a template of somebody else comes before ours
+    if (!exists)
+      await server.request(`creating index ${index}`, (c, o) => c.indices.create(create, o).catch(unlessThere))
+    // Without the mark: the index may be somebody else's. One that it carries already stays.
+    await server.request(`adding fields to index ${index}`, (c, o) => c.indices.putMapping({ index, ...mappings }, o))
   }
 
   async write(rows: ProjectedRow[]): Promise<ProjectionFault[]> {
@@ -69,27 +67,11 @@ class ElasticsearchProjection implements Projection {
 
   /** A request that is too large for a proxy on the way is halved, down to the row at fault. */
   async #send(chunk: BulkEntry[]): Promise<ProjectionFault[]> {
-    const items = await this.#request(`writing ${chunk.length} rows`, o => this.#bulk(chunk, o))
+    const items = await this.#server.request(`writing ${chunk.length} rows`, (c, o) => bulk(c, chunk, o))
     if (items !== 'too large') return this.#faultsOf(chunk, items)
     if (chunk.length === 1) return [faultOf(chunk[0]!.row, '413 the document is too large')]
     const middle = chunk.length >> 1
     return [...(await this.#send(chunk.slice(0, middle))), ...(await this.#send(chunk.slice(middle)))]
-  }
-
-  async #bulk(chunk: BulkEntry[], options: TransportRequestOptions): Promise<BulkItem[] | 'too large'> {
-    try {
-      const operations = chunk.map(entry => entry.lines)
-      const answer = await this.#client.bulk<string>(
-        { operations, filter_path: 'items.*.status,items.*.error' },
-        options,
-      )
-      const items = Array.isArray(answer?.items) ? answer.items.map(item => Object.values(item)[0] as BulkItem) : []
-      if (items.length === chunk.length && items.every(item => Number.isInteger(item?.status))) return items
-      throw new Retryable(`Elasticsearch: answered for ${items.length} of ${chunk.length} rows; is a proxy in between?`)
-    } catch (error) {
-      if (error instanceof errors.ResponseError && error.statusCode === 413) return 'too large'
-      throw error
-    }
   }
 
   #faultsOf(chunk: BulkEntry[], items: BulkItem[]): ProjectionFault[] {
@@ -111,28 +93,25 @@ class ElasticsearchProjection implements Projection {
     })
   }
 
-  /** One deadline for connecting, waiting and reading: the client's own time-out starts anew with each piece of a body. */
-  async #request<T>(doing: string, call: (options: TransportRequestOptions) => Promise<T>): Promise<T> {
-    const controller = new AbortController()
-    const timer = setTimeout(() => controller.abort(), this.#timeoutMs)
-    this.#underWay.add(controller)
-    try {
-      // The project's own span already tells of the projection.
-      return await call({ signal: controller.signal, openTelemetry: { enabled: false } })
-    } catch (error) {
-      if (controller.signal.aborted)
-        throw new Retryable(`Elasticsearch: ${doing}: no answer within ${this.#timeoutMs} ms`)
-      throw elasticsearchError(error, doing, this.#user)
-    } finally {
-      clearTimeout(timer)
-      this.#underWay.delete(controller)
-    }
+  close(): Promise<void> {
+    return this.#server.close()
   }
+}
 
-  /** Requests that are still under way are given up. */
-  async close(): Promise<void> {
-    for (const controller of this.#underWay) controller.abort()
-    await this.#client.close()
+async function bulk(
+  client: Client,
+  chunk: BulkEntry[],
+  options: TransportRequestOptions,
+): Promise<BulkItem[] | 'too large'> {
+  try {
+    const operations = chunk.map(entry => entry.lines)
+    const answer = await client.bulk<string>({ operations, filter_path: 'items.*.status,items.*.error' }, options)
+    const items = Array.isArray(answer?.items) ? answer.items.map(item => Object.values(item)[0] as BulkItem) : []
+    if (items.length === chunk.length && items.every(item => Number.isInteger(item?.status))) return items
+    throw new Retryable(`Elasticsearch: answered for ${items.length} of ${chunk.length} rows; is a proxy in between?`)
+  } catch (error) {
+    if (error instanceof errors.ResponseError && error.statusCode === 413) return 'too large'
+    throw error
   }
 }
 

@@ -51,6 +51,9 @@ export function kafkaError(error: unknown, doing: string): Retryable | Fatal {
   return new Retryable(`Kafka: ${doing}: ${reason}`, { cause: error })
 }
 
+/** Whether the broker's answer was this error code. */
+export const hasCode = (error: unknown, code: string) => describe(error).ids.includes(code)
+
 /** The library nests errors; the innermost ones say what happened. */
 function describe(error: unknown): { reason: string; ids: string[] } {
   const leaves: Error[] = []

@@ -3,10 +3,10 @@
  * partitions; what is read and from where is ours. The library stops heartbeating for good when a rejoin fails (a broker
  * was away), so a failed membership is joined again here.
  */
-import { Consumer, type GroupAssignment } from '@platformatic/kafka'
+import { Admin, Consumer, type GroupAssignment } from '@platformatic/kafka'
 import { Retryable } from '#processor/errors.ts'
 import type { Membership } from '#processor/ports.ts'
-import { type KafkaConnection, kafkaError } from './connection.ts'
+import { hasCode, type KafkaConnection, kafkaError } from './connection.ts'
 
 export type MembershipOptions = {
   connection: KafkaConnection
@@ -15,12 +15,16 @@ export type MembershipOptions = {
   /** A worker that is silent for so long loses its partitions, ms. Fencing is the store's, so it may be short. */
   sessionTimeoutMs: number
   onTrouble: (message: string) => void
+  /** Somebody who knew better than the broker declared this worker dead (see expel): it must stop. */
+  onExpelled: () => void
   /** How often it looks whether the topic has grown, ms. */
   lookEveryMs?: number
 }
 
 const REJOIN_PAUSE_MS = 500
 const LOOK_EVERY_MS = 10_000
+/** The broker's answer where the member has left already. */
+const UNKNOWN_MEMBER = 'UNKNOWN_MEMBER_ID'
 
 export class KafkaMembership implements Membership {
   readonly #options: MembershipOptions
@@ -30,6 +34,10 @@ export class KafkaMembership implements Membership {
   #rejoining = false
   #partitions = 0
   #looking: NodeJS.Timeout | undefined
+  #member: string | null = null
+  /** ms since the epoch; our last heartbeat, and the last that the coordinator took. */
+  #askedAt = 0
+  #heardAt = 0
 
   constructor(options: MembershipOptions) {
     this.#options = options
@@ -42,9 +50,34 @@ export class KafkaMembership implements Membership {
       rebalanceTimeout: Math.max(sessionTimeoutMs, 5000),
     })
     this.#consumer.topics.trackAll(options.topic)
-    this.#consumer.on('consumer:group:join', ({ assignments }) => this.#onAssignment(this.#partitionsOf(assignments)))
+    this.#consumer.on('consumer:group:join', ({ assignments }) => this.#joined(this.#partitionsOf(assignments)))
+    this.#consumer.on('consumer:heartbeat:start', () => (this.#askedAt = Date.now()))
+    this.#consumer.on('consumer:heartbeat:end', () => (this.#heardAt = Date.now()))
     this.#consumer.on('consumer:heartbeat:stalled', () => void this.#rejoin('heartbeats stalled'))
     this.#consumer.on('error', error => void this.#rejoin(error.message))
+  }
+
+  /** Who this worker is to the group, and how many partitions it has seen in the topic. */
+  describe(): { member: string | null; topicPartitions: number } {
+    return { member: this.#member, topicPartitions: this.#partitions }
+  }
+
+  /**
+   * Declares another member dead, so that its partitions move now and not after its session time-out. Should it live
+   * after all, the store fences it, and it stops (onExpelled). Throws Retryable.
+   */
+  async expel(member: string): Promise<void> {
+    const { connection, groupId } = this.#options
+    const admin = new Admin({ ...connection, clientId: `${connection.clientId}-admin` })
+    try {
+      const members = [{ memberId: member, reason: 'its pod is gone' }]
+      await admin.removeMembersFromConsumerGroup({ groupId, members })
+      this.#options.onTrouble(`member ${member} is dead: its partitions move`)
+    } catch (error) {
+      if (!hasCode(error, UNKNOWN_MEMBER)) throw kafkaError(error, `removing member ${member} from the group`)
+    } finally {
+      await admin.close().catch(() => {})
+    }
   }
 
   async join(onAssignment: (partitions: number[]) => void): Promise<void> {
@@ -99,6 +132,17 @@ export class KafkaMembership implements Membership {
     } finally {
       await this.#consumer.close(true)
     }
+  }
+
+  /** A new name, although less than a session lay between the heartbeats taken and refused: we had been removed. */
+  #joined(partitions: number[]): void {
+    const { sessionTimeoutMs, onExpelled } = this.#options
+    const before = this.#member
+    this.#member = this.#consumer.memberId
+    const wasHeard = this.#askedAt - this.#heardAt < sessionTimeoutMs
+    this.#heardAt = Date.now()
+    if (before !== null && before !== this.#member && wasHeard) onExpelled()
+    else this.#onAssignment(partitions)
   }
 
   async #rejoin(reason: string): Promise<void> {

@@ -57,6 +57,6 @@ function adviceOn(code: string): string | undefined {
   if (code.startsWith('28')) return 'Check spec.sinks.postgres.usernameSecretRef and passwordSecretRef'
   if (code === '3D000') return 'Create the database, or correct spec.sinks.postgres.database'
   if (code === '42501')
-    return 'Grant the user CREATE on the database, or create the schema of spec.sinks.postgres.schema with the user as its owner'
+    return 'Grant the user CREATE on the database, or make it the owner of the schema of spec.sinks.postgres.schema'
   return undefined
 }

@@ -1,23 +1,33 @@
-/** The store that a pipeline names. Secrets come from the environment, never from arguments. */
-import { schemaName, specIdentity } from '#pipeline/identity.ts'
+/** The PostgreSQL that a pipeline names. Secrets come from the environment, never from arguments. */
+import { ownerOf, schemaName, specIdentity } from '#pipeline/identity.ts'
 import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Outbox, Store } from '#processor/ports.ts'
 import type { PostgresConnection } from './connections.ts'
+import { PostgresRemoval } from './removal.ts'
 import { createPostgresStore } from './store.ts'
 
 /** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
 export function openPostgresStore(pipeline: SalesPipeline, workerId: string, env: NodeJS.ProcessEnv): Store & Outbox {
-  const { metadata, spec } = pipeline
+  const { spec } = pipeline
   return createPostgresStore({
     connection: postgresConnection(pipeline, env),
     schema: schemaName(pipeline),
-    owner: `${metadata.namespace}/${metadata.name}`,
+    owner: ownerOf(pipeline),
     plan: planOf(spec),
     pipelineJson: JSON.stringify(pipeline),
     specIdentity: specIdentity(spec),
     workerId,
+  })
+}
+
+/** The schema that the store made. Throws and connects as openPostgresStore does. */
+export function openPostgresRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): PostgresRemoval {
+  return new PostgresRemoval({
+    connection: postgresConnection(pipeline, env),
+    schema: schemaName(pipeline),
+    owner: ownerOf(pipeline),
   })
 }
 

@@ -7,6 +7,7 @@ import { Fatal } from '#processor/errors.ts'
 import type { Opened, Topic } from '#processor/ports.ts'
 import type { Session } from './connections.ts'
 import type { PostgresStoreOptions } from './options.ts'
+import { findSchema, lockSchema } from './ownership.ts'
 import { createResultTables } from './result-tables.ts'
 import { quoted, SERVER, type Statements } from './statements.ts'
 
@@ -22,9 +23,7 @@ export async function openSchema(
   options: PostgresStoreOptions,
   topic: Topic,
 ): Promise<Opened> {
-  await session.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
-    `sales-pipeline open ${options.schema}`,
-  ])
+  await lockSchema(session, options.schema)
   await takeSchema(session, statements, options)
   await migrate(session, statements, options)
   const { watermark, firstPartitions } = await registerPipeline(session, statements, options, topic)
@@ -54,28 +53,21 @@ async function addPartitions(
 /** Creates the schema, or makes sure that it is empty or this pipeline's. Changes nothing in somebody else's. */
 async function takeSchema(
   session: Session,
-  { table }: Statements,
+  statements: Statements,
   { schema, owner }: PostgresStoreOptions,
 ): Promise<void> {
-  const found = await session.query<{ relations: string[] }>(
-    `SELECT array(SELECT relname::text FROM pg_class
-       WHERE relnamespace = n.oid AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')) AS relations
-     FROM pg_namespace n WHERE nspname = $1`,
-    [schema],
-  )
-  const relations = found.rows[0]?.relations
-  if (!relations) await session.query(`CREATE SCHEMA ${quoted(schema)}`)
-  if (!relations || relations.length === 0) return
-  if (!relations.includes('migrations') || !relations.includes('pipeline'))
+  const found = await findSchema(session, statements, schema)
+  if (!found) await session.query(`CREATE SCHEMA ${quoted(schema)}`)
+  if (!found || found.relations.length === 0) return
+  if (found.owner === null)
     throw new Fatal(
       'SchemaOwnedByOther',
-      `schema ${schema} holds tables that are not a pipeline's (${relations.slice(0, 3).join(', ')}). Name another in spec.sinks.postgres.schema`,
+      `schema ${schema} holds tables that are not a pipeline's (${found.relations.slice(0, 3).join(', ')}). Name another in spec.sinks.postgres.schema`,
     )
-  const { rows } = await session.query<{ owner: string }>(`SELECT owner FROM ${table('pipeline')}`)
-  if (rows[0] && rows[0].owner !== owner)
+  if (found.owner !== owner)
     throw new Fatal(
       'SchemaOwnedByOther',
-      `schema ${schema} belongs to pipeline ${rows[0].owner}. Name another in spec.sinks.postgres.schema`,
+      `schema ${schema} belongs to pipeline ${found.owner}. Name another in spec.sinks.postgres.schema`,
     )
 }
 

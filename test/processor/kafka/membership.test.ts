@@ -18,16 +18,18 @@ afterEach(async () => {
 
 function member(groupId: string, of = topic) {
   const news: number[][] = []
+  const expelled: string[] = []
   const membership = new KafkaMembership({
     connection: { clientId: 'test', bootstrapBrokers: [bootstrap], requestTimeout: 10_000 },
     groupId,
     topic: of,
     sessionTimeoutMs: 2000,
     onTrouble: () => {},
+    onExpelled: () => void expelled.push(groupId),
     lookEveryMs: 200,
   })
   joined.push(membership)
-  return { membership, news, join: () => membership.join(partitions => news.push(partitions)) }
+  return { membership, news, expelled, join: () => membership.join(partitions => news.push(partitions)) }
 }
 
 /** Waits until all partitions are shared out over these members without overlap. */
@@ -72,6 +74,23 @@ describe('membership', () => {
     await admin.createPartitions({ topicPartitions: [{ topic: growing, count: 5 }] })
     await admin.disconnect()
     await shared(members, 5)
+  })
+
+  it('gives a member that is declared dead its notice, and its partitions to the others', async () => {
+    const groupId = `group-${process.pid}-${groups++}`
+    const [first, second] = [member(groupId), member(groupId)]
+    await first.join()
+    await second.join()
+    await shared([first, second])
+    const { member: id, topicPartitions } = second.membership.describe()
+    expect({ id, topicPartitions }).toEqual({ id: expect.stringMatching(/^test-/), topicPartitions: 6 })
+    await first.membership.expel(id!)
+    while (second.expelled.length === 0) await new Promise(resolve => setTimeout(resolve, 20))
+    await second.membership.leave()
+    expect(await shared([first])).toEqual([[0, 1, 2, 3, 4, 5]])
+    // It has gone already: nothing to do, and nobody else is disturbed.
+    await first.membership.expel(id!)
+    expect(first.expelled).toEqual([])
   })
 
   it('publishes offsets for lag tools', async () => {

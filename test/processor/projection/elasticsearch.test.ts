@@ -7,6 +7,8 @@ import { elasticsearch, unique } from '#test/support/services.ts'
 import { projectionContract } from './contract.ts'
 import { minuteRow, planFor, removed } from './fixture.ts'
 
+const OWNER = 'default/projected'
+
 type Logged = { message: string; fields?: Record<string, unknown> | undefined }
 
 let url: string
@@ -22,7 +24,7 @@ function openProjection(plan: Plan): Projection {
   const log = (_level: string, message: string, fields?: Record<string, unknown>) =>
     void logged.push({ message, fields })
   // Creating an index takes seconds on a machine that is busy with other tests.
-  const projection = createElasticsearchProjection({ nodes: [url], plan, log, requestTimeoutMs: 60_000 })
+  const projection = createElasticsearchProjection({ nodes: [url], plan, owner: OWNER, log, requestTimeoutMs: 60_000 })
   opened.push(projection)
   return projection
 }
@@ -68,15 +70,21 @@ describe('Elasticsearch: preparing', () => {
     final: { type: 'boolean' },
     updated_at: { type: 'date' },
   }
+  const _meta = { salesPipeline: OWNER }
   const mappingOf = async (index: string) => (await ask('GET', `/${index}/_mapping`))?.[index] as unknown
 
-  it('writes the templates, and the indices have their strict mapping', async () => {
+  it('writes the templates, and the indices have their strict mapping and our mark', async () => {
     const prefix = unique('prepare')
     const plan = planFor(prefix)
     await openProjection(plan).prepare()
     const template = await ask('GET', `/_index_template/${prefix}-template`)
-    expect(template!.index_templates).toMatchObject([{ index_template: { index_patterns: [`${prefix}-by-store`] } }])
-    expect(await mappingOf(`${prefix}-by-store`)).toEqual({ mappings: { dynamic: 'strict', properties: PROPERTIES } })
+    expect(template!.index_templates).toMatchObject([
+      { index_template: { index_patterns: [`${prefix}-by-store`], _meta } },
+    ])
+    const mappings = { dynamic: 'strict', _meta, properties: PROPERTIES }
+    expect(await mappingOf(`${prefix}-by-store`)).toEqual({ mappings })
+    await openProjection(plan).prepare()
+    expect(await mappingOf(`${prefix}-by-store`), 'the next worker leaves the mark').toEqual({ mappings })
     const settings = await ask('GET', `/${prefix}-all-time/_settings?flat_settings=true`)
     expect(settings![`${prefix}-all-time`]).toMatchObject({
       settings: { 'index.auto_expand_replicas': '0-1', 'index.gc_deletes': '10m' },
@@ -89,7 +97,7 @@ describe('Elasticsearch: preparing', () => {
     expect(await mappingOf(indexOf(plan, 0))).toBeDefined()
   })
 
-  it('gives an index that is made by somebody else the same mapping', async () => {
+  it('gives an index that is made under its template the same mapping and mark', async () => {
     const plan = planFor(unique('remade'))
     const projection = openProjection(plan)
     await projection.prepare()
@@ -97,15 +105,33 @@ describe('Elasticsearch: preparing', () => {
     const row = minuteRow(plan, 'a', 1n)
     expect(await projection.write([row])).toEqual([])
     expect(await shown(plan, row)).toEqual(row.document)
-    expect(await mappingOf(indexOf(plan, 0))).toEqual({ mappings: { dynamic: 'strict', properties: PROPERTIES } })
+    expect(await mappingOf(indexOf(plan, 0))).toEqual({
+      mappings: { dynamic: 'strict', _meta, properties: PROPERTIES },
+    })
   })
 
-  it('adds the fields that an index lacks, and keeps its documents', async () => {
+  it('marks its index also where a template of somebody else comes before its own', async () => {
+    const prefix = unique('outranked')
+    const plan = planFor(prefix)
+    const theirs = {
+      index_patterns: [`${prefix}-*`],
+      priority: 9000,
+      template: { settings: { 'index.codec': 'default' } },
+    }
+    await ask('PUT', `/_index_template/${prefix}-theirs`, theirs)
+    await openProjection(plan).prepare()
+    expect(await mappingOf(indexOf(plan, 0))).toMatchObject({ mappings: { _meta } })
+    await ask('DELETE', `/_index_template/${prefix}-theirs`)
+  })
+
+  it('adds the fields that somebody’s index lacks, keeps its documents, and does not mark it', async () => {
     const plan = planFor(unique('grown'))
     const index = indexOf(plan, 0)
     await ask('PUT', `/${index}`, { mappings: { dynamic: false, properties: { store: { type: 'keyword' } } } })
     await ask('PUT', `/${index}/_doc/old`, { store: 'old' })
-    await openProjection(plan).prepare()
+    const projection = openProjection(plan)
+    await projection.prepare()
+    expect(await projection.write([minuteRow(plan, 'a', 1n)])).toEqual([])
     expect(await mappingOf(index)).toEqual({ mappings: { dynamic: 'strict', properties: PROPERTIES } })
     expect((await ask('GET', `/${index}/_doc/old`))?._source).toEqual({ store: 'old' })
   })

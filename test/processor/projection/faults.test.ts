@@ -31,6 +31,7 @@ function open(requestTimeoutMs: number): Projection {
     nodes: [sink.url],
     auth: { username: 'projector', password: PASSWORD },
     plan,
+    owner: 'default/projected',
     requestTimeoutMs,
     log: (_level, message, fields) => void logged.push({ message, fields }),
   })

@@ -75,12 +75,16 @@ export const BY_KIND = 2
 
 /** `change`: text of the document to replace, and what with. */
 export function pipelineOf(...change: [string, string][]): SalesPipeline {
+  return parsePipeline(documentOf(...change))
+}
+
+export function documentOf(...change: [string, string][]): string {
   let text = DOCUMENT
   for (const [from, to] of change) {
     if (!text.includes(from)) throw new Error(`the document has no "${from}"`)
     text = text.replace(from, to)
   }
-  return parsePipeline(text)
+  return text
 }
 
 const DOCUMENT = `

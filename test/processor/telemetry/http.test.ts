@@ -73,6 +73,34 @@ test('/status shows counters, partitions, delays and conditions', async () => {
   })
 })
 
+test('a worker says who it is in its group, and removes a member that is declared dead', async () => {
+  const { telemetry } = telemetryForTest()
+  const expelled: string[] = []
+  const member = {
+    describe: () => ({ member: 'w-1/abc', topicPartitions: 8 }),
+    async expel(id: string) {
+      if (id === 'unreachable') throw new Error('Kafka is away')
+      expelled.push(id)
+    },
+  }
+  let joined = false
+  const server = await startHttp({ port: 0, host: '127.0.0.1', telemetry, member: () => (joined ? member : null) })
+  onTestFinished(() => server.close())
+  const ask = async (path: string, method = 'DELETE') => {
+    const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, { method })
+    return { status: answer.status, body: await answer.json() }
+  }
+  expect((await ask('/members/w-2')).status).toBe(503)
+  expect((await ask('/status', 'GET')).body).toMatchObject({ member: null, topicPartitions: 0 })
+  joined = true
+  expect(await ask('/members/w-2%2Fdef')).toEqual({ status: 200, body: { removed: 'w-2/def' } })
+  expect(await ask('/members/unreachable')).toEqual({ status: 503, body: { error: 'Kafka is away' } })
+  expect((await ask('/members/%E0%A4%A')).status).toBe(503)
+  expect((await ask('/members/w-2', 'GET')).status).toBe(405)
+  expect((await ask('/status', 'GET')).body).toMatchObject({ member: 'w-1/abc', startedAt: expect.any(Number) })
+  expect(expelled).toEqual(['w-2/def'])
+})
+
 test('an unknown path lists the routes, and only GET is answered', async () => {
   const { get } = await served()
   for (const path of ['/', '/constructor', '/metrics/x']) {

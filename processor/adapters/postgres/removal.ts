@@ -1,0 +1,88 @@
+/** Removes what the store made in PostgreSQL: the pipeline's schema with all it holds, if it is this pipeline's own. */
+import type { Belonging, StoredRows } from '#processor/ports.ts'
+import { Connections, DEFAULT_TIMEOUTS, type Session } from './connections.ts'
+import { isLockTimeout, storeError } from './errors.ts'
+import { applicationPrefix, type PostgresStoreOptions } from './options.ts'
+import { findSchema, lockSchema } from './ownership.ts'
+import { quoted, type Statements, statementsOf } from './statements.ts'
+
+export type PostgresRemovalOptions = Pick<PostgresStoreOptions, 'connection' | 'schema' | 'owner' | 'timeouts'>
+
+/**
+ * Ends those who hold a lock in the schema, if they are workers of the pipeline that are stopped or lost: $1 schema,
+ * $2 start of their connections' names. Ours begins otherwise, so that two removals do not end each other.
+ */
+const END_HOLDERS = `
+  SELECT pg_terminate_backend(pid, 1000) AS ended FROM pg_stat_activity
+  WHERE datname = current_database() AND starts_with(application_name, $2) AND pid IN (
+    SELECT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND l.granted)`
+
+export class PostgresRemoval implements StoredRows {
+  readonly name: string
+  readonly #options: PostgresRemovalOptions
+  readonly #connections: Connections
+  readonly #statements: Statements
+
+  /** Does not connect yet. */
+  constructor(options: PostgresRemovalOptions) {
+    const { connection, schema, owner, timeouts } = options
+    this.name = `schema ${schema} of database ${connection.database}`
+    this.#options = options
+    this.#connections = new Connections(connection, `sales-removal ${owner}`, { ...DEFAULT_TIMEOUTS, ...timeouts })
+    this.#statements = statementsOf(schema)
+  }
+
+  find(): Promise<Belonging> {
+    return this.#guard('looking at', () => this.#connections.transaction(session => this.#find(session)))
+  }
+
+  remove(): Promise<Belonging> {
+    return this.#guard('removing', async () => {
+      try {
+        return await this.#remove()
+      } catch (error) {
+        if (!isLockTimeout(error) || !(await this.#endHolders())) throw error
+        return await this.#remove()
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#connections.close()
+  }
+
+  async #find(session: Session): Promise<Belonging> {
+    const { schema, owner } = this.#options
+    await lockSchema(session, schema)
+    const found = await findSchema(session, this.#statements, schema)
+    if (!found) return 'absent'
+    return found.owner === owner ? 'ours' : 'foreign'
+  }
+
+  #remove(): Promise<Belonging> {
+    return this.#connections.transaction(async session => {
+      const belonging = await this.#find(session)
+      if (belonging !== 'ours') return belonging
+      await session.query(this.#statements.waitForStandby)
+      await session.query(`DROP SCHEMA ${quoted(this.#options.schema)} CASCADE`)
+      return belonging
+    })
+  }
+
+  /** True when somebody was ended. */
+  async #endHolders(): Promise<boolean> {
+    const { schema, owner } = this.#options
+    const { rows } = await this.#connections.query<{ ended: boolean }>(END_HOLDERS, [schema, applicationPrefix(owner)])
+    return rows.some(row => row.ended)
+  }
+
+  async #guard<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw storeError(error, `${doing} ${this.name}`)
+    }
+  }
+}
