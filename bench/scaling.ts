@@ -9,7 +9,7 @@ process.stdout.write(
   '| pattern | changes | s late | worker-hours | lag ÷ 1000: changes | s late | worker-hours |\n|---|---|---|---|---|---|---|\n',
 )
 for (const pattern of PATTERNS) {
-  const mine = simulate(pattern, ours(pattern.partitions, SETTINGS))
+  const mine = simulate(pattern, ours(SETTINGS))
   const usual = simulate(pattern, lagDivided(SETTINGS, pattern.partitions))
   process.stdout.write(`| ${pattern.name} | ${cells(mine)} | ${cells(usual)} |\n`)
 }

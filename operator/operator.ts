@@ -2,6 +2,7 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import { Applier } from './apply.ts'
 import { Copies } from './copies.ts'
+import { keyOfOwner } from './desired/names.ts'
 import { Events } from './events.ts'
 import { KubeClient } from './kube/client.ts'
 import type { Chance, Clock, Log } from './ports.ts'
@@ -48,6 +49,10 @@ export async function runOperator(
   const reconciler = new Reconciler({
     ...{ client, copies, applier, events, clock, settings },
     scaled: (_owner, from, to) => telemetry.scaled.inc({ direction: to > from ? 'up' : 'down' }),
+    expelled(owner, pod) {
+      telemetry.expelled.inc()
+      log('info', `pod ${pod} is gone: its partitions move at once`, { pipeline: keyOfOwner(owner) })
+    },
   })
   const health = { synced: false, heardAt: () => copies.heardAt }
   const http = await startHttp(settings.httpPort, telemetry, health, clock)

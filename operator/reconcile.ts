@@ -7,10 +7,11 @@ import type { Copies } from './copies.ts'
 import { desired, type OperatorSettings, type Owner } from './desired/desired.ts'
 import { FINALIZER, isOurs, processorName, selectorOf, selectorText } from './desired/names.ts'
 import type { Events } from './events.ts'
+import { Finalizer } from './finalize.ts'
 import { isKubeError, type KubeClient } from './kube/client.ts'
 import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, keyOf, POD_MONITOR, SALES_PIPELINE } from './kube/resources.ts'
-import type { Figures } from './observe/figures.ts'
-import { Observer } from './observe/observer.ts'
+import { type Figures, UNKNOWN } from './observe/figures.ts'
+import { type Observation, Observer } from './observe/observer.ts'
 import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
 import type { Clock } from './ports.ts'
 import { Autoscaler, type Scaling } from './scaling/autoscaler.ts'
@@ -35,18 +36,22 @@ export type Deps = {
   settings: OperatorSettings
   /** Told of every change of the number of workers that was decided here. */
   scaled: (owner: Owner, from: number, to: number) => void
+  /** Told of each worker that was found gone and removed from its consumer group. */
+  expelled: (owner: Owner, pod: string) => void
 }
 
 export class Reconciler {
   readonly #deps: Deps
   readonly #status: StatusWriter
   readonly #observer: Observer
+  readonly #finalizer: Finalizer
   readonly #autoscaler = new Autoscaler()
 
   constructor(deps: Deps) {
     this.#deps = deps
     this.#status = new StatusWriter(deps)
-    this.#observer = new Observer(deps.copies, deps.clock)
+    this.#finalizer = new Finalizer(deps)
+    this.#observer = new Observer(deps.copies, deps.clock, deps.expelled)
   }
 
   /** Answers in how many ms to look again; undefined: when something changes. Throws what a retry may heal. */
@@ -57,9 +62,9 @@ export class Reconciler {
       return undefined
     }
     const owner = ownerOf(resource)
-    if (resource.metadata.deletionTimestamp) return this.#finalize(resource, owner, signal)
-    await this.#ensureFinalizer(resource, signal)
     const checked = check(resource)
+    if (resource.metadata.deletionTimestamp) return this.#finalize(resource, owner, checked, signal)
+    await this.#ensureFinalizer(resource, signal)
     if (!(checked instanceof SpecError)) return this.#keep(resource, owner, checked, signal)
     return this.#tell(resource, owner, null, { reason: 'SpecInvalid', message: checked.faults.join('\n') }, signal)
   }
@@ -125,30 +130,41 @@ export class Reconciler {
   }
 
   async #tell(resource: KubeObject, owner: Owner, spec: Spec | null, obstacle: Trouble | null, signal: AbortSignal) {
-    const { copies, clock } = this.#deps
-    const { pods, reports, figures } = await this.#observer.observe(owner, spec)
-    const selector = selectorText(selectorOf(owner, 'processor'))
-    const deployment = copies.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
-    const desiredWorkers = (deployment?.spec as { replicas?: number } | undefined)?.replicas ?? 0
-    const workers = { replicas: pods.length, ready: pods.filter(isReady).length, desired: desiredWorkers, selector }
-    const scaling = await this.#scale(resource, owner, spec, figures, desiredWorkers, signal)
-    const status = statusOf({
-      generation: resource.metadata.generation ?? 0,
-      now: clock.now(),
-      previous: (resource.status ?? {}) as Partial<Status>,
-      spec,
-      workers,
-      obstacle,
-      trouble: troubleOf(pods),
-      reports,
-      figures,
-      scaling,
-    })
-    const wait = await this.#status.write(resource, owner, status, signal)
+    const observation = await this.#observer.observe(owner, spec)
+    const desiredWorkers = this.#desiredWorkers(owner)
+    const scaling = await this.#scale(resource, owner, spec, observation.figures, desiredWorkers, signal)
+    const wait = await this.#write(resource, owner, spec, obstacle, observation, scaling, signal)
     // The new number of workers is applied at once.
     if (scaling.autoscale && spec?.workers.autoscale.mode === 'active' && scaling.autoscale.target !== desiredWorkers)
       return SCALE_AGAIN_MS
-    return pods.length > 0 ? Math.min(ASK_EVERY_MS, wait ?? ASK_EVERY_MS) : wait
+    return observation.pods.length > 0 ? Math.min(ASK_EVERY_MS, wait ?? ASK_EVERY_MS) : wait
+  }
+
+  #write(
+    resource: KubeObject,
+    owner: Owner,
+    spec: Spec | null,
+    obstacle: Trouble | null,
+    { pods, reports, figures }: Observation,
+    scaling: Scaling,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const selector = selectorText(selectorOf(owner, 'processor'))
+    const ready = pods.filter(isReady).length
+    const status = statusOf({
+      generation: resource.metadata.generation ?? 0,
+      now: this.#deps.clock.now(),
+      previous: (resource.status ?? {}) as Partial<Status>,
+      workers: { replicas: pods.length, ready, desired: this.#desiredWorkers(owner), selector },
+      trouble: troubleOf(pods),
+      ...{ spec, obstacle, reports, figures, scaling },
+    })
+    return this.#status.write(resource, owner, status, signal)
+  }
+
+  #desiredWorkers(owner: Owner): number {
+    const deployment = this.#deps.copies.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
+    return (deployment?.spec as { replicas?: number } | undefined)?.replicas ?? 0
   }
 
   async #scale(
@@ -189,28 +205,13 @@ export class Reconciler {
     await this.#deps.client.mergePatch(SALES_PIPELINE, metadata, patch, signal)
   }
 
-  /** Workloads first, so that nobody writes any more; then what the policy says of the data; then the pipeline is let go. */
-  async #finalize(resource: KubeObject, owner: Owner, signal: AbortSignal): Promise<number | undefined> {
-    const { copies, client, events } = this.#deps
-    const { finalizers = [], resourceVersion } = resource.metadata
-    if (!finalizers.includes(FINALIZER)) return undefined
-    const workloads = copies.childrenOf(owner).filter(({ kind }) => kind === 'Deployment')
-    for (const { metadata } of workloads)
-      if (!metadata.deletionTimestamp) await client.delete(DEPLOYMENT, metadata, signal)
-    if (workloads.length > 0 || copies.podsOf(owner).length > 0) return GONE_EVERY_MS
-    await this.#deleteData(resource, owner, signal)
-    const patch = { metadata: { finalizers: finalizers.filter(name => name !== FINALIZER), resourceVersion } }
-    await client.mergePatch(SALES_PIPELINE, resource.metadata, patch, signal)
-    await events.tell(owner, 'Normal', 'CleanedUp', 'what was made for the pipeline is removed', signal)
-    return undefined
-  }
-
-  async #deleteData(resource: KubeObject, owner: Owner, signal: AbortSignal): Promise<void> {
-    const { copies, client } = this.#deps
-    if ((resource.spec as { deletionPolicy?: string }).deletionPolicy !== 'delete') return
-    for (const object of copies.childrenOf(owner))
-      if (object.kind === 'KafkaTopic' && isOurs(object, owner))
-        await client.delete(KAFKA_TOPIC, object.metadata, signal)
+  async #finalize(resource: KubeObject, owner: Owner, checked: Spec | SpecError, signal: AbortSignal) {
+    const [spec, faults] = checked instanceof SpecError ? [null, checked.faults.join('\n')] : [checked, '']
+    const waits = await this.#finalizer.run(resource, owner, spec, faults, signal)
+    if (!waits) return undefined
+    const pods = this.#deps.copies.podsOf(owner, 'processor')
+    await this.#write(resource, owner, null, waits, { pods, reports: [], figures: UNKNOWN }, {}, signal)
+    return GONE_EVERY_MS
   }
 
   #forget(key: string): void {

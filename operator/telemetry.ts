@@ -52,6 +52,11 @@ export function createTelemetry() {
       labelNames: ['direction'],
       registers,
     }),
+    expelled: new Counter({
+      name: name('expelled_total'),
+      help: 'Workers that were gone and removed from their consumer group before its session time-out',
+      registers,
+    }),
     writes: new Counter({
       name: name('writes_total'),
       help: 'Writing requests to the API server',

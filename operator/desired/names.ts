@@ -6,13 +6,17 @@ export const MANAGED_BY = 'salespipeline-operator'
 const DOMAIN = 'salespipeline.dev'
 /** Value of this annotation: hash of all that we applied, to notice fields that we no longer want. */
 export const APPLIED = `${DOMAIN}/applied`
-/** Annotation on what cannot have the pipeline as its owner, since it lies in another namespace: namespace/name. */
+/** Annotation on what cannot have the pipeline as its owner: namespace/name. */
 export const PIPELINE = `${DOMAIN}/pipeline`
+/** Annotation of a pod that reads its file from there. */
+export const DOCUMENT = `${DOMAIN}/document`
 export const FINALIZER = `${DOMAIN}/cleanup`
 export const CONFIG_HASH = `${DOMAIN}/config`
 export const SECRETS_HASH = `${DOMAIN}/secrets`
 
-export type Component = 'processor' | 'load' | 'ingest'
+export const COMPONENT = 'app.kubernetes.io/component'
+
+export type Component = 'processor' | 'load' | 'ingest' | 'removal'
 
 /** All children of all pipelines. */
 export const CHILD_SELECTOR = `app.kubernetes.io/managed-by=${MANAGED_BY}`
@@ -24,16 +28,16 @@ export function labelsOf(owner: Owner, component?: Component): Record<string, st
     'app.kubernetes.io/name': 'sales-pipeline',
     'app.kubernetes.io/instance': owner.name,
     'app.kubernetes.io/managed-by': MANAGED_BY,
-    ...(component && { 'app.kubernetes.io/component': component }),
+    ...(component && { [COMPONENT]: component }),
   }
 }
 
 /** What selects the pods; never changes, since a Deployment's selector cannot. */
-export function selectorOf(owner: Owner, component: Component): Record<string, string> {
+export function selectorOf(owner: Owner, component?: Component): Record<string, string> {
   return {
     'app.kubernetes.io/name': 'sales-pipeline',
     'app.kubernetes.io/instance': owner.name,
-    'app.kubernetes.io/component': component,
+    ...(component && { [COMPONENT]: component }),
   }
 }
 
@@ -45,6 +49,8 @@ export const selectorText = (labels: Record<string, string>) =>
 export const processorName = ({ name }: Owner) => `${name}-processor`
 export const accountName = ({ name }: Owner) => `${name}-pipeline`
 export const configName = ({ name }: Owner) => `${name}-config`
+/** Never that of a namesake, whose result would be taken for ours. */
+export const removalName = ({ name, uid }: Owner) => `${name}-removal-${uid.slice(0, 8)}`
 export const producerName = ({ name }: Owner, component: Component) => `${name}-${component}`
 
 export function metadata(owner: Owner, name: string, component?: Component): Metadata {

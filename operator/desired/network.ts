@@ -1,8 +1,8 @@
 /** Who may talk to the workloads, and to whom they may talk: by port where the other side is known only by name. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
-import type { Observed } from './desired.ts'
-import { type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
+import type { Observed, Owner } from './desired.ts'
+import { COMPONENT, type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
 import { PROCESSOR_PORT } from './processor.ts'
 import { INGEST_PORT } from './producers.ts'
 
@@ -23,7 +23,8 @@ export function networkPolicies(observed: Observed): KubeObject[] {
     ...(spec.ingest.replicas > 0 ? (['ingest'] as const) : []),
   ]
   return [
-    policy(observed, 'processor', [scrapers(observed)], [...kafka, ...stores]),
+    // What removes the results when the pipeline is deleted talks to the same stores, and tells the operator how it goes.
+    policy(observed, 'processor', [scrapers(observed)], [...kafka, ...stores], ['processor', 'removal']),
     ...producers.map(component =>
       policy(
         observed,
@@ -36,7 +37,13 @@ export function networkPolicies(observed: Observed): KubeObject[] {
   ]
 }
 
-function policy(observed: Observed, component: Component, ingress: object[], egressPorts: number[]): KubeObject {
+function policy(
+  observed: Observed,
+  component: Component,
+  ingress: object[],
+  egressPorts: number[],
+  components: Component[] = [component],
+): KubeObject {
   const { owner, settings } = observed
   const ports = [...new Set([...egressPorts, ...telemetryPorts(settings.telemetry)])].sort((a, b) => a - b)
   return {
@@ -44,12 +51,18 @@ function policy(observed: Observed, component: Component, ingress: object[], egr
     kind: 'NetworkPolicy',
     metadata: metadata(owner, producerName(owner, component), component),
     spec: {
-      podSelector: { matchLabels: selectorOf(owner, component) },
+      podSelector: podsOf(owner, components),
       policyTypes: ['Ingress', 'Egress'],
       ingress,
       egress: [DNS, { ports: ports.map(tcp) }],
     },
   }
+}
+
+function podsOf(owner: Owner, components: Component[]): object {
+  if (components.length === 1) return { matchLabels: selectorOf(owner, components[0]!) }
+  const matchExpressions = [{ key: COMPONENT, operator: 'In', values: components }]
+  return { matchLabels: selectorOf(owner), matchExpressions }
 }
 
 /** The operator, which asks how it goes, and Prometheus, which is known by its label wherever it runs. */

@@ -10,6 +10,9 @@ export const PROCESSOR_PORT = 8080
 /** A worker peaks at some 200 MB (README, Measured) and uses what CPU there is while it catches up. */
 const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } }
 
+/** Its pod's: in logs, metrics and the group. */
+export const WORKER_ID = [{ name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }]
+
 export function processor(observed: Observed): KubeObject[] {
   const { owner, spec, settings, replicas, has } = observed
   const name = processorName(owner)
@@ -48,7 +51,7 @@ export function processor(observed: Observed): KubeObject[] {
       resources: requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : RESOURCES,
       // A new worker takes partitions over before an old one goes: two at a time would only move them twice.
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-      env: [{ name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+      env: WORKER_ID,
     }),
     ...(has.podMonitor
       ? [

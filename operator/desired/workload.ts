@@ -20,10 +20,11 @@ const USER = 10_001
 /** A worker is gone within 5 s of SIGTERM (processor/main.ts); the rest is for a busy node. */
 const GRACE_SECONDS = 15
 
-export type Workload = {
-  name: string
+/** A node that is away for longer, after it was noticed, is not waited for. */
+const NODE_LOST_SECONDS = 15
+
+export type Program = {
   component: Component
-  replicas: number
   image: string
   args: string[]
   config: ConfigFile
@@ -31,9 +32,9 @@ export type Workload = {
   /** Of its metrics and probes; without one it has none. */
   port?: number
   resources: object
-  strategy: object
   env?: object[]
 }
+export type Workload = Program & { name: string; replicas: number; strategy: object }
 
 export function deployment(observed: Observed, workload: Workload): KubeObject {
   const { owner } = observed
@@ -49,7 +50,12 @@ export function deployment(observed: Observed, workload: Workload): KubeObject {
       strategy,
       template: {
         metadata: { labels: labelsOf(owner, component), annotations: rollOn(observed, workload) },
-        spec: podSpec(observed, workload),
+        spec: {
+          serviceAccountName: accountName(owner),
+          ...podSpec(observed, workload, {
+            configMap: { name: configName(owner), items: [{ key: workload.config, path: workload.config }] },
+          }),
+        },
       },
     },
   }
@@ -66,10 +72,12 @@ function rollOn({ owner, document, secrets }: Observed, workload: Workload): Rec
   }
 }
 
-function podSpec({ owner, settings }: Observed, workload: Workload): object {
+type Pods = Pick<Observed, 'owner' | 'settings'>
+
+/** `config`: the source of the volume that holds its file. */
+export function podSpec({ owner, settings }: Pods, program: Program, config: object): object {
   const { images } = settings
   return {
-    serviceAccountName: accountName(owner),
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: GRACE_SECONDS,
@@ -86,14 +94,18 @@ function podSpec({ owner, settings }: Observed, workload: Workload): object {
       maxSkew: 1,
       topologyKey,
       whenUnsatisfiable: 'ScheduleAnyway',
-      labelSelector: { matchLabels: selectorOf(owner, workload.component) },
+      labelSelector: { matchLabels: selectorOf(owner, program.component) },
     })),
-    containers: [container(settings, workload)],
+    // They hold no state: on another node at once is better than after Kubernetes' five minutes.
+    tolerations: ['not-ready', 'unreachable'].map(state => ({
+      key: `node.kubernetes.io/${state}`,
+      operator: 'Exists',
+      effect: 'NoExecute',
+      tolerationSeconds: NODE_LOST_SECONDS,
+    })),
+    containers: [container(settings, program)],
     volumes: [
-      {
-        name: 'config',
-        configMap: { name: configName(owner), items: [{ key: workload.config, path: workload.config }] },
-      },
+      { name: 'config', ...config },
       { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
     ],
   }
@@ -112,8 +124,8 @@ const PROBES = {
   readinessProbe: probe('/readyz', 2, 2),
 }
 
-function container(settings: Observed['settings'], workload: Workload): object {
-  const { image, component, args, port, resources, secrets, config, env = [] } = workload
+function container(settings: Observed['settings'], program: Program): object {
+  const { image, component, args, port, resources, secrets, config, env = [] } = program
   return {
     name: component,
     image,

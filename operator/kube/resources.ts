@@ -46,6 +46,7 @@ export const SERVICE = resource('v1', 'Service')
 export const SERVICE_ACCOUNT = resource('v1', 'ServiceAccount')
 export const POD_DISRUPTION_BUDGET = resource('policy/v1', 'PodDisruptionBudget')
 export const NETWORK_POLICY = resource('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies')
+export const JOB = resource('batch/v1', 'Job')
 export const POD_MONITOR = resource('monitoring.coreos.com/v1', 'PodMonitor')
 export const KAFKA_TOPIC = resource('kafka.strimzi.io/v1', 'KafkaTopic')
 
@@ -59,6 +60,7 @@ export const CHILDREN: Resource[] = [
   POD_DISRUPTION_BUDGET,
   DEPLOYMENT,
   POD_MONITOR,
+  JOB,
 ]
 
 /** Kinds that other operators bring: not every cluster has them. */

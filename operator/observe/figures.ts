@@ -2,6 +2,8 @@
 import type { WorkerReport } from './report.ts'
 
 export type Figures = {
+  /** Of the topic, as the workers see it: it may have others than the spec asks for. */
+  partitions: number
   /** Records not yet in the results; null unless every partition's is known. */
   lag: number | null
   /** ms since the epoch. */
@@ -18,6 +20,7 @@ export type Figures = {
 }
 
 export const UNKNOWN: Figures = {
+  partitions: 0,
   lag: null,
   watermark: null,
   delayP99: null,
@@ -31,12 +34,12 @@ export const UNKNOWN: Figures = {
 const LEAST_BUSY = 0.01
 
 export function figuresOf(
-  partitions: number,
   reports: WorkerReport[],
   before: { reports: WorkerReport[]; lag: number | null; at: number } | null,
   now: number,
 ): Figures {
   if (reports.length === 0) return UNKNOWN
+  const partitions = Math.max(...reports.map(({ topicPartitions }) => topicPartitions))
   const lag = lagOf(partitions, reports)
   const rates = before === null ? null : ratesOf(reports, before.reports)
   const seconds = before === null ? 0 : (now - before.at) / 1000
@@ -44,6 +47,7 @@ export function figuresOf(
     lag === null || before === null || before.lag === null || seconds <= 0 ? null : (lag - before.lag) / seconds
   const arrivalRate = rates === null || growth === null ? null : Math.max(0, rates.done + growth)
   return {
+    partitions,
     lag,
     watermark: most(reports.map(r => r.watermark)),
     delayP99: most(reports.map(r => r.endToEndDelay?.p99 ?? null)),
@@ -56,7 +60,7 @@ export function figuresOf(
 
 function lagOf(partitions: number, reports: WorkerReport[]): number | null {
   const known = new Map(reports.flatMap(report => report.partitions.map(({ partition, lag }) => [partition, lag])))
-  return known.size >= partitions ? [...known.values()].reduce((sum, lag) => sum + lag, 0) : null
+  return partitions > 0 && known.size >= partitions ? [...known.values()].reduce((sum, lag) => sum + lag, 0) : null
 }
 
 function ratesOf(reports: WorkerReport[], before: WorkerReport[]): { done: number; true: number | null } | null {

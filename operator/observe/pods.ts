@@ -8,9 +8,14 @@ type ContainerStatus = {
   image: string
   ready: boolean
   restartCount: number
-  state?: { waiting?: { reason?: string; message?: string } }
-  lastState?: { terminated?: { exitCode: number; reason?: string; message?: string } }
+  state?: {
+    waiting?: { reason?: string; message?: string }
+    running?: { startedAt?: string | null }
+    terminated?: Terminated
+  }
+  lastState?: { terminated?: Terminated }
 }
+type Terminated = { exitCode: number; reason?: string; message?: string; finishedAt?: string | null }
 type PodCondition = { type: string; status: string; reason?: string; message?: string }
 export type PodStatus = {
   phase?: string

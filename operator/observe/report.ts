@@ -6,6 +6,12 @@ const delay = z.object({ p99: z.number() }).nullable()
 const report = z.object({
   /** ms since the epoch, by the worker's clock. */
   at: z.number(),
+  /** The same; when its process started. */
+  startedAt: z.number(),
+  /** Its name in the consumer group; null: it is in none yet. */
+  member: z.string().nullable(),
+  /** That it has seen in the topic; 0: none yet. */
+  topicPartitions: z.number(),
   conditions: z.record(z.string(), z.string()),
   health: z.object({ ready: z.boolean() }),
   /** Totals since the worker started. */
@@ -26,14 +32,27 @@ export type WorkerReport = z.output<typeof report> & { pod: string }
 /** A pod that does not answer within this says nothing this time. */
 const TIMEOUT_MS = 2000
 
+export type Address = { name: string; ip: string; port: number }
+
 /** Null when the pod does not answer, or not as expected: then nothing is known of it. */
-export async function askWorker(pod: { name: string; ip: string; port: number }): Promise<WorkerReport | null> {
-  const host = pod.ip.includes(':') ? `[${pod.ip}]` : pod.ip
+export async function askWorker(pod: Address): Promise<WorkerReport | null> {
   try {
-    const answer = await fetch(`http://${host}:${pod.port}/status`, { signal: AbortSignal.timeout(TIMEOUT_MS) })
+    const answer = await request(pod, '/status')
     const parsed = report.safeParse(await answer.json())
     return parsed.success ? { ...parsed.data, pod: pod.name } : null
   } catch {
     return null
   }
+}
+
+/** Has a worker remove a dead member from their group. False: it could not, or did not answer. */
+export async function expelMember(by: Address, member: string): Promise<boolean> {
+  const answer = await request(by, `/members/${encodeURIComponent(member)}`, 'DELETE').catch(() => null)
+  await answer?.body?.cancel()
+  return answer?.ok ?? false
+}
+
+function request({ ip, port }: Address, path: string, method = 'GET'): Promise<Response> {
+  const host = ip.includes(':') ? `[${ip}]` : ip
+  return fetch(`http://${host}:${port}${path}`, { method, signal: AbortSignal.timeout(TIMEOUT_MS) })
 }

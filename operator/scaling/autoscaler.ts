@@ -31,7 +31,7 @@ export class Autoscaler {
     // What was decided last may not have been seen in the cluster yet: it counts, or it would be taken back.
     const current = mode === 'active' ? (this.#targets.get(key) ?? running) : running
     const { target, reason, memory } = decide(
-      { ...figures, now, partitions: spec.source.partitions, current, settings },
+      { ...figures, now, current, settings },
       this.#memory.get(key) ?? NOTHING_KNOWN,
     )
     // What is only thought is no change: the next thought starts from what runs.

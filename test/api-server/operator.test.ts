@@ -210,22 +210,56 @@ describeWithCrds('the operator', () => {
     expect(told).not.toMatch(/pw-number|cHctbnVtYmVy/)
   })
 
-  it('lets a pipeline go once its workloads are gone; by its policy the topic stays or goes', async () => {
-    for (const policy of ['retain', 'delete']) {
-      const name = `goes-${policy}`
-      const spec = {
-        source: { topic: name, bootstrapServers: ['kafka:9092'], strimzi: { cluster: 'main' } },
-        deletionPolicy: policy,
-      }
-      await apply(pipelineNamed(name, spec))
-      await there(deploymentPath(`${name}-processor`))
-      const topic = `/apis/kafka.strimzi.io/v1/namespaces/${namespace}/kafkatopics/${namespace}.${name}`
-      await there(topic)
-      await kube.demand('DELETE', kube.pipelinePath(namespace, name))
-      await gone(kube.pipelinePath(namespace, name))
-      await gone(deploymentPath(`${name}-processor`))
-      expect((await kube.find(topic)) !== null).toBe(policy === 'retain')
-    }
+  const removable = async (name: string, deletionPolicy: string) => {
+    const source = { topic: name, bootstrapServers: ['kafka:9092'], strimzi: { cluster: 'main' } }
+    await apply(pipelineNamed(name, { source, deletionPolicy }))
+    await there(deploymentPath(`${name}-processor`))
+    const { uid } = (await kube.find(kube.pipelinePath(namespace, name))).metadata
+    const topic = `/apis/kafka.strimzi.io/v1/namespaces/${namespace}/kafkatopics/${namespace}.${name}`
+    await there(topic)
+    await kube.demand('DELETE', kube.pipelinePath(namespace, name))
+    return { topic, job: `/apis/batch/v1/namespaces/${namespace}/jobs/${name}-removal-${uid.slice(0, 8)}` }
+  }
+  const letGo = async (name: string) => {
+    await gone(kube.pipelinePath(namespace, name))
+    await gone(deploymentPath(`${name}-processor`))
+  }
+
+  it('lets a pipeline go once its workloads are gone, and keeps the topic', async () => {
+    const { topic, job } = await removable('goes', 'retain')
+    await letGo('goes')
+    expect(await kube.find(topic)).not.toBeNull()
+    expect(await kube.find(job)).toBeNull()
+  })
+
+  it('removes what is stored before it lets go, where the policy says so', async () => {
+    const { topic, job } = await removable('all-goes', 'delete')
+    const { template } = (await there(job)).spec
+    expect(template.spec.containers[0].args[0]).toBe('remove')
+    // No controller runs Jobs here: until one says that it is done, everything stays.
+    await ready('all-goes', 'Deleting')
+    expect(await kube.find(topic)).not.toBeNull()
+    const now = new Date().toISOString().replace(/\.\d+/, '')
+    const conditions = ['SuccessCriteriaMet', 'Complete'].map(type => ({
+      type,
+      status: 'True',
+      lastTransitionTime: now,
+    }))
+    const status = { succeeded: 1, startTime: now, completionTime: now, conditions }
+    await kube.demand('PATCH', `${job}/status`, { status }, 'application/merge-patch+json')
+    await letGo('all-goes')
+    await gone(topic)
+    await gone(job)
+  })
+
+  it('lets go without removing anything when the policy is changed meanwhile', async () => {
+    const { topic, job } = await removable('stays', 'delete')
+    await there(job)
+    const spec = { deletionPolicy: 'retain' }
+    await kube.demand('PATCH', kube.pipelinePath(namespace, 'stays'), { spec }, 'application/merge-patch+json')
+    await letGo('stays')
+    await gone(job)
+    expect(await kube.find(topic)).not.toBeNull()
   })
 
   it('writes nothing while nothing changes', async () => {

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments, stringify } from 'yaml'
 import { desired } from '#operator/desired/desired.ts'
+import { removalJob } from '#operator/desired/removal.ts'
 import type { KubeObject } from '#operator/kube/resources.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { observedOf, outputFile, SHAPES } from './golden.ts'
@@ -17,6 +19,13 @@ describe('what shall exist (UPDATE_GOLDEN=1 writes the files; read the differenc
     expect(existsSync(outputFile(shape))).toBe(true)
     expect(output).toBe(readFileSync(outputFile(shape), 'utf8'))
   })
+})
+
+it('what removes the results of strimzi-tls', () => {
+  const output = text([removalJob(observedOf('strimzi-tls'))])
+  const file = join(import.meta.dirname, 'golden-removal.yaml')
+  if (process.env.UPDATE_GOLDEN) writeFileSync(file, output)
+  expect(output).toBe(readFileSync(file, 'utf8'))
 })
 
 const templateOf = (objects: KubeObject[], name: string) => {

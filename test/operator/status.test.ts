@@ -15,6 +15,9 @@ function report(more: Partial<WorkerReport> = {}): WorkerReport {
   return {
     pod: 'w-1',
     at: 10_000,
+    startedAt: 1000,
+    member: 'w-1-x',
+    topicPartitions: 8,
     conditions: {},
     health: { ready: true },
     counters: { records: 100, commits: 10, projectedRows: 0 },
@@ -139,7 +142,7 @@ describe('figures', () => {
   }
 
   it('come from differences: 100 records in 5 s at half the time busy are 40 a second of work', () => {
-    const now = figuresOf(8, [report({ partitions: partitions(50) })], earlier, 10_000)
+    const now = figuresOf([report({ partitions: partitions(50) })], earlier, 10_000)
     // Lag fell by 400 in 5 s while 20 a second were done: nothing came in.
     expect(now).toMatchObject({
       lag: 400,
@@ -152,24 +155,24 @@ describe('figures', () => {
   })
 
   it('say never where more comes in than can be done', () =>
-    expect(figuresOf(8, [report({ partitions: partitions(200) })], earlier, 10_000)).toMatchObject({
+    expect(figuresOf([report({ partitions: partitions(200) })], earlier, 10_000)).toMatchObject({
       arrivalRate: 180,
       catchUpMs: Infinity,
     }))
 
   it('are not known where a partition is nobody’s, or a worker started anew', () => {
-    expect(figuresOf(8, [report({ partitions: partitions(1, 7) })], earlier, 10_000).lag).toBeNull()
+    expect(figuresOf([report({ partitions: partitions(1, 7) })], earlier, 10_000).lag).toBeNull()
     const restarted = report({ counters: { records: 3, commits: 1, projectedRows: 0 } })
     const before = {
       ...earlier,
       reports: [report({ at: 5000, counters: { records: 900, commits: 9, projectedRows: 0 } })],
     }
-    expect(figuresOf(8, [restarted], before, 10_000)).toMatchObject({
+    expect(figuresOf([restarted], before, 10_000)).toMatchObject({
       doneRate: null,
       trueRate: null,
       arrivalRate: null,
     })
-    expect(figuresOf(8, [], earlier, 10_000)).toEqual(UNKNOWN)
+    expect(figuresOf([], earlier, 10_000)).toEqual(UNKNOWN)
   })
 })
 

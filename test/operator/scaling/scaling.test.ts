@@ -11,7 +11,7 @@ import { lagDivided, type Outcome, ours, simulate } from './simulation.ts'
 const run = (name: string) => {
   const pattern = PATTERNS.find(p => p.name === name)!
   const reasons: string[] = []
-  const outcome = simulate(pattern, ours(pattern.partitions, SETTINGS, reasons))
+  const outcome = simulate(pattern, ours(SETTINGS, reasons))
   return { ...outcome, reasons, usual: simulate(pattern, lagDivided(SETTINGS, pattern.partitions)) }
 }
 
@@ -110,7 +110,7 @@ describe('a decision', () => {
 })
 
 describe('the autoscaler', () => {
-  const figures = { ...UNKNOWN, lag: 0, arrivalRate: 4000, trueRate: 1000, doneRate: 2000 }
+  const figures = { ...UNKNOWN, partitions: 8, lag: 0, arrivalRate: 4000, trueRate: 1000, doneRate: 2000 }
   const specOf = (mode: string) =>
     checkPipeline(documentWith({ 'spec.workers': { replicas: 2, autoscale: { mode, max: 12 } } })).spec
   const twice = (autoscaler: Autoscaler, mode: string, running = 2) =>

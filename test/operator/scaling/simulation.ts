@@ -118,6 +118,9 @@ function reportsOf(
       ...{
         pod,
         at: second * 1000,
+        startedAt: 0,
+        member: null,
+        topicPartitions: lag.length,
         conditions: {},
         health: { ready: true },
         watermark: null,
@@ -132,14 +135,14 @@ function reportsOf(
   })
 }
 
-export function ours(partitions: number, settings: ScaleSettings, reasons: string[] = []): Scaler {
+export function ours(settings: ScaleSettings, reasons: string[] = []): Scaler {
   let memory = NOTHING_KNOWN
-  let before: Parameters<typeof figuresOf>[2] = null
+  let before: Parameters<typeof figuresOf>[1] = null
   return ({ second, current, reports }) => {
     const now = second * 1000
-    const figures = figuresOf(partitions, reports, before, now)
+    const figures = figuresOf(reports, before, now)
     before = reports.length === 0 ? null : { reports, lag: figures.lag, at: now }
-    const decision = decide({ ...figures, now, partitions, current, settings }, memory)
+    const decision = decide({ ...figures, now, current, settings }, memory)
     memory = decision.memory
     if (decision.target !== current) reasons.push(`${second} s: ${current} → ${decision.target}: ${decision.reason}`)
     return decision.target

@@ -1,0 +1,116 @@
+/**
+ * What happens to a pipeline that is being deleted: its workloads go first, so that nobody writes any more; then what
+ * spec.deletionPolicy says of the data; then it is let go. Nothing is skipped because it fails.
+ */
+import type { Spec } from '#pipeline/schema.ts'
+import type { Applier } from './apply.ts'
+import type { Copies } from './copies.ts'
+import type { OperatorSettings, Owner } from './desired/desired.ts'
+import { COMPONENT, FINALIZER, isOurs, removalName } from './desired/names.ts'
+import { removalJob } from './desired/removal.ts'
+import type { Events } from './events.ts'
+import type { KubeClient } from './kube/client.ts'
+import { DEPLOYMENT, JOB, KAFKA_TOPIC, type KubeObject, SALES_PIPELINE } from './kube/resources.ts'
+import { addressOf } from './observe/observer.ts'
+import { type Trouble, troubleOf } from './observe/pods.ts'
+import { askWorker } from './observe/report.ts'
+
+export type FinalizerDeps = {
+  client: KubeClient
+  copies: Copies
+  applier: Applier
+  events: Events
+  settings: OperatorSettings
+}
+
+const WITHOUT = 'To let the pipeline go and keep what is stored, set spec.deletionPolicy to retain'
+
+export class Finalizer {
+  readonly #deps: FinalizerDeps
+
+  constructor(deps: FinalizerDeps) {
+    this.#deps = deps
+  }
+
+  /** Null once the pipeline is let go; else what it waits for. `spec`: null where it cannot be read, `faults` says why. */
+  async run(
+    resource: KubeObject,
+    owner: Owner,
+    spec: Spec | null,
+    faults: string,
+    signal: AbortSignal,
+  ): Promise<Trouble | null> {
+    const { finalizers = [], resourceVersion } = resource.metadata
+    if (!finalizers.includes(FINALIZER)) return null
+    const waits =
+      (await this.#removeWorkloads(owner, signal)) ?? (await this.#removeData(resource, owner, spec, faults, signal))
+    if (waits) return waits
+    const patch = { metadata: { finalizers: finalizers.filter(name => name !== FINALIZER), resourceVersion } }
+    const { client, events } = this.#deps
+    await client.mergePatch(SALES_PIPELINE, resource.metadata, patch, signal)
+    await events.tell(owner, 'Normal', 'CleanedUp', 'what was made for the pipeline is removed', signal)
+    return null
+  }
+
+  async #removeWorkloads(owner: Owner, signal: AbortSignal): Promise<Trouble | null> {
+    const { copies, client } = this.#deps
+    const workloads = copies.childrenOf(owner).filter(({ kind }) => kind === 'Deployment')
+    for (const { metadata } of workloads)
+      if (!metadata.deletionTimestamp) await client.delete(DEPLOYMENT, metadata, signal)
+    const pods = copies.podsOf(owner).filter(({ metadata }) => metadata.labels?.[COMPONENT] !== 'removal')
+    if (workloads.length === 0 && pods.length === 0) return null
+    return { reason: 'Deleting', message: `${pods.length} pods are ending` }
+  }
+
+  async #removeData(
+    resource: KubeObject,
+    owner: Owner,
+    spec: Spec | null,
+    faults: string,
+    signal: AbortSignal,
+  ): Promise<Trouble | null> {
+    const document = resource.spec as { deletionPolicy?: string }
+    if (document.deletionPolicy === 'delete') {
+      if (!spec) return { reason: 'DeletionWaits', message: `${faults}\n${WITHOUT}` }
+      const waits = await this.#removeResults(document, owner, spec, signal)
+      if (waits) return waits
+    }
+    const { copies, client } = this.#deps
+    for (const object of copies.childrenOf(owner)) {
+      if (object.kind === 'Job') await client.delete(JOB, object.metadata, signal)
+      if (object.kind === 'KafkaTopic' && document.deletionPolicy === 'delete')
+        await client.delete(KAFKA_TOPIC, object.metadata, signal)
+    }
+    return null
+  }
+
+  /** Null once a Job has removed rows and documents. */
+  async #removeResults(document: object, owner: Owner, spec: Spec, signal: AbortSignal): Promise<Trouble | null> {
+    const { copies, applier, settings } = this.#deps
+    const live = copies.child(JOB, `${owner.namespace}/${removalName(owner)}`)
+    const status = (live?.status ?? {}) as JobStatus
+    if (live && isOurs(live, owner) && status.succeeded) return null
+    if (!live) await applier.apply(removalJob({ owner, document, spec, settings }), live, owner, signal)
+    const pods = copies.podsOf(owner, 'removal')
+    const trouble = troubleOf(pods) ?? (await this.#saidBy(pods)) ?? failureOf(status)
+    if (trouble) return { reason: 'DeletionWaits', message: `${trouble.reason}: ${trouble.message}. ${WITHOUT}` }
+    return { reason: 'Deleting', message: 'rows and documents are being removed, as spec.deletionPolicy says' }
+  }
+
+  async #saidBy(pods: KubeObject[]): Promise<Trouble | null> {
+    for (const address of pods.flatMap(addressOf)) {
+      const [told] = Object.entries((await askWorker(address))?.conditions ?? {})
+      if (told) return { reason: told[0], message: told[1] }
+    }
+    return null
+  }
+}
+
+type JobStatus = { succeeded?: number; conditions?: { type: string; message?: string }[] }
+
+function failureOf({ conditions = [] }: JobStatus): Trouble | null {
+  const failed = conditions.find(({ type }) => type === 'Failed')
+  return failed
+    ? { reason: 'JobFailed', message: `${failed.message ?? 'it crashed'}; delete the Job to have it tried again` }
+    : null
+}
