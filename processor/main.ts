@@ -21,6 +21,7 @@ import { startTracing } from './adapters/telemetry/tracing.ts'
 import { Fatal } from './errors.ts'
 import { Flow } from './flow.ts'
 import type { Chance, Clock } from './ports.ts'
+import { retrying } from './retrying.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
 
 /** Kubernetes and users expect a worker to be gone within 5 s of SIGTERM: what cannot be committed by then is read again. */
@@ -86,9 +87,16 @@ async function work(
     topic: spec.source.topic,
     sessionTimeoutMs: settings.sessionTimeoutMs,
     onTrouble: message => telemetry.log('warn', message),
-    onExpelled: () => flow.stop(new Fatal('Expelled', EXPELLED)),
+    // A broker that was away renames members, too: only what stands in the store says that it was meant.
+    onRenamed: before => void stopIfExpelled(before),
   })
-  group.member = membership
+  group.member = {
+    describe: () => membership.describe(),
+    async expel(member) {
+      await store.expel(member)
+      await membership.expel(member)
+    },
+  }
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
   const flow = new Flow({
     plan,
@@ -103,6 +111,11 @@ async function work(
   })
 
   const stopping = new AbortController()
+  const stopIfExpelled = async (member: string) => {
+    const waits = { clock, chance, telemetry, signal: stopping.signal }
+    const isExpelled = await retrying(waits, 'StoreUnavailable', () => store.isExpelled(member)).catch(() => false)
+    if (isExpelled) flow.stop(new Fatal('Expelled', EXPELLED))
+  }
   onStopSignal(() => {
     telemetry.setReady(false, 'Stopping')
     stopping.abort()

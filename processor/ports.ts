@@ -220,6 +220,15 @@ export interface Store {
   close(): Promise<void>
 }
 
+/**
+ * Members of the group that somebody who knew better than the broker declared dead. A process that was only cut off
+ * finds its name here and stops; correctness does not hang on it, since claims fence it anyway.
+ */
+export interface Expulsions {
+  expel(member: string): Promise<void>
+  isExpelled(member: string): Promise<boolean>
+}
+
 // ---------------------------------------------------------------- Projections
 
 /** One row to write, or to remove (document null). Values are JSON-ready; amounts are strings. */

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type ApiProxy, startApiProxy } from '../support/api-proxy.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
-import { type Json, Kube, until } from '../support/kube.ts'
+import { type Json, Kube } from '../support/kube.ts'
 import { ownApiServer, temporaryFolder } from '../support/services.ts'
+import { until } from '../support/until.ts'
 import {
   configFor,
   installOperator,

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { planCommand } from '#operator/plan-command.ts'
 import { observedOf, SHAPES } from '../operator/golden.ts'
 import { type ApiServer, describeWithCrds } from '../support/api-server.ts'
-import { type Json, Kube, until } from '../support/kube.ts'
+import { type Json, Kube } from '../support/kube.ts'
 import { ownApiServer, temporaryFolder, unique } from '../support/services.ts'
+import { until } from '../support/until.ts'
 import {
   configFor,
   installForeignCrds,

@@ -8,7 +8,8 @@ import { CRD_FILE } from '#operator/crd/generate.ts'
 import { runOperator } from '#operator/operator.ts'
 import type { Settings } from '#operator/settings.ts'
 import { type ApiServerAddress, CRDS_DIR } from '../support/api-server.ts'
-import { type Json, type Kube, until } from '../support/kube.ts'
+import type { Json, Kube } from '../support/kube.ts'
+import { until } from '../support/until.ts'
 
 export const SYSTEM = 'salespipeline-system'
 const MANIFESTS = `${import.meta.dirname}/../../k8s/operator/operator.yaml`

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { type Json, until } from '../support/kube.ts'
+import type { Json } from '../support/kube.ts'
+import { until } from '../support/until.ts'
 import { kubectl } from './kubectl.ts'
 
 const ROOT = join(import.meta.dirname, '../..')

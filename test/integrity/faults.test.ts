@@ -32,7 +32,11 @@ async function stopAll(workers: Worker[]): Promise<void> {
   expect(await Promise.all(workers.map(worker => worker.exited))).toEqual(workers.map(() => 0))
 }
 
-type Status = { partitions: { partition: number; lag: number }[]; conditions: Record<string, string> }
+type Status = {
+  member: string
+  partitions: { partition: number; lag: number }[]
+  conditions: Record<string, string>
+}
 
 const statusOf = async (worker: Worker) => (await (await fetch(`${worker.url}/status`)).json()) as Status
 
@@ -92,6 +96,20 @@ describe('with real processes, nothing is lost and nothing is doubled', () => {
     expect(fenced, 'fenced commits').toBeGreaterThan(0)
     expectExact(verdict)
     await stopAll(workers)
+  }, 180_000)
+
+  it('when a worker that lives is declared dead: it stops and says why, the other goes on', async () => {
+    const [stays, goes] = [await rig.startWorker(), await rig.startWorker()]
+    const verdict = await underLoad(8, async () => {
+      await pause(random.int(1500, 3000))
+      const { member } = await statusOf(goes)
+      const answer = await fetch(`${stays.url}/members/${encodeURIComponent(member)}`, { method: 'DELETE' })
+      expect(await answer.json()).toEqual({ removed: member })
+      expect(await goes.exited).toBe(1)
+    })
+    expect(goes.log()).toContain('Expelled: this worker was declared dead')
+    expectExact(verdict)
+    await stopAll([stays])
   }, 180_000)
 
   it('when PostgreSQL is killed and started again', async () => {

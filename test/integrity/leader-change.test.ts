@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pause } from '#local/services/process.ts'
 import { type KafkaCluster, ownKafkaCluster } from '#test/support/kafka-cluster.ts'
 import { Random } from '#test/support/random.ts'
+import { until } from '#test/support/until.ts'
 import { expectExact } from './exact.ts'
 import { Rig } from './rig.ts'
 
@@ -25,12 +26,12 @@ const leadersOf = (partitions: Partitions) =>
   new Map(partitions.map(({ partitionId, leader }) => [partitionId, leader] as const))
 
 /** Waits until no partition, or one at least, is led by `broker`. */
-async function untilLeading(broker: number, leads: boolean): Promise<Map<number, number>> {
-  for (;;) {
+function untilLeading(broker: number, leads: boolean): Promise<Map<number, number>> {
+  const asWanted = async () => {
     const leaders = leadersOf(await rig.topicPartitions())
-    if ([...leaders.values()].includes(broker) === leads && ![...leaders.values()].includes(-1)) return leaders
-    await pause(200)
+    return [...leaders.values()].includes(broker) === leads && ![...leaders.values()].includes(-1) && leaders
   }
+  return until(`broker ${broker} leads ${leads ? 'some partition' : 'none'}`, asWanted, 60_000, 200)
 }
 
 async function committed(): Promise<number> {

@@ -8,15 +8,17 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Admin, ITopicMetadata } from 'kafkajs'
 import pg from 'pg'
-import { pause } from '#local/services/process.ts'
 import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
 import { createTopic, ownElasticsearch, ownKafka, ownPostgres } from '#test/support/services.ts'
+import { until } from '#test/support/until.ts'
 import { Kafka, logLevel } from '#verify/kafkajs.ts'
 import { type Verdict, verify } from '#verify/verify.ts'
 import { PARTITIONS, schemaOf, specFor } from './spec.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const TOPIC = 'transactions'
+/** Far more than any test needs: what is never drained shall fail by that name. */
+const DRAINED_WITHIN_MS = 120_000
 
 type Servers<K> = {
   kafka: K
@@ -24,7 +26,14 @@ type Servers<K> = {
   elasticsearch: Awaited<ReturnType<typeof ownElasticsearch>> | null
 }
 
-export type Worker = { id: string; process: ChildProcess; url: string; exited: Promise<number | null> }
+export type Worker = {
+  id: string
+  process: ChildProcess
+  url: string
+  exited: Promise<number | null>
+  /** What it has logged. */
+  log(): string
+}
 
 type SingleKafka = Awaited<ReturnType<typeof ownKafka>>
 
@@ -88,18 +97,24 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
       COMMIT_LOG: join(this.#folder, 'commits', `${id}.jsonl`),
     }
     const args = ['--file', this.#write(id, specText)]
-    const child = this.#fork('processor/main.ts', args, { ...settings, ...env })
+    const { child, log } = this.#fork('processor/main.ts', args, { ...settings, ...env })
     const { port } = await this.#heard<{ port: number }>(child, 'listening')
-    return { id, process: child, url: `http://127.0.0.1:${port}`, exited: exitOf(child) }
+    return {
+      id,
+      process: child,
+      url: `http://127.0.0.1:${port}`,
+      exited: exitOf(child),
+      log: () => readFileSync(log, 'utf8'),
+    }
   }
 
   /** `producer serve`. Resolves when it takes sales. */
   async startIngest(specText = this.specText, env: Record<string, string> = {}): Promise<Worker> {
     const id = `ingest-${this.#started++}`
     const args = ['serve', '--file', this.#write(id, specText), '--port', '0', '--log-level', 'warn']
-    const child = this.#fork('producer/main.ts', args, env)
+    const { child, log } = this.#fork('producer/main.ts', args, env)
     const { url } = await this.#heard<{ url: string }>(child, 'serving')
-    return { id, process: child, url, exited: exitOf(child) }
+    return { id, process: child, url, exited: exitOf(child), log: () => readFileSync(log, 'utf8') }
   }
 
   #write(id: string, specText: string): string {
@@ -130,12 +145,12 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
       '--seed',
       String(seed),
     ]
-    const child = this.#fork('producer/main.ts', args, {})
+    const { child } = this.#fork('producer/main.ts', args, {})
     const code = await exitOf(child)
     if (code !== 0) throw new Error(`the load generator ended with ${code}; see ${this.#folder}`)
   }
 
-  #fork(script: string, args: string[], env: Record<string, string>): ChildProcess {
+  #fork(script: string, args: string[], env: Record<string, string>): { child: ChildProcess; log: string } {
     const log = join(this.#folder, `${script.split('/')[0]}-${this.#started++}.log`)
     const { user, password } = this.servers.postgres
     const child = fork(join(root, script), args, {
@@ -147,7 +162,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
       stream.on('data', data => writeFileSync(log, data, { flag: 'a' }))
     this.#children.add(child)
     child.once('exit', () => this.#children.delete(child))
-    return child
+    return { child, log }
   }
 
   async query<T extends pg.QueryResultRow>(text: string): Promise<T[]> {
@@ -169,12 +184,9 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
   }
 
   /** Waits until every partition is committed to its end and nothing waits for a projection. */
-  async drained(schema = this.schema): Promise<void> {
-    for (;;) {
-      const done = await this.#isDrained(schema).catch(() => false)
-      if (done) return
-      await pause(200)
-    }
+  drained(schema = this.schema): Promise<true> {
+    const isDrained = () => this.#isDrained(schema).catch(() => false)
+    return until('all is committed and projected', isDrained, DRAINED_WITHIN_MS, 200)
   }
 
   get schema(): string {

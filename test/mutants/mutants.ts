@@ -157,6 +157,14 @@ export const MUTANTS: Mutant[] = [
     turnsRed: 'refuses a commit of the previous owner',
   },
   {
+    name: 'a worker that comes back under another name takes itself for expelled',
+    file: 'processor/main.ts',
+    find: 'if (isExpelled) flow.stop',
+    plant: 'if (isExpelled !== null) flow.stop',
+    test: 'test/integrity/faults.test.ts',
+    turnsRed: 'is stopped past its session time-out',
+  },
+  {
     name: 'progress outside the transaction',
     file: 'processor/adapters/postgres/commit.ts',
     find: '...queries.map(query => client.query(query)),',

@@ -25,6 +25,8 @@ const COPIED = [
   'k8s',
 ]
 
+const VITEST = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=json']
+
 type JsonReport = { testResults: { assertionResults: { status: string; fullName: string }[] }[] }
 
 function copyTree(): string {
@@ -39,7 +41,7 @@ function failuresOf(copy: string, mutant: Mutant): string[] {
   const report = join(copy, 'report.json')
   const run = spawnSync(
     process.execPath,
-    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', mutant.test, '--reporter=json', `--outputFile=${report}`],
+    [...VITEST, mutant.test, `--testNamePattern=${mutant.turnsRed}`, `--outputFile=${report}`],
     {
       cwd: copy,
       encoding: 'utf8',

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import type { ApiServerAddress } from './api-server.ts'
+import { until } from './until.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of the API, of whatever kind
 export type Json = any
@@ -82,14 +83,5 @@ function jsonOf(text: string): Json {
     return JSON.parse(text)
   } catch {
     return text
-  }
-}
-
-/** Asks again until the answer is neither false nor null; throws after `withinMs` with what it waited for. */
-export async function until<T>(what: string, ask: () => Promise<T> | T, withinMs = 20_000): Promise<NonNullable<T>> {
-  for (const deadline = Date.now() + withinMs; ; await new Promise(resolve => setTimeout(resolve, 50))) {
-    const answer = await ask()
-    if (answer) return answer
-    if (Date.now() > deadline) throw new Error(`not within ${withinMs / 1000} s: ${what}`)
   }
 }

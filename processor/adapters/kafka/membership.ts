@@ -15,8 +15,8 @@ export type MembershipOptions = {
   /** A worker that is silent for so long loses its partitions, ms. Fencing is the store's, so it may be short. */
   sessionTimeoutMs: number
   onTrouble: (message: string) => void
-  /** Somebody who knew better than the broker declared this worker dead (see expel): it must stop. */
-  onExpelled: () => void
+  /** Called with the name that this worker had when it comes back under another: the group took it for dead. */
+  onRenamed: (before: string) => void
   /** How often it looks whether the topic has grown, ms. */
   lookEveryMs?: number
 }
@@ -35,9 +35,6 @@ export class KafkaMembership implements Membership {
   #partitions = 0
   #looking: NodeJS.Timeout | undefined
   #member: string | null = null
-  /** ms since the epoch; our last heartbeat, and the last that the coordinator took. */
-  #askedAt = 0
-  #heardAt = 0
 
   constructor(options: MembershipOptions) {
     this.#options = options
@@ -51,8 +48,6 @@ export class KafkaMembership implements Membership {
     })
     this.#consumer.topics.trackAll(options.topic)
     this.#consumer.on('consumer:group:join', ({ assignments }) => this.#joined(this.#partitionsOf(assignments)))
-    this.#consumer.on('consumer:heartbeat:start', () => (this.#askedAt = Date.now()))
-    this.#consumer.on('consumer:heartbeat:end', () => (this.#heardAt = Date.now()))
     this.#consumer.on('consumer:heartbeat:stalled', () => void this.#rejoin('heartbeats stalled'))
     this.#consumer.on('error', error => void this.#rejoin(error.message))
   }
@@ -64,7 +59,7 @@ export class KafkaMembership implements Membership {
 
   /**
    * Declares another member dead, so that its partitions move now and not after its session time-out. Should it live
-   * after all, the store fences it, and it stops (onExpelled). Throws Retryable.
+   * after all, the store fences it, and it comes back under another name. Throws Retryable.
    */
   async expel(member: string): Promise<void> {
     const { connection, groupId } = this.#options
@@ -134,15 +129,11 @@ export class KafkaMembership implements Membership {
     }
   }
 
-  /** A new name, although less than a session lay between the heartbeats taken and refused: we had been removed. */
   #joined(partitions: number[]): void {
-    const { sessionTimeoutMs, onExpelled } = this.#options
     const before = this.#member
     this.#member = this.#consumer.memberId
-    const wasHeard = this.#askedAt - this.#heardAt < sessionTimeoutMs
-    this.#heardAt = Date.now()
-    if (before !== null && before !== this.#member && wasHeard) onExpelled()
-    else this.#onAssignment(partitions)
+    if (before !== null && before !== this.#member) this.#options.onRenamed(before)
+    this.#onAssignment(partitions)
   }
 
   async #rejoin(reason: string): Promise<void> {

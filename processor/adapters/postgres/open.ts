@@ -3,13 +3,17 @@ import { ownerOf, schemaName, specIdentity } from '#pipeline/identity.ts'
 import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
-import type { Outbox, Store } from '#processor/ports.ts'
+import type { Expulsions, Outbox, Store } from '#processor/ports.ts'
 import type { PostgresConnection } from './connections.ts'
 import { PostgresRemoval } from './removal.ts'
 import { createPostgresStore } from './store.ts'
 
 /** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
-export function openPostgresStore(pipeline: SalesPipeline, workerId: string, env: NodeJS.ProcessEnv): Store & Outbox {
+export function openPostgresStore(
+  pipeline: SalesPipeline,
+  workerId: string,
+  env: NodeJS.ProcessEnv,
+): Store & Outbox & Expulsions {
   const { spec } = pipeline
   return createPostgresStore({
     connection: postgresConnection(pipeline, env),

@@ -15,7 +15,7 @@ import { quoted, SERVER, type Statements } from './statements.ts'
  * Applied in order, each once. A migration only expands: a worker of the previous release must still be able to run
  * beside it. What it makes superfluous is removed by a migration of the release after.
  */
-const MIGRATIONS = ['001-tables.sql']
+const MIGRATIONS = ['001-tables.sql', '002-expelled.sql']
 
 export async function openSchema(
   session: Session,

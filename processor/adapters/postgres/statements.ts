@@ -24,7 +24,14 @@ export type Statements = ReturnType<typeof statementsOf>
 /** `schema`: as it is named, not quoted. */
 export function statementsOf(schema: string) {
   const t = (name: string) => `${quoted(schema)}.${quoted(name)}`
-  return { table: t, ...claimStatements(t), ...commitStatements(t), ...upkeepStatements(t), ...outboxStatements(t) }
+  return {
+    table: t,
+    ...claimStatements(t),
+    ...commitStatements(t),
+    ...upkeepStatements(t),
+    ...outboxStatements(t),
+    ...expulsionStatements(t),
+  }
 }
 
 type Table = (name: string) => string
@@ -187,6 +194,19 @@ export function enqueue(
     INSERT INTO ${outbox} (${columns})
     SELECT ${values} FROM (SELECT *, (row_number() OVER () - 1) / ${ENTRY_ROWS} AS entry FROM ${source} s) e
     GROUP BY entry`
+}
+
+/** A member's name is of use for as long as it may take a process that was cut off to come back. */
+const EXPELLED_FOR = "interval '7 days'"
+
+function expulsionStatements(t: Table) {
+  return {
+    /** $1 member. */
+    expel: `
+      WITH forgotten AS (DELETE FROM ${t('expelled')} WHERE expelled_at < clock_timestamp() - ${EXPELLED_FOR})
+      INSERT INTO ${t('expelled')} (member) VALUES ($1) ON CONFLICT DO NOTHING`,
+    isExpelled: `SELECT EXISTS (SELECT FROM ${t('expelled')} WHERE member = $1) AS is`,
+  }
 }
 
 function outboxStatements(t: Table) {

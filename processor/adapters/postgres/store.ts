@@ -4,6 +4,7 @@ import { Retryable } from '#processor/errors.ts'
 import type {
   Claim,
   Commit,
+  Expulsions,
   Opened,
   Outbox,
   PipelineClock,
@@ -29,14 +30,14 @@ const ATTEMPTS = 4
 /** The dead letters' size is summed up again when this many times its own duration has passed. */
 const SUM_AT_MOST_EVERY = 50
 
-export function createPostgresStore(options: PostgresStoreOptions): Store & Outbox {
+export function createPostgresStore(options: PostgresStoreOptions): Store & Outbox & Expulsions {
   return new PostgresStore(options)
 }
 
 /** What `open` found out; nothing but `open` works before it. */
 type Open = { topicId: string; generation: number }
 
-class PostgresStore implements Store, Outbox {
+class PostgresStore implements Store, Outbox, Expulsions {
   readonly #options: PostgresStoreOptions
   readonly #connections: Connections
   readonly #statements: Statements
@@ -122,6 +123,20 @@ class PostgresStore implements Store, Outbox {
       const endedAt = performance.now()
       this.#deadLetters = { bytes: rows[0]!.bytes, validUntil: endedAt + (endedAt - startedAt) * SUM_AT_MOST_EVERY }
       return rows[0]!.bytes
+    })
+  }
+
+  expel(member: string): Promise<void> {
+    return this.#guard('recording a dead member', async () => {
+      this.#opened()
+      await this.#connections.query(this.#statements.expel, [member])
+    })
+  }
+
+  isExpelled(member: string): Promise<boolean> {
+    return this.#guard('looking for a dead member', async () => {
+      const { rows } = await this.#connections.query<{ is: boolean }>(this.#statements.isExpelled, [member])
+      return rows[0]!.is
     })
   }
 

@@ -18,18 +18,18 @@ afterEach(async () => {
 
 function member(groupId: string, of = topic) {
   const news: number[][] = []
-  const expelled: string[] = []
+  const formerNames: string[] = []
   const membership = new KafkaMembership({
     connection: { clientId: 'test', bootstrapBrokers: [bootstrap], requestTimeout: 10_000 },
     groupId,
     topic: of,
     sessionTimeoutMs: 2000,
     onTrouble: () => {},
-    onExpelled: () => void expelled.push(groupId),
+    onRenamed: before => void formerNames.push(before),
     lookEveryMs: 200,
   })
   joined.push(membership)
-  return { membership, news, expelled, join: () => membership.join(partitions => news.push(partitions)) }
+  return { membership, news, formerNames, join: () => membership.join(partitions => news.push(partitions)) }
 }
 
 /** Waits until all partitions are shared out over these members without overlap. */
@@ -76,7 +76,7 @@ describe('membership', () => {
     await shared(members, 5)
   })
 
-  it('gives a member that is declared dead its notice, and its partitions to the others', async () => {
+  it('gives the partitions of a member that is declared dead to the others, and tells it when it comes back', async () => {
     const groupId = `group-${process.pid}-${groups++}`
     const [first, second] = [member(groupId), member(groupId)]
     await first.join()
@@ -85,12 +85,14 @@ describe('membership', () => {
     const { member: id, topicPartitions } = second.membership.describe()
     expect({ id, topicPartitions }).toEqual({ id: expect.stringMatching(/^test-/), topicPartitions: 6 })
     await first.membership.expel(id!)
-    while (second.expelled.length === 0) await new Promise(resolve => setTimeout(resolve, 20))
+    while (second.formerNames.length === 0) await new Promise(resolve => setTimeout(resolve, 20))
+    expect(second.formerNames).toEqual([id])
+    expect(second.membership.describe().member).not.toBe(id)
     await second.membership.leave()
     expect(await shared([first])).toEqual([[0, 1, 2, 3, 4, 5]])
     // It has gone already: nothing to do, and nobody else is disturbed.
     await first.membership.expel(id!)
-    expect(first.expelled).toEqual([])
+    expect(first.formerNames).toEqual([])
   })
 
   it('publishes offsets for lag tools', async () => {

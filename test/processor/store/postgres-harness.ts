@@ -4,6 +4,7 @@ import { schemaName, specIdentity } from '#pipeline/identity.ts'
 import { planOf } from '#pipeline/plan.ts'
 import type { PostgresStoreOptions } from '#processor/adapters/postgres/options.ts'
 import { createPostgresStore } from '#processor/adapters/postgres/store.ts'
+import type { Expulsions } from '#processor/ports.ts'
 import { type Database, postgres } from '#test/support/services.ts'
 import { type Harness, pipelineOf, type Row, type Worker } from './fixture.ts'
 
@@ -12,7 +13,7 @@ export type PostgresHarness = Harness & {
   schema: string
   options(pipeline?: ReturnType<typeof pipelineOf>): PostgresStoreOptions
   /** Like worker, with other options. */
-  workerWith(options: Partial<PostgresStoreOptions>): Worker
+  workerWith(options: Partial<PostgresStoreOptions>): Worker & Expulsions
   /** `@name` stands for a table of the schema. */
   query<T extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<T[]>
 }

@@ -28,7 +28,19 @@ describe('the schema', () => {
       [harness.worker(newer), harness.worker(newer)].map(worker => worker.open(TOPIC)),
     )
     expect(generations.map(o => o.generation)).toEqual([2, 2])
-    expect(await harness.query('SELECT version FROM @migrations')).toEqual([{ version: 1 }])
+    expect(await harness.query('SELECT version FROM @migrations')).toEqual([{ version: 1 }, { version: 2 }])
+  })
+
+  test('remembers who was declared dead, for a week', async harness => {
+    const [one, other] = [harness.workerWith({}), harness.workerWith({})]
+    await Promise.all([one.open(TOPIC), other.open(TOPIC)])
+    await one.expel('worker-1-abc')
+    await one.expel('worker-1-abc')
+    expect([await other.isExpelled('worker-1-abc'), await other.isExpelled('worker-1')]).toEqual([true, false])
+    await harness.query(`UPDATE @expelled SET expelled_at = expelled_at - interval '8 days'`)
+    await one.expel('worker-2-def')
+    expect(await harness.query('SELECT member FROM @expelled')).toEqual([{ member: 'worker-2-def' }])
+    await expect(harness.workerWith({}).expel('worker-3')).rejects.toThrow(Retryable)
   })
 
   test('belongs to one pipeline', async harness => {
