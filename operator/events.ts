@@ -1,4 +1,4 @@
-/** Events: the story that `kubectl describe` tells. The same is told once, until something else was told or it is old. */
+/** Events: the story that `kubectl describe` tells. */
 import { randomBytes } from 'node:crypto'
 import type { Owner } from './desired/desired.ts'
 import { keyOfOwner } from './desired/names.ts'
@@ -26,10 +26,21 @@ export class Events {
     this.#log = log
   }
 
-  /** Never rejects: an Event is no reason to stop. */
+  /** The same once in half an hour: what is tried again and again is one story. Never rejects. */
   async tell(owner: Owner, type: EventType, reason: string, message: string, signal?: AbortSignal): Promise<void> {
+    if (this.#isNew(keyOfOwner(owner), `${reason} ${message}`))
+      await this.tellChange(owner, type, reason, message, signal)
+  }
+
+  /** Each time: that all is well again must stand after what was wrong. Never rejects: an Event is no reason to stop. */
+  async tellChange(
+    owner: Owner,
+    type: EventType,
+    reason: string,
+    message: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const { apiVersion, kind, name, namespace, uid } = owner
-    if (!this.#isNew(keyOfOwner(owner), `${reason} ${message}`)) return
     const at = new Date(this.#clock.now()).toISOString().replace(/\.\d+/, '')
     const event = {
       apiVersion: 'v1',

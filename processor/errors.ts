@@ -3,13 +3,18 @@
  * by class alone. Each message says what to do.
  */
 
-/** Passing: the same call may succeed later. `afterMs` is the least time to wait. The outcome may be unknown. */
+/**
+ * Passing: the same call may succeed later. `afterMs` is the least time to wait. The outcome may be unknown.
+ * `condition`: the reason to show meanwhile, where it is a more exact one than that the other side is unavailable.
+ */
 export class Retryable extends Error {
   readonly afterMs: number
-  constructor(message: string, options: { afterMs?: number; cause?: unknown } = {}) {
+  readonly condition: string | undefined
+  constructor(message: string, options: { afterMs?: number; condition?: string; cause?: unknown } = {}) {
     super(message, { cause: options.cause })
     this.name = 'Retryable'
     this.afterMs = options.afterMs ?? 200
+    this.condition = options.condition
   }
 }
 
@@ -37,7 +42,6 @@ export type FatalCode =
   | 'GenerationOutdated'
   | 'TopicReplaced'
   | 'TopicCompacted'
-  | 'TopicMissing'
   | 'LogTruncated'
   | 'OffsetOutOfRange'
   | 'CorruptBatch'

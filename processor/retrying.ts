@@ -6,7 +6,8 @@ import type { Chance, Clock, Telemetry } from './ports.ts'
 const LONGEST_PAUSE_MS = 5000
 
 /**
- * Repeats `call` while it throws Retryable, showing `condition` meanwhile. Null when the signal aborted first.
+ * Repeats `call` while it throws Retryable, showing `condition` (or the error's own) meanwhile. Null when the signal
+ * aborted first.
  * Other errors are thrown.
  */
 export async function retrying<T>(
@@ -14,15 +15,20 @@ export async function retrying<T>(
   condition: string,
   call: () => Promise<T>,
 ): Promise<T | null> {
+  const { telemetry } = deps
+  let shown: string | null = null
   for (let attempt = 0; !deps.signal.aborted; attempt++) {
     try {
       const answer = await call()
-      if (attempt > 0) deps.telemetry.condition(condition, null)
+      if (shown !== null) telemetry.condition(shown, null)
       return answer
     } catch (error) {
       if (!(error instanceof Retryable)) throw error
-      deps.telemetry.condition(condition, error.message)
-      if (attempt === 0) deps.telemetry.log('warn', `${condition}: will try again`, { error: error.message })
+      const code = error.condition ?? condition
+      if (shown !== null && shown !== code) telemetry.condition(shown, null)
+      if (shown !== code) telemetry.log('warn', `${code}: will try again`, { error: error.message })
+      telemetry.condition(code, error.message)
+      shown = code
       const pause = Math.min(error.afterMs * 2 ** Math.min(attempt, 10), LONGEST_PAUSE_MS)
       await deps.clock.sleep(pause * (0.5 + deps.chance.next() / 2), deps.signal)
     }

@@ -33,6 +33,8 @@ const IMAGE = new Set([
 ])
 /** Of a log's last line. */
 const MOST = 300
+/** Once may be anything, a kill among them; again, while it is not ready, is something that stays. */
+const CRASHES = 2
 
 export const statusOf = (pod: KubeObject) => (pod.status ?? {}) as PodStatus
 
@@ -73,27 +75,23 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
     }
   if (waiting?.reason === 'CreateContainerConfigError')
     return { reason: 'SecretOrConfigMissing', message: `${where}: ${waiting.message}` }
-  if (waiting?.reason === 'CrashLoopBackOff') {
-    const { exitCode, message = '' } = container.lastState?.terminated ?? {}
-    const last = lastWords(message)
-    return {
-      reason: 'WorkerCrashes',
-      message: `${where} crashed ${container.restartCount} times, last with exit code ${exitCode}: ${last}`,
-    }
+  const { exitCode = 0, message = '' } = container.lastState?.terminated ?? {}
+  if (container.ready || container.restartCount < CRASHES || exitCode === 0) return null
+  const { code = 'WorkerCrashes', text } = lastWords(message)
+  return {
+    reason: code,
+    message: `${where} crashed ${container.restartCount} times, last with exit code ${exitCode}: ${text}`,
   }
-  return null
 }
 
-/** Our programs log JSON: what they say in it is enough. */
-function lastWords(log: string): string {
+/** Our programs log JSON: what they say in it is enough. `code`: of what stopped it (processor/errors.ts), if it says. */
+function lastWords(log: string): { code?: string; text: string } {
   const line = log.trim().split('\n').at(-1)!
   try {
-    const { msg, error } = JSON.parse(line) as { msg?: string; error?: string }
-    return [msg, error]
-      .filter(part => part !== undefined)
-      .join(': ')
-      .slice(0, MOST)
+    const { msg, error, code } = JSON.parse(line) as { msg?: string; error?: string; code?: string }
+    const text = [msg, error].filter(part => part !== undefined).join(': ')
+    return { text: text.slice(0, MOST), ...(code && { code }) }
   } catch {
-    return line.slice(0, MOST)
+    return { text: line.slice(0, MOST) }
   }
 }

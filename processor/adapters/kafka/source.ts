@@ -206,13 +206,15 @@ export class KafkaSource implements Source {
   }
 
   async #describeTopic() {
-    const { topics, brokers } = await this.#client.metadata({ topics: [this.#topic], forceUpdate: true })
-    const topic = topics.get(this.#topic)
-    if (!topic)
-      throw new Retryable(`topic ${this.#topic} does not exist; create it, or correct spec.source.topic`, {
-        afterMs: 1000,
-      })
-    return { ...topic, brokers }
+    try {
+      const { topics, brokers } = await this.#client.metadata({ topics: [this.#topic], forceUpdate: true })
+      return { ...topics.get(this.#topic)!, brokers }
+    } catch (error) {
+      // The library has no code for it.
+      if (!(error as Error).message.startsWith('Unknown topic')) throw error
+      const message = `topic ${this.#topic} does not exist: create it, or correct spec.source.topic; it goes on by itself then`
+      throw new Retryable(message, { afterMs: 1000, condition: 'TopicMissing', cause: error })
+    }
   }
 }
 

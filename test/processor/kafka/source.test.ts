@@ -239,7 +239,10 @@ describe('trouble', () => {
       .describe()
       .catch(e => e)
     expect(error).toBeInstanceOf(Retryable)
-    expect(error.message).toMatch(/no-such-topic/)
+    expect(error).toMatchObject({
+      condition: 'TopicMissing',
+      message: expect.stringContaining('no-such-topic does not exist: create it'),
+    })
   })
 
   it('with an address where nobody listens may pass', async () => {

@@ -1,0 +1,96 @@
+/** How often status is written: figures no more often than people read, counted by the API server's own versions. */
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { CRD_FILE } from '#operator/crd/generate.ts'
+import type { Owner } from '#operator/desired/desired.ts'
+import { Events } from '#operator/events.ts'
+import { KubeClient } from '#operator/kube/client.ts'
+import type { Status } from '#operator/status/status.ts'
+import { StatusWriter } from '#operator/status/writer.ts'
+import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
+import { type Json, Kube } from '../support/kube.ts'
+import { ownApiServer } from '../support/services.ts'
+import { configFor, pipelineNamed } from './rig.ts'
+
+const { signal } = new AbortController()
+let server: ApiServer
+let kube: Kube
+let client: KubeClient
+let now = Date.parse('2026-01-01T00:00:00Z')
+
+async function made(name: string): Promise<Owner> {
+  const { apiVersion, kind, metadata } = await kube.demand('POST', kube.pipelinePath('default'), pipelineNamed(name))
+  return { apiVersion, kind, name, namespace: 'default', uid: metadata.uid }
+}
+
+function writer(): StatusWriter {
+  const clock = { now: () => now, sleep: async () => {} }
+  return new StatusWriter({ client, clock, events: new Events(client, clock, () => {}) })
+}
+
+function statusWith(lag: number, reason = 'Streaming'): Status {
+  const lastTransitionTime = '2026-01-01T00:00:00Z'
+  const status = reason === 'Streaming' ? ('True' as const) : ('False' as const)
+  const ready = { type: 'Ready', status, observedGeneration: 1, lastTransitionTime, reason, message: 'as it is' }
+  const workers = { replicas: 2, ready: 2, desired: 2, summary: '2/2', selector: 'a=b' }
+  return { observedGeneration: 1, conditions: [ready], workers, lag }
+}
+
+const read = (name: string): Promise<Json> => kube.demand('GET', kube.pipelinePath('default', name))
+const eventsOf = async (name: string): Promise<string[]> => {
+  const { items } = await kube.demand('GET', '/api/v1/namespaces/default/events')
+  return items.filter((e: Json) => e.involvedObject.name === name).map((e: Json) => `${e.type} ${e.reason}`)
+}
+
+describeWithApiServer('status', () => {
+  beforeAll(async () => {
+    server = await ownApiServer('writer')
+    kube = new Kube(server)
+    await kube.installCrd(parse(readFileSync(CRD_FILE, 'utf8')))
+    client = new KubeClient(configFor(server, server.token))
+  })
+  afterAll(async () => {
+    client?.close()
+    await server?.stop()
+  })
+
+  it('is written at most once in 10 s under traffic, and ends with the newest figures', async () => {
+    const [owner, status] = [await made('busy'), writer()]
+    const versions = new Set<string>()
+    const came = Array.from({ length: 61 }, (_, second) => second)
+    for (const second of came) {
+      const wait = await status.write(await read('busy'), owner, statusWith(second), signal)
+      versions.add((await read('busy')).metadata.resourceVersion)
+      expect(wait === undefined || wait === (10 - (second % 10)) * 1000).toBe(true)
+      now += 1000
+    }
+    expect(versions.size).toBe(7)
+    expect((await read('busy')).status.lag).toBe(60)
+  })
+
+  it('is not written again while it stays the same, nor by an operator that has just started', async () => {
+    const [owner, status] = [await made('calm'), writer()]
+    await status.write(await read('calm'), owner, statusWith(3), signal)
+    const { resourceVersion } = (await read('calm')).metadata
+    for (const another of [status, writer()]) {
+      now += 60_000
+      expect(await another.write(await read('calm'), owner, statusWith(3), signal)).toBeUndefined()
+    }
+    expect((await read('calm')).metadata.resourceVersion).toBe(resourceVersion)
+  })
+
+  it('tells each change of readiness as an Event, also that all is well again', async () => {
+    const [owner, status] = [await made('told'), writer()]
+    for (const reason of ['WorkersStarting', 'Streaming', 'Streaming', 'StoreUnavailable', 'Streaming']) {
+      await status.write(await read('told'), owner, statusWith(now % 1000, reason), signal)
+      now += 10_001
+    }
+    expect((await eventsOf('told')).sort()).toEqual([
+      'Normal Streaming',
+      'Normal Streaming',
+      'Normal WorkersStarting',
+      'Warning StoreUnavailable',
+    ])
+  })
+})
