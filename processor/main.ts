@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ownerOf } from '#pipeline/identity.ts'
 import { parsePipeline, SpecError } from '#pipeline/parse.ts'
@@ -16,6 +15,7 @@ import { decompress } from './adapters/kafka/decompress.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
 import { KafkaSource } from './adapters/kafka/source.ts'
 import { openPostgresRemoval, openPostgresStore } from './adapters/postgres/open.ts'
+import { reportBusy } from './adapters/telemetry/busy.ts'
 import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
 import { startTracing } from './adapters/telemetry/tracing.ts'
 import { Fatal } from './errors.ts'
@@ -27,7 +27,6 @@ import { readSettings, type Settings, SettingsError } from './settings.ts'
 /** Kubernetes and users expect a worker to be gone within 5 s of SIGTERM: what cannot be committed by then is read again. */
 const DRAIN_MS = 4000
 const EXIT_MS = 5000
-const BUSY_EVERY_MS = 1000
 const EXPELLED =
   'this worker was declared dead, and others have its partitions. It starts anew if its pod is still wanted'
 
@@ -62,7 +61,9 @@ async function main(): Promise<number> {
     return 0
   } catch (error) {
     telemetry.setLive(false, (error as Error).message)
-    telemetry.log('error', 'the worker stops', { error: (error as Error).message })
+    // The operator reads the code from the pod's last words.
+    const code = error instanceof Fatal ? { code: error.code } : {}
+    telemetry.log('error', 'the worker stops', { error: (error as Error).message, ...code })
     return 1
   } finally {
     await http.close()
@@ -121,7 +122,7 @@ async function work(
     stopping.abort()
     flow.drain(DRAIN_MS)
   })
-  reportBusy(telemetry, stopping.signal)
+  reportBusy(settings.cpuMillis, telemetry.busy, stopping.signal)
   const projecting = project(pipeline, telemetry, store, stopping.signal)
   // What it cannot retry ends the worker, whose restart is seen: one that went on without projecting would look well.
   projecting.catch(() => flow.drain(DRAIN_MS))
@@ -182,17 +183,6 @@ function readyOnceAssigned(telemetry: WorkerTelemetry): WorkerTelemetry {
       telemetry.rebalanced(assigned)
     },
   }
-}
-
-/** The share of time in which the event loop was not waiting. */
-function reportBusy(telemetry: WorkerTelemetry, signal: AbortSignal): void {
-  let last = performance.eventLoopUtilization()
-  const timer = setInterval(() => {
-    const { active, idle } = performance.eventLoopUtilization(last)
-    last = performance.eventLoopUtilization()
-    telemetry.busy(active, active + idle)
-  }, BUSY_EVERY_MS)
-  signal.addEventListener('abort', () => clearInterval(timer), { once: true })
 }
 
 /** SIGTERM, Ctrl-C, or the death of the parent that started us over IPC. */

@@ -40,7 +40,7 @@ export type Fetched = {
 }
 
 export interface Source {
-  /** Throws Fatal TopicMissing, TopicCompacted; Retryable when no broker answers. */
+  /** Throws Fatal TopicCompacted; Retryable when no broker answers, or (condition TopicMissing) when there is none yet. */
   describe(): Promise<TopicInfo>
   /** The first offset at or after `at` of each partition: 'earliest', 'latest' or an epoch in ms. */
   offsets(partitions: number[], at: 'earliest' | 'latest' | number): Promise<Map<number, number>>
@@ -317,7 +317,7 @@ export interface Telemetry {
   projected(work: ProjectionWork, faults: number, info: { startedAt: number; endedAt: number }): void
   projectionPending(rows: number): void
   pipelineClock(clock: PipelineClock): void
-  /** Share of time spent working rather than waiting, reported now and then. */
+  /** Time spent working rather than waiting since the last call. */
   busy(workedMs: number, elapsedMs: number): void
   condition(code: string, message: string | null): void
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void

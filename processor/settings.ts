@@ -11,6 +11,8 @@ export type Settings = {
   /** 0: any free one. */
   httpPort: number
   sessionTimeoutMs: number
+  /** Thousandths of a CPU that the worker may use; undefined: all there is. */
+  cpuMillis: number | undefined
   commitLog: string | undefined
   logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
@@ -32,6 +34,7 @@ Environment:
   HTTP_HOST           address of /metrics, /healthz, /readyz, /status (default 0.0.0.0)
   HTTP_PORT           its port; 0 takes any free one (default 8080)
   SESSION_TIMEOUT_MS  a worker silent for so long loses its partitions (default 6000, the least a broker allows by default)
+  CPU_MILLIS          thousandths of a CPU that it may use, where it is limited: busy is measured by it
   COMMIT_LOG          file for one line per commit: raw samples of the end-to-end delay
   LOG_LEVEL           ${LOG_LEVELS.join(', ')} (default info)
   PGUSER, PGPASSWORD  where the pipeline names no Secret for PostgreSQL
@@ -67,6 +70,7 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
     httpHost: env.HTTP_HOST ?? '0.0.0.0',
     httpPort: number('HTTP_PORT', 8080, 0, 65_535),
     sessionTimeoutMs: number('SESSION_TIMEOUT_MS', 6000, 1000, 300_000),
+    cpuMillis: env.CPU_MILLIS === undefined ? undefined : number('CPU_MILLIS', 0, 1, 1_000_000),
     commitLog: env.COMMIT_LOG,
     logLevel: logLevel as Settings['logLevel'],
   }

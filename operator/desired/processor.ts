@@ -12,6 +12,8 @@ const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory
 
 /** Its pod's: in logs, metrics and the group. */
 export const WORKER_ID = [{ name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }]
+/** Without a limit, what the node has. */
+const CPU_MILLIS = { name: 'CPU_MILLIS', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '1m' } } }
 
 export function processor(observed: Observed): KubeObject[] {
   const { owner, spec, settings, replicas, has } = observed
@@ -51,7 +53,7 @@ export function processor(observed: Observed): KubeObject[] {
       resources: requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : RESOURCES,
       // A new worker takes partitions over before an old one goes: two at a time would only move them twice.
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-      env: WORKER_ID,
+      env: [...WORKER_ID, CPU_MILLIS],
     }),
     ...(has.podMonitor
       ? [

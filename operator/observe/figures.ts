@@ -10,9 +10,13 @@ export type Figures = {
   watermark: number | null
   /** Seconds. */
   delayP99: number | null
+  /** Workers whose rates are known. */
+  measured: number
   /** Records per second that are done, and that come in; null until two reports of the same worker are there. */
   doneRate: number | null
   arrivalRate: number | null
+  /** 0 to 1: the share of their time that they work, on average. */
+  busy: number | null
   /** Records per second of work of one worker: what it does when it is never idle (Kalavri et al., DS2, OSDI 2018). */
   trueRate: number | null
   /** 0: nothing to catch up; Infinity: more comes in than can be done; null: not known. */
@@ -24,8 +28,10 @@ export const UNKNOWN: Figures = {
   lag: null,
   watermark: null,
   delayP99: null,
+  measured: 0,
   doneRate: null,
   arrivalRate: null,
+  busy: null,
   trueRate: null,
   catchUpMs: null,
 }
@@ -51,8 +57,10 @@ export function figuresOf(
     lag,
     watermark: most(reports.map(r => r.watermark)),
     delayP99: most(reports.map(r => r.endToEndDelay?.p99 ?? null)),
+    measured: rates?.workers ?? 0,
     doneRate: rates?.done ?? null,
     arrivalRate,
+    busy: rates?.busy ?? null,
     trueRate: rates?.true ?? null,
     catchUpMs: catchUpMs(lag, arrivalRate, rates?.true ?? null, reports.length),
   }
@@ -63,25 +71,22 @@ function lagOf(partitions: number, reports: WorkerReport[]): number | null {
   return partitions > 0 && known.size >= partitions ? [...known.values()].reduce((sum, lag) => sum + lag, 0) : null
 }
 
-function ratesOf(reports: WorkerReport[], before: WorkerReport[]): { done: number; true: number | null } | null {
-  const pairs = reports.flatMap(report => {
+type Rates = { workers: number; done: number; busy: number; true: number | null }
+
+function ratesOf(reports: WorkerReport[], before: WorkerReport[]): Rates | null {
+  const shares = reports.flatMap(report => {
     const earlier = before.find(({ pod }) => pod === report.pod)
     // A worker that started anew counts from 0 again.
-    const isOn = earlier && report.at > earlier.at && report.counters.records >= earlier.counters.records
-    return isOn
-      ? [
-          {
-            report,
-            records: report.counters.records - earlier.counters.records,
-            seconds: (report.at - earlier.at) / 1000,
-          },
-        ]
-      : []
+    if (!earlier || report.at <= earlier.at || report.counters.records < earlier.counters.records) return []
+    const seconds = (report.at - earlier.at) / 1000
+    const share = (name: 'records' | 'busySeconds') => (report.counters[name] - earlier.counters[name]) / seconds
+    return [{ done: share('records'), busy: share('busySeconds') }]
   })
-  if (pairs.length === 0) return null
-  const done = pairs.reduce((sum, { records, seconds }) => sum + records / seconds, 0)
-  const work = pairs.reduce((sum, { report }) => sum + report.busy, 0)
-  return { done, true: work >= LEAST_BUSY * pairs.length ? done / work : null }
+  if (shares.length === 0) return null
+  const done = shares.reduce((sum, share) => sum + share.done, 0)
+  const work = shares.reduce((sum, share) => sum + share.busy, 0)
+  const busy = work / shares.length
+  return { workers: shares.length, done, busy, true: busy >= LEAST_BUSY ? done / work : null }
 }
 
 function catchUpMs(

@@ -15,15 +15,13 @@ const report = z.object({
   conditions: z.record(z.string(), z.string()),
   health: z.object({ ready: z.boolean() }),
   /** Totals since the worker started. */
-  counters: z.object({ records: z.number(), commits: z.number(), projectedRows: z.number() }),
+  counters: z.object({ records: z.number(), busySeconds: z.number(), projectedRows: z.number() }),
   partitions: z.array(z.object({ partition: z.number(), lag: z.number() })),
   /** ms since the epoch; null: not known. */
   watermark: z.number().nullable(),
   /** Seconds. */
   endToEndDelay: delay,
   projectionDelay: delay,
-  /** 0 to 1. */
-  busy: z.number(),
   projectionPending: z.number(),
 })
 

@@ -21,12 +21,14 @@ export type ScaleInput = {
   /** ms since the epoch. */
   now: number
   partitions: number
-  /** Workers wanted now. */
+  /** Workers wanted now, and those whose rates are known. */
   current: number
-  /** Records; per second; per second of one worker's work; per second done. Null: not known. */
+  measured: number
+  /** Records; per second; per second of one worker's work; share of time at work; per second done. Null: not known. */
   lag: number | null
   arrivalRate: number | null
   trueRate: number | null
+  busy: number | null
   doneRate: number | null
   settings: ScaleSettings
 }
@@ -55,6 +57,8 @@ export const NOTHING_KNOWN: ScaleMemory = {
 
 /** Weight of the newest measurement: a single odd one moves little, a change shows within half a minute. */
 const NEWEST = 0.3
+/** Of its time at work: the rest is the pauses that no program avoids. */
+const SATURATED = 0.9
 /** A backlog that is gone in less than this share of the goal needs nobody more. */
 const NEGLIGIBLE_BACKLOG = 0.25
 /** Of the gain that the number of workers promises, this share must come, or the change is undone. */
@@ -70,12 +74,12 @@ export function decide(input: ScaleInput, before: ScaleMemory): ScaleDecision {
   if (bounded !== current) return change(input, before, bounded, `within the bounds ${settings.min} to ${settings.max}`)
   if (input.lag === null || input.arrivalRate === null || input.trueRate === null)
     return { target: current, reason: 'what the workers do is not known: nothing is changed', memory: before }
-  const trueRate = smooth(before.trueRate, input.trueRate)
   // What was measured before goes into the past by its share; what comes in more is believed at once.
   const arrivalRate = Math.max(
     smooth(before.arrivalRate, input.arrivalRate),
     Math.min(input.arrivalRate, before.arrivalRate ?? 0),
   )
+  const trueRate = capacity(before.trueRate, input.trueRate, isSaturated(input, arrivalRate))
   const required = requiredRate(arrivalRate, input.lag, settings)
   const need = clamp(workersFor(required, trueRate, partitions), settings)
   const withSlack = clamp(workersFor(required * SLACK, trueRate, partitions), settings)
@@ -94,11 +98,28 @@ export function decide(input: ScaleInput, before: ScaleMemory): ScaleDecision {
   return { target: current, reason: `enough: ${why}`, memory }
 }
 
+/**
+ * A worker that is never idle shows what it can do. Of one that often waits, what it does whether sales come or not (asking
+ * Kafka, committing) counts as work for the few that came: it can do that much at least.
+ */
+function capacity(before: number | null, reading: number, saturated: boolean): number {
+  const smoothed = smooth(before, reading)
+  return saturated || before === null ? smoothed : Math.max(before, smoothed)
+}
+
+function isSaturated({ busy, lag, settings }: ScaleInput, arrivalRate: number): boolean {
+  return (busy ?? 0) >= SATURATED || isBacklog(lag ?? 0, arrivalRate, settings.catchUpWithin)
+}
+
 /** Steady traffic leaves headroom; a backlog may take all there is. */
 function requiredRate(arrivalRate: number, lag: number, { targetUtilization, catchUpWithin }: ScaleSettings): number {
   const seconds = catchUpWithin / 1000
-  const isBacklog = lag > arrivalRate * seconds * NEGLIGIBLE_BACKLOG
-  return Math.max(arrivalRate / targetUtilization, isBacklog ? arrivalRate + lag / seconds : 0)
+  const catchUp = isBacklog(lag, arrivalRate, catchUpWithin) ? arrivalRate + lag / seconds : 0
+  return Math.max(arrivalRate / targetUtilization, catchUp)
+}
+
+function isBacklog(lag: number, arrivalRate: number, catchUpWithin: number): boolean {
+  return lag > (arrivalRate * catchUpWithin * NEGLIGIBLE_BACKLOG) / 1000
 }
 
 /** The least number whose fullest worker does its share: more count only where that worker has fewer partitions. */
@@ -120,14 +141,17 @@ function more(input: ScaleInput, memory: ScaleMemory, need: number, why: string)
   return change(input, memory, Math.min(need, Math.max(last.workers, input.current + 1)), `more are needed: ${why}`)
 }
 
-/** A change upwards that brought nothing while there was work to do. */
+/** A change upwards that brought nothing, once all of them work, while there is work to do. */
 function undo(input: ScaleInput, memory: ScaleMemory): ScaleDecision | null {
   const { lastChange } = memory
   if (!lastChange || lastChange.to <= lastChange.from || input.current !== lastChange.to) return null
-  if (input.doneRate === null || lastChange.doneRate === null) return null
   const { from, to, doneRate } = lastChange
+  if (input.doneRate === null || doneRate === null || input.measured < to) return null
+  const [lag, lagThen] = [input.lag ?? 0, lastChange.lag ?? 0]
+  // Without a backlog they do what comes in, however many they are.
+  const hasWork = isBacklog(lag, memory.arrivalRate ?? 0, input.settings.catchUpWithin)
   const promised = 1 + LEAST_GAIN * (to / from - 1)
-  if ((input.lag ?? 0) <= (lastChange.lag ?? 0) || input.doneRate >= doneRate * promised) return null
+  if (!hasWork || lag <= lagThen || input.doneRate >= doneRate * promised) return null
   const forMs = Math.max(NO_MORE_FOR * input.settings.cooldown, 2 * memory.noMore.forMs)
   const stopped = { ...memory, needs: [], noMore: { until: input.now + forMs, forMs } }
   const reason = `${to} workers do ${Math.round(input.doneRate)}/s, and ${from} did ${Math.round(doneRate)}/s: has one partition most of the keys?`

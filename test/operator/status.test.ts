@@ -20,12 +20,11 @@ function report(more: Partial<WorkerReport> = {}): WorkerReport {
     topicPartitions: 8,
     conditions: {},
     health: { ready: true },
-    counters: { records: 100, commits: 10, projectedRows: 0 },
+    counters: { records: 100, busySeconds: 2.5, projectedRows: 0 },
     partitions: Array.from({ length: 8 }, (_, partition) => ({ partition, lag: 0 })),
     watermark: Date.UTC(2026, 0, 1),
     endToEndDelay: { p99: 0.114 },
     projectionDelay: null,
-    busy: 0.5,
     projectionPending: 0,
     ...more,
   }
@@ -47,7 +46,7 @@ describe('Ready', () => {
     ['all is well', {}, 'True Streaming: results reach every sink'],
     [
       'no sale came yet',
-      { reports: [report({ counters: { records: 0, commits: 0, projectedRows: 0 } })] },
+      { reports: [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })] },
       'False NoResultYet: no sale of topic sales has reached every sink yet',
     ],
     [
@@ -106,7 +105,7 @@ describe('Ready', () => {
   it('stays once results stood in every sink, though workers count anew after a restart', () => {
     const { firstResultAt } = statusOf(input())
     expect(firstResultAt).toBe('2026-01-02T00:00:00.000Z')
-    const fresh = [report({ counters: { records: 0, commits: 0, projectedRows: 0 } })]
+    const fresh = [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })]
     expect(readyOf({ previous: { firstResultAt: firstResultAt! }, reports: fresh })).toMatch(/^True/)
   })
 
@@ -136,7 +135,7 @@ describe('Ready', () => {
 describe('figures', () => {
   const partitions = (lag: number, count = 8) => Array.from({ length: count }, (_, partition) => ({ partition, lag }))
   const earlier = {
-    reports: [report({ at: 5000, counters: { records: 0, commits: 0, projectedRows: 0 } })],
+    reports: [report({ at: 5000, counters: { records: 0, busySeconds: 0, projectedRows: 0 } })],
     lag: 800,
     at: 5000,
   }
@@ -162,10 +161,10 @@ describe('figures', () => {
 
   it('are not known where a partition is nobody’s, or a worker started anew', () => {
     expect(figuresOf([report({ partitions: partitions(1, 7) })], earlier, 10_000).lag).toBeNull()
-    const restarted = report({ counters: { records: 3, commits: 1, projectedRows: 0 } })
+    const restarted = report({ counters: { records: 3, busySeconds: 1, projectedRows: 0 } })
     const before = {
       ...earlier,
-      reports: [report({ at: 5000, counters: { records: 900, commits: 9, projectedRows: 0 } })],
+      reports: [report({ at: 5000, counters: { records: 900, busySeconds: 9, projectedRows: 0 } })],
     }
     expect(figuresOf([restarted], before, 10_000)).toMatchObject({
       doneRate: null,
@@ -197,6 +196,9 @@ describe('pods', () => {
       ],
     })
 
+  const restarted = (terminated: object, more: object = {}) =>
+    waiting('', '', { restartCount: 2, state: { running: {} }, lastState: { terminated }, ...more })
+
   it.each<[object, string]>([
     [
       waiting('ImagePullBackOff', 'not found'),
@@ -213,6 +215,13 @@ describe('pods', () => {
       'WorkerCrashes: pod w-1, container processor crashed 4 times, last with exit code 2: the worker stops: set PGUSER',
     ],
     [
+      restarted({
+        exitCode: 1,
+        message: '{"msg":"the worker stops","error":"TopicCompacted: mend it","code":"TopicCompacted"}',
+      }),
+      'TopicCompacted: pod w-1, container processor crashed 2 times, last with exit code 1: the worker stops: TopicCompacted: mend it',
+    ],
+    [
       pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes: Insufficient memory' }] }),
       'PodUnschedulable: pod w-1 has no node: 0/3 nodes: Insufficient memory',
     ],
@@ -223,6 +232,9 @@ describe('pods', () => {
 
   it('are in no trouble while they start or go', () => {
     expect(troubleOf([pod({}), waiting('ContainerCreating', '')] as never)).toBeNull()
+    const [killed, stopped] = [{ exitCode: 137 }, { exitCode: 0 }]
+    const well = [restarted(killed, { ready: true }), restarted(killed, { restartCount: 1 }), restarted(stopped)]
+    expect(troubleOf(well as never)).toBeNull()
     const going = { ...waiting('CrashLoopBackOff', ''), metadata: { name: 'w-1', deletionTimestamp: 'x' } }
     expect(troubleOf([going] as never)).toBeNull()
     const status = { conditions: [{ type: 'Ready', status: 'True' }] }

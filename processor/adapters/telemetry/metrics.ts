@@ -41,6 +41,10 @@ function counters(registry: Registry) {
     late: counter('late_events', 'Accepted records that missed all their windows', 'aggregation'),
     partlyLate: counter('partly_late_events', 'Accepted records that missed some of their windows', 'aggregation'),
     missedWindows: counter('missed_windows', 'Windows that accepted records missed', 'aggregation'),
+    busySeconds: counter(
+      'busy_seconds',
+      'Time spent working rather than waiting: records divided by it are the true rate',
+    ),
     commits: counter('commits', 'Acknowledged PostgreSQL commits'),
     commitFailures: counter('commit_failures', 'Commits that did not go through', 'kind'),
     rebalances: counter('rebalances', 'Changes of this worker’s assignment'),

@@ -35,6 +35,7 @@ const COUNTERS = [
   'late',
   'partlyLate',
   'missedWindows',
+  'busySeconds',
   'commits',
   'commitFailures',
   'rebalances',

@@ -112,7 +112,10 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
       metrics.finalised.inc(finalised)
       metrics.removed.inc(removed)
     },
-    busy: (workedMs, elapsedMs) => metrics.busy.set(elapsedMs > 0 ? Math.min(1, workedMs / elapsedMs) : 0),
+    busy(workedMs, elapsedMs) {
+      metrics.busy.set(elapsedMs > 0 ? Math.min(1, workedMs / elapsedMs) : 0)
+      metrics.busySeconds.inc(Math.min(workedMs, elapsedMs) / 1000)
+    },
     condition(code, message) {
       if (!health.condition(code, message, clock.now())) return
       metrics.condition.set({ code }, message === null ? 0 : 1)

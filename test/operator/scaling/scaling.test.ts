@@ -69,9 +69,11 @@ describe('a decision', () => {
       now: 1_000_000,
       partitions: 12,
       current: 4,
+      measured: 4,
       lag: 0,
       arrivalRate: 2000,
       trueRate: 1000,
+      busy: 0.5,
       doneRate: 2000,
       settings: SETTINGS,
     },
@@ -95,11 +97,46 @@ describe('a decision', () => {
     expect(decide(input({ now: 30_000, current: 5, lag: 1e9, settings }), memory).target).toBe(5)
   })
 
+  it('takes back what did not help only where it can tell: all work, and there is work for them', () => {
+    const lastChange = { at: 0, from: 2, to: 4, doneRate: 1000, lag: 100_000 }
+    const told = (more: Partial<ScaleInput>) =>
+      decide(input({ lag: 900_000, doneRate: 1000, ...more }), { ...NOTHING_KNOWN, lastChange }).reason
+    expect(told({})).toContain('4 workers do 1000/s, and 2 did 1000/s')
+    const untold = [{ measured: 3, doneRate: 10 }, { lag: 50_000 }, { doneRate: 1500 }]
+    for (const more of untold) expect(told(more)).not.toContain('workers do')
+    const small = { ...lastChange, lag: 0 }
+    expect(decide(input({ lag: 200, doneRate: 900 }), { ...NOTHING_KNOWN, lastChange: small }).reason).toContain(
+      'enough',
+    )
+  })
+
   it('takes only steps that relieve the fullest worker', () => {
     expect([900, 1000, 2500, 3900, 4100, 7000, 99_000].map(rate => workersFor(rate, 1000, 12))).toEqual([
       1, 1, 3, 4, 6, 12, 12,
     ])
     expect([5000].map(rate => workersFor(rate, 1000, 7))).toEqual([7])
+  })
+
+  it('takes nobody away before it has watched for as long as it must, also after a restart', () => {
+    let memory: ScaleMemory = NOTHING_KNOWN
+    const targets = new Set<number>()
+    const at = (ms: number) => {
+      const decision = decide(input({ now: ms, arrivalRate: 500 }), memory)
+      memory = decision.memory
+      return decision.target
+    }
+    for (let ms = 0; ms < SETTINGS.stabilization * 0.9; ms += 5000) targets.add(at(ms))
+    expect([...targets]).toEqual([4])
+    expect(at(SETTINGS.stabilization)).toBe(1)
+  })
+
+  it('does not take fixed costs for slowness: only those who never wait show what they can do', () => {
+    const known = { ...NOTHING_KNOWN, trueRate: 1000 }
+    const rateAfter = (more: Partial<ScaleInput>) => decide(input({ trueRate: 100, ...more }), known).memory.trueRate
+    expect(rateAfter({ busy: 0.8 })).toBe(1000)
+    expect(rateAfter({ busy: 0.95 })).toBe(730)
+    expect(rateAfter({ busy: 0.5, lag: 1e6 })).toBe(730)
+    expect(rateAfter({ busy: 0.5, trueRate: 2000 })).toBe(1300)
   })
 
   it('wants to see it twice before it adds workers', () => {
@@ -110,7 +147,16 @@ describe('a decision', () => {
 })
 
 describe('the autoscaler', () => {
-  const figures = { ...UNKNOWN, partitions: 8, lag: 0, arrivalRate: 4000, trueRate: 1000, doneRate: 2000 }
+  const figures = {
+    ...UNKNOWN,
+    partitions: 8,
+    measured: 2,
+    lag: 0,
+    arrivalRate: 4000,
+    busy: 0.5,
+    trueRate: 1000,
+    doneRate: 2000,
+  }
   const specOf = (mode: string) =>
     checkPipeline(documentWith({ 'spec.workers': { replicas: 2, autoscale: { mode, max: 12 } } })).spec
   const twice = (autoscaler: Autoscaler, mode: string, running = 2) =>

@@ -67,7 +67,16 @@ test('/status shows counters, partitions, delays and conditions', async () => {
     watermark: NOW - 2,
     endToEndDelay: { p50: 0.1, p99: 0.3, samples: 3 },
     projectionDelay: null,
-    counters: { commits: 1, records: 20, skipped: 4, accepted: 14, duplicates: 4, late: 6, deadLetters: 0 },
+    counters: {
+      busySeconds: 0.03,
+      commits: 1,
+      records: 20,
+      skipped: 4,
+      accepted: 14,
+      duplicates: 4,
+      late: 6,
+      deadLetters: 0,
+    },
     busy: 0.3,
     projectionPending: 0,
   })

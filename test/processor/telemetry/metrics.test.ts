@@ -46,7 +46,7 @@ test.each([
   ['fetched', { 'salespipeline_fetched_bytes_total{partition="2"}': 4096 }],
   ['commitFailed', { 'salespipeline_commit_failures_total{kind="fenced"}': 1 }],
   ['rebalanced', { salespipeline_rebalances_total: 1, salespipeline_assigned_partitions: 3 }],
-  ['busy', { salespipeline_busy_ratio: 0.25 }],
+  ['busy', { salespipeline_busy_ratio: 0.25, salespipeline_busy_seconds_total: 0.25 }],
   ['projectionPending', { salespipeline_projection_pending_rows: 17 }],
   ['projected', { salespipeline_projected_rows_total: 2, salespipeline_projection_faults_total: 1 }],
   [
