@@ -179,6 +179,12 @@ describeWithApiServer('the operator goes on', () => {
       const second = await start({ identity: 'second' })
       await add('before')
       await made('before')
+      // The other has tried to take it several times by then.
+      for (let renewals = 0; renewals < 3; renewals++) {
+        const { renewTime } = await leader()
+        await until('the first goes on', async () => (await leader()).renewTime !== renewTime)
+      }
+      expect(second.lines.filter(line => line.includes('leading'))).toEqual([])
       await first.stop()
       await until('the second leads', async () => (await leader())?.holderIdentity === 'second')
       await add('after')

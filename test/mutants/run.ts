@@ -9,7 +9,8 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { MUTANTS, type Mutant } from './mutants.ts'
+import { ENGINE_MUTANTS, type Mutant } from './engine.ts'
+import { OPERATOR_MUTANTS } from './operator.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const COPIED = [
@@ -18,6 +19,7 @@ const COPIED = [
   'vitest.config.ts',
   'pipeline',
   'processor',
+  'operator',
   'producer',
   'verify',
   'local',
@@ -36,7 +38,7 @@ function copyTree(): string {
   return copy
 }
 
-/** Runs the mutant's test file and answers the full names of what failed. Throws when it could not even run. */
+/** Runs the mutant's tests and answers the full names of what failed. Throws when it could not even run. */
 function failuresOf(copy: string, mutant: Mutant): string[] {
   const report = join(copy, 'report.json')
   const run = spawnSync(
@@ -52,7 +54,7 @@ function failuresOf(copy: string, mutant: Mutant): string[] {
   try {
     const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as JsonReport
     const all = testResults.flatMap(file => file.assertionResults)
-    if (all.length === 0) throw new Error('no test ran')
+    if (all.every(test => test.status === 'skipped')) throw new Error(`no test is named ${mutant.turnsRed}`)
     return all.filter(test => test.status === 'failed').map(test => test.fullName)
   } catch (error) {
     throw new Error(`${mutant.test} did not run: ${(error as Error).message}\n${run.stdout}${run.stderr}`)
@@ -73,15 +75,16 @@ function tryMutant(copy: string, mutant: Mutant): string | null {
   )
   try {
     const failed = failuresOf(copy, mutant)
-    if (failed.some(name => name.includes(mutant.turnsRed))) return null
-    return `was not noticed: "${mutant.turnsRed}" stayed green (red: ${failed.join('; ') || 'nothing'})`
+    return failed.length > 0 ? null : `was not noticed: "${mutant.turnsRed}" stayed green`
   } finally {
     writeFileSync(file, sound)
   }
 }
 
 const wanted = process.argv.slice(2)
-const chosen = MUTANTS.filter(mutant => wanted.every(part => mutant.name.includes(part)))
+const chosen = [...ENGINE_MUTANTS, ...OPERATOR_MUTANTS].filter(mutant =>
+  wanted.every(part => mutant.name.includes(part)),
+)
 const copy = copyTree()
 let passed = 0
 try {

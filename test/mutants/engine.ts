@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: what is found and planted are pieces of source text.
 
-/** The faults that are planted, each with the test that must turn red. `find` stands exactly once in `file`. */
+/** The faults that are planted in the engine, each with the test that must turn red. `find` stands exactly once in `file`. */
 export type Mutant = {
   name: string
   file: string
@@ -8,7 +8,7 @@ export type Mutant = {
   plant: string
   /** The test file to run. */
   test: string
-  /** Part of the full name of the test that must fail. */
+  /** Part of the full name of the test that must fail, as a regular expression. */
   turnsRed: string
 }
 
@@ -18,7 +18,7 @@ const POSTGRES = 'test/processor/store/postgres.test.ts'
 const SIMULATOR = 'test/simulator/simulator.test.ts'
 const SIMULATED = 'keeps the contract'
 
-export const MUTANTS: Mutant[] = [
+export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'sums as binary floating point',
     file: 'processor/core/exact.ts',
