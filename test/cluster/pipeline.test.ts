@@ -1,164 +1,113 @@
 /**
  * Sales through a pipeline whose every part runs in pods, installed by the project's own manifests with the rights that
- * users give it; a verifier in a pod of its own recomputes every row. Needs a cluster with the images of `npm run images`
- * and of test/cluster/images.ts; takes minutes.
+ * users give it, while it is scaled and its processes are killed. A verifier in a pod of its own recomputes every row,
+ * and a second pipeline, which nobody scales or kills, reads the same topic.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parse, stringify } from 'yaml'
-import type { Json } from '../support/kube.ts'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { until } from '../support/until.ts'
+import { Database, table, Watch } from './database.ts'
 import { kubectl } from './kubectl.ts'
+import { describeWithNodeTool, signalPod } from './nodes.ts'
+import { installOperator, leader, MINUTES, operatorIsUp, Shop, SYSTEM } from './shop.ts'
 
-const ROOT = join(import.meta.dirname, '../..')
-const NAMESPACE = `shop-${Date.now().toString(36)}`
-const MINUTES = 60_000
 const RATE = 500
+const shop = new Shop('shop')
+let database: Database
 
-const k = (...args: string[]) => kubectl(['-n', NAMESPACE, ...args])
-const json = async (...args: string[]): Promise<Json> => JSON.parse(await k(...args, '-o', 'json'))
-
-function pipeline(): Json {
-  const document = parse(readFileSync(join(ROOT, 'k8s/examples/ecommerce.yaml'), 'utf8'))
-  document.metadata.namespace = NAMESPACE
-  const { spec } = document
-  spec.source.bootstrapServers = ['kafka:9092']
-  const key = (name: string) => ({ name: 'postgres', key: name })
-  spec.sinks = {
-    postgres: {
-      host: 'postgres',
-      database: 'postgres',
-      usernameSecretRef: key('username'),
-      passwordSecretRef: key('password'),
-    },
-  }
-  spec.load = {
-    ...spec.load,
-    rate: RATE,
-    onCluster: true,
-    disorder: { fraction: 0.1 },
-    lateness: { fraction: 0.01 },
-    duplicates: { fraction: 0.01 },
-    malformed: { fraction: 0.005 },
-  }
-  spec.workers = { replicas: 1 }
-  return document
+/** Kills one worker's process, and proves it: its container is another one then. */
+async function crash(index: number): Promise<void> {
+  const { metadata, status } = (await shop.pods('scaled'))[index]!
+  signalPod(metadata.uid, 'KILL')
+  const before = status.containerStatuses[0].containerID
+  await until('its container is another one', async () => {
+    const pod = await shop.json('get', `pod/${metadata.name}`)
+    return pod.status.containerStatuses[0].containerID !== before
+  })
 }
 
-const SYSTEM = ['-n', 'salespipeline-system']
-const leader = () =>
-  kubectl([...SYSTEM, 'get', 'lease/salespipeline-operator', '-o', 'jsonpath={.spec.holderIdentity}'])
-const statusOf = async () => (await json('get', 'salespipeline/ecommerce')).status
-const readyOf = (status: Json) => status?.conditions?.find((c: Json) => c.type === 'Ready')
-const workers = (ready: number) =>
-  until(`${ready} workers`, async () => (await statusOf()).workers.summary === `${ready}/${ready}`, 2 * MINUTES)
-
-async function stopLoad(): Promise<void> {
-  await k('patch', 'salespipeline/ecommerce', '--type=merge', '-p', '{"spec":{"load":{"onCluster":false}}}')
-  await until(
-    'no load',
-    async () => (await json('get', 'pods', '-l', 'app.kubernetes.io/component=load')).items.length === 0,
-    2 * MINUTES,
-  )
-  await until('nothing waits', async () => (await statusOf()).lag === 0, 2 * MINUTES)
+async function operators(replicas: number): Promise<void> {
+  await kubectl([...SYSTEM, 'scale', 'deployment/salespipeline-operator', `--replicas=${replicas}`])
+  if (replicas > 0) await operatorIsUp()
+  else
+    await until('no operator', async () => {
+      const { items } = JSON.parse(await kubectl([...SYSTEM, 'get', 'pods', '-o', 'json']))
+      return items.length === 0
+    })
 }
 
-/** Runs the verifier as a Job on the very file that the workers read; answers its verdict. */
-async function verdict(): Promise<Json> {
-  const secret = (key: string) => ({ valueFrom: { secretKeyRef: { name: 'postgres', key } } })
-  const job = {
-    ...{ apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'verify' } },
-    spec: {
-      backoffLimit: 0,
-      template: {
-        spec: {
-          restartPolicy: 'Never',
-          containers: [
-            {
-              ...{ name: 'verify', image: 'test/verify:1', args: ['/config/processor.yaml', '--json'] },
-              env: [
-                { name: 'PGUSER', ...secret('username') },
-                { name: 'PGPASSWORD', ...secret('password') },
-              ],
-              volumeMounts: [{ name: 'config', mountPath: '/config' }],
-            },
-          ],
-          volumes: [{ name: 'config', configMap: { name: 'ecommerce-config' } }],
-        },
-      },
-    },
-  }
-  await kubectl(['-n', NAMESPACE, 'apply', '-f', '-'], stringify(job))
-  await until(
-    'the verifier is done',
-    async () => {
-      const { succeeded = 0, failed = 0 } = (await json('get', 'job/verify')).status
-      return succeeded + failed > 0
-    },
-    5 * MINUTES,
-  )
-  const said = await k('logs', 'job/verify')
-  await k('delete', 'job/verify')
-  const verdict = /^\{$[\s\S]*/m.exec(said)?.[0]
-  if (!verdict) throw new Error(`the verifier says no verdict:\n${said}`)
-  return JSON.parse(verdict)
-}
-
-describe('a pipeline in pods', () => {
+describeWithNodeTool('a pipeline in pods', () => {
   beforeAll(async () => {
-    await kubectl(['apply', '--server-side', '-f', join(ROOT, 'k8s/crd')])
-    await kubectl(['apply', '-f', join(ROOT, 'k8s/operator')])
-    await kubectl([...SYSTEM, 'rollout', 'status', 'deployment/salespipeline-operator', '--timeout=120s'])
-    await kubectl(['create', 'namespace', NAMESPACE])
-    await k('apply', '-f', join(import.meta.dirname, 'servers.yaml'))
-    for (const name of ['kafka', 'postgres']) await k('rollout', 'status', `statefulset/${name}`, '--timeout=180s')
-    await k('wait', '--for=condition=complete', 'job/topic', '--timeout=120s')
+    await installOperator()
+    await shop.open()
+    database = await Database.open(shop)
   }, 10 * MINUTES)
 
   afterAll(async () => {
-    await kubectl(['delete', 'salespipelines', '--all', '-n', NAMESPACE, '--timeout=60s'])
-    await kubectl(['delete', 'namespace', NAMESPACE, '--wait=false'])
+    await database?.close()
+    await shop.close()
   }, 3 * MINUTES)
 
   it(
-    'streams 500 sales a second, is ready once results stand, and is exact whatever is scaled and killed, its operator too',
+    'is exact whatever is scaled and killed, and shows the same as one that is left alone',
     async () => {
-      await kubectl(['apply', '-f', '-'], stringify(pipeline()))
-      const ready = await until(
-        'Ready',
-        async () => {
-          const condition = readyOf(await statusOf())
-          return condition?.status === 'True' && condition
-        },
-        3 * MINUTES,
-      )
-      expect(ready).toMatchObject({ reason: 'Streaming' })
-      await k('scale', 'salespipeline/ecommerce', '--replicas=4')
-      await workers(4)
-      const killed: string[] = []
-      for (let i = 0; i < 6; i++) {
+      await shop.apply('scaled', { rate: RATE })
+      await shop.apply('left-alone')
+      await shop.ready('scaled')
+      await shop.ready('left-alone')
+      const watch = new Watch(database, `${shop.namespace.replaceAll('-', '_')}_scaled`)
+      await watch.during('nothing happens', () => sleep(5000), 0)
+
+      await watch.during('1 → 4 workers by kubectl scale', async () => {
+        await shop.k('scale', 'salespipeline/scaled', '--replicas=4')
+        await shop.workers('scaled', 4)
+      })
+
+      const killed = new Set<string>()
+      const killOne = async (i: number) => {
+        const pods = await shop.pods('scaled')
+        const { name, uid } = pods[i % pods.length]!.metadata
+        await shop.k('delete', 'pod', name, '--grace-period=0', '--force')
+        killed.add(uid)
         await sleep(4000)
-        const { items } = await json('get', 'pods', '-l', 'app.kubernetes.io/component=processor')
-        const victim = items[i % items.length].metadata
-        await k('delete', 'pod', victim.name, '--grace-period=0', '--force')
-        killed.push(victim.uid)
       }
-      expect(new Set(killed).size).toBe(6)
-      await workers(4)
-      // Nobody leads for a moment: the next replica takes the lease and scales.
-      const before = await leader()
-      await kubectl([...SYSTEM, 'delete', 'pod', before, '--grace-period=0', '--force'])
-      await k('scale', 'salespipeline/ecommerce', '--replicas=2')
-      await workers(2)
-      expect(await leader()).not.toBe(before)
-      await sleep(10_000)
-      await stopLoad()
-      const result = await verdict()
-      console.log(JSON.stringify(result).slice(0, 1500))
+      await watch.during('a worker pod deleted with grace 0 every 4 s, six times', async () => {
+        for (let i = 0; i < 6; i++) await killOne(i)
+        await shop.workers('scaled', 4)
+      })
+      expect(killed.size).toBe(6)
+
+      await watch.during('a worker’s process killed', () => crash(0))
+      await operators(0)
+      await watch.during('the same without an operator to tell the others', () => crash(1))
+      await operators(2)
+
+      await watch.during('the operator’s leader killed, then 4 → 2 workers', async () => {
+        const before = await until('a leader', leader)
+        await kubectl([...SYSTEM, 'delete', 'pod', before, '--grace-period=0', '--force'])
+        await shop.k('scale', 'salespipeline/scaled', '--replicas=2')
+        await shop.workers('scaled', 2)
+        expect(await leader()).not.toBe(before)
+      })
+
+      await watch.stop()
+      console.log(`\n${table(watch.standstills)}\n`)
+      await shop.drain('scaled', 'left-alone')
+      const result = await shop.verdict('scaled')
+      console.log(JSON.stringify(result).slice(0, 1000))
       expect(result.ok).toBe(true)
+      for (const name of ['sales_summary', 'sales_by_payment', 'late_events', 'dead_letters']) await compare(name)
     },
-    15 * MINUTES,
+    20 * MINUTES,
   )
 })
+
+async function compare(name: string): Promise<void> {
+  const schema = shop.namespace.replaceAll('-', '_')
+  const [scaled, alone] = [
+    await database.rows(`${schema}_scaled.${name}`),
+    await database.rows(`${schema}_left_alone.${name}`),
+  ]
+  expect(alone.length).toBeGreaterThan(0)
+  expect(scaled).toEqual(alone)
+}

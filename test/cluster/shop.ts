@@ -1,0 +1,145 @@
+/** A namespace with Kafka and PostgreSQL, and the pipelines in it, as a user sees them. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse, stringify } from 'yaml'
+import type { Json } from '../support/kube.ts'
+import { until } from '../support/until.ts'
+import { kubectl } from './kubectl.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+export const MINUTES = 60_000
+export const SYSTEM = ['-n', 'salespipeline-system']
+/** Of the load generator: what it does to the sales, beside sending them. */
+const MISHAPS = {
+  disorder: { fraction: 0.1 },
+  lateness: { fraction: 0.01 },
+  duplicates: { fraction: 0.01 },
+  malformed: { fraction: 0.005 },
+}
+
+/** By the project's own manifests, with the rights that users give it. */
+export async function installOperator(): Promise<void> {
+  await kubectl(['apply', '--server-side', '-f', join(ROOT, 'k8s/crd')])
+  await kubectl(['apply', '-f', join(ROOT, 'k8s/operator')])
+  await operatorIsUp()
+}
+
+export const operatorIsUp = () =>
+  kubectl([...SYSTEM, 'rollout', 'status', 'deployment/salespipeline-operator', '--timeout=120s'])
+
+/** The pod of the operator that leads. */
+export const leader = () =>
+  kubectl([...SYSTEM, 'get', 'lease/salespipeline-operator', '-o', 'jsonpath={.spec.holderIdentity}'])
+
+export class Shop {
+  readonly namespace: string
+  constructor(name: string) {
+    this.namespace = `${name}-${Date.now().toString(36)}`
+  }
+
+  readonly k = (...args: string[]): Promise<string> => kubectl(['-n', this.namespace, ...args])
+  readonly json = async (...args: string[]): Promise<Json> => JSON.parse(await this.k(...args, '-o', 'json'))
+
+  /** Namespace, servers and the topic `transactions`. */
+  async open(): Promise<void> {
+    await kubectl(['create', 'namespace', this.namespace])
+    await this.k('apply', '-f', join(import.meta.dirname, 'servers.yaml'))
+    for (const name of ['kafka', 'postgres']) await this.k('rollout', 'status', `statefulset/${name}`, '--timeout=180s')
+    await this.k('wait', '--for=condition=complete', 'job/topic', '--timeout=120s')
+  }
+
+  async close(): Promise<void> {
+    await this.k('delete', 'salespipelines', '--all', '--timeout=90s')
+    await kubectl(['delete', 'namespace', this.namespace, '--wait=false'])
+  }
+
+  /** The first example, on this namespace's servers. `rate` 0: nobody sells through it. */
+  async apply(name: string, { rate = 0, ...more }: { rate?: number; [field: string]: unknown } = {}): Promise<void> {
+    const document = parse(readFileSync(join(ROOT, 'k8s/examples/ecommerce.yaml'), 'utf8'))
+    document.metadata = { name, namespace: this.namespace }
+    const key = (key: string) => ({ name: 'postgres', key })
+    const login = { usernameSecretRef: key('username'), passwordSecretRef: key('password') }
+    document.spec = {
+      ...document.spec,
+      source: { ...document.spec.source, bootstrapServers: ['kafka:9092'] },
+      sinks: { postgres: { host: 'postgres', database: 'postgres', ...login } },
+      load: { ...document.spec.load, rate, onCluster: rate > 0, ...MISHAPS },
+      workers: { replicas: 1 },
+      ...more,
+    }
+    await kubectl(['apply', '-f', '-'], stringify(document))
+  }
+
+  async patch(name: string, spec: object): Promise<void> {
+    await this.k('patch', `salespipeline/${name}`, '--type=merge', '-p', JSON.stringify({ spec }))
+  }
+
+  async status(name: string): Promise<Json> {
+    return (await this.json('get', `salespipeline/${name}`)).status
+  }
+
+  async condition(name: string, type = 'Ready'): Promise<Json> {
+    return (await this.status(name))?.conditions?.find((c: Json) => c.type === type)
+  }
+
+  /** Waits until its condition Ready has this reason. */
+  ready(name: string, reason = 'Streaming'): Promise<Json> {
+    const says = async () => {
+      const condition = await this.condition(name)
+      return condition?.reason === reason && condition
+    }
+    return until(`${name} says ${reason}`, says, 3 * MINUTES)
+  }
+
+  /** Waits until so many are wanted, there, and ready. */
+  async workers(name: string, count: number): Promise<void> {
+    const are = async () => {
+      const { workers } = await this.status(name)
+      return workers.summary === `${count}/${count}` && workers.replicas === count
+    }
+    await until(`${count} workers of ${name}`, are, 3 * MINUTES)
+  }
+
+  /** Pods of its workers, the oldest first. */
+  async pods(name: string, component = 'processor'): Promise<Json[]> {
+    const labels = `app.kubernetes.io/instance=${name},app.kubernetes.io/component=${component}`
+    const { items } = await this.json('get', 'pods', '-l', labels, '--sort-by=.metadata.creationTimestamp')
+    return items
+  }
+
+  /** Lets nobody sell through it any more, and waits until all that was sold stands in the results of these. */
+  async drain(seller: string, ...readers: string[]): Promise<void> {
+    await this.patch(seller, { load: { onCluster: false } })
+    await until('no load', async () => (await this.pods(seller, 'load')).length === 0, 2 * MINUTES)
+    for (const name of [seller, ...readers])
+      await until(`nothing waits for ${name}`, async () => (await this.status(name)).lag === 0, 2 * MINUTES)
+  }
+
+  /** Runs the verifier as a Job on the very file that the workers read; answers its verdict. */
+  async verdict(name: string): Promise<Json> {
+    const secret = (key: string) => ({ valueFrom: { secretKeyRef: { name: 'postgres', key } } })
+    const container = {
+      ...{ name: 'verify', image: 'test/verify:1', args: ['/config/processor.yaml', '--json'] },
+      env: [
+        { name: 'PGUSER', ...secret('username') },
+        { name: 'PGPASSWORD', ...secret('password') },
+      ],
+      volumeMounts: [{ name: 'config', mountPath: '/config' }],
+    }
+    const volumes = [{ name: 'config', configMap: { name: `${name}-config` } }]
+    const template = { spec: { restartPolicy: 'Never', containers: [container], volumes } }
+    const metadata = { name: `verify-${name}`, namespace: this.namespace }
+    const job = { apiVersion: 'batch/v1', kind: 'Job', metadata, spec: { backoffLimit: 0, template } }
+    await kubectl(['apply', '-f', '-'], stringify(job))
+    const isDone = async () => {
+      const { succeeded = 0, failed = 0 } = (await this.json('get', `job/${metadata.name}`)).status
+      return succeeded + failed > 0
+    }
+    await until('the verifier is done', isDone, 5 * MINUTES)
+    const said = await this.k('logs', `job/${metadata.name}`)
+    await this.k('delete', `job/${metadata.name}`)
+    const verdict = /^\{$[\s\S]*/m.exec(said)?.[0]
+    if (!verdict) throw new Error(`the verifier says no verdict:\n${said}`)
+    return JSON.parse(verdict)
+  }
+}
