@@ -1,12 +1,14 @@
-/** The operator's process: settings, signals, exit codes. */
+/** The operator's process: commands, signals, exit codes. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KubeConfig } from '@kubernetes/client-node'
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
 import { SpecError } from '#pipeline/parse.ts'
 import { KubeError } from './kube/client.ts'
+import { kubeConfig, NoCluster } from './kube/config.ts'
 import { runOperator } from './operator.ts'
-import { planCommand } from './plan-command.ts'
+import { FileError, planCommand } from './plan-command.ts'
 import type { Clock } from './ports.ts'
-import { readSettings, SettingsError } from './settings.ts'
+import { ENVIRONMENT, readSettings, SettingsError } from './settings.ts'
 import { createLog } from './telemetry.ts'
 
 const clock: Clock = {
@@ -14,16 +16,10 @@ const clock: Clock = {
   sleep: (ms, signal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
 }
 
-async function main(): Promise<number> {
-  const [command, file] = process.argv.slice(2)
-  if (command === 'plan' && file !== undefined) {
-    process.stdout.write(`${(await planCommand(file)).join('\n')}\n`)
-    return 0
-  }
-  const settings = readSettings(process.argv.slice(2), process.env)
+async function run(): Promise<number> {
+  const settings = readSettings(process.env)
+  const config = kubeConfig()
   const log = createLog(settings.logLevel, settings.identity)
-  const config = new KubeConfig()
-  config.loadFromDefault()
   const stopping = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())
   const world = { clock, chance: { next: Math.random }, log }
@@ -32,11 +28,32 @@ async function main(): Promise<number> {
   return ended === 'stopped' ? 0 : 1
 }
 
-main().then(
-  code => process.exit(code),
-  error => {
-    const expected = [SettingsError, SpecError, KubeError].some(kind => error instanceof kind)
-    process.stderr.write(`${expected ? error.message : error.stack}\n`)
-    process.exit(error instanceof SettingsError ? 2 : 1)
-  },
-)
+async function plan(file: string): Promise<number> {
+  process.stdout.write(`${(await planCommand(file)).join('\n')}\n`)
+  return 0
+}
+
+/** What somebody can put right is told in words; anything else is a bug, with its stack. */
+const EXPECTED = [SettingsError, NoCluster, FileError, SpecError, KubeError]
+
+function fail(error: Error): never {
+  const isExpected = EXPECTED.some(kind => error instanceof kind)
+  process.stderr.write(`${isExpected ? error.message : error.stack}\n`)
+  process.exit(error instanceof SettingsError ? 2 : 1)
+}
+
+await yargs(hideBin(process.argv))
+  .scriptName('operator')
+  .usage('$0 [command]\n\nThe SalesPipeline operator: makes what each SalesPipeline asks for, and says how it goes.')
+  .command('$0', 'Run it', {}, () => run().then(process.exit, fail))
+  .command(
+    'plan <file>',
+    'Tell what applying FILE would do: what restarts, which results go on. Nothing is changed',
+    argv => argv.positional('file', { type: 'string', demandOption: true, describe: 'A SalesPipeline document' }),
+    ({ file }) => plan(file).then(process.exit, fail),
+  )
+  .epilogue(ENVIRONMENT)
+  .strict()
+  .wrap(Math.min(120, process.stdout.columns ?? 100))
+  .fail((message, error) => fail(error ?? new SettingsError(`${message}\nSee --help.`)))
+  .parseAsync()

@@ -1,16 +1,21 @@
-/** `node operator/main.ts plan FILE`: asks the cluster what it would say of the file, and tells what would happen. */
+/** `npm run plan -- FILE`: asks the cluster what it would say of the file, and tells what would happen. */
 import { readFileSync } from 'node:fs'
-import { KubeConfig } from '@kubernetes/client-node'
+import type { KubeConfig } from '@kubernetes/client-node'
 import { parse } from 'yaml'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { KubeClient } from './kube/client.ts'
+import { kubeConfig } from './kube/config.ts'
 import { type KubeObject, SALES_PIPELINE } from './kube/resources.ts'
 import { planOf, type Version } from './plan.ts'
 
-/** Answers the lines to print. Throws SpecError, or KubeError with the API server's words when it would refuse the file. */
-export async function planCommand(file: string, config = kubeConfig()): Promise<string[]> {
-  const wanted = parse(readFileSync(file, 'utf8')) as KubeObject
+/** The file is not there, or no YAML. */
+export class FileError extends Error {}
+
+/** Answers the lines to print. Throws FileError, SpecError, NoCluster, or KubeError with the API server's words when it would refuse the file. */
+export async function planCommand(file: string, cluster?: KubeConfig): Promise<string[]> {
+  const wanted = read(file)
   const checked = checkPipeline(wanted, file)
+  const config = cluster ?? kubeConfig()
   const namespace = wanted.metadata.namespace ?? config.getContextObject(config.currentContext)?.namespace ?? 'default'
   const { name } = checked.metadata
   const client = new KubeClient(config)
@@ -32,8 +37,10 @@ function versionOf({ apiVersion, kind, metadata: { name, namespace }, spec }: Ku
   }
 }
 
-function kubeConfig(): KubeConfig {
-  const config = new KubeConfig()
-  config.loadFromDefault()
-  return config
+function read(file: string): KubeObject {
+  try {
+    return parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new FileError(`cannot read ${file}: ${(error as Error).message}`)
+  }
 }

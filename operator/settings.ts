@@ -1,6 +1,5 @@
 /** What the operator is told at its start: read once, checked whole. */
 import { hostname } from 'node:os'
-import { parseArgs } from 'node:util'
 import type { OperatorSettings } from './desired/desired.ts'
 
 export type Settings = OperatorSettings & {
@@ -13,15 +12,10 @@ export type Settings = OperatorSettings & {
 const LEVELS = ['debug', 'info', 'warn', 'error']
 const POLICIES = ['Always', 'IfNotPresent', 'Never'] as const
 
-const HELP = `The SalesPipeline operator: makes what each SalesPipeline asks for, and says how it goes.
-
-  node operator/main.ts             runs it
-  node operator/main.ts plan FILE   tells what applying FILE would do: what restarts, which results go on
-
-It finds the cluster as kubectl does (KUBECONFIG, ~/.kube/config) or, in a pod, by its ServiceAccount.
+export const ENVIRONMENT = `The cluster is found as kubectl finds it (KUBECONFIG, ~/.kube/config) or, in a pod, by its ServiceAccount.
 
 Environment:
-  PROCESSOR_IMAGE, PRODUCER_IMAGE   images of the workloads (needed)
+  PROCESSOR_IMAGE, PRODUCER_IMAGE   images of the workloads (needed to run)
   IMAGE_PULL_POLICY    ${POLICIES.join(', ')} (default IfNotPresent)
   IMAGE_PULL_SECRETS   names of Secrets for a private registry, with commas between
   POD_NAMESPACE        where the operator runs and keeps its Lease (default default)
@@ -29,19 +23,13 @@ Environment:
   HTTP_PORT            of /metrics, /healthz and /readyz; 0 takes any free one (default 8081)
   CONCURRENCY          pipelines that are worked on at a time (default 8)
   LOG_LEVEL            ${LEVELS.join(', ')} (default info)
-  OTEL_*               handed on to all workloads
-`
+  OTEL_*               handed on to all workloads`
 
 /** A setting is missing or malformed; the message lists all of them. */
 export class SettingsError extends Error {}
 
-/** Throws SettingsError. Prints the help and exits when asked for it. */
-export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
-  const { help } = parseArgs({ args, options: { help: { type: 'boolean' } } }).values
-  if (help) {
-    process.stdout.write(HELP)
-    process.exit(0)
-  }
+/** Throws SettingsError. */
+export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const faults: string[] = []
   const text = (name: string) => {
     if (!env[name]) faults.push(`${name} is needed`)

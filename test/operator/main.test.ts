@@ -1,0 +1,53 @@
+/** The program as people start it: what it says when something is wrong, in words and with an exit code. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { documentWith } from '../pipeline/documents.ts'
+import { ownFolder } from '../support/folder.ts'
+
+const MAIN = resolve(import.meta.dirname, '../../operator/main.ts')
+
+function run(args: string[], env: Record<string, string> = {}) {
+  const home = ownFolder('operator')
+  const { PATH } = process.env
+  const options = { encoding: 'utf8', env: { PATH, HOME: home, ...env } } as const
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], options)
+  expect(stderr).not.toMatch(/^ +at /m)
+  return { status, stdout, stderr }
+}
+
+function written(text: string): string {
+  const file = join(ownFolder('plan'), 'my.yaml')
+  writeFileSync(file, text)
+  return file
+}
+
+it('teaches its commands and settings', () => {
+  const { status, stdout } = run(['--help'])
+  expect(status).toBe(0)
+  for (const word of ['plan <file>', 'PROCESSOR_IMAGE', 'KUBECONFIG']) expect(stdout).toContain(word)
+})
+
+const IMAGES = { PROCESSOR_IMAGE: 'a:1', PRODUCER_IMAGE: 'b:1' }
+
+/** FILE stands for a file with `text`. */
+it.each<[string, string[], Record<string, string>, number, RegExp, string?]>([
+  ['a word that is no command', ['paln'], {}, 2, /Unknown argument: paln\nSee --help/],
+  ['a plan of nothing', ['plan'], {}, 2, /See --help/],
+  ['all settings at fault', [], { HTTP_PORT: 'x' }, 2, /PROCESSOR_IMAGE is needed\nPRODUCER_.*\nHTTP_PORT must be/],
+  ['no cluster', [], IMAGES, 1, /no cluster is configured: set KUBECONFIG/],
+  ['a file that is not there', ['plan', 'nowhere.yaml'], {}, 1, /cannot read nowhere.yaml/],
+  ['a file that is no YAML', ['plan', 'FILE'], {}, 1, /cannot read .*my.yaml/, 'a: ['],
+  ['a file that is no pipeline', ['plan', 'FILE'], {}, 1, /my.yaml/, 'kind: Pod'],
+  ['a plan without a cluster', ['plan', 'FILE'], {}, 1, /no cluster is configured/, stringify(documentWith({}))],
+])('%s', (_what, args, env, code, told, text = '') => {
+  const file = written(text)
+  const { status, stderr } = run(
+    args.map(arg => (arg === 'FILE' ? file : arg)),
+    env,
+  )
+  expect(stderr).toMatch(told)
+  expect(status).toBe(code)
+})
