@@ -30,7 +30,8 @@ export interface Ledger<R extends Outgoing> {
   onFailed(records: R[], partition: number, error: Error): void
 }
 
-type Lane<R> = { partition: number; queue: R[]; busySince: number | null }
+/** `idle`: resolves when nothing is under way. */
+type Lane<R> = { partition: number; queue: R[]; busySince: number | null; idle: Promise<void> }
 
 /** Half of what brokers take by default: a batch must not be refused for the company that a record keeps. */
 const MAX_BATCH_BYTES = 512 * 1024
@@ -57,7 +58,8 @@ export class Lanes<R extends Outgoing> {
     this.#topic = topic
     this.#producer = producer
     this.#ledger = ledger
-    this.#lanes = Array.from({ length: partitions }, (_, partition) => ({ partition, queue: [], busySince: null }))
+    const lane = { busySince: null, idle: Promise.resolve() }
+    this.#lanes = Array.from({ length: partitions }, (_, partition) => ({ ...lane, partition, queue: [] }))
   }
 
   /** Rejects when the topic is not there, or no broker answers, within `withinMs`. */
@@ -102,7 +104,7 @@ export class Lanes<R extends Outgoing> {
   }
 
   flush(): void {
-    for (const lane of this.#lanes) if (lane.busySince === null && lane.queue.length > 0) void this.#run(lane)
+    for (const lane of this.#lanes) if (lane.busySince === null && lane.queue.length > 0) lane.idle = this.#run(lane)
   }
 
   /** Resolves when nothing waits any more, or after `withinMs`. */
@@ -120,10 +122,12 @@ export class Lanes<R extends Outgoing> {
     await Promise.race([partitionCount(this.#producer, this.#topic), tooLate])
   }
 
-  /** What is still under way fails. */
+  /** What is still under way fails, and the ledger has been told when this resolves. */
   async close(): Promise<void> {
     for (const lane of this.#lanes) this.#forget(lane.queue.splice(0))
     await this.#producer.close()
+    // A try that was just under way learns only afterwards that the client is closed.
+    await Promise.all(this.#lanes.map(({ idle }) => idle))
   }
 
   /** As Kafka's own producers choose: by the key's murmur2, or in turn. */
