@@ -48,6 +48,8 @@ export class Reflector {
   heardAt = 0
   readonly #options: ReflectorOptions
   #isSynced: () => void = () => {}
+  /** Of the newest that was heard; null: list anew. From an older one a watch would tell again what is no longer so. */
+  #version: string | null = null
   #listedAt = 0
 
   constructor(options: ReflectorOptions) {
@@ -60,13 +62,12 @@ export class Reflector {
   /** Runs until the signal aborts; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, chance, resource, log, onRestart, relistEveryMs = RELIST_EVERY_MS } = this.#options
-    let version: string | null = null
     let failures = 0
     while (!signal.aborted) {
       const startedAt = clock.now()
       try {
-        if (version === null || startedAt - this.#listedAt >= relistEveryMs) version = await this.#list(signal)
-        version = await this.#watch(version, signal)
+        if (this.#version === null || startedAt - this.#listedAt >= relistEveryMs) await this.#list(signal)
+        await this.#watch(signal)
         if (clock.now() - startedAt < SHORTEST_WATCH_MS) throw new KubeError(0, 'Ended', 'the watch ended at once')
         failures = 0
         onRestart?.('ended')
@@ -75,7 +76,7 @@ export class Reflector {
         const expired = error instanceof KubeError && error.code === 410
         onRestart?.(expired ? 'expired' : error instanceof Stale ? 'stale' : 'failed')
         failures++
-        if (expired || failures >= FAILURES_BEFORE_LIST) version = null
+        if (expired || failures >= FAILURES_BEFORE_LIST) this.#version = null
         log(expired ? 'info' : 'warn', `watching ${resource.plural} goes on after: ${(error as Error).message}`, {
           failures,
         })
@@ -84,7 +85,7 @@ export class Reflector {
     }
   }
 
-  async #list(signal: AbortSignal): Promise<string> {
+  async #list(signal: AbortSignal): Promise<void> {
     let listed = await this.#ask(signal)
     const missing = this.#missingFrom(listed.items).length
     if (this.objects.size >= GUARDED_FROM && missing * 2 > this.objects.size) {
@@ -99,8 +100,8 @@ export class Reflector {
     for (const key of this.#missingFrom(listed.items)) this.#set(key, undefined)
     for (const item of listed.items) this.#set(keyOf(item), item)
     this.#listedAt = this.heardAt = this.#options.clock.now()
+    this.#version = listed.resourceVersion
     this.#isSynced()
-    return listed.resourceVersion
   }
 
   #ask(signal: AbortSignal) {
@@ -113,8 +114,8 @@ export class Reflector {
     return [...this.objects.keys()].filter(key => !keys.has(key))
   }
 
-  /** Answers the version to go on from. Throws Stale, or KubeError with code 410 when that version is gone. */
-  async #watch(from: string, signal: AbortSignal): Promise<string> {
+  /** Until the server ends it. Throws Stale, or KubeError with code 410 when the version that it goes on from is gone. */
+  async #watch(signal: AbortSignal): Promise<void> {
     const {
       client,
       resource,
@@ -126,12 +127,11 @@ export class Reflector {
     } = this.#options
     const silence = new AbortController()
     let timer = setTimeout(() => silence.abort(), staleAfterMs)
-    let version = from
     try {
       const query = {
         watch: true,
         allowWatchBookmarks: true,
-        resourceVersion: from,
+        resourceVersion: this.#version!,
         timeoutSeconds: Math.round(WATCH_SECONDS * (1 + chance.next())),
         labelSelector,
       }
@@ -142,9 +142,8 @@ export class Reflector {
         clearTimeout(timer)
         timer = setTimeout(() => silence.abort(), staleAfterMs)
         this.heardAt = clock.now()
-        version = this.#take(JSON.parse(event) as Event) ?? version
+        this.#take(JSON.parse(event) as Event)
       }
-      return version
     } catch (error) {
       if (silence.signal.aborted && !signal.aborted) throw new Stale(staleAfterMs)
       throw error
@@ -153,13 +152,13 @@ export class Reflector {
     }
   }
 
-  #take({ type, object }: Event): string | undefined {
+  #take({ type, object }: Event): void {
     if (type === 'ERROR') throw new KubeError(object.code ?? 0, 'Watch', object.message ?? 'the watch failed')
     if (type !== 'BOOKMARK') {
       const { apiVersion, kind } = this.#options.resource
       this.#set(keyOf(object), type === 'DELETED' ? undefined : { ...object, apiVersion, kind })
     }
-    return object.metadata.resourceVersion
+    this.#version = object.metadata.resourceVersion ?? this.#version
   }
 
   #set(key: string, after: KubeObject | undefined): void {

@@ -96,6 +96,29 @@ describeWithApiServer('the operator goes on', () => {
   )
 
   it(
+    'from where it was when a watch breaks: what was so before is not made so again',
+    async () => {
+      const operator = await start()
+      await add('before')
+      await made('before')
+      for (const replicas of [3, 4, 5]) {
+        const patch = { spec: { workers: { replicas } } }
+        const path = kube.pipelinePath('default', 'before')
+        await kube.demand('PATCH', path, patch, 'application/merge-patch+json')
+        await until(`${replicas} workers`, async () => (await deploymentOf('before')).spec.replicas === replicas)
+      }
+      const { generation } = (await deploymentOf('before')).metadata
+      expect(proxy.tellWatches('salespipelines', { type: 'ERROR', object: { kind: 'Status', code: 500 } })).toBe(1)
+      const restarts = 'salespipeline_operator_watch_restarts_total{kind="SalesPipeline",why="failed"}'
+      await until('a broken watch', async () => (await operator.metric(restarts)) === 1)
+      await add('after')
+      await made('after')
+      expect((await deploymentOf('before')).metadata.generation).toBe(generation)
+    },
+    LONG,
+  )
+
+  it(
     'after its token was revoked and another one came',
     async () => {
       const file = join(temporaryFolder('token'), 'token')
