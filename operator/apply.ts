@@ -2,7 +2,7 @@
 
 import { hashOf } from './desired/config.ts'
 import type { Owner } from './desired/desired.ts'
-import { APPLIED, isOurs } from './desired/names.ts'
+import { APPLIED, isOurs, keyOfOwner } from './desired/names.ts'
 import { describeObject, isKubeError, type KubeClient } from './kube/client.ts'
 import { CHILDREN, type KubeObject, keyOf, type Resource } from './kube/resources.ts'
 
@@ -22,8 +22,8 @@ export class Applier {
   readonly #client: KubeClient
   /** Told when fields that are ours had been taken by another manager. */
   readonly #takenBack: (owner: Owner, message: string) => void
-  /** By kind and key: our fields as the server wrote them, with its spelling of quantities and the like. */
-  readonly #written = new Map<string, unknown>()
+  /** By pipeline, then by kind and key: our fields as the server wrote them, with its spelling of quantities and the like. */
+  readonly #written = new Map<string, Map<string, unknown>>()
 
   constructor(client: KubeClient, takenBack: (owner: Owner, message: string) => void) {
     this.#client = client
@@ -43,23 +43,18 @@ export class Applier {
     if (there && !isOurs(there, owner)) throw new NotOurs(there)
     const marked = withMark(object)
     const id = `${object.kind} ${keyOf(object)}`
-    if (there && this.#isSo(id, marked, there)) return 'unchanged'
+    const known = this.#written.get(keyOfOwner(owner)) ?? new Map<string, unknown>()
+    this.#written.set(keyOfOwner(owner), known)
+    if (there && isSo(marked, there, known.get(id))) return 'unchanged'
     const written = await this.#write(marked, resource, owner, signal)
-    this.#written.set(id, projected(marked, written))
+    known.set(id, projected(marked, written))
     if (!there) return 'created'
     return there.metadata.resourceVersion === written.metadata.resourceVersion ? 'unchanged' : 'changed'
   }
 
-  /** Forgets what was written for an object that is gone. */
-  forget(object: KubeObject): void {
-    this.#written.delete(`${object.kind} ${keyOf(object)}`)
-  }
-
-  #isSo(id: string, marked: KubeObject, there: KubeObject): boolean {
-    // A field that we no longer want is still there, but the mark is another.
-    if (there.metadata.annotations?.[APPLIED] !== marked.metadata.annotations![APPLIED]) return false
-    const ours = JSON.stringify(projected(marked, there))
-    return ours === JSON.stringify(projected(marked, marked)) || ours === JSON.stringify(this.#written.get(id))
+  /** Forgets what was written for a pipeline that is gone. */
+  forget(pipeline: string): void {
+    this.#written.delete(pipeline)
   }
 
   async #write(object: KubeObject, resource: Resource, owner: Owner, signal: AbortSignal): Promise<KubeObject> {
@@ -71,6 +66,14 @@ export class Applier {
       return this.#client.apply(object, resource, { force: true, signal })
     }
   }
+}
+
+/** `written`: what the server made of it. */
+function isSo(marked: KubeObject, there: KubeObject, written: unknown): boolean {
+  // A field that we no longer want is still there, but the mark is another.
+  if (there.metadata.annotations?.[APPLIED] !== marked.metadata.annotations![APPLIED]) return false
+  const ours = JSON.stringify(projected(marked, there))
+  return ours === JSON.stringify(projected(marked, marked)) || ours === JSON.stringify(written)
 }
 
 const RESOURCES = new Map(CHILDREN.map(resource => [`${resource.apiVersion} ${resource.kind}`, resource]))

@@ -2,20 +2,21 @@
 import { checkPipeline, SpecError } from '#pipeline/parse.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
-import { type Applier, NotOurs, resourceOf } from './apply.ts'
+import { type Applier, NotOurs } from './apply.ts'
+import { Children } from './children.ts'
 import type { Copies } from './copies.ts'
 import { desired, type OperatorSettings, type Owner } from './desired/desired.ts'
-import { FINALIZER, isOurs, processorName, selectorOf, selectorText } from './desired/names.ts'
+import { FINALIZER, keyOfOwner, processorName, selectorOf, selectorText } from './desired/names.ts'
 import type { Events } from './events.ts'
 import { Finalizer } from './finalize.ts'
 import { isKubeError, type KubeClient } from './kube/client.ts'
 import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, keyOf, POD_MONITOR, SALES_PIPELINE } from './kube/resources.ts'
-import { type Figures, UNKNOWN } from './observe/figures.ts'
+import { UNKNOWN } from './observe/figures.ts'
 import { type Observation, Observer } from './observe/observer.ts'
 import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
 import type { Clock } from './ports.ts'
 import { Autoscaler, type Scaling } from './scaling/autoscaler.ts'
-import { type Status, statusOf } from './status/status.ts'
+import { blocking, type Status, statusOf } from './status/status.ts'
 import { StatusWriter } from './status/writer.ts'
 
 /** How often workers are asked how they do. */
@@ -45,12 +46,14 @@ export class Reconciler {
   readonly #status: StatusWriter
   readonly #observer: Observer
   readonly #finalizer: Finalizer
+  readonly #children: Children
   readonly #autoscaler = new Autoscaler()
 
   constructor(deps: Deps) {
     this.#deps = deps
     this.#status = new StatusWriter(deps)
     this.#finalizer = new Finalizer(deps)
+    this.#children = new Children(deps)
     this.#observer = new Observer(deps.copies, deps.clock, deps.expelled)
   }
 
@@ -66,29 +69,40 @@ export class Reconciler {
     if (resource.metadata.deletionTimestamp) return this.#finalize(resource, owner, checked, signal)
     await this.#ensureFinalizer(resource, signal)
     if (!(checked instanceof SpecError)) return this.#keep(resource, owner, checked, signal)
-    return this.#tell(resource, owner, null, { reason: 'SpecInvalid', message: checked.faults.join('\n') }, signal)
+    const invalid = { reason: 'SpecInvalid', message: checked.faults.join('\n') }
+    return this.#tell(resource, owner, null, invalid, false, signal)
   }
 
   async #keep(resource: KubeObject, owner: Owner, spec: Spec, signal: AbortSignal): Promise<number | undefined> {
     const secrets = this.#secretsOf(owner, spec)
-    const missing = [...secrets].filter(([, mark]) => mark === null).map(([name]) => name)
-    let refused = false
-    let obstacle: Trouble | null =
-      missing.length === 0
-        ? null
-        : {
-            reason: 'SecretMissing',
-            message: `namespace ${owner.namespace} has no Secret ${missing.join(', ')}: make it, or correct the spec; the workers start by themselves then`,
-          }
+    const lacking = this.#lacking(owner, spec, secrets)
+    let refused: Trouble | null = null
     try {
       await this.#apply(resource, owner, spec, secrets, signal)
     } catch (error) {
       if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
-      refused = true
-      obstacle = { reason: error instanceof NotOurs ? 'NotOurs' : 'ApplyRefused', message: error.message }
+      refused = { reason: error instanceof NotOurs ? 'NotOurs' : 'ApplyRefused', message: error.message }
     }
-    const again = await this.#tell(resource, owner, spec, obstacle, signal)
+    // What cannot be applied is not decided either.
+    const again = await this.#tell(resource, owner, spec, refused ?? lacking, refused === null, signal)
     return refused ? Math.min(again ?? Infinity, REFUSED_EVERY_MS) : again
+  }
+
+  /** What the spec needs and only others can make. */
+  #lacking({ namespace }: Owner, spec: Spec, secrets: Map<string, string | null>): Trouble | null {
+    const missing = [...secrets].filter(([, mark]) => mark === null).map(([name]) => name)
+    if (missing.length > 0)
+      return {
+        reason: 'SecretMissing',
+        message: `namespace ${namespace} has no Secret ${missing.join(', ')}: make it, or correct the spec; the workers start by themselves then`,
+      }
+    if (spec.source.strimzi && !this.#deps.copies.serves(KAFKA_TOPIC))
+      return {
+        reason: 'StrimziMissing',
+        message:
+          'the cluster has no KafkaTopics: install Strimzi and restart the operator, or make the topic yourself and leave out spec.source.strimzi',
+      }
+    return null
   }
 
   async #apply(
@@ -98,45 +112,38 @@ export class Reconciler {
     secrets: Map<string, string | null>,
     signal: AbortSignal,
   ) {
-    const { copies, applier, events, settings } = this.#deps
+    const { copies, settings } = this.#deps
     const wanted = desired({
       owner,
       document: resource.spec as object,
       spec,
       settings,
-      replicas: this.#autoscaler.wanted(keyOf(resource), spec, (resource.status ?? {}) as Scaling),
+      replicas: this.#wanted(owner, spec),
       has: { podMonitor: copies.serves(POD_MONITOR), kafkaTopic: copies.serves(KAFKA_TOPIC) },
       secrets,
     })
-    for (const object of wanted) {
-      const live = copies.child(resourceOf(object), keyOf(object))
-      const outcome = await applier.apply(object, live, owner, signal)
-      if (outcome === 'created')
-        await events.tell(owner, 'Normal', 'Created', `${object.kind} ${object.metadata.name}`, signal)
-    }
-    await this.#prune(owner, wanted, signal)
+    await this.#children.make(owner, wanted, signal)
   }
 
-  /** What the spec asked for once and no longer does. A topic holds data: it stays until somebody deletes it. */
-  async #prune(owner: Owner, wanted: KubeObject[], signal: AbortSignal): Promise<void> {
-    const { copies, client, events } = this.#deps
-    const names = new Set(wanted.map(object => `${object.kind} ${keyOf(object)}`))
-    for (const object of copies.childrenOf(owner)) {
-      if (object.kind === 'KafkaTopic' || object.metadata.deletionTimestamp) continue
-      if (names.has(`${object.kind} ${keyOf(object)}`) || !isOurs(object, owner)) continue
-      await client.delete(resourceOf(object), object.metadata, signal)
-      await events.tell(owner, 'Normal', 'Deleted', `${object.kind} ${object.metadata.name}`, signal)
-    }
-  }
-
-  async #tell(resource: KubeObject, owner: Owner, spec: Spec | null, obstacle: Trouble | null, signal: AbortSignal) {
+  /** `mayScale`: whether another number of workers could be made so. */
+  async #tell(
+    resource: KubeObject,
+    owner: Owner,
+    spec: Spec | null,
+    obstacle: Trouble | null,
+    mayScale: boolean,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
     const observation = await this.#observer.observe(owner, spec)
-    const desiredWorkers = this.#desiredWorkers(owner)
-    const scaling = await this.#scale(resource, owner, spec, observation.figures, desiredWorkers, signal)
-    const wait = await this.#write(resource, owner, spec, obstacle, observation, scaling, signal)
+    const before = this.#running(owner)
+    const scaling =
+      spec && mayScale && before
+        ? await this.#scale(resource, owner, spec, observation, before, signal)
+        : said(resource)
+    const wanted = spec ? this.#wanted(owner, spec) : (before ?? 0)
+    const wait = await this.#write(resource, owner, spec, obstacle, observation, scaling, before ?? wanted, signal)
     // The new number of workers is applied at once.
-    if (scaling.autoscale && spec?.workers.autoscale.mode === 'active' && scaling.autoscale.target !== desiredWorkers)
-      return SCALE_AGAIN_MS
+    if (mayScale && before && wanted !== before) return SCALE_AGAIN_MS
     return observation.pods.length > 0 ? Math.min(ASK_EVERY_MS, wait ?? ASK_EVERY_MS) : wait
   }
 
@@ -147,6 +154,7 @@ export class Reconciler {
     obstacle: Trouble | null,
     { pods, reports, figures }: Observation,
     scaling: Scaling,
+    desired: number,
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const selector = selectorText(selectorOf(owner, 'processor'))
@@ -155,40 +163,39 @@ export class Reconciler {
       generation: resource.metadata.generation ?? 0,
       now: this.#deps.clock.now(),
       previous: (resource.status ?? {}) as Partial<Status>,
-      workers: { replicas: pods.length, ready, desired: this.#desiredWorkers(owner), selector },
+      workers: { replicas: pods.length, ready, desired, selector },
       trouble: troubleOf(pods),
       ...{ spec, obstacle, reports, figures, scaling },
     })
     return this.#status.write(resource, owner, status, signal)
   }
 
-  #desiredWorkers(owner: Owner): number {
+  /** Of the Deployment, as the cluster has it; undefined: there is none yet. */
+  #running(owner: Owner): number | undefined {
     const deployment = this.#deps.copies.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
-    return (deployment?.spec as { replicas?: number } | undefined)?.replicas ?? 0
+    return (deployment?.spec as { replicas?: number } | undefined)?.replicas
+  }
+
+  #wanted(owner: Owner, spec: Spec): number {
+    return this.#autoscaler.wanted(keyOfOwner(owner), spec, this.#running(owner))
   }
 
   async #scale(
     resource: KubeObject,
     owner: Owner,
-    spec: Spec | null,
-    figures: Figures,
-    current: number,
+    spec: Spec,
+    { reports, figures }: Observation,
+    running: number,
     signal: AbortSignal,
-  ) {
-    const before = (resource.status ?? {}) as Scaling
-    // Before the workers are made there is nothing to decide.
-    if (!spec || current === 0) return before.lastScale ? { lastScale: before.lastScale } : {}
-    const scaling = this.#autoscaler.observe(keyOf(resource), spec, figures, current, this.#deps.clock.now(), before)
-    const { lastScale } = scaling
-    if (lastScale && lastScale !== before.lastScale && lastScale.at !== before.lastScale?.at) {
-      this.#deps.scaled(owner, lastScale.from, lastScale.to)
-      await this.#deps.events.tell(
-        owner,
-        'Normal',
-        'Scaled',
-        `${lastScale.from} → ${lastScale.to} workers: ${lastScale.reason}`,
-        signal,
-      )
+  ): Promise<Scaling> {
+    // Workers that cannot work show nothing of what they could do.
+    const known = reports.some(report => blocking(report).length > 0) ? UNKNOWN : figures
+    const now = this.#deps.clock.now()
+    const { scaling, change } = this.#autoscaler.observe(keyOf(resource), spec, known, running, now, said(resource))
+    if (change) {
+      const { from, to, reason } = change
+      this.#deps.scaled(owner, from, to)
+      await this.#deps.events.tellChange(owner, 'Normal', 'Scaled', `${from} → ${to} workers: ${reason}`, signal)
     }
     return scaling
   }
@@ -210,7 +217,8 @@ export class Reconciler {
     const waits = await this.#finalizer.run(resource, owner, spec, faults, signal)
     if (!waits) return undefined
     const pods = this.#deps.copies.podsOf(owner, 'processor')
-    await this.#write(resource, owner, null, waits, { pods, reports: [], figures: UNKNOWN }, {}, signal)
+    const observation = { pods, reports: [], figures: UNKNOWN }
+    await this.#write(resource, owner, null, waits, observation, said(resource), this.#running(owner) ?? 0, signal)
     return GONE_EVERY_MS
   }
 
@@ -218,8 +226,15 @@ export class Reconciler {
     this.#observer.forget(key)
     this.#autoscaler.forget(key)
     this.#status.forget(key)
+    this.#deps.applier.forget(key)
     this.#deps.events.forget(key)
   }
+}
+
+/** Of scaling, by the status as it is. */
+function said({ status }: KubeObject): Scaling {
+  const { autoscale, lastScale } = (status ?? {}) as Scaling
+  return { ...(autoscale && { autoscale }), ...(lastScale && { lastScale }) }
 }
 
 function check(resource: KubeObject): Spec | SpecError {

@@ -95,7 +95,7 @@ async function work(
     describe: () => membership.describe(),
     async expel(member) {
       await store.expel(member)
-      await membership.expel(member)
+      return membership.expel(member)
     },
   }
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')

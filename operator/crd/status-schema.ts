@@ -42,6 +42,11 @@ export const STATUS: Structural = object(
       },
       'The worker pods',
     ),
+    sinksReached: {
+      type: 'array',
+      items: { type: 'string' },
+      description: 'The sinks of the spec in which a result has stood',
+    },
     firstResultAt: time('When a result first stood in every sink'),
     lag: integer('Records of the topic that are not yet in the results; absent while nobody knows'),
     watermark: time('Event time up to which windows are complete'),

@@ -86,7 +86,7 @@ function ratesOf(reports: WorkerReport[], before: WorkerReport[]): Rates | null 
   const done = shares.reduce((sum, share) => sum + share.done, 0)
   const work = shares.reduce((sum, share) => sum + share.busy, 0)
   const busy = work / shares.length
-  return { workers: shares.length, done, busy, true: busy >= LEAST_BUSY ? done / work : null }
+  return { workers: shares.length, done, busy, true: busy >= LEAST_BUSY && done > 0 ? done / work : null }
 }
 
 function catchUpMs(

@@ -2,9 +2,13 @@
  * Members of a pipeline's consumer group whose process is known to be gone: the API server says so within a second or
  * two, the broker notices after the session time-out. Another worker is asked to remove them, and their partitions move.
  */
+import type { Component } from '../desired/names.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { statusOf } from './pods.ts'
 import type { WorkerReport } from './report.ts'
+
+/** What others put beside it (a service mesh's proxy) comes and goes by itself. */
+const CONTAINER: Component = 'processor'
 
 /** A worker's process as it was last heard. */
 export type Seen = { pod: string; uid: string; member: string; startedAt: number }
@@ -27,14 +31,12 @@ export function deadOf(seen: Seen[], pods: KubeObject[]): Seen[] {
 }
 
 /**
- * The API server's times are whole seconds, rounded down. A container that began after the process did is another one;
- * one that ended after the process began was its own. So a process that lives is never taken for dead, and one that
- * lived for less than a second is left to the broker.
+ * A container that ended after the process began was its own: whoever came before ended earlier. The API server's times
+ * are whole seconds, rounded down, so a process that lives is never taken for dead, and one that lived for less than a
+ * second is left to the broker. When a container began says nothing: its process may have begun just before.
  */
 function hasEnded(pod: KubeObject, startedAt: number): boolean {
-  return (statusOf(pod).containerStatuses ?? []).some(({ state, lastState }) => {
-    const ends = [state?.terminated?.finishedAt, lastState?.terminated?.finishedAt]
-    const isOver = ends.some(end => end != null && Date.parse(end) >= startedAt)
-    return isOver || (state?.running?.startedAt != null && Date.parse(state.running.startedAt) > startedAt)
-  })
+  const processor = statusOf(pod).containerStatuses?.find(({ name }) => name === CONTAINER)
+  const ends = [processor?.state?.terminated?.finishedAt, processor?.lastState?.terminated?.finishedAt]
+  return ends.some(end => end != null && Date.parse(end) >= startedAt)
 }

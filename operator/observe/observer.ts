@@ -13,11 +13,18 @@ import { type Address, askWorker, expelMember, type WorkerReport } from './repor
 
 export type Observation = { pods: KubeObject[]; reports: WorkerReport[]; figures: Figures }
 
+/** Workers count and measure by the second: rates over less would be noise. */
+const MEASURE_EVERY_MS = 4000
+/** Of the workers that could remove a dead one: two are asked, then it waits for the next time. */
+const ASKED_TO_EXPEL = 2
+
+type Measured = { reports: WorkerReport[]; lag: number | null; at: number; figures: Figures }
+
 export class Observer {
   readonly #copies: Copies
   readonly #clock: Clock
   readonly #expelled: (owner: Owner, pod: string) => void
-  readonly #before = new Map<string, { reports: WorkerReport[]; lag: number | null; at: number }>()
+  readonly #measured = new Map<string, Measured>()
   /** By pipeline: the group's members as they were last heard. */
   readonly #members = new Map<string, Seen[]>()
 
@@ -28,36 +35,43 @@ export class Observer {
     this.#expelled = expelled
   }
 
-  /** Never rejects: a worker that does not answer is one of whom nothing is known. */
+  /** Never rejects: a worker that does not answer is one of whom nothing is known. Figures are the same object until new. */
   async observe(owner: Owner, spec: Spec | null): Promise<Observation> {
-    const pods = this.#copies.podsOf(owner, 'processor')
+    // One that failed for good stays in the API server, and another has taken its place.
+    const pods = this.#copies.podsOf(owner, 'processor').filter(pod => !isOver(pod))
     const key = keyOfOwner(owner)
     // First: until the dead are removed, their partitions stand still.
     const stillIn = await this.#expelDead(key, owner, pods)
     const answers = await Promise.all(pods.flatMap(addressOf).map(askWorker))
     const reports = answers.filter(report => report !== null)
     this.#members.set(key, merged(stillIn, seenIn(pods, reports)))
-    if (!spec || reports.length === 0) return { pods, reports, figures: UNKNOWN }
+    return { pods, reports, figures: spec && reports.length > 0 ? this.#measure(key, reports) : UNKNOWN }
+  }
+
+  #measure(key: string, reports: WorkerReport[]): Figures {
     const at = this.#clock.now()
-    const figures = figuresOf(reports, this.#before.get(key) ?? null, at)
-    this.#before.set(key, { reports, lag: figures.lag, at })
-    return { pods, reports, figures }
+    const before = this.#measured.get(key) ?? null
+    if (before && at - before.at < MEASURE_EVERY_MS) return before.figures
+    const figures = figuresOf(reports, before, at)
+    this.#measured.set(key, { reports, lag: figures.lag, at, figures })
+    return figures
   }
 
   /** Answers who may still be in the group: also a dead one that nobody could remove yet. */
   async #expelDead(key: string, owner: Owner, pods: KubeObject[]): Promise<Seen[]> {
     const seen = this.#members.get(key) ?? []
     const gone = new Set<Seen>()
-    for (const dead of deadOf(seen, pods)) {
-      if (!(await expelBy(pods, dead.member))) continue
-      gone.add(dead)
-      this.#expelled(owner, dead.pod)
+    const expel = async (dead: Seen) => {
+      const was = await expelBy(pods, dead.member)
+      if (was !== null) gone.add(dead)
+      if (was === 'removed') this.#expelled(owner, dead.pod)
     }
+    await Promise.all(deadOf(seen, pods).map(expel))
     return seen.filter(member => !gone.has(member))
   }
 
   forget(key: string): void {
-    this.#before.delete(key)
+    this.#measured.delete(key)
     this.#members.delete(key)
   }
 }
@@ -69,11 +83,16 @@ function merged(before: Seen[], now: Seen[]): Seen[] {
 }
 
 /** One that is ready answers soonest. */
-async function expelBy(pods: KubeObject[], member: string): Promise<boolean> {
+async function expelBy(pods: KubeObject[], member: string): Promise<'removed' | 'left' | null> {
   const [ready, others] = [pods.filter(isReady), pods.filter(pod => !isReady(pod))]
-  for (const worker of [...ready, ...others].flatMap(addressOf)) if (await expelMember(worker, member)) return true
-  return false
+  for (const worker of [...ready, ...others].flatMap(addressOf).slice(0, ASKED_TO_EXPEL)) {
+    const was = await expelMember(worker, member)
+    if (was !== null) return was
+  }
+  return null
 }
+
+const isOver = (pod: KubeObject) => ['Failed', 'Succeeded'].includes(statusOf(pod).phase ?? '')
 
 /** None while the pod does not run. */
 export function addressOf(pod: KubeObject): Address[] {

@@ -4,6 +4,8 @@ import { z } from 'zod'
 const delay = z.object({ p99: z.number() }).nullable()
 
 const report = z.object({
+  /** The name of its pod. */
+  worker: z.string(),
   /** ms since the epoch, by the worker's clock. */
   at: z.number(),
   /** The same; when its process started. */
@@ -25,7 +27,7 @@ const report = z.object({
   projectionPending: z.number(),
 })
 
-export type WorkerReport = z.output<typeof report> & { pod: string }
+export type WorkerReport = Omit<z.output<typeof report>, 'worker'> & { pod: string }
 
 /** A pod that does not answer within this says nothing this time. */
 const TIMEOUT_MS = 2000
@@ -36,18 +38,23 @@ export type Address = { name: string; ip: string; port: number }
 export async function askWorker(pod: Address): Promise<WorkerReport | null> {
   try {
     const answer = await request(pod, '/status')
-    const parsed = report.safeParse(await answer.json())
-    return parsed.success ? { ...parsed.data, pod: pod.name } : null
+    const { worker, ...told } = report.parse(await answer.json())
+    // An address may be another pod's by now.
+    return worker === pod.name ? { ...told, pod: worker } : null
   } catch {
     return null
   }
 }
 
-/** Has a worker remove a dead member from their group. False: it could not, or did not answer. */
-export async function expelMember(by: Address, member: string): Promise<boolean> {
-  const answer = await request(by, `/members/${encodeURIComponent(member)}`, 'DELETE').catch(() => null)
-  await answer?.body?.cancel()
-  return answer?.ok ?? false
+/** Has a worker remove a dead member from their group. `left`: it was in it no more. Null: not done, or no answer. */
+export async function expelMember(by: Address, member: string): Promise<'removed' | 'left' | null> {
+  try {
+    const answer = await request(by, `/members/${encodeURIComponent(member)}`, 'DELETE')
+    const { removed } = (await answer.json()) as { removed?: boolean }
+    return answer.ok ? (removed ? 'removed' : 'left') : null
+  } catch {
+    return null
+  }
 }
 
 function request({ ip, port }: Address, path: string, method = 'GET'): Promise<Response> {

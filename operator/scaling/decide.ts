@@ -63,6 +63,8 @@ const SATURATED = 0.9
 const NEGLIGIBLE_BACKLOG = 0.25
 /** Of the gain that the number of workers promises, this share must come, or the change is undone. */
 const LEAST_GAIN = 0.4
+/** For so many cool-downs after a change what is seen may be its doing: a hot partition's backlog takes a while to show. */
+const JUDGED_FOR = 10
 /** Then more are not tried for so many cool-downs. */
 const NO_MORE_FOR = 10
 /** Workers are taken away only when the rest could do so much more than is needed: a step has two sides. */
@@ -145,7 +147,8 @@ function more(input: ScaleInput, memory: ScaleMemory, need: number, why: string)
 function undo(input: ScaleInput, memory: ScaleMemory): ScaleDecision | null {
   const { lastChange } = memory
   if (!lastChange || lastChange.to <= lastChange.from || input.current !== lastChange.to) return null
-  const { from, to, doneRate } = lastChange
+  const { at, from, to, doneRate } = lastChange
+  if (input.now - at > JUDGED_FOR * input.settings.cooldown) return null
   if (input.doneRate === null || doneRate === null || input.measured < to) return null
   const [lag, lagThen] = [input.lag ?? 0, lastChange.lag ?? 0]
   // Without a backlog they do what comes in, however many they are.

@@ -8,6 +8,7 @@ import type { Trouble } from '../observe/pods.ts'
 import type { WorkerReport } from '../observe/report.ts'
 import type { Scaling } from '../scaling/autoscaler.ts'
 
+export type Sink = 'postgres' | 'elasticsearch'
 export type Condition = {
   type: string
   status: 'True' | 'False' | 'Unknown'
@@ -21,6 +22,8 @@ export type Status = {
   observedGeneration: number
   conditions: Condition[]
   workers: { replicas: number; ready: number; desired: number; summary: string; selector: string }
+  /** In which a result has stood, of those that the spec names now. */
+  sinksReached?: Sink[]
   firstResultAt?: string
   lag?: number
   watermark?: string
@@ -48,9 +51,11 @@ type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>
 
 export function statusOf(input: StatusInput): Status {
   const { generation, previous, workers, figures, now } = input
-  const firstResultAt = previous.firstResultAt ?? (hasResults(input) ? new Date(now).toISOString() : undefined)
+  const sinksReached = reached(input)
+  const isEvery = sinksOf(input.spec).every(sink => sinksReached.includes(sink))
+  const firstResultAt = previous.firstResultAt ?? (isEvery ? new Date(now).toISOString() : undefined)
   const verdicts: Record<string, Verdict | null> = {
-    Ready: ready(input, firstResultAt !== undefined),
+    Ready: ready(input, isEvery),
     Accepted: accepted(input),
     WorkersReady: workersReady(input),
     Autoscaling: autoscaling(input),
@@ -60,6 +65,7 @@ export function statusOf(input: StatusInput): Status {
     observedGeneration: generation,
     conditions: conditionsOf(verdicts, input),
     workers: { ...workers, summary: `${workers.ready}/${workers.desired}` },
+    ...(sinksReached.length > 0 && { sinksReached }),
     ...(firstResultAt && { firstResultAt }),
     ...(figures.lag !== null && { lag: figures.lag }),
     ...(figures.watermark !== null && { watermark: secondsOf(figures.watermark) }),
@@ -69,14 +75,19 @@ export function statusOf(input: StatusInput): Status {
   }
 }
 
-/** A first commit that has reached every sink that the spec names. */
-function hasResults({ spec, reports }: StatusInput): boolean {
-  const sum = (of: (report: WorkerReport) => number) => reports.reduce((total, report) => total + of(report), 0)
-  if (sum(r => r.counters.records) === 0) return false
-  return !spec?.sinks.elasticsearch || sum(r => r.counters.projectedRows) > 0
+const sinksOf = (spec: Spec | null): Sink[] =>
+  spec?.sinks.elasticsearch ? ['postgres', 'elasticsearch'] : ['postgres']
+
+/** Once a result has stood in it; one that is added later is to be reached anew. */
+function reached({ spec, reports, previous }: StatusInput): Sink[] {
+  const hasSome: Record<Sink, boolean> = {
+    postgres: reports.some(({ counters }) => counters.records > 0),
+    elasticsearch: reports.some(({ counters }) => counters.projectedRows > 0),
+  }
+  return sinksOf(spec).filter(sink => hasSome[sink] || previous.sinksReached?.includes(sink))
 }
 
-function ready(input: StatusInput, hadResults: boolean): Verdict {
+function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
   const { obstacle, trouble, workers, reports, spec } = input
   const no = ({ reason, message }: Trouble): Verdict => ({ status: 'False', reason, message })
   if (obstacle) return no(obstacle)
@@ -88,12 +99,13 @@ function ready(input: StatusInput, hadResults: boolean): Verdict {
   if (trouble) return no(trouble)
   if (workers.ready === 0)
     return no({ reason: 'WorkersStarting', message: `none of ${workers.desired} workers is ready yet` })
-  if (!hadResults)
+  if (!isEverySinkReached)
     return no({ reason: 'NoResultYet', message: `no sale of topic ${spec?.source.topic} has reached every sink yet` })
   return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
 }
 
-function blocking({ pod, conditions }: WorkerReport): Trouble[] {
+/** What keeps a worker from its work, by its own word. */
+export function blocking({ pod, conditions }: WorkerReport): Trouble[] {
   return Object.entries(conditions)
     .filter(([code]) => !INFORMATIONAL.has(code))
     .map(([code, message]) => ({ reason: code, message: `pod ${pod}: ${message}` }))

@@ -8,8 +8,8 @@ type Answer = { status: number; type: string; body: string }
 /** The worker as a member of its consumer group. */
 export type Member = {
   describe(): { member: string | null; topicPartitions: number }
-  /** Declares another member dead. */
-  expel(member: string): Promise<void>
+  /** Declares another member dead. False: it has left already. */
+  expel(member: string): Promise<boolean>
 }
 type Observed = {
   telemetry: Pick<WorkerTelemetry, 'registry' | 'health' | 'snapshot'>
@@ -77,9 +77,7 @@ async function expel({ method }: IncomingMessage, { member }: Observed, id: stri
   const ours = member()
   if (!ours) return json(503, { error: 'this worker is in no group yet' })
   try {
-    const removed = decodeURIComponent(id)
-    await ours.expel(removed)
-    return json(200, { removed })
+    return json(200, { removed: await ours.expel(decodeURIComponent(id)) })
   } catch (error) {
     return json(503, { error: (error as Error).message })
   }

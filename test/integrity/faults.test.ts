@@ -104,7 +104,7 @@ describe('with real processes, nothing is lost and nothing is doubled', () => {
       await pause(random.int(1500, 3000))
       const { member } = await statusOf(goes)
       const answer = await fetch(`${stays.url}/members/${encodeURIComponent(member)}`, { method: 'DELETE' })
-      expect(await answer.json()).toEqual({ removed: member })
+      expect(await answer.json()).toEqual({ removed: true })
       expect(await goes.exited).toBe(1)
     })
     expect(goes.log()).toContain('Expelled: this worker was declared dead')

@@ -24,7 +24,32 @@ describe('members that are dead', () => {
       [pod({ state: { waiting: {} }, lastState: { terminated: { finishedAt: told(second(30)) } } })],
       true,
     ],
-    ['another container runs in its pod', [pod({ state: { running: { startedAt: told(second(31)) } } })], true],
+    [
+      'another container runs in its pod',
+      [
+        pod({
+          state: { running: { startedAt: told(second(31)) } },
+          lastState: { terminated: { finishedAt: told(second(30)) } },
+        }),
+      ],
+      true,
+    ],
+    [
+      'its container is said to have begun after it did',
+      [pod({ state: { running: { startedAt: told(second(11)) } } })],
+      false,
+    ],
+    [
+      'a container beside its own ended, and began anew',
+      [
+        pod({
+          name: 'proxy',
+          state: { running: { startedAt: told(second(31)) } },
+          lastState: { terminated: { finishedAt: told(second(30)) } },
+        }),
+      ],
+      false,
+    ],
     [
       'the container before it ended, and it was heard before the API server knew it',
       [pod({ state: { terminated: { finishedAt: told(second(10, 100)) } } })],

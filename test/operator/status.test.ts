@@ -103,10 +103,19 @@ describe('Ready', () => {
   ])('when %s', (_when, more, told) => expect(readyOf(more)).toBe(told))
 
   it('stays once results stood in every sink, though workers count anew after a restart', () => {
-    const { firstResultAt } = statusOf(input())
-    expect(firstResultAt).toBe('2026-01-02T00:00:00.000Z')
+    const previous = statusOf(input())
+    expect(previous.firstResultAt).toBe('2026-01-02T00:00:00.000Z')
     const fresh = [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })]
-    expect(readyOf({ previous: { firstResultAt: firstResultAt! }, reports: fresh })).toMatch(/^True/)
+    expect(readyOf({ previous, reports: fresh })).toMatch(/^True/)
+    expect(statusOf(input({ previous, reports: fresh })).firstResultAt).toBe(previous.firstResultAt)
+  })
+
+  it('waits for a sink that is added to a pipeline that had results', () => {
+    const previous = statusOf(input())
+    expect(previous.sinksReached).toEqual(['postgres'])
+    expect(readyOf({ spec: projected, previous })).toMatch(/^False NoResultYet/)
+    const shown = [report({ counters: { records: 100, busySeconds: 2.5, projectedRows: 3 } })]
+    expect(readyOf({ spec: projected, previous, reports: shown })).toMatch(/^True/)
   })
 
   it('keeps the time of its last change', () => {

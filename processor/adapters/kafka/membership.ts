@@ -59,17 +59,19 @@ export class KafkaMembership implements Membership {
 
   /**
    * Declares another member dead, so that its partitions move now and not after its session time-out. Should it live
-   * after all, the store fences it, and it comes back under another name. Throws Retryable.
+   * after all, the store fences it, and it comes back under another name. False: it has left already. Throws Retryable.
    */
-  async expel(member: string): Promise<void> {
+  async expel(member: string): Promise<boolean> {
     const { connection, groupId } = this.#options
     const admin = new Admin({ ...connection, clientId: `${connection.clientId}-admin` })
     try {
       const members = [{ memberId: member, reason: 'its pod is gone' }]
       await admin.removeMembersFromConsumerGroup({ groupId, members })
       this.#options.onTrouble(`member ${member} is dead: its partitions move`)
+      return true
     } catch (error) {
       if (!hasCode(error, UNKNOWN_MEMBER)) throw kafkaError(error, `removing member ${member} from the group`)
+      return false
     } finally {
       await admin.close().catch(() => {})
     }

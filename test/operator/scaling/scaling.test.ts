@@ -98,11 +98,11 @@ describe('a decision', () => {
   })
 
   it('takes back what did not help only where it can tell: all work, and there is work for them', () => {
-    const lastChange = { at: 0, from: 2, to: 4, doneRate: 1000, lag: 100_000 }
+    const lastChange = { at: 900_000, from: 2, to: 4, doneRate: 1000, lag: 100_000 }
     const told = (more: Partial<ScaleInput>) =>
       decide(input({ lag: 900_000, doneRate: 1000, ...more }), { ...NOTHING_KNOWN, lastChange }).reason
     expect(told({})).toContain('4 workers do 1000/s, and 2 did 1000/s')
-    const untold = [{ measured: 3, doneRate: 10 }, { lag: 50_000 }, { doneRate: 1500 }]
+    const untold = [{ measured: 3, doneRate: 10 }, { lag: 50_000 }, { doneRate: 1500 }, { now: 9_000_000 }]
     for (const more of untold) expect(told(more)).not.toContain('workers do')
     const small = { ...lastChange, lag: 0 }
     expect(decide(input({ lag: 200, doneRate: 900 }), { ...NOTHING_KNOWN, lastChange: small }).reason).toContain(
@@ -149,41 +149,61 @@ describe('a decision', () => {
 describe('the autoscaler', () => {
   const figures = {
     ...UNKNOWN,
-    partitions: 8,
-    measured: 2,
-    lag: 0,
-    arrivalRate: 4000,
-    busy: 0.5,
-    trueRate: 1000,
-    doneRate: 2000,
+    ...{ partitions: 8, measured: 2, lag: 0, arrivalRate: 4000, busy: 0.5, trueRate: 1000, doneRate: 2000 },
   }
-  const specOf = (mode: string) =>
-    checkPipeline(documentWith({ 'spec.workers': { replicas: 2, autoscale: { mode, max: 12 } } })).spec
+  const specOf = (mode: string, more: object = {}) =>
+    checkPipeline(documentWith({ 'spec.workers': { replicas: 2, autoscale: { mode, max: 12, ...more } } })).spec
   const twice = (autoscaler: Autoscaler, mode: string, running = 2) =>
-    [0, 5000].map(now => autoscaler.observe('shop/a', specOf(mode), figures, running, now, {}))[1]!
+    [0, 5000].map(now => autoscaler.observe('shop/a', specOf(mode), { ...figures }, running, now, {}))[1]!
 
   it('decides in mode active, and does not take back what the cluster does not show yet', () => {
     const autoscaler = new Autoscaler()
-    expect(autoscaler.wanted('shop/a', specOf('active'), {})).toBe(2)
-    expect(twice(autoscaler, 'active').lastScale).toMatchObject({
+    expect(autoscaler.wanted('shop/a', specOf('active'), undefined)).toBe(2)
+    expect(twice(autoscaler, 'active').change).toMatchObject({
       from: 2,
       to: 8,
       inputs: { arrivalRate: '4000', lag: '0' },
     })
-    expect(autoscaler.wanted('shop/a', specOf('active'), {})).toBe(8)
-    expect(autoscaler.observe('shop/a', specOf('active'), figures, 2, 6000, {}).autoscale!.target).toBe(8)
-    expect(autoscaler.wanted('shop/a', specOf('active'), {})).toBe(8)
+    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(8)
+    const { scaling, change } = autoscaler.observe('shop/a', specOf('active'), { ...figures }, 2, 6000, {})
+    expect(scaling.autoscale!.target).toBe(8)
+    expect(change).toBeNull()
+    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(8)
   })
 
-  it('goes on after a restart from what the status says', () =>
-    expect(new Autoscaler().wanted('shop/a', specOf('active'), { autoscale: { target: 4, reason: '' } })).toBe(4))
-
-  it('only thinks in mode observe', () => {
+  it('says of its last change until there is another, whether the status could be written meanwhile or not', () => {
     const autoscaler = new Autoscaler()
-    expect(twice(autoscaler, 'observe')).toMatchObject({ autoscale: { target: 8 } })
-    expect(twice(autoscaler, 'observe')).not.toHaveProperty('lastScale')
-    expect(autoscaler.wanted('shop/a', specOf('observe'), {})).toBe(2)
+    const { lastScale } = twice(autoscaler, 'active').scaling
+    const later = autoscaler.observe('shop/a', specOf('active'), { ...figures }, 8, 9000, {})
+    expect(later.scaling.lastScale).toEqual(lastScale)
   })
 
-  it('says nothing in mode off', () => expect(twice(new Autoscaler(), 'off')).toEqual({}))
+  it('does not take the same figures for two measurements', () => {
+    const autoscaler = new Autoscaler()
+    const changes = [0, 100, 5000].map(
+      now => autoscaler.observe('shop/a', specOf('active'), figures, 2, now, {}).change,
+    )
+    expect(changes).toEqual([null, null, null])
+    expect(autoscaler.observe('shop/a', specOf('active', { min: 3 }), figures, 2, 6000, {}).change?.to).toBe(3)
+  })
+
+  it('goes on after a restart from what runs, and with the cool-down', () => {
+    const autoscaler = new Autoscaler()
+    expect(autoscaler.wanted('shop/a', specOf('active'), 4)).toBe(4)
+    const lastScale = { from: 2, to: 4, at: '2026-01-01T00:00:00Z', reason: '', inputs: {} }
+    const before = { autoscale: { target: 2, reason: '' }, lastScale }
+    const now = Date.parse(lastScale.at) + 20_000
+    const { scaling } = autoscaler.observe('shop/a', specOf('active'), figures, 4, now, before)
+    expect(scaling.autoscale!.reason).toContain('cooling down')
+  })
+
+  it('only thinks in mode observe, and does not jump there when it is switched on', () => {
+    const autoscaler = new Autoscaler()
+    expect(twice(autoscaler, 'observe').scaling).toMatchObject({ autoscale: { target: 8 } })
+    expect(twice(autoscaler, 'observe').change).toBeNull()
+    expect(autoscaler.wanted('shop/a', specOf('observe'), 2)).toBe(2)
+    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(2)
+  })
+
+  it('says nothing in mode off', () => expect(twice(new Autoscaler(), 'off')).toEqual({ scaling: {}, change: null }))
 })

@@ -84,14 +84,14 @@ describe('membership', () => {
     await shared([first, second])
     const { member: id, topicPartitions } = second.membership.describe()
     expect({ id, topicPartitions }).toEqual({ id: expect.stringMatching(/^test-/), topicPartitions: 6 })
-    await first.membership.expel(id!)
+    expect(await first.membership.expel(id!)).toBe(true)
     while (second.formerNames.length === 0) await new Promise(resolve => setTimeout(resolve, 20))
     expect(second.formerNames).toEqual([id])
     expect(second.membership.describe().member).not.toBe(id)
     await second.membership.leave()
     expect(await shared([first])).toEqual([[0, 1, 2, 3, 4, 5]])
     // It has gone already: nothing to do, and nobody else is disturbed.
-    await first.membership.expel(id!)
+    expect(await first.membership.expel(id!)).toBe(false)
     expect(first.formerNames).toEqual([])
   })
 

@@ -90,6 +90,7 @@ test('a worker says who it is in its group, and removes a member that is declare
     async expel(id: string) {
       if (id === 'unreachable') throw new Error('Kafka is away')
       expelled.push(id)
+      return id !== 'has-left'
     },
   }
   let joined = false
@@ -102,12 +103,13 @@ test('a worker says who it is in its group, and removes a member that is declare
   expect((await ask('/members/w-2')).status).toBe(503)
   expect((await ask('/status', 'GET')).body).toMatchObject({ member: null, topicPartitions: 0 })
   joined = true
-  expect(await ask('/members/w-2%2Fdef')).toEqual({ status: 200, body: { removed: 'w-2/def' } })
+  expect(await ask('/members/w-2%2Fdef')).toEqual({ status: 200, body: { removed: true } })
+  expect(await ask('/members/has-left')).toEqual({ status: 200, body: { removed: false } })
   expect(await ask('/members/unreachable')).toEqual({ status: 503, body: { error: 'Kafka is away' } })
   expect((await ask('/members/%E0%A4%A')).status).toBe(503)
   expect((await ask('/members/w-2', 'GET')).status).toBe(405)
   expect((await ask('/status', 'GET')).body).toMatchObject({ member: 'w-1/abc', startedAt: expect.any(Number) })
-  expect(expelled).toEqual(['w-2/def'])
+  expect(expelled).toEqual(['w-2/def', 'has-left'])
 })
 
 test('an unknown path lists the routes, and only GET is answered', async () => {
