@@ -6,11 +6,20 @@ import type { Spec } from '#pipeline/schema.ts'
 import type { Applier } from './apply.ts'
 import type { Copies } from './copies.ts'
 import type { OperatorSettings, Owner } from './desired/desired.ts'
-import { COMPONENT, FINALIZER, isOurs, removalName } from './desired/names.ts'
+import { COMPONENT, FINALIZER, isOurs, labelsOf, removalName, selectorText } from './desired/names.ts'
 import { removalJob } from './desired/removal.ts'
 import type { Events } from './events.ts'
 import type { KubeClient } from './kube/client.ts'
-import { DEPLOYMENT, JOB, KAFKA_TOPIC, type KubeObject, SALES_PIPELINE } from './kube/resources.ts'
+import {
+  DEPLOYMENT,
+  JOB,
+  KAFKA_TOPIC,
+  type KubeObject,
+  keyOf,
+  POD,
+  REPLICA_SET,
+  SALES_PIPELINE,
+} from './kube/resources.ts'
 import { addressOf } from './observe/observer.ts'
 import { type Trouble, troubleOf } from './observe/pods.ts'
 import { askWorker } from './observe/report.ts'
@@ -49,6 +58,8 @@ export class Finalizer {
     const { client, events } = this.#deps
     await client.mergePatch(SALES_PIPELINE, resource.metadata, patch, signal)
     await events.tell(owner, 'Normal', 'CleanedUp', 'what was made for the pipeline is removed', signal)
+    // Only now: a Job that is gone would be made, and all be removed, again. Should this fail, its own time runs out.
+    await this.#removeJob(owner, signal)
     return null
   }
 
@@ -57,9 +68,23 @@ export class Finalizer {
     const workloads = copies.childrenOf(owner).filter(({ kind }) => kind === 'Deployment')
     for (const { metadata } of workloads)
       if (!metadata.deletionTimestamp) await client.delete(DEPLOYMENT, metadata, signal)
-    const pods = copies.podsOf(owner).filter(({ metadata }) => metadata.labels?.[COMPONENT] !== 'removal')
-    if (workloads.length === 0 && pods.length === 0) return null
-    return { reason: 'Deleting', message: `${pods.length} pods are ending` }
+    const pods = copies.podsOf(owner).filter(isWorkload).length
+    const isEnded = workloads.length === 0 && pods === 0
+    if (isEnded && (this.#job(owner) || (await this.#isNobodyLeft(owner, signal)))) return null
+    return { reason: 'Deleting', message: `${pods} pods are ending` }
+  }
+
+  /** Copies may be a moment old, and a ReplicaSet that is not collected yet may make another pod. */
+  async #isNobodyLeft(owner: Owner, signal: AbortSignal): Promise<boolean> {
+    const options = {
+      namespace: owner.namespace,
+      labelSelector: selectorText(labelsOf(owner)),
+      metadataOnly: true,
+      signal,
+    }
+    for (const resource of [DEPLOYMENT, REPLICA_SET, POD])
+      if ((await this.#deps.client.list(resource, options)).items.some(isWorkload)) return false
+    return true
   }
 
   async #removeData(
@@ -70,26 +95,39 @@ export class Finalizer {
     signal: AbortSignal,
   ): Promise<Trouble | null> {
     const document = resource.spec as { deletionPolicy?: string }
-    if (document.deletionPolicy === 'delete') {
-      if (!spec) return { reason: 'DeletionWaits', message: `${faults}\n${WITHOUT}` }
-      const waits = await this.#removeResults(document, owner, spec, signal)
-      if (waits) return waits
+    if (document.deletionPolicy !== 'delete') {
+      // One that the policy asked for before must not go on.
+      await this.#removeJob(owner, signal)
+      return null
     }
+    if (!spec) return { reason: 'DeletionWaits', message: `${faults}\n${WITHOUT}` }
+    return (await this.#removeResults(document, owner, spec, signal)) ?? (await this.#removeTopic(owner, signal))
+  }
+
+  async #removeTopic(owner: Owner, signal: AbortSignal): Promise<Trouble | null> {
     const { copies, client } = this.#deps
-    for (const object of copies.childrenOf(owner)) {
-      if (object.kind === 'Job') await client.delete(JOB, object.metadata, signal)
-      if (object.kind === 'KafkaTopic' && document.deletionPolicy === 'delete')
-        await client.delete(KAFKA_TOPIC, object.metadata, signal)
-    }
-    return null
+    const topic = copies.childrenOf(owner).find(({ kind }) => kind === 'KafkaTopic')
+    if (!topic) return null
+    if (!topic.metadata.deletionTimestamp) await client.delete(KAFKA_TOPIC, topic.metadata, signal)
+    return { reason: 'Deleting', message: `KafkaTopic ${keyOf(topic)} is not gone yet. ${WITHOUT}` }
+  }
+
+  #job(owner: Owner): KubeObject | undefined {
+    const job = this.#deps.copies.child(JOB, `${owner.namespace}/${removalName(owner)}`)
+    return job && isOurs(job, owner) ? job : undefined
+  }
+
+  async #removeJob(owner: Owner, signal: AbortSignal): Promise<void> {
+    const job = this.#job(owner)
+    if (job) await this.#deps.client.delete(JOB, job.metadata, signal)
   }
 
   /** Null once a Job has removed rows and documents. */
   async #removeResults(document: object, owner: Owner, spec: Spec, signal: AbortSignal): Promise<Trouble | null> {
     const { copies, applier, settings } = this.#deps
-    const live = copies.child(JOB, `${owner.namespace}/${removalName(owner)}`)
+    const live = this.#job(owner)
     const status = (live?.status ?? {}) as JobStatus
-    if (live && isOurs(live, owner) && status.succeeded) return null
+    if (status.succeeded) return null
     if (!live) await applier.apply(removalJob({ owner, document, spec, settings }), live, owner, signal)
     const pods = copies.podsOf(owner, 'removal')
     const trouble = troubleOf(pods) ?? (await this.#saidBy(pods)) ?? failureOf(status)
@@ -105,6 +143,8 @@ export class Finalizer {
     return null
   }
 }
+
+const isWorkload = ({ metadata }: KubeObject) => metadata.labels?.[COMPONENT] !== 'removal'
 
 type JobStatus = { succeeded?: number; conditions?: { type: string; message?: string }[] }
 

@@ -10,6 +10,8 @@ import { podSpec } from './workload.ts'
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '256Mi' } }
 /** It repeats by itself whatever may pass: this is for crashes. */
 const RESTARTS = 20
+/** Longer than the operator may be away between its success and the letting go. */
+const KEPT_SECONDS = 86_400
 
 type Removed = Pick<Observed, 'owner' | 'document' | 'spec' | 'settings'>
 
@@ -41,6 +43,8 @@ export function removalJob({ owner, document, spec, settings }: Removed): KubeOb
     },
     spec: {
       backoffLimit: RESTARTS,
+      // Deleted by the operator once the pipeline is let go; this is for one that did not come to it.
+      ttlSecondsAfterFinished: KEPT_SECONDS,
       template: {
         metadata: { labels, annotations: { [DOCUMENT]: configFiles(owner, document)[file] } },
         spec: { restartPolicy: 'OnFailure', ...pod },

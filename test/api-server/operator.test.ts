@@ -263,6 +263,20 @@ describeWithCrds('the operator', () => {
     expect(await kube.find(topic)).not.toBeNull()
   })
 
+  it('does not let go while something is left that could make another worker', async () => {
+    await apply(pipelineNamed('lingers'))
+    const { template } = (await there(deploymentPath('lingers-processor'))).spec
+    const replicaSets = `/apis/apps/v1/namespaces/${namespace}/replicasets`
+    const { labels } = template.metadata
+    const spec = { replicas: 1, selector: { matchLabels: labels }, template }
+    await kube.demand('POST', replicaSets, { metadata: { name: 'lingers', labels }, spec })
+    await kube.demand('DELETE', kube.pipelinePath(namespace, 'lingers'))
+    await gone(deploymentPath('lingers-processor'))
+    await ready('lingers', 'Deleting')
+    await kube.demand('DELETE', `${replicaSets}/lingers`)
+    await letGo('lingers')
+  })
+
   it('writes nothing while nothing changes', async () => {
     await apply(pipelineNamed('calm'))
     await ready('calm', 'WorkersStarting')

@@ -10,8 +10,8 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'Ready before a result stood in every sink',
     file: 'operator/status/status.ts',
-    find: 'if (!hadResults)',
-    plant: 'if (hadResults === null)',
+    find: 'if (!isEverySinkReached)',
+    plant: 'if (isEverySinkReached === null)',
     test: STATUS,
     turnsRed: 'when the projection has nothing yet',
   },
@@ -50,10 +50,18 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'an expired watch goes on from the version that is gone',
     file: 'operator/runtime/reflector.ts',
-    find: 'if (expired || failures >= FAILURES_BEFORE_LIST) version = null',
+    find: 'if (expired || failures >= FAILURES_BEFORE_LIST) this.#version = null',
     plant: 'if (expired) await clock.sleep(3_600_000, signal)',
     test: FAULTS,
     turnsRed: 'are gone \\(410\\)',
+  },
+  {
+    name: 'a watch that breaks begins again where it began',
+    file: 'operator/runtime/reflector.ts',
+    find: 'this.#version = object.metadata.resourceVersion ?? this.#version',
+    plant: '',
+    test: FAULTS,
+    turnsRed: 'from where it was when a watch breaks',
   },
   {
     name: 'a silent connection is waited for',
@@ -82,7 +90,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'what was changed by hand stays so',
     file: 'operator/apply.ts',
-    find: 'if (there && this.#isSo(id, marked, there))',
+    find: 'if (there && isSo(marked, there, known.get(id)))',
     plant: 'if (there)',
     test: OPERATOR,
     turnsRed: 'puts back what was changed or deleted by hand',
