@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
-import type { Shop } from './shop.ts'
+import { installOperator, type Shop } from './shop.ts'
 
 /** Often enough to see a pause of a tenth of a second. */
 const LOOK_EVERY_MS = 25
@@ -17,7 +17,10 @@ export class Database {
     this.client = client
   }
 
+  /** With the operator, the namespace and its servers, all of it new. */
   static async open(shop: Shop): Promise<Database> {
+    await installOperator()
+    await shop.open()
     const forward = spawn('kubectl', ['-n', shop.namespace, 'port-forward', 'service/postgres', ':5432'])
     const port = await new Promise<number>((done, fail) => {
       createInterface(forward.stdout).on('line', line => {

@@ -6,7 +6,7 @@ import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
 import { kubectl } from './kubectl.ts'
 import { describeWithNodeTool, killNode, orphanNode, signalPod } from './nodes.ts'
-import { installOperator, MINUTES, Shop } from './shop.ts'
+import { MINUTES, Shop } from './shop.ts'
 
 /** Longer than the group's session time-out: others take over what a stopped worker had. */
 const STOPPED_MS = 9000
@@ -51,8 +51,6 @@ describeWithNodeTool('a node that is lost', () => {
   let watch: Watch
 
   beforeAll(async () => {
-    await installOperator()
-    await shop.open()
     database = await Database.open(shop)
     await shop.apply('shop', { rate: 500 })
     await shop.ready('shop')

@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
 import { kubectl } from './kubectl.ts'
 import { describeWithNodeTool, signalPod } from './nodes.ts'
-import { installOperator, leader, MINUTES, operatorIsUp, Shop, SYSTEM } from './shop.ts'
+import { leader, MINUTES, operatorIsUp, Shop, SYSTEM } from './shop.ts'
 
 const RATE = 500
 const shop = new Shop('shop')
@@ -48,8 +48,6 @@ async function operators(replicas: number): Promise<void> {
 
 describeWithNodeTool('a pipeline in pods', () => {
   beforeAll(async () => {
-    await installOperator()
-    await shop.open()
     database = await Database.open(shop)
   }, 10 * MINUTES)
 

@@ -9,7 +9,7 @@ import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
 import { kubectl } from './kubectl.ts'
-import { installOperator, MINUTES, Shop } from './shop.ts'
+import { MINUTES, Shop } from './shop.ts'
 
 const shop = new Shop('scaling')
 const schema = shop.namespace.replaceAll('-', '_')
@@ -53,8 +53,6 @@ async function committed(name: string): Promise<number> {
 
 describe('workers are scaled', () => {
   beforeAll(async () => {
-    await installOperator()
-    await shop.open()
     database = await Database.open(shop)
   }, 10 * MINUTES)
 

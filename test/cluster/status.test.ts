@@ -5,7 +5,7 @@ import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
 import { Database } from './database.ts'
 import { kubectl } from './kubectl.ts'
-import { installOperator, MINUTES, operatorIsUp, Shop, SYSTEM } from './shop.ts'
+import { MINUTES, operatorIsUp, Shop, SYSTEM } from './shop.ts'
 
 const shop = new Shop('status')
 let database: Database
@@ -32,8 +32,6 @@ const cutOff = (app: string) =>
 
 describe('a pipeline says what is at fault', () => {
   beforeAll(async () => {
-    await installOperator()
-    await shop.open()
     database = await Database.open(shop)
   }, 10 * MINUTES)
 
