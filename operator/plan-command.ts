@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { parse } from 'yaml'
 import { checkPipeline } from '#pipeline/parse.ts'
-import { KubeClient } from './kube/client.ts'
+import { isKubeError, KubeClient } from './kube/client.ts'
 import { kubeConfig } from './kube/config.ts'
 import { type KubeObject, SALES_PIPELINE } from './kube/resources.ts'
 import { planOf, type Version } from './plan.ts'
@@ -20,13 +20,23 @@ export async function planCommand(file: string, cluster?: KubeConfig): Promise<s
   const { name } = checked.metadata
   const client = new KubeClient(config)
   try {
-    const live = await client.find(SALES_PIPELINE, namespace, name)
-    const after = await client.dryRun(SALES_PIPELINE, { ...wanted, metadata: { ...wanted.metadata, namespace } }, live)
+    const [live, after] = await dryRun(client, { ...wanted, metadata: { ...wanted.metadata, namespace, name } })
     const { apiVersion, kind } = SALES_PIPELINE
     const owner = { apiVersion, kind, namespace, name, uid: live?.metadata.uid ?? '' }
     return planOf(owner, live && versionOf(live), versionOf(after))
   } finally {
     client.close()
+  }
+}
+
+/** A pipeline at work has its status written all the time: then it is asked again, a few times. */
+async function dryRun(client: KubeClient, wanted: KubeObject, tries = 5): Promise<[KubeObject | null, KubeObject]> {
+  const live = await client.find(SALES_PIPELINE, wanted.metadata.namespace!, wanted.metadata.name)
+  try {
+    return [live, await client.dryRun(SALES_PIPELINE, wanted, live)]
+  } catch (error) {
+    if (!isKubeError(error, 409) || tries === 1) throw error
+    return dryRun(client, wanted, tries - 1)
   }
 }
 
