@@ -98,7 +98,11 @@ describe('workers are scaled', () => {
       await watch.stop()
       const story = await events('auto')
       console.log(`\n${table(watch.standstills)}\n${story.join('\n')}\n`)
-      const { lastScale, autoscale } = await shop.status('auto')
+      const isTold = async () => {
+        const status = await shop.status('auto')
+        return status.lastScale?.to === 2 && status
+      }
+      const { lastScale, autoscale } = await until('the status tells of it', isTold, MINUTES)
       expect(lastScale).toMatchObject({ from: 4, to: 2, reason: expect.stringContaining('fewer are enough') })
       expect(Number(lastScale.inputs.arrivalRate)).toBeGreaterThan(0)
       expect(autoscale.throughputPerWorker).toMatch(/\/s$/)
