@@ -1,7 +1,10 @@
 /** What happens to a client of the API server in a long life. Each test proves that its fault bit. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest'
+import { KubeClient } from '#operator/kube/client.ts'
+import { type KubeObject, SALES_PIPELINE } from '#operator/kube/resources.ts'
+import { Reflector } from '#operator/runtime/reflector.ts'
 import { type ApiProxy, startApiProxy } from '../support/api-proxy.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
 import { type Json, Kube } from '../support/kube.ts'
@@ -18,6 +21,8 @@ import {
 } from './rig.ts'
 
 const LONG = 180_000
+/** For 200 pipelines: what it takes is told, not asserted, since it is the API server's speed on this machine. */
+const MANY_MS = 300_000
 const PIPELINES = '/apis/salespipeline.dev/v1alpha1/salespipelines'
 
 let server: ApiServer
@@ -31,6 +36,7 @@ const start = async (options: { identity?: string; staleAfterMs?: number } = {})
   running.push(operator)
   return operator
 }
+const replicasOf = ({ spec }: KubeObject) => (spec as { workers: { replicas: number } }).workers.replicas
 const add = (name: string) => kube.demand('POST', kube.pipelinePath('default'), pipelineNamed(name))
 const deploymentOf = (name: string) => kube.find(`/apis/apps/v1/namespaces/default/deployments/${name}-processor`)
 const made = (name: string, withinMs = 60_000) => until(`${name} is made`, () => deploymentOf(name), withinMs)
@@ -96,24 +102,32 @@ describeWithApiServer('the operator goes on', () => {
   )
 
   it(
-    'from where it was when a watch breaks: what was so before is not made so again',
+    'from where it was when a watch breaks: what was so before is not told again',
     async () => {
-      const operator = await start()
+      const stopping = new AbortController()
+      onTestFinished(() => stopping.abort())
+      const heard: string[] = []
+      const restarts: string[] = []
+      const reflector = new Reflector({
+        ...{ client: new KubeClient(configFor(proxy, token)), resource: SALES_PIPELINE },
+        clock: { now: Date.now, sleep: ms => new Promise(resolve => setTimeout(resolve, ms)) },
+        ...{ chance: { next: Math.random }, log: () => {} },
+        onChange: (_key, _before, after) => heard.push(`${after!.metadata.name} ${replicasOf(after!)}`),
+        onRestart: why => restarts.push(why),
+      })
+      void reflector.run(stopping.signal)
+      await reflector.synced
       await add('before')
-      await made('before')
-      for (const replicas of [3, 4, 5]) {
+      for (const replicas of [3, 4]) {
         const patch = { spec: { workers: { replicas } } }
-        const path = kube.pipelinePath('default', 'before')
-        await kube.demand('PATCH', path, patch, 'application/merge-patch+json')
-        await until(`${replicas} workers`, async () => (await deploymentOf('before')).spec.replicas === replicas)
+        await kube.demand('PATCH', kube.pipelinePath('default', 'before'), patch, 'application/merge-patch+json')
       }
-      const { generation } = (await deploymentOf('before')).metadata
+      await until('all is heard', () => heard.at(-1) === 'before 4')
       expect(proxy.tellWatches('salespipelines', { type: 'ERROR', object: { kind: 'Status', code: 500 } })).toBe(1)
-      const restarts = 'salespipeline_operator_watch_restarts_total{kind="SalesPipeline",why="failed"}'
-      await until('a broken watch', async () => (await operator.metric(restarts)) === 1)
       await add('after')
-      await made('after')
-      expect((await deploymentOf('before')).metadata.generation).toBe(generation)
+      await until('it goes on', () => heard.at(-1) === 'after 2')
+      expect(restarts).toEqual(['failed'])
+      expect(heard).toEqual(['before 2', 'before 3', 'before 4', 'after 2'])
     },
     LONG,
   )
@@ -238,11 +252,11 @@ describeWithApiServer('the operator goes on', () => {
       await until(
         '200 Deployments',
         async () => (await kube.demand('GET', '/apis/apps/v1/deployments')).items.length === 200,
-        150_000,
+        MANY_MS,
       )
       const told = async () =>
         (await kube.demand('GET', PIPELINES)).items.filter((p: Json) => p.status?.conditions?.length > 0).length
-      await until('all are told of', async () => (await told()) === 200, 60_000)
+      await until('all are told of', async () => (await told()) === 200, MANY_MS)
       const seconds = (Date.now() - startedAt) / 1000
       await new Promise(resolve => setTimeout(resolve, 15_000))
       const mark = proxy.requests.length
@@ -256,6 +270,6 @@ describeWithApiServer('the operator goes on', () => {
         `200 pipelines: all made and told of in ${seconds.toFixed(1)} s; ${mark} requests; ${(bytes / 1e6).toFixed(0)} MB with the test itself`,
       )
     },
-    LONG,
+    3 * MANY_MS,
   )
 })
