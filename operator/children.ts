@@ -2,7 +2,6 @@
 import { type Applier, resourceOf } from './apply.ts'
 import type { Copies } from './copies.ts'
 import type { Owner } from './desired/desired.ts'
-import { isOurs } from './desired/names.ts'
 import type { Events } from './events.ts'
 import type { KubeClient } from './kube/client.ts'
 import { type KubeObject, keyOf } from './kube/resources.ts'
@@ -34,7 +33,7 @@ export class Children {
     const names = new Set(wanted.map(object => `${object.kind} ${keyOf(object)}`))
     for (const object of copies.childrenOf(owner)) {
       if (object.kind === 'KafkaTopic' || object.metadata.deletionTimestamp) continue
-      if (names.has(`${object.kind} ${keyOf(object)}`) || !isOurs(object, owner)) continue
+      if (names.has(`${object.kind} ${keyOf(object)}`)) continue
       await client.delete(resourceOf(object), object.metadata, signal)
       await events.tell(owner, 'Normal', 'Deleted', `${object.kind} ${object.metadata.name}`, signal)
     }
