@@ -9,6 +9,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   producer: ['pipeline'],
   operator: ['pipeline'],
   images: ['processor'],
+  kibana: [],
   verify: [],
   local: ['pipeline', 'verify', 'processor', 'producer'],
 }

@@ -1,0 +1,13 @@
+/** `npm run kibana`: writes saved-objects.ndjson. A test fails while the file differs from what this writes. */
+import { writeFileSync } from 'node:fs'
+import { savedObjects } from './objects.ts'
+
+export const SAVED_OBJECTS_FILE = `${import.meta.dirname}/saved-objects.ndjson`
+
+/** One JSON object a line, as Kibana exports them. */
+export const savedObjectsFile = () =>
+  savedObjects()
+    .map(object => `${JSON.stringify(object)}\n`)
+    .join('')
+
+if (import.meta.main) writeFileSync(SAVED_OBJECTS_FILE, savedObjectsFile())
