@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Installs the operators that SalesPipeline stands on, each in its pinned version and with its values in values/, into
+# the cluster that kubectl names. Run it again at will: what is there is brought to the same versions and values.
+set -euo pipefail
+
+# Of the charts. README.md says which operator each of them carries.
+readonly MONITORING=88.6.4 STRIMZI=1.2.0 ECK=3.5.0 CNPG=0.29.0
+
+usage() {
+  cat <<'USAGE'
+Usage: install.sh [--with cnpg] [--without monitoring|strimzi|eck]...
+
+Installs with Helm, in this order, and waits for each:
+  monitoring  Prometheus, its operator and Grafana (kube-prometheus-stack)   in namespace monitoring
+  strimzi     the operator of Kafka                                          in namespace strimzi-system
+  eck         the operator of Elasticsearch and Kibana                       in namespace elastic-system
+  cnpg        the operator of PostgreSQL (CloudNativePG); only if asked for  in namespace cnpg-system
+
+  --with NAME      also that one
+  --without NAME   not that one, for instance because the cluster has it; may be repeated
+USAGE
+}
+
+main() {
+  local wanted=' monitoring strimzi eck '
+  while (($#)); do
+    case "$1 ${2-}" in
+      '--help '* | '-h '*) usage && return ;;
+      '--with cnpg') wanted+='cnpg ' ;;
+      '--without monitoring' | '--without strimzi' | '--without eck') wanted=${wanted/" $2 "/ } ;;
+      *) die "not understood: $1 ${2-}"$'\n'"$(usage)" ;;
+    esac
+    shift 2
+  done
+
+  require helm kubectl
+  here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+  charts=$(mktemp -d)
+  trap 'rm -rf "$charts"' EXIT
+  local context
+  context=$(kubectl config current-context) || die 'kubectl names no cluster. Try: kubectl config get-contexts'
+  echo "Cluster: $context"
+  for name in monitoring strimzi eck cnpg; do
+    if [[ $wanted == *" $name "* ]]; then "$name"; fi
+  done
+  echo 'Done. README.md in this folder says how to reach Grafana, and what comes next.'
+}
+
+# First: the others may be watched by it from the beginning.
+monitoring() {
+  pull monitoring "$MONITORING" kube-prometheus-stack --repo https://prometheus-community.github.io/helm-charts
+  apply_crds monitoring kube-prometheus-stack/charts/crds/crds
+  install monitoring monitoring kube-prometheus-stack
+}
+
+strimzi() {
+  pull strimzi "$STRIMZI" oci://quay.io/strimzi-helm/strimzi-kafka-operator
+  apply_crds strimzi strimzi-kafka-operator/crds
+  install strimzi strimzi-system strimzi-kafka-operator
+}
+
+eck() {
+  pull eck "$ECK" eck-operator --repo https://helm.elastic.co
+  install eck elastic-system eck-operator
+}
+
+cnpg() {
+  pull cnpg "$CNPG" cloudnative-pg --repo https://cloudnative-pg.github.io/charts
+  install cnpg cnpg-system cloudnative-pg
+}
+
+# NAME VERSION CHART [--repo URL]
+pull() {
+  local name=$1 version=$2
+  shift 2
+  echo "$name: fetching chart $version"
+  helm pull "$@" --version "$version" --untar --untardir "$charts" ||
+    die "$name: the chart could not be fetched. Is there a way to it from here? Try: helm show chart $* --version $version"
+}
+
+# NAME FOLDER: Helm makes the resource definitions of a crds/ folder, but never brings them up to date.
+apply_crds() {
+  echo "$1: resource definitions"
+  kubectl apply --server-side --force-conflicts --filename "$charts/$2" ||
+    die "$1: its resource definitions were not taken. May you make them? Try: kubectl auth can-i create customresourcedefinitions"
+}
+
+# NAME NAMESPACE CHART
+install() {
+  echo "$1: installing into namespace $2"
+  helm upgrade --install "$1" "$charts/$3" --namespace "$2" --create-namespace \
+    --values "$here/values/$1.yaml" --wait --timeout 10m ||
+    die "$1: not installed, or not ready within 10 minutes. Look at:
+  helm status $1 --namespace $2
+  kubectl get pods,events --namespace $2
+  kubectl describe pods --namespace $2      # Pending: too little memory? README.md has what all need"
+}
+
+require() {
+  for program in "$@"; do
+    command -v "$program" >/dev/null || die "$program is needed and not on the PATH"
+  done
+}
+
+die() {
+  echo "$1" >&2
+  exit 1
+}
+
+main "$@"
