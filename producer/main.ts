@@ -1,13 +1,14 @@
-/** The producer: `serve` takes sales over HTTP, `load` simulates them. */
+/** The producer: `serve` takes sales over HTTP, `load` simulates them, `check` follows one of them to the sinks. */
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { addCheck } from './check/command.ts'
 import { addLoad } from './load-command.ts'
 import { addServe } from './serve/command.ts'
 
 const commands = yargs(hideBin(process.argv))
   .scriptName('node producer/main.ts')
   .usage('$0 <command>\n\nSends sales to the topic of a SalesPipeline.')
-  .demandCommand(1, 'Name a command: serve or load.')
+  .demandCommand(1, 'Name a command: serve, load or check.')
   .epilogue(
     'Passwords come from the environment: SECRET_<NAME>_<KEY> stands for key KEY of Secret NAME that the file names.\n' +
       'Tracing is on where OTEL_EXPORTER_OTLP_ENDPOINT is set; telemetry.traceSampling of the file says how many sales.',
@@ -19,4 +20,4 @@ const commands = yargs(hideBin(process.argv))
     process.exit(1)
   })
 
-await addLoad(addServe(commands)).parseAsync()
+await addCheck(addLoad(addServe(commands))).parseAsync()

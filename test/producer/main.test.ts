@@ -124,7 +124,7 @@ test.each([
   ],
   [['load', '--file', EXAMPLE, '--count', '5', '--rate', '0'], /a count needs a rate above 0/],
   [['serve', '--file', 'nowhere.yaml'], /nowhere.yaml/],
-  [[], /Name a command: serve or load/],
+  [[], /Name a command: serve, load or check/],
 ])('%j is refused, with the reason', async (args, reason) => {
   const { code, stderr } = (await run(...args)) as { code: number; stderr: string }
   expect(code).toBe(1)

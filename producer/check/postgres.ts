@@ -1,0 +1,122 @@
+/** Reads results, and what tells why they are not there, from the tables of docs/tables.md. */
+import pg from 'pg'
+import { schemaName } from '#pipeline/identity.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
+import { secretsFrom } from '#pipeline/secrets.ts'
+import type { Place } from './ingest.ts'
+import type { ExpectedRow } from './sale.ts'
+
+/** Columns as text, beside the window: ±Infinity where there is none. */
+export type StoredRow = { window_start: Date | number; window_end: Date | number } & Record<string, unknown>
+
+/** What can be seen of the sale's way. `progress` is null before the partition was claimed for the first time. */
+export type Seen = {
+  hasSchema: boolean
+  hasTable: boolean
+  progress: { first: number; next: number } | null
+  dead: { reason: string; field: string | null } | null
+  /** Aggregations for which the sale came too late, at least in part. */
+  late: string[]
+}
+
+export type SeenProjection = {
+  /** The index that the workers project into; null: none. */
+  index: string | null
+  waiting: number
+  error: string | null
+}
+
+const ANSWER_MS = 5000
+
+/** As a worker connects: user and password are those of the spec's Secrets, else PGUSER and PGPASSWORD. */
+export function postgresOptions({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): pg.PoolConfig {
+  const secret = secretsFrom(env)
+  const { host, port, database, usernameSecretRef, passwordSecretRef, tls } = spec.sinks.postgres
+  const user = usernameSecretRef ? secret(usernameSecretRef) : env.PGUSER
+  if (user === undefined) throw new Error('set PGUSER, or name the Secret in spec.sinks.postgres.usernameSecretRef')
+  return {
+    ...{ host, port, database, user },
+    password: passwordSecretRef ? secret(passwordSecretRef) : env.PGPASSWORD,
+    ssl: tls?.enabled ? (tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}) : false,
+  }
+}
+
+export class Results {
+  readonly schema: string
+  readonly address: string
+  readonly #pool: pg.Pool
+
+  /** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+  constructor(pipeline: SalesPipeline, env: NodeJS.ProcessEnv) {
+    const { host, port, database } = pipeline.spec.sinks.postgres
+    this.schema = schemaName(pipeline)
+    this.address = `${host}:${port}/${database}`
+    this.#pool = new pg.Pool({
+      ...postgresOptions(pipeline, env),
+      max: 1,
+      application_name: 'sales check',
+      connectionTimeoutMillis: ANSWER_MS,
+      query_timeout: ANSWER_MS,
+    })
+    // A lost connection fails the next query; without a listener it would also end the process.
+    this.#pool.on('error', () => {})
+  }
+
+  #table(name: string): string {
+    return `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(name)}`
+  }
+
+  /** The rows of the sale alone. Throws when the table is not there, too. */
+  async rows({ aggregation, groupBy, tellingBy, holds }: ExpectedRow, name: string): Promise<StoredRow[]> {
+    const columns = [...new Set([...groupBy, ...Object.keys(holds)])].map(pg.escapeIdentifier)
+    const texts = columns.map(column => `${column}::text AS ${column}`)
+    const isOurs = tellingBy.map(column => `${pg.escapeIdentifier(column)} = $1`).join(' AND ')
+    const { rows } = await this.#pool.query<StoredRow>(
+      `SELECT window_start, window_end, ${texts.join(', ')} FROM ${this.#table(aggregation)}
+       WHERE ${isOurs} ORDER BY window_start`,
+      [name],
+    )
+    return rows
+  }
+
+  async look(aggregation: string, place: Place): Promise<Seen> {
+    const { rows } = await this.#pool.query<Pick<Seen, 'hasSchema' | 'hasTable'> & { hasProgress: boolean }>(
+      `SELECT to_regnamespace($1) IS NOT NULL AS "hasSchema", to_regclass($2) IS NOT NULL AS "hasTable",
+         to_regclass($3) IS NOT NULL AS "hasProgress"`,
+      [pg.escapeIdentifier(this.schema), this.#table(aggregation), this.#table('progress')],
+    )
+    const { hasSchema, hasTable, hasProgress } = rows[0]!
+    const there = hasProgress ? await this.#lookAt(place) : { progress: null, dead: null, late: [] }
+    return { hasSchema, hasTable, ...there }
+  }
+
+  async #lookAt({ partition, offset }: Place): Promise<Pick<Seen, 'progress' | 'dead' | 'late'>> {
+    const { rows } = await this.#pool.query<{ first: string; next: string; dead: Seen['dead']; late: string[] }>(
+      `SELECT p.first_offset AS first, p.next_offset AS next,
+         (SELECT jsonb_build_object('reason', d.reason, 'field', d.field) FROM ${this.#table('dead_letters')} d
+          WHERE d.topic_id = p.topic_id AND d.partition = p.partition AND d.record_offset = $2) AS dead,
+         ARRAY(SELECT l.aggregation FROM ${this.#table('late_events')} l
+          WHERE l.partition = p.partition AND l.record_offset = $2) AS late
+       FROM ${this.#table('progress')} p WHERE p.partition = $1 AND p.next_offset IS NOT NULL`,
+      [partition, offset],
+    )
+    const row = rows[0]
+    if (!row) return { progress: null, dead: null, late: [] }
+    return { progress: { first: Number(row.first), next: Number(row.next) }, dead: row.dead, late: row.late }
+  }
+
+  async lookAtProjection(aggregation: string, id: string): Promise<SeenProjection> {
+    const { rows } = await this.#pool.query<SeenProjection>(
+      `SELECT (SELECT projection FROM ${this.#table('aggregations')} WHERE name = $1) AS index,
+         (SELECT count(*)::int FROM ${this.#table('outbox')} WHERE aggregation = $1) AS waiting,
+         (SELECT error FROM ${this.#table('projection_errors')} WHERE aggregation = $1 AND id = $2
+          ORDER BY version DESC LIMIT 1) AS error`,
+      [aggregation, id],
+    )
+    return rows[0]!
+  }
+
+  close(): Promise<void> {
+    return this.#pool.end()
+  }
+}
