@@ -2,7 +2,6 @@
 import { constants } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { durationOption, readPipeline } from '../options.ts'
-import { check } from './check.ts'
 
 const EPILOGUE = `Waits until the ingest is ready and sends it one sale whose texts are check-<random>. Then it waits for the sale's row in every aggregation that groups by a string field, and for the documents of these rows, and compares what they hold with what was sent, digit by digit. The sale stays in the results.
 
@@ -48,6 +47,8 @@ async function run({ file, url, timeout }: Flags): Promise<void> {
     step: (line: string) => void process.stdout.write(`${line}\n`),
     progress: (line: string) => void process.stderr.write(`${line}\n`),
   }
+  // The stores' clients: serve and load shall not pay for them.
+  const { check } = await import('./check.ts')
   await check({ pipeline: readPipeline(file, {}), url, timeoutMs: timeout, say, env: process.env })
 }
 

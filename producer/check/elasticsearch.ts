@@ -14,8 +14,6 @@ const ANSWER_MS = 5000
 export function elasticsearchOptions({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): ClientOptions {
   const secret = secretsFrom(env)
   const { nodes, usernameSecretRef, passwordSecretRef, tls } = spec.sinks.elasticsearch!
-  if (!usernameSecretRef !== !passwordSecretRef)
-    throw new Error('spec.sinks.elasticsearch: name both usernameSecretRef and passwordSecretRef, or neither')
   const options: ClientOptions = { nodes }
   if (usernameSecretRef) options.auth = { username: secret(usernameSecretRef), password: secret(passwordSecretRef!) }
   if (tls?.enabled && tls.caSecretRef) options.tls = { ca: secret(tls.caSecretRef) }

@@ -12,6 +12,7 @@ export type Say = { step(line: string): void; progress(line: string): void }
 
 const ASK_EVERY_MS = 200
 const TELL_EVERY_MS = 5000
+const LAST_REQUEST_MS = 2000
 
 /** One time-out for all steps together. */
 export class Steps {
@@ -28,9 +29,9 @@ export class Steps {
     return Math.round(performance.now() - this.#startedAt)
   }
 
-  /** How long one request may take: never beyond the time-out of all. */
+  /** How long one request may take. The last one may outlast the time-out a little: cut short, it would tell nothing. */
   patience(atMost: number): number {
-    return Math.max(1, Math.min(atMost, this.#timeoutMs - this.takenMs))
+    return Math.max(LAST_REQUEST_MS, Math.min(atMost, this.#timeoutMs - this.takenMs))
   }
 
   /** Throws CheckFailed when the time is over, with what was waited for last; and what `ask` throws, at once. */

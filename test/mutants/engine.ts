@@ -205,4 +205,20 @@ export const ENGINE_MUTANTS: Mutant[] = [
     test: 'test/processor/kafka/source.test.ts',
     turnsRed: 'is noticed by its CRC',
   },
+  {
+    name: 'a check that is content with any amount',
+    file: 'producer/check/judge.ts',
+    find: 'String(found[name]) !== text',
+    plant: 'found[name] === undefined',
+    test: 'test/producer/check/judge.test.ts',
+    turnsRed: 'digit by digit',
+  },
+  {
+    name: 'a check that waits for a sale that is dead',
+    file: 'producer/check/judge.ts',
+    find: 'if (dead) throw new CheckFailed(deadLetter(dead, place))',
+    plant: '',
+    test: 'test/producer/check/judge.test.ts',
+    turnsRed: 'does not wait for a sale that is a dead letter',
+  },
 ]

@@ -1,0 +1,58 @@
+/** How a check connects to the stores: as a worker does, by what the document and the environment say. */
+import { expect, test } from 'vitest'
+import { parsePipeline } from '#pipeline/parse.ts'
+import { elasticsearchOptions } from '#producer/check/elasticsearch.ts'
+import { postgresOptions } from '#producer/check/postgres.ts'
+
+const pipelineOf = (postgres: string, elasticsearch: string) =>
+  parsePipeline(`
+apiVersion: salespipeline.dev/v1alpha1
+kind: SalesPipeline
+metadata: { name: check }
+spec:
+  source: { topic: sales }
+  event: { time: { path: at }, fields: [{ name: store }] }
+  aggregations: [{ name: totals, groupBy: [store], measures: [{ name: sales, op: count }] }]
+  sinks:
+    postgres: { ${postgres} host: db, database: shop }
+    elasticsearch: { nodes: ["https://search:9200"], ${elasticsearch} projections: [{ aggregation: totals, index: t }] }
+`)
+
+const user = (name: string) =>
+  `usernameSecretRef: { name: ${name}, key: username }, passwordSecretRef: { name: ${name}, key: password },`
+const authority = (name: string) => `tls: { caSecretRef: { name: ${name}, key: ca.crt } },`
+const ENV = {
+  SECRET_PG_USERNAME: 'app',
+  SECRET_PG_PASSWORD: 'word',
+  SECRET_PG_CA_CA_CRT: 'PEM',
+  SECRET_ES_USERNAME: 'writer',
+  SECRET_ES_PASSWORD: 'other',
+  SECRET_ES_CA_CA_CRT: 'ANOTHER PEM',
+  PGUSER: 'me',
+  PGPASSWORD: 'mine',
+}
+
+test('the Secrets of the document, and its authorities', () => {
+  const pipeline = pipelineOf(user('pg') + authority('pg-ca'), user('es') + authority('es-ca'))
+  const postgres = { host: 'db', port: 5432, database: 'shop', user: 'app', password: 'word', ssl: { ca: 'PEM' } }
+  expect(postgresOptions(pipeline, ENV)).toEqual(postgres)
+  expect(elasticsearchOptions(pipeline, ENV)).toEqual({
+    nodes: ['https://search:9200'],
+    auth: { username: 'writer', password: 'other' },
+    tls: { ca: 'ANOTHER PEM' },
+  })
+})
+
+test('without Secrets: PGUSER and PGPASSWORD, nobody in Elasticsearch, and the system’s authorities', () => {
+  expect(postgresOptions(pipelineOf('', ''), ENV)).toMatchObject({ user: 'me', password: 'mine', ssl: false })
+  expect(postgresOptions(pipelineOf('tls: {},', 'tls: {},'), ENV)).toMatchObject({ ssl: {} })
+  expect(postgresOptions(pipelineOf('tls: { enabled: false },', ''), ENV)).toMatchObject({ ssl: false })
+  expect(elasticsearchOptions(pipelineOf('', 'tls: {},'), ENV)).toEqual({ nodes: ['https://search:9200'] })
+})
+
+test('what is missing is named', () => {
+  const pipeline = pipelineOf(user('pg'), user('es'))
+  expect(() => postgresOptions(pipeline, {})).toThrow(/SECRET_PG_USERNAME.*key username of Secret pg/)
+  expect(() => postgresOptions(pipelineOf('', ''), {})).toThrow(/PGUSER.*usernameSecretRef/)
+  expect(() => elasticsearchOptions(pipeline, {})).toThrow(/SECRET_ES_USERNAME/)
+})
