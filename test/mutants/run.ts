@@ -10,6 +10,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ENGINE_MUTANTS, type Mutant } from './engine.ts'
+import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -82,7 +83,7 @@ function tryMutant(copy: string, mutant: Mutant): string | null {
 }
 
 const wanted = process.argv.slice(2)
-const chosen = [...ENGINE_MUTANTS, ...OPERATOR_MUTANTS].filter(mutant =>
+const chosen = [...ENGINE_MUTANTS, ...OPERATOR_MUTANTS, ...NETWORK_POLICY_MUTANTS].filter(mutant =>
   wanted.every(part => mutant.name.includes(part)),
 )
 const copy = copyTree()
