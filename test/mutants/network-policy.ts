@@ -1,4 +1,4 @@
-/** Faults that are planted in the judge of NetworkPolicies: one that allows too much would hide any hole. */
+/** Faults that are planted in the judge of NetworkPolicies, and in what finds the connections to judge: either could hide a hole. */
 import type { Mutant } from './engine.ts'
 
 const shared = { file: 'test/support/network-policy.ts', test: 'test/support/network-policy.test.ts' }
@@ -59,5 +59,29 @@ export const NETWORK_POLICY_MUTANTS: Mutant[] = [
     find: "if ((allowed.protocol ?? 'TCP') !== protocol) return false",
     plant: 'if (allowed.protocol && allowed.protocol !== protocol) return false',
     turnsRed: 'protocol is TCP where absent',
+  },
+  {
+    name: 'flows: whose answer came first is taken for who asked',
+    file: 'test/cluster/flows.ts',
+    find: 'if (isTurned) return',
+    plant: 'if (isTurned === null) return',
+    test: 'test/support/flows.test.ts',
+    turnsRed: 'is turned round',
+  },
+  {
+    name: 'flows: an address of a pod that ended names it',
+    file: 'test/support/network-policy.ts',
+    find: ' && !hasEnded(pod))',
+    plant: ' && (!hasEnded(pod) || true))',
+    test: 'test/support/flows.test.ts',
+    turnsRed: 'names pods',
+  },
+  {
+    name: 'flows: a bridge is not its node',
+    file: 'test/cluster/flows.ts',
+    find: 'nodeAddresses.includes(from) ?',
+    plant: 'nodeAddresses.includes(to) ?',
+    test: 'test/support/flows.test.ts',
+    turnsRed: 'names pods',
   },
 ]

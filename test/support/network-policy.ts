@@ -54,7 +54,7 @@ export function evaluate(cluster: Cluster, connection: Connection): Verdict {
 }
 
 function endOf({ pods }: Cluster, end: string): End {
-  const found = isIP(end) ? byAddress(pods, end) : pods.find(pod => nameOf(pod) === end)
+  const found = isIP(end) ? podAt(pods, end) : pods.find(pod => nameOf(pod) === end)
   if (!found && !isIP(end)) throw new Error(`no pod is named ${end}`)
   if (!found) return { ip: end, pod: null, name: end }
   const ip = found.status.podIP
@@ -63,7 +63,7 @@ function endOf({ pods }: Cluster, end: string): End {
 }
 
 /** The address of a pod that has ended may be another's already. */
-function byAddress(pods: Pod[], ip: string): Pod | undefined {
+export function podAt(pods: Pod[], ip: string): Pod | undefined {
   const hasEnded = (pod: Pod) => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
   return pods.find(pod => pod.status.podIP === ip && !pod.spec.hostNetwork && !hasEnded(pod))
 }
