@@ -1,7 +1,11 @@
-/** Faults that are planted in the judge of NetworkPolicies, and in what finds the connections to judge: either could hide a hole. */
+/**
+ * Faults that are planted in the judge of NetworkPolicies, and in what finds the connections to judge: either could hide a hole; and in what the
+ * operator makes.
+ */
 import type { Mutant } from './engine.ts'
 
 const shared = { file: 'test/support/network-policy.ts', test: 'test/support/network-policy.test.ts' }
+const golden = { file: 'test/operator/golden/minimal/output.yaml', test: 'test/operator/network.test.ts' }
 
 export const NETWORK_POLICY_MUTANTS: Mutant[] = [
   {
@@ -83,5 +87,26 @@ export const NETWORK_POLICY_MUTANTS: Mutant[] = [
     plant: 'nodeAddresses.includes(to) ?',
     test: 'test/support/flows.test.ts',
     turnsRed: 'names pods',
+  },
+  {
+    ...golden,
+    name: 'network policy: workers may not reach Kafka',
+    find: '        - port: 9092\n          protocol: TCP\n',
+    plant: '',
+    turnsRed: 'minimal reaches all that it must',
+  },
+  {
+    ...golden,
+    name: 'network policy: every pod of the cluster reads figures',
+    find: '            matchLabels:\n              app.kubernetes.io/name: prometheus',
+    plant: '            matchLabels: {}',
+    turnsRed: 'minimal lets nothing through that it must not',
+  },
+  {
+    ...golden,
+    name: 'network policy: workers go where they like',
+    find: '    - Ingress\n    - Egress\n',
+    plant: '    - Ingress\n',
+    turnsRed: 'minimal lets nothing through that it must not',
   },
 ]

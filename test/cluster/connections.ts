@@ -1,0 +1,181 @@
+/**
+ * Who must reach whom in a system with our pipelines, and who must not, each with its reason. Ports are those of pods:
+ * policies are asked about a connection once it is known which pod stands behind the Service.
+ */
+import type { Protocol } from '../support/network-policy.ts'
+
+type Labels = Record<string, string>
+/** Where the pipeline of a system keeps its parts. */
+export type Ports = { kafka: number[]; postgres: number; elasticsearch: number[]; otlp: number[] }
+export type Ruled = { from: Role; to: Role; port: number; protocol: Protocol; why: string }
+/** `pass` and `fail` of pipelines hold by the operator's policies alone; of the platform, by those of whoever made it. */
+export type Rules = { pass: Ruled[]; fail: Ruled[] }
+export type Role = keyof typeof PODS | keyof typeof ADDRESSES
+
+const component = (name: string) => ({
+  'app.kubernetes.io/name': 'sales-pipeline',
+  'app.kubernetes.io/component': name,
+})
+/** The labels by which a role's pods are found. The stranger is in the pipeline's namespace, the foreigner in another. */
+export const PODS = {
+  worker: component('processor'),
+  removal: component('removal'),
+  load: component('load'),
+  ingest: component('ingest'),
+  operator: { 'app.kubernetes.io/name': 'salespipeline-operator' },
+  kafka: { 'strimzi.io/cluster': 'kafka', 'strimzi.io/broker-role': 'true' },
+  entityOperator: { 'strimzi.io/cluster': 'kafka', 'strimzi.io/name': 'kafka-entity-operator' },
+  strimzi: { 'strimzi.io/kind': 'cluster-operator' },
+  postgres: { 'app.kubernetes.io/name': 'postgres' },
+  elasticsearch: { 'elasticsearch.k8s.elastic.co/cluster-name': 'elasticsearch' },
+  eck: { 'control-plane': 'elastic-operator' },
+  kibana: { 'kibana.k8s.elastic.co/name': 'kibana' },
+  prometheus: { 'app.kubernetes.io/name': 'prometheus' },
+  grafana: { 'app.kubernetes.io/name': 'grafana' },
+  collector: { 'app.kubernetes.io/name': 'opentelemetry-collector' },
+  dns: { 'k8s-app': 'kube-dns' },
+  helmTest: { 'app.kubernetes.io/name': 'helm-test' },
+  stranger: { app: 'stranger' },
+  foreigner: { app: 'foreigner' },
+} satisfies Record<string, Labels>
+
+/** Outside of pods. `node` stands for the other end's own node, whose kubelet probes it. */
+export const ADDRESSES = {
+  apiServer: '10.99.0.2',
+  node: 'node',
+  internet: '198.51.100.9',
+  cloudMetadata: '169.254.169.254',
+}
+
+export const STANDARD: Ports = { kafka: [9092], postgres: 5432, elasticsearch: [9200], otlp: [4318] }
+
+const row = (from: Role, to: Role, port: number, why: string, protocol: Protocol = 'TCP'): Ruled => ({
+  from,
+  to,
+  port,
+  protocol,
+  why,
+})
+const each = (ports: number[], from: Role, to: Role, why: string) => ports.map(port => row(from, to, port, why))
+const dns = (from: Role) => [
+  row(from, 'dns', 53, 'names of servers', 'UDP'),
+  row(from, 'dns', 53, 'answers that are too long for UDP'),
+]
+
+export function ofPipelines(ports: Ports = STANDARD): Rules {
+  const { kafka, postgres, elasticsearch, otlp } = ports
+  const members = ['worker', 'load', 'ingest', 'removal'] as const
+  const pass = [
+    ...members.flatMap(dns),
+    ...members.flatMap(member => each(otlp, member, 'collector', 'traces')),
+    ...(['worker', 'load', 'ingest'] as const).flatMap(member => each(kafka, member, 'kafka', 'sales')),
+    ...(['worker', 'removal'] as const).flatMap(member => [
+      row(member, 'postgres', postgres, 'results'),
+      ...each(elasticsearch, member, 'elasticsearch', 'projections'),
+    ]),
+    row('operator', 'worker', 8080, 'asks how it goes'),
+    row('operator', 'removal', 8080, 'asks whether it is done'),
+    row('prometheus', 'worker', 8080, 'scrapes'),
+    row('node', 'worker', 8080, 'probes of the kubelet'),
+    row('node', 'ingest', 8000, 'probes of the kubelet'),
+    row('stranger', 'ingest', 8000, 'a seller of the same namespace'),
+    row('foreigner', 'ingest', 8000, 'a gateway in another namespace'),
+    row('helmTest', 'ingest', 8000, 'sends its sale'),
+    row('internet', 'ingest', 8000, 'sellers through a load balancer that keeps their addresses'),
+  ]
+  const uninvited = [
+    'stranger',
+    'foreigner',
+    'load',
+    'ingest',
+    'kafka',
+    'postgres',
+    'elasticsearch',
+    'internet',
+  ] as const
+  const fail = [
+    ...uninvited.map(from => row(from, 'worker', 8080, 'figures and status are for the operator and Prometheus')),
+    row('stranger', 'load', 8080, 'nothing asks the load'),
+    row('prometheus', 'load', 8080, 'the load has no figures'),
+    row('prometheus', 'worker', 9229, 'of a worker only the port with figures'),
+    row('operator', 'worker', 9229, 'a debugger’s port stays shut for everyone'),
+    row('stranger', 'ingest', 8080, 'of ingest only the port for sales'),
+    row('stranger', 'worker', 8080, 'another protocol is another port', 'UDP'),
+    ...(['load', 'ingest'] as const).flatMap(producer => [
+      row(producer, 'postgres', postgres, 'who makes sales has no business with results'),
+      ...each(elasticsearch, producer, 'elasticsearch', 'who makes sales has no business with results'),
+      row(producer, 'kafka', 9091, 'the brokers’ own port'),
+    ]),
+    ...members.flatMap(member => [
+      row(member, 'internet', 80, 'nothing is fetched from outside'),
+      row(member, 'internet', 443, 'nothing is sent outside'),
+      row(member, 'apiServer', 6443, 'no part of a pipeline speaks to the API server'),
+      row(member, 'apiServer', 10250, 'nor to kubelets'),
+      row(member, 'cloudMetadata', 80, 'the cloud’s credentials'),
+      row(member, 'operator', 8081, 'the operator asks, nobody asks it but Prometheus'),
+      row(member, 'stranger', 8080, 'a neighbour is no server of ours'),
+    ]),
+    row('worker', 'ingest', 8000, 'workers make no sales'),
+    row('worker', 'kafka', 9090, 'the brokers’ own port'),
+    row('worker', 'elasticsearch', 9300, 'the nodes’ own port'),
+  ]
+  return { pass, fail }
+}
+
+/** By the policies of the chart, of Strimzi (which makes Kafka's own) and of whoever runs the cluster. */
+export function ofPlatform(ports: Ports = STANDARD): Rules {
+  const { kafka, postgres } = ports
+  const pass = [
+    ...(['operator', 'kafka', 'entityOperator', 'kibana', 'elasticsearch', 'grafana', 'helmTest'] as const).flatMap(
+      dns,
+    ),
+    row('operator', 'apiServer', 6443, 'behind the Service kubernetes, port 443: an address outside of pods'),
+    row('prometheus', 'operator', 8081, 'scrapes'),
+    row('node', 'operator', 8081, 'probes of the kubelet'),
+    ...each(kafka, 'worker', 'kafka', 'sales'),
+    row('worker', 'postgres', postgres, 'results'),
+    row('worker', 'elasticsearch', 9200, 'projections'),
+    row('removal', 'postgres', postgres, 'removes results'),
+    row('removal', 'elasticsearch', 9200, 'removes projections'),
+    row('kafka', 'kafka', 9090, 'controllers'),
+    row('kafka', 'kafka', 9091, 'replication'),
+    row('strimzi', 'kafka', 9090, 'asks the controllers before it rolls them'),
+    row('strimzi', 'kafka', 9091, 'asks the brokers before it rolls them'),
+    row('strimzi', 'kafka', 8443, 'asks the agent for a broker’s state'),
+    row('entityOperator', 'kafka', 9091, 'topics'),
+    row('entityOperator', 'apiServer', 6443, 'follows KafkaTopics'),
+    row('node', 'kafka', 8443, 'probes of the kubelet'),
+    row('elasticsearch', 'elasticsearch', 9300, 'nodes to each other'),
+    row('eck', 'elasticsearch', 9200, 'asks for the cluster’s health'),
+    row('kibana', 'elasticsearch', 9200, 'queries and its own index'),
+    row('node', 'elasticsearch', 9200, 'probes of the kubelet'),
+    row('node', 'kibana', 5601, 'probes of the kubelet; port-forward comes the same way'),
+    row('grafana', 'postgres', postgres, 'the sales dashboard'),
+    row('node', 'postgres', postgres, 'probes of the kubelet'),
+    row('helmTest', 'ingest', 8000, 'sends its sale'),
+    row('helmTest', 'postgres', postgres, 'reads it back'),
+    row('helmTest', 'elasticsearch', 9200, 'reads it back'),
+  ]
+  const fail = [
+    ...(['stranger', 'foreigner', 'internet'] as const).flatMap(from => [
+      row(from, 'postgres', postgres, 'results are for those who were told the password and their pods'),
+      row(from, 'elasticsearch', 9200, 'projections are for Kibana, the workers and ECK'),
+      row(from, 'elasticsearch', 9300, 'whoever reaches it joins the cluster'),
+      ...each(kafka, from, 'kafka', 'the plain port asks for no password'),
+      row(from, 'kafka', 9090, 'the brokers’ own port'),
+      row(from, 'kafka', 9091, 'the brokers’ own port'),
+      row(from, 'operator', 8081, 'figures are for Prometheus'),
+    ]),
+    row('foreigner', 'kibana', 5601, 'people come by port-forward or by a gateway'),
+    ...(['postgres', 'kafka', 'elasticsearch', 'kibana'] as const).flatMap(server => [
+      row(server, 'internet', 443, 'what holds data sends it nowhere'),
+      row(server, 'cloudMetadata', 80, 'the cloud’s credentials'),
+    ]),
+    row('postgres', 'apiServer', 6443, 'a database speaks to no API server (unless CloudNativePG runs it)'),
+    row('operator', 'postgres', postgres, 'the operator reads results from nobody: workers tell it'),
+    ...each(kafka, 'operator', 'kafka', 'lag is told by the workers'),
+    row('kibana', 'postgres', postgres, 'Kibana reads projections only'),
+    row('grafana', 'elasticsearch', 9200, 'dashboards read PostgreSQL and Prometheus'),
+  ]
+  return { pass, fail }
+}
