@@ -1,6 +1,6 @@
 /**
- * Faults that are planted in the judge of NetworkPolicies, and in what finds the connections to judge: either could hide a hole; and in what the
- * operator makes.
+ * Faults that are planted in the judge of NetworkPolicies and in what finds the connections to judge, since either could
+ * hide a hole, and in the policies that the operator makes.
  */
 import type { Mutant } from './engine.ts'
 
