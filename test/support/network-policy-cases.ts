@@ -51,6 +51,12 @@ export const CASES: Case[] = [
     refused: ['shop/db > 192.0.2.1:80', 'shop/web > shop/db:5432'],
   },
   {
+    clause: 'an empty list of policyTypes is like an absent one',
+    specs: [`{ podSelector: ${DB}, policyTypes: [], egress: [{ ports: [{ port: 443 }] }] }`],
+    allowed: ['shop/db > 192.0.2.1:443'],
+    refused: ['shop/db > 192.0.2.1:80', 'shop/web > shop/db:5432'],
+  },
+  {
     clause: 'policyTypes rule over the lists: a list whose type is absent means nothing',
     specs: [`{ podSelector: ${DB}, policyTypes: [Egress], ingress: [{ ports: [{ port: 1 }] }] }`],
     allowed: ['shop/web > shop/db:2'],

@@ -73,6 +73,7 @@ function decide(cluster: Cluster, direction: Direction, ends: Ends): Verdict {
   const [self, other] = direction === 'Egress' ? [ends.source, ends.target] : [ends.target, ends.source]
   const { pod } = self
   if (pod === null) return { allowed: true, because: `no policy has a say on ${side} of ${self.name}` }
+  // The reference promises it for ingress alone; what a pod sends to its own node is judged like all else.
   if (direction === 'Ingress' && other.ip === pod.status.hostIP) {
     return { allowed: true, because: `${self.name} is open to its own node` }
   }
@@ -87,7 +88,8 @@ function decide(cluster: Cluster, direction: Direction, ends: Ends): Verdict {
 }
 
 function isolates({ metadata, spec }: NetworkPolicy, direction: Direction, pod: Pod): boolean {
-  const types = spec.policyTypes ?? (spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress'])
+  const unsaid: Direction[] = spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress']
+  const types = spec.policyTypes?.length ? spec.policyTypes : unsaid
   return (
     types.includes(direction) &&
     metadata.namespace === pod.metadata.namespace &&
