@@ -1,6 +1,5 @@
 /** The connections that a running system makes, from what flows.sh prints of the connection tracking of its nodes. */
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { type Connection, type Pod, type Protocol, podAt } from '../support/network-policy.ts'
 
 /** Both ends are addresses; a Service's is replaced by the pod's or node's that it stands for. */
@@ -56,7 +55,7 @@ export async function recordFlows(command: string, args: string[]): Promise<{ st
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let [out, err] = ['', '']
   child.stdout.on('data', data => (out += data))
-  const closed = once(child, 'close')
+  const closed = new Promise<void>(done => child.once('close', () => done()))
   await new Promise<void>((done, fail) => {
     child.once('error', fail).once('close', () => fail(new Error(`nothing is recorded: ${err}`)))
     // It has subscribed by the time that it says how large its buffer is.
@@ -64,8 +63,9 @@ export async function recordFlows(command: string, args: string[]): Promise<{ st
   })
   return {
     async stop() {
-      child.kill('SIGTERM')
+      const wasAlive = child.exitCode === null && child.signalCode === null && child.kill('SIGTERM')
       await closed
+      if (!wasAlive) throw new Error(`recording ended early: ${err}`)
       if (/ENOBUFS/.test(err)) throw new Error(`connections were lost: ${err}`)
       return out
     },

@@ -128,3 +128,9 @@ it('refuses to record where a bridge would hide connections', async () => {
   script(NODE, 'sysctl -qw net.bridge.bridge-nf-call-iptables=0')
   await expect(recordFlows('ip', ['netns', 'exec', NODE, FLOWS])).rejects.toThrow('goes untracked')
 })
+
+it('says so when it could not record, or not to the end', async () => {
+  await expect(recordFlows('/nowhere/flows', [])).rejects.toThrow('ENOENT')
+  const short = await recordFlows('sh', ['-c', 'echo the buffer size has been set >&2; kill $$'])
+  await expect.poll(() => short.stop().then(String, String), { timeout: 30_000 }).toContain('recording ended early')
+})
