@@ -48,6 +48,7 @@ export async function runOperator(
   )
   const reconciler = new Reconciler({
     ...{ client, copies, applier, events, clock, settings },
+    told: telemetry.told,
     scaled: (_owner, from, to) => telemetry.scaled.inc({ direction: to > from ? 'up' : 'down' }),
     expelled(owner, pod) {
       telemetry.expelled.inc()

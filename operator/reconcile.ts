@@ -35,6 +35,8 @@ export type Deps = {
   events: Events
   clock: Clock
   settings: OperatorSettings
+  /** What each pipeline's status says, whenever it was looked at; null: the pipeline is gone. */
+  told: (key: string, status: Status | null) => void
   /** Told of every change of the number of workers that was decided here. */
   scaled: (owner: Owner, from: number, to: number) => void
   /** Told of each worker that was found gone and removed from its consumer group. */
@@ -167,6 +169,7 @@ export class Reconciler {
       trouble: troubleOf(pods),
       ...{ spec, obstacle, reports, figures, scaling },
     })
+    this.#deps.told(keyOf(resource), status)
     return this.#status.write(resource, owner, status, signal)
   }
 
@@ -228,6 +231,7 @@ export class Reconciler {
     this.#status.forget(key)
     this.#deps.applier.forget(key)
     this.#deps.events.forget(key)
+    this.#deps.told(key, null)
   }
 }
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Clock, Log } from './ports.ts'
+import { statusMetrics } from './status-metrics.ts'
 
 /** Seconds: a reconcile is a handful of requests. */
 const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -25,6 +26,7 @@ export function createTelemetry() {
   const registers = [registry]
   return {
     registry,
+    ...statusMetrics(registry),
     reconciles: new Counter({
       name: name('reconciles_total'),
       help: 'Reconciles, by outcome',

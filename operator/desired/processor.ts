@@ -3,7 +3,7 @@ import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Observed } from './desired.ts'
 import { metadata, processorName, selectorOf } from './names.ts'
-import { deployment } from './workload.ts'
+import { deployment, podMonitor } from './workload.ts'
 
 export const PROCESSOR_PORT = 8080
 
@@ -16,7 +16,7 @@ export const WORKER_ID = [{ name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPat
 const CPU_MILLIS = { name: 'CPU_MILLIS', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '1m' } } }
 
 export function processor(observed: Observed): KubeObject[] {
-  const { owner, spec, settings, replicas, has } = observed
+  const { owner, spec, settings, replicas } = observed
   const name = processorName(owner)
   const { requests, limits } = spec.workers.resources
   const matchLabels = selectorOf(owner, 'processor')
@@ -55,15 +55,6 @@ export function processor(observed: Observed): KubeObject[] {
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
       env: [...WORKER_ID, CPU_MILLIS],
     }),
-    ...(has.podMonitor
-      ? [
-          {
-            apiVersion: 'monitoring.coreos.com/v1',
-            kind: 'PodMonitor',
-            metadata: about,
-            spec: { selector: { matchLabels }, podMetricsEndpoints: [{ port: 'http', path: '/metrics' }] },
-          },
-        ]
-      : []),
+    ...podMonitor(observed, name, 'processor'),
   ]
 }

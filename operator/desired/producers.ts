@@ -3,7 +3,7 @@ import { sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Observed } from './desired.ts'
 import { type Component, metadata, producerName, selectorOf } from './names.ts'
-import { deployment, type Workload } from './workload.ts'
+import { deployment, podMonitor, type Workload } from './workload.ts'
 
 export const INGEST_PORT = 8000
 
@@ -45,5 +45,6 @@ export function ingest(observed: Observed): KubeObject[] {
       spec: { selector: selectorOf(owner, 'ingest'), ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
     },
     producer(observed, 'ingest', { replicas, args, strategy, port: INGEST_PORT }),
+    ...podMonitor(observed, producerName(owner, 'ingest'), 'ingest'),
   ]
 }

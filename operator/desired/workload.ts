@@ -72,6 +72,22 @@ function rollOn({ owner, document, secrets }: Observed, workload: Workload): Rec
   }
 }
 
+/** Where Prometheus' operator is, it has the pods' metrics fetched. */
+export function podMonitor({ owner, has }: Observed, name: string, component: Component): KubeObject[] {
+  if (!has.podMonitor) return []
+  return [
+    {
+      apiVersion: 'monitoring.coreos.com/v1',
+      kind: 'PodMonitor',
+      metadata: metadata(owner, name, component),
+      spec: {
+        selector: { matchLabels: selectorOf(owner, component) },
+        podMetricsEndpoints: [{ port: 'http', path: '/metrics' }],
+      },
+    },
+  ]
+}
+
 type Pods = Pick<Observed, 'owner' | 'settings'>
 
 /** `config`: the source of the volume that holds its file. */

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 export type IngestMetrics = {
   registry: Registry
@@ -10,9 +10,11 @@ export type IngestMetrics = {
 /** A broker beside us answers in a few ms; 10 s is where requests give up. */
 const PRODUCE_BOUNDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Prometheus metrics of the REST ingest; `inFlightBytes` is read at each scrape. */
-export function createMetrics(inFlightBytes: () => number): IngestMetrics {
+/** Prometheus metrics of the REST ingest of `pipeline` (namespace/name); `inFlightBytes` is read at each scrape. */
+export function createMetrics(pipeline: string, inFlightBytes: () => number): IngestMetrics {
   const registry = new Registry()
+  registry.setDefaultLabels({ pipeline })
+  collectDefaultMetrics({ register: registry })
   const registers = [registry]
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `salespipeline_ingest_${name}_total`, help, labelNames, registers })

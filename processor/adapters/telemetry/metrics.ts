@@ -1,5 +1,6 @@
 /** Every metric of a worker, in one table. Labels stay few: partition, aggregation, reason, kind, law, code. */
 
+import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Plan } from '#pipeline/plan.ts'
 import { DEAD_REASONS } from '../../errors.ts'
@@ -20,6 +21,10 @@ export function createMetrics(pipeline: string, plan: Plan) {
 
   // No value until known: 0 would be a watermark of 1970.
   metrics.watermark.remove()
+  const limit = process.constrainedMemory()
+  // Where there is no limit the kernel names one that no machine has.
+  if (limit > 0 && limit <= totalmem()) metrics.memoryLimit.set(limit)
+  else metrics.memoryLimit.remove()
   for (const reason of DEAD_REASONS) metrics.deadLetters.inc({ reason }, 0)
   for (const kind of ['fenced', 'rejected', 'retryable']) metrics.commitFailures.inc({ kind }, 0)
   for (const law of LAWS) metrics.conservation.set({ law }, 0)
@@ -74,6 +79,7 @@ function gauges(registry: Registry) {
     conservation: gauge('conservation_violation', 'Records unaccounted for, by law: must be 0', 'law'),
     projectionPending: gauge('projection_pending_rows', 'Rows that wait for the projection'),
     condition: gauge('condition', '1 while the condition is active', 'code'),
+    memoryLimit: gauge('memory_limit_bytes', 'Above it the kernel ends this worker; absent without a limit'),
   }
 }
 

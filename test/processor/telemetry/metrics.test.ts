@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { totalmem } from 'node:os'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { DeadLetter } from '#processor/ports.ts'
 import {
   commitOf,
@@ -140,4 +141,15 @@ test('a surplus in one partition does not hide a loss in another', async () => {
   const [less, more] = [partitionCommit(0, { nextOffset: 111 }), partitionCommit(1, { nextOffset: 113 })]
   telemetry.committed(commitOf(less, more), infoOf())
   expect((await scrape(telemetry.registry)).get('salespipeline_conservation_violation{law="offsets"}')).toBe(2)
+})
+
+test.each([
+  ['half of the machine', () => totalmem() / 2, true],
+  ['none: the kernel then names more than any machine has', () => 2 ** 63, false],
+  ['none known', () => 0, false],
+])('the limit of memory: %s', async (_, limit, isThere) => {
+  onTestFinished(() => void vi.restoreAllMocks())
+  vi.spyOn(process, 'constrainedMemory').mockImplementation(limit)
+  const series = await scrape(telemetryForTest().telemetry.registry)
+  expect(series.get('salespipeline_memory_limit_bytes')).toBe(isThere ? limit() : undefined)
 })

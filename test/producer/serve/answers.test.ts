@@ -170,7 +170,8 @@ test('/docs is a page that names the route, its fields, and an example that is a
 })
 
 test('/metrics counts the answers', async () => {
-  const counted = async () => (await app.inject('/metrics')).body.match(/requests_total\{code="400"\} (\d+)/)?.[1]
+  const counted = async () =>
+    (await app.inject('/metrics')).body.match(/requests_total\{code="400",pipeline="default\/sales"\} (\d+)/)?.[1]
   const before = Number(await counted())
   await post('nonsense')
   expect(Number(await counted())).toBe(before + 1)

@@ -30,7 +30,7 @@ export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } =
     plan: planOf(spec),
     schema: eventSchema(spec),
     ingest,
-    metrics: createMetrics(() => 0),
+    metrics: createMetrics('default/sales', () => 0),
     maxBodyBytes: options.maxBodyBytes ?? 1024 ** 2,
     logLevel: 'silent',
   })

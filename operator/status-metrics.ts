@@ -1,0 +1,58 @@
+/** What the operator says of each pipeline, as metrics: alerts need it where no worker is left to be asked. */
+import { Gauge, type Registry } from 'prom-client'
+import type { Status } from './status/status.ts'
+
+export type StatusMetrics = {
+  /** null: the pipeline is gone, and so is all that was said of it. */
+  told(pipeline: string, status: Status | null): void
+}
+
+/** Every series is made anew at each scrape, so that none outlives the reason that it names. */
+export function statusMetrics(registry: Registry): StatusMetrics {
+  const statuses = new Map<string, Status>()
+  const gauge = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    show: (status: Status, set: (labels: Record<Label, string>, value: number) => void) => void,
+  ) =>
+    new Gauge({
+      name: `salespipeline_operator_${name}`,
+      help,
+      labelNames: ['pipeline', ...labelNames],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const [pipeline, status] of statuses)
+          show(status, (labels, value) => this.set({ pipeline, ...labels }, value))
+      },
+    })
+
+  gauge('ready', 'Condition Ready of the pipeline, 1 or 0, with its reason', ['reason'], ({ conditions }, set) => {
+    const { status, reason } = conditions.find(({ type }) => type === 'Ready')!
+    set({ reason }, status === 'True' ? 1 : 0)
+  })
+  gauge(
+    'workers',
+    'Workers of the pipeline: desired, ready, and target, which is what the autoscaler would take',
+    ['state'],
+    ({ workers, autoscale }, set) => {
+      set({ state: 'desired' }, workers.desired)
+      set({ state: 'ready' }, workers.ready)
+      if (autoscale) set({ state: 'target' }, autoscale.target)
+    },
+  )
+  gauge(
+    'last_scale_timestamp_seconds',
+    'When the operator last changed the number of workers, in Unix time; from how many to how many, and why',
+    ['from', 'to', 'reason'],
+    ({ lastScale }, set) => {
+      if (!lastScale) return
+      const { from, to, reason, at } = lastScale
+      set({ from: String(from), to: String(to), reason }, Date.parse(at) / 1000)
+    },
+  )
+  return {
+    told: (pipeline, status) => void (status ? statuses.set(pipeline, status) : statuses.delete(pipeline)),
+  }
+}
