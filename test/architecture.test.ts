@@ -10,6 +10,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   operator: ['pipeline'],
   images: ['processor'],
   kibana: [],
+  grafana: [],
   verify: [],
   local: ['pipeline', 'verify', 'processor', 'producer'],
 }

@@ -57,6 +57,7 @@ export async function operatorToken(kube: Kube, seconds = 3600): Promise<string>
 
 export type RunningOperator = {
   lines: string[]
+  url: string
   metric(name: string): Promise<number>
   /** As SIGTERM does. */
   stop(): Promise<'stopped' | 'lost'>
@@ -95,6 +96,7 @@ export async function startOperator({
   await until('the operator listens', () => port > 0)
   return {
     lines,
+    url: `http://127.0.0.1:${port}`,
     ended,
     async metric(name) {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()

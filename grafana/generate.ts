@@ -1,0 +1,22 @@
+/** `npm run dashboards`: writes the dashboards as files, which Grafana reads as they are. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { pipelineDashboard } from './pipeline.ts'
+import { salesDashboard } from './sales.ts'
+
+export const FOLDER = join(import.meta.dirname, 'dashboards')
+
+/** File name → content. */
+export function dashboardFiles(): Map<string, string> {
+  const dashboards = { 'pipeline.json': pipelineDashboard(), 'sales.json': salesDashboard() }
+  return new Map(Object.entries(dashboards).map(([name, dashboard]) => [name, textOf(dashboard)]))
+}
+
+/** Panels are numbered by their place, so that a link to one keeps its meaning. */
+function textOf(dashboard: Dashboard): string {
+  const panels = dashboard.panels?.map((panel, index) => ({ ...panel, id: index + 1 }))
+  return `${JSON.stringify({ ...dashboard, panels }, null, 2)}\n`
+}
+
+if (import.meta.main) for (const [name, text] of dashboardFiles()) writeFileSync(join(FOLDER, name), text)

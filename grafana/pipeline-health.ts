@@ -1,0 +1,147 @@
+/** The first row: what whoever is woken up looks at, green where all is well. */
+import { BigValueTextMode } from '@grafana/grafana-foundation-sdk/common'
+import { ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard'
+import { figure, now, type PanelBuilder, PIPELINE } from './panels.ts'
+
+/** 0 or 1: red, or green. */
+const RED_BELOW_1 = new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([
+  { value: null, color: 'red' },
+  { value: 1, color: 'green' },
+])
+
+const LAG = `sum(max by (partition) (salespipeline_lag_records{${PIPELINE}}))`
+const DONE = `sum(rate(salespipeline_records_total{${PIPELINE}}[$__rate_interval]))`
+
+export const HEALTH: PanelBuilder[] = [
+  figure(
+    {
+      title: 'Ready',
+      description:
+        'Condition Ready as the operator tells it, by its reason: green while results reach every sink. kubectl describe sp says more.',
+      unit: 'none',
+      alert: 'SalesPipelineNotReady',
+    },
+    now([`salespipeline_operator_ready{${PIPELINE}}`, '{{reason}}']),
+    6,
+  )
+    .textMode(BigValueTextMode.Name)
+    .thresholds(RED_BELOW_1),
+  figure(
+    {
+      title: 'Alerts',
+      description: 'Alerts of this pipeline that fire now. Each links to its section of the runbook.',
+      unit: 'none',
+      steps: { red: 1 },
+    },
+    now([`count(ALERTS{alertstate="firing", ${PIPELINE}}) or vector(0)`, 'firing']),
+    3,
+  ),
+  figure(
+    {
+      title: 'Workers missing',
+      description: 'Workers that shall run and are not ready.',
+      unit: 'none',
+      alert: 'SalesPipelineNoWorkers',
+      steps: { orange: 1 },
+    },
+    now([
+      `max(salespipeline_operator_workers{${PIPELINE}, state="desired"}) - max(salespipeline_operator_workers{${PIPELINE}, state="ready"})`,
+      'missing',
+    ]),
+    3,
+  ),
+  figure(
+    {
+      title: 'End-to-end p99',
+      description: 'From the moment a sale was made to the commit that holds it, 99th percentile of the last minutes.',
+      unit: 's',
+      alert: 'SalesPipelineDelayHigh',
+      steps: { orange: 1, red: 5 },
+    },
+    now([
+      `histogram_quantile(0.99, sum by (le) (rate(salespipeline_end_to_end_delay_seconds_bucket{${PIPELINE}}[5m])))`,
+      'p99',
+    ]),
+  ),
+  figure(
+    {
+      title: 'Lag',
+      description: 'Records of the topic that are not yet in the results, over all partitions.',
+      unit: 'short',
+      alert: 'SalesPipelineFallsBehind',
+    },
+    now([LAG, 'lag']),
+  ),
+  figure(
+    {
+      title: 'Lag in seconds of work',
+      description: 'How long the workers would need for what waits, at the rate at which they work now.',
+      unit: 's',
+      alert: 'SalesPipelineFallsBehind',
+      steps: { orange: 10, red: 60 },
+    },
+    now([`${LAG} / (${DONE} > 0) or (${LAG} == 0)`, 'wait']),
+  ),
+  figure(
+    {
+      title: 'Records per second',
+      description: 'Read and committed, whatever their verdict.',
+      unit: 'cps',
+      alert: 'SalesPipelineNoSales',
+    },
+    now([DONE, 'records']),
+  ),
+  figure(
+    {
+      title: 'Watermark age',
+      description:
+        'How far event time is behind the clock. Windows before it are complete. For sales of another time (a replay) only its movement counts.',
+      unit: 's',
+      alert: 'SalesPipelineWatermarkStalls',
+    },
+    now([`time() - max(salespipeline_watermark_timestamp_seconds{${PIPELINE}})`, 'behind']),
+  ),
+  figure(
+    {
+      title: 'Dead letters',
+      description: 'Share of the records of the last 15 minutes that could not be used.',
+      unit: 'percentunit',
+      alert: 'SalesPipelineDeadLetters',
+      steps: { orange: 0.005, red: 0.02 },
+    },
+    now([
+      `sum(increase(salespipeline_dead_letters_total{${PIPELINE}}[15m])) / (sum(increase(salespipeline_records_total{${PIPELINE}}[15m])) > 0)`,
+      'share',
+    ]),
+  ),
+  figure(
+    {
+      title: 'Records unaccounted for',
+      description:
+        'What conservation misses: records that are neither in a result nor late, dead or duplicate. Anything but 0 is a fault of ours.',
+      unit: 'none',
+      alert: 'SalesPipelineConservationViolated',
+      steps: { red: 1 },
+    },
+    now([`max(max_over_time(salespipeline_conservation_violation{${PIPELINE}}[6h]))`, 'records']),
+  ),
+  figure(
+    {
+      title: 'Conditions now',
+      description: 'Conditions that workers raise now, informational ones among them; the timeline below names them.',
+      unit: 'none',
+      alert: 'SalesPipelineBlocked',
+      steps: { orange: 1 },
+    },
+    now([`count(max by (code) (salespipeline_condition{${PIPELINE}}) == 1) or vector(0)`, 'conditions']),
+  ),
+  figure(
+    {
+      title: 'Projection waits',
+      description: 'Rows that Elasticsearch does not show yet as they are in PostgreSQL.',
+      unit: 'short',
+      alert: 'SalesPipelineProjectionBehind',
+    },
+    now([`max(salespipeline_projection_pending_rows{${PIPELINE}})`, 'rows']),
+  ),
+]

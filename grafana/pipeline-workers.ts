@@ -1,0 +1,237 @@
+/** Who does the work: workers, the REST ingest, the operator, and what they take. */
+import { TimelineValueAlignment, VisibilityMode } from '@grafana/grafana-foundation-sdk/common'
+import { FieldColorBuilder, FieldColorModeId, MappingType } from '@grafana/grafana-foundation-sdk/dashboard'
+import { PanelBuilder as TimelineBuilder } from '@grafana/grafana-foundation-sdk/statetimeline'
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table'
+import { describe, graph, overTime, type PanelBuilder, PIPELINE, percentiles, stacked, tableNow } from './panels.ts'
+
+const rate = (metric: string, by: string, more = '') =>
+  `sum by (${by}) (rate(${metric}{${PIPELINE}${more}}[$__rate_interval]))`
+const workers = (state: string) => `max(salespipeline_operator_workers{${PIPELINE}, state="${state}"})`
+
+export const WORKERS: PanelBuilder[] = [
+  graph(
+    {
+      title: 'Workers',
+      description:
+        'Desired: what shall run. Ready: what does. Target: what the autoscaler would take, in mode observe or active.',
+      unit: 'none',
+      alert: 'SalesPipelineNoWorkers',
+    },
+    [workers('desired'), 'desired'],
+    [workers('ready'), 'ready'],
+    [workers('target'), 'target'],
+  ),
+  describe(new TableBuilder(), {
+    title: 'Last scaling by the operator',
+    description: 'When, from how many to how many, and why. Empty until the autoscaler has changed something.',
+    unit: 'none',
+  })
+    .withTarget(
+      tableNow(`max by (from, to, reason) (salespipeline_operator_last_scale_timestamp_seconds{${PIPELINE}}) * 1000`),
+    )
+    .withTransformation({
+      id: 'organize',
+      options: {
+        excludeByName: { Time: true },
+        indexByName: { Value: 0, from: 1, to: 2, reason: 3 },
+        renameByName: { Value: 'at' },
+      },
+    })
+    .overrideByName('at', [{ id: 'unit', value: 'dateTimeAsIso' }])
+    .height(8)
+    .span(8),
+  graph(
+    {
+      title: 'Rebalances and moved workers',
+      description:
+        'Changes of assignment in a minute, by worker, and workers that the operator found gone and had replaced before the session time-out.',
+      unit: 'none',
+      alert: 'SalesPipelineFencingStorm',
+    },
+    [`sum by (pod) (increase(salespipeline_rebalances_total{${PIPELINE}}[1m]))`, '{{pod}}'],
+    ['sum(increase(salespipeline_operator_expelled_total[1m]))', 'expelled, all pipelines'],
+  ),
+  describe(new TimelineBuilder(), {
+    title: 'Conditions',
+    description:
+      'What workers raise: most mean that results do not go on; DeadLettersFull, DeduplicationBounded, WeakFutureGuard, PartitionsAdded, HistoryUnavailable and OffsetsSkipped tell of a weaker guarantee.',
+    unit: 'none',
+    alert: 'SalesPipelineBlocked',
+    steps: { red: 1 },
+  })
+    .withTarget(overTime([`max by (code) (salespipeline_condition{${PIPELINE}})`, '{{code}}']))
+    .mappings([
+      {
+        type: MappingType.ValueToText,
+        options: { 0: { text: 'clear', color: 'green' }, 1: { text: 'active', color: 'red' } },
+      },
+    ])
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Thresholds))
+    .showValue(VisibilityMode.Auto)
+    .alignValue(TimelineValueAlignment.Left)
+    .noValue('no condition was raised')
+    .height(8)
+    .span(8),
+  graph(
+    {
+      title: 'Partitions by worker',
+      description: 'How the group has shared the topic. A worker with none is one too many.',
+      unit: 'none',
+    },
+    [`max by (pod) (salespipeline_assigned_partitions{${PIPELINE}})`, '{{pod}}'],
+  ),
+  graph(
+    {
+      title: 'Busy',
+      description: 'Share of its time that a worker works. Near 1 it can do no more: add workers, or CPU.',
+      unit: 'percentunit',
+      alert: 'SalesPipelineFallsBehind',
+      steps: { orange: 0.8, red: 0.95 },
+    },
+    [`max by (pod) (salespipeline_busy_ratio{${PIPELINE}})`, '{{pod}}'],
+  ),
+]
+
+export const INGEST: PanelBuilder[] = [
+  stacked(
+    {
+      title: 'Requests by answer',
+      description: '202: Kafka has it. 400: the sale is wrong. 429: more than Kafka takes. 503: Kafka does not answer.',
+      unit: 'reqps',
+      alert: 'SalesPipelineIngestRefuses',
+    },
+    [rate('salespipeline_ingest_requests_total', 'code'), '{{code}}'],
+  ),
+  graph(
+    {
+      title: 'Sales taken',
+      description: 'Sales per second that Kafka acknowledged, by ingest pod.',
+      unit: 'cps',
+    },
+    [rate('salespipeline_ingest_events_total', 'pod'), '{{pod}}'],
+  ),
+  graph(
+    {
+      title: 'Bytes taken, bytes under way',
+      description: 'Bytes per second that Kafka acknowledged, and bytes that wait for it.',
+      unit: 'bytes',
+    },
+    [`sum(rate(salespipeline_ingest_bytes_total{${PIPELINE}}[$__rate_interval]))`, 'acknowledged per second'],
+    [`sum(salespipeline_ingest_in_flight_bytes{${PIPELINE}})`, 'wait'],
+  ),
+  graph(
+    {
+      title: 'Time until Kafka acknowledges',
+      description: 'From a request’s first send to its last acknowledgement (acks=all).',
+      unit: 's',
+      alert: 'SalesPipelineIngestRefuses',
+    },
+    ...percentiles('salespipeline_ingest_produce_seconds'),
+  ),
+]
+
+export const RESOURCES: PanelBuilder[] = [
+  graph({ title: 'CPU', description: 'Cores used, by pod.', unit: 'none' }, [
+    rate('process_cpu_seconds_total', 'pod'),
+    '{{pod}}',
+  ]),
+  graph(
+    {
+      title: 'Memory',
+      description: 'Resident memory by pod, and the least limit of a worker, above which the kernel ends it.',
+      unit: 'bytes',
+      alert: 'SalesPipelineWorkerMemory',
+    },
+    [`max by (pod) (process_resident_memory_bytes{${PIPELINE}})`, '{{pod}}'],
+    [`min(salespipeline_memory_limit_bytes{${PIPELINE}})`, 'limit'],
+  ),
+  graph(
+    {
+      title: 'Memory by kind',
+      description: 'Heap in use and memory outside it (buffers of Kafka’s record batches), sum over pods.',
+      unit: 'bytes',
+    },
+    [`sum(nodejs_heap_size_used_bytes{${PIPELINE}})`, 'heap'],
+    [`sum(nodejs_external_memory_bytes{${PIPELINE}})`, 'external'],
+  ),
+  graph(
+    {
+      title: 'Event loop: lag p99',
+      description: 'How long a timer waits for its turn. Above some hundred ms heartbeats and probes come late.',
+      unit: 's',
+      steps: { orange: 0.2, red: 1 },
+    },
+    [`max by (pod) (nodejs_eventloop_lag_p99_seconds{${PIPELINE}})`, '{{pod}}'],
+  ),
+  graph(
+    {
+      title: 'Garbage collection',
+      description: 'Share of time, by pod.',
+      unit: 'percentunit',
+      steps: { orange: 0.1 },
+    },
+    [rate('nodejs_gc_duration_seconds_sum', 'pod'), '{{pod}}'],
+  ),
+  graph(
+    { title: 'Bytes from Kafka', description: 'Record batches fetched, as they travel (compressed).', unit: 'Bps' },
+    [rate('salespipeline_fetched_bytes_total', 'pod'), '{{pod}}'],
+  ),
+]
+
+const operator = (metric: string) => `salespipeline_operator_${metric}`
+
+export const OPERATOR: PanelBuilder[] = [
+  graph(
+    {
+      title: 'Leaders',
+      description: 'Operator replicas that lead: exactly one should.',
+      unit: 'none',
+      alert: 'SalesPipelineOperatorDown',
+    },
+    [`sum(${operator('leading')})`, 'leaders'],
+  ),
+  stacked(
+    {
+      title: 'Reconciles by outcome',
+      description:
+        'How often a pipeline was looked at, over all pipelines. A failed one is tried again, ever more rarely.',
+      unit: 'ops',
+      alert: 'SalesPipelineOperatorFails',
+    },
+    [`sum by (outcome) (rate(${operator('reconciles_total')}[$__rate_interval]))`, '{{outcome}}'],
+  ),
+  graph(
+    {
+      title: 'Duration of a reconcile',
+      description: 'Over all pipelines: a handful of requests to the API server and to the workers.',
+      unit: 's',
+    },
+    ...[0.5, 0.99].map((q): [string, string] => [
+      `histogram_quantile(${q}, sum by (le) (rate(${operator('reconcile_duration_seconds_bucket')}[$__rate_interval])))`,
+      `p${q * 100}`,
+    ]),
+  ),
+  graph(
+    { title: 'Pipelines, and those that wait', description: 'Known to the leader, and in its queue.', unit: 'none' },
+    [`max(${operator('pipelines')})`, 'pipelines'],
+    [`max(${operator('queue_depth')})`, 'wait'],
+  ),
+  graph(
+    {
+      title: 'Requests that write',
+      description: 'To the API server, by kind. Nothing but the lease is written while nothing changes.',
+      unit: 'ops',
+    },
+    [`sum by (resource) (rate(${operator('writes_total')}[$__rate_interval]))`, '{{resource}}'],
+  ),
+  graph(
+    {
+      title: 'Scalings and watches that went on anew',
+      description: 'In the last ten minutes, over all pipelines.',
+      unit: 'none',
+    },
+    [`sum by (direction) (increase(${operator('scalings_total')}[10m]))`, 'scaled {{direction}}'],
+    [`sum by (kind, why) (increase(${operator('watch_restarts_total')}[10m]))`, '{{kind}}: {{why}}'],
+  ),
+]

@@ -1,0 +1,62 @@
+/** The dashboard of one pipeline: at the top whether it is well, below that why not. Prometheus. */
+import {
+  type Dashboard,
+  DashboardBuilder,
+  DashboardCursorSync,
+  DashboardLinkBuilder,
+  DashboardLinkType,
+  DatasourceVariableBuilder,
+  QueryVariableBuilder,
+  RowBuilder,
+  VariableRefresh,
+  VariableSort,
+} from '@grafana/grafana-foundation-sdk/dashboard'
+import { type PanelBuilder, PROMETHEUS } from './panels.ts'
+import { DELAY, FLOW, QUALITY, STORES } from './pipeline-flow.ts'
+import { HEALTH } from './pipeline-health.ts'
+import { INGEST, OPERATOR, RESOURCES, WORKERS } from './pipeline-workers.ts'
+import { RUNBOOK } from './runbook.ts'
+
+/** Told by the operator or by any worker: a pipeline that has no worker left can still be chosen. */
+const TOLD = '{__name__=~"salespipeline_(operator_ready|assigned_partitions)"'
+
+const ROWS: [title: string, panels: PanelBuilder[]][] = [
+  ['Is it well?', HEALTH],
+  ['Flow', FLOW],
+  ['Delay', DELAY],
+  ['Commits and projection', STORES],
+  ['Quality of the data', QUALITY],
+  ['Workers and scaling', WORKERS],
+  ['REST ingest', INGEST],
+  ['Resources', RESOURCES],
+  ['Operator', OPERATOR],
+]
+
+export function pipelineDashboard(): Dashboard {
+  const dashboard = new DashboardBuilder('SalesPipeline')
+    .uid('salespipeline')
+    .description('One pipeline: throughput, lag, delay, commits, quality of the data, scaling, resources')
+    .tags(['salespipeline'])
+    .refresh('10s')
+    .time({ from: 'now-1h', to: 'now' })
+    .timezone('browser')
+    .tooltip(DashboardCursorSync.Crosshair)
+    .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'))
+    .withVariable(choice('namespace', 'Namespace', `label_values(${TOLD}}, pipeline)`).regex('/^([^/]+)\\//'))
+    .withVariable(choice('pipeline', 'Pipeline', `label_values(${TOLD}, pipeline=~"$namespace/.*"}, pipeline)`))
+    .link(new DashboardLinkBuilder('Runbook').type(DashboardLinkType.Link).icon('doc').url(RUNBOOK).targetBlank(true))
+  for (const [title, panels] of ROWS) {
+    dashboard.withRow(new RowBuilder(title))
+    for (const panel of panels) dashboard.withPanel(panel)
+  }
+  return dashboard.build()
+}
+
+const choice = (name: string, label: string, query: string) =>
+  new QueryVariableBuilder(name)
+    .label(label)
+    .datasource(PROMETHEUS)
+    .query({ query, refId: name })
+    .definition(query)
+    .refresh(VariableRefresh.OnTimeRangeChanged)
+    .sort(VariableSort.AlphabeticalAsc)

@@ -1,0 +1,132 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { dashboardFiles } from '#grafana/generate.ts'
+import { RUNBOOK } from '#grafana/runbook.ts'
+import { DASHBOARDS, dashboardOf, interpolated, type Panel, panelsOf, queryOf, textOf } from './dashboards.ts'
+import { groupedBy, selectorsIn, seriesIn, servedMetrics } from './metrics.ts'
+import { alerts } from './rules.ts'
+
+const served = await servedMetrics()
+const targetsOf = (file: string) =>
+  panelsOf(file).flatMap(({ title, targets = [] }) => targets.map(t => ({ title, ...t })))
+
+describe.each(DASHBOARDS)('%s', file => {
+  const dashboard = dashboardOf(file)
+  const panels = panelsOf(file)
+
+  it('is what the code makes of it: npm run dashboards', () => {
+    expect(textOf(file)).toBe(dashboardFiles().get(file))
+  })
+
+  it('can be found and read', () => {
+    expect(dashboard.uid).toMatch(/^[a-z-]{4,40}$/)
+    expect(dashboard.description.length).toBeGreaterThan(20)
+    expect(panels.length).toBeGreaterThan(6)
+    for (const { title, description, fieldConfig } of panels) {
+      expect(title).toMatch(/^\S.{2,50}$/)
+      expect({ title, words: description?.length ?? 0 }).toMatchObject({ title, words: expect.toSatisfy(n => n > 10) })
+      expect({ title, unit: fieldConfig?.defaults.unit }).toEqual({ title, unit: expect.any(String) })
+    }
+    expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
+  })
+
+  it('asks something in every panel, of the data source that was chosen, and names none', () => {
+    for (const { title, targets = [], datasource } of panels) {
+      expect({ title, targets: targets.length }).toEqual({ title, targets: expect.toSatisfy(n => n > 0) })
+      expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length)
+      for (const source of [datasource, ...targets.map(target => target.datasource)])
+        expect({ title, uid: source?.uid }).toEqual({ title, uid: `\${datasource}` })
+    }
+    const types = new Set(panels.map(({ datasource }) => datasource!.type))
+    expect(dashboard.templating.list.filter(({ type }) => type === 'datasource').map(queryOf)).toEqual([...types])
+  })
+
+  it('lays panels side by side, none over another', () => {
+    expect(dashboard.panels.map(({ id }) => id)).toEqual(dashboard.panels.map((_, index) => index + 1))
+    const cells = new Set<string>()
+    for (const { title, gridPos } of dashboard.panels) {
+      for (const cell of cellsOf(gridPos)) {
+        expect({ title, cell, taken: cells.has(cell) }).toEqual({ title, cell, taken: false })
+        cells.add(cell)
+      }
+      expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24)
+    }
+  })
+
+  it('uses no variable that it has not got', () => {
+    const values = Object.fromEntries(dashboard.templating.list.map(({ name }) => [name, 'x']))
+    const known = { ...values, __rate_interval: '1m', __timeFilter: 'f' }
+    for (const { title, expr, rawSql } of targetsOf(file))
+      expect(() => interpolated((expr ?? rawSql)!, known), title).not.toThrow()
+  })
+
+  it('thresholds grow', () => {
+    for (const { title, fieldConfig } of panels) {
+      const values = fieldConfig!.defaults.thresholds!.steps.map(({ value }) => value)
+      expect({ title, first: values[0] }).toEqual({ title, first: null })
+      expect(values.slice(1)).toEqual(values.slice(1).toSorted((a, b) => a! - b!))
+    }
+  })
+})
+
+function cellsOf({ x, y, w, h }: Panel['gridPos']): string[] {
+  return Array.from({ length: w * h }, (_, i) => `${x + (i % w)}/${y + Math.floor(i / w)}`)
+}
+
+it('there are no other dashboards', () => {
+  expect(readdirSync(join(import.meta.dirname, '../../grafana/dashboards')).sort()).toEqual(DASHBOARDS)
+})
+
+describe('queries of pipeline.json', () => {
+  const targets = targetsOf('pipeline.json')
+
+  it('ask for series that our processes serve, by labels that these have', () => {
+    expect(served.size).toBeGreaterThan(60)
+    for (const { title, expr } of targets) {
+      const names = seriesIn(expr!)
+      expect({ title, names: names.length }).toEqual({ title, names: expect.toSatisfy(n => n > 0) })
+      expect({ title, unknown: names.filter(name => !served.has(name)) }).toEqual({ title, unknown: [] })
+      for (const { series, labels } of selectorsIn(expr!))
+        expect({ title, series, unknown: labels.filter(label => !served.get(series)!.has(label)) }).toMatchObject({
+          unknown: [],
+        })
+      const labels = new Set(names.flatMap(name => [...served.get(name)!]))
+      expect({ title, unknown: groupedBy(expr!).filter(label => !labels.has(label)) }).toEqual({ title, unknown: [] })
+    }
+  })
+
+  it('ask for the chosen pipeline alone, wherever series have one', () => {
+    for (const { title, expr } of targets) {
+      const bare = seriesIn(expr!).filter(
+        name =>
+          served.get(name)!.has('pipeline') &&
+          !new RegExp(`${name}\\{pipeline="\\$pipeline"|${name}\\{[^}]*, pipeline="\\$pipeline"`).test(expr!),
+      )
+      expect({ title, bare }).toEqual({ title, bare: [] })
+    }
+  })
+
+  it('show every metric of ours but those that only others need', () => {
+    const shown = new Set(targets.flatMap(({ expr }) => seriesIn(expr!)))
+    const hidden = [...served.keys()].filter(
+      name => name.startsWith('salespipeline_') && !/_(sum|count)$/.test(name) && !shown.has(name),
+    )
+    expect(hidden).toEqual([
+      // How often records were passed over and windows missed is for whoever compares with the log.
+      'salespipeline_skipped_offsets_total',
+      'salespipeline_missed_windows_total',
+      // The autoscaler's measure; the dashboard shows busy_ratio.
+      'salespipeline_busy_seconds_total',
+      // The delay of rows counts; this is that of their batches.
+      'salespipeline_projection_duration_seconds_bucket',
+    ])
+  })
+})
+
+it('panels link to sections of alerts that there are', () => {
+  const links = DASHBOARDS.flatMap(file => panelsOf(file).flatMap(({ links = [] }) => links.map(({ url }) => url)))
+  const sections = new Set(alerts().map(({ alert }) => `${RUNBOOK}#${alert.toLowerCase()}`))
+  expect(links.length).toBeGreaterThan(20)
+  expect(links.filter(url => !sections.has(url))).toEqual([])
+})

@@ -1,0 +1,54 @@
+/** The dashboards as Grafana reads them: panels, their queries, and variables put into text as Grafana puts them. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const FOLDER = join(import.meta.dirname, '../../grafana/dashboards')
+export const DASHBOARDS = ['pipeline.json', 'sales.json']
+
+export type Target = {
+  refId: string
+  datasource: { type: string; uid: string }
+  expr?: string
+  legendFormat?: string
+  instant?: boolean
+  range?: boolean
+  format?: string
+  rawSql?: string
+}
+export type Panel = {
+  id: number
+  type: string
+  title: string
+  description?: string
+  datasource?: { type: string; uid: string }
+  gridPos: { x: number; y: number; w: number; h: number }
+  targets?: Target[]
+  links?: { title: string; url: string }[]
+  fieldConfig?: { defaults: { unit?: string; thresholds?: { steps: { value: number | null }[] } } }
+}
+export type Variable = { name: string; type: string; query: string | { query: string }; regex?: string }
+export type Dashboard = {
+  uid: string
+  title: string
+  description: string
+  refresh: string
+  time: { from: string; to: string }
+  panels: Panel[]
+  templating: { list: Variable[] }
+  links?: { url: string }[]
+}
+
+export const textOf = (file: string) => readFileSync(join(FOLDER, file), 'utf8')
+export const dashboardOf = (file: string): Dashboard => JSON.parse(textOf(file))
+/** Without rows, which only head the others. */
+export const panelsOf = (file: string) => dashboardOf(file).panels.filter(({ type }) => type !== 'row')
+export const queryOf = ({ query }: Variable) => (typeof query === 'string' ? query : query.query)
+
+/** `$name`, `${name}` and `${name:format}`. Throws at a name that nobody has given. */
+export function interpolated(text: string, values: Record<string, string>): string {
+  return text.replace(/\$(\w+)|\$\{(\w+)(?::\w+)?\}/g, (whole, plain, braced) => {
+    const value = values[plain ?? braced]
+    if (value === undefined) throw new Error(`no value for ${whole} in ${text}`)
+    return value
+  })
+}

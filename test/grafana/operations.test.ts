@@ -1,0 +1,131 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { CRD_FILE } from '#operator/crd/generate.ts'
+import { desired } from '#operator/desired/desired.ts'
+import { observedOf } from '../operator/golden.ts'
+import { codesIn, commandsIn, OPERATIONS, sectionsOf, sourceText } from './operations.ts'
+import { alerts } from './rules.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const sections = sectionsOf(OPERATIONS)
+const anchors = new Set([...sections.keys()].map(anchorOf))
+
+/** As GitHub makes them. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\w\- ]/g, '')
+    .replaceAll(' ', '-')
+}
+
+describe('docs/operations.md', () => {
+  it.each(alerts().map(({ alert }) => alert))(
+    '%s has its section: meaning, impact, what to look at, what to do',
+    alert => {
+      const section = sections.get(alert) ?? ''
+      expect(section).toMatch(/\*\*Means:\*\*/)
+      expect(section).toMatch(/\*\*Impact:\*\*/)
+      expect(section).toMatch(/\*\*(Look|Look and do):\*\*|\*\*Do, in this order:\*\*|\| what to do \|/)
+      expect(section).toMatch(/\*\*(Do|Look and do)(:|, in this order:)\*\*|\| what to do \|/)
+      expect(commandsIn(section).length).toBeGreaterThan(0)
+    },
+  )
+
+  it('has no section of an alert that is not there', () => {
+    const named = [...sections.keys()].filter(heading => heading.startsWith('SalesPipeline'))
+    expect(named.sort()).toEqual(
+      alerts()
+        .map(({ alert }) => alert)
+        .sort(),
+    )
+  })
+
+  it('links to headings and files that there are', () => {
+    const links = [...OPERATIONS.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!)
+    expect(links.length).toBeGreaterThan(15)
+    const dead = links.filter(target =>
+      target.startsWith('#') ? !anchors.has(target.slice(1)) : !existsSync(resolve(ROOT, 'docs', target)),
+    )
+    expect(dead).toEqual([])
+  })
+
+  it('names every condition and reason that the code has, and none that it has not', () => {
+    const source = sourceText()
+    const inCode = codesIn(source)
+    expect(inCode.size).toBeGreaterThan(35)
+    const told = new Set([...OPERATIONS.matchAll(/`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`/g)].map(([, code]) => code!))
+    expect([...inCode].filter(code => !told.has(code))).toEqual([])
+    const rows = [...OPERATIONS.matchAll(/^\| `([A-Z]\w+)` \|/gm)].map(([, code]) => code!)
+    expect(rows.filter(code => !new RegExp(`\\b${code}\\b`).test(source))).toEqual([])
+  })
+
+  it('names fields of the spec and of the status that the CRD has', () => {
+    const schema = parse(readFileSync(CRD_FILE, 'utf8')).spec.versions[0].schema.openAPIV3Schema
+    const paths = [...OPERATIONS.matchAll(/(?<![\w.])\.?((?:spec|status)(?:\.[a-zA-Z]+)+)/g)].map(([, path]) => path!)
+    expect(paths.length).toBeGreaterThan(15)
+    expect([...new Set(paths)].filter(path => !isField(schema, path.split('.')))).toEqual([])
+  })
+})
+
+type Node = { properties?: Record<string, Node>; items?: Node }
+
+function isField(node: Node | undefined, [first, ...rest]: string[]): boolean {
+  const child = (node?.properties ?? node?.items?.properties)?.[first!]
+  // What Kubernetes itself has under a pod is not ours to check.
+  if (first === 'containerStatuses') return true
+  return child !== undefined && (rest.length === 0 || isField(child, rest))
+}
+
+describe('its commands', () => {
+  const commands = commandsIn(OPERATIONS)
+  const objects = ['load-and-ingest', 'monitored', 'strimzi-tls'].flatMap(shape => desired(observedOf(shape)))
+
+  it('are there to check', () => expect(commands.length).toBeGreaterThan(40))
+
+  it('name objects that the operator makes', () => {
+    const made = new Set(
+      objects.map(
+        ({ kind, metadata }) =>
+          `${kind.toLowerCase()}/${metadata.name.replace(/^(demo|sales|eu-sales)\b/, '$PIPELINE')}`,
+      ),
+    )
+    const named = commands.flatMap(command => [
+      ...[...command.matchAll(/(deployment)\/(\$PIPELINE[\w-]*)/g)].map(([, kind, name]) => `${kind}/${name}`),
+      ...[...command.matchAll(/get (podmonitor|networkpolic)(?:s|ies) "(\$PIPELINE[\w-]*)"/g)].map(
+        ([, kind, name]) => `${kind === 'podmonitor' ? kind : 'networkpolicy'}/${name}`,
+      ),
+    ])
+    expect(named.length).toBeGreaterThan(4)
+    expect(named.filter(name => !made.has(name))).toEqual([])
+  })
+
+  it('choose pods by labels that they have', () => {
+    const text = JSON.stringify(objects) + readFileSync(join(ROOT, 'k8s/operator/operator.yaml'), 'utf8')
+    const ours = commands.flatMap(command => [
+      ...command.matchAll(/(app\.kubernetes\.io\/[\w-]+)=("\$PIPELINE"|[\w-]+)/g),
+    ])
+    expect(ours.length).toBeGreaterThan(10)
+    for (const [, label, value] of ours) {
+      const isThere = value === '"$PIPELINE"' ? text.includes(`"${label}":"`) : hasLabel(text, label!, value!)
+      expect({ label, value, isThere }).toEqual({ label, value, isThere: true })
+    }
+  })
+
+  it('run scripts that package.json has, and apply what kubectl knows', () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    const run = commands.flatMap(command =>
+      [...command.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(([, name]) => name!),
+    )
+    expect(run.length).toBeGreaterThan(0)
+    expect(run.filter(name => !(name in scripts))).toEqual([])
+    const programs = new Set(commands.map(command => command.split(' ')[0]))
+    expect([...programs].sort()).toEqual(['curl', 'export', 'helm', 'kubectl', 'npm'])
+  })
+})
+
+/** PostgreSQL's are the chart's (a StatefulSet, or CloudNativePG's Cluster with the same label on its Service). */
+const OF_THE_CHART = 'app.kubernetes.io/name=postgres'
+const hasLabel = (text: string, label: string, value: string) =>
+  `${label}=${value}` === OF_THE_CHART || text.includes(`"${label}":"${value}"`) || text.includes(`${label}: ${value}`)

@@ -1,0 +1,63 @@
+/** The runbook as its tests read it. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const OPERATIONS = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8')
+
+/** Heading → its text, up to the next heading. What looks like one in a block of commands is none. */
+export function sectionsOf(markdown: string): Map<string, string> {
+  const sections = new Map<string, string>()
+  let heading = ''
+  let isCode = false
+  for (const line of markdown.split('\n')) {
+    if (line.startsWith('```')) isCode = !isCode
+    const [, title] = (!isCode && /^#+ (.*)$/.exec(line)) || []
+    if (title !== undefined) sections.set((heading = title), '')
+    else sections.set(heading, `${sections.get(heading) ?? ''}${line}\n`)
+  }
+  return sections
+}
+
+/** Each command of the blocks, on one line, without its comment. */
+export function commandsIn(markdown: string): string[] {
+  return [...markdown.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block]) =>
+    block!
+      .replaceAll(/\\\n\s*/g, '')
+      .split('\n')
+      .map(line => line.replace(/\s+# .*$/, '').trim())
+      .filter(line => line !== ''),
+  )
+}
+
+/** What psql is told to do, statement by statement. */
+export const statementsIn = (command: string) =>
+  command.includes('psql') ? [...command.matchAll(/ -c (?:'([^']*)'|"([^"]*)")/g)].map(([, a, b]) => (a ?? b)!) : []
+
+/** In quotes: words that are written together, or a single one where a reason is given or the fatal ones are listed. */
+const CODE = /'([A-Z][a-z]+(?:[A-Z][a-z]+)+)'|(?:reason: |^ {2}\| )'([A-Z][a-z]+)'/gm
+
+/** What looks like one and is another project's. */
+const FOREIGN = new Set([
+  ...['PodScheduled', 'LogAppendTime', 'KafkaTopic', 'CleanedUp'],
+  ...['InvalidImageName', 'ImagePullBackOff', 'ImageInspectError', 'ErrImagePull', 'ErrImageNeverPull'],
+  'CreateContainerConfigError',
+])
+
+const ROOT = join(import.meta.dirname, '../..')
+const FOLDERS = ['processor', 'operator/observe', 'operator/status']
+const FILES = ['operator/reconcile.ts', 'operator/finalize.ts', 'pipeline/conditions.ts']
+
+/** The code of all that raises conditions or gives reasons. */
+export function sourceText(): string {
+  const files = FOLDERS.flatMap(folder =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(name => `${folder}/${name}`),
+  )
+  const sources = [...files.filter(name => name.endsWith('.ts')), ...FILES]
+  return sources.map(file => readFileSync(join(ROOT, file), 'utf8')).join('\n')
+}
+
+/** Conditions that workers raise, and reasons that the operator gives. */
+export const codesIn = (source: string) =>
+  new Set(
+    [...source.matchAll(CODE)].map(([, joined, single]) => (joined ?? single)!).filter(code => !FOREIGN.has(code)),
+  )

@@ -1,0 +1,164 @@
+/** A run for the dashboards to show: every process that serves metrics, a Prometheus that fetches them, and sales. */
+import { execFile } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import { parseDocument } from 'yaml'
+import { WORKER_FLAGS } from '#processor/flags.ts'
+import { installOperator, operatorToken, pipelineNamed, startOperator } from '../api-server/rig.ts'
+import { RULES_FILE } from '../grafana/rules.ts'
+import { Rig, type Worker } from '../integrity/rig.ts'
+import { Kube } from '../support/kube.ts'
+import { startPrometheus } from '../support/prometheus.ts'
+import { createTopic, ownApiServer, temporaryFolder } from '../support/services.ts'
+import { until } from '../support/until.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const NAME = 'board'
+export const SCHEMA_OF_SALES = 'sales_map'
+const SALES_DATABASE = 'sales_db'
+/** Of the map: at its pace, five weeks' worth, across the end of a month. */
+const SALES = 100_000
+const [RATE, SECONDS] = [400, 45]
+
+export type Stage = Awaited<ReturnType<typeof startStage>>
+
+export async function startStage() {
+  const folder = temporaryFolder('grafana')
+  const [rig, cluster] = await Promise.all([Rig.start(NAME, { elasticsearch: true }), startCluster()])
+  const workers = [await rig.startWorker(), await rig.startWorker()]
+  const ingest = await rig.startIngest()
+  const map = salesMap(rig)
+  await Promise.all([
+    createTopic(rig.servers.kafka.bootstrap, 'sales', 4),
+    rig.servers.postgres.createDatabase(SALES_DATABASE),
+  ])
+  const mapWorker = await rig.startWorker(map)
+
+  const startedAt = Date.now()
+  const prometheus = await startPrometheus(
+    { dataDir: join(folder, 'prometheus'), temporary: true },
+    configuration([
+      ...[...workers, mapWorker].map(worker => target(worker, 'processor')),
+      target(ingest, 'ingest'),
+      target({ id: 'operator', url: cluster.operator.url }, 'operator'),
+    ]),
+  )
+  const stop = async () => {
+    await prometheus.stop()
+    await rig.stop()
+    await cluster.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    await Promise.all([rig.load(RATE, SECONDS, 7), sell(ingest, cluster.touch), makeSales(folder, map)])
+    await rig.drained()
+    await until('all sales of the map stand', () => salesStand(rig), 120_000, 500)
+    // The counters of the last commits, too, are fetched by then.
+    await new Promise(resolve => setTimeout(resolve, 3000))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  const salesDatabase = { ...rig.database, database: SALES_DATABASE }
+  return { rig, prometheus, startedAt, endedAt: Date.now(), sales: SALES, salesDatabase, stop }
+}
+
+/** An operator with a pipeline of the same name, which was scaled once and is watched by the autoscaler. */
+async function startCluster() {
+  const server = await ownApiServer('grafana')
+  const kube = new Kube(server)
+  await installOperator(kube)
+  const workers = { replicas: 2, autoscale: { mode: 'observe', min: 1, max: 4 } }
+  await kube.demand('POST', kube.pipelinePath('default'), pipelineNamed(NAME, { workers }))
+  const lastScale = {
+    from: 1,
+    to: 2,
+    at: '2026-01-02T03:04:05Z',
+    reason: 'lag of 9000 records',
+    inputs: { lag: '9000' },
+  }
+  await kube.demand(
+    'PATCH',
+    `${kube.pipelinePath('default', NAME)}/status`,
+    { status: { lastScale } },
+    'application/merge-patch+json',
+  )
+  const operator = await startOperator({ address: server, token: await operatorToken(kube) })
+  return {
+    operator,
+    /** A change that means nothing: the operator looks at the pipeline all the same. */
+    touch: (mark: string) =>
+      kube.demand(
+        'PATCH',
+        kube.pipelinePath('default', NAME),
+        { metadata: { annotations: { mark } } },
+        'application/merge-patch+json',
+      ),
+    async stop() {
+      await operator.stop()
+      await server.stop()
+    },
+  }
+}
+
+/** As a PodMonitor has it scraped: with namespace, pod and container beside our own labels. */
+function target({ id, url }: Pick<Worker, 'id' | 'url'>, container: string) {
+  return {
+    targets: [new URL(url).host],
+    labels: { namespace: 'default', pod: id, container, job: `default/${NAME}-${container}` },
+  }
+}
+
+const configuration = (targets: object[]) => ({
+  global: { scrape_interval: '1s', evaluation_interval: '5s' },
+  rule_files: [RULES_FILE],
+  scrape_configs: [{ job_name: 'pods', static_configs: targets }],
+})
+
+/** The example as it is, but for where its servers are. */
+function salesMap(rig: Rig): string {
+  const document = parseDocument(readFileSync(join(ROOT, 'k8s/examples/sales-map.yaml'), 'utf8'))
+  const { host, port } = rig.servers.postgres
+  document.setIn(['spec', 'source', 'bootstrapServers'], rig.servers.kafka.bootstrap.split(','))
+  document.setIn(['spec', 'sinks', 'postgres'], { host, port, database: SALES_DATABASE })
+  return String(document)
+}
+
+/** By the example's own generator: as many as there are to be, as fast as Kafka takes them. */
+async function makeSales(folder: string, specText: string): Promise<void> {
+  const file = join(folder, 'sales-map.yaml')
+  writeFileSync(file, specText)
+  const args = [...WORKER_FLAGS, join(ROOT, 'producer/main.ts'), 'load', '--file', file, '--count', String(SALES)]
+  await promisify(execFile)(process.execPath, args, { cwd: ROOT })
+}
+
+/** Over REST, a good one and a bad one each second while the load runs; now and then the operator has something to do. */
+async function sell(ingest: Worker, touch: (mark: string) => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < SECONDS; i++) {
+    if (i % 5 === 0) await touch(String(i))
+    const sale = {
+      ...{ transaction_id: `rest-${i}`, timestamp: new Date().toISOString(), category: 'books' },
+      ...{ payment_method: 'paypal', store_id: 'rest', amount: '12.90', quantity: 1 },
+    }
+    for (const body of [sale, { ...sale, amount: 'dear' }])
+      await fetch(`${ingest.url}/transactions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    await new Promise(resolve => setTimeout(resolve, 1000))
+  }
+}
+
+async function salesStand(rig: Rig): Promise<boolean> {
+  const client = new pg.Client({ ...rig.database, database: SALES_DATABASE })
+  await client.connect()
+  try {
+    const { rows } = await client.query(`SELECT count(*)::int AS n FROM ${SCHEMA_OF_SALES}.sales`)
+    return rows[0].n === SALES
+  } finally {
+    await client.end()
+  }
+}
