@@ -11,6 +11,7 @@ export type ImageConfig = {
   User: string
   WorkingDir: string
   Labels: Record<string, string>
+  StopSignal?: string
 }
 
 /** Node's names for processors → those of images. */

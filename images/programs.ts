@@ -28,7 +28,7 @@ export const PROGRAMS: Program[] = [
     entry: 'producer/main.ts',
     flags: [],
     env: { NODE_COMPILE_CACHE: COMPILED },
-    title: 'SalesPipeline producer: REST ingest and load generator',
+    title: 'SalesPipeline producer: REST ingest, load generator and check',
   },
   {
     name: 'operator',

@@ -11,6 +11,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   images: ['processor'],
   kibana: [],
   grafana: [],
+  charts: ['operator'],
   verify: [],
   local: ['pipeline', 'verify', 'processor', 'producer'],
 }

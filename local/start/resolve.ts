@@ -75,7 +75,8 @@ const CREDENTIALS = ['tls', 'usernameSecretRef', 'passwordSecretRef']
 
 /** Servers on loopback have neither TLS nor the file's Secrets. */
 function leaveOut(document: Document, at: string[], names: string[]): string[] {
-  return names.filter(name => document.deleteIn([...at, name])).map(name => `${[...at, name].join('.')} → none`)
+  const gone = names.filter(name => document.deleteIn([...at, name]))
+  return gone.length > 0 ? [`${at.join('.')}: no ${gone.join(', ')}`] : []
 }
 
 function loadSettings({ rate, seed, disorder, lateness, duplicates, malformed }: LoadOverrides): [string[], number][] {

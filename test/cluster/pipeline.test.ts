@@ -9,7 +9,8 @@ import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
 import { kubectl } from './kubectl.ts'
 import { describeWithNodeTool, signalPod } from './nodes.ts'
-import { leader, MINUTES, operatorIsUp, Shop, SYSTEM } from './shop.ts'
+import { operatorIsUp, SYSTEM } from './platform.ts'
+import { leader, MINUTES, Shop } from './shop.ts'
 
 const RATE = 500
 const shop = new Shop('shop')

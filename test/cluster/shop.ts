@@ -5,27 +5,17 @@ import { parse, stringify } from 'yaml'
 import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
 import { kubectl } from './kubectl.ts'
+import { installStores, SYSTEM } from './platform.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 export const MINUTES = 60_000
-export const SYSTEM = ['-n', 'salespipeline-system']
 /** Of the load generator: what it does to the sales, beside sending them. */
-const MISHAPS = {
+export const MISHAPS = {
   disorder: { fraction: 0.1 },
   lateness: { fraction: 0.01 },
   duplicates: { fraction: 0.01 },
   malformed: { fraction: 0.005 },
 }
-
-/** By the project's own manifests, with the rights that users give it. */
-export async function installOperator(): Promise<void> {
-  await kubectl(['apply', '--server-side', '-f', join(ROOT, 'k8s/crd')])
-  await kubectl(['apply', '-f', join(ROOT, 'k8s/operator')])
-  await operatorIsUp()
-}
-
-export const operatorIsUp = () =>
-  kubectl([...SYSTEM, 'rollout', 'status', 'deployment/salespipeline-operator', '--timeout=120s'])
 
 /** The pod of the operator that leads. */
 export const leader = () =>
@@ -43,9 +33,7 @@ export class Shop {
   /** Namespace, servers and the topic `transactions`. */
   async open(): Promise<void> {
     await kubectl(['create', 'namespace', this.namespace])
-    await this.k('apply', '-f', join(import.meta.dirname, 'servers.yaml'))
-    for (const name of ['kafka', 'postgres']) await this.k('rollout', 'status', `statefulset/${name}`, '--timeout=180s')
-    await this.k('wait', '--for=condition=complete', 'job/topic', '--timeout=120s')
+    await installStores(this.namespace)
   }
 
   async close(): Promise<void> {
@@ -57,12 +45,11 @@ export class Shop {
   async apply(name: string, { rate = 0, ...more }: { rate?: number; [field: string]: unknown } = {}): Promise<void> {
     const document = parse(readFileSync(join(ROOT, 'k8s/examples/ecommerce.yaml'), 'utf8'))
     document.metadata = { name, namespace: this.namespace }
-    const key = (key: string) => ({ name: 'postgres', key })
-    const login = { usernameSecretRef: key('username'), passwordSecretRef: key('password') }
+    const { source, sinks } = document.spec
     document.spec = {
       ...document.spec,
-      source: { ...document.spec.source, bootstrapServers: ['kafka:9092'] },
-      sinks: { postgres: { host: 'postgres', database: 'postgres', ...login } },
+      source: { bootstrapServers: source.bootstrapServers, topic: source.topic },
+      sinks: { postgres: sinks.postgres },
       load: { ...document.spec.load, rate, onCluster: rate > 0, ...MISHAPS },
       workers: { replicas: 1 },
       ...more,

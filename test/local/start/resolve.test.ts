@@ -47,9 +47,11 @@ describe('a file on local servers', () => {
   it('has their endpoints and says what each stands for', () => {
     const { pipeline, text, replacements } = resolvePipeline(EXAMPLE, 'e', LOCAL, {})
     expect(replacements).toEqual([
-      'localhost:9092 → 127.0.0.1:19092',
+      'kafka-kafka-bootstrap:9092 → 127.0.0.1:19092',
       'postgres:5432 → 127.0.0.1:15432',
-      'http://elasticsearch:9200 → http://127.0.0.1:19200',
+      'spec.sinks.postgres: no usernameSecretRef, passwordSecretRef',
+      'https://elasticsearch-es-http:9200 → http://127.0.0.1:19200',
+      'spec.sinks.elasticsearch: no tls, usernameSecretRef, passwordSecretRef',
     ])
     expect(pipeline.spec.source.bootstrapServers).toEqual(['127.0.0.1:19092'])
     expect(pipeline.spec.sinks.postgres).toMatchObject({ host: '127.0.0.1', port: 15432, database: 'sales' })
@@ -71,13 +73,11 @@ describe('a file on local servers', () => {
     expect(text).toContain('# behind the firewall')
     expect(replacements).toEqual([
       'kafka-1.shop:9093, kafka-2.shop:9093 → 127.0.0.1:19092',
-      'spec.source.tls → none',
-      'spec.source.sasl → none',
+      'spec.source: no tls, sasl',
       'db.shop:5432 → 127.0.0.1:15432',
-      'spec.sinks.postgres.usernameSecretRef → none',
-      'spec.sinks.postgres.passwordSecretRef → none',
+      'spec.sinks.postgres: no usernameSecretRef, passwordSecretRef',
       'https://search.shop:9200 → http://127.0.0.1:19200',
-      'spec.sinks.elasticsearch.tls → none',
+      'spec.sinks.elasticsearch: no tls',
     ])
     expect(pipeline.spec.source.sasl).toBeUndefined()
     expect(pipeline.spec.sinks.postgres.passwordSecretRef).toBeUndefined()

@@ -1,0 +1,163 @@
+/**
+ * The chart on a real API server with the CRDs of the operators that it stands on: every manifest is taken, what is
+ * missing is said, and releases come, change and go. Nothing runs here: pods are for test/cluster.
+ */
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { CRD_FILE } from '#operator/crd/generate.ts'
+import { type ApiServer, CRDS_DIR, describeWithCrds } from '../support/api-server.ts'
+import { CHART, chartShapes, describeWithHelm, helm, rendered } from '../support/helm.ts'
+import { Kube } from '../support/kube.ts'
+import { ownApiServer, temporaryFolder } from '../support/services.ts'
+
+const LAPTOP = ['-f', join(CHART, 'values-laptop.yaml')]
+const folder = temporaryFolder('chart')
+const environment: Record<string, string> = {}
+let server: ApiServer
+let kube: Kube
+
+const kubectl = (args: string[], input?: string) =>
+  execFileSync('kubectl', args, {
+    encoding: 'utf8',
+    stdio: 'pipe',
+    ...(input && { input }),
+    env: { ...process.env, ...environment },
+  })
+const install = (name: string, namespace: string, ...more: string[]) =>
+  helm(['install', name, CHART, '-n', namespace, '--create-namespace', ...LAPTOP, ...more], environment)
+const secretOf = async (namespace: string, name: string) =>
+  (await kube.demand('GET', `/api/v1/namespaces/${namespace}/secrets/${name}`)).data.password
+
+function useCluster({ url, caFile, token }: ApiServer): void {
+  const cluster = { server: url, 'certificate-authority': caFile }
+  const file = join(folder, 'kubeconfig')
+  const config = {
+    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'test' },
+    clusters: [{ name: 'test', cluster }],
+    users: [{ name: 'test', user: { token } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+  }
+  writeFileSync(file, stringify(config), { mode: 0o600 })
+  environment.KUBECONFIG = file
+}
+
+/** What a cluster with the operators has: their CRDs, a StorageClass, and a node that holds our images. */
+function furnish(): void {
+  const folders = ['strimzi', 'eck', 'cloudnative-pg', 'prometheus-operator'].map(name => join(CRDS_DIR, name))
+  // Helm test's pipeline is one of our kind; nobody's release has brought it yet.
+  kubectl(['create', ...[...folders, CRD_FILE].flatMap(path => ['-f', path])])
+  kubectl(['wait', '--for=condition=established', 'crd', '--all', '--timeout=60s'])
+  const annotations = { 'storageclass.kubernetes.io/is-default-class': 'true' }
+  const storage = { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'standard', annotations } }
+  kubectl(['create', '-f', '-'], stringify({ ...storage, provisioner: 'example.com/none' }))
+  kubectl(['create', '-f', '-'], stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node' } }))
+}
+
+async function nodeHas(image: string): Promise<void> {
+  const status = { images: [{ names: [image], sizeBytes: 1 }] }
+  await kube.demand('PATCH', '/api/v1/nodes/node/status', { status }, 'application/merge-patch+json')
+}
+
+describeWithCrds('the chart on an API server', () =>
+  describeWithHelm('with helm', () => {
+    beforeAll(async () => {
+      server = await ownApiServer('chart')
+      kube = new Kube(server)
+      useCluster(server)
+    })
+    afterAll(() => server?.stop())
+
+    it('says all that is missing, with the commands that help, and makes nothing', async () => {
+      let said = ''
+      try {
+        install('sales', 'bare')
+      } catch (error) {
+        said = (error as Error).message
+      }
+      expect(said).toMatch(
+        /Strimzi’s operator .* not in this cluster: k8s\/platform\/install\.sh \(or .*--set kafka\.enabled=false/,
+      )
+      expect(said).toMatch(
+        /ECK’s operator .* k8s\/platform\/install\.sh \(or .*--set elasticsearch\.enabled=false,kibana\.enabled=false/,
+      )
+      expect(said).toMatch(/Prometheus’ operator .* k8s\/platform\/install\.sh/)
+      expect(said).toMatch(/no node has the image salespipeline\/operator:[\d.]+: npm run images -- --kind NAME/)
+      for (const part of ['kafka', 'elasticsearch', 'postgres'])
+        expect(said).toContain(`no default StorageClass: --set ${part}.storage.className=NAME`)
+      expect(said).not.toMatch(/CloudNativePG/)
+      expect(await kube.find('/api/v1/namespaces/bare/secrets/postgres')).toBeNull()
+    })
+
+    describe('that has all that it needs', () => {
+      beforeAll(async () => {
+        furnish()
+        const { version } = JSON.parse(readFileSync(join(CHART, '../../package.json'), 'utf8'))
+        // As containerd names what was loaded without a registry.
+        await nodeHas(`docker.io/salespipeline/operator:${version}`)
+      })
+
+      it.each(chartShapes())('renders only what the API server takes, field by field: %s', (shape, args) => {
+        const namespace = `shape-${shape}`
+        kubectl(['create', 'namespace', namespace])
+        const objects = rendered([...args, '--namespace', namespace])
+        expect(objects.length).toBeGreaterThan(8)
+        const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects })
+        for (const dryRun of [['--dry-run=server'], []]) {
+          const flags = ['--server-side', '--validate=strict', '--force-conflicts', ...dryRun]
+          const said = kubectl(['-n', namespace, 'apply', ...flags, '-f', '-'], list)
+          expect(said.trim().split('\n').length).toBe(objects.length)
+        }
+      })
+
+      it('belongs to no other release, or says how to take it over', async () => {
+        let said = ''
+        try {
+          install('sales', 'shop')
+        } catch (error) {
+          said = (error as Error).message
+        }
+        expect(said).toContain('belongs to no release: --set crd.install=false')
+        const commands = /kubectl label .*$/m.exec(said)![0]
+        execFileSync('sh', ['-c', commands], { env: { ...process.env, ...environment }, stdio: 'pipe' })
+        kubectl(['delete', 'clusterrole,clusterrolebinding', 'salespipeline-operator'])
+        expect(install('sales', 'shop')).toContain('helm test sales -n shop')
+      })
+
+      it('keeps its passwords from one revision to the next, and through rollback', async () => {
+        const before = await secretOf('shop', 'postgres')
+        expect(Buffer.from(before, 'base64').toString()).toMatch(/^[A-Za-z0-9]{32}$/)
+        helm(['upgrade', 'sales', CHART, '-n', 'shop', ...LAPTOP, '--set', 'operator.replicas=2'], environment)
+        expect(await secretOf('shop', 'postgres')).toBe(before)
+        helm(['rollback', 'sales', '1', '-n', 'shop'], environment)
+        expect(await secretOf('shop', 'postgres')).toBe(before)
+        const operator = await kube.demand('GET', '/apis/apps/v1/namespaces/shop/deployments/salespipeline-operator')
+        expect(operator.spec.replicas).toBe(1)
+      })
+
+      it('goes, and leaves the CRD, the data and the passwords, which the next one takes over', async () => {
+        const before = await secretOf('shop', 'postgres')
+        const said = helm(['uninstall', 'sales', '-n', 'shop'], environment)
+        for (const kept of [
+          'CustomResourceDefinition',
+          'Kafka] kafka',
+          'Elasticsearch] elasticsearch',
+          'Secret] postgres',
+        ])
+          expect(said).toContain(kept)
+        expect(await kube.find('/apis/apps/v1/namespaces/shop/statefulsets/postgres')).toBeNull()
+        expect(await kube.find('/apis/kafka.strimzi.io/v1/namespaces/shop/kafkas/kafka')).not.toBeNull()
+        install('sales', 'shop')
+        expect(await secretOf('shop', 'postgres')).toBe(before)
+      })
+
+      it('stands beside a second platform in another namespace, with one operator for both', async () => {
+        install('outlet', 'outlet', '--set', 'operator.enabled=false,crd.install=false')
+        expect(await kube.find('/apis/apps/v1/namespaces/outlet/deployments/salespipeline-operator')).toBeNull()
+        expect(await secretOf('outlet', 'postgres')).not.toBe(await secretOf('shop', 'postgres'))
+      })
+    })
+  }),
+)

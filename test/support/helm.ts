@@ -1,0 +1,50 @@
+/** The chart as a user has it: helm, on whatever cluster KUBECONFIG names. */
+import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+import type { Json } from './kube.ts'
+
+const HELM = process.env.HELM ?? 'helm'
+export const CHART = join(import.meta.dirname, '../../charts/sales-pipeline')
+
+/** Answers what it prints; throws what it complains of. */
+export function helm(args: string[], env: Record<string, string> = {}): string {
+  try {
+    const options = { encoding: 'utf8', stdio: 'pipe', maxBuffer: 1 << 26, env: { ...process.env, ...env } } as const
+    return execFileSync(HELM, args, options)
+  } catch (error) {
+    throw new Error(`helm ${args.join(' ')}: ${(error as { stderr: string }).stderr}`)
+  }
+}
+
+/** Rendered as for a cluster that nobody asks. */
+export const rendered = (args: string[]): Json[] =>
+  parseAllDocuments(helm(['template', 'sales', CHART, '--namespace', 'shop', ...args]), { version: '1.1' })
+    .map(document => document.toJS())
+    .filter(object => object !== null)
+
+/** Name and flags of each: as it is, on a laptop, and its ci/*-values.yaml. */
+export const chartShapes = (): [string, string[]][] => [
+  ['default', []],
+  ['laptop', ['-f', join(CHART, 'values-laptop.yaml')]],
+  ...readdirSync(join(CHART, 'ci')).map((name): [string, string[]] => [
+    name.replace('-values.yaml', ''),
+    ['-f', join(CHART, 'ci', name)],
+  ]),
+]
+
+const isThere = (() => {
+  try {
+    return helm(['version']).length > 0
+  } catch {
+    return false
+  }
+})()
+
+/** `describe` where there is helm, else a skipped one that says how to get it. */
+export const describeWithHelm = (name: string, tests: () => void) =>
+  isThere
+    ? describe(name, tests)
+    : describe.skip(`${name} (skipped: set HELM to a helm ≥ 3.19, or put it on the PATH)`, tests)
