@@ -33,11 +33,21 @@ const STALLED_AFTER_MS = 20_000
 const LEADER_ATTEMPTS = 30
 const LEADER_PAUSE_MS = 500
 
-/** Opens a topic as far as it goes now. Records of aborted transactions are left out by the reader. */
-export async function openTopic(bootstrap: string, topic: string): Promise<TopicLog> {
+/**
+ * Opens a topic as far as it goes now, or to `until` (by partition) where that is less. Records of aborted transactions
+ * are left out by the reader.
+ */
+export async function openTopic(
+  bootstrap: string,
+  topic: string,
+  until: Map<number, number> | null = null,
+): Promise<TopicLog> {
   const kafka = new Kafka({ clientId: 'verify', brokers: bootstrap.split(','), logLevel: logLevel.NOTHING })
   const ranges = (await topicOffsets(kafka, topic))
-    .map(({ partition, low, high }) => ({ partition, low: Number(low), end: Number(high) }))
+    .map(({ partition, low, high }) => {
+      const end = Math.min(Number(high), until === null ? Infinity : (until.get(partition) ?? 0))
+      return { partition, low: Number(low), end }
+    })
     .sort((a, b) => a.partition - b.partition)
   return { ranges, read: onRecord => readTopic(kafka, topic, ranges, onRecord) }
 }

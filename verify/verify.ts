@@ -27,6 +27,11 @@ export interface VerifyOptions {
   postgres: PostgresAddress
   /** Left out: projections are not compared. */
   elasticsearch?: ElasticsearchAddress
+  /**
+   * The pipeline goes on meanwhile: its tables are judged as of one moment, against the log as far as their progress
+   * tells. Documents have no such moment: projections cannot be compared then.
+   */
+  running?: boolean
   /** Folder of the load generator's journal; left out: the log itself is not judged. */
   journalDir?: string
   /** Commit logs of the workers; left out: the delay is not measured. */
@@ -35,7 +40,7 @@ export interface VerifyOptions {
   onProgress?: (message: string) => void
 }
 
-/** Judges a pipeline that has drained its topic. Rejects when a server, the journal or a table cannot be read. */
+/** Judges a pipeline that has drained its topic, or is `running`. Rejects when a server, the journal or a table cannot be read. */
 export async function verify(options: VerifyOptions): Promise<Verdict> {
   const spec = readSpec(readDocument(options.specText))
   const tables = await Tables.connect(options.postgres, spec.schema)
@@ -61,15 +66,20 @@ class Verification {
   }
 
   async run(): Promise<Verdict> {
-    const { journalDir, commitLogs, delay = {} } = this.options
+    const { journalDir, commitLogs, delay = {}, running = false } = this.options
+    if (running) await this.tables.beginSnapshot()
     const history = await readHistory(this.tables, this.spec, this.problems)
     const recomputation = new Recomputation(this.spec, history)
     const journal = journalDir === undefined ? null : await readJournal(journalDir)
     const nextOffsets = new Map((await this.tables.progress()).map(row => [row.partition, row.nextOffset ?? 0]))
     const delays = commitLogs ? new Delays(await readCommitLogs(commitLogs), nextOffsets, delay) : null
-    const log = await openTopic(this.options.bootstrap, this.options.topic ?? this.spec.topic)
+    const log = await openTopic(
+      this.options.bootstrap,
+      this.options.topic ?? this.spec.topic,
+      running ? nextOffsets : null,
+    )
     await this.readLog(log, recomputation, journal, delays)
-    await this.tables.beginSnapshot()
+    if (!running) await this.tables.beginSnapshot()
     this.problems.push(...(await checkProgress(this.tables, log.ranges, recomputation, history)))
     await this.compareTables(recomputation, history)
     return this.verdict(recomputation, journal, delays)

@@ -1,7 +1,9 @@
 /** The whole verifier on real servers, over tables written by hand: right ones pass, and every fault is named. */
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -270,6 +272,44 @@ it('measures the delay from commit logs', async () => {
   expect(delayMs).toEqual({ p50: 250, p90: 250, p99: 250, max: 250, samples: 8, neverCommitted: 0 })
 })
 
+const run = (...more: string[]) => runWith({}, ...more)
+
+async function runWith(environment: Record<string, string>, ...more: string[]) {
+  const file = join(folder, 'pipeline.yaml')
+  await writeFile(file, specText)
+  const { host, port, user, password, database } = options.postgres
+  const where = ['--bootstrap', options.bootstrap, '--pg-host', host, '--pg-port', String(port)]
+  const args = ['verify/main.ts', file, ...where, '--pg-database', database, ...more]
+  const env = { ...process.env, PGUSER: user, PGPASSWORD: password, ...environment }
+  return new Promise<{ code: number; stdout: string; stderr: string }>(resolve => {
+    const child = execFile(process.execPath, args, { env }, (_, stdout, stderr) => {
+      resolve({ code: child.exitCode!, stdout, stderr })
+    })
+  })
+}
+
+/** Elasticsearch as a cluster has it: HTTPS with a certificate of its own, for those who know the password. */
+async function securedElasticsearch(url: string) {
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost']
+  execFileSync('openssl', [...request, '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], {
+    stdio: 'ignore',
+  })
+  const server = createServer({ key: await readFile(key), cert: await readFile(cert) }, async (asked, answer) => {
+    const isKnown = asked.headers.authorization === `Basic ${Buffer.from('reader:secret').toString('base64')}`
+    if (!isKnown) return void answer.writeHead(401).end()
+    const body = Buffer.concat(await asked.toArray())
+    const headers = { 'content-type': 'application/json' }
+    const passed = await fetch(new URL(asked.url!, url), {
+      method: asked.method!,
+      ...(body.length > 0 && { headers, body }),
+    })
+    answer.writeHead(passed.status, headers).end(await passed.text())
+  })
+  await new Promise<void>(resolve => server.listen(0, 'localhost', resolve))
+  return { url: `https://localhost:${(server.address() as AddressInfo).port}`, cert, close: () => server.close() }
+}
+
 describe('a projection', () => {
   let url: string
   beforeAll(async () => {
@@ -344,6 +384,19 @@ describe('a projection', () => {
     expect(renderVerdict(verdict)).toMatch(message)
   })
 
+  it('compares documents behind TLS and a password, trusting the authorities of CA_FILES', async () => {
+    const { url, cert, close } = await securedElasticsearch((await elasticsearch()).url)
+    const known = { ELASTIC_USER: 'reader', ELASTIC_PASSWORD: 'secret' }
+    const args = ['--json', '--elasticsearch', url]
+    const { stdout, stderr } = await runWith({ ...known, CA_FILES: cert }, ...args)
+    expect(stderr).not.toContain('cannot verify')
+    expect(JSON.parse(stdout).perTable[`elasticsearch/${topic}`].compared).toBe(2)
+    expect((await runWith(known, ...args)).stderr).toMatch(/self-signed certificate/)
+    const wrong = { ...known, ELASTIC_PASSWORD: 'guess', CA_FILES: cert }
+    expect((await runWith(wrong, ...args)).stderr).toMatch(/Elasticsearch answers 401/)
+    close()
+  })
+
   it('fails while rows wait for it or were refused', async () => {
     const verdict = await tampered(`insert into outbox values (1); insert into projection_errors values ('x')`, {
       elasticsearch: { url },
@@ -353,20 +406,6 @@ describe('a projection', () => {
 })
 
 describe('the command', () => {
-  async function run(...more: string[]) {
-    const file = join(folder, 'pipeline.yaml')
-    await writeFile(file, specText)
-    const { host, port, user, password, database } = options.postgres
-    const where = ['--bootstrap', options.bootstrap, '--pg-host', host, '--pg-port', String(port)]
-    const args = ['verify/main.ts', file, ...where, '--pg-database', database, ...more]
-    const env = { ...process.env, PGUSER: user, PGPASSWORD: password }
-    return new Promise<{ code: number; stdout: string; stderr: string }>(resolve => {
-      const child = execFile(process.execPath, args, { env }, (_, stdout, stderr) => {
-        resolve({ code: child.exitCode!, stdout, stderr })
-      })
-    })
-  }
-
   it('prints the verdict and exits with 0 when all is right', async () => {
     const { code, stdout } = await run('--json')
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, rows: { compared: 9 } })
@@ -377,6 +416,12 @@ describe('the command', () => {
     await client.query('delete from sales')
     const { code, stdout } = await run()
     expect(stdout).toMatch(/^NOT OK/)
+    expect(code).toBe(1)
+  })
+
+  it('refuses to compare documents of a pipeline that goes on', async () => {
+    const { code, stderr } = await run('--running', '--elasticsearch', 'http://localhost:9200')
+    expect(stderr).toContain('mutually exclusive')
     expect(code).toBe(1)
   })
 
@@ -392,4 +437,16 @@ it('reports a log that grew on', async () => {
   const verdict = await verify(options)
   expect(verdict).toMatchObject({ ok: false, lost: 1, rows: { unequal: 1, missing: 1 } })
   expect(verdict.problems[0]).toContain('expected 4, found 3')
+})
+
+it('judges a pipeline that goes on by what it has committed', async () => {
+  // A sale more than the tables know of.
+  await append(options.bootstrap, topic, [sale('h', 6, 'books', '1')])
+  expect(await verify({ ...options, running: true })).toMatchObject({ ok: true, problems: [], rows: { compared: 9 } })
+  const lost = await tampered(`update progress set next_offset = next_offset + 1 where partition = 1`, {
+    running: true,
+  })
+  expect(lost).toMatchObject({ ok: false, lost: 1, rows: { unequal: 1, missing: 1 } })
+  const ahead = await tampered(`update progress set next_offset = 1000 where partition = 1`, { running: true })
+  expect(ahead.problems[0]).toContain('next_offset')
 })
