@@ -13,6 +13,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   grafana: [],
   charts: ['operator'],
   verify: [],
+  chaos: ['pipeline'],
   local: ['pipeline', 'verify', 'processor', 'producer'],
 }
 

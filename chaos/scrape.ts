@@ -1,0 +1,58 @@
+/** What a worker's /metrics and /status say, as far as it is measured here: read as text, by no code of the worker's. */
+
+/** Cumulative counts of a histogram, by the upper bound of each bucket in seconds; the last is Infinity. */
+export type Buckets = { bounds: number[]; counts: number[] }
+
+/** One worker at one moment; counters since its process started. */
+export type Reading = {
+  pod: string
+  /** Of its process, by its own clock, ms since the epoch: another process counts anew. */
+  startedAt: number
+  /** That it sees in the topic; 0: none yet. */
+  topicPartitions: number
+  /** By partition; only those that it owns. */
+  lag: Map<number, number>
+  records: Map<number, number>
+  /** Rows that wait for the projection. */
+  pending: number
+  delay: Buckets
+  projection: Buckets
+}
+
+type Status = { worker: string; startedAt: number; topicPartitions: number }
+
+/** Throws when the answers are not those of a worker, or of another pod than was asked. */
+export function readingOf(pod: string, status: string, metrics: string): Reading {
+  const { worker, startedAt, topicPartitions } = JSON.parse(status) as Status
+  if (worker !== pod) throw new Error(`${worker} answers in place of ${pod}`)
+  return {
+    ...{ pod, startedAt, topicPartitions },
+    lag: byPartition(metrics, 'salespipeline_lag_records'),
+    records: byPartition(metrics, 'salespipeline_records_total'),
+    pending: seriesOf(metrics, 'salespipeline_projection_pending_rows')[0]?.[1] ?? 0,
+    delay: bucketsOf(metrics, 'salespipeline_end_to_end_delay_seconds'),
+    projection: bucketsOf(metrics, 'salespipeline_projection_delay_seconds'),
+  }
+}
+
+function byPartition(metrics: string, name: string): Map<number, number> {
+  const series = seriesOf(metrics, name).map(([labels, value]) => [label(labels, 'partition'), value] as const)
+  return new Map(series.flatMap(([partition, value]) => (partition === null ? [] : [[Number(partition), value]])))
+}
+
+function bucketsOf(metrics: string, name: string): Buckets {
+  const buckets = seriesOf(metrics, `${name}_bucket`)
+    .map(([labels, count]) => ({ bound: Number(label(labels, 'le')?.replace('+Inf', 'Infinity')), count }))
+    .sort((a, b) => a.bound - b.bound)
+  if (buckets.length === 0) throw new Error(`there is no ${name}`)
+  return { bounds: buckets.map(({ bound }) => bound), counts: buckets.map(({ count }) => count) }
+}
+
+function seriesOf(metrics: string, name: string): [labels: string, value: number][] {
+  const lines = metrics.matchAll(new RegExp(`^${name}(?:\\{([^}]*)\\})? (\\S+)`, 'gm'))
+  return [...lines].map(([, labels = '', value]) => [labels, Number(value)])
+}
+
+function label(labels: string, name: string): string | null {
+  return new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? null
+}

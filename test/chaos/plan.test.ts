@@ -1,0 +1,53 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { chosen, KINDS, planRound } from '#chaos/plan.ts'
+
+const kinds = fc.uniqueArray(fc.constantFrom(...KINDS), { minLength: 1 })
+const seeds = fc.nat(1_000_000)
+
+describe('the plan of a round', () => {
+  it('hits each kind once; a node in the first round only', () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 1, max: 20 }), kinds, (seed, round, wanted) => {
+        const steps = planRound(seed, round, wanted)
+        const expected = wanted.filter(kind => kind !== 'node' || round === 1)
+        expect(steps.map(({ kind }) => kind).sort()).toEqual([...expected].sort())
+        for (const { pick } of steps) expect(pick >= 0 && pick < 1).toBe(true)
+      }),
+    )
+  })
+
+  it('is the same for the same seed, in whatever order kinds are named', () => {
+    fc.assert(
+      fc.property(seeds, kinds, (seed, wanted) => {
+        expect(planRound(seed, 2, [...wanted].reverse())).toEqual(planRound(seed, 2, wanted))
+      }),
+    )
+  })
+
+  it('differs between seeds and rounds: every kind comes first now and then', () => {
+    const first = (seed: number, round: number) => planRound(seed, round, KINDS)[0]!.kind
+    const seen = (many: string[]) => new Set(many).size
+    expect(seen(Array.from({ length: 60 }, (_, seed) => first(seed, 1)))).toBe(KINDS.length)
+    expect(seen(Array.from({ length: 60 }, (_, round) => first(1, round + 1)))).toBeGreaterThanOrEqual(KINDS.length - 1)
+  })
+})
+
+describe('who is hit', () => {
+  const named = fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1 }).map(all => all.map(name => ({ name })))
+
+  it('is one of those that are there, in whatever order the API server lists them', () => {
+    fc.assert(
+      fc.property(named, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (pods, pick) => {
+        expect(pods).toContainEqual(chosen(pods, pick))
+        expect(chosen([...pods].reverse(), pick)).toEqual(chosen(pods, pick))
+      }),
+    )
+  })
+
+  it('can be anyone of them, and nobody where nobody is', () => {
+    const pods = ['c', 'a', 'b'].map(name => ({ name }))
+    expect([0, 0.34, 0.99].map(pick => chosen(pods, pick)!.name)).toEqual(['a', 'b', 'c'])
+    expect(chosen([], 0.5)).toBeUndefined()
+  })
+})

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { renderChart } from '#chaos/chart.ts'
+import { type Outcome, type Report, renderReport } from '#chaos/report.ts'
+import { jobOf, notVerifiable, readVerdict } from '#chaos/verdict.ts'
+import { fault, report } from './sample.ts'
+
+const SPEC = parse(`
+source: { topic: transactions }
+sinks:
+  postgres:
+    usernameSecretRef: { name: postgres, key: username }
+    passwordSecretRef: { name: postgres, key: password }
+  elasticsearch:
+    nodes: ["https://elasticsearch-es-http:9200"]
+    usernameSecretRef: { name: elasticsearch, key: username }
+    passwordSecretRef: { name: elasticsearch, key: password }
+    tls: { caSecretRef: { name: elasticsearch-es-http-certs-public, key: ca.crt } }
+`)
+const document = (changes: object = {}) => ({ metadata: { name: 'shop' }, spec: { ...SPEC, ...changes } })
+const job = (drained: boolean, of = document()) => {
+  const { spec } = jobOf(of, { image: 'verify:1', drained, withinMs: 60_000 }).spec.template
+  return { ...spec.containers[0], volumes: spec.volumes }
+}
+
+describe('the table', () => {
+  const lines = (of: Report) => renderReport(of).split('\n')
+
+  it('has a row for the calm and one for each fault', () => {
+    const rows = lines(report()).filter(line => line.startsWith('|'))
+    expect(rows).toHaveLength(2 + 1 + report().faults.length)
+    expect(new Set(rows.map(row => row.split('|').length)).size).toBe(1)
+    expect(rows[3]).toBe('| worker | pod worker-1 | 4.0 | 0.5 | 2.5 | 900 | 0.05 | 2.10 | ≤ 5 | – |')
+  })
+
+  it('says by what a run failed, and what is left to be put right', () => {
+    const failed: Outcome = { ...fault('node', 10_000), recoveredMs: null, failure: 'did not recover: waited for x' }
+    const text = renderReport({
+      ...report(),
+      ok: false,
+      faults: [failed],
+      verdict: null,
+      problem: 'no verdict is asked',
+    })
+    expect(text).toContain('**FAILED**')
+    expect(text).toContain('| node | pod node-1 | never |')
+    expect(text).toContain('- round 1, node: did not recover: waited for x')
+    expect(text).toContain('- no verdict is asked')
+    expect(text).toContain('- left behind: node-2 is down')
+  })
+})
+
+describe('the chart', () => {
+  it('is a document that marks each fault, and breaks its lines where nothing is known', () => {
+    const svg = renderChart(report())
+    // The parser of YAML is none of XML: tags that open and close are counted.
+    expect(svg.match(/<(svg|title|text)\b/g)!.length).toBe(svg.match(/<\/(svg|title|text)>/g)!.length)
+    for (const { kind } of report().faults) expect(svg).toContain(`>${kind}</text>`)
+    expect(svg).not.toMatch(/NaN|Infinity|undefined/)
+    const [lag] = svg.match(/<path d="M[^"]*L[^"]*" fill="none"/)!
+    expect(lag.match(/M/g)!.length).toBe(2)
+    expect(renderChart({ ...report(), pipeline: '<b>&' })).toContain('Chaos on &#60;b&#62;&#38;')
+  })
+
+  it('is drawn of a run that ended before anything was measured', () => {
+    expect(renderChart({ ...report(), ticks: [], faults: [] })).not.toMatch(/NaN|Infinity|undefined/)
+  })
+})
+
+describe('the verifier’s Job', () => {
+  const refers = (name: string, key: string) => ({ valueFrom: { secretKeyRef: { name, key } } })
+
+  it('judges rows while the pipeline goes on', () => {
+    const { args, env, volumes } = job(false)
+    expect(args).toEqual(['/config/processor.yaml', '--json', '--running'])
+    expect(env).toEqual([
+      { name: 'PGUSER', ...refers('postgres', 'username') },
+      { name: 'PGPASSWORD', ...refers('postgres', 'password') },
+    ])
+    expect(volumes).toEqual([{ name: 'config', configMap: { name: 'shop-config' } }])
+  })
+
+  it('judges documents as well once the pipeline is drained', () => {
+    const { args, env, volumeMounts } = job(true)
+    expect(args.slice(2)).toEqual(['--elasticsearch', 'https://elasticsearch-es-http:9200'])
+    expect(env).toContainEqual({ name: 'ELASTIC_PASSWORD', ...refers('elasticsearch', 'password') })
+    expect(env).toContainEqual({ name: 'CA_FILES', value: '/ca-0/ca' })
+    expect(volumeMounts).toContainEqual({ name: 'ca-0', mountPath: '/ca-0', readOnly: true })
+  })
+
+  it('speaks TLS with PostgreSQL where the document does, and trusts both authorities', () => {
+    const tls = { caSecretRef: { name: 'postgres-ca', key: 'ca.crt' } }
+    const sinks = { ...SPEC.sinks, postgres: { ...SPEC.sinks.postgres, tls } }
+    const { env } = job(true, document({ sinks }))
+    expect(env).toContainEqual({ name: 'PGSSLMODE', value: 'verify-full' })
+    expect(env).toContainEqual({ name: 'CA_FILES', value: '/ca-0/ca,/ca-1/ca' })
+  })
+
+  it('is refused where Kafka wants what the verifier does not speak', () => {
+    expect(notVerifiable(document())).toBeNull()
+    expect(notVerifiable(document({ source: { topic: 't', tls: {} } }))).toContain('without TLS')
+  })
+
+  it('has its verdict found behind what it tells meanwhile', () => {
+    expect(readVerdict('100000 records read\n{\n  "ok": true,\n  "rows": {\n  }\n}\n')).toEqual({ ok: true, rows: {} })
+    expect(() => readVerdict('cannot verify: Error: no topic')).toThrow('cannot verify: Error: no topic')
+  })
+})

@@ -1,0 +1,42 @@
+/** What is read must be what a real worker says. */
+import { expect, it, onTestFinished } from 'vitest'
+import { readingOf } from '#chaos/scrape.ts'
+import { startHttp } from '#processor/adapters/http.ts'
+import { commitOf, infoOf, NOW, partitionCommit, telemetryForTest } from '../processor/telemetry/fixture.ts'
+
+async function answers() {
+  const { telemetry } = telemetryForTest()
+  const share = partitionCommit(0)
+  telemetry.committed(commitOf(share, partitionCommit(1)), infoOf([NOW - 100, NOW - 100, NOW - 300, NOW - 90_000]))
+  telemetry.position(0, { nextOffset: 5, lastStableOffset: 8, watermark: null })
+  telemetry.position(1, { nextOffset: 5, lastStableOffset: 5, watermark: null })
+  telemetry.projectionPending(17)
+  const member = () => ({ describe: () => ({ member: 'm', topicPartitions: 2 }), expel: async () => true })
+  const { port, close } = await startHttp({ port: 0, host: '127.0.0.1', telemetry, member })
+  onTestFinished(close)
+  const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
+  return { records: share.counters.records, status: await get('/status'), metrics: await get('/metrics') }
+}
+
+it('reads lag, records, rows that wait and delays of a worker', async () => {
+  const { records, status, metrics } = await answers()
+  const reading = readingOf('worker-1', status, metrics)
+  expect(reading).toMatchObject({ topicPartitions: 2, pending: 17, startedAt: Math.round(performance.timeOrigin) })
+  expect([...reading.lag].sort()).toEqual([
+    [0, 3],
+    [1, 0],
+  ])
+  expect(reading.records.get(0)).toBe(records)
+  const { bounds, counts } = reading.delay
+  expect(bounds.at(-1)).toBe(Infinity)
+  expect(bounds).toEqual([...bounds].sort((a, b) => a - b))
+  const upTo = (seconds: number) => counts[bounds.indexOf(seconds)]
+  expect([upTo(0.05), upTo(0.1), upTo(0.3), upTo(60), counts.at(-1)]).toEqual([0, 2, 3, 3, 4])
+  expect(reading.projection.counts.at(-1)).toBe(0)
+})
+
+it('takes no answer of another pod, nor of what is no worker', async () => {
+  const { status, metrics } = await answers()
+  expect(() => readingOf('worker-2', status, metrics)).toThrow('worker-1 answers in place of worker-2')
+  expect(() => readingOf('worker-1', status, '')).toThrow('there is no salespipeline_end_to_end_delay_seconds')
+})
