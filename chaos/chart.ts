@@ -91,7 +91,8 @@ function panelOf({ top, title, points, marks, y }: Panel, x: Scale, width: numbe
       const grid = `<path d="M${MARGIN.left} ${y(value).toFixed(1)}H${right}" stroke="#cccccc" stroke-width="0.7"/>`
       return grid + text(MARGIN.left - 6, y(value) + 4, label, 'text-anchor="end"')
     }),
-    text(MARGIN.left + 6, top + 14, title, 'font-weight="bold"'),
+    // With a rim, since faults and lines run below.
+    text(MARGIN.left + 6, top + 14, title, 'font-weight="bold" stroke="#ffffff" stroke-width="3" paint-order="stroke"'),
     `<path d="${lineOf(points, x, y)}" fill="none" stroke="#111111" stroke-width="1.4"/>`,
   ]
 }

@@ -69,7 +69,7 @@ export class Api {
     let said = ''
     proxy.stderr.on('data', data => (said += data))
     return new Promise((done, fail) => {
-      const tooLate = setTimeout(() => proxy.kill(), START_MS)
+      const tooLate = setTimeout(() => proxy.kill(), START_MS).unref()
       createInterface(proxy.stdout).on('line', line => line.startsWith('Starting to serve') && done())
       proxy.once('error', fail)
       proxy.once('exit', () => {

@@ -38,6 +38,8 @@ export type Report = {
   calm: Figures & { window: Window }
   faults: Outcome[]
   verdict: Verdict | null
+  /** Nothing was sold any more when it was judged: documents were compared as well as rows. */
+  drained: boolean
   /** Why there is no verdict. */
   problem: string | null
   /** What is to be put right by hand. */
@@ -72,7 +74,7 @@ const HEAD = [
 ]
 
 export function renderReport(report: Report): string {
-  const { context, namespace, pipeline, seed, calm, faults, verdict, problem, leftBehind, ok, bounds } = report
+  const { context, namespace, pipeline, seed, calm, faults, verdict, problem, leftBehind, ok, bounds, drained } = report
   const rows = [
     row(['nothing', 'left alone', ''], calm, bounds),
     ...faults.map(fault => row([fault.kind, fault.target, renderSeconds(fault.recoveredMs)], fault, bounds)),
@@ -89,6 +91,9 @@ export function renderReport(report: Report): string {
     '',
     ...failures.map(({ round, kind, failure }) => `- round ${round}, ${kind}: ${failure}`),
     ...(verdict ? renderVerdict(verdict).split('\n') : [problem ?? 'no verdict']).map(text => `- ${text}`),
+    ...(verdict && !drained
+      ? ['- judged while sales went on: rows only; --stop-load has documents compared, too']
+      : []),
     ...leftBehind.map(text => `- left behind: ${text}`),
     '',
     'Seen through the API server every half second. Delays are estimates within buckets; max is the bound of a bucket.',

@@ -1,6 +1,7 @@
 /** A run from the first look to the report. */
 import { Cluster } from './cluster.ts'
 import { type Fault, faultOf } from './faults.ts'
+import { Forwards } from './forward.ts'
 import { type Api, ChaosError, kubectl } from './kubectl.ts'
 import type { Live } from './live.ts'
 import { idleFor, rateIn, steadyPartitions, type Window } from './measure.ts'
@@ -40,7 +41,7 @@ export class Run {
     this.#live = live
     this.#signal = signal
     this.#cluster = new Cluster(api, settings, settings.places)
-    this.#sampler = new Sampler(this.#cluster)
+    this.#sampler = new Sampler(this.#cluster, settings.portForward ? new Forwards() : null)
   }
 
   /** Null: it was only asked what would be done. Throws a ChaosError when it cannot begin. */
@@ -91,7 +92,10 @@ export class Run {
       round === 1 || (rounds === null ? Date.now() - startedAt < forMs : round <= rounds)
     let lastAt = -Infinity
     for (let round = 1; goesOn(round); round++) {
-      for (const step of planRound(seed, round, kinds)) {
+      const steps = planRound(seed, round, kinds)
+      // Nothing but a node, which is lost already.
+      if (steps.length === 0) return
+      for (const step of steps) {
         while (Date.now() - lastAt < everyMs) {
           this.#live.progress(`${step.kind} next; ${this.#figures()}`)
           await this.#pause(LOOK_EVERY_MS)
@@ -203,12 +207,12 @@ export class Run {
   }
 
   #report(of: Pick<Report, 'context' | 'startedAt' | 'verdict' | 'problem'> & { calm: Calm }): Report {
-    const { namespace, pipeline, seed } = this.#settings
+    const { namespace, pipeline, seed, stopLoad } = this.#settings
     const { ticks, totals } = this.#sampler
     const { calm, ...rest } = of
     const left = { window: calm.window, ...measured(ticks, totals.bounds, calm.window) }
     const ok = this.#outcomes.every(({ failure }) => failure === null) && rest.verdict?.ok === true
-    const about = { ok, namespace, pipeline, seed, ...rest, endedAt: Date.now(), calm: left }
+    const about = { ok, namespace, pipeline, seed, drained: stopLoad, ...rest, endedAt: Date.now(), calm: left }
     return { ...about, faults: this.#outcomes, leftBehind: this.#leftBehind, bounds: totals.bounds, ticks }
   }
 

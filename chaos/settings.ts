@@ -20,6 +20,7 @@ export type Settings = {
   places: Record<PodKind, Place>
   nodeCommand: string | null
   nodeWithStore: boolean
+  portForward: boolean
   stopLoad: boolean
   verifyImage: string
   report: string | null
@@ -43,12 +44,35 @@ export async function readSettings(argv: string[]): Promise<Settings> {
   const { nodeCommand = null } = told
   if (kinds.includes('node') && !nodeCommand?.includes('{node}'))
     throw new ChaosError('a node is lost by --node-command, with {node} in it: "docker kill {node}" on kind')
-  const { namespace, pipeline, rounds, seed, nodeWithStore, stopLoad, verifyImage, report = null, dryRun } = told
+  const {
+    namespace,
+    pipeline,
+    rounds,
+    seed,
+    nodeWithStore,
+    portForward,
+    stopLoad,
+    verifyImage,
+    report = null,
+    dryRun,
+  } = told
   if (!Number.isInteger(seed) || seed < 0) throw new ChaosError('--seed must be a whole number')
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
     throw new ChaosError('--rounds must be a whole number above 0')
   return {
-    ...{ namespace, pipeline, kinds, seed, nodeCommand, nodeWithStore, stopLoad, verifyImage, report, dryRun },
+    ...{
+      namespace,
+      pipeline,
+      kinds,
+      seed,
+      nodeCommand,
+      nodeWithStore,
+      portForward,
+      stopLoad,
+      verifyImage,
+      report,
+      dryRun,
+    },
     rounds: told.for === undefined ? (rounds ?? 1) : null,
     forMs: told.for === undefined ? 0 : durationOf('for', told.for),
     everyMs: durationOf('every', told.every),
@@ -60,48 +84,61 @@ export async function readSettings(argv: string[]): Promise<Settings> {
 function commandLine(argv: string[]) {
   const selector = (of: string, labels: string[]) =>
     ({ type: 'string', describe: `labels of ${of}; default ${labels.join(', else ')}` }) as const
-  return yargs(argv)
-    .scriptName('npm run chaos --')
-    .usage(
-      '$0 --namespace N --pipeline NAME [options]\n\n' +
-        'Chaos for a pipeline that runs with a load, on the cluster that KUBECONFIG names; needs kubectl. Kills at random, ' +
-        'measures what users of the results saw, and has the verifier judge that nothing was lost or doubled. ' +
-        'Exit code 0: every fault bit, everything recovered, the results are exact.',
-    )
-    .option('namespace', { type: 'string', demandOption: true, describe: 'of the pipeline' })
-    .option('pipeline', { type: 'string', demandOption: true, describe: 'name of the SalesPipeline' })
-    .option('rounds', { type: 'number', conflicts: 'for', describe: 'each hits every kind once; 1 when left out' })
-    .option('for', { type: 'string', describe: 'such as 5m: rounds begin until then; one that began is finished' })
-    .option('faults', {
-      type: 'string',
-      default: KINDS.filter(kind => kind !== 'node').join(','),
-      describe: `kinds, of ${KINDS.join(',')}; a node is lost once, as it stays lost`,
-    })
-    .option('seed', { type: 'number', default: 1, describe: 'the same seed hits in the same order' })
-    .option('every', { type: 'string', default: '30s', describe: 'from one fault to the next, at least' })
-    .option('recover-within', { type: 'string', default: '5m', describe: 'a fault that takes longer is a failure' })
-    .option('report', { type: 'string', describe: 'folder for chaos.md, chaos.json and chaos.svg' })
-    .option('node-command', { type: 'string', describe: 'ends a node at once: "docker kill {node}"' })
-    .option('node-with-store', { type: 'boolean', default: false, describe: 'the lost node may hold Kafka or a store' })
-    .option('stop-load', {
-      type: 'boolean',
-      default: false,
-      describe: 'set spec.load.onCluster to false at the end, so that documents can be compared as well as rows',
-    })
-    .option('verify-image', { type: 'string', default: `salespipeline/verify:${VERSION}`, describe: 'the verifier' })
-    .option('stores-namespace', { type: 'string', describe: 'of Kafka and the stores; the pipeline’s when left out' })
-    .option('kafka-selector', selector('the brokers', SELECTORS.kafka))
-    .option('postgres-selector', selector('PostgreSQL', SELECTORS.postgres))
-    .option('elasticsearch-selector', selector('Elasticsearch', SELECTORS.elasticsearch))
-    .option('operator-selector', selector('the operator, in any namespace', SELECTORS.operator))
-    .option('dry-run', { type: 'boolean', default: false, describe: 'print what would be done, to which pods' })
-    .example('$0 --namespace shop --pipeline ecommerce --rounds 2 --report chaos.out', 'two rounds, with a chart')
-    .strict()
-    .version(false)
-    .wrap(Math.min(120, process.stdout.columns ?? 100))
-    .fail((message, error) => {
-      throw error ?? new ChaosError(`${message}\nSee --help.`)
-    })
+  return (
+    yargs(argv)
+      .scriptName('npm run chaos --')
+      .usage(
+        '$0 --namespace N --pipeline NAME [options]\n\n' +
+          'Chaos for a pipeline that runs with a load, on the cluster that KUBECONFIG names; needs kubectl. Kills at random, ' +
+          'measures what users of the results saw, and has the verifier judge that nothing was lost or doubled. ' +
+          'Exit code 0: every fault bit, everything recovered, the results are exact.',
+      )
+      .option('namespace', { type: 'string', demandOption: true, describe: 'of the pipeline' })
+      .option('pipeline', { type: 'string', demandOption: true, describe: 'name of the SalesPipeline' })
+      .option('rounds', { type: 'number', conflicts: 'for', describe: 'each hits every kind once; 1 when left out' })
+      .option('for', { type: 'string', describe: 'such as 5m: rounds begin until then; one that began is finished' })
+      .option('faults', {
+        type: 'string',
+        default: KINDS.filter(kind => kind !== 'node').join(','),
+        describe: `kinds, of ${KINDS.join(',')}; a node is lost once, as it stays lost`,
+      })
+      .option('seed', { type: 'number', default: 1, describe: 'the same seed hits in the same order' })
+      .option('every', { type: 'string', default: '30s', describe: 'from one fault to the next, at least' })
+      .option('recover-within', { type: 'string', default: '5m', describe: 'a fault that takes longer is a failure' })
+      .option('report', { type: 'string', describe: 'folder for chaos.md, chaos.json and chaos.svg' })
+      .option('node-command', { type: 'string', describe: 'ends a node at once: "docker kill {node}"' })
+      .option('node-with-store', {
+        type: 'boolean',
+        default: false,
+        describe: 'the lost node may hold Kafka or a store',
+      })
+      .option('port-forward', {
+        type: 'boolean',
+        default: false,
+        describe: 'ask workers by kubectl port-forward: where NetworkPolicies keep the API server’s proxy out',
+      })
+      .option('stop-load', {
+        type: 'boolean',
+        default: false,
+        describe: 'set spec.load.onCluster to false at the end, so that documents can be compared as well as rows',
+      })
+      .option('verify-image', { type: 'string', default: `salespipeline/verify:${VERSION}`, describe: 'the verifier' })
+      .option('stores-namespace', { type: 'string', describe: 'of Kafka and the stores; the pipeline’s when left out' })
+      .option('kafka-selector', selector('the brokers', SELECTORS.kafka))
+      .option('postgres-selector', selector('PostgreSQL', SELECTORS.postgres))
+      .option('elasticsearch-selector', selector('Elasticsearch', SELECTORS.elasticsearch))
+      .option('operator-selector', selector('the operator, in any namespace', SELECTORS.operator))
+      .option('dry-run', { type: 'boolean', default: false, describe: 'print what would be done, to which pods' })
+      .example('$0 --namespace shop --pipeline ecommerce --rounds 2 --report chaos.out', 'two rounds, with a chart')
+      .strict()
+      // Of a flag that is given twice the last one counts.
+      .parserConfiguration({ 'duplicate-arguments-array': false })
+      .version(false)
+      .wrap(Math.min(120, process.stdout.columns ?? 100))
+      .fail((message, error) => {
+        throw error ?? new ChaosError(`${message}\nSee --help.`)
+      })
+  )
 }
 
 function kindsOf(text: string): Kind[] {

@@ -30,6 +30,8 @@ describe('the table', () => {
     const rows = lines(report()).filter(line => line.startsWith('|'))
     expect(rows).toHaveLength(2 + 1 + report().faults.length)
     expect(new Set(rows.map(row => row.split('|').length)).size).toBe(1)
+    expect(renderReport(report())).toContain('rows only; --stop-load has documents compared')
+    expect(renderReport({ ...report(), drained: true })).not.toContain('rows only')
     expect(rows[3]).toBe('| worker | pod worker-1 | 4.0 | 0.5 | 2.5 | 900 | 0.05 | 2.10 | ≤ 5 | – |')
   })
 

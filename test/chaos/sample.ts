@@ -49,7 +49,15 @@ function ticks(): Tick[] {
 export function report(): Report {
   const rows = { compared: 480, missing: 0, extra: 0, unequal: 0 }
   return {
-    ...{ ok: true, context: 'kind-shop', namespace: 'shop', pipeline: 'ecommerce', seed: 1, problem: null },
+    ...{
+      ok: true,
+      context: 'kind-shop',
+      namespace: 'shop',
+      pipeline: 'ecommerce',
+      seed: 1,
+      problem: null,
+      drained: false,
+    },
     ...{ startedAt: START, endedAt: START + 125_000, bounds: BOUNDS, ticks: ticks() },
     calm: { window: { from: START, to: START + 10_000 }, ...FIGURES },
     faults: FAULTS.map(([kind, at]) => fault(kind, at)),

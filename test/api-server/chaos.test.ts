@@ -1,0 +1,280 @@
+/** Chaos on a real API server by real kubectl: whom it chooses, what it refuses, what it sees and says. */
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+import { Api } from '#chaos/kubectl.ts'
+import { CRD_FILE } from '#operator/crd/generate.ts'
+import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
+import { type Json, Kube } from '../support/kube.ts'
+import { ownApiServer } from '../support/services.ts'
+import { until } from '../support/until.ts'
+import { pipelineNamed } from './rig.ts'
+import { StandIn } from './stand-in.ts'
+
+const NAMESPACE = 'shop'
+const MAIN = resolve(import.meta.dirname, '../../chaos/main.ts')
+const ROWS = { compared: 4, missing: 0, extra: 0, unequal: 0 }
+const EXACT = { ok: true, records: 9, lost: 0, doubled: 0, rows: ROWS, problems: [] }
+const SECRETS = {
+  usernameSecretRef: { name: 'postgres', key: 'username' },
+  passwordSecretRef: { name: 'postgres', key: 'password' },
+}
+let server: ApiServer
+let kube: Kube
+let cluster: StandIn
+let folder: string
+let kubeconfig: string
+let told: string[]
+
+const say = (verdict: object) => (cluster.verdict = `1 records read\n${JSON.stringify(verdict, null, 2)}\n`)
+const pods = async (): Promise<Json[]> => (await kube.demand('GET', `/api/v1/namespaces/${NAMESPACE}/pods`)).items
+const uids = async () => (await pods()).map(({ metadata }) => metadata.uid).sort()
+
+function writeKubeconfig(name: string, url: string): string {
+  const file = join(folder, name)
+  const config = {
+    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': `test-${name}` },
+    clusters: [{ name: 'c', cluster: { server: url, 'certificate-authority': server.caFile } }],
+    users: [{ name: 'u', user: { token: server.token } }],
+    contexts: [{ name: `test-${name}`, context: { cluster: 'c', user: 'u' } }],
+  }
+  writeFileSync(file, JSON.stringify(config))
+  return file
+}
+
+async function chaos(args: string[], config = kubeconfig): Promise<{ code: number | null; said: string }> {
+  const child = spawn(process.execPath, [MAIN, '--namespace', NAMESPACE, ...args], {
+    env: { ...process.env, KUBECONFIG: config },
+  })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (said += data))
+  const code = await new Promise<number | null>(done => child.once('close', done))
+  told.push(said)
+  return { code, said }
+}
+
+const shop = (...args: string[]) => chaos(['--pipeline', 'shop', '--every', '0s', '--recover-within', '1m', ...args])
+
+async function makePipeline(name: string, ready: boolean): Promise<void> {
+  const spec = { sinks: { postgres: SECRETS }, load: { onCluster: true } }
+  const { metadata } = await kube.demand('POST', kube.pipelinePath(NAMESPACE), pipelineNamed(name, spec))
+  const condition = { type: 'Ready', reason: ready ? 'Streaming' : 'StoreUnavailable', message: 'as it is' }
+  const told = { ...condition, status: ready ? 'True' : 'False', lastTransitionTime: '2026-01-01T00:00:00Z' }
+  const conditions = [{ ...told, observedGeneration: metadata.generation }]
+  await cluster.patch(`${kube.pipelinePath(NAMESPACE, name)}/status`, {
+    status: { conditions, workers: { desired: 2 } },
+  })
+}
+
+async function makeCluster(): Promise<void> {
+  await cluster.kubelet(folder)
+  for (const node of ['node-1', 'node-2', 'node-3']) await cluster.node(node)
+  const worker = (name: string) => ({
+    'app.kubernetes.io/name': 'sales-pipeline',
+    'app.kubernetes.io/instance': name,
+    'app.kubernetes.io/component': 'processor',
+  })
+  const strimzi = { 'strimzi.io/cluster': 'kafka', 'strimzi.io/kind': 'Kafka' }
+  const broker = { ...strimzi, 'strimzi.io/name': 'kafka-kafka' }
+  await cluster.want('shop', { labels: worker('shop'), node: 'node-2', stable: false, partitions: [0, 1] })
+  await cluster.want('shop', { labels: worker('shop'), node: 'node-2', stable: false, partitions: [2, 3] })
+  await cluster.want('kafka-dual-0', { labels: broker, node: 'node-1', stable: true })
+  const entities = { ...strimzi, 'strimzi.io/name': 'kafka-entity-operator' }
+  await cluster.want('kafka-entity-operator', { labels: entities, node: 'node-1', stable: false })
+  await cluster.want('postgres-1', { labels: { 'cnpg.io/cluster': 'postgres' }, node: 'node-1', stable: true })
+  const operator = { 'app.kubernetes.io/name': 'salespipeline-operator' }
+  for (let i = 0; i < 2; i++) await cluster.want('operator', { labels: operator, node: 'node-1', stable: false })
+  await makePipeline('shop', true)
+  await makePipeline('ailing', false)
+}
+
+describeWithApiServer('chaos', () => {
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'chaos-test-'))
+    server = await ownApiServer('chaos')
+    kube = new Kube(server)
+    for (const crd of parseAllDocuments(readFileSync(CRD_FILE, 'utf8'))) await kube.installCrd(crd.toJS())
+    await kube.namespace(NAMESPACE)
+    cluster = new StandIn(kube, NAMESPACE)
+    await makeCluster()
+    cluster.work()
+    kubeconfig = writeKubeconfig('real', server.url)
+  })
+  afterAll(async () => {
+    await cluster?.stop()
+    await server?.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  beforeEach(({ onTestFailed }) => {
+    told = []
+    cluster.stubborn.clear()
+    onTestFailed(() => console.log(told.join('\n')))
+  })
+
+  it('refuses a cluster that it cannot reach, by the name of its context', async () => {
+    const { code, said } = await chaos(['--pipeline', 'shop'], writeKubeconfig('dead', 'https://127.0.0.1:1'))
+    expect(said).toContain('the cluster of context test-dead cannot be reached')
+    expect(code).toBe(2)
+  })
+
+  it('refuses a pipeline that is not there, and names those that are', async () => {
+    const { code, said } = await chaos(['--pipeline', 'shoe'])
+    expect(said).toContain('no SalesPipeline shoe in namespace shop; there are: ailing, shop')
+    expect(code).toBe(2)
+  })
+
+  it('refuses with all that is wrong at once, and says by which flag to put it right', async () => {
+    const { code, said } = await chaos(['--pipeline', 'ailing', '--kafka-selector', 'app=other'])
+    expect(said).toContain('ailing is not Ready (StoreUnavailable: as it is)')
+    expect(said).toContain('no pod of kind kafka in namespace shop with the labels "app=other"')
+    expect(said).toMatch(
+      /kind elasticsearch .*--elasticsearch-selector .*--stores-namespace, or leave elasticsearch out/,
+    )
+    expect(said).toMatch(/kind worker .*instance=ailing/)
+    expect(code).toBe(2)
+  })
+
+  it('asks through a proxy that it starts anew when it dies', async () => {
+    process.env.KUBECONFIG = kubeconfig
+    const api = new Api()
+    const ours = () =>
+      execFileSync('pgrep', ['-P', String(process.pid), '-f', 'kubectl proxy'])
+        .toString()
+        .trim()
+    try {
+      expect((await api.json('/api/v1/namespaces/shop')).metadata.name).toBe(NAMESPACE)
+      const first = ours()
+      process.kill(Number(first), 'SIGKILL')
+      const again = async () => (await api.json('/api/v1/namespaces/shop').catch(() => null))?.metadata.name
+      await until('it answers again', async () => (await again()) === NAMESPACE)
+      expect(ours()).not.toBe(first)
+      await expect(api.text('/api/v1/namespaces/none')).rejects.toMatchObject({ code: 404 })
+    } finally {
+      api.close()
+    }
+  })
+
+  it.each([
+    [['--faults', 'worker,zookeeper'], '--faults knows no zookeeper; allowed: worker, kafka'],
+    [['--faults', 'node'], 'a node is lost by --node-command'],
+    [['--every', '5'], '--every must be a duration such as 30s or 5m, not "5"'],
+    [['--rounds', '2', '--for', '5m'], 'mutually exclusive'],
+    [['--rounds', '0'], '--rounds must be a whole number above 0'],
+    [['--nodes'], 'Unknown argument: nodes'],
+  ])('refuses %j', async (args, message) => {
+    const { code, said } = await shop(...args)
+    expect(said).toContain(message)
+    expect(code).toBe(2)
+  })
+
+  it('tells its plan without touching anybody: no broker but a broker, the operator that leads, the node of no store', async () => {
+    const before = await uids()
+    const faults = ['--faults', 'worker,kafka,postgres,operator,node', '--node-command', 'false {node}']
+    const { code, said } = await shop(...faults, '--rounds', '2', '--dry-run')
+    expect(said).toContain('context test-real: pipeline shop in namespace shop, seed 1')
+    expect(said.match(/kafka: pod shop\/kafka-dual-0, one of 1$/gm)).toHaveLength(2)
+    expect(said.match(/postgres: pod shop\/postgres-1, one of 1$/gm)).toHaveLength(2)
+    expect(said.match(/worker: pod shop\/shop-p-\S+, one of 2$/gm)).toHaveLength(2)
+    const { spec } = await kube.demand(
+      'GET',
+      '/apis/coordination.k8s.io/v1/namespaces/shop/leases/salespipeline-operator',
+    )
+    expect(said).toContain(`operator: pod shop/${spec.holderIdentity}, one of 2`)
+    expect(said.match(/node: node-2 by false \{node\}$/gm)).toHaveLength(1)
+    expect(code).toBe(0)
+    expect((await shop(...faults, '--rounds', '2', '--dry-run')).said.match(/round.*/g)).toEqual(said.match(/round.*/g))
+    expect(await uids()).toEqual(before)
+  })
+
+  it('hits each kind, sees it recover, and has the verifier judge', { timeout: 180_000 }, async () => {
+    const before = await pods()
+    say(EXACT)
+    const into = join(folder, 'report')
+    const { code, said } = await shop('--faults', 'worker,kafka,postgres,operator', '--report', into)
+    expect(said).toContain('exact: 9 records, 0 lost, 0 doubled')
+    expect(code).toBe(0)
+    const { faults, calm, ticks, ok } = JSON.parse(readFileSync(join(into, 'chaos.json'), 'utf8'))
+    expect(ok).toBe(true)
+    expect(faults.map((f: Json) => f.kind).sort()).toEqual(['kafka', 'operator', 'postgres', 'worker'])
+    for (const { target, bit, recoveredMs } of faults) {
+      const { metadata } = before.find(pod => `pod ${pod.metadata.name}` === target)
+      expect(await uids()).not.toContain(metadata.uid)
+      expect({ target, bit, recovered: recoveredMs > 0 }).toEqual({ target, bit: true, recovered: true })
+    }
+    // The stand-ins commit 200 a second, and what was killed begins at 0.
+    expect(calm.rate).toBeGreaterThan(150)
+    expect(calm.rate).toBeLessThan(250)
+    expect(calm).toMatchObject({ peakLag: 12, delay: { max: 0.1 } })
+    const totals = ticks.map(({ records }: Json) => Object.values<number>(records).reduce((a, b) => a + b, 0))
+    expect(totals).toEqual([...totals].sort((a, b) => a - b))
+    expect(readFileSync(join(into, 'chaos.md'), 'utf8')).toContain('| worker | pod shop-p-')
+    expect(readFileSync(join(into, 'chaos.svg'), 'utf8')).toContain('>worker</text>')
+    const [job] = cluster.jobs
+    expect(job.spec.template.spec.containers[0].args).toEqual(['/config/processor.yaml', '--json', '--running'])
+    expect((await kube.request('GET', `/apis/batch/v1/namespaces/shop/jobs/${job.metadata.name}`)).code).toBe(404)
+  })
+
+  it('fails when the verdict is not exact; stops the load only where that is asked', { timeout: 180_000 }, async () => {
+    say({ ...EXACT, ok: false, lost: 1, problems: ['partition 3: records: expected 9, found 8'] })
+    const { code, said } = await shop('--faults', 'worker')
+    expect(said).toContain('NOT EXACT: 9 records, 1 lost')
+    expect(said).toContain('problem: partition 3: records: expected 9, found 8')
+    expect(code).toBe(1)
+    expect((await kube.demand('GET', kube.pipelinePath(NAMESPACE, 'shop'))).spec.load.onCluster).toBe(true)
+  })
+
+  it('fails when a fault does not bite: the broker’s pod stays', { timeout: 180_000 }, async () => {
+    cluster.stubborn.add('kafka-dual-0')
+    say(EXACT)
+    const into = join(folder, 'stubborn')
+    const { code, said } = await shop('--faults', 'kafka', '--recover-within', '5s', '--report', into)
+    expect(said).toMatch(/did not bite: waited for kafka-dual-0 with uid \S+ to be gone/)
+    expect(code).toBe(1)
+    expect(existsSync(join(into, 'chaos.md'))).toBe(true)
+  })
+
+  it('fails when the node does not become NotReady', { timeout: 180_000 }, async () => {
+    const { code, said } = await shop('--faults', 'node', '--node-command', 'true {node}', '--recover-within', '3s')
+    expect(said).toContain('did not bite: waited for node-2 to be NotReady')
+    expect(code).toBe(1)
+  })
+
+  it('loses a node, and a node with stores by the documented taint; says what is left to do', {
+    timeout: 300_000,
+  }, async () => {
+    say(EXACT)
+    const condition = '[{"type":"Ready","status":"Unknown"}]'
+    const patch = `kubectl patch node {node} --subresource=status --type=merge -p '{"status":{"conditions":${condition}}}'`
+    const lose = ['--faults', 'node', '--node-command', patch]
+    const first = await shop(...lose)
+    expect(first.said).toContain('left behind: node node-2 is down')
+    expect(first.said).not.toContain('out-of-service')
+    expect(first.code).toBe(0)
+
+    // Its workers went where the stores are.
+    expect((await shop(...lose)).said).toContain('every node with a worker has a store as well: say --node-with-store')
+    const second = await shop(...lose, '--node-with-store')
+    expect(second.said).toContain('node node-1 with kafka-dual-0, postgres-1')
+    expect(second.said).toContain('kubectl taint nodes node-1 node.kubernetes.io/out-of-service-')
+    expect(second.code).toBe(0)
+    const { spec } = await kube.demand('GET', '/api/v1/nodes/node-1')
+    expect(spec.taints).toContainEqual(expect.objectContaining({ value: 'nodeshutdown', effect: 'NoExecute' }))
+    const stores = (await pods()).filter(({ metadata }) => /^(kafka-dual|postgres)/.test(metadata.name))
+    expect(stores.map(pod => pod.spec.nodeName)).toEqual(['node-3', 'node-3'])
+  })
+  it('stops the load where that is asked, waits until nothing waits, and says so', { timeout: 180_000 }, async () => {
+    say(EXACT)
+    const { code, said } = await shop('--faults', 'worker', '--stop-load')
+    expect(said).toMatch(/left behind: the load is stopped; start it again: kubectl -n shop patch salespipeline\/shop/)
+    expect(code).toBe(0)
+    expect((await kube.demand('GET', kube.pipelinePath(NAMESPACE, 'shop'))).spec.load.onCluster).toBe(false)
+    expect(cluster.jobs.at(-1).spec.template.spec.containers[0].args).toEqual(['/config/processor.yaml', '--json'])
+    const again = await shop('--faults', 'worker', '--stop-load')
+    expect(again.said).toContain('--stop-load has nothing to stop')
+    expect(again.code).toBe(2)
+  })
+})
