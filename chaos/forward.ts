@@ -9,6 +9,10 @@ type Way = { child: ChildProcess; port: Promise<number> }
 export class Forwards {
   readonly #ways = new Map<string, Way>()
 
+  constructor() {
+    process.once('exit', () => this.keep(new Set()))
+  }
+
   /** What a worker says at one of its paths. A way that broke is opened anew at the next question. */
   async ask(pod: Pod, path: string, withinMs: number): Promise<string> {
     const signal = AbortSignal.timeout(withinMs)

@@ -15,7 +15,9 @@ process.once('exit', () => api.close())
 async function main(): Promise<number> {
   const settings = await readSettings(hideBin(process.argv))
   const stopping = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())
+  // The first asks for an end with a report; the second is not to be argued with.
+  const stop = () => (stopping.signal.aborted ? process.exit(130) : stopping.abort())
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
   const report = await new Run(api, settings, new Live(), stopping.signal).go()
   if (report === null) return 0
   process.stdout.write(`\n${renderReport(report)}`)

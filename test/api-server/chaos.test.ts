@@ -45,12 +45,23 @@ function writeKubeconfig(name: string, url: string): string {
   return file
 }
 
-async function chaos(args: string[], config = kubeconfig): Promise<{ code: number | null; said: string }> {
+/** `endAt`: it is interrupted once it has said this. */
+async function chaos(
+  args: string[],
+  config = kubeconfig,
+  endAt?: string,
+): Promise<{ code: number | null; said: string }> {
   const child = spawn(process.execPath, [MAIN, '--namespace', NAMESPACE, ...args], {
-    env: { ...process.env, KUBECONFIG: config },
+    env: { ...process.env, KUBECONFIG: config, TMPDIR: folder },
   })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (said += data))
+  if (endAt) {
+    const end = () => {
+      if (said.includes(endAt)) child.stdout.off('data', end) && child.kill('SIGINT')
+    }
+    child.stdout.on('data', end)
+  }
   const code = await new Promise<number | null>(done => child.once('close', done))
   told.push(said)
   return { code, said }
@@ -235,6 +246,17 @@ describeWithApiServer('chaos', () => {
     expect(said).toMatch(/did not bite: waited for kafka-dual-0 with uid \S+ to be gone/)
     expect(code).toBe(1)
     expect(existsSync(join(into, 'chaos.md'))).toBe(true)
+  })
+
+  it('reports what it has seen, and what it leaves behind, when it is interrupted', { timeout: 180_000 }, async () => {
+    cluster.stubborn.add('kafka-dual-0')
+    const args = ['--pipeline', 'shop', '--faults', 'kafka', '--report', join(folder, 'interrupted')]
+    const { code, said } = await chaos(args, kubeconfig, 'waiting for kafka-dual-0')
+    expect(said).toContain('- interrupted')
+    expect(said).not.toContain('the verifier judges')
+    expect(existsSync(join(folder, 'interrupted/chaos.svg'))).toBe(true)
+    expect(code).toBe(1)
+    expect(() => execFileSync('pgrep', ['-f', `kubectl proxy --unix-socket=${folder}`])).toThrow()
   })
 
   it('fails when the node does not become NotReady', { timeout: 180_000 }, async () => {
