@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
+import { jobOf, readVerdict } from '#chaos/verdict.ts'
 import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
 import { kubectl } from './kubectl.ts'
@@ -9,6 +10,7 @@ import { installStores, SYSTEM } from './platform.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 export const MINUTES = 60_000
+const VERIFIER = 'test/verify:1'
 /** Of the load generator: what it does to the sales, beside sending them. */
 export const MISHAPS = {
   disorder: { fraction: 0.1 },
@@ -102,31 +104,18 @@ export class Shop {
       await until(`nothing waits for ${name}`, async () => (await this.status(name)).lag === 0, 2 * MINUTES)
   }
 
-  /** Runs the verifier as a Job on the very file that the workers read; answers its verdict. */
+  /** Has everything compared by the verifier's Job, as `npm run chaos` has it; answers its verdict. */
   async verdict(name: string): Promise<Json> {
-    const secret = (key: string) => ({ valueFrom: { secretKeyRef: { name: 'postgres', key } } })
-    const container = {
-      ...{ name: 'verify', image: 'test/verify:1', args: ['/config/processor.yaml', '--json'] },
-      env: [
-        { name: 'PGUSER', ...secret('username') },
-        { name: 'PGPASSWORD', ...secret('password') },
-      ],
-      volumeMounts: [{ name: 'config', mountPath: '/config' }],
-    }
-    const volumes = [{ name: 'config', configMap: { name: `${name}-config` } }]
-    const template = { spec: { restartPolicy: 'Never', containers: [container], volumes } }
-    const metadata = { name: `verify-${name}`, namespace: this.namespace }
-    const job = { apiVersion: 'batch/v1', kind: 'Job', metadata, spec: { backoffLimit: 0, template } }
-    await kubectl(['apply', '-f', '-'], stringify(job))
+    const document = await this.json('get', `salespipeline/${name}`)
+    const job = jobOf(document, { image: VERIFIER, drained: true, withinMs: 5 * MINUTES })
+    const made = (await kubectl(['-n', this.namespace, 'create', '-o', 'name', '-f', '-'], JSON.stringify(job))).trim()
     const isDone = async () => {
-      const { succeeded = 0, failed = 0 } = (await this.json('get', `job/${metadata.name}`)).status
+      const { succeeded = 0, failed = 0 } = (await this.json('get', made)).status
       return succeeded + failed > 0
     }
-    await until('the verifier is done', isDone, 5 * MINUTES)
-    const said = await this.k('logs', `job/${metadata.name}`)
-    await this.k('delete', `job/${metadata.name}`)
-    const verdict = /^\{$[\s\S]*/m.exec(said)?.[0]
-    if (!verdict) throw new Error(`the verifier says no verdict:\n${said}`)
-    return JSON.parse(verdict)
+    await until('the verifier is done', isDone, 6 * MINUTES)
+    const said = await this.k('logs', made)
+    await this.k('delete', made)
+    return readVerdict(said)
   }
 }
