@@ -118,6 +118,25 @@ describeWithCrds('the operator', () => {
     expect(after.spec.template).toEqual(before.spec.template)
   })
 
+  it('tells of a pipeline in its metrics, and no longer once it is gone', async () => {
+    await apply(pipelineNamed('measured'))
+    await ready('measured', 'WorkersStarting')
+    const series = async () => {
+      const text = await (await fetch(`${operator.url}/metrics`)).text()
+      return text.split('\n').filter(line => line.includes(`pipeline="${namespace}/measured"`))
+    }
+    const metric = (name: string, label: string) =>
+      `salespipeline_operator_${name}{pipeline="${namespace}/measured",${label}}`
+    expect(await series()).toEqual([
+      `${metric('ready', 'reason="WorkersStarting"')} 0`,
+      `${metric('workers', 'state="desired"')} 2`,
+      `${metric('workers', 'state="ready"')} 0`,
+    ])
+    await kube.demand('DELETE', kube.pipelinePath(namespace, 'measured'))
+    await gone(kube.pipelinePath(namespace, 'measured'))
+    await until('nothing is told of it', async () => (await series()).length === 0)
+  })
+
   it('puts back what was changed or deleted by hand, and says who had changed it', async () => {
     await apply(pipelineNamed('drift'))
     const path = deploymentPath('drift-processor')
