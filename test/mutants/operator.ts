@@ -2,6 +2,7 @@
 import type { Mutant } from './engine.ts'
 
 const STATUS = 'test/operator/status.test.ts'
+const STATUS_METRICS = 'test/operator/status-metrics.test.ts'
 const SCALING = 'test/operator/scaling/scaling.test.ts'
 const OPERATOR = 'test/api-server/operator.test.ts'
 const FAULTS = 'test/api-server/faults.test.ts'
@@ -30,6 +31,22 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     plant: '',
     test: 'test/api-server/status-writer.test.ts',
     turnsRed: 'at most once in 10 s',
+  },
+  {
+    name: 'a pipeline that is gone is told of in the metrics for ever',
+    file: 'operator/status-metrics.ts',
+    find: 'statuses.delete(pipeline)',
+    plant: 'null',
+    test: STATUS_METRICS,
+    turnsRed: 'that is gone leaves no series',
+  },
+  {
+    name: 'a reason that is over is told beside the new one',
+    file: 'operator/status-metrics.ts',
+    find: 'this.reset()',
+    plant: '',
+    test: STATUS_METRICS,
+    turnsRed: 'only as they are now',
   },
   {
     name: 'a key is worked on twice at a time',
