@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 export type ImageConfig = {
   Entrypoint: string[]
@@ -16,41 +16,46 @@ export type ImageConfig = {
 
 /** Node's names for processors → those of images. */
 const ARCHITECTURE: Record<string, string> = { x64: 'amd64', arm64: 'arm64' }
+/** No clock but the one that is given, as reproducible-builds.org has it. */
+const CREATED = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 0) * 1000).toISOString()
 /** No clock, no user, no order of a folder's names. */
 const SAME_BYTES = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner']
 
-/** `tag`: such as `processor:0.1.0`. `layers`: folders, the lowest first. */
-export async function writeArchive(file: string, tag: string, layers: string[], config: ImageConfig): Promise<void> {
+/** A folder as an archive: `file` lies in `folder` under its hash, as archives of images have it. */
+export type Layer = { folder: string; file: string }
+
+export async function packLayer(work: string, content: string): Promise<Layer> {
+  const folder = mkdtempSync(join(work, 'layer-'))
+  const making = join(folder, 'layer.tar')
+  execFileSync('tar', [...SAME_BYTES, '-C', content, '-cf', making, '.'])
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(making)) hash.update(chunk as Buffer)
+  const file = `${hash.digest('hex')}/layer.tar`
+  mkdirSync(join(folder, dirname(file)))
+  renameSync(making, join(folder, file))
+  return { folder, file }
+}
+
+/** `tag`: such as `processor:0.1.0`. The lowest layer comes first. */
+export function writeArchive(archive: string, tag: string, layers: Layer[], config: ImageConfig): void {
   const folder = mkdtempSync(join(tmpdir(), 'image-'))
   try {
-    const names = await Promise.all(layers.map(layer => writeLayer(folder, layer)))
     const image = {
       architecture: ARCHITECTURE[process.arch] ?? process.arch,
       os: 'linux',
-      created: '1970-01-01T00:00:00Z',
+      created: CREATED,
       config,
-      rootfs: { type: 'layers', diff_ids: names.map(name => `sha256:${name.split('/')[0]}`) },
-      history: names.map(() => ({ created: '1970-01-01T00:00:00Z', created_by: 'npm run images' })),
+      rootfs: { type: 'layers', diff_ids: layers.map(({ file }) => `sha256:${dirname(file)}`) },
+      history: layers.map(() => ({ created: CREATED, created_by: 'npm run images' })),
     }
     const text = JSON.stringify(image)
     const id = `${createHash('sha256').update(text).digest('hex')}.json`
     writeFileSync(join(folder, id), text)
-    writeFileSync(join(folder, 'manifest.json'), JSON.stringify([{ Config: id, RepoTags: [tag], Layers: names }]))
-    execFileSync('tar', [...SAME_BYTES, '-C', folder, '-cf', file, 'manifest.json', id, ...names])
+    const manifest = [{ Config: id, RepoTags: [tag], Layers: layers.map(({ file }) => file) }]
+    writeFileSync(join(folder, 'manifest.json'), JSON.stringify(manifest))
+    const files = layers.flatMap(({ folder, file }) => ['-C', folder, file])
+    execFileSync('tar', [...SAME_BYTES, '-cf', archive, '-C', folder, 'manifest.json', id, ...files])
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-/** Answers its name in the archive: its hash. */
-async function writeLayer(folder: string, layer: string): Promise<string> {
-  const making = mkdtempSync(join(folder, 'layer-'))
-  const file = join(making, 'layer.tar')
-  execFileSync('tar', [...SAME_BYTES, '-C', layer, '-cf', file, '.'])
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
-  const name = hash.digest('hex')
-  mkdirSync(join(folder, name))
-  renameSync(file, join(folder, name, 'layer.tar'))
-  return `${name}/layer.tar`
 }

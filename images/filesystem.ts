@@ -1,28 +1,38 @@
 /** What an image holds: Node with the libraries it is linked to, nobody's home, and one bundle. No shell, no packages. */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { build } from 'esbuild'
+import { type BuildOptions, build } from 'esbuild'
+import { bundleOf, SIGNALS, USER } from './config.ts'
 import type { Program } from './programs.ts'
 
-/** Also in operator/desired/workload.ts; another user would do as well. */
-export const USER = 10_001
-/** npm puts it beside @platformatic/kafka, or below where another version of it is needed, too. */
-const WASM = '@platformatic/wasm-utils/dist/native.wasm'
 const ROOT = resolve(import.meta.dirname, '..')
+/** In @platformatic/kafka's decompression and CRC: its loader looks for the file beside the folder of the bundle. */
+const WASM_LOADER = /^(node_modules\/.*@platformatic\/wasm-utils\/)/
 
-/** Modules that are CommonJS ask for these; the bundle is a module. */
-const BANNER = `import { createRequire as makeRequire } from 'node:module';
-const require = makeRequire(import.meta.url);
-const __filename = import.meta.filename;
-const __dirname = import.meta.dirname;`
+/** Modules that are CommonJS ask for it, and for the two names below; the bundle is a module. */
+const BANNER =
+  "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);"
 
-/** The layer that all images share. Throws on a system without glibc's ldd: the images are Linux's. */
-export function writeRuntime(folder: string): void {
+const HERE = { __filename: 'import.meta.filename', __dirname: 'import.meta.dirname' }
+
+const BUNDLE: BuildOptions = {
+  ...{ absWorkingDir: ROOT, bundle: true, platform: 'node', target: 'node24' },
+  ...{ minifyWhitespace: true, minifySyntax: true, legalComments: 'none', logLevel: 'error' },
+}
+
+/** The runtime, which all images share. Throws on a system without glibc's ldd: the images are Linux's. */
+export async function writeRuntime(folder: string): Promise<void> {
   const node = join(folder, 'usr/bin/node')
   mkdirSync(dirname(node), { recursive: true })
   copyFileSync(join(ROOT, 'node_modules/node/bin/node'), node)
   writeSystem(folder, [node])
+  await build({
+    ...BUNDLE,
+    entryPoints: [join(ROOT, 'images/signals.ts')],
+    format: 'cjs',
+    outfile: join(folder, SIGNALS),
+  })
 }
 
 /** The libraries that the binaries are linked to, a user, and where to look for names. */
@@ -45,21 +55,21 @@ function librariesOf(binary: string): string[] {
   return [...new Set(listed.match(/\/[^ ]*\.so[^ ]*/g) ?? [])]
 }
 
-/** Answers where the bundle lies in the image. */
 export async function writeProgram(
   folder: string,
-  { entry, name, files = [] }: Pick<Program, 'entry' | 'name' | 'files'>,
-): Promise<string> {
-  const file = `/app/bin/${name}.mjs`
-  await build({
-    ...{ entryPoints: [join(ROOT, entry)], outfile: join(folder, file), absWorkingDir: ROOT },
-    ...{ bundle: true, platform: 'node', format: 'esm', target: 'node24', minifyWhitespace: true, minifySyntax: true },
-    ...{ banner: { js: BANNER }, legalComments: 'none', logLevel: 'error' },
+  { entry, name, files = [], unbundled = [] }: Program,
+): Promise<void> {
+  const { metafile } = await build({
+    ...{ ...BUNDLE, format: 'esm', entryPoints: [join(ROOT, entry)], outfile: join(folder, bundleOf(name)) },
+    ...{ external: unbundled, banner: { js: BANNER }, define: HERE, metafile: true },
   })
   for (const path of files) cpSync(join(ROOT, path), join(folder, 'app/bin', basename(path)), { recursive: true })
-  // @platformatic/kafka's decompression and CRC; it looks for the file beside the folder of the bundle.
-  mkdirSync(join(folder, 'app/dist'), { recursive: true })
-  const wasm = ['', '@platformatic/kafka/node_modules/'].map(below => join(ROOT, 'node_modules', below, WASM))
-  copyFileSync(wasm.find(path => existsSync(path))!, join(folder, 'app/dist/native.wasm'))
-  return file
+  for (const path of unbundled.map(name => join('node_modules', name)))
+    cpSync(join(ROOT, path), join(folder, 'app', path), { recursive: true })
+  for (const path of Object.keys(metafile!.inputs)) {
+    const [, loader] = WASM_LOADER.exec(path) ?? []
+    if (!loader) continue
+    mkdirSync(join(folder, 'app/dist'), { recursive: true })
+    copyFileSync(join(ROOT, loader, 'dist/native.wasm'), join(folder, 'app/dist/native.wasm'))
+  }
 }

@@ -7,7 +7,10 @@ export type Program = {
   flags: string[]
   env: Record<string, string>
   title: string
+  /** Read at run time, from beside the bundle. */
   files?: string[]
+  /** Packages that stay what they are, beside the bundle. None of them has dependencies. */
+  unbundled?: string[]
 }
 
 /** The root file system is read-only in our pods; compiled code is kept in the pod's own /tmp. */
@@ -19,7 +22,6 @@ export const PROGRAMS: Program[] = [
     entry: 'processor/main.ts',
     flags: WORKER_FLAGS,
     env: { ...WORKER_ENVIRONMENT, NODE_COMPILE_CACHE: COMPILED },
-    // Read at run time, from beside the bundle.
     files: ['processor/adapters/postgres/sql'],
     title: 'SalesPipeline worker',
   },
@@ -36,5 +38,14 @@ export const PROGRAMS: Program[] = [
     flags: [],
     env: { NODE_COMPILE_CACHE: COMPILED },
     title: 'SalesPipeline operator',
+  },
+  {
+    name: 'verify',
+    entry: 'verify/main.ts',
+    flags: [],
+    env: { NODE_COMPILE_CACHE: COMPILED },
+    title: 'SalesPipeline verifier',
+    // It replaces a part of its Kafka client while that is loaded, file by file.
+    unbundled: ['kafkajs'],
   },
 ]

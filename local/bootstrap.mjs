@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url'
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = join(root, 'node_modules', '.bin')
 
-/** What is missing, with how to get it on Debian and macOS, a line each. */
-function missing() {
+/** What is missing, with how to get it on Debian and macOS, a line each. Images are built without Java. */
+function missing(script) {
   const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java'
   const checks = [
     [
@@ -27,7 +27,8 @@ function missing() {
     // Without Java it fails, but it is there.
     ['Maven', !spawnSync('mvn', ['-version']).error, 'apt-get install maven, or brew install maven'],
   ]
-  return checks.filter(([, isThere]) => !isThere).map(([what, , how]) => `  ${what}: ${how}`)
+  const needed = script.startsWith('images/') ? checks.slice(0, 1) : checks
+  return needed.filter(([, isThere]) => !isThere).map(([what, , how]) => `  ${what}: ${how}`)
 }
 
 /**
@@ -111,9 +112,9 @@ function fail(message) {
   process.exit(1)
 }
 
-const faults = missing()
+const [script, ...args] = process.argv.slice(2)
+const faults = missing(script)
 if (faults.length > 0) fail(`This needs, and did not find:\n${faults.join('\n')}`)
 await installPackages()
 linkPostgres()
-const [script, ...args] = process.argv.slice(2)
 handOver(script, args)

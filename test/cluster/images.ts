@@ -1,29 +1,18 @@
 /**
  * `node test/cluster/images.ts DIR`: what a cluster without a registry needs for the tests beside our own images: real
- * Kafka, PostgreSQL and Elasticsearch, the same as `npm start` runs, and the verifier.
+ * Kafka, PostgreSQL and Elasticsearch, the same as `npm start` runs.
  */
 import { execFileSync } from 'node:child_process'
-import {
-  copyFileSync,
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, cpSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { javaHome } from '#local/services/host.ts'
 import { installElasticsearch, installKafka } from '#local/services/install.ts'
-import { writeArchive } from '../../images/archive.ts'
-import { USER, writeRuntime, writeSystem } from '../../images/filesystem.ts'
+import { packLayer, writeArchive } from '../../images/archive.ts'
+import { USER } from '../../images/config.ts'
+import { writeSystem } from '../../images/filesystem.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
 const into = resolve(process.argv[2] ?? '.')
 const work = mkdtempSync(join(tmpdir(), 'test-images-'))
 
@@ -59,7 +48,7 @@ async function kafka(): Promise<void> {
   )
   const log = '-Dlog4j2.configurationFile=/app/log4j2.properties'
   const entry = ['/usr/lib/java/bin/java', '-Xmx384m', log, '-cp', '/app/kafka/*']
-  await writeArchive(join(into, 'kafka.tar'), 'test/kafka:1', [root], config(entry))
+  writeArchive(join(into, 'kafka.tar'), 'test/kafka:1', [await packLayer(work, root)], config(entry))
 }
 
 /** Started as its own script does it, which needs more of a shell than this image has. */
@@ -82,7 +71,7 @@ async function elasticsearch(): Promise<void> {
   ]
   const env = ['ES_JAVA_HOME=/usr/lib/java', 'ES_PATH_CONF=/config', 'ES_TMPDIR=/tmp', 'HOME=/tmp']
   const image = { ...config(entry, ...env), WorkingDir: home }
-  await writeArchive(join(into, 'elasticsearch.tar'), 'test/elasticsearch:1', [root], image)
+  writeArchive(join(into, 'elasticsearch.tar'), 'test/elasticsearch:1', [await packLayer(work, root)], image)
 }
 
 /** As the official image does it, as far as the chart relies on that (test/cluster/postgres-entrypoint.sh). */
@@ -102,7 +91,7 @@ async function postgres(): Promise<void> {
   writeFileSync(join(root, 'etc/passwd'), 'postgres:x:999:999::/tmp:/nonexistent\n')
   const image = { ...config(['/bin/sh', '/app/entrypoint.sh']), User: '999:999', StopSignal: 'SIGINT' }
   image.Env[0] += ':/usr/lib/postgres/bin'
-  await writeArchive(join(into, 'postgres.tar'), 'test/postgres:1', [root], image)
+  writeArchive(join(into, 'postgres.tar'), 'test/postgres:1', [await packLayer(work, root)], image)
 }
 
 /** npm's PostgreSQL has none. */
@@ -112,34 +101,9 @@ function debianPsql(): string {
   return find()!
 }
 
-/** Not bundled: it replaces a part of its Kafka client while that is loaded. */
-async function verifier(): Promise<void> {
-  const [runtime, program] = [join(work, 'runtime'), join(work, 'verify')]
-  writeRuntime(runtime)
-  const app = join(program, 'app')
-  cpSync(join(ROOT, 'verify'), join(app, 'verify'), { recursive: true })
-  copyFileSync(join(ROOT, 'package.json'), join(app, 'package.json'))
-  for (const path of packagesFor(['kafkajs', 'pg', 'big.js', 'yaml', 'yargs']))
-    cpSync(join(ROOT, path), join(app, path), { recursive: true })
-  const entry = ['/usr/bin/node', '/app/verify/main.ts']
-  await writeArchive(join(into, 'verify.tar'), 'test/verify:1', [runtime, program], config(entry))
-}
-
-/** Folders of the packages and of all that they need, as npm laid them out at the top. */
-function packagesFor(names: string[], found = new Set<string>()): Set<string> {
-  for (const name of names) {
-    const path = join('node_modules', name)
-    if (found.has(path) || !existsSync(join(ROOT, path))) continue
-    found.add(path)
-    const { dependencies = {} } = JSON.parse(readFileSync(join(ROOT, path, 'package.json'), 'utf8'))
-    packagesFor(Object.keys(dependencies), found)
-  }
-  return found
-}
-
 try {
   mkdirSync(into, { recursive: true })
-  await Promise.all([kafka(), elasticsearch(), postgres(), verifier()])
+  await Promise.all([kafka(), elasticsearch(), postgres()])
 } finally {
   rmSync(work, { recursive: true, force: true })
 }

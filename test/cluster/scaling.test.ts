@@ -9,7 +9,7 @@ import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
 import { kubectl } from './kubectl.ts'
-import { MINUTES, Shop } from './shop.ts'
+import { MINUTES, Shop, VERIFIER } from './shop.ts'
 
 const shop = new Shop('scaling')
 const schema = shop.namespace.replaceAll('-', '_')
@@ -151,7 +151,10 @@ async function serveMetrics(workers: string): Promise<void> {
   const program = join(import.meta.dirname, 'metrics-api.mjs')
   await shop.k('create', 'configmap', 'metrics', `--from-file=${program}`)
   const manifest = readFileSync(join(import.meta.dirname, 'metrics.yaml'), 'utf8')
-  const text = manifest.replaceAll('NAMESPACE', shop.namespace).replace('value: WORKERS', `value: "${workers}"`)
+  const text = manifest
+    .replaceAll('NAMESPACE', shop.namespace)
+    .replace('image: VERIFIER', `image: ${VERIFIER}`)
+    .replace('value: WORKERS', `value: "${workers}"`)
   await kubectl(['-n', shop.namespace, 'apply', '-f', '-'], text)
   await shop.k('rollout', 'status', 'deployment/metrics', '--timeout=60s')
 }

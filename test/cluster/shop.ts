@@ -9,8 +9,9 @@ import { kubectl } from './kubectl.ts'
 import { installStores, SYSTEM } from './platform.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+export const VERIFIER = `salespipeline/verify:${version}`
 export const MINUTES = 60_000
-const VERIFIER = 'test/verify:1'
 /** Of the load generator: what it does to the sales, beside sending them. */
 export const MISHAPS = {
   disorder: { fraction: 0.1 },

@@ -28,6 +28,14 @@ it('says all that is missing, and how to get it', () => {
   expect(run.stderr).not.toContain('Node 20')
 })
 
+it('builds images without Java and Maven', () => {
+  const run = spawnSync(process.execPath, [bootstrap, 'images/main.ts', '--help'], {
+    encoding: 'utf8',
+    env: { PATH: folder },
+  })
+  expect(run).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('npm run images -- <where>') })
+})
+
 it('takes Java from JAVA_HOME and says so when it is too old', () => {
   const home = join(folder, 'java-11')
   mkdirSync(join(home, 'bin'), { recursive: true })

@@ -1,0 +1,47 @@
+# The images for whoever builds with Docker:
+#   docker build --target processor -t salespipeline/processor:0.1.0 .       and so on for producer, operator and verify
+# `npm run images` makes the same without it. What they hold is written by images/ in both cases; what they say of
+# themselves stands in images/config.ts, and test/images holds this file to it.
+ARG NODE_IMAGE=node:24-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+# As local/bootstrap.mjs does it; a layer that is kept when only sources change.
+RUN npm install --no-save --include=dev --no-audit --no-fund
+COPY . .
+RUN node_modules/.bin/node images/main.ts --rootfs /rootfs
+
+FROM scratch AS runtime
+COPY --from=build /rootfs/runtime /
+ENV PATH=/usr/bin NODE_ENV=production NODE_COMPILE_CACHE=/tmp/compiled
+WORKDIR /app
+USER 10001:10001
+# The commit: --build-arg REVISION=$(git rev-parse HEAD)
+ARG REVISION=unknown
+LABEL org.opencontainers.image.description="Sales streams in through Kafka; exact event-time windows stand in PostgreSQL and Elasticsearch" \
+      org.opencontainers.image.version="0.2.0" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+FROM runtime AS processor
+COPY --from=build /rootfs/processor /
+ENV MALLOC_ARENA_MAX=1
+LABEL org.opencontainers.image.title="SalesPipeline worker"
+ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "--max-semi-space-size=4", "--heap-growing-percent=100", "/app/bin/processor.mjs"]
+
+FROM runtime AS producer
+COPY --from=build /rootfs/producer /
+LABEL org.opencontainers.image.title="SalesPipeline producer: REST ingest and load generator"
+ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "/app/bin/producer.mjs"]
+
+FROM runtime AS verify
+COPY --from=build /rootfs/verify /
+LABEL org.opencontainers.image.title="SalesPipeline verifier"
+ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "/app/bin/verify.mjs"]
+
+# The last: what `docker build .` makes.
+FROM runtime AS operator
+COPY --from=build /rootfs/operator /
+LABEL org.opencontainers.image.title="SalesPipeline operator"
+ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "/app/bin/operator.mjs"]

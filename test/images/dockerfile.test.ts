@@ -1,0 +1,39 @@
+/** The Dockerfile says of the images what `npm run images` says: it is held to it here, and built in test/root. */
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { configOf, readProject } from '../../images/config.ts'
+import { PROGRAMS } from '../../images/programs.ts'
+import { configFromDockerfile } from './dockerfile.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const text = readFileSync(join(root, 'Dockerfile'), 'utf8')
+const sorted = ({ Env, ...config }: { Env: string[] }) => ({ ...config, Env: [...Env].sort() })
+
+describe('the Dockerfile', () => {
+  it('has a target for each program, and no other that stands on scratch but what they share', () => {
+    const onScratch = [...text.matchAll(/^FROM (?:scratch|runtime) AS (\w+)$/gm)].map(([, name]) => name)
+    expect(onScratch.sort()).toEqual(['runtime', ...PROGRAMS.map(({ name }) => name)].sort())
+  })
+
+  it.each(PROGRAMS)('makes $name what the archive is', program => {
+    const project = readProject()
+    const config = configFromDockerfile(text, program.name, { REVISION: project.revision })
+    expect(sorted(config)).toEqual(sorted(configOf(program, project)))
+    expect(configFromDockerfile(text, program.name).Labels['org.opencontainers.image.revision']).toBe('unknown')
+  })
+
+  it.each([
+    ['a flag that is missing', '"--max-semi-space-size=4", ', ''],
+    ['another version', 'version="0.1.0"', 'version="0.0.9"'],
+    ['a variable too many', 'ENV MALLOC_ARENA_MAX=1', 'ENV MALLOC_ARENA_MAX=1 DEBUG=1'],
+    ['root', 'USER 10001:10001', 'USER root'],
+  ])('would be caught with %s', (_, right, wrong) => {
+    expect(text).toContain(right)
+    const processor = PROGRAMS.find(({ name }) => name === 'processor')!
+    const project = { ...readProject(), revision: 'unknown' }
+    expect(sorted(configFromDockerfile(text, 'processor'))).toEqual(sorted(configOf(processor, project)))
+    const config = configFromDockerfile(text.replace(right, wrong), 'processor')
+    expect(sorted(config)).not.toEqual(sorted(configOf(processor, project)))
+  })
+})

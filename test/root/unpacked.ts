@@ -1,0 +1,61 @@
+/** An image's archive, unpacked and entered as its own user, with nothing but what is in it. */
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { onTestFinished } from 'vitest'
+
+type Config = { Entrypoint: string[]; Env: string[]; User: string; WorkingDir: string; Labels: Record<string, string> }
+export type Unpacked = { root: string; tags: string[]; created: string; config: Config }
+
+export function unpack(archive: string, into: string): Unpacked {
+  const [files, root] = [join(into, basename(archive, '.tar')), join(into, `${basename(archive, '.tar')}-root`)]
+  for (const folder of [files, root]) mkdirSync(folder, { recursive: true })
+  execFileSync('tar', ['-C', files, '-xf', archive])
+  const [manifest] = JSON.parse(readFileSync(join(files, 'manifest.json'), 'utf8'))
+  for (const layer of manifest.Layers) execFileSync('tar', ['-C', root, '-xpf', join(files, layer)])
+  const { created, config } = JSON.parse(readFileSync(join(files, manifest.Config), 'utf8'))
+  return { root, tags: manifest.RepoTags, created, config }
+}
+
+export const environment = ({ Env }: Config): Record<string, string> =>
+  Object.fromEntries(Env.map(variable => variable.split(/=(.*)/s)))
+
+/** The arguments of chroot for a program of this image. */
+export const entering = ({ root, config }: Unpacked, args: string[], entrypoint = config.Entrypoint) => [
+  `--userspec=${config.User}`,
+  root,
+  ...entrypoint,
+  ...args,
+]
+
+/** Process 1 of a PID namespace, as in a container. */
+export function startAsFirst(
+  image: Unpacked,
+  { args, entrypoint = image.config.Entrypoint, env = {} }: { args: string[]; entrypoint?: string[]; env?: object },
+) {
+  const command = ['--pid', '--fork', '--mount-proc', '/usr/sbin/chroot', ...entering(image, args, entrypoint)]
+  const child = spawn('unshare', command, { env: { ...environment(image.config), ...env } })
+  // Nobody but the kernel can tell process 1 of another namespace apart: it is the only child.
+  const first = () => Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
+  onTestFinished(() => {
+    if (child.exitCode === null) process.kill(first(), 'SIGKILL')
+  })
+  return {
+    stdin: child.stdin,
+    signal: (name: NodeJS.Signals) => process.kill(first(), name),
+    /** Resolves once it has said this, on either stream. */
+    said: (words: RegExp) =>
+      new Promise<void>((resolve, reject) => {
+        let said = ''
+        child.once('close', () => reject(new Error(`it ended after saying\n${said}`)))
+        for (const stream of [child.stdout, child.stderr])
+          stream.on('data', data => words.test((said += data)) && resolve())
+      }),
+    ended: Promise.all([
+      new Promise<number | null>(resolve => child.once('close', resolve)),
+      text(child.stdout),
+      text(child.stderr),
+    ]).then(([code, stdout, stderr]) => ({ code, stdout, stderr })),
+  }
+}
