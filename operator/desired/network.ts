@@ -12,12 +12,7 @@ const DNS = { ports: [tcp(53), { port: 53, protocol: 'UDP' }] }
 export function networkPolicies(observed: Observed): KubeObject[] {
   const { spec } = observed
   const kafka = spec.source.bootstrapServers.map(portOf)
-  const stores = [
-    spec.sinks.postgres.port,
-    ...(spec.sinks.elasticsearch?.nodes ?? []).map(
-      node => Number(new URL(node).port) || (node.startsWith('https') ? 443 : 80),
-    ),
-  ]
+  const stores = [spec.sinks.postgres.port, ...(spec.sinks.elasticsearch?.nodes ?? []).map(portOfUrl)]
   const producers: Component[] = [
     ...(spec.load.onCluster ? (['load'] as const) : []),
     ...(spec.ingest.replicas > 0 ? (['ingest'] as const) : []),
@@ -80,8 +75,11 @@ function scrapers({ settings }: Observed): object {
 }
 
 function telemetryPorts(telemetry: Record<string, string>): number[] {
-  const endpoint = telemetry.OTEL_EXPORTER_OTLP_ENDPOINT
-  return endpoint ? [Number(new URL(endpoint).port) || 4318] : []
+  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT } = telemetry
+  const endpoint = OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? OTEL_EXPORTER_OTLP_ENDPOINT
+  return endpoint ? [portOfUrl(endpoint)] : []
 }
+
+const portOfUrl = (url: string) => Number(new URL(url).port) || (url.startsWith('https:') ? 443 : 80)
 
 const portOf = (endpoint: Spec['source']['bootstrapServers'][number]) => Number(endpoint.split(':').at(-1))

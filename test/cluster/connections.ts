@@ -26,7 +26,7 @@ export const PODS = {
   kafka: { 'strimzi.io/cluster': 'kafka', 'strimzi.io/broker-role': 'true' },
   entityOperator: { 'strimzi.io/cluster': 'kafka', 'strimzi.io/name': 'kafka-entity-operator' },
   strimzi: { 'strimzi.io/kind': 'cluster-operator' },
-  postgres: { 'app.kubernetes.io/name': 'postgres' },
+  postgres: { 'app.kubernetes.io/name': 'postgres', 'app.kubernetes.io/instance': 'postgres' },
   elasticsearch: { 'elasticsearch.k8s.elastic.co/cluster-name': 'elasticsearch' },
   eck: { 'control-plane': 'elastic-operator' },
   kibana: { 'kibana.k8s.elastic.co/name': 'kibana' },
@@ -35,6 +35,9 @@ export const PODS = {
   collector: { 'app.kubernetes.io/name': 'opentelemetry-collector' },
   dns: { 'k8s-app': 'kube-dns' },
   helmTest: { 'app.kubernetes.io/name': 'helm-test' },
+  verifier: { 'app.kubernetes.io/name': 'salespipeline-verify' },
+  kibanaImport: { 'app.kubernetes.io/name': 'kibana-import' },
+  kafkaUi: { 'app.kubernetes.io/name': 'kafka-ui' },
   stranger: { app: 'stranger' },
   foreigner: { app: 'foreigner' },
 } satisfies Record<string, Labels>
@@ -155,6 +158,13 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
     row('helmTest', 'ingest', 8000, 'sends its sale'),
     row('helmTest', 'postgres', postgres, 'reads it back'),
     row('helmTest', 'elasticsearch', 9200, 'reads it back'),
+    ...each(kafka, 'verifier', 'kafka', 'recomputes'),
+    row('verifier', 'postgres', postgres, 'compares rows'),
+    row('verifier', 'elasticsearch', 9200, 'compares documents'),
+    ...dns('kibanaImport'),
+    row('kibanaImport', 'kibana', 5601, 'brings our dashboard'),
+    row('eck', 'kibana', 5601, 'asks how it does'),
+    ...each(kafka, 'kafkaUi', 'kafka', 'shows topics'),
   ]
   const fail = [
     ...(['stranger', 'foreigner', 'internet'] as const).flatMap(from => [
@@ -176,6 +186,9 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
     ...each(kafka, 'operator', 'kafka', 'lag is told by the workers'),
     row('kibana', 'postgres', postgres, 'Kibana reads projections only'),
     row('grafana', 'elasticsearch', 9200, 'dashboards read PostgreSQL and Prometheus'),
+    row('kibanaImport', 'elasticsearch', 9200, 'it speaks to Kibana alone'),
+    row('kafkaUi', 'postgres', postgres, 'it shows topics alone'),
+    row('helmTest', 'kafka', 9092, 'its sale goes through the ingest'),
   ]
   return { pass, fail }
 }

@@ -1,6 +1,6 @@
 /**
  * `node test/cluster/images.ts DIR`: what a cluster without a registry needs for the tests beside our own images: real
- * Kafka, PostgreSQL and Elasticsearch, the same as `npm start` runs.
+ * Kafka, PostgreSQL and Elasticsearch, the same as `npm start` runs, and an OpenTelemetry collector.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { javaHome } from '#local/services/host.ts'
 import { installElasticsearch, installKafka } from '#local/services/install.ts'
+import { collectorProgram } from '#test/support/otelcol/collector.ts'
 import { packLayer, writeArchive } from '../../images/archive.ts'
 import { USER } from '../../images/config.ts'
 import { writeSystem } from '../../images/filesystem.ts'
@@ -101,9 +102,20 @@ function debianPsql(): string {
   return find()!
 }
 
+/** The collector of test/support/otelcol, with a shell to read what it wrote. */
+async function collector(): Promise<void> {
+  const root = join(work, 'otelcol')
+  const program = join(root, 'app/otelcol')
+  mkdirSync(dirname(program), { recursive: true })
+  copyFileSync(await collectorProgram(), program)
+  writeSystem(root, [program])
+  writeShell(root)
+  writeArchive(join(into, 'otelcol.tar'), 'test/otelcol:1', [await packLayer(work, root)], config(['/app/otelcol']))
+}
+
 try {
   mkdirSync(into, { recursive: true })
-  await Promise.all([kafka(), elasticsearch(), postgres()])
+  await Promise.all([kafka(), elasticsearch(), postgres(), collector()])
 } finally {
   rmSync(work, { recursive: true, force: true })
 }

@@ -68,7 +68,7 @@ describeWithNodeTool('a node that is lost', () => {
     async () => {
       await occupy('node-2')
       await watch.during('a node dies with half of the workers', async () => {
-        killNode(2)
+        killNode('node-2')
         await isNotReady('node-2')
         await until('its workers are given up', async () => (await podsOn('node-2')).length === 0, 2 * MINUTES)
         await replaced()
@@ -82,7 +82,7 @@ describeWithNodeTool('a node that is lost', () => {
     'is cut off while its containers go on: they are fenced, and stop once their pods are given up',
     async () => {
       await occupy('node-3')
-      orphanNode(3)
+      orphanNode('node-3')
       const zombies = await podsOn('node-3')
       await isNotReady('node-3')
       await watch.during('the workers of a lost node stop for 9 s, and go on', async () => {

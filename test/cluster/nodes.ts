@@ -5,19 +5,21 @@
 import { execFileSync } from 'node:child_process'
 import { describe } from 'vitest'
 
-const TOOL = process.env.NODE_TOOL ?? ''
+export const NODE_TOOL = process.env.NODE_TOOL ?? ''
 
 /** `describe` where there is such a tool, else a skipped one that says so. */
 export const describeWithNodeTool = (name: string, tests: () => void) =>
-  TOOL ? describe(name, tests) : describe.skip(`${name} (skipped: set NODE_TOOL, see test/cluster/nodes.ts)`, tests)
+  NODE_TOOL
+    ? describe(name, tests)
+    : describe.skip(`${name} (skipped: set NODE_TOOL, see test/cluster/nodes.ts)`, tests)
 
 /** To the main process of the pod's only container. */
 export const signalPod = (uid: string, signal: 'KILL' | 'STOP' | 'CONT') => tool('signal', uid, signal)
 /** Kubelet and container runtime die, containers go on. */
-export const orphanNode = (number: number) => tool('orphan', String(number))
+export const orphanNode = (node: string) => tool('orphan', node)
 /** Everything on it dies. */
-export const killNode = (number: number) => tool('dead', String(number))
+export const killNode = (node: string) => tool('dead', node)
 
 function tool(...args: string[]): void {
-  execFileSync(TOOL, args, { stdio: 'inherit' })
+  execFileSync(NODE_TOOL, args, { stdio: 'inherit' })
 }

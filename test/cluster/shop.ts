@@ -10,6 +10,7 @@ import { installStores, SYSTEM } from './platform.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+export const VERSION: string = version
 export const VERIFIER = `salespipeline/verify:${version}`
 export const MINUTES = 60_000
 /** Of the load generator: what it does to the sales, beside sending them. */
@@ -103,6 +104,18 @@ export class Shop {
     await until('no load', async () => (await this.pods(seller, 'load')).length === 0, 2 * MINUTES)
     for (const name of [seller, ...readers])
       await until(`nothing waits for ${name}`, async () => (await this.status(name)).lag === 0, 2 * MINUTES)
+  }
+
+  /** The operator's pods, where this namespace has one. */
+  async operators(): Promise<Json[]> {
+    return (await this.json('get', 'pods', '-l', 'app.kubernetes.io/name=salespipeline-operator')).items
+  }
+
+  /** Offsets that are committed, of all partitions. */
+  async committed(name: string): Promise<number> {
+    const schema = `${this.namespace}_${name}`.replaceAll('-', '_')
+    const query = `SELECT coalesce(sum(next_offset), 0) FROM ${schema}.progress`
+    return Number(await this.k('exec', 'postgres-0', '--', 'psql', '-U', 'postgres', '-d', 'sales', '-Atc', query))
   }
 
   /** Has everything compared by the verifier's Job, as `npm run chaos` has it; answers its verdict. */

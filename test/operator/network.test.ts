@@ -6,15 +6,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
-import {
-  ADDRESSES,
-  ofPipelines,
-  ofPlatform,
-  PODS,
-  type Ports,
-  type Role,
-  type Ruled,
-} from '#test/cluster/connections.ts'
+import { ofPipelines, ofPlatform, PODS, type Ports, type Role, type Ruled } from '#test/cluster/connections.ts'
+import { judge, onePodEach, text } from '#test/support/judged.ts'
 import { type Cluster, evaluate, type NetworkPolicy, type Pod } from '#test/support/network-policy.ts'
 import { outputFile, SHAPES } from './golden.ts'
 
@@ -38,38 +31,17 @@ function portsOf(shape: string): Ports {
   }
 }
 
-const NODE = '10.0.0.1'
-const ELSEWHERE: Partial<Record<Role, string>> = {
-  operator: 'salespipeline-system',
-  prometheus: 'monitoring',
-  collector: 'observability',
-  dns: 'kube-system',
-  foreigner: 'elsewhere',
-}
-
 /** The pods of a shape as its Deployments make them, and one for each other role, on another node. */
 function clusterOf(shape: string): Cluster {
   const { name, namespace } = inputOf(shape).resource.metadata
-  const roles = Object.entries(PODS).map(([role, labels], place) => {
-    const labelled = { ...labels, 'app.kubernetes.io/instance': name }
+  const { namespaces, pods } = onePodEach(namespace, { 'app.kubernetes.io/instance': name })
+  const asMade = pods.map(pod => {
+    const role = pod.metadata.name
     const made = objectsOf<Deployment>(shape, 'Deployment').find(({ spec }) => role === roleOf(spec.template))
-    return {
-      metadata: {
-        name: role,
-        namespace: ELSEWHERE[role as Role] ?? namespace,
-        labels: labelled,
-        ...made?.spec.template.metadata,
-      },
-      spec: made?.spec.template.spec ?? { containers: [] },
-      status: { phase: 'Running', podIP: `10.1.0.${place + 1}`, hostIP: NODE },
-    }
+    if (!made) return pod
+    return { ...pod, metadata: { ...pod.metadata, ...made.spec.template.metadata }, spec: made.spec.template.spec }
   })
-  const namespaces = [...new Set([namespace, ...Object.values(ELSEWHERE)])]
-  return {
-    policies: objectsOf<NetworkPolicy>(shape, 'NetworkPolicy'),
-    namespaces: namespaces.map(name => ({ metadata: { name, labels: { 'kubernetes.io/metadata.name': name } } })),
-    pods: roles,
-  }
+  return { policies: objectsOf<NetworkPolicy>(shape, 'NetworkPolicy'), namespaces, pods: asMade }
 }
 
 const roleOf = ({ metadata }: Pod) => {
@@ -77,20 +49,6 @@ const roleOf = ({ metadata }: Pod) => {
   return component === 'processor' ? 'worker' : component
 }
 
-/** What the policies do with what a rule is about. */
-function judge(cluster: Cluster, { from, to, port, protocol }: Ruled): string {
-  const end = (role: Role) => {
-    const address = (ADDRESSES as Record<string, string>)[role]
-    if (address) return role === 'node' ? NODE : address
-    return cluster.pods
-      .map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)
-      .find(name => name.endsWith(`/${role}`))!
-  }
-  const { allowed } = evaluate(cluster, { from: end(from), to: end(to), port, protocol })
-  return `${text({ from, to, port, protocol })} ${allowed ? 'passes' : 'is refused'}`
-}
-
-const text = ({ from, to, port, protocol }: Omit<Ruled, 'why'>) => `${from} > ${to}:${port}/${protocol}`
 /** A shape without load or ingest has no policies for them, and no such pods. */
 const concerning = (shape: string, rules: Ruled[]) => {
   const made = new Set(objectsOf<Deployment>(shape, 'Deployment').map(({ spec }) => roleOf(spec.template)))

@@ -38,7 +38,7 @@ type Collector = {
 
 /** Builds the collector if it must (about two minutes of CPU, once) and starts it on a free loopback port. */
 export async function startCollector(): Promise<Collector> {
-  const binary = await build()
+  const binary = await collectorProgram()
   const folder = await mkdtemp(join(tmpdir(), 'otelcol-'))
   const file = join(folder, 'spans.jsonl')
   const address = `127.0.0.1:${await freePort()}`
@@ -64,7 +64,7 @@ export async function startCollector(): Promise<Collector> {
 }
 
 /** The binary for exactly these sources: a changed dependency or main.go has another name. */
-async function build(): Promise<string> {
+export async function collectorProgram(): Promise<string> {
   const stamp = createHash('sha256')
   for (const name of ['go.mod', 'go.sum', 'main.go']) stamp.update(await readFile(join(SOURCE, name)))
   const folder = join(CACHE, 'otelcol')
@@ -108,7 +108,7 @@ type OtlpLine = {
   resourceSpans: { resource: { attributes: OtlpAttributes }; scopeSpans: { spans: OtlpSpan[] }[] }[]
 }
 
-function spansIn(jsonLines: string): CollectedSpan[] {
+export function spansIn(jsonLines: string): CollectedSpan[] {
   const lines = jsonLines.split('\n').filter(line => line !== '')
   return lines
     .flatMap(line => (JSON.parse(line) as OtlpLine).resourceSpans)

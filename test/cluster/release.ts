@@ -1,0 +1,77 @@
+/**
+ * The whole system as a user installs it: one helm install with the values for a laptop. Strimzi's, ECK's and Prometheus'
+ * operators cannot be had here: their resources are made and kept by the API server with their CRDs, and real servers
+ * stand where the operators would put theirs (platform.ts).
+ */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { CRDS_DIR } from '../support/api-server.ts'
+import { CHART, helm } from '../support/helm.ts'
+import { kubectl } from './kubectl.ts'
+import {
+  makeVolume,
+  OUR_POSTGRES,
+  operatorIsUp,
+  postgresIsUp,
+  SYSTEM,
+  startElasticsearch,
+  startKafka,
+} from './platform.ts'
+import type { Shop } from './shop.ts'
+
+const CRDS = ['strimzi', 'eck', 'prometheus-operator'].flatMap(name => ['-f', join(CRDS_DIR, name)])
+
+/** A release named sales. `chart`: folder or archive. Answers its notes. */
+export async function installWhole(shop: Shop, more: string[] = [], chart = CHART): Promise<string> {
+  // One operator to a cluster.
+  helm(['uninstall', 'operator', ...SYSTEM, '--ignore-not-found', '--wait'])
+  await kubectl(['create', ...CRDS])
+  await kubectl(['wait', '--for=condition=established', 'crd', '--all', '--timeout=60s'])
+  await kubectl(['create', 'namespace', shop.namespace])
+  await makeVolume(shop.namespace, 'data-postgres-0')
+  const notes = install(shop, more, chart)
+  await operatorIsUp(shop.namespace)
+  await postgresIsUp(shop.namespace)
+  await kafkaPolicy(shop)
+  await startKafka(shop.namespace)
+  await startElasticsearch(shop.namespace)
+  return notes
+}
+
+/** Where the CRD is another release's, does what the chart then says. */
+function install({ namespace }: Shop, more: string[], chart: string): string {
+  const values = ['-f', join(CHART, 'values-laptop.yaml'), ...OUR_POSTGRES, ...more]
+  const command = ['install', 'sales', chart, '-n', namespace, ...values]
+  try {
+    return helm(command)
+  } catch (error) {
+    const advice = /kubectl label crd .*$/m.exec((error as Error).message)?.[0]
+    if (!advice) throw error
+    execFileSync('sh', ['-c', advice], { stdio: 'pipe' })
+    return helm(command)
+  }
+}
+
+/** What Strimzi makes of the peers in the Kafka resource. */
+async function kafkaPolicy(shop: Shop): Promise<void> {
+  const { spec } = await shop.json('get', 'kafka/kafka')
+  const [{ port, networkPolicyPeers }] = spec.kafka.listeners
+  const policy = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'kafka-network-policy-kafka', namespace: shop.namespace },
+    spec: {
+      podSelector: { matchLabels: { 'strimzi.io/cluster': 'kafka', 'strimzi.io/broker-role': 'true' } },
+      policyTypes: ['Ingress'],
+      ingress: [{ from: networkPolicyPeers, ports: [{ port, protocol: 'TCP' }] }],
+    },
+  }
+  await kubectl(['apply', '-f', '-'], stringify(policy))
+}
+
+export async function removeWhole(shop: Shop): Promise<void> {
+  await shop.close()
+  helm(['uninstall', 'sales', '-n', shop.namespace, '--ignore-not-found'])
+  await kubectl(['delete', '--ignore-not-found', ...CRDS])
+}
