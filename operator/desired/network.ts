@@ -7,7 +7,8 @@ import { PROCESSOR_PORT } from './processor.ts'
 import { INGEST_PORT } from './producers.ts'
 
 const tcp = (port: number) => ({ port, protocol: 'TCP' })
-const DNS = { ports: [tcp(53), { port: 53, protocol: 'UDP' }] }
+/** Of pods: those behind the Service listen on 5353 where they may not have a port below 1024, as on OpenShift. */
+const DNS = { ports: [53, 5353].flatMap(port => [tcp(port), { port, protocol: 'UDP' }]) }
 
 export function networkPolicies(observed: Observed): KubeObject[] {
   const { spec } = observed

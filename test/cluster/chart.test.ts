@@ -9,9 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CRDS_DIR } from '../support/api-server.ts'
 import { describeWithHelm, helm } from '../support/helm.ts'
-import { evaluate, type Pod } from '../support/network-policy.ts'
+import { evaluate } from '../support/network-policy.ts'
 import { type CollectedSpan, spansIn } from '../support/otelcol/collector.ts'
-import { PODS, type Role } from './connections.ts'
+import { PODS } from './connections.ts'
 import { describeWithNodeTool, NODE_TOOL } from './nodes.ts'
 import { installWhole, removeWhole } from './release.ts'
 import { MINUTES, MISHAPS, Shop } from './shop.ts'
@@ -140,47 +140,28 @@ const isOurs = (seen: Seen, end: string) => podOf(seen, end)?.metadata.namespace
 const isStandIn = (seen: Seen, end: string) => podOf(seen, end)?.metadata.labels?.['stands-in-for'] !== undefined
 
 /** So that an empty recording proves nothing: what must have been among it. */
+const EXPECTED = [
+  ...['worker', 'load', 'ingest', 'operator', 'helmTest'].map(role => `${role} > dns`),
+  ...['worker', 'load', 'ingest'].map(role => `${role} > kafka:9092`),
+  ...['worker', 'removal', 'helmTest'].flatMap(role => [`${role} > postgres:5432`, `${role} > elasticsearch:9200`]),
+  ...['helmTest > ingest:8000', 'operator > worker:8080', 'prometheus > worker:8080', 'prometheus > operator:8081'],
+  ...['worker > collector:4318', 'ingest > collector:4318', 'operator > outside'],
+]
+
+/** Those of them that nobody made. */
 function missing(seen: Seen): string[] {
-  const wanted: [Role, Role, number][] = [
-    ...(['worker', 'load', 'ingest', 'operator', 'helmTest'] as const).map((role): [Role, Role, number] => [
-      role,
-      'dns',
-      53,
-    ]),
-    ...(['worker', 'load', 'ingest'] as const).map((role): [Role, Role, number] => [role, 'kafka', 9092]),
-    ...(['worker', 'removal', 'helmTest'] as const).flatMap((role): [Role, Role, number][] => [
-      [role, 'postgres', 5432],
-      [role, 'elasticsearch', 9200],
-    ]),
-    ...([
-      ['helmTest', 'ingest', 8000],
-      ['operator', 'worker', 8080],
-      ['prometheus', 'worker', 8080],
-    ] as [Role, Role, number][]),
-    ...([
-      ['prometheus', 'operator', 8081],
-      ['worker', 'collector', 4318],
-      ['ingest', 'collector', 4318],
-    ] as [Role, Role, number][]),
-  ]
-  const { flows } = seen
-  const roleOf = (end: string) => {
-    const pod = podOf(seen, end)
-    return pod && roles(pod)
-  }
   const met = new Set(
-    flows.flatMap(({ from, to, port }) =>
-      (roleOf(from) ?? []).flatMap(a => (roleOf(to) ?? []).map(b => `${a} ${b} ${port}`)),
+    seen.flows.flatMap(({ from, to, port }) =>
+      rolesOf(seen, from).flatMap(a => rolesOf(seen, to).flatMap(b => [`${a} > ${b}`, `${a} > ${b}:${port}`])),
     ),
   )
-  const toApiServer = flows.some(({ from, to }) => roleOf(from)?.includes('operator') && !to.includes('/'))
-  return [
-    ...wanted.map(row => row.join(' ')).filter(row => !met.has(row)),
-    ...(toApiServer ? [] : ['operator → API server']),
-  ]
+  return EXPECTED.filter(connection => !met.has(connection))
 }
 
-const roles = ({ metadata }: Pod): Role[] =>
-  (Object.entries(PODS) as [Role, Record<string, string>][])
-    .filter(([, labels]) => Object.entries(labels).every(([name, value]) => metadata.labels?.[name] === value))
-    .map(([role]) => role)
+function rolesOf(seen: Seen, end: string): string[] {
+  const labels = podOf(seen, end)?.metadata.labels
+  if (!labels) return ['outside']
+  const has = (wanted: Record<string, string>) =>
+    Object.entries(wanted).every(([name, value]) => labels[name] === value)
+  return Object.entries(PODS).flatMap(([role, wanted]) => (has(wanted) ? [role] : []))
+}

@@ -60,10 +60,12 @@ const row = (from: Role, to: Role, port: number, why: string, protocol: Protocol
   why,
 })
 const each = (ports: number[], from: Role, to: Role, why: string) => ports.map(port => row(from, to, port, why))
-const dns = (from: Role) => [
-  row(from, 'dns', 53, 'names of servers', 'UDP'),
-  row(from, 'dns', 53, 'answers that are too long for UDP'),
-]
+/** Pods behind the Service listen on 5353 where they may have no port below 1024. */
+const dns = (from: Role) =>
+  [53, 5353].flatMap(port => [
+    row(from, 'dns', port, 'names of servers', 'UDP'),
+    row(from, 'dns', port, 'answers that are too long for UDP'),
+  ])
 
 export function ofPipelines(ports: Ports = STANDARD): Rules {
   const { kafka, postgres, elasticsearch, otlp } = ports

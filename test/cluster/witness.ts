@@ -1,11 +1,9 @@
 /** What a running system does, kept while it does it: its connections, and its pods, which come and go. */
 
+import { type ChildProcess, spawn } from 'node:child_process'
 import type { Namespace, NetworkPolicy, Pod } from '../support/network-policy.ts'
 import { addressesIn, type Flow, flowsIn, named, recordFlows } from './flows.ts'
 import { kubectl } from './kubectl.ts'
-
-/** A pod that lived for less is not known; its connections are then from an address that nobody has. */
-const LOOK_EVERY_MS = 500
 
 type List<T> = { items: T[] }
 const list = async <T>(kind: string): Promise<T[]> =>
@@ -14,14 +12,17 @@ const list = async <T>(kind: string): Promise<T[]> =>
 export type Seen = { flows: Flow[]; pods: Pod[]; policies: NetworkPolicy[]; namespaces: Namespace[] }
 
 export class Witness {
-  readonly #pods = new Map<string, Pod>()
   readonly #recording: Awaited<ReturnType<typeof recordFlows>>
-  readonly #looking: Promise<void>
-  #isOn = true
+  readonly #watch: ChildProcess
+  #told = ''
 
   private constructor(recording: Awaited<ReturnType<typeof recordFlows>>) {
     this.#recording = recording
-    this.#looking = this.#look()
+    // Every state of every pod, however short its life: by a process of its own, since helm keeps this one waiting.
+    this.#watch = spawn('kubectl', ['get', 'pods', '-A', '--watch', '-o', 'json'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    this.#watch.stdout!.setEncoding('utf8').on('data', data => (this.#told += data))
   }
 
   /** NODE_TOOL records (nodes.ts). */
@@ -29,24 +30,25 @@ export class Witness {
     return new Witness(await recordFlows(tool, ['flows']))
   }
 
-  /** Ends it. An address may have been given to one pod after another: the later one counts. */
   async end(): Promise<Seen> {
     const [policies, namespaces] = await Promise.all([
       list<NetworkPolicy>('networkpolicies'),
       list<Namespace>('namespaces'),
     ])
     const raw = await this.#recording.stop()
-    this.#isOn = false
-    await this.#looking
-    const pods = [...this.#pods.values()]
+    if (this.#watch.exitCode !== null) throw new Error('the watch of pods ended early')
+    this.#watch.kill()
+    const pods = podsIn(this.#told)
     return { flows: named(flowsIn(raw), pods, addressesIn(raw)), pods, policies, namespaces }
   }
+}
 
-  async #look(): Promise<void> {
-    while (this.#isOn) {
-      for (const pod of await list<Pod & { metadata: { uid: string } }>('pods'))
-        if (pod.status.podIP) this.#pods.set(pod.metadata.uid, { ...pod, status: { ...pod.status, phase: 'Running' } })
-      await new Promise(resolve => setTimeout(resolve, LOOK_EVERY_MS))
-    }
-  }
+/** The last state of each that had an address, as it was while it ran. */
+function podsIn(told: string): Pod[] {
+  const states = told.split(/(?<=^\}\n)/m).flatMap(text => (text.endsWith('}\n') ? [JSON.parse(text)] : []))
+  const withAddress = states.filter(({ status }) => status.podIP !== undefined)
+  return [...new Map(withAddress.map(pod => [pod.metadata.uid, pod])).values()].map(pod => ({
+    ...pod,
+    status: { ...pod.status, phase: 'Running' },
+  }))
 }

@@ -90,6 +90,7 @@ template to template while there is none yet. Argument: list of context and Secr
 {{- end }}
 {{- end -}}
 
+{{- /* Policies see pods' own ports: those behind DNS listen on 5353 where they may not have one below 1024. */ -}}
 {{- define "sales-pipeline.dns" -}}
-- ports: [{ port: 53, protocol: UDP }, { port: 53, protocol: TCP }]
+- ports: [{ port: 53, protocol: UDP }, { port: 53, protocol: TCP }, { port: 5353, protocol: UDP }, { port: 5353, protocol: TCP }]
 {{- end -}}
