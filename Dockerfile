@@ -20,7 +20,7 @@ USER 10001:10001
 # The commit: --build-arg REVISION=$(git rev-parse HEAD)
 ARG REVISION=unknown
 LABEL org.opencontainers.image.description="Sales streams in through Kafka; exact event-time windows stand in PostgreSQL and Elasticsearch" \
-      org.opencontainers.image.version="0.2.0" \
+      org.opencontainers.image.version="0.3.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 
@@ -32,7 +32,7 @@ ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "--max-semi-space-
 
 FROM runtime AS producer
 COPY --from=build /rootfs/producer /
-LABEL org.opencontainers.image.title="SalesPipeline producer: REST ingest and load generator"
+LABEL org.opencontainers.image.title="SalesPipeline producer: REST ingest, load generator and check"
 ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "/app/bin/producer.mjs"]
 
 FROM runtime AS verify

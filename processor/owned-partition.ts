@@ -63,6 +63,11 @@ export class OwnedPartition {
     return this.#phase === 'restoring' || this.#phase === 'running'
   }
 
+  /** The results hold what lies before it. Only where there is a state. */
+  get committed(): number {
+    return this.share?.commit.fromOffset ?? this.state!.uncommittedFrom
+  }
+
   /** Read to the end of the log with nothing left to commit: only then may idleness begin (FLIP-471). */
   get caughtUp(): boolean {
     const { state, share } = this

@@ -311,7 +311,8 @@ export interface Telemetry {
   rebalanced(assigned: number[]): void
   position(
     partition: number,
-    position: { nextOffset: number; lastStableOffset: number; watermark: number | null },
+    /** `nextOffset`: read up to there; `committed`: the results hold what lies before it. */
+    position: { committed: number; nextOffset: number; lastStableOffset: number; watermark: number | null },
   ): void
   released(partition: number): void
   projected(work: ProjectionWork, faults: number, info: { startedAt: number; endedAt: number }): void

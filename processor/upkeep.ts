@@ -33,8 +33,19 @@ export class Upkeep {
 
   /** Until the signal aborts. A passing failure of one task neither stops the others nor the next round. Throws Fatal. */
   async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#reportOn(signal), this.#tend(signal)])
+  }
+
+  /** Apart from all that waits for the store: how far behind the results are matters most while it is away. */
+  async #reportOn(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#report()
+      await this.#deps.clock.sleep(EVERY_MS, signal)
+    }
+  }
+
+  async #tend(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
       await this.#attempt(() => this.#noticeFailover())
       await this.#attempt(() => this.#renewIdle())
       await this.#attempt(() => this.#advance())
@@ -56,10 +67,12 @@ export class Upkeep {
   #report(): void {
     const { telemetry, partitions } = this.#deps
     let forgotten = 0
-    for (const { partition, state, lastStableOffset } of partitions()) {
+    for (const owned of partitions()) {
+      const { partition, state, lastStableOffset } = owned
       if (!state) continue
       const watermark = Number.isFinite(state.watermark) ? state.watermark : null
-      telemetry.position(partition, { nextOffset: state.nextOffset, lastStableOffset, watermark })
+      const { committed } = owned
+      telemetry.position(partition, { committed, nextOffset: state.nextOffset, lastStableOffset, watermark })
       forgotten += state.idsForgottenEarly
     }
     if (forgotten > 0)

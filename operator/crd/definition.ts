@@ -25,6 +25,8 @@ const COLUMNS = [
   column('Watermark', 'date', '.status.watermark', 'Age of the event time up to which windows are complete'),
   column('Reason', 'string', '.status.conditions[?(@.type=="Ready")].reason', 'Why it is ready or not'),
   column('Age', 'date', '.metadata.creationTimestamp', 'Since it was made'),
+  column('Delay', 'string', '.status.endToEndDelayP99', 'From a sale to its committed result, 99th percentile', 1),
+  column('CatchUp', 'string', '.status.catchUp', 'Estimated time until the lag is gone', 1),
   column('Message', 'string', '.status.conditions[?(@.type=="Ready")].message', 'What to do', 1),
 ]
 

@@ -90,6 +90,11 @@ export class PartitionState {
     return !this.restoring && this.nextOffset > this.#pending.fromOffset
   }
 
+  /** What lies before it was committed, or frozen for a commit. */
+  get uncommittedFrom(): number {
+    return this.#pending.fromOffset
+  }
+
   /** Of the latest plan; −Infinity before the first event. */
   get watermark(): number {
     return this.maxEventTime - this.#plan.spec.watermark.outOfOrderness

@@ -25,7 +25,7 @@ describe('the Dockerfile', () => {
 
   it.each([
     ['a flag that is missing', '"--max-semi-space-size=4", ', ''],
-    ['another version', 'version="0.1.0"', 'version="0.0.9"'],
+    ['another version', `version="${readProject().version}"`, 'version="0.0.9"'],
     ['a variable too many', 'ENV MALLOC_ARENA_MAX=1', 'ENV MALLOC_ARENA_MAX=1 DEBUG=1'],
     ['root', 'USER 10001:10001', 'USER root'],
   ])('would be caught with %s', (_, right, wrong) => {

@@ -30,8 +30,9 @@ export function specFor(name: string, { kafka, postgres, elasticsearch }: Addres
   if (elasticsearch) document.setIn(['spec', 'sinks', 'elasticsearch', 'nodes'], [elasticsearch.url])
   else document.deleteIn(['spec', 'sinks', 'elasticsearch'])
   // Servers on loopback: users come from the environment, and nothing is encrypted.
-  for (const name of ['usernameSecretRef', 'passwordSecretRef', 'tls'])
-    for (const sink of ['postgres', 'elasticsearch']) document.deleteIn(['spec', 'sinks', sink, name])
+  for (const sink of elasticsearch ? ['postgres', 'elasticsearch'] : ['postgres'])
+    for (const name of ['usernameSecretRef', 'passwordSecretRef', 'tls'])
+      document.deleteIn(['spec', 'sinks', sink, name])
   document.setIn(['spec', 'load'], {
     profile: 'ecommerce',
     disorder: { fraction: 0.2, max: '2s' },

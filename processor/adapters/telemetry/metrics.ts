@@ -65,7 +65,8 @@ function gauges(registry: Registry) {
     new Gauge({ name: `salespipeline_${name}`, help, labelNames, registers: [registry] })
   return {
     assigned: gauge('assigned_partitions', 'Partitions assigned to this worker'),
-    lag: gauge('lag_records', 'Offsets between the last stable one and the next to be committed', 'partition'),
+    lag: gauge('lag_records', 'Offsets between the last stable one and what is committed', 'partition'),
+    uncommitted: gauge('uncommitted_records', 'Of the lag what this worker has read already', 'partition'),
     partitionWatermark: gauge(
       'partition_watermark_timestamp_seconds',
       'Event time that the partition has reached, in Unix time',

@@ -14,7 +14,7 @@ export type Snapshot = {
   /** Totals since the worker started. */
   counters: Record<(typeof COUNTERS)[number], number>
   assigned: number
-  partitions: { partition: number; lag: number; watermark: number | null }[]
+  partitions: { partition: number; lag: number; uncommitted: number; watermark: number | null }[]
   /** ms since the epoch; null: not known to this worker. */
   watermark: number | null
   /** Seconds, over the last 10 s; null: nothing was measured in them. */
@@ -62,14 +62,17 @@ export async function measure(metrics: Metrics): Promise<Pick<Snapshot, Measured
 }
 
 async function partitions(metrics: Metrics): Promise<Snapshot['partitions']> {
-  const seconds = new Map(
-    (await metrics.partitionWatermark.get()).values.map(v => [Number(v.labels.partition), v.value]),
-  )
+  const byPartition = async (metric: Pick<Gauge, 'get'>) =>
+    new Map((await metric.get()).values.map(v => [Number(v.labels.partition), v.value]))
+  const [seconds, uncommitted] = await Promise.all([metrics.partitionWatermark, metrics.uncommitted].map(byPartition))
   return (await metrics.lag.get()).values
     .map(({ labels, value }) => {
       const partition = Number(labels.partition)
-      const watermark = seconds.get(partition)
-      return { partition, lag: value, watermark: watermark === undefined ? null : Math.round(watermark * 1000) }
+      const watermark = seconds!.get(partition)
+      return {
+        ...{ partition, lag: value, uncommitted: uncommitted!.get(partition) ?? 0 },
+        watermark: watermark === undefined ? null : Math.round(watermark * 1000),
+      }
     })
     .sort((a, b) => a.partition - b.partition)
 }

@@ -88,12 +88,14 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
       metrics.rebalances.inc()
       metrics.assigned.set(assigned.length)
     },
-    position(partition, { nextOffset, lastStableOffset, watermark }) {
-      metrics.lag.set({ partition }, Math.max(0, lastStableOffset - nextOffset))
+    position(partition, { committed, nextOffset, lastStableOffset, watermark }) {
+      metrics.lag.set({ partition }, Math.max(0, lastStableOffset - committed))
+      metrics.uncommitted.set({ partition }, Math.max(0, nextOffset - committed))
       if (watermark !== null) metrics.partitionWatermark.set({ partition }, watermark / 1000)
     },
     released(partition) {
       metrics.lag.remove({ partition })
+      metrics.uncommitted.remove({ partition })
       metrics.partitionWatermark.remove({ partition })
     },
     projected(work, faults, info) {

@@ -46,8 +46,8 @@ test('/healthz answers 200 while the flow is alive, ready or not', async () => {
 test('/status shows counters, partitions, delays and conditions', async () => {
   const { telemetry, get } = await served()
   telemetry.committed(commitOf(partitionCommit(0), partitionCommit(1)), infoOf([NOW - 100, NOW - 100, NOW - 300]))
-  telemetry.position(10, { nextOffset: 5, lastStableOffset: 8, watermark: null })
-  telemetry.position(9, { nextOffset: 5, lastStableOffset: 5, watermark: NOW - 1 })
+  telemetry.position(10, { committed: 5, nextOffset: 5, lastStableOffset: 8, watermark: null })
+  telemetry.position(9, { committed: 5, nextOffset: 5, lastStableOffset: 5, watermark: NOW - 1 })
   telemetry.pipelineClock({ watermark: NOW - 2, finalised: 0, removed: 0 })
   telemetry.rebalanced([9, 10])
   telemetry.busy(30, 100)

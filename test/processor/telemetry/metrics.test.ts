@@ -74,12 +74,13 @@ test.each([
 
 test('a partition shows its lag and watermark until it is released', async () => {
   const { telemetry } = telemetryForTest()
-  telemetry.position(4, { nextOffset: 90, lastStableOffset: 100, watermark: NOW })
-  telemetry.position(5, { nextOffset: 100, lastStableOffset: 90, watermark: null })
+  telemetry.position(4, { committed: 90, nextOffset: 96, lastStableOffset: 100, watermark: NOW })
+  telemetry.position(5, { committed: 100, nextOffset: 100, lastStableOffset: 90, watermark: null })
   const lag = 'salespipeline_lag_records'
   const watermark = 'salespipeline_partition_watermark_timestamp_seconds'
   const before = await scrape(telemetry.registry)
   expect(before.get(`${lag}{partition="4"}`)).toBe(10)
+  expect(before.get('salespipeline_uncommitted_records{partition="4"}')).toBe(6)
   expect(before.get(`${watermark}{partition="4"}`)).toBe(NOW / 1000)
   expect(before.get(`${lag}{partition="5"}`)).toBe(0)
   expect(before.has(`${watermark}{partition="5"}`)).toBe(false)

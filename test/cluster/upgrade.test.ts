@@ -1,0 +1,129 @@
+/**
+ * From the first chart to this one and back, while sales go through: CRD, operator and workers change, results do not.
+ * Then it is uninstalled, which leaves what its notes say, and removed by the commands that its notes give.
+ */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CHART, describeWithHelm, helm } from '../support/helm.ts'
+import type { Json } from '../support/kube.ts'
+import { until } from '../support/until.ts'
+import { kubectl } from './kubectl.ts'
+import { OUR_POSTGRES } from './platform.ts'
+import { installWhole, removeWhole } from './release.ts'
+import { MINUTES, MISHAPS, Shop, VERSION } from './shop.ts'
+
+const HERE = import.meta.dirname
+/** As it was packaged when it was released. */
+const FIRST = { version: '0.2.0', chart: join(HERE, 'sales-pipeline-0.2.0.tgz') }
+const VALUES = ['-f', join(CHART, 'values-laptop.yaml'), ...OUR_POSTGRES]
+const shop = new Shop('upgrade')
+const release = ['sales', '-n', shop.namespace]
+
+/** All workers run this version, and results go on. */
+async function runs(version: string): Promise<void> {
+  const image = `salespipeline/processor:${version}`
+  const are = async () => {
+    const pods = await shop.pods('ecommerce')
+    return pods.length === 2 && pods.every(({ spec, status }) => spec.containers[0].image === image && isReady(status))
+  }
+  await until(`workers of ${version}`, are, 3 * MINUTES)
+  const before = await shop.committed('ecommerce')
+  await until('sales go on', async () => (await shop.committed('ecommerce')) > before, MINUTES)
+}
+
+const isReady = (status: Json) => status.conditions.some((c: Json) => c.type === 'Ready' && c.status === 'True')
+
+async function columns(): Promise<string[]> {
+  const crd = JSON.parse(await kubectl(['get', 'crd', 'salespipelines.salespipeline.dev', '-o', 'json']))
+  return crd.spec.versions[0].additionalPrinterColumns.map(({ name }: Json) => name)
+}
+
+describeWithHelm('the first chart', () => {
+  beforeAll(async () => {
+    await installWhole(shop, [], FIRST.chart)
+    await shop.k('apply', '-f', join(HERE, '../../k8s/examples/ecommerce.yaml'))
+    await shop.patch('ecommerce', { load: { onCluster: true, rate: 500, ...MISHAPS } })
+    await shop.ready('ecommerce')
+  }, 15 * MINUTES)
+
+  afterAll(() => removeWhole(shop), 5 * MINUTES)
+
+  it(
+    'becomes this one, goes back, and becomes it again; nothing is lost or doubled on the way',
+    async () => {
+      await runs(FIRST.version)
+      expect(await columns()).not.toContain('Delay')
+      helm(['upgrade', ...release, CHART, ...VALUES])
+      await runs(VERSION)
+      expect(await columns()).toContain('Delay')
+      helm(['rollback', 'sales', '1', '-n', shop.namespace])
+      await runs(FIRST.version)
+      helm(['upgrade', ...release, CHART, ...VALUES])
+      await runs(VERSION)
+      await shop.drain('ecommerce')
+      const verdict = await shop.verdict('ecommerce')
+      expect(verdict.ok).toBe(true)
+      expect(verdict.rows.compared).toBeGreaterThan(0)
+    },
+    15 * MINUTES,
+  )
+
+  describe('once it is uninstalled', () => {
+    it(
+      'leaves pipelines and workers, the CRD, data and passwords',
+      async () => {
+        const said = helm(['uninstall', ...release])
+        for (const kept of [
+          '[CustomResourceDefinition]',
+          '[Kafka] kafka',
+          '[Elasticsearch] elasticsearch',
+          '[Secret] postgres',
+        ])
+          expect(said).toContain(kept)
+        await until('the operator is gone', async () => (await shop.operators()).length === 0, MINUTES)
+        expect(await shop.pods('ecommerce')).toHaveLength(2)
+        expect((await shop.json('get', 'pvc/data-postgres-0')).status.phase).toBe('Bound')
+      },
+      3 * MINUTES,
+    )
+
+    it(
+      'is installed anew over what was left, and its workers go on',
+      async () => {
+        helm(['install', ...release, CHART, ...VALUES])
+        await shop.patch('ecommerce', { load: { onCluster: true } })
+        await runs(VERSION)
+      },
+      5 * MINUTES,
+    )
+
+    it(
+      'is gone without a rest by the commands of its notes',
+      async () => {
+        const notes = helm(['get', 'notes', ...release])
+        const commands = notes.slice(notes.indexOf('To remove everything')).match(/^ {2}kubectl .*$/gm)!
+        expect(commands.length).toBeGreaterThan(5)
+        for (const command of commands) execFileSync('sh', ['-c', shortOf(command)], { stdio: 'pipe' })
+        for (const kind of [
+          'kafkas',
+          'kafkanodepools',
+          'elasticsearches',
+          'kibanas',
+          'secrets',
+          'configmaps',
+          'deployments',
+        ]) {
+          const { items } = await shop.json('get', kind, '-l', 'app.kubernetes.io/managed-by=Helm')
+          expect({ kind, items }).toEqual({ kind, items: [] })
+        }
+        await expect(shop.k('get', 'pvc/data-postgres-0')).rejects.toThrow(/not found/)
+        await expect(kubectl(['get', 'crd', 'salespipelines.salespipeline.dev'])).rejects.toThrow(/not found/)
+      },
+      5 * MINUTES,
+    )
+  })
+})
+
+/** helm by the name that the tests know it by. */
+const shortOf = (command: string) => command.replace(' helm ', ` ${process.env.HELM ?? 'helm'} `)
