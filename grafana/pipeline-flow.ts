@@ -38,11 +38,12 @@ export const FLOW: PanelBuilder[] = [
     {
       title: 'Lag by partition',
       description:
-        'Offsets between what is committed and the last stable one. One line far above the rest is a hot partition.',
+        'Offsets between what is committed and the last stable one. One line far above the rest is a hot partition. Where most of it is read already, the store is what it waits for.',
       unit: 'short',
       alert: 'SalesPipelineFallsBehind',
     },
     [`max by (partition) (salespipeline_lag_records{${PIPELINE}})`, 'partition {{partition}}'],
+    [`sum(max by (partition) (salespipeline_uncommitted_records{${PIPELINE}}))`, 'all: read, not committed'],
   ),
   graph(
     {
