@@ -28,6 +28,15 @@ const kubectl = (args: string[], input?: string) =>
   })
 const install = (name: string, namespace: string, ...more: string[]) =>
   helm(['install', name, CHART, '-n', namespace, '--create-namespace', ...LAPTOP, ...more], environment)
+/** Why it is not installed. */
+function refusal(name: string, namespace: string): string {
+  try {
+    install(name, namespace)
+  } catch (error) {
+    return (error as Error).message
+  }
+  throw new Error(`${name} was installed`)
+}
 const secretOf = async (namespace: string, name: string) =>
   (await kube.demand('GET', `/api/v1/namespaces/${namespace}/secrets/${name}`)).data.password
 
@@ -72,12 +81,7 @@ describeWithCrds('the chart on an API server', () =>
     afterAll(() => server?.stop())
 
     it('says all that is missing, with the commands that help, and makes nothing', async () => {
-      let said = ''
-      try {
-        install('sales', 'bare')
-      } catch (error) {
-        said = (error as Error).message
-      }
+      const said = refusal('sales', 'bare')
       expect(said).toMatch(
         /Strimzi’s operator .* not in this cluster: k8s\/platform\/install\.sh \(or .*--set kafka\.enabled=false/,
       )
@@ -114,12 +118,7 @@ describeWithCrds('the chart on an API server', () =>
       })
 
       it('belongs to no other release, or says how to take it over', async () => {
-        let said = ''
-        try {
-          install('sales', 'shop')
-        } catch (error) {
-          said = (error as Error).message
-        }
+        const said = refusal('sales', 'shop')
         expect(said).toContain('belongs to no release: --set crd.install=false')
         const commands = /kubectl label .*$/m.exec(said)![0]
         execFileSync('sh', ['-c', commands], { env: { ...process.env, ...environment }, stdio: 'pipe' })
