@@ -73,5 +73,7 @@ async function kafkaPolicy(shop: Shop): Promise<void> {
 export async function removeWhole(shop: Shop): Promise<void> {
   await shop.close()
   helm(['uninstall', 'sales', '-n', shop.namespace, '--ignore-not-found'])
+  // With ours, which is kept: the next release, or the operator alone, brings its own.
+  await kubectl(['delete', '--ignore-not-found', '--timeout=120s', 'crd', 'salespipelines.salespipeline.dev'])
   await kubectl(['delete', '--ignore-not-found', ...CRDS])
 }
