@@ -71,7 +71,8 @@ async function kafkaPolicy(shop: Shop): Promise<void> {
 }
 
 export async function removeWhole(shop: Shop): Promise<void> {
-  await shop.close()
+  const ours = await kubectl(['get', 'crd', '--ignore-not-found', '-o', 'name', 'salespipelines.salespipeline.dev'])
+  await (ours === '' ? shop.leave() : shop.close())
   helm(['uninstall', 'sales', '-n', shop.namespace, '--ignore-not-found'])
   // With ours, which is kept: the next release, or the operator alone, brings its own.
   await kubectl(['delete', '--ignore-not-found', '--timeout=120s', 'crd', 'salespipelines.salespipeline.dev'])

@@ -42,6 +42,10 @@ export class Shop {
 
   async close(): Promise<void> {
     await this.k('delete', 'salespipelines', '--all', '--timeout=90s')
+    await this.leave()
+  }
+
+  async leave(): Promise<void> {
     await kubectl(['delete', 'namespace', this.namespace, '--wait=false'])
   }
 
