@@ -102,6 +102,9 @@ async function makeCluster(): Promise<void> {
   await makePipeline('ailing', false)
 }
 
+const isStayingBroker = ({ metadata }: Json) =>
+  metadata.name === 'kafka-dual-0' && metadata.deletionTimestamp === undefined
+
 describeWithApiServer('chaos', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'chaos-test-'))
@@ -249,6 +252,9 @@ describeWithApiServer('chaos', () => {
   })
 
   it('reports what it has seen, and what it leaves behind, when it is interrupted', { timeout: 180_000 }, async () => {
+    // The one before has left it being deleted.
+    const isStaying = async () => (await pods()).some(isStayingBroker)
+    await until('the broker is there again', isStaying, 60_000)
     cluster.stubborn.add('kafka-dual-0')
     const args = ['--pipeline', 'shop', '--faults', 'kafka', '--report', join(folder, 'interrupted')]
     const { code, said } = await chaos(args, kubeconfig, 'waiting for kafka-dual-0')

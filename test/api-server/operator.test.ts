@@ -96,7 +96,18 @@ describeWithCrds('the operator', () => {
       'application/json;as=Table;g=meta.k8s.io;v=v1',
     )
     const names = body.columnDefinitions.map((c: Json) => c.name)
-    expect(names).toEqual(['Name', 'Ready', 'Workers', 'Lag', 'Watermark', 'Reason', 'Age', 'Delay', 'CatchUp', 'Message'])
+    expect(names).toEqual([
+      'Name',
+      'Ready',
+      'Workers',
+      'Lag',
+      'Watermark',
+      'Reason',
+      'Age',
+      'Delay',
+      'CatchUp',
+      'Message',
+    ])
     expect(body.rows[0].cells.slice(0, 6)).toEqual(['fresh', 'False', '0/2', null, null, 'WorkersStarting'])
     const scale = await kube.demand('GET', `${kube.pipelinePath(namespace, 'fresh')}/scale`)
     expect(scale.spec.replicas).toBe(2)
