@@ -111,7 +111,7 @@ describe('a signal to process 1', () => {
   function document({ root }: Unpacked): string {
     const { metadata, spec, ...rest } = parse(readFileSync(join(ROOT, 'k8s/examples/product-sales.yaml'), 'utf8'))
     const source = { ...spec.source, bootstrapServers: ['127.0.0.1:9'] }
-    const sinks = { postgres: { ...spec.sinks.postgres, host: '127.0.0.1' } }
+    const sinks = { postgres: { host: '127.0.0.1', database: spec.sinks.postgres.database } }
     writeFileSync(join(root, 'pipeline.yaml'), stringify({ ...rest, metadata, spec: { ...spec, source, sinks } }))
     return '/pipeline.yaml'
   }
