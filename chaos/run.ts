@@ -175,13 +175,13 @@ export class Run {
 
   /** Throws a ChaosError when there is no verdict to be had. */
   async #judge(): Promise<Pick<Report, 'verdict' | 'problem'>> {
-    const { namespace, pipeline, stopLoad, verifyImage, withinMs } = this.#settings
+    const { namespace, stopLoad, verifyImage, withinMs } = this.#settings
     if (this.#outcomes.some(({ bit, recoveredMs }) => bit && recoveredMs === null))
       return { verdict: null, problem: 'no verdict is asked for, since the pipeline did not recover' }
     if (stopLoad) await this.#drain()
     this.#live.event(`the verifier judges (${verifyImage})`)
-    const settings = { namespace, pipeline, image: verifyImage, drained: stopLoad, withinMs }
-    const verdict = await verdictOf(this.#cluster, settings)
+    const { document } = await this.#cluster.pipeline()
+    const verdict = await verdictOf(document, { namespace, image: verifyImage, drained: stopLoad, withinMs })
     this.#live.event(renderVerdict(verdict))
     return { verdict, problem: null }
   }

@@ -1,10 +1,8 @@
 /** The verifier as a Job beside the pipeline, on the very file that the workers read. */
-import type { Cluster } from './cluster.ts'
 import { ChaosError, type Json, kubectl } from './kubectl.ts'
 
 export type VerdictSettings = {
   namespace: string
-  pipeline: string
   image: string
   /** Nothing is sold any more and everything is done: documents are compared, too. */
   drained: boolean
@@ -101,10 +99,9 @@ function credentials({ usernameSecretRef, passwordSecretRef }: Sink, user: strin
   return [...by(user, usernameSecretRef), ...by(password, passwordSecretRef)]
 }
 
-/** Runs it to its end and deletes it. Throws a ChaosError when it says no verdict. */
-export async function verdictOf(cluster: Cluster, settings: VerdictSettings): Promise<Verdict> {
+/** Runs it on a pipeline to its end and deletes it. Throws a ChaosError when it says no verdict. */
+export async function verdictOf(document: Json, settings: VerdictSettings): Promise<Verdict> {
   const { namespace, withinMs } = settings
-  const { document } = await cluster.pipeline()
   const k = (...args: string[]) => kubectl(['-n', namespace, ...args])
   const made = await kubectl(
     ['-n', namespace, 'create', '-o', 'name', '-f', '-'],

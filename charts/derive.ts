@@ -35,7 +35,7 @@ function section({ properties = {} }: Schema, defaults: Record<string, unknown>,
     .map(([key, field]) => {
       const note = field.description ? `${indent}# ${described(field)}\n` : ''
       const value = defaults[key]
-      if (field.properties && !hasOwnDefault(field))
+      if (isGroup(field))
         return `${note}${indent}${key}:\n${section(field, value as Record<string, unknown>, `${indent}  `)}`
       const text = stringify({ [key]: value }, { lineWidth: 0 }).trimEnd()
       return `${note}${text.replaceAll(/^/gm, indent)}\n`
@@ -43,8 +43,8 @@ function section({ properties = {} }: Schema, defaults: Record<string, unknown>,
     .join('')
 }
 
-/** One that is a value by itself, such as a pod's resources, not a group of values. */
-const hasOwnDefault = ({ default: by }: Schema) => by !== undefined && Object.keys(by as object).length > 0
+/** Not one that is a value by itself, such as a pod's resources: that has a default of its own. */
+const isGroup = ({ properties, default: by = {} }: Schema) => properties && Object.keys(by as object).length === 0
 
 const described = ({ description, enum: allowed }: Schema) =>
   allowed ? `${description} (${allowed.join(', ')})` : description!
@@ -58,7 +58,7 @@ export function readme(): string {
 function rowsOf({ properties = {} }: Schema, defaults: Record<string, unknown>, prefix: string): string[][] {
   return Object.entries(properties).flatMap(([key, field]) => {
     const [path, value] = [`${prefix}${key}`, defaults[key]]
-    if (field.properties && !hasOwnDefault(field)) return rowsOf(field, value as Record<string, unknown>, `${path}.`)
+    if (isGroup(field)) return rowsOf(field, value as Record<string, unknown>, `${path}.`)
     const meaning = field.description ? described(field) : (field.enum?.join(', ') ?? '')
     return [[`\`${path}\``, `\`${JSON.stringify(value)}\``, meaning.replaceAll('|', '\\|')]]
   })

@@ -24,12 +24,13 @@ let witness: Witness
 
 /** Prometheus cannot be had as a pod everywhere: one with its label asks what it would ask. */
 async function scrape(): Promise<void> {
-  const targets = [...(await shop.pods('ecommerce')), ...(await shop.operators())]
+  const operators = await shop.operators()
+  const targets = [...(await shop.pods('ecommerce')), ...operators]
   const urls = targets.map(
     ({ status, spec }) => `http://${status.podIP}:${spec.containers[0].ports[0].containerPort}/metrics`,
   )
   const script = `for (const url of ${JSON.stringify(urls)}) console.log(url, (await (await fetch(url)).text()).length)`
-  const image = (await shop.operators())[0].spec.containers[0].image
+  const image = operators[0].spec.containers[0].image
   const command = ['--command', '--', '/usr/bin/node', '--input-type=module', '-e', script]
   const labels = '--labels=app.kubernetes.io/name=prometheus'
   await shop.k('run', 'prometheus', `--image=${image}`, '--restart=Never', labels, ...command)

@@ -1,10 +1,10 @@
 /** A node is lost: dead at once, or cut off while its containers go on as zombies. Results stay exact. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { kubectl } from '#chaos/kubectl.ts'
 import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
-import { kubectl } from './kubectl.ts'
 import { describeWithNodeTool, killNode, orphanNode, signalPod } from './nodes.ts'
 import { MINUTES, Shop } from './shop.ts'
 

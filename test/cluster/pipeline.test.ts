@@ -5,9 +5,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { kubectl } from '#chaos/kubectl.ts'
 import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
-import { kubectl } from './kubectl.ts'
 import { describeWithNodeTool, signalPod } from './nodes.ts'
 import { operatorIsUp, SYSTEM } from './platform.ts'
 import { leader, MINUTES, Shop } from './shop.ts'

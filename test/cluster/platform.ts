@@ -8,21 +8,20 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
+import { kubectl } from '#chaos/kubectl.ts'
+import { OF_OURS_ALONE } from '../../charts/generate.ts'
 import { CHART, helm } from '../support/helm.ts'
-import { kubectl } from './kubectl.ts'
 
 const SYSTEM_NAMESPACE = 'salespipeline-system'
 export const SYSTEM = ['-n', SYSTEM_NAMESPACE]
 
 /** Real images of PostgreSQL cannot be had everywhere: ours does as the official one does (postgres-entrypoint.sh). */
 export const OUR_POSTGRES = ['--set', 'postgres.image=test/postgres:1']
-const OFF = ['kafka', 'elasticsearch', 'kibana'].map(part => `${part}.enabled=false`)
-const NO_MONITORING = ['podMonitor', 'alerts', 'dashboards', 'datasource'].map(part => `monitoring.${part}=false`)
 const set = (values: string[]) => ['--set', values.join()]
 
 /** In a namespace of its own, for all of a file's tests. */
 export async function installOperator(): Promise<void> {
-  const only = set([...OFF, ...NO_MONITORING, 'postgres.mode=external'])
+  const only = set([...OF_OURS_ALONE, 'postgres.mode=external'])
   helm(['upgrade', '--install', 'operator', CHART, ...SYSTEM, '--create-namespace', ...only])
   await operatorIsUp()
 }
@@ -32,7 +31,7 @@ export const operatorIsUp = (namespace = SYSTEM_NAMESPACE) =>
 
 /** PostgreSQL by the chart and Kafka with its topics, for pipelines of an operator elsewhere. */
 export async function installStores(namespace: string): Promise<void> {
-  const values = set([...OFF, ...NO_MONITORING, 'operator.enabled=false', 'crd.install=false'])
+  const values = set([...OF_OURS_ALONE, 'operator.enabled=false', 'crd.install=false'])
   await makeVolume(namespace, 'data-postgres-0')
   helm([
     'install',

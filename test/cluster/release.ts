@@ -6,9 +6,9 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
+import { kubectl } from '#chaos/kubectl.ts'
 import { CRDS_DIR } from '../support/api-server.ts'
 import { CHART, helm } from '../support/helm.ts'
-import { kubectl } from './kubectl.ts'
 import {
   makeVolume,
   OUR_POSTGRES,

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
+import { kubectl } from '#chaos/kubectl.ts'
 import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
-import { kubectl } from './kubectl.ts'
 import { MINUTES, Shop, VERIFIER } from './shop.ts'
 
 const shop = new Shop('scaling')

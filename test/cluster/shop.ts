@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
-import { jobOf, readVerdict } from '#chaos/verdict.ts'
+import { kubectl } from '#chaos/kubectl.ts'
+import { type Verdict, verdictOf } from '#chaos/verdict.ts'
 import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
-import { kubectl } from './kubectl.ts'
 import { installStores, SYSTEM } from './platform.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -122,18 +122,10 @@ export class Shop {
     return Number(await this.k('exec', 'postgres-0', '--', 'psql', '-U', 'postgres', '-d', 'sales', '-Atc', query))
   }
 
-  /** Has everything compared by the verifier's Job, as `npm run chaos` has it; answers its verdict. */
-  async verdict(name: string): Promise<Json> {
+  /** Has everything compared by the verifier's Job, as `npm run chaos` has it. */
+  async verdict(name: string): Promise<Verdict> {
     const document = await this.json('get', `salespipeline/${name}`)
-    const job = jobOf(document, { image: VERIFIER, drained: true, withinMs: 5 * MINUTES })
-    const made = (await kubectl(['-n', this.namespace, 'create', '-o', 'name', '-f', '-'], JSON.stringify(job))).trim()
-    const isDone = async () => {
-      const { succeeded = 0, failed = 0 } = (await this.json('get', made)).status
-      return succeeded + failed > 0
-    }
-    await until('the verifier is done', isDone, 6 * MINUTES)
-    const said = await this.k('logs', made)
-    await this.k('delete', made)
-    return readVerdict(said)
+    const settings = { namespace: this.namespace, image: VERIFIER, drained: true, withinMs: 5 * MINUTES }
+    return verdictOf(document, settings)
   }
 }

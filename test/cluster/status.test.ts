@@ -1,9 +1,9 @@
 /** What is at fault is said by name in the Ready condition, while pods really run, and heals once it is put right. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { kubectl } from '#chaos/kubectl.ts'
 import type { Json } from '../support/kube.ts'
 import { until } from '../support/until.ts'
 import { Database } from './database.ts'
-import { kubectl } from './kubectl.ts'
 import { installOperator, SYSTEM } from './platform.ts'
 import { MINUTES, Shop } from './shop.ts'
 

@@ -1,9 +1,9 @@
 /** What a running system does, kept while it does it: its connections, and its pods, which come and go. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { kubectl } from '#chaos/kubectl.ts'
 import type { Namespace, NetworkPolicy, Pod } from '../support/network-policy.ts'
 import { addressesIn, type Flow, flowsIn, named, recordFlows } from './flows.ts'
-import { kubectl } from './kubectl.ts'
 
 type List<T> = { items: T[] }
 const list = async <T>(kind: string): Promise<T[]> =>

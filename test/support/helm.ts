@@ -4,10 +4,12 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { CHART } from '../../charts/generate.ts'
 import type { Json } from './kube.ts'
 
 const HELM = process.env.HELM ?? 'helm'
-export const CHART = join(import.meta.dirname, '../../charts/sales-pipeline')
+
+export { CHART }
 
 /** Answers what it prints; throws what it complains of. */
 export function helm(args: string[], env: Record<string, string> = {}): string {
