@@ -1,15 +1,34 @@
-import { defineConfig } from 'vitest/config'
+import { globSync } from 'node:fs'
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
+import { ROOT, SUITES, suiteNames, suiteOf } from './test/suites.ts'
+import { SlowFirst } from './test/support/slow-first.ts'
+
+// Servers of tests live for minutes: quick compilation halves the CPU time that Kafka and Elasticsearch take to start.
+process.env.JDK_JAVA_OPTIONS ??= '-XX:TieredStopAtLevel=1'
+
+const files = Map.groupBy(globSync('test/**/*.test.ts', { cwd: ROOT }), suiteOf)
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/closing-line.ts'],
-    // Two cores: more processes only make each other wait, and waiting is what time-outs notice.
-    maxWorkers: 2,
+    sequence: { sequencer: SlowFirst },
+    // More than the two cores that we plan for: tests of real servers mostly wait.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 300_000,
     // The shared servers stop then, up to three of them on a busy machine.
     teardownTimeout: 60_000,
+    projects: suiteNames.map(
+      (name): TestProjectConfiguration => ({
+        extends: true,
+        test: {
+          name,
+          include: files.get(name) ?? [],
+          globalSetup: SUITES[name].startsServers ? ['test/support/global-setup.ts'] : [],
+          // Unit tests share a process per worker: a new one for each file costs more than most of them take.
+          isolate: name !== 'unit',
+        },
+      }),
+    ),
   },
 })

@@ -1,34 +1,26 @@
-// The first thing that runs, on whatever Node (>= 20) there is, with nothing installed: checks what must be there,
-// installs the packages once, then hands over to the pinned Node. Usage: node local/bootstrap.mjs SCRIPT.ts [args…]
+// Runs first, on any Node >= 20, before anything is installed: checks the prerequisites, installs the packages once, then
+// hands over to the pinned Node. Usage: node local/bootstrap.mjs SCRIPT.ts [args…]
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { describeMissing, missingForServers } from './services/prerequisites.mjs'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = join(root, 'node_modules', '.bin')
 
-/** What is missing, with how to get it on Debian and macOS, a line each. Images are built without Java. */
-function missing(script) {
-  const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java'
-  const checks = [
-    [
-      'Node 20 or newer',
-      Number(process.versions.node.split('.')[0]) >= 20,
-      'apt-get install nodejs npm (Debian 13), brew install node, or https://nodejs.org',
-    ],
-    [
-      process.env.JAVA_HOME ? 'Java 17 or newer in JAVA_HOME' : 'Java 17 or newer',
-      Number(/version "(\d+)/.exec(spawnSync(java, ['-version'], { encoding: 'utf8' }).stderr)?.[1]) >= 17,
-      'apt-get install default-jre-headless, or brew install openjdk and export JAVA_HOME="$(brew --prefix openjdk)"',
-    ],
-    // Without Java it fails, but it is there.
-    ['Maven', !spawnSync('mvn', ['-version']).error, 'apt-get install maven, or brew install maven'],
-  ]
-  const needed = script.startsWith('images/') ? checks.slice(0, 1) : checks
-  return needed.filter(([, isThere]) => !isThere).map(([what, , how]) => `  ${what}: ${how}`)
+/** What the script needs and this machine lacks. Only real servers need Java and Maven: test/run.ts checks for itself. */
+function missingFor(script) {
+  const missing = []
+  if (Number(process.versions.node.split('.')[0]) < 20)
+    missing.push({
+      name: 'Node 20 or newer',
+      howToInstall: 'apt-get install nodejs npm (Debian 13), brew install node, or https://nodejs.org',
+    })
+  const startsServers = script.startsWith('local/') || script === 'bench/drain.ts'
+  return startsServers ? [...missing, ...missingForServers()] : missing
 }
 
 /**
@@ -113,8 +105,8 @@ function fail(message) {
 }
 
 const [script, ...args] = process.argv.slice(2)
-const faults = missing(script)
-if (faults.length > 0) fail(`This needs, and did not find:\n${faults.join('\n')}`)
+const missing = missingFor(script)
+if (missing.length > 0) fail(describeMissing(missing))
 await installPackages()
 linkPostgres()
 handOver(script, args)

@@ -1,16 +1,33 @@
-/** `npm test`: every test that needs nothing but Node, Java and Maven. Arguments go on to vitest (files, -t name …). */
-import { parseCLI, startVitest } from 'vitest/node'
+/**
+ * `npm test`: the tests that a contributor can run, see test/suites.ts. Arguments are those of vitest: paths, -t NAME,
+ * --project SUITE, --watch …
+ */
+import { createVitest, parseCLI } from 'vitest/node'
 import { installElasticsearch, installKafka } from '#local/services/install.ts'
+import { describeMissing, missingForServers } from '#local/services/prerequisites.mjs'
+import { SUITES, type SuiteName, suiteNames } from './suites.ts'
 
-const progress = (line: string) => process.stderr.write(`${line}\n`)
-// Ahead of the tests, so that no time-out measures a download.
-await installKafka(progress)
-await installElasticsearch(progress)
+const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)])
+const isChosen = filter.length > 0 || options.project !== undefined
+if (!isChosen) options.project = suiteNames.filter(name => SUITES[name].isDefault)
 
-const args = process.argv.slice(2)
-// test/root needs root or Debian packages, test/cluster a cluster with our images: only .ci/run, or who names one, runs it.
-const excluded = ['test/root', 'test/cluster'].filter(folder => !args.some(arg => arg.startsWith(folder)))
-const exclude = excluded.flatMap(folder => ['--exclude', `${folder}/**`])
-const { filter, options } = parseCLI(['vitest', 'run', ...exclude, ...args])
-const vitest = await startVitest(filter, options)
-await vitest.exit()
+const vitest = await createVitest('test', options)
+try {
+  const chosen = await vitest.globTestSpecifications(filter)
+  if (chosen.some(({ project }) => SUITES[project.name as SuiteName].startsServers)) await prepareServers()
+  await vitest.start(filter)
+} finally {
+  if (!options.watch) await vitest.exit()
+}
+
+/** Installs servers before the tests start, so that no time-out measures a download. */
+async function prepareServers(): Promise<void> {
+  const missing = missingForServers()
+  if (missing.length > 0) {
+    process.stderr.write(`${describeMissing(missing)}\nWithout them, run the unit tests: npm test -- --project unit\n`)
+    process.exit(1)
+  }
+  const progress = (line: string) => process.stderr.write(`${line}\n`)
+  await installKafka(progress)
+  await installElasticsearch(progress)
+}

@@ -16,25 +16,11 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { parse, parseAllDocuments } from 'yaml'
-import { CRDS_DIR } from '#test/support/api-server.ts'
+import { parse } from 'yaml'
+import { operators, PLATFORM, README, rowsOf } from './platform-readme.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const PLATFORM = join(ROOT, 'k8s/platform')
 const INSTALL = join(PLATFORM, 'install.sh')
-const README = readFileSync(join(PLATFORM, 'README.md'), 'utf8')
-
-/** The README's table of operators, by name. */
-const operators = new Map(
-  rowsOf('| name | operator |').map(([name, operator, chart, serves, namespace]) => {
-    const [chartName, version] = chart!.split(' ')
-    const versions = { operator: /\d+\.\d+\.\d+/.exec(operator!)![0], chart: version! }
-    return [
-      bare(name!),
-      { chart: chartName!, versions, serves: serves!.split(', ').map(bare), namespace: bare(namespace!) },
-    ]
-  }),
-)
 
 let folder: string
 beforeEach(() => {
@@ -150,23 +136,6 @@ describe('k8s/platform/README.md', () => {
     const again = mebibytes(grafana.sidecar.resources.requests.memory)
     expect(of(/^(Prometheus|Grafana|kube-state-metrics)/)).toBe(memoryOf('monitoring') + again)
   })
-
-  it.skipIf(!CRDS_DIR)('names API versions that the operators’ definitions serve (CRDS_DIR)', () => {
-    const folders = { monitoring: 'prometheus-operator', strimzi: 'strimzi', eck: 'eck', cnpg: 'cloudnative-pg' }
-    for (const [name, { serves, versions }] of operators) {
-      const definitions = definitionsIn(folders[name as keyof typeof folders])
-      expect(definitions.length, name).toBeGreaterThan(0)
-      const served = definitions.flatMap(({ spec }) =>
-        spec.versions.filter(v => v.served).map(v => `${spec.group}/${v.name}`),
-      )
-      expect(
-        serves.filter(version => !served.includes(version)),
-        name,
-      ).toEqual([])
-      const told = definitions.flatMap(d => d.metadata.annotations?.['operator.prometheus.io/version'] ?? [])
-      expect(told.filter(version => version !== versions.operator)).toEqual([])
-    }
-  })
 })
 
 describe('kind-config.yaml', () => {
@@ -219,21 +188,6 @@ function run(...args: (string | Options)[]) {
   return { status, out: stdout, err: stderr, calls: written.split('\n').filter(line => line !== '') }
 }
 
-/** The cells of the table that begins so. */
-function rowsOf(head: string): string[][] {
-  const [, ...lines] = README.slice(README.indexOf(head)).split('\n\n')[0]!.split('\n').slice(1)
-  return lines.map(line =>
-    line
-      .split('|')
-      .slice(1, -1)
-      .map(cell => cell.trim()),
-  )
-}
-
-function bare(cell: string): string {
-  return cell.replaceAll('`', '')
-}
-
 function valuesOf(name: string) {
   return parse(readFileSync(join(PLATFORM, `values/${name}.yaml`), 'utf8'))
 }
@@ -253,14 +207,4 @@ function memoryOf(name: string): number {
 function mebibytes(quantity: string): number {
   const [, number, unit] = /^(\d+)(Mi|Gi)$/.exec(quantity)!
   return Number(number) * (unit === 'Gi' ? 1024 : 1)
-}
-
-type Definition = {
-  metadata: { annotations?: Record<string, string> }
-  spec: { group: string; versions: { name: string; served: boolean }[] }
-}
-
-function definitionsIn(name: string): Definition[] {
-  const files = readdirSync(join(CRDS_DIR, name)).map(file => readFileSync(join(CRDS_DIR, name, file), 'utf8'))
-  return files.flatMap(text => parseAllDocuments(text).map(document => document.toJS() as Definition))
 }

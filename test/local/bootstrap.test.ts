@@ -20,30 +20,45 @@ function script(name: string, code: string): string {
   return relative(root, file)
 }
 
-it('says all that is missing, and how to get it', () => {
-  const run = spawnSync(process.execPath, [bootstrap, 'none.ts'], { encoding: 'utf8', env: { PATH: folder } })
+const runBootstrap = (args: string[], env: NodeJS.ProcessEnv) =>
+  spawnSync(process.execPath, [bootstrap, ...args], { encoding: 'utf8', env })
+
+it('names everything that real servers need and this machine lacks, with how to install it', () => {
+  const run = runBootstrap(['local/main.ts'], { PATH: folder })
   expect(run.status).toBe(1)
   expect(run.stderr).toMatch(/^ {2}Java 17 or newer: apt-get install .*, or brew install /m)
   expect(run.stderr).toMatch(/^ {2}Maven: apt-get install maven, or brew install maven$/m)
   expect(run.stderr).not.toContain('Node 20')
 })
 
-it('builds images without Java and Maven', () => {
-  const run = spawnSync(process.execPath, [bootstrap, 'images/main.ts', '--help'], {
-    encoding: 'utf8',
-    env: { PATH: folder },
-  })
-  expect(run).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('npm run images -- <where>') })
-})
+it.each([
+  ['images/main.ts', ['--help'], /npm run images -- <where>/],
+  ['chaos/main.ts', ['--help'], /npm run chaos/],
+  ['operator/main.ts', ['plan', '--help'], /plan <file>/],
+  ['test/run.ts', ['test/pipeline/units.test.ts'], /\d+ passed, 0 failed, 0 skipped/],
+])(
+  'runs %s %j without Java and Maven',
+  (script, args, output) => {
+    const run = runBootstrap([script, ...args], { PATH: folder, HOME: folder })
+    expect(run.stdout + run.stderr).toMatch(output)
+    expect(run.status).toBe(0)
+  },
+  120_000,
+)
 
-it('takes Java from JAVA_HOME and says so when it is too old', () => {
+it('refuses tests that need real servers where Java and Maven are missing, and names both', () => {
+  const run = runBootstrap(['test/run.ts', 'test/processor/kafka/source.test.ts'], { PATH: folder, HOME: folder })
+  expect(run.stderr).toMatch(/Java 17 or newer: [\s\S]*Maven: /)
+  expect(run.status).toBe(1)
+}, 120_000)
+
+it('finds Java through JAVA_HOME and refuses one that is too old', () => {
   const home = join(folder, 'java-11')
   mkdirSync(join(home, 'bin'), { recursive: true })
   writeFileSync(join(home, 'bin', 'java'), '#!/bin/sh\necho \'openjdk version "11.0.2" 2019-01-15\' >&2\n', {
     mode: 0o755,
   })
-  const env = { ...process.env, JAVA_HOME: home }
-  const run = spawnSync(process.execPath, [bootstrap, 'none.ts'], { encoding: 'utf8', env })
+  const run = runBootstrap(['local/main.ts'], { ...process.env, JAVA_HOME: home })
   expect(run.status).toBe(1)
   expect(run.stderr).toContain('Java 17 or newer in JAVA_HOME')
   expect(run.stderr).not.toContain('Maven')
@@ -111,9 +126,8 @@ it('installs packages when the lock file has changed, and shows what npm says on
     const env = { PATH: `${join(project, 'tools')}:/usr/bin:/bin` }
     return spawnSync(process.execPath, [join(project, 'local/bootstrap.mjs'), 'hello.mjs'], { encoding: 'utf8', env })
   }
-  write('local/bootstrap.mjs', readFileSync(bootstrap, 'utf8'))
-  write('tools/java', `#!/bin/sh\necho 'openjdk version "21"' >&2`)
-  write('tools/mvn', '#!/bin/sh')
+  for (const file of ['local/bootstrap.mjs', 'local/services/prerequisites.mjs'])
+    write(file, readFileSync(join(root, file), 'utf8'))
   write('package-lock.json', 'first')
   write('hello.mjs', 'console.log(process.argv0)')
 

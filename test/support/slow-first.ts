@@ -1,0 +1,17 @@
+/** Order of the test files: what takes longest or waits for servers first, so that unit tests run beside it. */
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { suiteNames } from '../suites.ts'
+
+const SIMULATOR = 'test/simulator/'
+
+export class SlowFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    return sorted.toSorted((a, b) => rank(b) - rank(a))
+  }
+}
+
+/** suiteNames go from light to heavy; the simulator is one long computation. */
+function rank({ moduleId, project }: TestSpecification): number {
+  return moduleId.includes(SIMULATOR) ? Infinity : suiteNames.indexOf(project.name as (typeof suiteNames)[number])
+}
