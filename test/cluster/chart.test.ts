@@ -12,7 +12,7 @@ import { describeWithHelm, helm } from '../support/helm.ts'
 import { evaluate } from '../support/network-policy.ts'
 import { type CollectedSpan, spansIn } from '../support/otelcol/collector.ts'
 import { PODS } from './connections.ts'
-import { describeWithNodeTool, NODE_TOOL } from './nodes.ts'
+import { crashWorker, describeWithNodeTool, NODE_TOOL } from './nodes.ts'
 import { installWhole, removeWhole } from './release.ts'
 import { MINUTES, MISHAPS, Shop } from './shop.ts'
 import { type Seen, Witness } from './witness.ts'
@@ -96,13 +96,15 @@ describeWithNodeTool('the chart on a cluster', () =>
     )
 
     it(
-      'runs the first example as it is, and every row and document is that of the recomputation',
+      'runs the first example as it is while a worker is killed, and every row and document is as recomputed',
       async () => {
         await shop.k('apply', '-f', join(HERE, '../../k8s/examples/ecommerce.yaml'))
         await shop.patch('ecommerce', { load: { onCluster: true, rate: 500, ...MISHAPS } })
         await shop.ready('ecommerce')
         await scrape()
-        await sleep(MINUTES)
+        await sleep(20_000)
+        await crashWorker(shop, 'ecommerce', 0)
+        await sleep(30_000)
         await shop.drain('ecommerce')
         const verdict = await shop.verdict('ecommerce')
         console.log(JSON.stringify(verdict).slice(0, 1500))

@@ -8,24 +8,13 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { kubectl } from '#chaos/kubectl.ts'
 import { until } from '../support/until.ts'
 import { Database, table, Watch } from './database.ts'
-import { describeWithNodeTool, signalPod } from './nodes.ts'
+import { crashWorker, describeWithNodeTool } from './nodes.ts'
 import { operatorIsUp, SYSTEM } from './platform.ts'
 import { leader, MINUTES, Shop } from './shop.ts'
 
 const RATE = 500
 const shop = new Shop('shop')
 let database: Database
-
-/** Kills one worker's process, and proves it: its container is another one then. */
-async function crash(index: number): Promise<void> {
-  const { metadata, status } = (await shop.pods('scaled'))[index]!
-  signalPod(metadata.uid, 'KILL')
-  const before = status.containerStatuses[0].containerID
-  await until('its container is another one', async () => {
-    const pod = await shop.json('get', `pod/${metadata.name}`)
-    return pod.status.containerStatuses[0].containerID !== before
-  })
-}
 
 /** Answers after how many ms another one leads. */
 async function killLeader(): Promise<number> {
@@ -86,9 +75,9 @@ describeWithNodeTool('a pipeline in pods', () => {
       })
       expect(killed.size).toBe(6)
 
-      await watch.during('a worker’s process killed', () => crash(0))
+      await watch.during('a worker’s process killed', () => crashWorker(shop, 'scaled', 0))
       await operators(0)
-      await watch.during('the same without an operator to tell the others', () => crash(1))
+      await watch.during('the same without an operator to tell the others', () => crashWorker(shop, 'scaled', 1))
       await operators(2)
 
       await watch.during('the operator’s leader killed, then 4 → 2 workers', async () => {
