@@ -15,6 +15,10 @@ declare module 'zod' {
     /** No item stands there twice. */
     listSet?: boolean
     maxProperties?: number
+    /** What the reference page calls values of this kind. It describes objects of one label once. */
+    label?: string
+    /** Bounds that JSON Schema cannot express, in words. */
+    bounds?: string
   }
 }
 
