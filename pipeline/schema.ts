@@ -43,7 +43,7 @@ export const spec = object({
     traceSampling: fraction()
       .prefault(0.01)
       .describe('Fraction of sales that carry a trace. Only used where OTEL_EXPORTER_OTLP_ENDPOINT is set'),
-  }).meta({ description: 'Traces', examples: [{ traceSampling: 0.1 }] }),
+  }).meta({ description: 'Traces', example: { traceSampling: 0.1 } }),
   load,
   ingest,
   workers,
@@ -51,7 +51,7 @@ export const spec = object({
     .enum(['retain', 'delete'])
     .default('retain')
     .describe(
-      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: they are kept. delete: they are deleted first',
+      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: they are kept. delete: the operator deletes them first, the topic only if it created it',
     ),
 }).describe('What the pipeline does')
 

@@ -12,14 +12,16 @@ export const window = object({
     .default('tumbling')
     .describe('tumbling: windows follow one another. sliding: windows overlap. none: one window over all time'),
   size: duration('10ms').optional().describe('Length of a window; required unless type is none'),
-  slide: duration('10ms')
-    .optional()
-    .describe(
-      'Time from the start of one window to the start of the next; only for type sliding. size must be a multiple, at most 64 times',
-    ),
+  slide: duration('10ms').optional().meta({
+    description:
+      'Time from the start of one window to the start of the next; only for type sliding. size must be a multiple of it, at most 64 times',
+    example: '10s',
+  }),
   offset: duration()
     .optional()
-    .describe('Shifts the start of all windows, which align to 1970-01-01T00:00:00Z. Less than slide, or than size'),
+    .describe(
+      'Shifts the start of all windows, which align to 1970-01-01T00:00:00Z. Less than slide, or than size if there is no slide',
+    ),
 })
   .meta({ label: 'window' })
   .describe('Windows of event time in which sales are summed. Cannot be changed for an existing aggregation')
@@ -51,16 +53,12 @@ const measure = object({
   op: z
     .enum(['count', 'sum', 'min', 'max', 'average'])
     .describe('What to compute. An average also gets the columns <name>_sum and <name>_count'),
-  of: z
-    .string()
-    .max(MAX_EXPRESSION)
-    .optional()
-    .meta({
-      label: 'expression',
-      description:
-        'Field or expression to compute it of; required unless op is count. For count: lines (default) counts lines, events counts records',
-      examples: ['quantity * price'],
-    }),
+  of: z.string().max(MAX_EXPRESSION).optional().meta({
+    label: 'expression',
+    description:
+      'Field or expression to compute it of; required unless op is count. For count: lines (default) counts lines, events counts records',
+    example: 'quantity * price',
+  }),
   scale: z
     .int()
     .min(0)
@@ -72,12 +70,10 @@ const measure = object({
 const aggregation = object({
   name: tableName().describe('Name of the aggregation and of its table'),
   window: window.optional().describe('Windows of this aggregation; spec.window when left out. Cannot be changed'),
-  allowedLateness: duration()
-    .optional()
-    .meta({
-      description: 'Allowed lateness of this aggregation; spec.allowedLateness when left out',
-      examples: ['1h'],
-    }),
+  allowedLateness: duration().optional().meta({
+    description: 'Allowed lateness of this aggregation; spec.allowedLateness when left out',
+    example: '1h',
+  }),
   groupBy: z
     .array(identifier())
     .max(16)
@@ -85,13 +81,11 @@ const aggregation = object({
     .default([])
     .describe('Fields to group by: each window has one row per combination of their values. Cannot be changed'),
   measures: keyed(measure, 'name', 1, 24).describe('Columns to compute. Cannot be changed for an existing aggregation'),
-  retention: duration('1s')
-    .optional()
-    .meta({
-      description:
-        'Rows are deleted when the watermark of every partition is this far past the end of their window; never when left out',
-      examples: ['720h'],
-    }),
+  retention: duration('1s').optional().meta({
+    description:
+      'Rows are deleted when the watermark of every partition is this far past the end of their window; never when left out',
+    example: '720h',
+  }),
 })
 
 export const aggregations = keyed(aggregation, 'name', 1, 16).describe(

@@ -12,14 +12,14 @@ export const secretRef = (meaning: string) =>
   object({
     name: secretName().meta({
       description: 'Name of the Secret, in the namespace of the pipeline',
-      examples: ['postgres'],
+      example: 'postgres',
     }),
     key: secretKey().meta({
       description:
         'Key within the Secret. Outside Kubernetes the value is read from the environment variable SECRET_<NAME>_<KEY>, such as SECRET_POSTGRES_PASSWORD',
-      examples: ['password'],
+      example: 'password',
     }),
-  }).meta({ description: `${meaning}, as a key of a Secret`, label: 'Secret reference' })
+  }).meta({ description: `Key of a Secret that holds ${meaning}`, label: 'Secret reference' })
 
 /** `meaning`: what is encrypted, and when. */
 export const tls = (meaning: string) =>
@@ -29,7 +29,7 @@ export const tls = (meaning: string) =>
       .default(true)
       .describe('Whether this block applies. false has the same effect as leaving the block out'),
     caSecretRef: secretRef(
-      'PEM certificates of the authorities to trust; the system’s trust store when left out',
+      'the PEM certificates of the authorities to trust; the system’s trust store when left out',
     ).optional(),
   }).meta({ description: meaning, label: 'TLS settings' })
 

@@ -20,15 +20,11 @@ const field = object({
     .max(12)
     .optional()
     .describe('Decimal places. A value with more is a dead letter. When left out: 2 for decimal, 0 for number'),
-  default: z
-    .string()
-    .max(256)
-    .optional()
-    .meta({
-      description:
-        'Value to use, written as text, if the event has none or null. Without it such an event is a dead letter',
-      examples: ['unknown'],
-    }),
+  default: z.string().max(256).optional().meta({
+    description:
+      'Value to use, written as text, if the event has none or null. Without it such an event is a dead letter',
+    example: 'unknown',
+  }),
   optional: z
     .boolean()
     .default(false)

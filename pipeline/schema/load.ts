@@ -10,7 +10,7 @@ const mishaps = {
     max: duration().prefault('5s').describe('Their event time is earlier than scheduled by up to this'),
   }).describe('Events whose time is a little earlier than that of events before them'),
   lateness: optionalObject({
-    fraction: fraction().meta({ description: 'Fraction of events that are late', examples: [0.01] }),
+    fraction: fraction().meta({ description: 'Fraction of events that are late', example: 0.01 }),
     by: duration().prefault('10m').describe('Their event time is earlier than scheduled by exactly this'),
   }).describe('Events whose time is long past'),
   duplicates: optionalObject({

@@ -9,7 +9,7 @@ const retention = (rows: string) =>
     .optional()
     .meta({
       description: `${rows} are deleted when the watermark of every partition is this far ahead of them; never when left out`,
-      examples: ['720h'],
+      example: '720h',
     })
 
 export const deduplication = object({
@@ -21,7 +21,7 @@ export const deduplication = object({
     .min(1)
     .max(50_000_000)
     .default(1_000_000)
-    .describe('Most ids to remember per partition. It bounds the memory of a worker'),
+    .describe('Maximum number of ids to remember per partition. It bounds the memory of a worker'),
 }).describe('Drops events whose id was seen before, and counts them; no deduplication when left out')
 
 export const raw = object({
@@ -31,11 +31,11 @@ export const raw = object({
 
 export const lateEvents = optionalObject({ retention: retention('Late events') }).meta({
   description: 'Events that missed at least one window. They are stored in the table late_events',
-  examples: [{ retention: '720h' }],
+  example: { retention: '720h' },
 })
 
 export const deadLetters = optionalObject({
-  maxBytes: size('1Mi').prefault('1Gi').describe('Most bytes of payload that the table may hold, over all partitions'),
+  maxBytes: size('1Mi').prefault('1Gi').describe('Maximum number of payload bytes in the table, over all partitions'),
   whenFull: z
     .enum(['pause', 'coordinates'])
     .default('coordinates')
@@ -45,12 +45,12 @@ export const deadLetters = optionalObject({
   maxPayload: size('1Ki')
     .prefault('64Ki')
     .describe(
-      'Most bytes to store of one record. Of a larger one the beginning and the SHA-256 of the whole are stored',
+      'Maximum number of bytes to store per record. A larger record is stored as its beginning and the SHA-256 of the whole',
     ),
   retention: retention('Dead letters'),
 }).meta({
   description: 'Records that cannot be used. They are stored in the table dead_letters with the reason',
-  examples: [{ maxBytes: '256Mi', whenFull: 'pause', retention: '720h' }],
+  example: { maxBytes: '256Mi', whenFull: 'pause', retention: '720h' },
 })
 
 export const commit = optionalObject({
@@ -70,5 +70,5 @@ export const commit = optionalObject({
     .describe('A worker commits earlier when it holds this many uncommitted bytes. It bounds the memory of a worker'),
 }).meta({
   description: 'When workers write results to PostgreSQL',
-  examples: [{ interval: '500ms' }],
+  example: { interval: '500ms' },
 })

@@ -28,8 +28,8 @@ const elasticsearch = object({
     .max(32)
     .default(['http://localhost:9200'])
     .describe('Addresses of the Elasticsearch nodes'),
-  usernameSecretRef: secretRef('User name').optional(),
-  passwordSecretRef: secretRef('Password').optional(),
+  usernameSecretRef: secretRef('the user name').optional(),
+  passwordSecretRef: secretRef('the password').optional(),
   tls: tls('Settings of encrypted connections, which addresses that begin with https use').optional(),
   projections: keyed(projection, 'aggregation', 1, 16).describe('Which aggregations to write, and to which index'),
 }).describe('Elasticsearch, to which results are copied from PostgreSQL; not used when left out')
@@ -38,15 +38,13 @@ const postgres = optionalObject({
   host: z.string().min(1).max(253).default('localhost').describe('Host name of the server, without the port'),
   port: z.int().min(1).max(65535).default(5432).describe('TCP port of the server'),
   database: z.string().min(1).max(63).default('sales').describe('Database, which must exist'),
-  schema: identifier()
-    .optional()
-    .meta({
-      description:
-        'Schema that holds all tables of this pipeline and belongs to it alone. When left out: the name, with _ for -, after the namespace unless that is default',
-      examples: ['shop_ecommerce'],
-    }),
-  usernameSecretRef: secretRef('User name').optional(),
-  passwordSecretRef: secretRef('Password').optional(),
+  schema: identifier().optional().meta({
+    description:
+      'Schema that holds all tables of this pipeline and belongs to it alone. When left out: the name, with _ for -, after the namespace unless that is default',
+    example: 'shop_ecommerce',
+  }),
+  usernameSecretRef: secretRef('the user name').optional(),
+  passwordSecretRef: secretRef('the password').optional(),
   tls: tls('Encrypts connections to the server; plain text when left out').optional(),
 }).describe('PostgreSQL 14 or newer, which stores results and progress')
 

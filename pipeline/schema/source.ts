@@ -12,22 +12,17 @@ const strimzi = object({
   cluster: dnsLabel().describe('Name of the Kafka resource'),
   namespace: dnsLabel()
     .optional()
-    .meta({ description: 'Namespace of the Kafka resource; that of the pipeline when left out', examples: ['kafka'] }),
-  replicas: z
-    .int()
-    .min(1)
-    .max(7)
-    .optional()
-    .meta({
-      description: 'Replicas of each partition; the default of the Kafka cluster when left out',
-      examples: [3],
-    }),
+    .meta({ description: 'Namespace of the Kafka resource; that of the pipeline when left out', example: 'kafka' }),
+  replicas: z.int().min(1).max(7).optional().meta({
+    description: 'Replicas of each partition; the default of the Kafka cluster when left out',
+    example: 3,
+  }),
 }).describe('Set this if Strimzi runs the Kafka cluster: on Kubernetes the operator then creates the KafkaTopic')
 
 const sasl = object({
   mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).describe('SASL mechanism that the brokers accept'),
-  usernameSecretRef: secretRef('User name'),
-  passwordSecretRef: secretRef('Password'),
+  usernameSecretRef: secretRef('the user name'),
+  passwordSecretRef: secretRef('the password'),
 }).describe('How to authenticate to the brokers; no authentication when left out')
 
 export const source = object({

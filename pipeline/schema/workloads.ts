@@ -8,7 +8,7 @@ export const ingest = optionalObject({
   replicas: z.int().min(0).max(64).default(0).describe('Number of pods; 0 runs none'),
 }).meta({
   description: 'Pods on Kubernetes that accept sales over HTTP and send them to the topic',
-  examples: [{ replicas: 1 }],
+  example: { replicas: 1 },
 })
 
 const quantity = () =>
@@ -18,12 +18,8 @@ const quantity = () =>
 
 const resourceList = (cpu: string, memory: string) =>
   object({
-    cpu: quantity()
-      .optional()
-      .meta({ description: 'CPU, in cores', examples: [cpu] }),
-    memory: quantity()
-      .optional()
-      .meta({ description: 'Memory, in bytes', examples: [memory] }),
+    cpu: quantity().optional().meta({ description: 'CPU, in cores', example: cpu }),
+    memory: quantity().optional().meta({ description: 'Memory, in bytes', example: memory }),
   })
 
 const autoscale = optionalObject({
@@ -33,8 +29,8 @@ const autoscale = optionalObject({
     .describe(
       'off: workers.replicas decides. observe: status reports what the operator would choose. active: the operator sets the number of workers. Quote "off" in YAML: kubectl reads a bare off as false',
     ),
-  min: z.int().min(0).max(1024).default(1).describe('Least number of workers in mode active'),
-  max: z.int().min(1).max(1024).default(8).describe('Greatest number of workers in mode active'),
+  min: z.int().min(0).max(1024).default(1).describe('Minimum number of workers in mode active'),
+  max: z.int().min(1).max(1024).default(8).describe('Maximum number of workers in mode active'),
   targetUtilization: z
     .number()
     .min(0.1)
@@ -45,7 +41,7 @@ const autoscale = optionalObject({
   stabilization: duration()
     .prefault('5m')
     .describe('Workers are removed only if fewer were enough during all of this time'),
-  cooldown: duration().prefault('1m').describe('Least time between two changes'),
+  cooldown: duration().prefault('1m').describe('Minimum time between two changes'),
 }).describe('Whether the operator chooses the number of workers, and how')
 
 export const workers = optionalObject({
