@@ -1,4 +1,4 @@
-/** The pages say what is true: generated ones follow their source, and what pages name or link to exists. */
+/** Generated pages follow their source, and what pages name or link to exists. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -8,6 +8,7 @@ import { examples, REFERENCE_FILE, referenceFile } from '#docs/generate.ts'
 import { CROSS_FIELD_RULES, FIXED_FIELDS } from '#docs/spanning-rules.ts'
 import { RULES } from '#operator/crd/rules.ts'
 import { TRANSITIONS } from '#operator/crd/transitions.ts'
+import { parsePipeline } from '#pipeline/parse.ts'
 import { document } from '#pipeline/schema.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -75,7 +76,7 @@ describe('the current version', () => {
     expect(versionsIn(read(file))).toEqual([])
   })
 
-  it('would not be another one', () => {
+  it('is compared with every kind of name that has one', () => {
     for (const tag of ['salespipeline/processor:0.0.9', 'sales-pipeline-0.0.9.tgz', 'image.version="0.0.9"'])
       expect(versionsIn(tag)).toEqual(['0.0.9'])
   })
@@ -88,6 +89,10 @@ describe('README.md', () => {
     'says why %s is a dependency',
     name => expect(text).toContain(`\`${name}\``),
   )
+  it('shows a document that is valid', () => {
+    const [, shown] = /```yaml\n([\s\S]*?)```/.exec(text)!
+    expect(parsePipeline(shown!).metadata.name).toBe('ecommerce')
+  })
   it('links to every page of docs/', () => {
     for (const name of DOCS) expect(text).toContain(`](docs/${name})`)
   })
@@ -143,7 +148,7 @@ describe('docs/reference.md', () => {
   it.each([
     ['that spans fields', RULES, CROSS_FIELD_RULES],
     ['on changes', TRANSITIONS, FIXED_FIELDS],
-  ])('says in words each rule of the CRD %s', (_, rules, said) => {
+  ])('has each rule of the CRD %s', (_, rules, said) => {
     const targets = Object.entries(rules).flatMap(([path, list]) =>
       list.map(({ fieldPath = '' }) => `${path}${fieldPath}`),
     )
