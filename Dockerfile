@@ -1,13 +1,13 @@
-# The images for whoever builds with Docker:
-#   docker build --target processor -t salespipeline/processor:0.1.0 .       and so on for producer, operator and verify
-# `npm run images` makes the same without it. What they hold is written by images/ in both cases; what they say of
-# themselves stands in images/config.ts, and test/images holds this file to it.
+# Builds the images with Docker:
+#   docker build --target processor -t salespipeline/processor:0.3.0 .       (the other targets: producer, operator, verify)
+# `npm run images` builds the same images without Docker. In both cases images/ writes their contents. Their configuration is
+# defined in images/config.ts; test/images checks that this file has the same.
 ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# As local/bootstrap.mjs does it; a layer that is kept when only sources change.
+# The same command as in local/bootstrap.mjs. This layer stays cached while only sources change.
 RUN npm install --no-save --include=dev --no-audit --no-fund
 COPY . .
 RUN node_modules/.bin/node images/main.ts --rootfs /rootfs
@@ -19,7 +19,7 @@ WORKDIR /app
 USER 10001:10001
 # The commit: --build-arg REVISION=$(git rev-parse HEAD)
 ARG REVISION=unknown
-LABEL org.opencontainers.image.description="Sales streams in through Kafka; exact event-time windows stand in PostgreSQL and Elasticsearch" \
+LABEL org.opencontainers.image.description="Exact event-time aggregation of sales from Kafka into PostgreSQL and Elasticsearch" \
       org.opencontainers.image.version="0.3.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -40,7 +40,7 @@ COPY --from=build /rootfs/verify /
 LABEL org.opencontainers.image.title="SalesPipeline verifier"
 ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "/app/bin/verify.mjs"]
 
-# The last: what `docker build .` makes.
+# The last target, which `docker build .` builds by default.
 FROM runtime AS operator
 COPY --from=build /rootfs/operator /
 LABEL org.opencontainers.image.title="SalesPipeline operator"

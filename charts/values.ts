@@ -20,12 +20,12 @@ const resources = (requests: Amounts, limits: Amounts) =>
   z
     .strictObject({ requests: amounts().optional(), limits: amounts().optional() })
     .default({ requests, limits })
-    .describe('Of a pod: quantities of cpu and memory')
+    .describe('Requests and limits of each pod')
 
 const storage = (size: string) =>
   object({
-    size: quantity().default(size),
-    className: z.string().default('').describe('StorageClass; the cluster’s default when empty'),
+    size: quantity().default(size).describe('Size of each volume'),
+    className: z.string().default('').describe('StorageClass; if empty, the default of the cluster'),
   })
 
 const image = (by: string, what: string) => z.string().min(1).default(by).describe(what)
@@ -34,21 +34,28 @@ const images = object({
   registry: z
     .string()
     .default('')
-    .describe('Where `npm run images -- --push REGISTRY` put them; empty: on the nodes already'),
-  tag: z.string().default('').describe('Of our images; the chart’s appVersion when empty'),
-  pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
-  pullSecrets: z.array(z.string()).default([]).describe('Names of Secrets for a private registry'),
-  check: enabled().describe('Refuse to install while no registry is set and no node has the images'),
+    .describe(
+      'Registry to which `npm run images -- --push REGISTRY` pushed our images; empty if the nodes already have them',
+    ),
+  tag: z.string().default('').describe('Tag of our images; if empty, the appVersion of the chart'),
+  pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent').describe('Pull policy of our images'),
+  pullSecrets: z.array(z.string()).default([]).describe('Names of Secrets with the credentials of a private registry'),
+  check: enabled().describe('Refuse to install if no registry is set and no node has our images'),
 })
 
 const operator = object({
-  enabled: enabled().describe('Of a cluster’s releases, one has the operator: it serves all namespaces'),
-  replicas: z.int().min(1).max(5).default(2).describe('One leads; another takes over within seconds'),
-  concurrency: z.int().min(1).max(100).default(8).describe('Pipelines that are worked on at a time'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  enabled: enabled().describe('Install the operator in exactly one release per cluster: it serves all namespaces'),
+  replicas: z
+    .int()
+    .min(1)
+    .max(5)
+    .default(2)
+    .describe('Number of pods. One is the leader; if it fails, another takes over within seconds'),
+  concurrency: z.int().min(1).max(100).default(8).describe('Number of pipelines that are reconciled at the same time'),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least severe level to log'),
   resources: resources({ cpu: '50m', memory: '128Mi' }, { memory: '512Mi' }),
-  nodeSelector: z.record(z.string(), z.string()).default({}),
-  tolerations: z.array(z.record(z.string(), z.unknown())).default([]),
+  nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels of the nodes that may run the operator'),
+  tolerations: z.array(z.record(z.string(), z.unknown())).default([]).describe('Tolerations of the operator’s pods'),
 })
 
 const telemetry = object({
@@ -57,98 +64,122 @@ const telemetry = object({
     .regex(/^(https?:\/\/.+)?$/)
     .default('')
     .describe(
-      'OpenTelemetry collector for traces of all pipelines (OTLP over HTTP), such as http://otel-collector:4318; empty: no traces',
+      'OpenTelemetry collector for the traces of all pipelines (OTLP over HTTP), such as http://otel-collector:4318; no traces if empty',
     ),
   env: z
     .record(z.string().regex(/^OTEL_[A-Z0-9_]+$/), z.string())
     .default({})
-    .describe('Further standard OTEL_* variables for all workloads'),
+    .describe('Additional OTEL_* environment variables for all workloads'),
 })
 
 const kafka = object({
-  enabled: enabled().describe('A Kafka cluster by Strimzi’s operator; off: documents name one of yours'),
-  name: name('kafka').describe('Documents then say NAME-kafka-bootstrap:9092'),
-  version: z.string().default('').describe('Of Kafka; the operator’s default when empty'),
-  replicas: z.int().min(1).max(9).default(3).describe('Nodes, each controller and broker'),
+  enabled: enabled().describe(
+    'Create a Kafka cluster; needs the Strimzi operator. If false, documents name a cluster of yours',
+  ),
+  name: name('kafka').describe('Name of the Kafka resource. Documents use the address NAME-kafka-bootstrap:9092'),
+  version: z.string().default('').describe('Version of Kafka; if empty, the default of the Strimzi operator'),
+  replicas: z.int().min(1).max(9).default(3).describe('Number of nodes; each is controller and broker'),
   storage: storage('20Gi'),
   resources: resources({ cpu: '250m', memory: '1Gi' }, { memory: '2Gi' }),
   heap: z
     .string()
     .regex(/^\d+[mg]$/)
     .default('512m')
-    .describe('Of each broker’s JVM; the rest of its memory caches pages'),
+    .describe('Heap of each broker’s JVM. The rest of its memory is page cache'),
   config: z
     .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
     .default({})
-    .describe('Further settings of the brokers'),
+    .describe('Additional settings of the brokers'),
   topics: z
     .array(
       z.strictObject({
-        name: z.string().min(1).max(249),
-        partitions: z.int().min(1).max(1024).default(8),
-        config: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+        name: z.string().min(1).max(249).describe('Name of the topic'),
+        partitions: z.int().min(1).max(1024).default(8).describe('Number of partitions'),
+        config: z
+          .record(z.string(), z.union([z.string(), z.number()]))
+          .default({})
+          .describe('Settings of the topic'),
       }),
     )
     .default([])
-    .describe('Topics that no document asks for with source.strimzi; such as {name: transactions, partitions: 8}'),
+    .describe(
+      'Topics to create, such as {name: transactions, partitions: 8}. Documents with source.strimzi create theirs',
+    ),
 })
 
 const postgres = object({
   mode: z
     .enum(['statefulset', 'cloudnative-pg', 'external'])
     .default('statefulset')
-    .describe('One pod of ours; a Cluster by CloudNativePG’s operator; or external: documents name a server of yours'),
-  name: name('postgres').describe('Service, and Secret with username and password, that documents name'),
-  host: z.string().default('').describe('Of mode external: the server, for helm test and Grafana'),
-  database: z.string().min(1).max(63).default('sales'),
-  image: image('postgres:18.1', 'Of mode statefulset'),
-  user: z.int().min(1).default(999).describe('User id in this image'),
-  instances: z.int().min(1).max(9).default(3).describe('Of mode cloudnative-pg'),
-  parameters: z.record(z.string(), z.string()).default({ max_connections: '200' }).describe('Settings of the server'),
+    .describe(
+      'statefulset: one pod. cloudnative-pg: a replicated cluster; needs the CloudNativePG operator. external: documents name a server of yours',
+    ),
+  name: name('postgres').describe(
+    'Name of the Service, and of the Secret with username and password. Documents use this name',
+  ),
+  host: z.string().default('').describe('Host name of the server, for helm test and Grafana; only for mode external'),
+  database: z.string().min(1).max(63).default('sales').describe('Name of the database'),
+  image: image('postgres:18.1', 'Image of the server; only for mode statefulset'),
+  user: z.int().min(1).default(999).describe('User id of PostgreSQL in this image; only for mode statefulset'),
+  instances: z.int().min(1).max(9).default(3).describe('Number of instances; only for mode cloudnative-pg'),
+  parameters: z
+    .record(z.string(), z.string())
+    .default({ max_connections: '200' })
+    .describe('Settings of the PostgreSQL server'),
   storage: storage('20Gi'),
   resources: resources({ cpu: '250m', memory: '512Mi' }, { memory: '1Gi' }),
 })
 
 const elasticsearch = object({
-  enabled: enabled().describe('By ECK’s operator; off: documents name one of yours, or none'),
-  name: name('elasticsearch').describe('Documents then say https://NAME-es-http:9200 and Secret NAME'),
-  version: z.string().min(1).default('8.19.21'),
-  replicas: z.int().min(1).max(9).default(3),
+  enabled: enabled().describe(
+    'Create an Elasticsearch cluster; needs the ECK operator. If false, documents name a cluster of yours, or none',
+  ),
+  name: name('elasticsearch').describe(
+    'Name of the Elasticsearch resource. Documents use https://NAME-es-http:9200 and the Secret NAME',
+  ),
+  version: z.string().min(1).default('8.19.21').describe('Version of Elasticsearch and Kibana'),
+  replicas: z.int().min(1).max(9).default(3).describe('Number of nodes'),
   allowMmap: enabled(false).describe(
-    'Needs vm.max_map_count ≥ 262144 on the nodes; without it searches are somewhat slower',
+    'Whether Elasticsearch may use memory-mapped files. This needs vm.max_map_count ≥ 262144 on the nodes; without it searches are slower',
   ),
   storage: storage('20Gi'),
   resources: resources({ cpu: '250m', memory: '2Gi' }, { memory: '2Gi' }),
 })
 
 const kibana = object({
-  enabled: enabled().describe('By ECK’s operator; needs elasticsearch.enabled'),
-  name: name('kibana'),
+  enabled: enabled().describe('Create Kibana; needs the ECK operator and elasticsearch.enabled'),
+  name: name('kibana').describe('Name of the Kibana resource'),
   resources: resources({ cpu: '100m', memory: '1Gi' }, { memory: '1Gi' }),
-  dashboards: enabled().describe('Imports our data view and dashboard, by a Job'),
+  dashboards: enabled().describe('Run a Job that imports our data view and dashboard'),
 })
 
 const kafkaUi = object({
-  enabled: enabled(false).describe('A page on topics and messages; needs kafka.enabled'),
-  image: image('ghcr.io/kafbat/kafka-ui:v1.4.2', 'Of the Kafka UI'),
+  enabled: enabled(false).describe('Run the Kafka UI, which shows topics and messages; needs kafka.enabled'),
+  image: image('ghcr.io/kafbat/kafka-ui:v1.4.2', 'Image of the Kafka UI'),
   resources: resources({ cpu: '50m', memory: '384Mi' }, { memory: '512Mi' }),
 })
 
 const monitoring = object({
-  podMonitor: enabled().describe('Has Prometheus’ operator scrape ours (it makes the workers’ own where it can)'),
-  alerts: enabled().describe('PrometheusRule with our alerts'),
+  podMonitor: enabled().describe(
+    'Create a PodMonitor for the operator; needs the Prometheus operator. The operator creates those of the workers',
+  ),
+  alerts: enabled().describe('Create a PrometheusRule with our alerts'),
   runbooks: z
     .string()
     .default('https://runbook.example/docs/operations.md')
-    .describe('Where alerts link to: address of your copy of docs/operations.md'),
-  dashboards: enabled().describe('ConfigMaps that Grafana’s sidecar loads'),
-  datasource: enabled().describe('Secret that makes Grafana’s sidecar add PostgreSQL, with a user that only reads'),
+    .describe('Address of your copy of docs/operations.md, to which the alerts link'),
+  dashboards: enabled().describe('Create ConfigMaps with dashboards, which the sidecar of Grafana loads'),
+  datasource: enabled().describe(
+    'Create a Secret from which the sidecar of Grafana adds PostgreSQL as a data source, with a read-only user',
+  ),
 })
 
 export const values = z.strictObject({
   images,
   crd: object({
-    install: enabled().describe('The CRD of SalesPipelines, upgraded with the chart, kept when it is uninstalled'),
+    install: enabled().describe(
+      'Install the CRD. It is upgraded with the chart and kept when the chart is uninstalled',
+    ),
   }),
   operator,
   telemetry,
@@ -159,20 +190,24 @@ export const values = z.strictObject({
   kafkaUi,
   monitoring,
   networkPolicies: object({
-    enabled: enabled().describe('For operator and stores; workers’ own come from the operator'),
+    enabled: enabled().describe(
+      'Create NetworkPolicies for the operator and the stores. The operator creates those of the workers',
+    ),
     clients: z
       .array(z.record(z.string(), z.unknown()))
       .default([])
-      .describe('Who else may talk to Kafka, PostgreSQL, Elasticsearch and Kibana: peers as in a NetworkPolicy’s from'),
+      .describe(
+        'Additional clients of Kafka, PostgreSQL, Elasticsearch and Kibana: peers as in `from` of a NetworkPolicy',
+      ),
   }),
   keepData: enabled().describe(
-    'Kafka, Elasticsearch, CloudNativePG’s Cluster and the passwords outlive helm uninstall',
+    'Keep Kafka, Elasticsearch, the CloudNativePG Cluster and the passwords when the chart is uninstalled',
   ),
   test: object({
-    topic: z.string().min(1).max(249).default('salespipeline-test').describe('That helm test uses'),
+    topic: z.string().min(1).max(249).default('salespipeline-test').describe('Topic that helm test uses'),
     bootstrapServers: z
       .array(z.string())
       .default([])
-      .describe('Kafka for helm test, where kafka.enabled is off; the topic must be there'),
+      .describe('Kafka brokers for helm test if kafka.enabled is false. The topic must exist'),
   }),
 })

@@ -47,45 +47,49 @@ export const identifier = () =>
     IDENTIFIER,
     'must be a lower-case identifier: a-z, 0-9 and _, not starting with a digit, at most 57 characters',
     57,
-  )
+  ).meta({ label: 'identifier' })
 
 export const columnName = () =>
   noneOf(
     identifier(),
     RESERVED_COLUMNS,
     `is a column that the engine adds itself; choose another name than ${RESERVED_COLUMNS.join(', ')}`,
-  )
+  ).meta({ label: 'column name' })
 
 export const tableName = () =>
   noneOf(
     identifier(),
     RESERVED_TABLES,
     `is a table that the engine keeps itself; choose another name than ${RESERVED_TABLES.join(', ')}`,
-  )
+  ).meta({ label: 'table name' })
 
 export const topicName = () =>
   noneOf(
     text(TOPIC, 'must be a Kafka topic name: letters, digits, . _ -, at most 249 characters', 249),
     ['.', '..'],
     'may not be . or ..',
-  )
+  ).meta({ label: 'topic name' })
 
 export const indexName = () =>
   text(
     INDEX,
     'must be an Elasticsearch name: lower-case letters, digits, . _ -, starting with a letter or digit, at most 200 characters',
     200,
-  )
+  ).meta({ label: 'index name' })
 
 export const dnsLabel = () =>
-  text(DNS_LABEL, 'must be a DNS label: lower-case letters, digits and -, at most 63 characters', 63)
+  text(DNS_LABEL, 'must be a DNS label: lower-case letters, digits and -, at most 63 characters', 63).meta({
+    label: 'DNS label',
+  })
 
 export const secretName = () =>
-  text(SECRET, 'must be the name of a Secret: lower-case letters, digits, - and ., at most 253 characters', 253)
+  text(SECRET, 'must be the name of a Secret: lower-case letters, digits, - and ., at most 253 characters', 253).meta({
+    label: 'Secret name',
+  })
 
 export const pipelineName = () =>
   text(
     PIPELINE_NAME,
     `must be lower-case letters, digits and -, start with a letter, and have at most ${MAX_NAME} characters, so that the names of what is made for it fit`,
     MAX_NAME,
-  )
+  ).meta({ label: 'pipeline name' })

@@ -15,6 +15,12 @@ declare module 'zod' {
     /** No item stands there twice. */
     listSet?: boolean
     maxProperties?: number
+    /** What the reference page calls values of this kind. It describes objects of one label once. */
+    label?: string
+    /** For the reference page. zod drops JSON Schema's own `examples` from fields that it transforms. */
+    example?: unknown
+    /** Bounds that JSON Schema cannot express, in words. */
+    bounds?: string
   }
 }
 

@@ -24,8 +24,11 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`
 }
 
+/** The longest duration where a field sets no other bound: ten years. */
+export const MAX_DURATION = '87600h'
+
 /** A duration field; `min` and `max` are durations too. Output: milliseconds. */
-export function duration(min = '0ms', max = '87600h') {
+export function duration(min = '0ms', max = MAX_DURATION) {
   const message = `must be a duration between ${min} and ${max}, such as 500ms, 30s, 5m or 1h`
   return z
     .string({ error: message })
@@ -34,8 +37,14 @@ export function duration(min = '0ms', max = '87600h') {
     .refine(text => !DURATION.test(text) || within(parseDuration(text), parseDuration(min), parseDuration(max)), {
       error: message,
     })
-    .meta({ rules: [{ rule: durationRule(min, max), message }] })
+    .meta({ rules: [{ rule: durationRule(min, max), message }], label: 'duration', bounds: boundsOf(min, max) })
     .transform(text => parseDuration(text))
+}
+
+function boundsOf(min: string, max: string): string {
+  const least = min === '0ms' ? [] : [`at least ${min}`]
+  const most = max === MAX_DURATION ? [] : [`at most ${max}`]
+  return [...least, ...most].join(', ')
 }
 
 /** In two steps, since CEL's duration() fails on what it cannot read, and on more hours than 64 bits of nanoseconds. */
@@ -52,7 +61,11 @@ export function size(min: string) {
     .max(MAX_LENGTH, { error: message, abort: true })
     .regex(SIZE, message)
     .refine(text => !SIZE.test(text) || parseSize(text) >= parseSize(min), { error: message })
-    .meta({ rules: [{ rule: `${matches(SIZE)} && quantity(self).compareTo(quantity('${min}')) >= 0`, message }] })
+    .meta({
+      rules: [{ rule: `${matches(SIZE)} && quantity(self).compareTo(quantity('${min}')) >= 0`, message }],
+      label: 'size',
+      bounds: `at least ${min}`,
+    })
     .transform(text => parseSize(text))
 }
 

@@ -1,27 +1,167 @@
-/** What the pages name is there. */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+/** Generated pages follow their source, and what pages name or link to exists. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { type FieldRow, fieldSections } from '#docs/fields.ts'
+import { examples, REFERENCE_FILE, referenceFile } from '#docs/generate.ts'
+import { CROSS_FIELD_RULES, FIXED_FIELDS } from '#docs/spanning-rules.ts'
+import { RULES } from '#operator/crd/rules.ts'
+import { TRANSITIONS } from '#operator/crd/transitions.ts'
+import { parsePipeline } from '#pipeline/parse.ts'
+import { document } from '#pipeline/schema.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 const distinct = (names: Iterable<string>) => [...new Set(names)]
+const matches = (text: string, pattern: RegExp) => distinct([...text.matchAll(pattern)].map(([, name]) => name!))
 
-describe('docs/capabilities.md', () => {
-  const named = distinct([...read('docs/capabilities.md').matchAll(/`(test\/[\w/.-]+)`/g)].map(([, path]) => path!))
-  it('names tests', () => expect(named.length).toBeGreaterThan(15))
-  it.each(named)('%s is there', path => expect(existsSync(join(ROOT, path))).toBe(true))
+const DOCS = readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md') && !name.endsWith('.template.md'))
+const PAGES = [
+  'README.md',
+  ...DOCS.map(name => `docs/${name}`),
+  'charts/sales-pipeline/README.md',
+  'k8s/platform/README.md',
+]
+const { version, scripts, dependencies, devDependencies } = JSON.parse(read('package.json'))
+
+/** The anchors of a page as GitHub makes them of headings, and those that are written out. */
+function anchorsOf(text: string): Set<string> {
+  const prose = text.replaceAll(/^```[\s\S]*?^```/gm, '')
+  const headings = [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+  return new Set([...headings, ...matches(text, /<a id="([^"]+)">/g)])
+}
+
+describe.each(PAGES)('%s', page => {
+  const text = read(page)
+  const links = matches(text, /\]\(([^)\s]+)\)/g).filter(link => !/^https?:/.test(link))
+
+  it('links to files and anchors that exist', () => {
+    const broken = links.filter(link => {
+      const [path, anchor] = link.split('#') as [string, string | undefined]
+      const target = path === '' ? join(ROOT, page) : resolve(ROOT, dirname(page), path)
+      if (!existsSync(target)) return true
+      return anchor !== undefined && !anchorsOf(readFileSync(target, 'utf8')).has(anchor)
+    })
+    expect(broken).toEqual([])
+  })
+
+  it('names scripts of package.json', () => {
+    const named = matches(text, /npm run (?:--silent )?([\w:]+)/g)
+    expect(named.filter(name => !(name in scripts))).toEqual([])
+  })
+
+  it('names tests that exist', () => {
+    const named = matches(text, /(?<![\w/.-])(test\/[\w/-]+(?:\.[\w-]+)*)/g)
+    expect(named.filter(path => !existsSync(join(ROOT, path)))).toEqual([])
+  })
+
+  it('names no other version than the current one', () => expect(versionsIn(text)).toEqual([]))
+})
+
+/** Versions of ours, in tags of images and names of archives, that are not the current one. */
+function versionsIn(text: string): string[] {
+  const named = matches(text, /(?:salespipeline\/\w+:|sales-?pipeline-|image\.version=")(\d+\.\d+\.\d+)/gi)
+  return named.filter(name => name !== version)
+}
+
+describe('the current version', () => {
+  it.each(['Dockerfile', 'charts/sales-pipeline/Chart.yaml'])('is the only one that %s names', file => {
+    expect(read(file)).toContain(version)
+    expect(versionsIn(read(file))).toEqual([])
+  })
+
+  it('is compared with every kind of name that has one', () => {
+    for (const tag of ['salespipeline/processor:0.0.9', 'sales-pipeline-0.0.9.tgz', 'image.version="0.0.9"'])
+      expect(versionsIn(tag)).toEqual(['0.0.9'])
+  })
 })
 
 describe('README.md', () => {
   const text = read('README.md')
-  const linked = distinct([...text.matchAll(/\]\(([\w/.-]+)\)/g)].map(([, path]) => path!))
-  it.each(linked)('links to %s, which is there', path => expect(existsSync(join(ROOT, path))).toBe(true))
-  const { scripts, dependencies, devDependencies } = JSON.parse(read('package.json'))
-  const run = distinct([...text.matchAll(/npm run (?:--silent )?([\w:]+)/g)].map(([, name]) => name!))
-  it.each(run)('npm run %s is there', name => expect(scripts).toHaveProperty([name]))
+  it('has at most 150 lines', () => expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(150))
   it.each(Object.keys({ ...dependencies, ...devDependencies }).filter(name => !name.startsWith('@types/')))(
     'says why %s is a dependency',
     name => expect(text).toContain(`\`${name}\``),
   )
+  it('shows a document that is valid', () => {
+    const [, shown] = /```yaml\n([\s\S]*?)```/.exec(text)!
+    expect(parsePipeline(shown!).metadata.name).toBe('ecommerce')
+  })
+  it('links to every page of docs/', () => {
+    for (const name of DOCS) expect(text).toContain(`](docs/${name})`)
+  })
+})
+
+describe('docs/capabilities.md', () => {
+  it('names tests', () =>
+    expect(matches(read('docs/capabilities.md'), /`(test\/[\w/.-]+)`/g).length).toBeGreaterThan(15))
+})
+
+type SchemaNode = { properties?: Record<string, SchemaNode>; items?: SchemaNode; label?: string }
+
+/** Paths of all fields, as the reference writes them. An object of a label that came before is not described again. */
+function pathsOf({ properties = {} }: SchemaNode, prefix: string, described: Set<string>): string[] {
+  return Object.entries(properties).flatMap(([name, child]) => {
+    const node = child.items ?? child
+    const path = `${prefix}${name}`
+    if (node.label && described.has(node.label)) return [path]
+    if (node.label && node.properties) described.add(node.label)
+    return [path, ...pathsOf(node, child.items ? `${path}[].` : `${path}.`, described)]
+  })
+}
+
+/** The fields below are described elsewhere on the page. */
+const linksElsewhere = (type: string) => /\[(field|window|TLS settings|Secret reference)\]/.test(type)
+
+describe('docs/reference.md', () => {
+  const rows = fieldSections(examples()).flatMap(section => section.rows)
+  const paths = new Set(rows.map(({ path }) => path))
+
+  it('is what npm run docs writes', () => expect(readFileSync(REFERENCE_FILE, 'utf8')).toBe(referenceFile()))
+
+  it('has every field of the schema', () => {
+    const json = z.toJSONSchema(document, { io: 'input', reused: 'inline' }) as SchemaNode
+    const all = pathsOf(json, '', new Set()).map(path => path.replace(/^spec\./, ''))
+    const groups = new Set(['spec', ...fieldSections(examples()).map(({ name }) => name)])
+    expect(all.filter(path => !paths.has(path) && !groups.has(path))).toEqual([])
+    expect(all.length).toBeGreaterThan(130)
+  })
+
+  it('describes every field: type and meaning, and an example of each that has no others below it', () => {
+    expect(rows.filter(({ meaning }) => meaning === '').map(({ path }) => path)).toEqual([])
+    expect(rows.filter(({ type }) => type === '').map(({ path }) => path)).toEqual([])
+    const isLeaf = ({ path, type }: FieldRow) =>
+      !linksElsewhere(type) && !rows.some(row => row.path.startsWith(`${path}.`) || row.path.startsWith(`${path}[].`))
+    expect(rows.filter(row => isLeaf(row) && row.example === '').map(({ path }) => path)).toEqual([])
+  })
+
+  it('has the meaning of every section', () => {
+    expect(fieldSections(examples()).filter(({ meaning }) => meaning === '')).toEqual([])
+  })
+
+  it.each([
+    ['that spans fields', RULES, CROSS_FIELD_RULES],
+    ['on changes', TRANSITIONS, FIXED_FIELDS],
+  ])('has each rule of the CRD %s', (_, rules, said) => {
+    const targets = Object.entries(rules).flatMap(([path, list]) =>
+      list.map(({ fieldPath = '' }) => `${path}${fieldPath}`),
+    )
+    const named = new Set(said.flatMap(({ fields }) => fields))
+    const missing = distinct(targets.map(path => path.replace(/^spec\./, ''))).filter(path => !named.has(path))
+    expect(missing).toEqual([])
+  })
+
+  it('has rules for fields that exist', () => {
+    const named = [...CROSS_FIELD_RULES, ...FIXED_FIELDS].flatMap(({ fields }) => fields)
+    const linking = rows.filter(({ type }) => linksElsewhere(type))
+    const isField = (path: string) =>
+      paths.has(path.replace(/\[\]$/, '')) || linking.some(row => path.startsWith(row.path))
+    expect(named.filter(path => !isField(path))).toEqual([])
+  })
 })

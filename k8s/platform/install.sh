@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the operators that SalesPipeline stands on, each in its pinned version and with its values in values/, into
-# the cluster that kubectl names. Run it again at will: what is there is brought to the same versions and values.
+# Installs the operators that SalesPipeline needs into the current cluster of kubectl, each in its pinned version and with its
+# values in values/. You can run it again at any time: it brings existing operators to the same versions and values.
 set -euo pipefail
 
-# Of the charts. README.md says which operator each of them carries.
+# Versions of the charts. README.md lists the operator in each of them.
 readonly MONITORING=88.6.4 STRIMZI=1.2.0 ECK=3.5.0 CNPG=0.29.0
 
 usage() {
@@ -16,8 +16,8 @@ Installs with Helm, in this order, and waits for each:
   eck         the operator of Elasticsearch and Kibana                       in namespace elastic-system
   cnpg        the operator of PostgreSQL (CloudNativePG); only if asked for  in namespace cnpg-system
 
-  --with NAME      also that one
-  --without NAME   not that one, for instance because the cluster has it; may be repeated
+  --with NAME      install this one, too
+  --without NAME   leave this one out, for example because the cluster already has it; may be repeated
 USAGE
 }
 
@@ -43,10 +43,10 @@ main() {
   for name in monitoring strimzi eck cnpg; do
     if [[ $wanted == *" $name "* ]]; then "$name"; fi
   done
-  echo 'Done. README.md in this folder says how to reach Grafana, and what comes next.'
+  echo 'Done. README.md in this directory shows how to open Grafana and what to do next.'
 }
 
-# First: the others may be watched by it from the beginning.
+# First, so that it can monitor the others from the beginning.
 monitoring() {
   pull monitoring "$MONITORING" kube-prometheus-stack --repo https://prometheus-community.github.io/helm-charts
   apply_crds monitoring kube-prometheus-stack/charts/crds/crds
@@ -78,7 +78,7 @@ pull() {
     die "$name: the chart could not be fetched. Is there a way to it from here? Try: helm show chart $* --version $version"
 }
 
-# NAME FOLDER: Helm makes the resource definitions of a crds/ folder, but never brings them up to date.
+# NAME DIRECTORY: Helm creates the resource definitions of a crds/ directory, but never updates them.
 apply_crds() {
   echo "$1: resource definitions"
   kubectl apply --server-side --force-conflicts --filename "$charts/$2" ||
@@ -93,7 +93,7 @@ install() {
     die "$1: not installed, or not ready within 10 minutes. Look at:
   helm status $1 --namespace $2
   kubectl get pods,events --namespace $2
-  kubectl describe pods --namespace $2      # Pending: too little memory? README.md has what all need"
+  kubectl describe pods --namespace $2      # Pending: too little memory? README.md lists the memory that everything needs"
 }
 
 require() {

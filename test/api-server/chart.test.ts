@@ -83,13 +83,13 @@ describeWithCrds('the chart on an API server', () =>
     it('says all that is missing, with the commands that help, and makes nothing', async () => {
       const said = refusal('sales', 'bare')
       expect(said).toMatch(
-        /Strimzi’s operator .* not in this cluster: k8s\/platform\/install\.sh \(or .*--set kafka\.enabled=false/,
+        /the Strimzi operator .* not installed in this cluster: run k8s\/platform\/install\.sh, or .*--set kafka\.enabled=false/,
       )
       expect(said).toMatch(
-        /ECK’s operator .* k8s\/platform\/install\.sh \(or .*--set elasticsearch\.enabled=false,kibana\.enabled=false/,
+        /the ECK operator .* k8s\/platform\/install\.sh, or .*--set elasticsearch\.enabled=false,kibana\.enabled=false/,
       )
-      expect(said).toMatch(/Prometheus’ operator .* k8s\/platform\/install\.sh/)
-      expect(said).toMatch(/no node has the image salespipeline\/operator:[\d.]+: npm run images -- --kind NAME/)
+      expect(said).toMatch(/the Prometheus operator .* k8s\/platform\/install\.sh/)
+      expect(said).toMatch(/no node has the image salespipeline\/operator:[\d.]+: run npm run images -- --kind NAME/)
       for (const part of ['kafka', 'elasticsearch', 'postgres'])
         expect(said).toContain(`no default StorageClass: --set ${part}.storage.className=NAME`)
       expect(said).not.toMatch(/CloudNativePG/)

@@ -1,0 +1,22 @@
+/** `npm run docs`: writes docs/reference.md. A test fails while the file differs from what this writes. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { reference } from './reference.ts'
+
+const EXAMPLES = join(import.meta.dirname, '../k8s/examples')
+/** The example that the page shows first and whole. */
+const FIRST = 'ecommerce.yaml'
+
+export const REFERENCE_FILE = join(import.meta.dirname, 'reference.md')
+
+/** The YAML texts of k8s/examples, the first one first. */
+export function examples(): string[] {
+  const others = readdirSync(EXAMPLES).filter(name => name !== FIRST)
+  return [FIRST, ...others.toSorted()].map(name => readFileSync(join(EXAMPLES, name), 'utf8'))
+}
+
+export function referenceFile(): string {
+  return reference(readFileSync(join(import.meta.dirname, 'reference.template.md'), 'utf8'), examples())
+}
+
+if (import.meta.main) writeFileSync(REFERENCE_FILE, referenceFile())

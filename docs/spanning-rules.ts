@@ -1,0 +1,97 @@
+/**
+ * In words for the reference page: the checks of pipeline/checks.ts and operator/crd/rules.ts that span fields, and the
+ * changes that operator/crd/transitions.ts refuses. A test fails while one of their fields is missing here.
+ */
+
+/** Paths begin below `spec`. The section of the first one shows the rule. */
+export type SpanningRule = { fields: string[]; rule: string }
+
+const WINDOW_RULES: SpanningRule[] = [
+  { fields: ['window.size'], rule: 'required for type `tumbling` and `sliding`; not allowed for type `none`.' },
+  {
+    fields: ['window.slide'],
+    rule: 'required for type `sliding`; not allowed for the other types. It divides `size`, at most 64 times.',
+  },
+  {
+    fields: ['window.offset'],
+    rule: 'less than `slide`, or less than `size` if there is no `slide`; not allowed for type `none`.',
+  },
+]
+
+export const CROSS_FIELD_RULES: SpanningRule[] = [
+  { fields: ['event.id'], rule: 'required if `deduplication` is set.' },
+  {
+    fields: ['event.fields[].scale', 'event.explode.fields[].scale'],
+    rule: 'only for type `number` and `decimal`.',
+  },
+  {
+    fields: ['event.fields[].default', 'event.explode.fields[].default'],
+    rule: 'a value of the type: for `number` and `decimal` at most 30 digits before the decimal point and at most `scale` after it; for `boolean` `"true"` or `"false"`; for `string` valid Unicode without U+0000.',
+  },
+  {
+    fields: ['event.explode.fields'],
+    rule: 'no field of a line has the name of a field of the event.',
+  },
+  ...WINDOW_RULES,
+  {
+    fields: WINDOW_RULES.map(({ fields }) => `aggregations[].${fields[0]}`),
+    rule: 'the same rules as for [`window`](#window).',
+  },
+  {
+    fields: ['aggregations'],
+    rule: '`groupBy` and `measures[].of` name fields of `event.fields` or `event.explode.fields`. A field that is optional has a default. Measures use fields of type `number` and `decimal` only.',
+  },
+  {
+    fields: ['aggregations[]'],
+    rule: 'no measure has the name of a field in `groupBy`.',
+  },
+  {
+    fields: ['aggregations[].measures'],
+    rule: 'no measure has the name of a column that an average adds: an average `x` adds `x_sum` and `x_count`.',
+  },
+  {
+    fields: ['aggregations[].measures[].of'],
+    rule: 'required unless `op` is `count`. For `count` it is `lines` or `events`; otherwise a field or an [expression](#expressions).',
+  },
+  { fields: ['aggregations[].measures[].scale'], rule: 'not allowed if `op` is `count`.' },
+  { fields: ['raw.table'], rule: 'not the name of an aggregation.' },
+  {
+    fields: ['sinks.elasticsearch'],
+    rule: '`usernameSecretRef` and `passwordSecretRef` are set together or not at all.',
+  },
+  {
+    fields: ['sinks.elasticsearch.projections'],
+    rule: '`aggregation` names one of `aggregations`. Every projection has its own `index` and its own `template`.',
+  },
+  {
+    fields: ['sinks.elasticsearch.projections[].fields'],
+    rule: 'no two columns have the same document field.',
+  },
+  { fields: ['load.startAt'], rule: 'required if `speed` is above 1: otherwise event times would lie in the future.' },
+  { fields: ['load.bursts.lasting'], rule: 'at most `every`.' },
+  { fields: ['workers.autoscale.min'], rule: 'at most `max`.' },
+]
+
+export const FIXED_FIELDS: SpanningRule[] = [
+  { fields: ['source.topic', 'source.startFrom'], rule: 'fixed. Create another pipeline instead.' },
+  {
+    fields: ['source.partitions'],
+    rule: 'can be raised, never lowered, because Kafka cannot remove partitions. For fewer partitions create another topic and another pipeline.',
+  },
+  {
+    fields: ['event.time', 'event.explode'],
+    rule: 'fixed, because every result depends on them. `event.explode.fields` can be extended. For other changes create another pipeline.',
+  },
+  {
+    fields: ['event.fields[]', 'event.explode.fields[]'],
+    rule: 'an existing field is fixed. Add a field with another name instead.',
+  },
+  {
+    fields: ['aggregations', 'aggregations[].groupBy', 'aggregations[].measures'],
+    rule: 'the window, `groupBy` and `measures` of an existing aggregation are fixed. Give the changed aggregation another name: it starts at the current position of the stream, and the rows under the old name stay.',
+  },
+  {
+    fields: ['event.fields'],
+    rule: 'the columns of the raw table. If you change the list, give `raw.table` another name.',
+  },
+]

@@ -1,0 +1,97 @@
+/** `spec.window`, `spec.watermark` and `spec.aggregations`: which sums over which time. */
+import { z } from 'zod'
+import { MAX_EXPRESSION } from '../expression.ts'
+import { columnName, identifier, tableName } from '../names.ts'
+import { object, optionalObject } from '../object.ts'
+import { keyed } from '../rules.ts'
+import { duration } from '../units.ts'
+
+export const window = object({
+  type: z
+    .enum(['tumbling', 'sliding', 'none'])
+    .default('tumbling')
+    .describe('tumbling: windows follow one another. sliding: windows overlap. none: one window over all time'),
+  size: duration('10ms').optional().describe('Length of a window; required unless type is none'),
+  slide: duration('10ms').optional().meta({
+    description:
+      'Time from the start of one window to the start of the next; only for type sliding. size must be a multiple of it, at most 64 times',
+    example: '10s',
+  }),
+  offset: duration()
+    .optional()
+    .describe(
+      'Shifts the start of all windows, which align to 1970-01-01T00:00:00Z. Less than slide, or than size if there is no slide',
+    ),
+})
+  .meta({ label: 'window' })
+  .describe('Windows of event time in which sales are summed. Cannot be changed for an existing aggregation')
+
+export const watermark = optionalObject({
+  outOfOrderness: duration()
+    .prefault('5s')
+    .describe(
+      'How far the event times of a partition may be out of order. The watermark of a partition is its greatest event time minus this',
+    ),
+  idleTimeout: duration('100ms')
+    .prefault('10s')
+    .describe(
+      'A partition without new records for this long is idle: it no longer holds the pipeline’s watermark back',
+    ),
+  idle: z
+    .enum(['hold', 'advance'])
+    .default('hold')
+    .describe(
+      'What the pipeline’s watermark does while every partition is idle. hold: it stays. advance: it follows the clock, so that the last windows become final',
+    ),
+  maxFutureSkew: duration()
+    .prefault('5m')
+    .describe('An event whose time is further than this ahead of its record’s timestamp is a dead letter'),
+}).describe('How event time advances, and with it which windows are complete')
+
+const measure = object({
+  name: columnName().describe('Name of the column'),
+  op: z
+    .enum(['count', 'sum', 'min', 'max', 'average'])
+    .describe('What to compute. An average also gets the columns <name>_sum and <name>_count'),
+  of: z.string().max(MAX_EXPRESSION).optional().meta({
+    label: 'expression',
+    description:
+      'Field or expression to compute it of; required unless op is count. For count: lines (default) counts lines, events counts records',
+    example: 'quantity * price',
+  }),
+  scale: z
+    .int()
+    .min(0)
+    .max(12)
+    .optional()
+    .describe('Decimal places of the result, rounded half-even per event; as many as the expression has when left out'),
+})
+
+const aggregation = object({
+  name: tableName().describe('Name of the aggregation and of its table'),
+  window: window.optional().describe('Windows of this aggregation; spec.window when left out. Cannot be changed'),
+  allowedLateness: duration().optional().meta({
+    description: 'Allowed lateness of this aggregation; spec.allowedLateness when left out',
+    example: '1h',
+  }),
+  groupBy: z
+    .array(identifier())
+    .max(16)
+    .meta({ listSet: true })
+    .default([])
+    .describe('Fields to group by: each window has one row per combination of their values. Cannot be changed'),
+  measures: keyed(measure, 'name', 1, 24).describe('Columns to compute. Cannot be changed for an existing aggregation'),
+  retention: duration('1s').optional().meta({
+    description:
+      'Rows are deleted when the watermark of every partition is this far past the end of their window; never when left out',
+    example: '720h',
+  }),
+})
+
+export const aggregations = keyed(aggregation, 'name', 1, 16).describe(
+  'Results to compute; each becomes one table in PostgreSQL. A changed aggregation needs a new name',
+)
+
+export type Window = z.output<typeof window>
+export type Aggregation = z.output<typeof aggregation>
+export type Measure = z.output<typeof measure>

@@ -1,0 +1,55 @@
+/** Parts that several sections of the document share. */
+import { z } from 'zod'
+import { secretName } from '../names.ts'
+import { object } from '../object.ts'
+import { text } from '../rules.ts'
+
+const secretKey = () =>
+  text(/^[-._a-zA-Z0-9]+$/, 'must be a key of a Secret: letters, digits, - _ .', 253).meta({ label: 'Secret key' })
+
+/** `meaning`: what the key holds. */
+export const secretRef = (meaning: string) =>
+  object({
+    name: secretName().meta({
+      description: 'Name of the Secret, in the namespace of the pipeline',
+      example: 'postgres',
+    }),
+    key: secretKey().meta({
+      description:
+        'Key within the Secret. Outside Kubernetes the value is read from the environment variable SECRET_<NAME>_<KEY>, such as SECRET_POSTGRES_PASSWORD',
+      example: 'password',
+    }),
+  }).meta({ description: `Key of a Secret that holds ${meaning}`, label: 'Secret reference' })
+
+/** `meaning`: what is encrypted, and when. */
+export const tls = (meaning: string) =>
+  object({
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe('Whether this block applies. false has the same effect as leaving the block out'),
+    caSecretRef: secretRef(
+      'the PEM certificates of the authorities to trust; the system’s trust store when left out',
+    ).optional(),
+  }).meta({ description: meaning, label: 'TLS settings' })
+
+const RFC_3339 = z.regexes.datetime({ offset: true }).source.replace(/^\^|\$$/g, '')
+
+export const instant = () =>
+  text(new RegExp(`^${RFC_3339}$`), 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z', 40).meta({ label: 'time' })
+
+/** A time, or one end of the topic. */
+export const startingPoint = () =>
+  text(
+    new RegExp(`^(earliest|latest|${RFC_3339})$`),
+    'must be earliest, latest or an RFC 3339 time such as 2026-01-31T00:00:00Z',
+    40,
+  ).meta({ label: 'starting point' })
+
+/** `customer.country` walks objects; a path never reaches into arrays (that is what explode is for). */
+export const path = () =>
+  text(/^[^.\x00-\x20][^.]*(\.[^.]+)*$/, 'must be a field path such as amount or customer.country', 256).meta({
+    label: 'field path',
+  })
+
+export const fraction = () => z.number().min(0).max(1).default(0)

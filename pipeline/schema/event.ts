@@ -1,0 +1,69 @@
+/** `spec.event`: how a record of the topic is read. */
+import { z } from 'zod'
+import { columnName } from '../names.ts'
+import { object } from '../object.ts'
+import { keyed, text } from '../rules.ts'
+import { path } from './common.ts'
+
+const field = object({
+  name: columnName().describe('Name of the field in this document, and of its column in tables'),
+  path: path().optional().describe('Where the value is in the event; the same as name when left out'),
+  type: z
+    .enum(['string', 'number', 'decimal', 'boolean'])
+    .default('string')
+    .describe(
+      'Type of the value. number: a JSON number. decimal: a JSON number or its digits in a string. Both are exact',
+    ),
+  scale: z
+    .int()
+    .min(0)
+    .max(12)
+    .optional()
+    .describe('Decimal places. A value with more is a dead letter. When left out: 2 for decimal, 0 for number'),
+  default: z.string().max(256).optional().meta({
+    description:
+      'Value to use, written as text, if the event has none or null. Without it such an event is a dead letter',
+    example: 'unknown',
+  }),
+  optional: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether the value may be missing; it is then NULL in the raw table. groupBy and measures cannot use such a field unless it has a default',
+    ),
+}).meta({ label: 'field' })
+
+const ZONE = /^(Z|UTC|[+-](0\d|1[0-4]):[0-5]\d)$/
+
+const time = object({
+  path: path().describe('Where the event time is in the event'),
+  format: z
+    .enum(['rfc3339', 'epoch'])
+    .default('rfc3339')
+    .describe('rfc3339: text such as 2026-01-31T12:00:00Z. epoch: a number that counts from 1970-01-01T00:00:00Z'),
+  unit: z.enum(['s', 'ms', 'us', 'ns']).default('ms').describe('Unit of the number; only for format epoch'),
+  zone: text(ZONE, 'must be UTC or a fixed offset such as -03:00', 6)
+    .meta({ label: 'zone' })
+    .optional()
+    .describe(
+      'Zone of times that name none; without it such an event is a dead letter. It is a fixed offset, so that results do not depend on a time-zone database',
+    ),
+}).describe('The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed')
+
+const explode = object({
+  path: path().describe('Where the array is in the event'),
+  fields: keyed(field, 'name', 1, 32).describe('Fields of each element of the array; paths begin at the element'),
+}).describe(
+  'An array of lines in each event, such as the products of an order. Each line also has the fields of its event',
+)
+
+export const event = object({
+  id: path().optional().describe('Where the identity of the sale is (a string or an integer). Deduplication needs it'),
+  time,
+  fields: keyed(field, 'name', 0, 48)
+    .default([])
+    .describe('Fields to read. Everything else in the event is ignored. A field cannot be changed, only added'),
+  explode: explode.optional(),
+}).describe('How to read a record of the topic, which is one JSON object')
+
+export type Field = z.output<typeof field>

@@ -1,0 +1,55 @@
+/** `spec.sinks`: where results are stored. */
+import { z } from 'zod'
+import { identifier, indexName } from '../names.ts'
+import { object, optionalObject } from '../object.ts'
+import { keyed, text } from '../rules.ts'
+import { secretRef, tls } from './common.ts'
+
+/** More columns than one aggregation can have; bounds what CEL compares. */
+const MAX_RENAMED = 48
+
+const NODE = /^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[A-Za-z0-9._~/-]*)?$/
+
+const projection = object({
+  aggregation: identifier().describe('Name of the aggregation'),
+  index: indexName().describe('Index to write to, one document per row'),
+  template: indexName().optional().describe('Name of the index template; the name of the index when left out'),
+  fields: z
+    .record(z.string(), z.string().min(1).max(200))
+    .meta({ maxProperties: MAX_RENAMED })
+    .default({})
+    .describe('Names of document fields by column, for columns whose field has another name'),
+})
+
+const elasticsearch = object({
+  nodes: z
+    .array(text(NODE, 'must be an address such as http://elasticsearch:9200', 300).meta({ label: 'address' }))
+    .min(1)
+    .max(32)
+    .default(['http://localhost:9200'])
+    .describe('Addresses of the Elasticsearch nodes'),
+  usernameSecretRef: secretRef('the user name').optional(),
+  passwordSecretRef: secretRef('the password').optional(),
+  tls: tls('Settings of encrypted connections, which addresses that begin with https use').optional(),
+  projections: keyed(projection, 'aggregation', 1, 16).describe('Which aggregations to write, and to which index'),
+}).describe('Elasticsearch, to which results are copied from PostgreSQL; not used when left out')
+
+const postgres = optionalObject({
+  host: z.string().min(1).max(253).default('localhost').describe('Host name of the server, without the port'),
+  port: z.int().min(1).max(65535).default(5432).describe('TCP port of the server'),
+  database: z.string().min(1).max(63).default('sales').describe('Database, which must exist'),
+  schema: identifier().optional().meta({
+    description:
+      'Schema that holds all tables of this pipeline and belongs to it alone. When left out: the name, with _ for -, after the namespace unless that is default',
+    example: 'shop_ecommerce',
+  }),
+  usernameSecretRef: secretRef('the user name').optional(),
+  passwordSecretRef: secretRef('the password').optional(),
+  tls: tls('Encrypts connections to the server; plain text when left out').optional(),
+}).describe('PostgreSQL 14 or newer, which stores results and progress')
+
+export const sinks = optionalObject({ postgres, elasticsearch: elasticsearch.optional() }).describe(
+  'Where results are stored',
+)
+
+export type Projection = z.output<typeof projection>

@@ -1,0 +1,56 @@
+/** `spec.source`: the topic, and how to connect to its cluster. */
+import { z } from 'zod'
+import { dnsLabel, topicName } from '../names.ts'
+import { object } from '../object.ts'
+import { text } from '../rules.ts'
+import { secretRef, startingPoint, tls } from './common.ts'
+
+const endpoint = () =>
+  text(/^[A-Za-z0-9.-]+:\d{1,5}$/, 'must be host:port, such as kafka.shop.svc:9092', 260).meta({ label: 'host:port' })
+
+const strimzi = object({
+  cluster: dnsLabel().describe('Name of the Kafka resource'),
+  namespace: dnsLabel()
+    .optional()
+    .meta({ description: 'Namespace of the Kafka resource; that of the pipeline when left out', example: 'kafka' }),
+  replicas: z.int().min(1).max(7).optional().meta({
+    description: 'Replicas of each partition; the default of the Kafka cluster when left out',
+    example: 3,
+  }),
+}).describe('Set this if Strimzi runs the Kafka cluster: on Kubernetes the operator then creates the KafkaTopic')
+
+const sasl = object({
+  mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).describe('SASL mechanism that the brokers accept'),
+  usernameSecretRef: secretRef('the user name'),
+  passwordSecretRef: secretRef('the password'),
+}).describe('How to authenticate to the brokers; no authentication when left out')
+
+export const source = object({
+  bootstrapServers: z
+    .array(endpoint())
+    .min(1)
+    .max(32)
+    .default(['localhost:9092'])
+    .describe('Kafka brokers to connect to first. The clients discover all others from these'),
+  topic: topicName().describe('Topic that holds the sales. Its cleanup policy must not be compact. Cannot be changed'),
+  partitions: z
+    .int()
+    .min(1)
+    .max(1024)
+    .default(8)
+    .describe('Partitions of the topic if we create it. Can only be raised'),
+  startFrom: startingPoint()
+    .default('earliest')
+    .describe(
+      'Where to begin reading. It is resolved to offsets once, when a worker first claims the partition. Cannot be changed',
+    ),
+  offsetOutOfRange: z
+    .enum(['stop', 'skip'])
+    .default('stop')
+    .describe(
+      'What to do when retention deleted records before they were read. stop: halt the partition and report the lost offsets. skip: continue after the gap and record it',
+    ),
+  strimzi: strimzi.optional(),
+  tls: tls('Encrypts connections to the brokers; plain text when left out').optional(),
+  sasl: sasl.optional(),
+}).describe('Where the sales come from: a Kafka topic')

@@ -1,0 +1,61 @@
+/** What runs on Kubernetes for a pipeline: `spec.ingest` and `spec.workers`. */
+import { z } from 'zod'
+import { object, optionalObject } from '../object.ts'
+import { text } from '../rules.ts'
+import { duration } from '../units.ts'
+
+export const ingest = optionalObject({
+  replicas: z.int().min(0).max(64).default(0).describe('Number of pods; 0 runs none'),
+}).meta({
+  description: 'Pods on Kubernetes that accept sales over HTTP and send them to the topic',
+  example: { replicas: 1 },
+})
+
+const quantity = () =>
+  text(/^\d+(\.\d+)?(m|[KMG]i?)?$/, 'must be a Kubernetes quantity such as 500m or 256Mi', 20).meta({
+    label: 'quantity',
+  })
+
+const resourceList = (cpu: string, memory: string) =>
+  object({
+    cpu: quantity().optional().meta({ description: 'CPU, in cores', example: cpu }),
+    memory: quantity().optional().meta({ description: 'Memory, in bytes', example: memory }),
+  })
+
+const autoscale = optionalObject({
+  mode: z
+    .enum(['off', 'observe', 'active'])
+    .default('off')
+    .describe(
+      'off: workers.replicas decides. observe: status reports what the operator would choose. active: the operator sets the number of workers. Quote "off" in YAML: kubectl reads a bare off as false',
+    ),
+  min: z.int().min(0).max(1024).default(1).describe('Minimum number of workers in mode active'),
+  max: z.int().min(1).max(1024).default(8).describe('Maximum number of workers in mode active'),
+  targetUtilization: z
+    .number()
+    .min(0.1)
+    .max(0.95)
+    .default(0.7)
+    .describe('Fraction of its measured capacity that a worker should use under steady traffic'),
+  catchUpWithin: duration('1s').prefault('2m').describe('Time in which a backlog should be processed'),
+  stabilization: duration()
+    .prefault('5m')
+    .describe('Workers are removed only if fewer were enough during all of this time'),
+  cooldown: duration().prefault('1m').describe('Minimum time between two changes'),
+}).describe('Whether the operator chooses the number of workers, and how')
+
+export const workers = optionalObject({
+  replicas: z
+    .int()
+    .min(0)
+    .max(1024)
+    .default(2)
+    .describe(
+      'Number of workers; 0 pauses the pipeline. More than the topic has partitions brings nothing. In mode active of autoscale this is only the number to begin with',
+    ),
+  autoscale,
+  resources: optionalObject({
+    requests: resourceList('500m', '256Mi').optional().describe('What each worker is guaranteed'),
+    limits: resourceList('2', '512Mi').optional().describe('What each worker may use at most'),
+  }).describe('Resources of each worker’s container on Kubernetes'),
+}).describe('The pods or processes that read the topic and compute the results')
