@@ -55,7 +55,7 @@ export const WORKERS: PanelBuilder[] = [
   describe(new TimelineBuilder(), {
     title: 'Conditions',
     description:
-      'What workers raise: most mean that results do not go on; DeadLettersFull, DeduplicationBounded, WeakFutureGuard, PartitionsAdded, HistoryUnavailable and OffsetsSkipped tell of a weaker guarantee.',
+      'What workers raise: most mean that results do not go on; DeadLettersFull, DeduplicationBounded, WeakFutureGuard, PartitionsAdded, DeduplicationHistoryUnavailable and OffsetsSkipped tell of a weaker guarantee.',
     unit: 'none',
     alert: 'SalesPipelineBlocked',
     steps: { red: 1 },

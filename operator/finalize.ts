@@ -151,6 +151,9 @@ type JobStatus = { succeeded?: number; conditions?: { type: string; message?: st
 function failureOf({ conditions = [] }: JobStatus): Trouble | null {
   const failed = conditions.find(({ type }) => type === 'Failed')
   return failed
-    ? { reason: 'JobFailed', message: `${failed.message ?? 'it crashed'}; delete the Job to have it tried again` }
+    ? {
+        reason: 'RemovalJobFailed',
+        message: `${failed.message ?? 'it crashed'}; delete the Job to have it tried again`,
+      }
     : null
 }

@@ -83,7 +83,7 @@ export class Reconciler {
       await this.#apply(resource, owner, spec, secrets, signal)
     } catch (error) {
       if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
-      refused = { reason: error instanceof NotOurs ? 'NotOurs' : 'ApplyRefused', message: error.message }
+      refused = { reason: error instanceof NotOurs ? 'ObjectConflict' : 'ApplyRejected', message: error.message }
     }
     // What cannot be applied is not decided either.
     const again = await this.#tell(resource, owner, spec, refused ?? lacking, refused === null, signal)
@@ -100,7 +100,7 @@ export class Reconciler {
       }
     if (spec.source.strimzi && !this.#deps.copies.serves(KAFKA_TOPIC))
       return {
-        reason: 'StrimziMissing',
+        reason: 'StrimziNotInstalled',
         message:
           'the cluster has no KafkaTopics: install Strimzi and restart the operator, or make the topic yourself and leave out spec.source.strimzi',
       }

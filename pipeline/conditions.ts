@@ -6,6 +6,6 @@ export const INFORMATIONAL: ReadonlySet<string> = new Set([
   'DeduplicationBounded',
   'WeakFutureGuard',
   'PartitionsAdded',
-  'HistoryUnavailable',
+  'DeduplicationHistoryUnavailable',
   'OffsetsSkipped',
 ])

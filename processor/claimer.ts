@@ -114,7 +114,7 @@ export class Claimer {
       )
     if (placement.historyLost)
       telemetry.condition(
-        'HistoryUnavailable',
+        'DeduplicationHistoryUnavailable',
         `partition ${claim.partition}: duplicates of records before ${earliest} cannot be known`,
       )
     const state = new PartitionState(

@@ -46,7 +46,7 @@ export type FatalCode =
   | 'OffsetOutOfRange'
   | 'CorruptBatch'
   | 'AccessDenied'
-  | 'Expelled'
+  | 'RemovedFromGroup'
 
 /** Not healed by waiting. `code` is also the reason shown in status and metrics. */
 export class Fatal extends Error {

@@ -115,7 +115,7 @@ async function work(
   const stopIfExpelled = async (member: string) => {
     const waits = { clock, chance, telemetry, signal: stopping.signal }
     const isExpelled = await retrying(waits, 'StoreUnavailable', () => store.isExpelled(member)).catch(() => false)
-    if (isExpelled) flow.stop(new Fatal('Expelled', EXPELLED))
+    if (isExpelled) flow.stop(new Fatal('RemovedFromGroup', EXPELLED))
   }
   onStopSignal(() => {
     telemetry.setReady(false, 'Stopping')

@@ -74,10 +74,10 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
       message: `${where}: image ${container.image}: ${waiting.message ?? waiting.reason}`,
     }
   if (waiting?.reason === 'CreateContainerConfigError')
-    return { reason: 'SecretOrConfigMissing', message: `${where}: ${waiting.message}` }
+    return { reason: 'ContainerConfigInvalid', message: `${where}: ${waiting.message}` }
   const { exitCode = 0, message = '' } = container.lastState?.terminated ?? {}
   if (container.ready || container.restartCount < CRASHES || exitCode === 0) return null
-  const { code = 'WorkerCrashes', text } = lastWords(message)
+  const { code = 'WorkerCrashLooping', text } = lastWords(message)
   return {
     reason: code,
     message: `${where} crashed ${container.restartCount} times, last with exit code ${exitCode}: ${text}`,

@@ -100,7 +100,10 @@ function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
   if (workers.ready === 0)
     return no({ reason: 'WorkersStarting', message: `none of ${workers.desired} workers is ready yet` })
   if (!isEverySinkReached)
-    return no({ reason: 'NoResultYet', message: `no sale of topic ${spec?.source.topic} has reached every sink yet` })
+    return no({
+      reason: 'AwaitingFirstResult',
+      message: `no sale of topic ${spec?.source.topic} has reached every sink yet`,
+    })
   return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
 }
 
@@ -119,8 +122,11 @@ function accepted({ obstacle, spec }: StatusInput): Verdict {
 function workersReady({ workers, trouble }: StatusInput): Verdict {
   const { ready, desired } = workers
   if (ready >= desired)
-    return { status: 'True', reason: 'AllReady', message: `${ready} of ${desired} workers are ready` }
-  const { reason, message } = trouble ?? { reason: 'SomeNotReady', message: `${ready} of ${desired} workers are ready` }
+    return { status: 'True', reason: 'AllWorkersReady', message: `${ready} of ${desired} workers are ready` }
+  const { reason, message } = trouble ?? {
+    reason: 'WorkersNotReady',
+    message: `${ready} of ${desired} workers are ready`,
+  }
   return { status: 'False', reason, message }
 }
 
@@ -132,7 +138,7 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
     ? `${scaling.autoscale.target} workers: ${scaling.autoscale.reason}`
     : 'nothing is known yet'
   return mode === 'active'
-    ? { status: 'True', reason: 'ReplicasNotInForce', message: `spec.workers.replicas is not in force; ${thought}` }
+    ? { status: 'True', reason: 'AutoscalerInControl', message: `spec.workers.replicas is not in force; ${thought}` }
     : { status: 'False', reason: 'ObserveOnly', message: `spec.workers.replicas is in force; it would take ${thought}` }
 }
 

@@ -11,7 +11,7 @@ import type { Status } from './status.ts'
 const WRITE_EVERY_MS = 10_000
 
 /** Reasons for not being ready that need nobody's attention. */
-const EXPECTED = new Set(['WorkersStarting', 'NoResultYet', 'Paused', 'Deleting'])
+const EXPECTED = new Set(['WorkersStarting', 'AwaitingFirstResult', 'Paused', 'Deleting'])
 
 export class StatusWriter {
   readonly #deps: { client: KubeClient; events: Events; clock: Clock }

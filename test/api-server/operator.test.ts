@@ -204,7 +204,7 @@ describeWithCrds('the operator', () => {
     const path = `/api/v1/namespaces/${namespace}/configmaps`
     await kube.demand('POST', path, { metadata: { name: 'taken-config' }, data: { mine: 'yes' } })
     await apply(pipelineNamed('taken'))
-    expect((await ready('taken', 'NotOurs')).message).toContain(
+    expect((await ready('taken', 'ObjectConflict')).message).toContain(
       `ConfigMap ${namespace}/taken-config exists and was not made for this pipeline`,
     )
     expect((await kube.find(`${path}/taken-config`)).data).toEqual({ mine: 'yes' })

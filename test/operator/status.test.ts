@@ -47,12 +47,12 @@ describe('Ready', () => {
     [
       'no sale came yet',
       { reports: [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })] },
-      'False NoResultYet: no sale of topic sales has reached every sink yet',
+      'False AwaitingFirstResult: no sale of topic sales has reached every sink yet',
     ],
     [
       'the projection has nothing yet',
       { spec: projected },
-      'False NoResultYet: no sale of topic sales has reached every sink yet',
+      'False AwaitingFirstResult: no sale of topic sales has reached every sink yet',
     ],
     [
       'no worker is ready',
@@ -82,7 +82,7 @@ describe('Ready', () => {
     [
       'a worker knows better than its pod',
       {
-        trouble: { reason: 'WorkerCrashes', message: 'x' },
+        trouble: { reason: 'WorkerCrashLooping', message: 'x' },
         reports: [report({ conditions: { TopicMissing: 'make it' } })],
       },
       'False TopicMissing: pod w-1: make it',
@@ -91,7 +91,7 @@ describe('Ready', () => {
       'a Secret is missing',
       {
         obstacle: { reason: 'SecretMissing', message: 'pg' },
-        trouble: { reason: 'SecretOrConfigMissing', message: 'x' },
+        trouble: { reason: 'ContainerConfigInvalid', message: 'x' },
       },
       'False SecretMissing: pg',
     ],
@@ -113,7 +113,7 @@ describe('Ready', () => {
   it('waits for a sink that is added to a pipeline that had results', () => {
     const previous = statusOf(input())
     expect(previous.sinksReached).toEqual(['postgres'])
-    expect(readyOf({ spec: projected, previous })).toMatch(/^False NoResultYet/)
+    expect(readyOf({ spec: projected, previous })).toMatch(/^False AwaitingFirstResult/)
     const shown = [report({ counters: { records: 100, busySeconds: 2.5, projectedRows: 3 } })]
     expect(readyOf({ spec: projected, previous, reports: shown })).toMatch(/^True/)
   })
@@ -123,7 +123,7 @@ describe('Ready', () => {
     const later = statusOf(input({ now: Date.UTC(2026, 0, 3), previous: before }))
     expect(later.conditions).toEqual(before.conditions)
     const fallen = statusOf(
-      input({ now: Date.UTC(2026, 0, 3), previous: before, trouble: { reason: 'WorkerCrashes', message: 'x' } }),
+      input({ now: Date.UTC(2026, 0, 3), previous: before, trouble: { reason: 'WorkerCrashLooping', message: 'x' } }),
     )
     expect(fallen.conditions[0]).toMatchObject({
       type: 'Ready',
@@ -215,13 +215,13 @@ describe('pods', () => {
     ],
     [
       waiting('CreateContainerConfigError', "couldn't find key password in Secret shop/pg"),
-      "SecretOrConfigMissing: pod w-1, container processor: couldn't find key password in Secret shop/pg",
+      "ContainerConfigInvalid: pod w-1, container processor: couldn't find key password in Secret shop/pg",
     ],
     [
       waiting('CrashLoopBackOff', 'back-off', {
         lastState: { terminated: { exitCode: 2, message: 'a\n{"msg":"the worker stops","error":"set PGUSER"}\n' } },
       }),
-      'WorkerCrashes: pod w-1, container processor crashed 4 times, last with exit code 2: the worker stops: set PGUSER',
+      'WorkerCrashLooping: pod w-1, container processor crashed 4 times, last with exit code 2: the worker stops: set PGUSER',
     ],
     [
       restarted({
