@@ -71,7 +71,7 @@ export class Reconciler {
     if (resource.metadata.deletionTimestamp) return this.#finalize(resource, owner, checked, signal)
     await this.#ensureFinalizer(resource, signal)
     if (!(checked instanceof SpecError)) return this.#keep(resource, owner, checked, signal)
-    const invalid = { reason: 'SpecInvalid', message: checked.faults.join('\n') }
+    const invalid: Trouble = { reason: 'SpecInvalid', message: checked.faults.join('\n') }
     return this.#tell(resource, owner, null, invalid, false, signal)
   }
 

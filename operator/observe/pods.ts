@@ -1,7 +1,8 @@
 /** What is wrong with pods, from their status alone: in words that name the pod, the container, and what to do. */
+import type { ConditionCode, ReportedCode } from '#pipeline/conditions.ts'
 import type { KubeObject } from '../kube/resources.ts'
 
-export type Trouble = { reason: string; message: string }
+export type Trouble = { reason: ConditionCode | ReportedCode; message: string }
 
 type ContainerStatus = {
   name: string
@@ -84,11 +85,11 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
   }
 }
 
-/** Our programs log JSON: what they say in it is enough. `code`: of what stopped it (processor/errors.ts), if it says. */
-function lastWords(log: string): { code?: string; text: string } {
+/** The message of the last log line, which our programs write as JSON; `code`: the Fatal that ended it, if there was one. */
+function lastWords(log: string): { code?: ReportedCode; text: string } {
   const line = log.trim().split('\n').at(-1)!
   try {
-    const { msg, error, code } = JSON.parse(line) as { msg?: string; error?: string; code?: string }
+    const { msg, error, code } = JSON.parse(line) as { msg?: string; error?: string; code?: ReportedCode }
     const text = [msg, error].filter(part => part !== undefined).join(': ')
     return { text: text.slice(0, MOST), ...(code && { code }) }
   } catch {

@@ -1,6 +1,6 @@
 /** The status of a pipeline, as a pure function of what was observed: it never says that all is well when it is not. */
 
-import { INFORMATIONAL } from '#pipeline/conditions.ts'
+import { INFORMATIONAL, type ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { formatDuration } from '#pipeline/units.ts'
 import type { Figures } from '../observe/figures.ts'
@@ -47,7 +47,7 @@ export type StatusInput = {
   scaling: Scaling
 }
 
-type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>
+type Verdict = Pick<Condition, 'status'> & Trouble
 
 export function statusOf(input: StatusInput): Status {
   const { generation, previous, workers, figures, now } = input
@@ -107,12 +107,15 @@ function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
   return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
 }
 
-/** What keeps a worker from its work, by its own word. */
-export function blocking({ pod, conditions }: WorkerReport): Trouble[] {
-  return Object.entries(conditions)
-    .filter(([code]) => !INFORMATIONAL.has(code))
-    .map(([code, message]) => ({ reason: code, message: `pod ${pod}: ${message}` }))
+/** Conditions that a worker reports and that keep it from its work. */
+export function blocking(report: WorkerReport): Trouble[] {
+  return reportedBy(report)
+    .filter(({ reason }) => !INFORMATIONAL.has(reason))
+    .map(({ reason, message }) => ({ reason, message: `pod ${report.pod}: ${message}` }))
 }
+
+const reportedBy = ({ conditions }: WorkerReport): Trouble[] =>
+  Object.entries(conditions).map(([code, message]) => ({ reason: code as ReportedCode, message }))
 
 function accepted({ obstacle, spec }: StatusInput): Verdict {
   if (obstacle) return { status: 'False', reason: obstacle.reason, message: obstacle.message }
@@ -142,21 +145,13 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
     : { status: 'False', reason: 'ObserveOnly', message: `spec.workers.replicas is in force; it would take ${thought}` }
 }
 
-/** Weaker guarantees, while everything runs; absent when there is nothing to say. */
+/** Weaker guarantees while everything runs; null when there are none. */
 function notice({ reports }: StatusInput): Verdict | null {
-  const told = reports.flatMap(({ conditions }) =>
-    Object.entries(conditions).filter(([code]) => INFORMATIONAL.has(code)),
-  )
-  if (told.length === 0) return null
-  const byCode = new Map(told)
-  return {
-    status: 'True',
-    reason: [...byCode.keys()].sort()[0]!,
-    message: [...byCode]
-      .sort()
-      .map(([code, message]) => `${code}: ${message}`)
-      .join('\n'),
-  }
+  const weaker = reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))
+  const byCode = [...new Map(weaker.map(({ reason, message }) => [reason, message]))].sort()
+  if (byCode.length === 0) return null
+  const message = byCode.map(([code, text]) => `${code}: ${text}`).join('\n')
+  return { status: 'True', reason: byCode[0]![0], message }
 }
 
 function conditionsOf(

@@ -1,4 +1,5 @@
 /** Writes status where it changed, and no more often than people read: a change of a condition soon, figures rarely. */
+import { codesWhere } from '#pipeline/conditions.ts'
 import type { Owner } from '../desired/desired.ts'
 import { keyOfOwner } from '../desired/names.ts'
 import type { Events } from '../events.ts'
@@ -10,8 +11,8 @@ import type { Status } from './status.ts'
 /** At most one write per pipeline in so long. */
 const WRITE_EVERY_MS = 10_000
 
-/** Reasons for not being ready that need nobody's attention. */
-const EXPECTED = new Set(['WorkersStarting', 'AwaitingFirstResult', 'Paused', 'Deleting'])
+/** Reasons for not being ready that are part of normal operation. */
+const EXPECTED: ReadonlySet<string> = new Set(codesWhere(({ expected }) => expected === true))
 
 export class StatusWriter {
   readonly #deps: { client: KubeClient; events: Events; clock: Clock }
