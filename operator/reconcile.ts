@@ -16,7 +16,7 @@ import { type Observation, Observer } from './observe/observer.ts'
 import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
 import type { Clock } from './ports.ts'
 import { Autoscaler, type Scaling } from './scaling/autoscaler.ts'
-import { blocking, type Status, statusOf } from './status/status.ts'
+import { blocking, deriveStatus, type Status } from './status/status.ts'
 import { StatusWriter } from './status/writer.ts'
 
 /** How often workers are asked how they do. */
@@ -161,7 +161,7 @@ export class Reconciler {
   ): Promise<number | undefined> {
     const selector = selectorText(selectorOf(owner, 'processor'))
     const ready = pods.filter(isReady).length
-    const status = statusOf({
+    const status = deriveStatus({
       generation: resource.metadata.generation ?? 0,
       now: this.#deps.clock.now(),
       previous: (resource.status ?? {}) as Partial<Status>,

@@ -87,7 +87,7 @@ describeWithCrds('the operator', () => {
 
   it('tells a new pipeline honestly: nothing is ready while no pod runs, and the columns say so', async () => {
     await apply(pipelineNamed('fresh'))
-    expect((await ready('fresh', 'WorkersStarting')).message).toBe('none of 2 workers is ready yet')
+    expect((await ready('fresh', 'WorkersStarting')).message).toBe('0 of 2 workers ready')
     const { body } = await kube.request(
       'GET',
       kube.pipelinePath(namespace, 'fresh'),
