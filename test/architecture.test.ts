@@ -12,6 +12,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   kibana: [],
   grafana: ['pipeline'],
   charts: ['operator'],
+  docs: ['pipeline'],
   verify: [],
   chaos: ['pipeline'],
   local: ['pipeline', 'verify', 'processor', 'producer'],

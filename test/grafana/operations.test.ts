@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { CRD_FILE } from '#operator/crd/generate.ts'
 import { desired } from '#operator/desired/desired.ts'
 import { CONDITIONS } from '#pipeline/conditions.ts'
+import { renderConditions, replaceSections } from '../../docs/conditions.ts'
 import { observedOf } from '../operator/golden.ts'
 import { commandsIn, OPERATIONS, sectionsOf, sourceText } from './operations.ts'
 import { alerts } from './rules.ts'
@@ -61,6 +62,11 @@ describe('docs/operations.md', () => {
     const rows = [...OPERATIONS.matchAll(/^\| `([A-Z]\w+)` \|/gm)].map(([, code]) => code!)
     for (const code of new Set([...codes, ...rows]))
       expect({ code, raised: new RegExp(`\\b${code}\\b`).test(source) }).toEqual({ code, raised: true })
+  })
+
+  it('has the tables of conditions that the code makes: npm run docs:conditions', () => {
+    expect(renderConditions().length).toBe(4)
+    expect(replaceSections(OPERATIONS, renderConditions())).toBe(OPERATIONS)
   })
 
   it('names fields of the spec and of the status that the CRD has', () => {
