@@ -17,7 +17,7 @@ export function renderConditions(): Section[] {
     section('guarantee-weakened', ({ alert }) => alert === 'SalesPipelineGuaranteeWeakened', [MEANING, ACTION]),
     section('operator', info => !isWorkers(info), [SHOWN_IN, MEANING, ACTION]),
     section('worker-blocking', info => isWorkers(info) && info.blocking, [AFFECTS, MEANING, ACTION]),
-    section('worker-informational', info => isWorkers(info) && !info.blocking, [MEANING, ACTION]),
+    section('worker-silent', info => isWorkers(info) && info.alert === null, [MEANING, ACTION]),
   ]
 }
 
