@@ -1,6 +1,7 @@
-/** `npm run docs`: writes docs/reference.md. A test fails while the file differs from what this writes. */
+/** `npm run docs`: writes docs/reference.md and the tables of conditions in docs/operations.md. Tests fail on drift. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { renderConditions, replaceSections } from './conditions.ts'
 import { reference } from './reference.ts'
 
 const EXAMPLES = join(import.meta.dirname, '../k8s/examples')
@@ -8,6 +9,7 @@ const EXAMPLES = join(import.meta.dirname, '../k8s/examples')
 const FIRST = 'ecommerce.yaml'
 
 export const REFERENCE_FILE = join(import.meta.dirname, 'reference.md')
+const RUNBOOK_FILE = join(import.meta.dirname, 'operations.md')
 
 /** The YAML texts of k8s/examples, the first one first. */
 export function examples(): string[] {
@@ -19,4 +21,7 @@ export function referenceFile(): string {
   return reference(readFileSync(join(import.meta.dirname, 'reference.template.md'), 'utf8'), examples())
 }
 
-if (import.meta.main) writeFileSync(REFERENCE_FILE, referenceFile())
+if (import.meta.main) {
+  writeFileSync(REFERENCE_FILE, referenceFile())
+  writeFileSync(RUNBOOK_FILE, replaceSections(readFileSync(RUNBOOK_FILE, 'utf8'), renderConditions()))
+}

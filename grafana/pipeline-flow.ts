@@ -17,7 +17,7 @@ export const FLOW: PanelBuilder[] = [
     {
       title: 'Throughput by verdict',
       description:
-        'Records per second that were committed. Accepted ones may still be late for some aggregation (below: quality of the data).',
+        'Records per second that were committed. Accepted records may still be late for some aggregations (see Data quality).',
       unit: 'cps',
     },
     [rate('accepted_total'), 'accepted'],
@@ -26,8 +26,8 @@ export const FLOW: PanelBuilder[] = [
   ),
   graph(
     {
-      title: 'Load: what comes in, what is done',
-      description: 'Records per second. What comes in is what is done and what lag grows by.',
+      title: 'Load: arriving and processed',
+      description: 'Records per second. Arriving = processed + growth of lag.',
       unit: 'cps',
       alert: 'SalesPipelineFallsBehind',
     },
@@ -38,7 +38,7 @@ export const FLOW: PanelBuilder[] = [
     {
       title: 'Lag by partition',
       description:
-        'Offsets between what is committed and the last stable one. One line far above the rest is a hot partition. Where most of it is read already, the store is what it waits for.',
+        'Offsets between the last commit and the last stable offset. One line far above the rest is a hot partition. Where most of the lag is already read, the store is the bottleneck.',
       unit: 'short',
       alert: 'SalesPipelineFallsBehind',
     },
@@ -48,8 +48,7 @@ export const FLOW: PanelBuilder[] = [
   graph(
     {
       title: 'Time to catch up',
-      description:
-        'Estimate: lag divided by the rate at which it shrinks. No line: nothing to catch up, or lag does not shrink.',
+      description: 'Estimate: lag divided by the rate at which it shrinks. No line: no lag, or it does not shrink.',
       unit: 's',
       alert: 'SalesPipelineFallsBehind',
       steps: { red: 3600 },
@@ -60,7 +59,7 @@ export const FLOW: PanelBuilder[] = [
     {
       title: 'Watermark behind now',
       description:
-        'Event time against the clock: of the pipeline, which is stored, and of each partition. A partition that holds the others back stands out.',
+        'How far event time is behind the clock, for the pipeline (as stored) and for each partition. The partition that holds the pipeline back stands out.',
       unit: 's',
       alert: 'SalesPipelineWatermarkStalls',
     },
@@ -97,7 +96,7 @@ export const DELAY: PanelBuilder[] = [
   graph(
     {
       title: 'End-to-end delay',
-      description: 'From the moment a sale was made to the commit that holds it, over all records.',
+      description: 'From the creation of a sale to the commit that contains it, all records.',
       unit: 's',
       alert: 'SalesPipelineDelayHigh',
       steps: { red: 5 },
@@ -134,7 +133,7 @@ export const STORES: PanelBuilder[] = [
     {
       title: 'Commit failures',
       description:
-        'Retryable: PostgreSQL did not answer or had to give up; the same is tried again. Rejected: it refuses the data; the record at fault becomes a dead letter.',
+        'Retryable: PostgreSQL did not respond or rolled back; the commit is retried. Rejected: it refuses the data; the record at fault becomes a dead letter.',
       unit: 'ops',
       alert: 'SalesPipelineCommitsFail',
     },
@@ -144,7 +143,7 @@ export const STORES: PanelBuilder[] = [
     {
       title: 'Fenced commits',
       description:
-        'A worker tried to commit what another one owns by now: a few at a rebalance are right, a stream is not.',
+        'A worker tried to commit a partition that another worker owns by now. A few during a rebalance are normal, a steady rate is not.',
       unit: 'ops',
       alert: 'SalesPipelineFencingStorm',
     },
@@ -162,7 +161,7 @@ export const STORES: PanelBuilder[] = [
   graph(
     {
       title: 'Projection',
-      description: 'Rows per second that Elasticsearch confirmed, and rows that it will never accept.',
+      description: 'Rows per second that Elasticsearch confirmed, and rows that it permanently rejects.',
       unit: 'ops',
       alert: 'SalesPipelineProjectionRejects',
     },
@@ -171,8 +170,8 @@ export const STORES: PanelBuilder[] = [
   ),
   graph(
     {
-      title: 'Rows that wait for the projection',
-      description: 'In the outbox, which every commit fills and the projection empties.',
+      title: 'Rows pending for the projection',
+      description: 'Rows in the outbox, which every commit fills and the projection empties.',
       unit: 'short',
       alert: 'SalesPipelineProjectionBehind',
     },
@@ -184,7 +183,7 @@ export const QUALITY: PanelBuilder[] = [
   stacked(
     {
       title: 'Dead letters by reason',
-      description: 'Records per second that cannot be used. The table dead_letters has each with its bytes.',
+      description: 'Unusable records per second. The table dead_letters stores each one with its bytes.',
       unit: 'cps',
       alert: 'SalesPipelineDeadLetters',
     },
@@ -193,7 +192,7 @@ export const QUALITY: PanelBuilder[] = [
   graph(
     {
       title: 'Late events by aggregation',
-      description: 'Late: missed all windows, kept in late_events. Partly late: missed some.',
+      description: 'Late: missed all windows, stored in late_events. Partly late: missed some windows.',
       unit: 'cps',
       alert: 'SalesPipelineLateEvents',
     },
@@ -203,7 +202,7 @@ export const QUALITY: PanelBuilder[] = [
   graph(
     {
       title: 'Duplicates',
-      description: 'Share of the records whose id was there before, within the horizon: they are counted once.',
+      description: 'Share of the records whose id was seen before within the horizon. They are counted once.',
       unit: 'percentunit',
     },
     [`${rate('duplicates_total')} / (${rate('records_total')} > 0)`, 'of all records'],

@@ -1,4 +1,4 @@
-/** The first row: what whoever is woken up looks at, green where all is well. */
+/** The first row, for whoever is on call: green means healthy. */
 import { BigValueTextMode } from '@grafana/grafana-foundation-sdk/common'
 import { ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard'
 import { figure, now, type PanelBuilder, PIPELINE } from './panels.ts'
@@ -17,7 +17,7 @@ export const HEALTH: PanelBuilder[] = [
     {
       title: 'Ready',
       description:
-        'Condition Ready as the operator tells it, by its reason: green while results reach every sink. kubectl describe sp says more.',
+        'Reason of the condition Ready: green while results reach every sink. kubectl describe sp shows its message.',
       unit: 'none',
       alert: 'SalesPipelineNotReady',
     },
@@ -29,7 +29,7 @@ export const HEALTH: PanelBuilder[] = [
   figure(
     {
       title: 'Alerts',
-      description: 'Alerts of this pipeline that fire now. Each links to its section of the runbook.',
+      description: 'Firing alerts of this pipeline. Each links to its section of the runbook.',
       unit: 'none',
       steps: { red: 1 },
     },
@@ -39,7 +39,7 @@ export const HEALTH: PanelBuilder[] = [
   figure(
     {
       title: 'Workers missing',
-      description: 'Workers that shall run and are not ready.',
+      description: 'Workers that are expected but are not ready.',
       unit: 'none',
       alert: 'SalesPipelineNoWorkers',
       steps: { orange: 1 },
@@ -53,7 +53,8 @@ export const HEALTH: PanelBuilder[] = [
   figure(
     {
       title: 'End-to-end p99',
-      description: 'From the moment a sale was made to the commit that holds it, 99th percentile of the last minutes.',
+      description:
+        'From the creation of a sale to the commit that contains it, 99th percentile of the last five minutes.',
       unit: 's',
       alert: 'SalesPipelineDelayHigh',
       steps: { orange: 1, red: 5 },
@@ -66,7 +67,7 @@ export const HEALTH: PanelBuilder[] = [
   figure(
     {
       title: 'Lag',
-      description: 'Records of the topic that are not yet in the results, over all partitions.',
+      description: 'Records of the topic that are not yet in the results, all partitions.',
       unit: 'short',
       alert: 'SalesPipelineFallsBehind',
     },
@@ -75,7 +76,7 @@ export const HEALTH: PanelBuilder[] = [
   figure(
     {
       title: 'Lag in seconds of work',
-      description: 'How long the workers would need for what waits, at the rate at which they work now.',
+      description: 'Time to process the backlog at the current rate.',
       unit: 's',
       alert: 'SalesPipelineFallsBehind',
       steps: { orange: 10, red: 60 },
@@ -85,7 +86,7 @@ export const HEALTH: PanelBuilder[] = [
   figure(
     {
       title: 'Records per second',
-      description: 'Read and committed, whatever their verdict.',
+      description: 'Records read and committed, whatever their verdict is.',
       unit: 'cps',
       alert: 'SalesPipelineNoSales',
     },
@@ -95,7 +96,7 @@ export const HEALTH: PanelBuilder[] = [
     {
       title: 'Watermark age',
       description:
-        'How far event time is behind the clock. Windows before it are complete. For sales of another time (a replay) only its movement counts.',
+        'How far event time is behind the clock. Windows before the watermark are complete. During a replay only its movement matters.',
       unit: 's',
       alert: 'SalesPipelineWatermarkStalls',
     },
@@ -118,7 +119,7 @@ export const HEALTH: PanelBuilder[] = [
     {
       title: 'Records unaccounted for',
       description:
-        'What conservation misses: records that are neither in a result nor late, dead or duplicate. Anything but 0 is a fault of ours.',
+        'Records that are neither in a result nor late, dead or duplicate. Anything but 0 is a bug in the engine.',
       unit: 'none',
       alert: 'SalesPipelineConservationViolated',
       steps: { red: 1 },
@@ -128,7 +129,7 @@ export const HEALTH: PanelBuilder[] = [
   figure(
     {
       title: 'Conditions now',
-      description: 'Conditions that workers raise now, informational ones among them; the timeline below names them.',
+      description: 'Conditions that workers raise now, including informational ones. The timeline below names them.',
       unit: 'none',
       alert: 'SalesPipelineBlocked',
       steps: { orange: 1 },
@@ -137,8 +138,8 @@ export const HEALTH: PanelBuilder[] = [
   ),
   figure(
     {
-      title: 'Projection waits',
-      description: 'Rows that Elasticsearch does not show yet as they are in PostgreSQL.',
+      title: 'Projection backlog',
+      description: 'Rows that are newer in PostgreSQL than in Elasticsearch.',
       unit: 'short',
       alert: 'SalesPipelineProjectionBehind',
     },

@@ -1,8 +1,9 @@
-/** Who does the work: workers, the REST ingest, the operator, and what they take. */
+/** Workers, the REST ingest and the operator, and the resources that they use. */
 import { TimelineValueAlignment, VisibilityMode } from '@grafana/grafana-foundation-sdk/common'
 import { FieldColorBuilder, FieldColorModeId, MappingType } from '@grafana/grafana-foundation-sdk/dashboard'
 import { PanelBuilder as TimelineBuilder } from '@grafana/grafana-foundation-sdk/statetimeline'
 import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table'
+import { INFORMATIONAL } from '#pipeline/conditions.ts'
 import { describe, graph, overTime, type PanelBuilder, PIPELINE, percentiles, stacked, tableNow } from './panels.ts'
 
 const rate = (metric: string, by: string, more = '') =>
@@ -14,7 +15,7 @@ export const WORKERS: PanelBuilder[] = [
     {
       title: 'Workers',
       description:
-        'Desired: what shall run. Ready: what does. Target: what the autoscaler would take, in mode observe or active.',
+        'Desired: the number in force. Ready: pods that are ready. Target: what the autoscaler recommends (observe or active).',
       unit: 'none',
       alert: 'SalesPipelineNoWorkers',
     },
@@ -24,7 +25,7 @@ export const WORKERS: PanelBuilder[] = [
   ),
   describe(new TableBuilder(), {
     title: 'Last scaling by the operator',
-    description: 'When, from how many to how many, and why. Empty until the autoscaler has changed something.',
+    description: 'When, from how many workers to how many, and why. Empty until the autoscaler changes the number.',
     unit: 'none',
   })
     .withTarget(
@@ -45,7 +46,7 @@ export const WORKERS: PanelBuilder[] = [
     {
       title: 'Rebalances and moved workers',
       description:
-        'Changes of assignment in a minute, by worker, and workers that the operator found gone and had replaced before the session time-out.',
+        'Assignment changes per minute, by worker, and dead workers that the operator removed from the group before the session time-out.',
       unit: 'none',
       alert: 'SalesPipelineFencingStorm',
     },
@@ -54,8 +55,7 @@ export const WORKERS: PanelBuilder[] = [
   ),
   describe(new TimelineBuilder(), {
     title: 'Conditions',
-    description:
-      'What workers raise: most mean that results do not go on; DeadLettersFull, DeduplicationBounded, WeakFutureGuard, PartitionsAdded, HistoryUnavailable and OffsetsSkipped tell of a weaker guarantee.',
+    description: `Raised by workers. Results are interrupted, except for these, which report a weaker guarantee: ${[...INFORMATIONAL].join(', ')}.`,
     unit: 'none',
     alert: 'SalesPipelineBlocked',
     steps: { red: 1 },
@@ -76,7 +76,7 @@ export const WORKERS: PanelBuilder[] = [
   graph(
     {
       title: 'Partitions by worker',
-      description: 'How the group has shared the topic. A worker with none is one too many.',
+      description: 'Partitions that each worker is assigned. A worker without any is surplus.',
       unit: 'none',
     },
     [`max by (pod) (salespipeline_assigned_partitions{${PIPELINE}})`, '{{pod}}'],
@@ -84,7 +84,7 @@ export const WORKERS: PanelBuilder[] = [
   graph(
     {
       title: 'Busy',
-      description: 'Share of its time that a worker works. Near 1 it can do no more: add workers, or CPU.',
+      description: 'Share of time that a worker spends processing. Near 1 it is saturated: add workers or CPU.',
       unit: 'percentunit',
       alert: 'SalesPipelineFallsBehind',
       steps: { orange: 0.8, red: 0.95 },
@@ -96,8 +96,8 @@ export const WORKERS: PanelBuilder[] = [
 export const INGEST: PanelBuilder[] = [
   stacked(
     {
-      title: 'Requests by answer',
-      description: '202: Kafka has it. 400: the sale is wrong. 429: more than Kafka takes. 503: Kafka does not answer.',
+      title: 'Requests by status code',
+      description: '202: stored in Kafka. 400: invalid sale. 429: Kafka cannot keep up. 503: Kafka does not respond.',
       unit: 'reqps',
       alert: 'SalesPipelineIngestRefuses',
     },
@@ -105,7 +105,7 @@ export const INGEST: PanelBuilder[] = [
   ),
   graph(
     {
-      title: 'Sales taken',
+      title: 'Sales accepted',
       description: 'Sales per second that Kafka acknowledged, by ingest pod.',
       unit: 'cps',
     },
@@ -113,8 +113,8 @@ export const INGEST: PanelBuilder[] = [
   ),
   graph(
     {
-      title: 'Bytes taken, bytes under way',
-      description: 'Bytes per second that Kafka acknowledged, and bytes that wait for it.',
+      title: 'Bytes accepted, bytes in flight',
+      description: 'Bytes per second that Kafka acknowledged, and bytes that wait for an acknowledgement.',
       unit: 'bytes',
     },
     [`sum(rate(salespipeline_ingest_bytes_total{${PIPELINE}}[$__rate_interval]))`, 'acknowledged per second'],
@@ -139,7 +139,7 @@ export const RESOURCES: PanelBuilder[] = [
   graph(
     {
       title: 'Memory',
-      description: 'Resident memory by pod, and the least limit of a worker, above which the kernel ends it.',
+      description: 'Resident memory by pod, and the lowest worker limit, above which the kernel kills the process.',
       unit: 'bytes',
       alert: 'SalesPipelineWorkerMemory',
     },
@@ -158,7 +158,7 @@ export const RESOURCES: PanelBuilder[] = [
   graph(
     {
       title: 'Event loop: lag p99',
-      description: 'How long a timer waits for its turn. Above some hundred ms heartbeats and probes come late.',
+      description: 'How late timers fire. Above a few hundred ms, heartbeats and probes are late.',
       unit: 's',
       steps: { orange: 0.2, red: 1 },
     },
@@ -173,10 +173,10 @@ export const RESOURCES: PanelBuilder[] = [
     },
     [rate('nodejs_gc_duration_seconds_sum', 'pod'), '{{pod}}'],
   ),
-  graph(
-    { title: 'Bytes from Kafka', description: 'Record batches fetched, as they travel (compressed).', unit: 'Bps' },
-    [rate('salespipeline_fetched_bytes_total', 'pod'), '{{pod}}'],
-  ),
+  graph({ title: 'Bytes from Kafka', description: 'Record batches fetched, compressed size.', unit: 'Bps' }, [
+    rate('salespipeline_fetched_bytes_total', 'pod'),
+    '{{pod}}',
+  ]),
 ]
 
 const operator = (metric: string) => `salespipeline_operator_${metric}`
@@ -185,7 +185,7 @@ export const OPERATOR: PanelBuilder[] = [
   graph(
     {
       title: 'Leaders',
-      description: 'Operator replicas that lead: exactly one should.',
+      description: 'Operator replicas that are the leader: exactly one is expected.',
       unit: 'none',
       alert: 'SalesPipelineOperatorDown',
     },
@@ -194,8 +194,7 @@ export const OPERATOR: PanelBuilder[] = [
   stacked(
     {
       title: 'Reconciles by outcome',
-      description:
-        'How often a pipeline was looked at, over all pipelines. A failed one is tried again, ever more rarely.',
+      description: 'Reconciles of all pipelines. A failed one is retried with increasing delay.',
       unit: 'ops',
       alert: 'SalesPipelineOperatorFails',
     },
@@ -204,7 +203,7 @@ export const OPERATOR: PanelBuilder[] = [
   graph(
     {
       title: 'Duration of a reconcile',
-      description: 'Over all pipelines: a handful of requests to the API server and to the workers.',
+      description: 'All pipelines: a few requests to the API server and to the workers.',
       unit: 's',
     },
     ...[0.5, 0.99].map((q): [string, string] => [
@@ -213,22 +212,26 @@ export const OPERATOR: PanelBuilder[] = [
     ]),
   ),
   graph(
-    { title: 'Pipelines, and those that wait', description: 'Known to the leader, and in its queue.', unit: 'none' },
+    {
+      title: 'Pipelines, queued pipelines',
+      description: 'Pipelines that the leader knows, and those in its queue.',
+      unit: 'none',
+    },
     [`max(${operator('pipelines')})`, 'pipelines'],
     [`max(${operator('queue_depth')})`, 'wait'],
   ),
   graph(
     {
-      title: 'Requests that write',
-      description: 'To the API server, by kind. Nothing but the lease is written while nothing changes.',
+      title: 'Write requests',
+      description: 'Write requests to the API server, by kind. Only the lease is written while nothing changes.',
       unit: 'ops',
     },
     [`sum by (resource) (rate(${operator('writes_total')}[$__rate_interval]))`, '{{resource}}'],
   ),
   graph(
     {
-      title: 'Scalings and watches that went on anew',
-      description: 'In the last ten minutes, over all pipelines.',
+      title: 'Scalings and watch restarts',
+      description: 'In the last ten minutes, for all pipelines.',
       unit: 'none',
     },
     [`sum by (direction) (increase(${operator('scalings_total')}[10m]))`, 'scaled {{direction}}'],

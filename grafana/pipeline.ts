@@ -1,4 +1,4 @@
-/** The dashboard of one pipeline: at the top whether it is well, below that why not. Prometheus. */
+/** The dashboard of one pipeline: its health first, then the causes. Prometheus. */
 import {
   type Dashboard,
   DashboardBuilder,
@@ -17,15 +17,15 @@ import { HEALTH } from './pipeline-health.ts'
 import { INGEST, OPERATOR, RESOURCES, WORKERS } from './pipeline-workers.ts'
 import { RUNBOOK } from './runbook.ts'
 
-/** Told by the operator or by any worker: a pipeline that has no worker left can still be chosen. */
-const TOLD = '{__name__=~"salespipeline_(operator_ready|assigned_partitions)"'
+/** Served by the operator and by any worker: a pipeline without workers can still be chosen. */
+const SERVED = '{__name__=~"salespipeline_(operator_ready|assigned_partitions)"'
 
 const ROWS: [title: string, panels: PanelBuilder[]][] = [
-  ['Is it well?', HEALTH],
+  ['Health', HEALTH],
   ['Flow', FLOW],
   ['Delay', DELAY],
   ['Commits and projection', STORES],
-  ['Quality of the data', QUALITY],
+  ['Data quality', QUALITY],
   ['Workers and scaling', WORKERS],
   ['REST ingest', INGEST],
   ['Resources', RESOURCES],
@@ -35,15 +35,15 @@ const ROWS: [title: string, panels: PanelBuilder[]][] = [
 export function pipelineDashboard(): Dashboard {
   const dashboard = new DashboardBuilder('SalesPipeline')
     .uid('salespipeline')
-    .description('One pipeline: throughput, lag, delay, commits, quality of the data, scaling, resources')
+    .description('One pipeline: throughput, lag, delay, commits, data quality, scaling, resources')
     .tags(['salespipeline'])
     .refresh('10s')
     .time({ from: 'now-1h', to: 'now' })
     .timezone('browser')
     .tooltip(DashboardCursorSync.Crosshair)
     .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'))
-    .withVariable(choice('namespace', 'Namespace', `label_values(${TOLD}}, pipeline)`).regex('/^([^/]+)\\//'))
-    .withVariable(choice('pipeline', 'Pipeline', `label_values(${TOLD}, pipeline=~"$namespace/.*"}, pipeline)`))
+    .withVariable(choice('namespace', 'Namespace', `label_values(${SERVED}}, pipeline)`).regex('/^([^/]+)\\//'))
+    .withVariable(choice('pipeline', 'Pipeline', `label_values(${SERVED}, pipeline=~"$namespace/.*"}, pipeline)`))
     .link(new DashboardLinkBuilder('Runbook').type(DashboardLinkType.Link).icon('doc').url(RUNBOOK).targetBlank(true))
   for (const [title, panels] of ROWS) {
     dashboard.withRow(new RowBuilder(title))

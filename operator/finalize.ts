@@ -2,6 +2,7 @@
  * What happens to a pipeline that is being deleted: its workloads go first, so that nobody writes any more; then what
  * spec.deletionPolicy says of the data; then it is let go. Nothing is skipped because it fails.
  */
+import type { ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { Applier } from './apply.ts'
 import type { Copies } from './copies.ts'
@@ -138,7 +139,7 @@ export class Finalizer {
   async #saidBy(pods: KubeObject[]): Promise<Trouble | null> {
     for (const address of pods.flatMap(addressOf)) {
       const [told] = Object.entries((await askWorker(address))?.conditions ?? {})
-      if (told) return { reason: told[0], message: told[1] }
+      if (told) return { reason: told[0] as ReportedCode, message: told[1] }
     }
     return null
   }
@@ -151,6 +152,9 @@ type JobStatus = { succeeded?: number; conditions?: { type: string; message?: st
 function failureOf({ conditions = [] }: JobStatus): Trouble | null {
   const failed = conditions.find(({ type }) => type === 'Failed')
   return failed
-    ? { reason: 'JobFailed', message: `${failed.message ?? 'it crashed'}; delete the Job to have it tried again` }
+    ? {
+        reason: 'RemovalJobFailed',
+        message: `${failed.message ?? 'it crashed'}; delete the Job to have it tried again`,
+      }
     : null
 }

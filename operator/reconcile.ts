@@ -16,7 +16,7 @@ import { type Observation, Observer } from './observe/observer.ts'
 import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
 import type { Clock } from './ports.ts'
 import { Autoscaler, type Scaling } from './scaling/autoscaler.ts'
-import { blocking, type Status, statusOf } from './status/status.ts'
+import { blocking, deriveStatus, type Status } from './status/status.ts'
 import { StatusWriter } from './status/writer.ts'
 
 /** How often workers are asked how they do. */
@@ -71,7 +71,7 @@ export class Reconciler {
     if (resource.metadata.deletionTimestamp) return this.#finalize(resource, owner, checked, signal)
     await this.#ensureFinalizer(resource, signal)
     if (!(checked instanceof SpecError)) return this.#keep(resource, owner, checked, signal)
-    const invalid = { reason: 'SpecInvalid', message: checked.faults.join('\n') }
+    const invalid: Trouble = { reason: 'SpecInvalid', message: checked.faults.join('\n') }
     return this.#tell(resource, owner, null, invalid, false, signal)
   }
 
@@ -83,7 +83,7 @@ export class Reconciler {
       await this.#apply(resource, owner, spec, secrets, signal)
     } catch (error) {
       if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
-      refused = { reason: error instanceof NotOurs ? 'NotOurs' : 'ApplyRefused', message: error.message }
+      refused = { reason: error instanceof NotOurs ? 'ObjectConflict' : 'ApplyRejected', message: error.message }
     }
     // What cannot be applied is not decided either.
     const again = await this.#tell(resource, owner, spec, refused ?? lacking, refused === null, signal)
@@ -100,7 +100,7 @@ export class Reconciler {
       }
     if (spec.source.strimzi && !this.#deps.copies.serves(KAFKA_TOPIC))
       return {
-        reason: 'StrimziMissing',
+        reason: 'StrimziNotInstalled',
         message:
           'the cluster has no KafkaTopics: install Strimzi and restart the operator, or make the topic yourself and leave out spec.source.strimzi',
       }
@@ -161,7 +161,7 @@ export class Reconciler {
   ): Promise<number | undefined> {
     const selector = selectorText(selectorOf(owner, 'processor'))
     const ready = pods.filter(isReady).length
-    const status = statusOf({
+    const status = deriveStatus({
       generation: resource.metadata.generation ?? 0,
       now: this.#deps.clock.now(),
       previous: (resource.status ?? {}) as Partial<Status>,

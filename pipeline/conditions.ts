@@ -1,11 +1,266 @@
-/** Conditions that workers raise (processor/errors.ts and the flow name them) and the operator passes on. */
+/**
+ * Every reason that a condition of a pipeline can have. The types of the code that raises them, the alerts' lists and the
+ * runbook's tables follow from this table. Names are API: renaming one is a breaking change (CHANGELOG.md).
+ */
 
-/** These tell of a weaker guarantee while everything still runs; all others mean that results do not go on. */
-export const INFORMATIONAL: ReadonlySet<string> = new Set([
-  'DeadLettersFull',
-  'DeduplicationBounded',
-  'WeakFutureGuard',
-  'PartitionsAdded',
-  'HistoryUnavailable',
-  'OffsetsSkipped',
-])
+export type ConditionType = 'Ready' | 'Accepted' | 'WorkersReady' | 'Autoscaling' | 'Notice'
+
+type Text = {
+  /** A clause in Markdown; what `kubectl describe` shows names the object and the value as well. */
+  meaning: string
+  /** What an operator of the pipeline should do; Markdown, links are relative to docs/operations.md. */
+  action: string
+}
+
+type Traits = {
+  raisedBy: 'worker' | 'operator'
+  /** The conditions of the resource that have it as their reason. */
+  types: readonly ConditionType[]
+  /** While it is raised, results do not reach every sink. */
+  blocking: boolean
+  /** The only sink that it keeps results from; omitted where it concerns all of them. */
+  sink?: 'elasticsearch'
+  /** Part of normal operation: the operator's Event about it is no Warning. */
+  expected?: boolean
+  /** The alert that fires for it (grafana/alerts.yaml); null: none does. */
+  alert: string | null
+}
+
+export type ConditionInfo = Text & Traits
+
+function define<Code extends string>(
+  shared: Traits,
+  entries: Record<Code, Text & Partial<Traits>>,
+): Record<Code, ConditionInfo> {
+  const defined = Object.entries<Text & Partial<Traits>>(entries).map(([code, own]) => [code, { ...shared, ...own }])
+  return Object.fromEntries(defined)
+}
+
+/** A worker, or one of its partitions, stops until somebody acts. */
+const FATAL = define(
+  { raisedBy: 'worker', types: ['Ready', 'WorkersReady'], blocking: true, alert: 'SalesPipelineBlocked' },
+  {
+    AccessDenied: {
+      meaning: 'Kafka or PostgreSQL rejects the user, its password, its certificate or its permissions',
+      action: 'correct the Secret or grant the permission that the message names; [rotate](#rotate-a-secret)',
+    },
+    SchemaTooNew: { meaning: 'a newer release has migrated the tables', action: 'run that release' },
+    SchemaOwnedByOther: {
+      meaning: 'the PostgreSQL schema belongs to another pipeline or application',
+      action: 'set `spec.sinks.postgres.schema` to another one',
+    },
+    AggregationChanged: {
+      meaning: 'the spec would change the meaning of rows that are already stored',
+      action: 'give the changed aggregation a new name',
+    },
+    GenerationOutdated: {
+      meaning: 'the worker runs an older version of the spec than the one in the store',
+      action: 'nothing: the rollout replaces this worker',
+    },
+    TopicReplaced: {
+      meaning: 'the topic was deleted and created again, so stored offsets no longer refer to its records',
+      action: 'start over with an empty schema',
+    },
+    TopicCompacted: {
+      meaning: "the topic's `cleanup.policy` includes `compact`, which removes sales",
+      action: 'set it to `delete`',
+    },
+    LogTruncated: {
+      meaning: 'Kafka lost records that are already counted (unclean leader election)',
+      action: 'restore the topic, or start over with an empty schema',
+    },
+    OffsetOutOfRange: {
+      meaning: 'retention removed records before they were read',
+      action: 'restore the topic, or set `spec.source.offsetOutOfRange: skip`',
+    },
+    CorruptBatch: {
+      meaning: 'a record batch fails its checksum or cannot be decoded',
+      action: "check the broker's disk; restore the partition from a replica",
+    },
+    RemovedFromGroup: {
+      meaning: 'the worker was declared dead and removed from the consumer group, but is still running',
+      action: 'nothing: the worker exits and restarts',
+    },
+  },
+)
+
+/** Results do not reach every sink, or cannot be trusted; the worker keeps running. */
+const BLOCKING = define(
+  { raisedBy: 'worker', types: ['Ready'], blocking: true, alert: 'SalesPipelineBlocked' },
+  {
+    SourceUnavailable: { meaning: 'Kafka does not respond', action: 'repair Kafka; workers continue automatically' },
+    TopicMissing: { meaning: 'the topic does not exist', action: 'create it; workers continue automatically' },
+    StoreUnavailable: {
+      meaning: 'PostgreSQL does not respond',
+      action: 'repair PostgreSQL; workers continue automatically',
+    },
+    ProjectionBehind: {
+      sink: 'elasticsearch',
+      meaning: 'Elasticsearch does not respond',
+      action: 'see [SalesPipelineProjectionBehind](#salespipelineprojectionbehind)',
+    },
+    ProjectionRejected: {
+      sink: 'elasticsearch',
+      alert: 'SalesPipelineProjectionRejects',
+      meaning: 'Elasticsearch permanently rejects some documents',
+      action: 'see [SalesPipelineProjectionRejects](#salespipelineprojectionrejects)',
+    },
+    ConservationViolated: {
+      alert: 'SalesPipelineConservationViolated',
+      meaning: 'records are unaccounted for',
+      action: 'see [SalesPipelineConservationViolated](#salespipelineconservationviolated)',
+    },
+    DeadLettersPaused: {
+      meaning: '`spec.deadLetters.maxBytes` is reached and `spec.deadLetters.whenFull` is `pause`',
+      action: 'delete dead letters that were dealt with, or raise the limit',
+    },
+  },
+)
+
+/** Everything runs, with a weaker guarantee. */
+const INFORMING = define(
+  { raisedBy: 'worker', types: ['Notice'], blocking: false, alert: 'SalesPipelineGuaranteeWeakened' },
+  {
+    DeadLettersFull: {
+      meaning: 'new dead letters are stored without their bytes',
+      action: 'examine them; raise `spec.deadLetters.maxBytes`, or delete those that were dealt with',
+    },
+    DeduplicationBounded: {
+      meaning: 'ids were forgotten before the horizon; a duplicate of one of them is counted again',
+      action: 'raise `spec.deduplication.maxIds`, and the memory limit with it',
+    },
+    DeduplicationHistoryUnavailable: {
+      meaning: 'duplicates of records that retention has removed cannot be detected',
+      action: 'keep the topic for longer than `spec.deduplication.horizon`',
+    },
+    OffsetsSkipped: {
+      meaning: 'records that retention removed before they were read are missing from the results',
+      action: 'find out why workers were down for so long; extend the retention',
+    },
+    WeakFutureGuard: {
+      alert: null,
+      meaning: 'the topic accepts timestamps so far ahead that one wrong clock can close windows early',
+      action: 'change the topic setting that the message names',
+    },
+    PartitionsAdded: {
+      alert: null,
+      meaning: 'the topic has more partitions than before; a duplicate sent before and after the change may be counted',
+      action: 'nothing; the risk ends once no producer resends sales from before the change',
+    },
+  },
+)
+
+/** The spec cannot be carried out, or a deletion is under way. */
+const OBSTACLES = define(
+  { raisedBy: 'operator', types: ['Ready', 'Accepted'], blocking: true, alert: 'SalesPipelineNotReady' },
+  {
+    SpecInvalid: { meaning: 'the spec is invalid; the message lists every error', action: 'correct it' },
+    ObjectConflict: {
+      meaning: 'an object with a required name exists and does not belong to this pipeline',
+      action: 'rename or delete that object',
+    },
+    ApplyRejected: {
+      meaning: 'the API server rejects an object',
+      action: 'fix what the message names: quota, admission policy or permissions',
+    },
+    SecretMissing: {
+      meaning: 'a Secret that the spec references does not exist',
+      action: 'create it; workers start automatically',
+    },
+    StrimziNotInstalled: {
+      meaning: '`spec.source.strimzi` is set, but the cluster has no KafkaTopic resource',
+      action: 'install Strimzi and restart the operator, or create the topic yourself and remove the field',
+    },
+    Deleting: {
+      expected: true,
+      alert: null,
+      meaning: 'pods are terminating, or stored data is being removed',
+      action: 'wait',
+    },
+    DeletionWaits: {
+      meaning: 'stored data cannot be removed',
+      action: 'follow the message, or set `spec.deletionPolicy: retain` to delete the pipeline and keep its data',
+    },
+    RemovalJobFailed: {
+      types: [],
+      meaning: 'the Job that removes the data failed (in the message of `DeletionWaits`)',
+      action: 'delete the Job; the operator creates it again',
+    },
+  },
+)
+
+const POD_PROBLEMS = define(
+  { raisedBy: 'operator', types: ['Ready', 'WorkersReady'], blocking: true, alert: 'SalesPipelineNotReady' },
+  {
+    PodUnschedulable: {
+      meaning: 'no node can run the pod',
+      action: 'add or free capacity, or lower `spec.workers.resources`',
+    },
+    ImageCannotBePulled: {
+      meaning: 'the image name, the registry or its credentials are wrong',
+      action: 'correct them',
+    },
+    ContainerConfigInvalid: {
+      meaning: 'a container cannot be created (`CreateContainerConfigError`), often because a Secret lacks a key',
+      action: 'add the key',
+    },
+    WorkerCrashLooping: { meaning: 'a worker exits again and again', action: 'read its last log line in the message' },
+  },
+)
+
+/** What else the operator finds, well or not. */
+const STATES = define(
+  { raisedBy: 'operator', types: ['Ready'], blocking: true, expected: true, alert: null },
+  {
+    Streaming: { blocking: false, meaning: 'results reach every sink', action: 'nothing' },
+    WorkersStarting: {
+      alert: 'SalesPipelineNotReady',
+      meaning: 'no worker is ready yet',
+      action: 'wait; after some minutes see [SalesPipelineNotReady](#salespipelinenotready)',
+    },
+    AwaitingFirstResult: { meaning: 'no sale has reached every sink yet', action: 'send a sale' },
+    Paused: { meaning: '`spec.workers.replicas` is 0', action: '[scale](#scale) the pipeline to resume' },
+    Applied: {
+      types: ['Accepted'],
+      blocking: false,
+      meaning: 'every object of the spec is applied',
+      action: 'nothing',
+    },
+    AllWorkersReady: { types: ['WorkersReady'], blocking: false, meaning: 'all workers are ready', action: 'nothing' },
+    WorkersNotReady: {
+      types: ['WorkersReady'],
+      blocking: false,
+      meaning: 'some workers are not ready',
+      action: 'check the pods',
+    },
+    AutoscalerInControl: {
+      types: ['Autoscaling'],
+      blocking: false,
+      meaning: 'the autoscaler sets the number of workers; `spec.workers.replicas` is ignored',
+      action: 'nothing',
+    },
+    ObserveOnly: {
+      types: ['Autoscaling'],
+      blocking: false,
+      meaning: '`spec.workers.replicas` applies; the autoscaler only reports what it would do',
+      action: 'nothing',
+    },
+  },
+)
+
+export const CONDITIONS = { ...STATES, ...OBSTACLES, ...POD_PROBLEMS, ...BLOCKING, ...FATAL, ...INFORMING }
+
+export type ConditionCode = keyof typeof CONDITIONS
+/** Conditions that stop the pipeline or one of its partitions until a person decides. */
+export type FatalCode = keyof typeof FATAL
+/** Conditions that workers raise. */
+export type WorkerCode = FatalCode | keyof typeof BLOCKING | keyof typeof INFORMING
+
+/** A code that another process reports: it may run a newer release, with codes that this one does not know. */
+export type ReportedCode = string & { readonly reported: unique symbol }
+
+export const codesWhere = (holds: (info: ConditionInfo) => boolean): ConditionCode[] =>
+  (Object.keys(CONDITIONS) as ConditionCode[]).filter(code => holds(CONDITIONS[code]))
+
+/** These report a weaker guarantee while everything still runs; all other codes of workers, unknown ones too, block. */
+export const INFORMATIONAL: ReadonlySet<string> = new Set(Object.keys(INFORMING))

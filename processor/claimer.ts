@@ -110,12 +110,12 @@ export class Claimer {
     if (placement.skipped)
       telemetry.condition(
         'OffsetsSkipped',
-        `partition ${claim.partition}: ${claim.nextOffset} to ${earliest - 1} were gone`,
+        `partition ${claim.partition}: skipped offsets ${claim.nextOffset} to ${earliest - 1}, which retention removed before they were read`,
       )
     if (placement.historyLost)
       telemetry.condition(
-        'HistoryUnavailable',
-        `partition ${claim.partition}: duplicates of records before ${earliest} cannot be known`,
+        'DeduplicationHistoryUnavailable',
+        `partition ${claim.partition}: cannot detect duplicates of records before offset ${earliest}, which retention removed`,
       )
     const state = new PartitionState(
       claim,

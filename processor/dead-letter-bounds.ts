@@ -22,8 +22,8 @@ export class DeadLetterBounds {
     const { maxBytes, whenFull } = this.#bounds
     this.#full = storedBytes >= maxBytes
     if (!this.#full) return null
-    const what = whenFull === 'pause' ? 'reading is paused' : 'further ones are stored without their bytes'
-    return `dead_letters holds ${storedBytes} of at most ${maxBytes} bytes: ${what}. Redrive or remove some, or raise spec.deadLetters.maxBytes`
+    const what = whenFull === 'pause' ? 'reading is paused' : 'new dead letters are stored without their bytes'
+    return `dead_letters holds ${storedBytes} of at most ${maxBytes} bytes; ${what}. Delete some, or raise spec.deadLetters.maxBytes`
   }
 
   apply(commit: Commit): Commit {

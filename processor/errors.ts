@@ -2,15 +2,16 @@
  * The closed set of failures. Adapters translate everything that libraries throw into one of these; the flow decides
  * by class alone. Each message says what to do.
  */
+import type { FatalCode, WorkerCode } from '#pipeline/conditions.ts'
 
 /**
  * Passing: the same call may succeed later. `afterMs` is the least time to wait. The outcome may be unknown.
- * `condition`: the reason to show meanwhile, where it is a more exact one than that the other side is unavailable.
+ * `condition`: raised meanwhile, where it is more exact than that the server is unavailable.
  */
 export class Retryable extends Error {
   readonly afterMs: number
-  readonly condition: string | undefined
-  constructor(message: string, options: { afterMs?: number; condition?: string; cause?: unknown } = {}) {
+  readonly condition: WorkerCode | undefined
+  constructor(message: string, options: { afterMs?: number; condition?: WorkerCode; cause?: unknown } = {}) {
     super(message, { cause: options.cause })
     this.name = 'Retryable'
     this.afterMs = options.afterMs ?? 200
@@ -33,20 +34,6 @@ export class Rejected extends Error {
     this.name = 'Rejected'
   }
 }
-
-/** Conditions that stop the pipeline or one of its partitions until a person decides. */
-export type FatalCode =
-  | 'SchemaTooNew'
-  | 'SchemaOwnedByOther'
-  | 'AggregationChanged'
-  | 'GenerationOutdated'
-  | 'TopicReplaced'
-  | 'TopicCompacted'
-  | 'LogTruncated'
-  | 'OffsetOutOfRange'
-  | 'CorruptBatch'
-  | 'AccessDenied'
-  | 'Expelled'
 
 /** Not healed by waiting. `code` is also the reason shown in status and metrics. */
 export class Fatal extends Error {

@@ -103,8 +103,9 @@ export class Flow {
     const topic = await retrying(shared, 'SourceUnavailable', () => source.describe())
     const opened = topic && (await retrying(shared, 'StoreUnavailable', () => store.open(topic)))
     if (!opened) return false
-    for (const [code, message] of Object.entries(topicConditions(plan, topic, opened)))
-      telemetry.condition(code, message)
+    const { WeakFutureGuard, PartitionsAdded } = topicConditions(plan, topic, opened)
+    telemetry.condition('WeakFutureGuard', WeakFutureGuard)
+    telemetry.condition('PartitionsAdded', PartitionsAdded)
     return true
   }
 

@@ -28,7 +28,7 @@ import { readSettings, type Settings, SettingsError } from './settings.ts'
 const DRAIN_MS = 4000
 const EXIT_MS = 5000
 const EXPELLED =
-  'this worker was declared dead, and others have its partitions. It starts anew if its pod is still wanted'
+  'the operator found this worker dead and had it removed from the consumer group. It exits, and restarts if its pod still exists'
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -115,7 +115,7 @@ async function work(
   const stopIfExpelled = async (member: string) => {
     const waits = { clock, chance, telemetry, signal: stopping.signal }
     const isExpelled = await retrying(waits, 'StoreUnavailable', () => store.isExpelled(member)).catch(() => false)
-    if (isExpelled) flow.stop(new Fatal('Expelled', EXPELLED))
+    if (isExpelled) flow.stop(new Fatal('RemovedFromGroup', EXPELLED))
   }
   onStopSignal(() => {
     telemetry.setReady(false, 'Stopping')

@@ -1,4 +1,5 @@
 /** What the flow needs of the world. Every clock, random number and I/O call stands behind one of these ports. */
+import type { WorkerCode } from '#pipeline/conditions.ts'
 import type { DeadReason } from './errors.ts'
 
 /** An exact integer, scaled by 10^scale of its column: a number while it is a safe integer, else a bigint. */
@@ -320,6 +321,6 @@ export interface Telemetry {
   pipelineClock(clock: PipelineClock): void
   /** Time spent working rather than waiting since the last call. */
   busy(workedMs: number, elapsedMs: number): void
-  condition(code: string, message: string | null): void
+  condition(code: WorkerCode, message: string | null): void
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
 }

@@ -103,7 +103,7 @@ class Projector {
   async #reportRejected(): Promise<void> {
     const { outbox, telemetry } = this.#deps
     const rejected = await outbox.rejected()
-    const message = `the sink refuses ${rejected} rows: projection_errors says why`
+    const message = `the sink rejected ${rejected} rows; table projection_errors lists the errors`
     telemetry.condition('ProjectionRejected', rejected > 0 ? message : null)
   }
 }

@@ -1,4 +1,5 @@
 /** Calls that must succeed in the end: repeated with growing, jittered pauses while their failure may pass. */
+import type { WorkerCode } from '#pipeline/conditions.ts'
 import { Retryable } from './errors.ts'
 import type { Chance, Clock, Telemetry } from './ports.ts'
 
@@ -12,11 +13,11 @@ const LONGEST_PAUSE_MS = 5000
  */
 export async function retrying<T>(
   deps: { clock: Clock; chance: Chance; telemetry: Telemetry; signal: AbortSignal },
-  condition: string,
+  condition: WorkerCode,
   call: () => Promise<T>,
 ): Promise<T | null> {
   const { telemetry } = deps
-  let shown: string | null = null
+  let shown: WorkerCode | null = null
   for (let attempt = 0; !deps.signal.aborted; attempt++) {
     try {
       const answer = await call()

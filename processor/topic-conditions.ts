@@ -1,4 +1,4 @@
-/** What a topic that others made may lack, as conditions; null: nothing is wrong (contract, sections 5 and 6). */
+/** Weaknesses of the topic's settings, as conditions; null: none (contract, sections 5 and 6). */
 import type { Plan } from '#pipeline/plan.ts'
 import type { Opened, TopicInfo } from './ports.ts'
 
@@ -13,10 +13,10 @@ export function topicConditions(
   return {
     WeakFutureGuard:
       topic.maxAheadMs > maxFutureSkew
-        ? `topic ${topic.topic} takes records whose timestamps are ${ahead} ahead of its brokers' clocks, so that one wrong clock can close windows early. Set the topic's message.timestamp.after.max.ms to ${maxFutureSkew} (spec.watermark.maxFutureSkew), or its message.timestamp.type to LogAppendTime`
+        ? `topic ${topic.topic} accepts timestamps ${ahead} ahead of its brokers' clocks, so one wrong clock can close windows early. Set the topic's message.timestamp.after.max.ms to ${maxFutureSkew} (spec.watermark.maxFutureSkew), or its message.timestamp.type to LogAppendTime`
         : null,
     PartitionsAdded: grown
-      ? `topic ${topic.topic} had ${firstPartitions} partitions and has ${topic.partitions}: a sale that was sent before and again after the change may stand in two partitions, where it is not recognised as a duplicate`
+      ? `topic ${topic.topic} had ${firstPartitions} partitions and has ${topic.partitions}: a sale that was sent before and again after the change may be in two partitions, where it is not recognised as a duplicate`
       : null,
   }
 }

@@ -78,7 +78,7 @@ export class Upkeep {
     if (forgotten > 0)
       telemetry.condition(
         'DeduplicationBounded',
-        `${forgotten} ids were forgotten inside the horizon; raise spec.deduplication.maxIds`,
+        `${forgotten} ids were forgotten before spec.deduplication.horizon; raise spec.deduplication.maxIds`,
       )
   }
 

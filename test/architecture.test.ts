@@ -10,7 +10,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   operator: ['pipeline'],
   images: ['processor'],
   kibana: [],
-  grafana: [],
+  grafana: ['pipeline'],
   charts: ['operator'],
   docs: ['pipeline'],
   verify: [],

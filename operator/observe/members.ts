@@ -4,7 +4,7 @@
  */
 import type { Component } from '../desired/names.ts'
 import type { KubeObject } from '../kube/resources.ts'
-import { statusOf } from './pods.ts'
+import { podStatus } from './pods.ts'
 import type { WorkerReport } from './report.ts'
 
 /** What others put beside it (a service mesh's proxy) comes and goes by itself. */
@@ -36,7 +36,7 @@ export function deadOf(seen: Seen[], pods: KubeObject[]): Seen[] {
  * second is left to the broker. When a container began says nothing: its process may have begun just before.
  */
 function hasEnded(pod: KubeObject, startedAt: number): boolean {
-  const processor = statusOf(pod).containerStatuses?.find(({ name }) => name === CONTAINER)
+  const processor = podStatus(pod).containerStatuses?.find(({ name }) => name === CONTAINER)
   const ends = [processor?.state?.terminated?.finishedAt, processor?.lastState?.terminated?.finishedAt]
   return ends.some(end => end != null && Date.parse(end) >= startedAt)
 }

@@ -8,7 +8,7 @@ import type { KubeObject } from '../kube/resources.ts'
 import type { Clock } from '../ports.ts'
 import { type Figures, figuresOf, UNKNOWN } from './figures.ts'
 import { deadOf, type Seen, seenIn } from './members.ts'
-import { isReady, statusOf } from './pods.ts'
+import { isReady, podStatus } from './pods.ts'
 import { type Address, askWorker, expelMember, type WorkerReport } from './report.ts'
 
 export type Observation = { pods: KubeObject[]; reports: WorkerReport[]; figures: Figures }
@@ -92,10 +92,10 @@ async function expelBy(pods: KubeObject[], member: string): Promise<'removed' | 
   return null
 }
 
-const isOver = (pod: KubeObject) => ['Failed', 'Succeeded'].includes(statusOf(pod).phase ?? '')
+const isOver = (pod: KubeObject) => ['Failed', 'Succeeded'].includes(podStatus(pod).phase ?? '')
 
 /** None while the pod does not run. */
 export function addressOf(pod: KubeObject): Address[] {
-  const { podIP, phase } = statusOf(pod)
+  const { podIP, phase } = podStatus(pod)
   return podIP && phase === 'Running' ? [{ name: pod.metadata.name, ip: podIP, port: PROCESSOR_PORT }] : []
 }

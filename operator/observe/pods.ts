@@ -1,7 +1,8 @@
-/** What is wrong with pods, from their status alone: in words that name the pod, the container, and what to do. */
+/** Problems of pods, read from their status; messages name the pod and the container. */
+import type { ConditionCode, ReportedCode } from '#pipeline/conditions.ts'
 import type { KubeObject } from '../kube/resources.ts'
 
-export type Trouble = { reason: string; message: string }
+export type Trouble = { reason: ConditionCode | ReportedCode; message: string }
 
 type ContainerStatus = {
   name: string
@@ -31,19 +32,19 @@ const IMAGE = new Set([
   'ErrImageNeverPull',
   'ImageInspectError',
 ])
-/** Of a log's last line. */
-const MOST = 300
-/** Once may be anything, a kill among them; again, while it is not ready, is something that stays. */
-const CRASHES = 2
+/** Characters of a container's last log line. */
+const MAX_MESSAGE_LENGTH = 300
+/** One crash may be chance, such as a node's kill; a second one before the container is ready is a lasting problem. */
+const LASTING_CRASHES = 2
 
-export const statusOf = (pod: KubeObject) => (pod.status ?? {}) as PodStatus
+export const podStatus = (pod: KubeObject) => (pod.status ?? {}) as PodStatus
 
 export function isReady(pod: KubeObject): boolean {
-  const ready = statusOf(pod).conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
+  const ready = podStatus(pod).conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
   return ready === true && pod.metadata.deletionTimestamp === undefined
 }
 
-/** The first thing that is wrong with any of them; null while all is well or merely starting. */
+/** The first problem of any pod; null while all are well or starting. */
 export function troubleOf(pods: KubeObject[]): Trouble | null {
   for (const pod of pods) {
     const trouble = pod.metadata.deletionTimestamp ? null : troubleOfPod(pod)
@@ -53,11 +54,14 @@ export function troubleOf(pods: KubeObject[]): Trouble | null {
 }
 
 function troubleOfPod(pod: KubeObject): Trouble | null {
-  const { conditions = [], containerStatuses = [] } = statusOf(pod)
+  const { conditions = [], containerStatuses = [] } = podStatus(pod)
   const { name } = pod.metadata
   const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
   if (scheduled?.status === 'False')
-    return { reason: 'PodUnschedulable', message: `pod ${name} has no node: ${scheduled.message ?? scheduled.reason}` }
+    return {
+      reason: 'PodUnschedulable',
+      message: `pod ${name} cannot be scheduled: ${scheduled.message ?? scheduled.reason}`,
+    }
   for (const container of containerStatuses) {
     const trouble = troubleOfContainer(name, container)
     if (trouble) return trouble
@@ -71,27 +75,27 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
   if (waiting?.reason && IMAGE.has(waiting.reason))
     return {
       reason: 'ImageCannotBePulled',
-      message: `${where}: image ${container.image}: ${waiting.message ?? waiting.reason}`,
+      message: `${where}: cannot pull image ${container.image}: ${waiting.message ?? waiting.reason}`,
     }
   if (waiting?.reason === 'CreateContainerConfigError')
-    return { reason: 'SecretOrConfigMissing', message: `${where}: ${waiting.message}` }
+    return { reason: 'ContainerConfigInvalid', message: `${where}: cannot be created: ${waiting.message}` }
   const { exitCode = 0, message = '' } = container.lastState?.terminated ?? {}
-  if (container.ready || container.restartCount < CRASHES || exitCode === 0) return null
-  const { code = 'WorkerCrashes', text } = lastWords(message)
+  if (container.ready || container.restartCount < LASTING_CRASHES || exitCode === 0) return null
+  const { code = 'WorkerCrashLooping', text } = lastWords(message)
   return {
     reason: code,
-    message: `${where} crashed ${container.restartCount} times, last with exit code ${exitCode}: ${text}`,
+    message: `${where} crashed ${container.restartCount} times, last exit code ${exitCode}: ${text}`,
   }
 }
 
-/** Our programs log JSON: what they say in it is enough. `code`: of what stopped it (processor/errors.ts), if it says. */
-function lastWords(log: string): { code?: string; text: string } {
+/** The message of the last log line, which our programs write as JSON; `code`: the Fatal that ended it, if there was one. */
+function lastWords(log: string): { code?: ReportedCode; text: string } {
   const line = log.trim().split('\n').at(-1)!
   try {
-    const { msg, error, code } = JSON.parse(line) as { msg?: string; error?: string; code?: string }
+    const { msg, error, code } = JSON.parse(line) as { msg?: string; error?: string; code?: ReportedCode }
     const text = [msg, error].filter(part => part !== undefined).join(': ')
-    return { text: text.slice(0, MOST), ...(code && { code }) }
+    return { text: text.slice(0, MAX_MESSAGE_LENGTH), ...(code && { code }) }
   } catch {
-    return { text: line.slice(0, MOST) }
+    return { text: line.slice(0, MAX_MESSAGE_LENGTH) }
   }
 }

@@ -1,6 +1,6 @@
-/** The status of a pipeline, as a pure function of what was observed: it never says that all is well when it is not. */
+/** Derives the status of a pipeline from what was observed. Pure. */
 
-import { INFORMATIONAL } from '#pipeline/conditions.ts'
+import { INFORMATIONAL, type ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { formatDuration } from '#pipeline/units.ts'
 import type { Figures } from '../observe/figures.ts'
@@ -22,7 +22,7 @@ export type Status = {
   observedGeneration: number
   conditions: Condition[]
   workers: { replicas: number; ready: number; desired: number; summary: string; selector: string }
-  /** In which a result has stood, of those that the spec names now. */
+  /** Sinks of the current spec that have received a result. */
   sinksReached?: Sink[]
   firstResultAt?: string
   lag?: number
@@ -38,18 +38,18 @@ export type StatusInput = {
   previous: Partial<Status>
   spec: Spec | null
   workers: { replicas: number; ready: number; desired: number; selector: string }
-  /** What keeps the spec from being made true, found before any pod was looked at. */
+  /** What keeps the spec from being applied, found before pods are examined. */
   obstacle: Trouble | null
-  /** What is wrong with the pods. */
+  /** The first problem of the pods. */
   trouble: Trouble | null
   reports: WorkerReport[]
   figures: Figures
   scaling: Scaling
 }
 
-type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>
+type Verdict = Pick<Condition, 'status'> & Trouble
 
-export function statusOf(input: StatusInput): Status {
+export function deriveStatus(input: StatusInput): Status {
   const { generation, previous, workers, figures, now } = input
   const sinksReached = reached(input)
   const isEvery = sinksOf(input.spec).every(sink => sinksReached.includes(sink))
@@ -78,7 +78,7 @@ export function statusOf(input: StatusInput): Status {
 const sinksOf = (spec: Spec | null): Sink[] =>
   spec?.sinks.elasticsearch ? ['postgres', 'elasticsearch'] : ['postgres']
 
-/** Once a result has stood in it; one that is added later is to be reached anew. */
+/** A sink that has received a result stays reached; one that is added later must receive one first. */
 function reached({ spec, reports, previous }: StatusInput): Sink[] {
   const hasSome: Record<Sink, boolean> = {
     postgres: reports.some(({ counters }) => counters.records > 0),
@@ -91,66 +91,73 @@ function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
   const { obstacle, trouble, workers, reports, spec } = input
   const no = ({ reason, message }: Trouble): Verdict => ({ status: 'False', reason, message })
   if (obstacle) return no(obstacle)
-  if (workers.desired === 0)
-    return no({ reason: 'Paused', message: 'no workers are wanted: set spec.workers.replicas above 0' })
-  // A worker knows best: it names the store, the topic, the offset at fault.
-  const told = reports.flatMap(report => blocking(report))[0]
-  if (told) return no(told)
+  if (workers.desired === 0) return no({ reason: 'Paused', message: 'paused: spec.workers.replicas is 0' })
+  // A worker's report is more exact than its pod's status: it names the store, the topic or the offset.
+  const reported = reports.flatMap(report => blocking(report))[0]
+  if (reported) return no(reported)
   if (trouble) return no(trouble)
-  if (workers.ready === 0)
-    return no({ reason: 'WorkersStarting', message: `none of ${workers.desired} workers is ready yet` })
+  if (workers.ready === 0) return no({ reason: 'WorkersStarting', message: `0 of ${workers.desired} workers ready` })
   if (!isEverySinkReached)
-    return no({ reason: 'NoResultYet', message: `no sale of topic ${spec?.source.topic} has reached every sink yet` })
+    return no({
+      reason: 'AwaitingFirstResult',
+      message: `no sale from topic ${spec?.source.topic} has reached every sink yet`,
+    })
   return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
 }
 
-/** What keeps a worker from its work, by its own word. */
-export function blocking({ pod, conditions }: WorkerReport): Trouble[] {
-  return Object.entries(conditions)
-    .filter(([code]) => !INFORMATIONAL.has(code))
-    .map(([code, message]) => ({ reason: code, message: `pod ${pod}: ${message}` }))
+/** Conditions that a worker reports and that keep it from its work. */
+export function blocking(report: WorkerReport): Trouble[] {
+  return reportedBy(report)
+    .filter(({ reason }) => !INFORMATIONAL.has(reason))
+    .map(({ reason, message }) => ({ reason, message: `pod ${report.pod}: ${message}` }))
 }
+
+const reportedBy = ({ conditions }: WorkerReport): Trouble[] =>
+  Object.entries(conditions).map(([code, message]) => ({ reason: code as ReportedCode, message }))
 
 function accepted({ obstacle, spec }: StatusInput): Verdict {
   if (obstacle) return { status: 'False', reason: obstacle.reason, message: obstacle.message }
-  return { status: spec ? 'True' : 'Unknown', reason: 'Applied', message: 'all that the spec asks for exists' }
+  return { status: spec ? 'True' : 'Unknown', reason: 'Applied', message: 'all objects of the spec are applied' }
 }
 
 function workersReady({ workers, trouble }: StatusInput): Verdict {
   const { ready, desired } = workers
   if (ready >= desired)
-    return { status: 'True', reason: 'AllReady', message: `${ready} of ${desired} workers are ready` }
-  const { reason, message } = trouble ?? { reason: 'SomeNotReady', message: `${ready} of ${desired} workers are ready` }
+    return { status: 'True', reason: 'AllWorkersReady', message: `${ready} of ${desired} workers ready` }
+  const { reason, message } = trouble ?? {
+    reason: 'WorkersNotReady',
+    message: `${ready} of ${desired} workers ready`,
+  }
   return { status: 'False', reason, message }
 }
 
-/** Says whose number of workers is in force; absent while nobody but the spec decides. */
+/** Whether the spec or the autoscaler sets the number of workers; null while autoscaling is off. */
 function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
   const mode = spec?.workers.autoscale.mode ?? 'off'
   if (mode === 'off') return null
-  const thought = scaling.autoscale
-    ? `${scaling.autoscale.target} workers: ${scaling.autoscale.reason}`
-    : 'nothing is known yet'
+  const target = scaling.autoscale
+    ? `target ${scaling.autoscale.target} workers: ${scaling.autoscale.reason}`
+    : 'no decision yet'
   return mode === 'active'
-    ? { status: 'True', reason: 'ReplicasNotInForce', message: `spec.workers.replicas is not in force; ${thought}` }
-    : { status: 'False', reason: 'ObserveOnly', message: `spec.workers.replicas is in force; it would take ${thought}` }
+    ? {
+        status: 'True',
+        reason: 'AutoscalerInControl',
+        message: `the autoscaler sets the number of workers, spec.workers.replicas is ignored; ${target}`,
+      }
+    : {
+        status: 'False',
+        reason: 'ObserveOnly',
+        message: `spec.workers.replicas sets the number of workers; the autoscaler only observes; ${target}`,
+      }
 }
 
-/** Weaker guarantees, while everything runs; absent when there is nothing to say. */
+/** Weaker guarantees while everything runs; null when there are none. */
 function notice({ reports }: StatusInput): Verdict | null {
-  const told = reports.flatMap(({ conditions }) =>
-    Object.entries(conditions).filter(([code]) => INFORMATIONAL.has(code)),
-  )
-  if (told.length === 0) return null
-  const byCode = new Map(told)
-  return {
-    status: 'True',
-    reason: [...byCode.keys()].sort()[0]!,
-    message: [...byCode]
-      .sort()
-      .map(([code, message]) => `${code}: ${message}`)
-      .join('\n'),
-  }
+  const weaker = reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))
+  const byCode = [...new Map(weaker.map(({ reason, message }) => [reason, message]))].sort()
+  if (byCode.length === 0) return null
+  const message = byCode.map(([code, text]) => `${code}: ${text}`).join('\n')
+  return { status: 'True', reason: byCode[0]![0], message }
 }
 
 function conditionsOf(

@@ -1,4 +1,5 @@
-/** Writes status where it changed, and no more often than people read: a change of a condition soon, figures rarely. */
+/** Writes the status when it changed, at most once per interval. */
+import { codesWhere } from '#pipeline/conditions.ts'
 import type { Owner } from '../desired/desired.ts'
 import { keyOfOwner } from '../desired/names.ts'
 import type { Events } from '../events.ts'
@@ -7,11 +8,11 @@ import { type KubeObject, SALES_PIPELINE } from '../kube/resources.ts'
 import type { Clock } from '../ports.ts'
 import type { Status } from './status.ts'
 
-/** At most one write per pipeline in so long. */
+/** Shortest time between two writes for one pipeline. */
 const WRITE_EVERY_MS = 10_000
 
-/** Reasons for not being ready that need nobody's attention. */
-const EXPECTED = new Set(['WorkersStarting', 'NoResultYet', 'Paused', 'Deleting'])
+/** Reasons for not being ready that are part of normal operation. */
+const EXPECTED: ReadonlySet<string> = new Set(codesWhere(({ expected }) => expected === true))
 
 export class StatusWriter {
   readonly #deps: { client: KubeClient; events: Events; clock: Clock }
@@ -21,7 +22,7 @@ export class StatusWriter {
     this.#deps = deps
   }
 
-  /** Answers in how many ms to come back with what may not be written yet; undefined: all is written. */
+  /** Resolves with the ms until a change may be written that came too early; undefined: nothing is left to write. */
   async write(resource: KubeObject, owner: Owner, status: Status, signal: AbortSignal): Promise<number | undefined> {
     const { client, clock } = this.#deps
     const key = keyOfOwner(owner)
@@ -36,7 +37,7 @@ export class StatusWriter {
       signal,
     })
     this.#written.set(key, { at: clock.now(), text, uid })
-    await this.#tellTransition(resource, owner, status, signal)
+    await this.#recordTransition(resource, owner, status, signal)
     return undefined
   }
 
@@ -44,7 +45,7 @@ export class StatusWriter {
     this.#written.delete(key)
   }
 
-  async #tellTransition(resource: KubeObject, owner: Owner, status: Status, signal: AbortSignal): Promise<void> {
+  async #recordTransition(resource: KubeObject, owner: Owner, status: Status, signal: AbortSignal): Promise<void> {
     const readyOf = (conditions: Status['conditions'] | undefined) => conditions?.find(({ type }) => type === 'Ready')
     const before = readyOf((resource.status as Partial<Status> | undefined)?.conditions)
     const now = readyOf(status.conditions)!
@@ -54,9 +55,9 @@ export class StatusWriter {
   }
 }
 
-/** After a restart of ours: what the resource has already need not be written again. */
-function isIncluded(status: Status, there: unknown): boolean {
-  return JSON.stringify(sorted(status)) === JSON.stringify(sorted(there))
+/** After a restart of the operator: a status that the resource already has need not be written again. */
+function isIncluded(status: Status, existing: unknown): boolean {
+  return JSON.stringify(sorted(status)) === JSON.stringify(sorted(existing))
 }
 
 function sorted(value: unknown): unknown {

@@ -20,17 +20,17 @@ export function placeReading(claim: Claim, bounds: LogBounds, whenGone: 'stop' |
   if (end < nextOffset)
     return {
       stop: 'LogTruncated',
-      message: `partition ${partition} ends at offset ${end}, but results are stored up to ${nextOffset}: the log lost records. Restore the topic, or start over with an empty schema`,
+      message: `partition ${partition} ends at offset ${end}, but results are stored up to ${nextOffset}: Kafka lost records. Restore the topic, or start over with an empty schema`,
     }
   if (epochEnd !== null && epochEnd < nextOffset)
     return {
       stop: 'LogTruncated',
-      message: `partition ${partition} holds other records from offset ${epochEnd} on than those that results are stored of, up to ${nextOffset}: a leader without them was elected. Restore the topic, or start over with an empty schema`,
+      message: `partition ${partition} holds other records from offset ${epochEnd} on than the results, which are stored up to ${nextOffset}: a replica without the counted records became leader. Restore the topic, or start over with an empty schema`,
     }
   if (earliest > nextOffset && whenGone === 'stop')
     return {
       stop: 'OffsetOutOfRange',
-      message: `offsets ${nextOffset} to ${earliest - 1} of partition ${partition} were removed by retention before they were read. Set spec.source.offsetOutOfRange: skip to go on without them`,
+      message: `offsets ${nextOffset} to ${earliest - 1} of partition ${partition} were removed by retention before they were read. Set spec.source.offsetOutOfRange: skip to continue without them`,
     }
   const read = Math.max(restoreOffset, earliest)
   return { read, skipped: earliest > nextOffset, historyLost: earliest > restoreOffset }

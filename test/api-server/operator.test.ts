@@ -87,7 +87,7 @@ describeWithCrds('the operator', () => {
 
   it('tells a new pipeline honestly: nothing is ready while no pod runs, and the columns say so', async () => {
     await apply(pipelineNamed('fresh'))
-    expect((await ready('fresh', 'WorkersStarting')).message).toBe('none of 2 workers is ready yet')
+    expect((await ready('fresh', 'WorkersStarting')).message).toBe('0 of 2 workers ready')
     const { body } = await kube.request(
       'GET',
       kube.pipelinePath(namespace, 'fresh'),
@@ -204,7 +204,7 @@ describeWithCrds('the operator', () => {
     const path = `/api/v1/namespaces/${namespace}/configmaps`
     await kube.demand('POST', path, { metadata: { name: 'taken-config' }, data: { mine: 'yes' } })
     await apply(pipelineNamed('taken'))
-    expect((await ready('taken', 'NotOurs')).message).toContain(
+    expect((await ready('taken', 'ObjectConflict')).message).toContain(
       `ConfigMap ${namespace}/taken-config exists and was not made for this pipeline`,
     )
     expect((await kube.find(`${path}/taken-config`)).data).toEqual({ mine: 'yes' })

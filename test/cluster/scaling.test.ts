@@ -109,7 +109,7 @@ describe('workers are scaled', () => {
       expect(story.filter(text => /^Scaled: (1 → 4|4 → 2) workers: \D+\d+ records\/s come in/.test(text)).length).toBe(
         2,
       )
-      expect((await shop.condition('auto', 'Autoscaling')).reason).toBe('ReplicasNotInForce')
+      expect((await shop.condition('auto', 'Autoscaling')).reason).toBe('AutoscalerInControl')
       await shop.drain('alone', 'auto')
       expect((await shop.verdict('auto')).ok).toBe(true)
       for (const name of ['sales_summary', 'sales_by_payment', 'late_events', 'dead_letters']) {

@@ -71,7 +71,7 @@ describe('a pipeline says what is at fault', () => {
       const tool = ['/usr/lib/java/bin/java', '-cp', '/app/kafka/*', 'org.apache.kafka.tools.TopicCommand']
       const args = ['--bootstrap-server=kafka-kafka-bootstrap:9092', '--create', '--topic=elsewhere', '--partitions=2']
       await shop.k('exec', 'kafka-nodes-0', '--', ...tool, ...args)
-      await told('elsewhere', 'NoResultYet')
+      await told('elsewhere', 'AwaitingFirstResult')
     },
     6 * MINUTES,
   )

@@ -1,6 +1,6 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { RUNBOOK } from '#grafana/runbook.ts'
-import { INFORMATIONAL } from '#pipeline/conditions.ts'
+import { codesWhere } from '#pipeline/conditions.ts'
 import { groupedBy, selectorsIn, seriesIn, servedMetrics } from './metrics.ts'
 import { alerts, allRules, mutants, readRuleTests } from './rules.ts'
 
@@ -52,16 +52,35 @@ it('their tests feed series that there are, with labels that these have', () => 
   }
 })
 
-it('no condition that blocks is left out, and none that only informs wakes anybody', () => {
-  const codesOf = (name: string, operator: string) => {
-    const { expr } = alerts().find(({ alert }) => alert === name)!
-    return new RegExp(`salespipeline_condition\\{code${operator}"([^"]+)"`).exec(expr)![1]!.split('|')
-  }
-  expect(new Set(codesOf('SalesPipelineNotReady', '!~'))).toEqual(new Set(INFORMATIONAL))
-  // These two block as well, and have alerts of their own.
-  const own = ['ConservationViolated', 'ProjectionRejected']
-  expect(new Set(codesOf('SalesPipelineBlocked', '!~'))).toEqual(new Set([...INFORMATIONAL, ...own]))
-  for (const code of codesOf('SalesPipelineGuaranteeWeakened', '=~')) expect(INFORMATIONAL).toContain(code)
+describe('conditions in alerts are those of pipeline/conditions.ts', () => {
+  const exprOf = (name: string) => alerts().find(({ alert }) => alert === name)!.expr
+  const informing = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && !blocking)
+
+  it('NotReady leaves out reasons that are normal, and conditions of workers, which have alerts of their own', () => {
+    const normal = codesWhere(({ types, blocking, alert }) => types.includes('Ready') && blocking && alert === null)
+    const expr = exprOf('SalesPipelineNotReady')
+    expect(expr).toContain(`salespipeline_operator_ready{reason!~"${normal.join('|')}"}`)
+    expect(expr).toContain(`salespipeline_condition{code!~"${informing.join('|')}"}`)
+  })
+
+  it('Blocked leaves out what only informs and what has an alert of its own: a code that is new fires', () => {
+    const own = codesWhere(
+      ({ raisedBy, blocking, alert }) => raisedBy === 'worker' && blocking && alert !== 'SalesPipelineBlocked',
+    )
+    expect(exprOf('SalesPipelineBlocked')).toContain(
+      `salespipeline_condition{code!~"${[...informing, ...own].join('|')}"}`,
+    )
+  })
+
+  it('GuaranteeWeakened names those that weaken what is stored', () => {
+    const weaker = codesWhere(({ alert }) => alert === 'SalesPipelineGuaranteeWeakened')
+    expect(exprOf('SalesPipelineGuaranteeWeakened')).toContain(`salespipeline_condition{code=~"${weaker.join('|')}"}`)
+  })
+
+  it('the table names alerts that there are', () => {
+    const names = new Set<string | null>([null, ...alerts().map(({ alert }) => alert)])
+    expect(codesWhere(({ alert }) => !names.has(alert))).toEqual([])
+  })
 })
 
 it('every alert has tests of its own, and faults that can be planted in it', () => {

@@ -33,31 +33,14 @@ export function commandsIn(markdown: string): string[] {
 export const statementsIn = (command: string) =>
   command.includes('psql') ? [...command.matchAll(/ -c (?:'([^']*)'|"([^"]*)")/g)].map(([, a, b]) => (a ?? b)!) : []
 
-/** In quotes: words that are written together, or a single one where a reason is given or the fatal ones are listed. */
-const CODE = /'([A-Z][a-z]+(?:[A-Z][a-z]+)+)'|(?:reason: |^ {2}\| )'([A-Z][a-z]+)'/gm
-
-/** What looks like one and is another project's. */
-const FOREIGN = new Set([
-  ...['PodScheduled', 'LogAppendTime', 'KafkaTopic', 'CleanedUp'],
-  ...['InvalidImageName', 'ImagePullBackOff', 'ImageInspectError', 'ErrImagePull', 'ErrImageNeverPull'],
-  'CreateContainerConfigError',
-])
-
 const ROOT = join(import.meta.dirname, '../..')
-const FOLDERS = ['processor', 'operator/observe', 'operator/status']
-const FILES = ['operator/reconcile.ts', 'operator/finalize.ts', 'pipeline/conditions.ts']
+const FOLDERS = ['processor', 'operator']
 
-/** The code of all that raises conditions or gives reasons. */
+/** The source of everything that raises conditions. */
 export function sourceText(): string {
   const files = FOLDERS.flatMap(folder =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(name => `${folder}/${name}`),
   )
-  const sources = [...files.filter(name => name.endsWith('.ts')), ...FILES]
+  const sources = files.filter(name => name.endsWith('.ts'))
   return sources.map(file => readFileSync(join(ROOT, file), 'utf8')).join('\n')
 }
-
-/** Conditions that workers raise, and reasons that the operator gives. */
-export const codesIn = (source: string) =>
-  new Set(
-    [...source.matchAll(CODE)].map(([, joined, single]) => (joined ?? single)!).filter(code => !FOREIGN.has(code)),
-  )

@@ -19,7 +19,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'Ready although a worker complains',
     file: 'operator/status/status.ts',
-    find: 'if (told) return no(told)',
+    find: 'if (reported) return no(reported)',
     plant: '',
     test: STATUS,
     turnsRed: 'when PostgreSQL refuses',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { figuresOf, UNKNOWN } from '#operator/observe/figures.ts'
 import { isReady, troubleOf } from '#operator/observe/pods.ts'
 import type { WorkerReport } from '#operator/observe/report.ts'
-import { type StatusInput, statusOf } from '#operator/status/status.ts'
+import { deriveStatus, type StatusInput } from '#operator/status/status.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
@@ -37,7 +37,7 @@ function input(more: Partial<StatusInput> = {}): StatusInput {
 }
 
 const readyOf = (more: Partial<StatusInput>) => {
-  const { status, reason, message } = statusOf(input(more)).conditions.find(({ type }) => type === 'Ready')!
+  const { status, reason, message } = deriveStatus(input(more)).conditions.find(({ type }) => type === 'Ready')!
   return `${status} ${reason}: ${message}`
 }
 
@@ -47,22 +47,22 @@ describe('Ready', () => {
     [
       'no sale came yet',
       { reports: [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })] },
-      'False NoResultYet: no sale of topic sales has reached every sink yet',
+      'False AwaitingFirstResult: no sale from topic sales has reached every sink yet',
     ],
     [
       'the projection has nothing yet',
       { spec: projected },
-      'False NoResultYet: no sale of topic sales has reached every sink yet',
+      'False AwaitingFirstResult: no sale from topic sales has reached every sink yet',
     ],
     [
       'no worker is ready',
       { workers: { replicas: 2, ready: 0, desired: 2, selector: '' } },
-      'False WorkersStarting: none of 2 workers is ready yet',
+      'False WorkersStarting: 0 of 2 workers ready',
     ],
     [
       'nobody shall work',
       { workers: { replicas: 0, ready: 0, desired: 0, selector: '' }, reports: [] },
-      'False Paused: no workers are wanted: set spec.workers.replicas above 0',
+      'False Paused: paused: spec.workers.replicas is 0',
     ],
     [
       'PostgreSQL refuses',
@@ -82,7 +82,7 @@ describe('Ready', () => {
     [
       'a worker knows better than its pod',
       {
-        trouble: { reason: 'WorkerCrashes', message: 'x' },
+        trouble: { reason: 'WorkerCrashLooping', message: 'x' },
         reports: [report({ conditions: { TopicMissing: 'make it' } })],
       },
       'False TopicMissing: pod w-1: make it',
@@ -91,7 +91,7 @@ describe('Ready', () => {
       'a Secret is missing',
       {
         obstacle: { reason: 'SecretMissing', message: 'pg' },
-        trouble: { reason: 'SecretOrConfigMissing', message: 'x' },
+        trouble: { reason: 'ContainerConfigInvalid', message: 'x' },
       },
       'False SecretMissing: pg',
     ],
@@ -103,27 +103,27 @@ describe('Ready', () => {
   ])('when %s', (_when, more, told) => expect(readyOf(more)).toBe(told))
 
   it('stays once results stood in every sink, though workers count anew after a restart', () => {
-    const previous = statusOf(input())
+    const previous = deriveStatus(input())
     expect(previous.firstResultAt).toBe('2026-01-02T00:00:00.000Z')
     const fresh = [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })]
     expect(readyOf({ previous, reports: fresh })).toMatch(/^True/)
-    expect(statusOf(input({ previous, reports: fresh })).firstResultAt).toBe(previous.firstResultAt)
+    expect(deriveStatus(input({ previous, reports: fresh })).firstResultAt).toBe(previous.firstResultAt)
   })
 
   it('waits for a sink that is added to a pipeline that had results', () => {
-    const previous = statusOf(input())
+    const previous = deriveStatus(input())
     expect(previous.sinksReached).toEqual(['postgres'])
-    expect(readyOf({ spec: projected, previous })).toMatch(/^False NoResultYet/)
+    expect(readyOf({ spec: projected, previous })).toMatch(/^False AwaitingFirstResult/)
     const shown = [report({ counters: { records: 100, busySeconds: 2.5, projectedRows: 3 } })]
     expect(readyOf({ spec: projected, previous, reports: shown })).toMatch(/^True/)
   })
 
   it('keeps the time of its last change', () => {
-    const before = statusOf(input())
-    const later = statusOf(input({ now: Date.UTC(2026, 0, 3), previous: before }))
+    const before = deriveStatus(input())
+    const later = deriveStatus(input({ now: Date.UTC(2026, 0, 3), previous: before }))
     expect(later.conditions).toEqual(before.conditions)
-    const fallen = statusOf(
-      input({ now: Date.UTC(2026, 0, 3), previous: before, trouble: { reason: 'WorkerCrashes', message: 'x' } }),
+    const fallen = deriveStatus(
+      input({ now: Date.UTC(2026, 0, 3), previous: before, trouble: { reason: 'WorkerCrashLooping', message: 'x' } }),
     )
     expect(fallen.conditions[0]).toMatchObject({
       type: 'Ready',
@@ -133,7 +133,7 @@ describe('Ready', () => {
   })
 
   it('does not hide a weaker guarantee', () => {
-    const { conditions } = statusOf(input({ reports: [report({ conditions: { WeakFutureGuard: 'set it' } })] }))
+    const { conditions } = deriveStatus(input({ reports: [report({ conditions: { WeakFutureGuard: 'set it' } })] }))
     expect(conditions.find(({ type }) => type === 'Notice')).toMatchObject({
       reason: 'WeakFutureGuard',
       message: 'WeakFutureGuard: set it',
@@ -211,28 +211,28 @@ describe('pods', () => {
   it.each<[object, string]>([
     [
       waiting('ImagePullBackOff', 'not found'),
-      'ImageCannotBePulled: pod w-1, container processor: image processor:9: not found',
+      'ImageCannotBePulled: pod w-1, container processor: cannot pull image processor:9: not found',
     ],
     [
       waiting('CreateContainerConfigError', "couldn't find key password in Secret shop/pg"),
-      "SecretOrConfigMissing: pod w-1, container processor: couldn't find key password in Secret shop/pg",
+      "ContainerConfigInvalid: pod w-1, container processor: cannot be created: couldn't find key password in Secret shop/pg",
     ],
     [
       waiting('CrashLoopBackOff', 'back-off', {
         lastState: { terminated: { exitCode: 2, message: 'a\n{"msg":"the worker stops","error":"set PGUSER"}\n' } },
       }),
-      'WorkerCrashes: pod w-1, container processor crashed 4 times, last with exit code 2: the worker stops: set PGUSER',
+      'WorkerCrashLooping: pod w-1, container processor crashed 4 times, last exit code 2: the worker stops: set PGUSER',
     ],
     [
       restarted({
         exitCode: 1,
         message: '{"msg":"the worker stops","error":"TopicCompacted: mend it","code":"TopicCompacted"}',
       }),
-      'TopicCompacted: pod w-1, container processor crashed 2 times, last with exit code 1: the worker stops: TopicCompacted: mend it',
+      'TopicCompacted: pod w-1, container processor crashed 2 times, last exit code 1: the worker stops: TopicCompacted: mend it',
     ],
     [
       pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes: Insufficient memory' }] }),
-      'PodUnschedulable: pod w-1 has no node: 0/3 nodes: Insufficient memory',
+      'PodUnschedulable: pod w-1 cannot be scheduled: 0/3 nodes: Insufficient memory',
     ],
   ])('%#: %j', (status, told) => {
     const trouble = troubleOf([status as never])!

@@ -45,7 +45,7 @@ export function kafkaError(error: unknown, doing: string): Retryable | Fatal {
   if (denied)
     return new Fatal(
       'AccessDenied',
-      `Kafka refused while ${doing} (${denied}): check the user, its password and its ACLs`,
+      `Kafka denied access while ${doing} (${denied}): check the user, its password and its ACLs`,
       { cause: error },
     )
   return new Retryable(`Kafka: ${doing}: ${reason}`, { cause: error })

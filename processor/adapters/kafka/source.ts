@@ -176,13 +176,13 @@ export class KafkaSource implements Source {
   async #lookAgain(codes: number[], topLevel: number): Promise<void> {
     this.#leaders = null
     if (codes.includes(TOPIC_AUTHORIZATION_FAILED))
-      throw new Fatal('AccessDenied', `Kafka refuses reading ${this.#topic}: grant Read and Describe on the topic`)
+      throw new Fatal('AccessDenied', `Kafka denies access to topic ${this.#topic}: grant Read and Describe`)
     if (!codes.includes(UNKNOWN_TOPIC_ID) && topLevel !== UNKNOWN_TOPIC_ID) return
     const { id } = await this.#describeTopic()
     if (id !== this.#topicId)
       throw new Fatal(
         'TopicReplaced',
-        `topic ${this.#topic} was deleted and made anew (id ${id}, before ${this.#topicId}): its offsets mean other records now. Start over with an empty schema`,
+        `topic ${this.#topic} was deleted and created again (id ${id}, before ${this.#topicId}), so its offsets refer to other records. Start over with an empty schema`,
       )
   }
 
@@ -212,7 +212,7 @@ export class KafkaSource implements Source {
     } catch (error) {
       // The library has no code for it.
       if (!(error as Error).message.startsWith('Unknown topic')) throw error
-      const message = `topic ${this.#topic} does not exist: create it, or correct spec.source.topic; it goes on by itself then`
+      const message = `topic ${this.#topic} does not exist: create it, or correct spec.source.topic; workers then continue automatically`
       throw new Retryable(message, { afterMs: 1000, condition: 'TopicMissing', cause: error })
     }
   }

@@ -46,7 +46,7 @@ async function claimRow(context: ClaimContext, partition: number, start: number)
     if (!rows[0])
       throw new Fatal(
         'GenerationOutdated',
-        `partition ${partition}: this worker's version of the spec (generation ${generation}) is no longer the one in force. Start the worker again with the newest one`,
+        `partition ${partition}: this worker runs generation ${generation} of the spec, but the store has another one. Restart the worker with the current spec`,
       )
     const progress = progressOf(rows[0])
     await session.query(statements.noteGeneration, [partition, progress.nextOffset, generation])

@@ -59,7 +59,7 @@ async function isKnown(
   if (row && (row.kind !== kind || row.identity !== identity))
     throw new Fatal(
       'AggregationChanged',
-      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with other windows, group-by, measures or event fields. Give the changed one a new name, or start over with --fresh`,
+      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with different windows, group-by, measures or event fields. Give the changed one a new name, or start over with --fresh`,
     )
   if (row) return true
   const { rows } = await session.query(
@@ -69,7 +69,7 @@ async function isKnown(
   if (rows.length > 0)
     throw new Fatal(
       'SchemaOwnedByOther',
-      `schema ${schema} holds a table ${name} that the pipeline did not make. Remove it, or give the ${kind} another name`,
+      `schema ${schema} has a table ${name} that the pipeline did not create. Delete it, or give the ${kind} another name`,
     )
   return false
 }

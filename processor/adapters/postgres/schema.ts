@@ -62,12 +62,12 @@ async function takeSchema(
   if (found.owner === null)
     throw new Fatal(
       'SchemaOwnedByOther',
-      `schema ${schema} holds tables that are not a pipeline's (${found.relations.slice(0, 3).join(', ')}). Name another in spec.sinks.postgres.schema`,
+      `schema ${schema} has tables that do not belong to a pipeline (${found.relations.slice(0, 3).join(', ')}). Set spec.sinks.postgres.schema to another one`,
     )
   if (found.owner !== owner)
     throw new Fatal(
       'SchemaOwnedByOther',
-      `schema ${schema} belongs to pipeline ${found.owner}. Name another in spec.sinks.postgres.schema`,
+      `schema ${schema} belongs to pipeline ${found.owner}. Set spec.sinks.postgres.schema to another one`,
     )
 }
 
@@ -83,7 +83,7 @@ async function migrate(session: Session, { table }: Statements, { schema }: Post
   if (present > MIGRATIONS.length)
     throw new Fatal(
       'SchemaTooNew',
-      `schema ${schema} is at version ${present}, this release knows ${MIGRATIONS.length}. Run the newer release`,
+      `schema ${schema} is at version ${present}, this release supports version ${MIGRATIONS.length}. Run the newer release`,
     )
   for (let version = present + 1; version <= MIGRATIONS.length; version++) {
     const sql = readFileSync(new URL(`./sql/${MIGRATIONS[version - 1]}`, import.meta.url), 'utf8')
@@ -113,7 +113,7 @@ async function registerPipeline(
   if (stored.topic_id !== topic.topicId)
     throw new Fatal(
       'TopicReplaced',
-      `the results are of topic ${stored.topic} (id ${stored.topic_id}), the source is now ${topic.topic} (id ${topic.topicId}). Offsets mean nothing across topics: start over with --fresh, or give the pipeline another name`,
+      `the results were computed from topic ${stored.topic} (id ${stored.topic_id}), but the source is now ${topic.topic} (id ${topic.topicId}), whose offsets refer to other records. Start over with --fresh, or give the pipeline another name`,
     )
   return { watermark: stored.watermark, firstPartitions: stored.first_partitions }
 }

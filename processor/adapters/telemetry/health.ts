@@ -1,5 +1,5 @@
 /** What the probes answer, and the conditions behind it. */
-import { INFORMATIONAL } from '#pipeline/conditions.ts'
+import { INFORMATIONAL, type WorkerCode } from '#pipeline/conditions.ts'
 
 /** An active condition whose message changes (many carry a count that grows) is told again only after so long, ms. */
 const TELL_AGAIN_MS = 60_000
@@ -7,12 +7,12 @@ const TELL_AGAIN_MS = 60_000
 export type HealthReport = { live: boolean; ready: boolean; reasons: string[] }
 
 export class Health {
-  readonly #conditions = new Map<string, { message: string; toldAt: number }>()
+  readonly #conditions = new Map<WorkerCode, { message: string; toldAt: number }>()
   #notReady: string | null = 'Starting'
   #notLive: string | null = null
 
   /** Raises the condition, or clears it where the message is null. Answers whether to tell of it in the log. */
-  condition(code: string, message: string | null, now: number): boolean {
+  condition(code: WorkerCode, message: string | null, now: number): boolean {
     if (message === null) return this.#conditions.delete(code)
     const before = this.#conditions.get(code)
     const tell = !before || (before.message !== message && now - before.toldAt >= TELL_AGAIN_MS)

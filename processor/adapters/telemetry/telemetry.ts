@@ -149,7 +149,7 @@ function countPartition(metrics: Metrics, plan: Plan, share: PartitionCommit): v
   })
 }
 
-/** A broken law is never forgiven: the sum stays, and with it the condition, until a person has looked. */
+/** The sum and the condition stay until the worker restarts: a person must look at every violation. */
 function checkConservation(metrics: Metrics, telemetry: Telemetry, commit: Commit): void {
   const off = imbalance(commit)
   const broken = LAWS.filter(law => off[law] !== 0)
@@ -161,6 +161,6 @@ function checkConservation(metrics: Metrics, telemetry: Telemetry, commit: Commi
   telemetry.log('error', 'a commit breaks conservation', { off, partitions })
   telemetry.condition(
     'ConservationViolated',
-    `records unaccounted for (${broken.join(', ')}): compare progress with the log, the commit's counters are logged`,
+    `records are unaccounted for (${broken.join(', ')}); the commit's counters are in the worker's log. Compare table progress with the topic`,
   )
 }

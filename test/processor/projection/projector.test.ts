@@ -125,7 +125,7 @@ describe('the projector', () => {
     expect(around.outbox.faults).toEqual([{ aggregation: 0, id: bad.id, version: 7n, error: 'surprise is unknown' }])
     expect(around.outbox.waiting.size).toBe(0)
     expect(around.sink.memory.revisions.size).toBe(2)
-    expect(around.remembered.conditions.get('ProjectionRejected')).toMatch(/refuses 1 rows/)
+    expect(around.remembered.conditions.get('ProjectionRejected')).toMatch(/rejected 1 rows/)
     expect(around.remembered.projected).toMatchObject([{ rows: 3, faults: 1 }])
   })
 

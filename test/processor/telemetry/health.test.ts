@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { INFORMATIONAL } from '#pipeline/conditions.ts'
+import { INFORMATIONAL, type WorkerCode } from '#pipeline/conditions.ts'
 import { clock, commitOf, infoOf, NOW, partitionCommit, scrape, telemetryForTest } from './fixture.ts'
 
 test('a worker is ready once it is told so, and not while a blocking condition is active', async () => {
@@ -30,7 +30,7 @@ test('an informational condition is shown and logged, and blocks nothing', async
   const { telemetry } = telemetryForTest()
   telemetry.setReady(true)
   expect(INFORMATIONAL.size).toBeGreaterThan(0)
-  for (const code of INFORMATIONAL) telemetry.condition(code, 'weaker')
+  for (const code of INFORMATIONAL as ReadonlySet<WorkerCode>) telemetry.condition(code, 'weaker')
   expect(telemetry.health().ready).toBe(true)
   expect(Object.keys((await telemetry.snapshot()).conditions)).toEqual([...INFORMATIONAL])
 })

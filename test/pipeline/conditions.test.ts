@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import type { Trouble } from '#operator/observe/pods.ts'
+import { blocking } from '#operator/status/status.ts'
+import { CONDITIONS, codesWhere, INFORMATIONAL } from '#pipeline/conditions.ts'
+import { Fatal, Retryable } from '#processor/errors.ts'
+import type { Telemetry } from '#processor/ports.ts'
+import type { retrying } from '#processor/retrying.ts'
+
+describe('the table of conditions', () => {
+  it('says of each what it means and what to do, in a clause', () => {
+    expect(Object.keys(CONDITIONS).length).toBeGreaterThan(35)
+    for (const [code, { meaning, action }] of Object.entries(CONDITIONS)) {
+      expect(code).toMatch(/^[A-Z][a-z]+([A-Z][a-z]+)*$/)
+      for (const text of [meaning, action])
+        expect({ code, text }).toEqual({ code, text: expect.stringMatching(/^[^|]+[^.|]$/) })
+    }
+  })
+
+  it('raises an alert for everything that blocks, unless it is part of normal operation', () => {
+    const silent = codesWhere(({ blocking, alert }) => blocking && alert === null)
+    expect(silent.filter(code => !CONDITIONS[code].expected)).toEqual([])
+  })
+
+  it('counts few reasons for not being ready as normal', () =>
+    expect(new Set(codesWhere(({ blocking, expected }) => blocking && expected === true))).toEqual(
+      new Set(['WorkersStarting', 'AwaitingFirstResult', 'Paused', 'Deleting']),
+    ))
+
+  it('shows what informs as Notice, and what blocks as the reason of Ready', () => {
+    const notices = codesWhere(({ types }) => types.includes('Notice'))
+    expect(notices).toEqual(codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && !blocking))
+    expect(new Set(notices)).toEqual(INFORMATIONAL)
+    const blockers = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && blocking)
+    for (const code of blockers) expect(CONDITIONS[code].types).toContain('Ready')
+  })
+})
+
+it('a code of a newer worker, which this release does not know, blocks', () => {
+  const report = { pod: 'w-1', conditions: { NewerThanThis: 'x', WeakFutureGuard: 'y' } }
+  expect(blocking(report as never)).toEqual([{ reason: 'NewerThanThis', message: 'pod w-1: x' }])
+})
+
+/** Never called: tsc fails if one of the lines below compiles. */
+const typos = (telemetry: Telemetry, retry: typeof retrying): unknown[] => {
+  // @ts-expect-error TopicMising
+  telemetry.condition('TopicMising', null)
+  // @ts-expect-error a reason of the operator is no condition of a worker
+  telemetry.condition('Streaming', null)
+  // @ts-expect-error StoreUnavailble
+  void retry({} as never, 'StoreUnavailble', async () => {})
+  // @ts-expect-error TopicMising
+  const passing = new Retryable('x', { condition: 'TopicMising' })
+  // @ts-expect-error StoreUnavailable passes
+  const fatal = new Fatal('StoreUnavailable', 'x')
+  // @ts-expect-error SecretMising
+  const trouble: Trouble = { reason: 'SecretMising', message: 'x' }
+  return [passing, fatal, trouble]
+}
+
+it('is what the compiler checks codes and reasons against', () => expect(typos).toBeTypeOf('function'))
