@@ -22,7 +22,9 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.description="Sales streams in through Kafka; exact event-time windows stand in PostgreSQL and Elasticsearch" \
       org.opencontainers.image.version="0.3.0" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://github.com/OWNER/sales-pipeline" \
+      org.opencontainers.image.documentation="https://github.com/OWNER/sales-pipeline#readme"
 
 FROM runtime AS processor
 COPY --from=build /rootfs/processor /

@@ -3,6 +3,7 @@
  * derived (generate.ts).
  */
 import { z } from 'zod'
+import { RUNBOOK } from '#grafana/runbook.ts'
 
 const object = <Shape extends z.core.$ZodShape>(shape: Shape) => z.strictObject(shape).prefault({} as never)
 const enabled = (by = true) => z.boolean().default(by)
@@ -139,8 +140,8 @@ const monitoring = object({
   alerts: enabled().describe('PrometheusRule with our alerts'),
   runbooks: z
     .string()
-    .default('https://runbook.example/docs/operations.md')
-    .describe('Where alerts link to: address of your copy of docs/operations.md'),
+    .default(RUNBOOK)
+    .describe('Where alerts link to; set it when you keep a copy of docs/operations.md elsewhere'),
   dashboards: enabled().describe('ConfigMaps that Grafana’s sidecar loads'),
   datasource: enabled().describe('Secret that makes Grafana’s sidecar add PostgreSQL, with a user that only reads'),
 })

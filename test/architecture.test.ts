@@ -11,7 +11,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   images: ['processor'],
   kibana: [],
   grafana: [],
-  charts: ['operator'],
+  charts: ['grafana', 'operator'],
   verify: [],
   chaos: ['pipeline'],
   local: ['pipeline', 'verify', 'processor', 'producer'],
