@@ -1,5 +1,4 @@
-# The images for whoever builds with Docker:
-#   docker build --target processor -t salespipeline/processor:0.1.0 .       and so on for producer, operator and verify
+# All images: docker buildx bake --load (docker-bake.json). One: docker build --target processor .
 # `npm run images` makes the same without it. What they hold is written by images/ in both cases; what they say of
 # themselves stands in images/config.ts, and test/images holds this file to it.
 ARG NODE_IMAGE=node:24-bookworm-slim
