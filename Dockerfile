@@ -1,5 +1,4 @@
-# Builds the images with Docker:
-#   docker build --target processor -t salespipeline/processor:0.3.0 .       (the other targets: producer, operator, verify)
+# Builds the images with Docker. All of them: docker buildx bake --load (docker-bake.json). One: docker build --target processor .
 # `npm run images` builds the same images without Docker. In both cases images/ writes their contents. Their configuration is
 # defined in images/config.ts; test/images checks that this file has the same.
 ARG NODE_IMAGE=node:24-bookworm-slim
@@ -22,7 +21,9 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.description="Exact event-time aggregation of sales from Kafka into PostgreSQL and Elasticsearch" \
       org.opencontainers.image.version="0.3.0" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://github.com/OWNER/sales-pipeline" \
+      org.opencontainers.image.documentation="https://github.com/OWNER/sales-pipeline#readme"
 
 FROM runtime AS processor
 COPY --from=build /rootfs/processor /

@@ -3,6 +3,7 @@
  * derived (generate.ts).
  */
 import { z } from 'zod'
+import { RUNBOOK } from '#grafana/runbook.ts'
 
 const object = <Shape extends z.core.$ZodShape>(shape: Shape) => z.strictObject(shape).prefault({} as never)
 const enabled = (by = true) => z.boolean().default(by)
@@ -166,7 +167,7 @@ const monitoring = object({
   alerts: enabled().describe('Create a PrometheusRule with our alerts'),
   runbooks: z
     .string()
-    .default('https://runbook.example/docs/operations.md')
+    .default(RUNBOOK)
     .describe('Address of your copy of docs/operations.md, to which the alerts link'),
   dashboards: enabled().describe('Create ConfigMaps with dashboards, which the sidecar of Grafana loads'),
   datasource: enabled().describe(

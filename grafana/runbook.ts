@@ -1,10 +1,15 @@
-/** Where alerts and panels send whoever is on call. */
+/** Where alerts and panels send the engineer on call. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const { repository } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8'))
 
 /**
- * Stands for the place where a reader's copy of docs/operations.md is: whoever installs the files puts the real address
- * in its place, by plain text replacement. The domain is one that never exists (RFC 2606).
+ * The page in the project's repository; package.json's `repository.url` is the only place to change. An installer who
+ * keeps a copy elsewhere replaces this address in the generated files as plain text, or sets the chart's
+ * `monitoring.runbooks`.
  */
-export const RUNBOOK = 'https://runbook.example/docs/operations.md'
+export const RUNBOOK: string = `${repository.url}/blob/main/docs/operations.md`
 
 /** The section of an alert. */
 export const sectionOf = (alert: string) => `${RUNBOOK}#${alert.toLowerCase()}`

@@ -11,7 +11,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   images: ['processor'],
   kibana: [],
   grafana: ['pipeline'],
-  charts: ['operator'],
+  charts: ['grafana', 'operator'],
   docs: ['pipeline'],
   verify: [],
   chaos: ['pipeline'],

@@ -44,7 +44,7 @@ export const PODS = {
 
 /** Outside of pods. `node` stands for the other end's own node, whose kubelet probes it. */
 export const ADDRESSES = {
-  apiServer: '10.99.0.2',
+  apiServer: process.env.API_SERVER_ADDRESS ?? '10.99.0.2',
   node: 'node',
   internet: '198.51.100.9',
   cloudMetadata: '169.254.169.254',
