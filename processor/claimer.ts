@@ -2,11 +2,12 @@
 import { type Plan, planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Decompress } from './core/batches.ts'
+import type { Claim } from './core/claim.ts'
 import { PartitionState } from './core/partition.ts'
 import { type LogBounds, placeReading } from './core/placement.ts'
 import { Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
-import type { Chance, Claim, Clock, Membership, Source, Store, Telemetry } from './ports.ts'
+import type { Chance, Clock, Membership, Source, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
 /** Pause before claiming again what was lost, ms: two workers that both believe in an assignment must not duel. */

@@ -8,11 +8,12 @@
  *   4. refused data → halve until one record is left; that one is dead (`store_rejected`).
  */
 import type { Plan } from '#pipeline/plan.ts'
+import type { Commit } from './core/commit.ts'
 import { mergeShares } from './core/merge.ts'
 import { outcomeOf } from './core/outcome.ts'
 import { Fenced, Rejected, Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
-import type { Chance, Clock, Commit, Store, Telemetry } from './ports.ts'
+import type { Chance, Clock, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
 /** Far behind, fewer and larger transactions cost less; nobody waits for the newest sale then. */

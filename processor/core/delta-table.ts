@@ -3,8 +3,9 @@
  * open addressing over typed arrays, with one array of amounts per column.
  */
 import type { AggregationPlan, FieldPlan } from '#pipeline/plan.ts'
-import type { AggregateRows, Amount } from '#processor/ports.ts'
+import type { AggregateRows } from './commit.ts'
 import type { Interner } from './decode/interner.ts'
+import type { Amount } from './exact.ts'
 import { compileColumn, type Evaluate } from './measure.ts'
 import { mergeAmount } from './merge.ts'
 

@@ -1,7 +1,7 @@
 /** Turns a column's expression into a function over one line's amounts (contract, section 7). */
 import type { Expression } from '#pipeline/expression.ts'
 import type { ColumnPlan, FieldPlan } from '#pipeline/plan.ts'
-import type { Amount } from '#processor/ports.ts'
+import type { Amount } from './exact.ts'
 import { add, canonical, multiply, negate, rescale, subtract } from './exact.ts'
 
 /** `amounts` by field index of the plan → the value at the column's scale. */

@@ -1,6 +1,7 @@
 /** Several partitions' shares as one commit: increments of the same row are added up, so that it is written once. */
 import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
-import type { AggregateRows, Amount, Commit } from '#processor/ports.ts'
+import type { AggregateRows, Commit } from './commit.ts'
+import type { Amount } from './exact.ts'
 import { add } from './exact.ts'
 import type { Share } from './pending.ts'
 

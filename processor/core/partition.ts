@@ -6,8 +6,9 @@
  * state is being restored: event times and ids are noted, nothing is counted.
  */
 import type { Plan } from '#pipeline/plan.ts'
-import type { Claim, PartitionCommit, RawSale } from '#processor/ports.ts'
 import { type AbortedTransaction, BatchCursor, type Decompress } from './batches.ts'
+import type { Claim } from './claim.ts'
+import type { PartitionCommit, RawSale } from './commit.ts'
 import { type DecodeFault, Decoder } from './decode/decoder.ts'
 import { Interner } from './decode/interner.ts'
 import { DeltaTable } from './delta-table.ts'

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { planOf } from '#pipeline/plan.ts'
 import { Committer } from '#processor/committer.ts'
+import type { Commit } from '#processor/core/commit.ts'
 import { PartitionState } from '#processor/core/partition.ts'
 import { Rejected } from '#processor/errors.ts'
 import { OwnedPartition } from '#processor/owned-partition.ts'
-import type { Commit, Store, Telemetry } from '#processor/ports.ts'
+import type { Store, Telemetry } from '#processor/ports.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 
 const pipeline = parsePipeline(`

@@ -1,15 +1,10 @@
 /** What the in-memory stores of several workers share: the tables of docs/tables.md as plain collections. */
 import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import type { Progress } from '#processor/core/claim.ts'
+import type { AggregationCounters, DeadLetter, LateEvent, RawSale } from '#processor/core/commit.ts'
+import type { Amount } from '#processor/core/exact.ts'
 import { decimalText } from '#processor/core/exact.ts'
-import type {
-  AggregationCounters,
-  Amount,
-  DeadLetter,
-  LateEvent,
-  Progress,
-  ProjectionFault,
-  RawSale,
-} from '#processor/ports.ts'
+import type { ProjectionFault } from '#processor/ports.ts'
 import type { StoredRow } from '../projected-row.ts'
 
 export type MemoryProgress = {

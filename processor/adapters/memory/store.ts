@@ -3,24 +3,12 @@
  * both). Deterministic: no timers, no clock but `now`, and every method takes effect in one synchronous step.
  */
 import type { Plan } from '#pipeline/plan.ts'
+import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
+import type { AggregateRows, Commit, PartitionCommit } from '#processor/core/commit.ts'
 import { mergeAmount } from '#processor/core/merge.ts'
 import { windowEnd } from '#processor/core/window.ts'
 import { Fatal, Fenced, Rejected } from '#processor/errors.ts'
-import type {
-  AggregateRows,
-  Claim,
-  Commit,
-  Opened,
-  Outbox,
-  PartitionCommit,
-  PipelineClock,
-  Progress,
-  ProjectionFault,
-  ProjectionWork,
-  SpecSegment,
-  Store,
-  Topic,
-} from '#processor/ports.ts'
+import type { Opened, Outbox, PipelineClock, ProjectionFault, ProjectionWork, Store, Topic } from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
 import { type MemoryDatabase, type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
 import { MemoryOutbox } from './outbox.ts'

@@ -1,6 +1,7 @@
 /** Watermark → finality → retention → a bounded outbox, in memory. */
 import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
-import type { DeadLetter, PipelineClock } from '#processor/ports.ts'
+import type { DeadLetter } from '#processor/core/commit.ts'
+import type { PipelineClock } from '#processor/ports.ts'
 import { type MemoryDatabase, type MemoryEntry, type MemoryRow, rowKey } from './database.ts'
 
 /** Entries that may wait before they are merged. */

@@ -8,10 +8,10 @@
  */
 import type pg from 'pg'
 import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import type { AggregateRows, Commit, DeadLetter, LateEvent, PartitionCommit, RawSale } from '#processor/core/commit.ts'
 import { decimalText } from '#processor/core/exact.ts'
 import { windowEnd } from '#processor/core/window.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { AggregateRows, Commit, DeadLetter, LateEvent, PartitionCommit, RawSale } from '#processor/ports.ts'
 import { type AggregateStatements, isCount } from './aggregate-statements.ts'
 import { batchesOf, type Query, windowGroups } from './batches.ts'
 import type { Statements } from './statements.ts'

@@ -1,14 +1,13 @@
 /** The ports Store and Outbox on PostgreSQL 14 or newer (docs/semantics.md, sections 2 to 5; docs/tables.md). */
 import { performance } from 'node:perf_hooks'
+import type { Claim, Progress } from '#processor/core/claim.ts'
+import type { Commit } from '#processor/core/commit.ts'
 import { Retryable } from '#processor/errors.ts'
 import type {
-  Claim,
-  Commit,
   Expulsions,
   Opened,
   Outbox,
   PipelineClock,
-  Progress,
   ProjectionFault,
   ProjectionWork,
   Store,

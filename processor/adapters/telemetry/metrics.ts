@@ -3,7 +3,7 @@
 import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Plan } from '#pipeline/plan.ts'
-import { DEAD_REASONS } from '../../errors.ts'
+import { DEAD_REASONS } from '#processor/core/dead-reasons.ts'
 import { LAWS } from './conservation.ts'
 import { DelayHistogram } from './delay-histogram.ts'
 

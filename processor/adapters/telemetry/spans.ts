@@ -14,7 +14,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import type { Plan } from '#pipeline/plan.ts'
-import type { Commit } from '../../ports.ts'
+import type { Commit } from '#processor/core/commit.ts'
 import type { Tracing } from './tracing.ts'
 
 /** The SDK's own default limit of links per span. */

@@ -1,6 +1,7 @@
 /** Starts OpenTelemetry, only where an OTLP endpoint is named: loading the SDK costs about 0.3 CPU s of start-up. */
 import type { Plan } from '#pipeline/plan.ts'
-import type { Commit, ProjectionWork } from '../../ports.ts'
+import type { Commit } from '#processor/core/commit.ts'
+import type { ProjectionWork } from '../../ports.ts'
 
 export type Tracing = {
   committed(commit: Commit, info: { startedAt: number; endedAt: number }): void

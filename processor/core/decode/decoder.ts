@@ -3,7 +3,7 @@
  * ordinary events, and a parser for all others, which alone finds records dead.
  */
 import type { Plan } from '#pipeline/plan.ts'
-import type { Amount } from '#processor/ports.ts'
+import type { Amount } from '../exact.ts'
 import type { Interner } from './interner.ts'
 import { Outputs } from './outputs.ts'
 import { type DecodeFault, Parser } from './parse/parser.ts'

@@ -1,7 +1,7 @@
 /** From JSON values to field values, by the field's type (contract, section 7). */
 import type { FieldPlan } from '#pipeline/plan.ts'
-import type { DeadReason } from '#processor/errors.ts'
-import type { Amount } from '#processor/ports.ts'
+import type { DeadReason } from '../dead-reasons.ts'
+import type { Amount } from '../exact.ts'
 import { canonicalText, parseDecimal } from './number.ts'
 import { type Json, NumberText } from './parse/json.ts'
 

@@ -4,8 +4,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { planOf } from '#pipeline/plan.ts'
+import type { Claim } from '#processor/core/claim.ts'
+import type { PartitionCommit } from '#processor/core/commit.ts'
 import { PartitionState } from '#processor/core/partition.ts'
-import type { Claim, PartitionCommit } from '#processor/ports.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 
 const OUT_OF_ORDERNESS = 3000

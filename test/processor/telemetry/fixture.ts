@@ -2,7 +2,8 @@
 import { parsePipeline } from '#pipeline/parse.ts'
 import { type Plan, planOf } from '#pipeline/plan.ts'
 import { createTelemetry, type TelemetryOptions } from '#processor/adapters/telemetry/telemetry.ts'
-import type { AggregationCounters, Clock, Commit, PartitionCommit, ProjectedRow } from '#processor/ports.ts'
+import type { AggregationCounters, Commit, PartitionCommit } from '#processor/core/commit.ts'
+import type { Clock, ProjectedRow } from '#processor/ports.ts'
 
 export const plan: Plan = planOf(
   parsePipeline(`

@@ -1,6 +1,6 @@
 /** The slow road: any record, by JSON.parse. It alone says why a record is dead; the checks run in a fixed order. */
 import type { FieldPlan, Plan } from '#pipeline/plan.ts'
-import type { DeadReason } from '#processor/errors.ts'
+import type { DeadReason } from '../../dead-reasons.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'

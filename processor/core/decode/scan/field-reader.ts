@@ -1,6 +1,6 @@
 /** Reads the value of one field for the scanner: a good, plain one. A position of −1 leaves the record to the parser. */
 import type { FieldPlan } from '#pipeline/plan.ts'
-import type { Amount } from '#processor/ports.ts'
+import type { Amount } from '../../exact.ts'
 import type { Interner } from '../interner.ts'
 import { canonicalText } from '../number.ts'
 import type { Outputs } from '../outputs.ts'
