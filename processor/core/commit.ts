@@ -18,7 +18,7 @@ export type PartitionCommit = {
   leaderEpoch: number
   /** records = dead + duplicate + accepted; nextOffset - fromOffset = records + skipped (control, aborted, absent). */
   counters: { records: number; skipped: number; dead: number; duplicate: number; accepted: number }
-  /** One per aggregation of the plan: accepted = late + onTime; lines × windows = added + missed. */
+  /** One per aggregation of the spec: accepted = late + onTime; lines × windows = added + missed. */
   aggregations: AggregationCounters[]
 }
 
@@ -37,7 +37,7 @@ export type AggregateRows = {
   /** Milliseconds since the epoch; -Infinity for all time. Each (windowStart, keys) stands once. */
   windowStart: number[]
   keys: KeyText[][]
-  /** One per ColumnPlan, in its order. */
+  /** One per CompiledColumn, in its order. */
   columns: Amount[][]
 }
 
@@ -68,7 +68,7 @@ export type DeadLetter = {
   payloadSha256: string | null
 }
 
-/** One line of an accepted sale. values: one per FieldPlan, as text; null where an optional field is absent. */
+/** One line of an accepted sale. values: one per CompiledField, as text; null where an optional field is absent. */
 export type RawSale = { partition: number; offset: number; line: number; eventTime: number; values: (string | null)[] }
 
 export type Commit = {

@@ -3,8 +3,8 @@
  * counted exactly once. The flow, the core and the committer are the production ones; only the ports are simulated.
  */
 
+import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { specIdentity } from '#pipeline/identity.ts'
-import { type Plan, planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { MemoryDatabase } from '#processor/adapters/memory/database.ts'
 import { MemoryProjection } from '#processor/adapters/memory/projection.ts'
@@ -23,11 +23,11 @@ import { CURSED, drawKnobs, type Knobs, pipelineOf, writeSales } from './scenari
 import { Life, World } from './world.ts'
 
 /** The same aggregations, judged by other lateness, disorder and deduplication. */
-type Version = { knobs: Knobs; pipeline: SalesPipeline; plan: Plan; identity: string }
+type Version = { knobs: Knobs; pipeline: SalesPipeline; compiled: CompiledSpec; identity: string }
 
 function versionOf(knobs: Knobs): Version {
   const pipeline = pipelineOf(knobs)
-  return { knobs, pipeline, plan: planOf(pipeline.spec), identity: specIdentity(pipeline.spec) }
+  return { knobs, pipeline, compiled: compileSpec(pipeline.spec), identity: specIdentity(pipeline.spec) }
 }
 
 const SPAN_MS = 30_000
@@ -88,7 +88,7 @@ class Simulation {
       (partition, offset) => this.#versionAt(partition, offset).knobs,
     )
     this.#bites.failures.push(
-      ...differences(this.#database, this.#topic, this.#versions[0]!.plan, expected),
+      ...differences(this.#database, this.#topic, this.#versions[0]!.compiled, expected),
       ...projectionDifferences(this.#database, this.#projection),
     )
     return this.#bites
@@ -186,7 +186,7 @@ class Simulation {
     const shared = { clock: life.clock(), chance: this.#world.random, telemetry: countBites(this.#bites, gauge) }
     const flow = new Flow({
       ...shared,
-      plan: version.plan,
+      compiled: version.compiled,
       source: this.#topic.source(life),
       membership: this.#group.membership(life),
       store: this.#store(life, memory),
@@ -206,11 +206,11 @@ class Simulation {
     runProjector({ ...shared, ...ports, signal }).catch(fail)
   }
 
-  #memoryStore({ plan, pipeline, identity }: Version): MemoryStore {
+  #memoryStore({ compiled, pipeline, identity }: Version): MemoryStore {
     const { random } = this.#world
     return new MemoryStore({
       database: this.#database,
-      plan,
+      compiled,
       pipelineJson: JSON.stringify(pipeline),
       specIdentity: identity,
       now: () => this.#world.now,

@@ -1,6 +1,7 @@
 /** The Elasticsearch that a pipeline names. Secrets come from the environment, never from arguments. */
+
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { ownerOf } from '#pipeline/identity.ts'
-import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Projection, Telemetry } from '#processor/ports.ts'
@@ -16,7 +17,7 @@ export function openElasticsearchProjection(
 ): Projection {
   return createElasticsearchProjection({
     ...elasticsearchConnection(pipeline, env),
-    plan: planOf(pipeline.spec),
+    compiled: compileSpec(pipeline.spec),
     owner: ownerOf(pipeline),
     log,
   })
@@ -24,7 +25,7 @@ export function openElasticsearchProjection(
 
 /** The indices and templates that a projection made. Throws and connects as openElasticsearchProjection does. */
 export function openElasticsearchRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchRemoval {
-  return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), planOf(pipeline.spec), ownerOf(pipeline))
+  return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), compileSpec(pipeline.spec), ownerOf(pipeline))
 }
 
 function elasticsearchConnection({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchConnection {

@@ -1,6 +1,6 @@
 /** The port Projection in Elasticsearch: one index per projection, external versions, bulk requests. */
 import { type Client, errors, type TransportRequestOptions } from '@elastic/elasticsearch'
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, Projection, ProjectionFault, Telemetry } from '#processor/ports.ts'
 import { type BulkEntry, type BulkItem, chunksOf, describe, judge, versionFound } from './bulk.ts'
@@ -8,7 +8,7 @@ import { type IndexDefinition, indexDefinitions, markOf, TEMPLATE_PRIORITY } fro
 import { type ElasticsearchConnection, ElasticsearchServer } from './server.ts'
 
 export type ElasticsearchOptions = ElasticsearchConnection & {
-  plan: Plan
+  compiled: CompiledSpec
   /** namespace/name of the pipeline: marks what is made for it. */
   owner: string
   log: Telemetry['log']
@@ -26,9 +26,9 @@ class ElasticsearchProjection implements Projection {
   readonly #mark: ReturnType<typeof markOf>
   readonly #log: Telemetry['log']
 
-  constructor({ plan, owner, log, ...connection }: ElasticsearchOptions) {
+  constructor({ compiled, owner, log, ...connection }: ElasticsearchOptions) {
     this.#server = new ElasticsearchServer(connection)
-    this.#definitions = indexDefinitions(plan)
+    this.#definitions = indexDefinitions(compiled)
     this.#indices = new Map(this.#definitions.map(({ aggregation, index }) => [aggregation, index]))
     this.#mark = markOf(owner)
     this.#log = log

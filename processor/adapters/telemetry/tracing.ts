@@ -1,5 +1,5 @@
 /** Starts OpenTelemetry, only where an OTLP endpoint is named: loading the SDK costs about 0.3 CPU s of start-up. */
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Commit } from '#processor/core/commit.ts'
 import type { ProjectionWork } from '../../ports.ts'
 
@@ -17,11 +17,11 @@ const FLUSH_MS = 1000
  * throws for an endpoint that does not answer: spans are then lost, nothing else.
  */
 export async function startTracing(options: {
-  plan: Plan
+  compiled: CompiledSpec
   worker: string
   env: Record<string, string | undefined>
 }): Promise<Tracing | null> {
-  const { plan, worker, env } = options
+  const { compiled, worker, env } = options
   if (!env.OTEL_EXPORTER_OTLP_ENDPOINT && !env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) return null
   const [{ NodeSDK }, { createSpans }] = await Promise.all([import('@opentelemetry/sdk-node'), import('./spans.ts')])
   const sdk = new NodeSDK({
@@ -32,7 +32,7 @@ export async function startTracing(options: {
   })
   sdk.start()
   return {
-    ...createSpans(plan, worker),
+    ...createSpans(compiled, worker),
     async shutdown() {
       const { promise: tooLong, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, FLUSH_MS)

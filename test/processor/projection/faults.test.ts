@@ -4,12 +4,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createElasticsearchProjection } from '#processor/adapters/elasticsearch/projection.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, Projection } from '#processor/ports.ts'
-import { minuteRow, planFor } from './fixture.ts'
+import { compiledFor, minuteRow } from './fixture.ts'
 import { type Answer, bulkAnswer, healthy, ScriptedSink } from './scripted-sink.ts'
 
 const PASSWORD = 'correct-horse'
-const plan = planFor('scripted')
-const rows = Array.from({ length: 5 }, (_, i) => minuteRow(plan, `s${i}`, 10n))
+const compiled = compiledFor('scripted')
+const rows = Array.from({ length: 5 }, (_, i) => minuteRow(compiled, `s${i}`, 10n))
 
 let sink: ScriptedSink
 let projection: Projection
@@ -30,7 +30,7 @@ function open(requestTimeoutMs: number): Projection {
   return createElasticsearchProjection({
     nodes: [sink.url],
     auth: { username: 'projector', password: PASSWORD },
-    plan,
+    compiled,
     owner: 'default/projected',
     requestTimeoutMs,
     log: (_level, message, fields) => void logged.push({ message, fields }),
@@ -81,12 +81,12 @@ describe('a healthy server', () => {
   })
 
   it('gets versions beyond 2^53 exactly', async () => {
-    await projection.write([minuteRow(plan, 'a', 9_223_372_036_854_775_807n)])
+    await projection.write([minuteRow(compiled, 'a', 9_223_372_036_854_775_807n)])
     expect(sink.bulks[0]!.body).toContain('"version":9223372036854775807,')
   })
 
   it('gets large rows in several requests, each below the limit', async () => {
-    const large = Array.from({ length: 20 }, (_, i) => minuteRow(plan, `${i}${'x'.repeat(1_000_000)}`, 1n))
+    const large = Array.from({ length: 20 }, (_, i) => minuteRow(compiled, `${i}${'x'.repeat(1_000_000)}`, 1n))
     expect(await projection.write(large)).toEqual([])
     expect(sink.bulks.length).toBe(5)
     for (const { body } of sink.bulks) expect(Buffer.byteLength(body)).toBeLessThan(5_000_000)
@@ -183,7 +183,7 @@ describe('a server that refuses', () => {
   })
 
   it('a request as too large: it is halved down to the row at fault', async () => {
-    const large: ProjectedRow = minuteRow(plan, 'x'.repeat(5000), 10n)
+    const large: ProjectedRow = minuteRow(compiled, 'x'.repeat(5000), 10n)
     sink.script = asked => (asked.body.length > 3000 ? { status: 413, body: '' } : healthy(asked))
     expect(await projection.write([...rows, large])).toEqual([
       { aggregation: 0, id: large.id, version: 10n, error: expect.stringContaining('413') },
