@@ -143,15 +143,15 @@ async function project(
   signal: AbortSignal,
 ): Promise<void> {
   if (!pipeline.spec.sinks.elasticsearch) return
-  const [{ runProjector }, { openElasticsearchProjection }] = await Promise.all([
+  const [{ runProjector }, { openElasticsearchSink }] = await Promise.all([
     import('./projector.ts'),
     import('./adapters/elasticsearch/open.ts'),
   ])
-  const projection = openElasticsearchProjection(pipeline, process.env, telemetry.log)
+  const sink = openElasticsearchSink(pipeline, process.env, telemetry.log)
   try {
-    await runProjector({ outbox, projection, clock, chance, telemetry, signal })
+    await runProjector({ outbox, sink, clock, chance, telemetry, signal })
   } finally {
-    await projection.close()
+    await sink.close()
   }
 }
 

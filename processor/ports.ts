@@ -152,7 +152,7 @@ export interface Outbox {
   rejected(): Promise<number>
 }
 
-export interface Projection {
+export interface Sink {
   /** Applies the index templates and creates what is missing. Throws Retryable while the sink is away. */
   prepare(): Promise<void>
   /** Writes with external versions. An equal or greater version already there is success. Throws Retryable. */

@@ -1,7 +1,7 @@
 /** Every difference between what the database holds and what the oracle expects, conservation included. */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { MemoryDatabase } from '#processor/adapters/memory/database.ts'
-import type { MemoryProjection } from '#processor/adapters/memory/projection.ts'
+import type { MemorySink } from '#processor/adapters/memory/sink.ts'
 import type { Topic } from './log.ts'
 import type { Expected } from './oracle.ts'
 
@@ -29,9 +29,9 @@ export function differences(
 }
 
 /** The sink holds every projected row in its newest version, and nothing else. */
-export function projectionDifferences(database: MemoryDatabase, projection: MemoryProjection): string[] {
+export function projectionDifferences(database: MemoryDatabase, sink: MemorySink): string[] {
   const stored = [...database.tables.get('by_category')!.values()].map(row => String(row.version)).sort()
-  const shown = [...projection.revisions.values()].map(revision => String(revision.version)).sort()
+  const shown = [...sink.revisions.values()].map(revision => String(revision.version)).sort()
   return stored.join() === shown.join() ? [] : [`the sink shows versions ${shown}, the table holds ${stored}`]
 }
 

@@ -7,12 +7,12 @@ import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { specIdentity } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { MemoryDatabase } from '#processor/adapters/memory/database.ts'
-import { MemoryProjection } from '#processor/adapters/memory/projection.ts'
+import { MemorySink } from '#processor/adapters/memory/sink.ts'
 import { MemoryStore } from '#processor/adapters/memory/store.ts'
 import type { Commit } from '#processor/core/commit.ts'
 import { Fatal, Rejected, Retryable } from '#processor/errors.ts'
 import { Flow } from '#processor/flow.ts'
-import type { Outbox, Projection, Store } from '#processor/ports.ts'
+import type { Outbox, Sink, Store } from '#processor/ports.ts'
 import { runProjector } from '#processor/projector.ts'
 import { type Bites, countBites, noBites } from './bites.ts'
 import { differences, projectionDifferences } from './compare.ts'
@@ -45,7 +45,7 @@ class Simulation {
   readonly #world: World
   readonly #bites = noBites()
   readonly #database = new MemoryDatabase()
-  readonly #projection = new MemoryProjection()
+  readonly #shown = new MemorySink()
   readonly #topic: Topic
   readonly #group: Group
   /** Versions of the spec, and how many of them are rolled out. */
@@ -89,7 +89,7 @@ class Simulation {
     )
     this.#bites.failures.push(
       ...differences(this.#database, this.#topic, this.#versions[0]!.compiled, expected),
-      ...projectionDifferences(this.#database, this.#projection),
+      ...projectionDifferences(this.#database, this.#shown),
     )
     return this.#bites
   }
@@ -202,7 +202,7 @@ class Simulation {
     }
     flow.run().catch(fail)
     const { signal } = new AbortController() // nobody stops it in order: it dies with its process
-    const ports = { outbox: this.#outbox(life, memory), projection: this.#sink(life) }
+    const ports = { outbox: this.#outbox(life, memory), sink: this.#sink(life) }
     runProjector({ ...shared, ...ports, signal }).catch(fail)
   }
 
@@ -228,13 +228,13 @@ class Simulation {
   }
 
   /** Sometimes away, sometimes its answer is lost after it took the rows. */
-  #sink(life: Life): Projection {
-    const write: Projection['write'] = async rows => {
+  #sink(life: Life): Sink {
+    const write: Sink['write'] = async rows => {
       if (!this.#quiet && this.#world.random.chance(0.1)) {
         this.#bites.sinkFailures++
         throw new Retryable('the sink is away')
       }
-      return this.#projection.write(rows)
+      return this.#shown.write(rows)
     }
     return {
       prepare: () => life.call(async () => {}),

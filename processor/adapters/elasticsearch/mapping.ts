@@ -1,7 +1,7 @@
 /** What Elasticsearch must know before the first document, from the compiled spec alone. */
 import type { estypes } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import type { Projection as ProjectionSpec } from '#pipeline/schema.ts'
+import type { Projection } from '#pipeline/schema.ts'
 
 export type IndexDefinition = {
   /** Index into compiled.aggregations. */
@@ -48,7 +48,7 @@ export function indexDefinitions(compiled: CompiledSpec): IndexDefinition[] {
 }
 
 /** The fields of docs/tables.md, "Elasticsearch". Number keys are keywords: they name things, and may exceed a double. */
-function propertiesOf(compiled: CompiledSpec, projection: ProjectionSpec): Record<string, estypes.MappingProperty> {
+function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<string, estypes.MappingProperty> {
   const { keys, columns, averages } = compiled.aggregations.find(a => a.name === projection.aggregation)!
   const fields = keys.map(k => compiled.fields[k]!)
   const properties: [column: string, property: estypes.MappingProperty][] = [

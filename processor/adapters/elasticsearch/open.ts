@@ -4,18 +4,14 @@ import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { ownerOf } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
-import type { Projection, Telemetry } from '#processor/ports.ts'
-import { createElasticsearchProjection } from './projection.ts'
+import type { Sink, Telemetry } from '#processor/ports.ts'
 import { ElasticsearchRemoval } from './removal.ts'
 import type { ElasticsearchConnection } from './server.ts'
+import { createElasticsearchSink } from './sink.ts'
 
 /** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
-export function openElasticsearchProjection(
-  pipeline: SalesPipeline,
-  env: NodeJS.ProcessEnv,
-  log: Telemetry['log'],
-): Projection {
-  return createElasticsearchProjection({
+export function openElasticsearchSink(pipeline: SalesPipeline, env: NodeJS.ProcessEnv, log: Telemetry['log']): Sink {
+  return createElasticsearchSink({
     ...elasticsearchConnection(pipeline, env),
     compiled: compileSpec(pipeline.spec),
     owner: ownerOf(pipeline),
@@ -23,7 +19,7 @@ export function openElasticsearchProjection(
   })
 }
 
-/** The indices and templates that a projection made. Throws and connects as openElasticsearchProjection does. */
+/** The indices and templates that a projection made. Throws and connects as openElasticsearchSink does. */
 export function openElasticsearchRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchRemoval {
   return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), compileSpec(pipeline.spec), ownerOf(pipeline))
 }

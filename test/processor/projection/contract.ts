@@ -1,12 +1,12 @@
-/** What every Projection does with rows, tombstones and versions; run against memory and the real Elasticsearch. */
+/** What every Sink does with rows, tombstones and versions; run against memory and the real Elasticsearch. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import type { ProjectedRow, Projection } from '#processor/ports.ts'
+import type { ProjectedRow, Sink } from '#processor/ports.ts'
 import { allTimeRow, minuteRow, removed, unacceptable } from './fixture.ts'
 
 export type Harness = {
   compiled: CompiledSpec
-  projection: Projection
+  sink: Sink
   /** The document that is shown now; null: none. */
   shown(row: ProjectedRow): Promise<ProjectedRow['document']>
 }
@@ -23,7 +23,7 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       version,
       document: { ...row.document, orders },
     })
-    const write = (...rows: ProjectedRow[]) => harness.projection.write(rows)
+    const write = (...rows: ProjectedRow[]) => harness.sink.write(rows)
     const expectShown = async (row: ProjectedRow) => expect(await harness.shown(row)).toEqual(row.document)
 
     beforeEach(async () => {
@@ -138,8 +138,8 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
     it('can be prepared again and again', async () => {
       const row = fresh(1n)
       await write(row)
-      await harness.projection.prepare()
-      await harness.projection.prepare()
+      await harness.sink.prepare()
+      await harness.sink.prepare()
       await expectShown(row)
     })
   })

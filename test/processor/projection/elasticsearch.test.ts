@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import { createElasticsearchProjection } from '#processor/adapters/elasticsearch/projection.ts'
+import { createElasticsearchSink } from '#processor/adapters/elasticsearch/sink.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { ProjectedRow, Projection } from '#processor/ports.ts'
+import type { ProjectedRow, Sink } from '#processor/ports.ts'
 import { elasticsearch, unique } from '#test/support/services.ts'
 import { projectionContract } from './contract.ts'
 import { compiledFor, minuteRow, removed } from './fixture.ts'
@@ -12,27 +12,27 @@ const OWNER = 'default/projected'
 type Logged = { message: string; fields?: Record<string, unknown> | undefined }
 
 let url: string
-const opened: Projection[] = []
+const opened: Sink[] = []
 const logged: Logged[] = []
 
 beforeAll(async () => {
   url = (await elasticsearch()).url
 })
-afterAll(() => Promise.all(opened.map(projection => projection.close())))
+afterAll(() => Promise.all(opened.map(sink => sink.close())))
 
-function openProjection(compiled: CompiledSpec): Projection {
+function openSink(compiled: CompiledSpec): Sink {
   const log = (_level: string, message: string, fields?: Record<string, unknown>) =>
     void logged.push({ message, fields })
   // Creating an index takes seconds on a machine that is busy with other tests.
-  const projection = createElasticsearchProjection({
+  const sink = createElasticsearchSink({
     nodes: [url],
     compiled,
     owner: OWNER,
     log,
     requestTimeoutMs: 60_000,
   })
-  opened.push(projection)
-  return projection
+  opened.push(sink)
+  return sink
 }
 
 /** By plain HTTP, not through the client under test. Undefined for 404. */
@@ -57,9 +57,9 @@ async function shown(compiled: CompiledSpec, { aggregation, id }: ProjectedRow):
 
 projectionContract('Elasticsearch', async () => {
   const compiled = compiledFor(unique('contract'))
-  const projection = openProjection(compiled)
-  await projection.prepare()
-  return { compiled, projection, shown: row => shown(compiled, row) }
+  const sink = openSink(compiled)
+  await sink.prepare()
+  return { compiled, sink, shown: row => shown(compiled, row) }
 })
 
 describe('Elasticsearch: preparing', () => {
@@ -83,14 +83,14 @@ describe('Elasticsearch: preparing', () => {
   it('writes the templates, and the indices have their strict mapping and our mark', async () => {
     const prefix = unique('prepare')
     const compiled = compiledFor(prefix)
-    await openProjection(compiled).prepare()
+    await openSink(compiled).prepare()
     const template = await ask('GET', `/_index_template/${prefix}-template`)
     expect(template!.index_templates).toMatchObject([
       { index_template: { index_patterns: [`${prefix}-by-store`], _meta } },
     ])
     const mappings = { dynamic: 'strict', _meta, properties: PROPERTIES }
     expect(await mappingOf(`${prefix}-by-store`)).toEqual({ mappings })
-    await openProjection(compiled).prepare()
+    await openSink(compiled).prepare()
     expect(await mappingOf(`${prefix}-by-store`), 'the next worker leaves the mark').toEqual({ mappings })
     const settings = await ask('GET', `/${prefix}-all-time/_settings?flat_settings=true`)
     expect(settings![`${prefix}-all-time`]).toMatchObject({
@@ -100,17 +100,17 @@ describe('Elasticsearch: preparing', () => {
 
   it('is done by several workers at once', async () => {
     const compiled = compiledFor(unique('together'))
-    await Promise.all(Array.from({ length: 4 }, () => openProjection(compiled).prepare()))
+    await Promise.all(Array.from({ length: 4 }, () => openSink(compiled).prepare()))
     expect(await mappingOf(indexOf(compiled, 0))).toBeDefined()
   })
 
   it('gives an index that is made under its template the same mapping and mark', async () => {
     const compiled = compiledFor(unique('remade'))
-    const projection = openProjection(compiled)
-    await projection.prepare()
+    const sink = openSink(compiled)
+    await sink.prepare()
     await ask('DELETE', `/${indexOf(compiled, 0)}`)
     const row = minuteRow(compiled, 'a', 1n)
-    expect(await projection.write([row])).toEqual([])
+    expect(await sink.write([row])).toEqual([])
     expect(await shown(compiled, row)).toEqual(row.document)
     expect(await mappingOf(indexOf(compiled, 0))).toEqual({
       mappings: { dynamic: 'strict', _meta, properties: PROPERTIES },
@@ -126,7 +126,7 @@ describe('Elasticsearch: preparing', () => {
       template: { settings: { 'index.codec': 'default' } },
     }
     await ask('PUT', `/_index_template/${prefix}-theirs`, theirs)
-    await openProjection(compiled).prepare()
+    await openSink(compiled).prepare()
     expect(await mappingOf(indexOf(compiled, 0))).toMatchObject({ mappings: { _meta } })
     await ask('DELETE', `/_index_template/${prefix}-theirs`)
   })
@@ -136,9 +136,9 @@ describe('Elasticsearch: preparing', () => {
     const index = indexOf(compiled, 0)
     await ask('PUT', `/${index}`, { mappings: { dynamic: false, properties: { store: { type: 'keyword' } } } })
     await ask('PUT', `/${index}/_doc/old`, { store: 'old' })
-    const projection = openProjection(compiled)
-    await projection.prepare()
-    expect(await projection.write([minuteRow(compiled, 'a', 1n)])).toEqual([])
+    const sink = openSink(compiled)
+    await sink.prepare()
+    expect(await sink.write([minuteRow(compiled, 'a', 1n)])).toEqual([])
     expect(await mappingOf(index)).toEqual({ mappings: { dynamic: 'strict', properties: PROPERTIES } })
     expect((await ask('GET', `/${index}/_doc/old`))?._source).toEqual({ store: 'old' })
   })
@@ -147,17 +147,17 @@ describe('Elasticsearch: preparing', () => {
     const compiled = compiledFor(unique('alias'))
     const alias = indexOf(compiled, 0)
     await ask('PUT', `/${alias}-2`, { aliases: { [alias]: {} } })
-    const projection = openProjection(compiled)
-    await projection.prepare()
+    const sink = openSink(compiled)
+    await sink.prepare()
     const row = minuteRow(compiled, 'a', 1n)
-    expect(await projection.write([row])).toEqual([])
+    expect(await sink.write([row])).toEqual([])
     expect(await shown(compiled, row)).toEqual(row.document)
   })
 
   it('says what to do when an index maps a field otherwise', async () => {
     const compiled = compiledFor(unique('conflict'))
     await ask('PUT', `/${indexOf(compiled, 0)}`, { mappings: { properties: { orders: { type: 'keyword' } } } })
-    const failure = await openProjection(compiled)
+    const failure = await openSink(compiled)
       .prepare()
       .catch(error => error)
     expect(failure).toBeInstanceOf(Retryable)
@@ -170,12 +170,12 @@ describe('Elasticsearch: preparing', () => {
 describe('Elasticsearch: documents', () => {
   it('can be searched, sorted and summed by every kind of field', async () => {
     const compiled = compiledFor(unique('search'))
-    const projection = openProjection(compiled)
-    await projection.prepare()
+    const sink = openSink(compiled)
+    await sink.prepare()
     const rows = ['0.10', '0.20', '1000000.05'].map((revenue, i) =>
       minuteRow(compiled, `s${i}`, 1n, { columns: [revenue, String(i + 1), revenue, '1'], averages: [revenue] }),
     )
-    expect(await projection.write(rows)).toEqual([])
+    expect(await sink.write(rows)).toEqual([])
     await ask('POST', `/${indexOf(compiled, 0)}/_refresh`)
     const answer = await ask('POST', `/${indexOf(compiled, 0)}/_search`, {
       size: 1,
@@ -199,14 +199,14 @@ describe('Elasticsearch: documents', () => {
 
   it('tells of a greater version that it finds, and not of an equal one', async () => {
     const compiled = compiledFor(unique('newer'))
-    const projection = openProjection(compiled)
-    await projection.prepare()
+    const sink = openSink(compiled)
+    await sink.prepare()
     const [kept, gone] = [minuteRow(compiled, 'kept', 30n), minuteRow(compiled, 'gone', 30n)]
-    await projection.write([kept, removed(gone, 31n)])
+    await sink.write([kept, removed(gone, 31n)])
     logged.length = 0
-    expect(await projection.write([kept, removed(gone, 31n)])).toEqual([])
+    expect(await sink.write([kept, removed(gone, 31n)])).toEqual([])
     expect(logged).toEqual([])
-    expect(await projection.write([{ ...kept, version: 29n }, gone])).toEqual([])
+    expect(await sink.write([{ ...kept, version: 29n }, gone])).toEqual([])
     expect(logged).toEqual([
       {
         message: expect.stringContaining('greater version'),
@@ -217,24 +217,24 @@ describe('Elasticsearch: documents', () => {
 
   it('are written later while their index is closed', async () => {
     const compiled = compiledFor(unique('closed'))
-    const projection = openProjection(compiled)
-    await projection.prepare()
+    const sink = openSink(compiled)
+    await sink.prepare()
     await ask('POST', `/${indexOf(compiled, 0)}/_close`)
     const row = minuteRow(compiled, 'a', 1n)
-    await expect(projection.write([row])).rejects.toThrow(/index_closed_exception/)
+    await expect(sink.write([row])).rejects.toThrow(/index_closed_exception/)
     await ask('POST', `/${indexOf(compiled, 0)}/_open?wait_for_active_shards=1`)
-    expect(await projection.write([row])).toEqual([])
+    expect(await sink.write([row])).toEqual([])
     expect(await shown(compiled, row)).toEqual(row.document)
   })
 
   it('are written later while their index takes no writes', async () => {
     const compiled = compiledFor(unique('blocked'))
-    const projection = openProjection(compiled)
-    await projection.prepare()
+    const sink = openSink(compiled)
+    await sink.prepare()
     await ask('PUT', `/${indexOf(compiled, 0)}/_settings`, { 'index.blocks.write': true })
     const row = minuteRow(compiled, 'a', 1n)
-    await expect(projection.write([row])).rejects.toBeInstanceOf(Retryable)
+    await expect(sink.write([row])).rejects.toBeInstanceOf(Retryable)
     await ask('PUT', `/${indexOf(compiled, 0)}/_settings`, { 'index.blocks.write': null })
-    expect(await projection.write([row])).toEqual([])
+    expect(await sink.write([row])).toEqual([])
   })
 })

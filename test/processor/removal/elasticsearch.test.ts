@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import { createElasticsearchProjection } from '#processor/adapters/elasticsearch/projection.ts'
 import { ElasticsearchRemoval } from '#processor/adapters/elasticsearch/removal.ts'
+import { createElasticsearchSink } from '#processor/adapters/elasticsearch/sink.ts'
 import { Retryable } from '#processor/errors.ts'
 import { elasticsearch, unique } from '#test/support/services.ts'
 import { compiledFor, minuteRow } from '../projection/fixture.ts'
@@ -30,10 +30,10 @@ async function ask(method: string, path: string, body?: object): Promise<Record<
 async function projected(owner = OWNER, prefix = unique('removed')) {
   const compiled = compiledFor(prefix)
   const connection = { nodes: [url], requestTimeoutMs: 60_000 }
-  const projection = createElasticsearchProjection({ ...connection, compiled, owner, log: () => {} })
-  onTestFinished(() => projection.close())
-  await projection.prepare()
-  expect(await projection.write([minuteRow(compiled, 'a', 1n)])).toEqual([])
+  const sink = createElasticsearchSink({ ...connection, compiled, owner, log: () => {} })
+  onTestFinished(() => sink.close())
+  await sink.prepare()
+  expect(await sink.write([minuteRow(compiled, 'a', 1n)])).toEqual([])
   return { compiled, prefix, index: `${prefix}-by-store`, template: `${prefix}-template` }
 }
 

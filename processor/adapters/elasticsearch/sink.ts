@@ -1,8 +1,8 @@
-/** The port Projection in Elasticsearch: one index per projection, external versions, bulk requests. */
+/** The port Sink in Elasticsearch: one index per projection, external versions, bulk requests. */
 import { type Client, errors, type TransportRequestOptions } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { ProjectedRow, Projection, ProjectionFault, Telemetry } from '#processor/ports.ts'
+import type { ProjectedRow, ProjectionFault, Sink, Telemetry } from '#processor/ports.ts'
 import { type BulkEntry, type BulkItem, chunksOf, describe, judge, versionFound } from './bulk.ts'
 import { type IndexDefinition, indexDefinitions, markOf, TEMPLATE_PRIORITY } from './mapping.ts'
 import { type ElasticsearchConnection, ElasticsearchServer } from './server.ts'
@@ -15,11 +15,11 @@ export type ElasticsearchOptions = ElasticsearchConnection & {
 }
 
 /** Does not connect yet. */
-export function createElasticsearchProjection(options: ElasticsearchOptions): Projection {
-  return new ElasticsearchProjection(options)
+export function createElasticsearchSink(options: ElasticsearchOptions): Sink {
+  return new ElasticsearchSink(options)
 }
 
-class ElasticsearchProjection implements Projection {
+class ElasticsearchSink implements Sink {
   readonly #server: ElasticsearchServer
   readonly #definitions: IndexDefinition[]
   readonly #indices: Map<number, string>
