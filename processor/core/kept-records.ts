@@ -1,5 +1,4 @@
 /** Records that are kept whole: too late for a window, or of no use. Copied, since a fetch's bytes are used again. */
-
 import type { BatchCursor } from './batches.ts'
 import type { DeadLetter, LateEvent } from './commit.ts'
 import type { DecodeFault } from './decode/decoder.ts'

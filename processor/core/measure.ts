@@ -1,5 +1,4 @@
 /** Turns a column's expression into a function over one line's amounts (contract, section 7). */
-
 import type { CompiledColumn, CompiledField } from '#pipeline/compiled-spec.ts'
 import type { Expression } from '#pipeline/expression.ts'
 import type { Amount } from './exact.ts'

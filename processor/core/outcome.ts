@@ -1,5 +1,4 @@
 /** What became of a commit whose answer was lost or refused: read the progress row and decide (contract, section 3). */
-
 import type { Progress } from './claim.ts'
 import type { PartitionCommit } from './commit.ts'
 

@@ -1,5 +1,4 @@
 /** What a partition gathered since its last commit, beside the aggregate rows. */
-
 import type { BatchCursor } from './batches.ts'
 import type { AggregateRows, AggregationCounters, DeadLetter, LateEvent, PartitionCommit, RawSale } from './commit.ts'
 

@@ -1,5 +1,4 @@
 /** `producer serve`: sales over HTTP into Kafka. */
-
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { ownerOf } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'

@@ -2,7 +2,6 @@
  * One seed: sales are written, workers come, stall, die and come back, answers are lost; in the end everything must be
  * counted exactly once. The flow, the core and the committer are the production ones; only the ports are simulated.
  */
-
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { specIdentity } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'

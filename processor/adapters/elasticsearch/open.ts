@@ -1,5 +1,4 @@
 /** The Elasticsearch that a pipeline names. Secrets come from the environment, never from arguments. */
-
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { ownerOf } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'

@@ -1,5 +1,4 @@
 /** The PostgreSQL that a pipeline names. Secrets come from the environment, never from arguments. */
-
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { ownerOf, schemaName, specIdentity } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'

@@ -1,5 +1,4 @@
 /** Every metric of a worker, in one table. Labels stay few: partition, aggregation, reason, kind, law, code. */
-
 import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'

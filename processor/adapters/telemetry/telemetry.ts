@@ -1,5 +1,4 @@
 /** The Telemetry port: Prometheus metrics, JSON logs, conditions, the commit log and, where they are wanted, traces. */
-
 import type { DestinationStream } from 'pino'
 import type { Registry } from 'prom-client'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'

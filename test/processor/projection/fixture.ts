@@ -1,5 +1,4 @@
 /** A compiled spec with every kind of column, and rows as the outbox takes them. */
-
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { projectedRow, type StoredRow } from '#processor/adapters/projected-row.ts'

@@ -1,5 +1,4 @@
 /** A compiled spec with two aggregations, commits made of small numbers, and a scrape parsed back into series. */
-
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { createTelemetry, type TelemetryOptions } from '#processor/adapters/telemetry/telemetry.ts'

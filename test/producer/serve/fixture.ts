@@ -1,5 +1,4 @@
 /** The HTTP side alone, before a Kafka that keeps what it is sent. */
-
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { createApp } from '#producer/serve/app.ts'

@@ -1,5 +1,4 @@
 /** Compiled specs for the decoder's tests, made from only what the decoder reads of a spec. */
-
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 
