@@ -1,6 +1,6 @@
 /** Writes status where it changed, and no more often than people read: a change of a condition soon, figures rarely. */
-import type { Owner } from '../desired/desired.ts'
 import { keyOfOwner } from '../desired/names.ts'
+import type { Owner } from '../desired/observed.ts'
 import type { Events } from '../events.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { type KubeObject, SALES_PIPELINE } from '../kube/resources.ts'

@@ -3,7 +3,7 @@ import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
 import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
 import { aggregationNamed, type MemoryEntry, rowKey, storedRow } from './database.ts'
-import type { MemoryStoreOptions } from './store.ts'
+import type { MemoryStoreOptions } from './options.ts'
 
 /** After so long without a word PostgreSQL would have noticed that the projector's connection is dead, ms. */
 const LEASE_MS = 10_000

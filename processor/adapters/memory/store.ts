@@ -2,7 +2,6 @@
  * The ports Store and Outbox in memory, with the behaviour of the PostgreSQL store (one contract suite runs against
  * both). Deterministic: no timers, no clock but `now`, and every method takes effect in one synchronous step.
  */
-import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
 import type { AggregateRows, Commit, PartitionCommit } from '#processor/core/commit.ts'
 import { mergeAmount } from '#processor/core/merge.ts'
@@ -10,22 +9,10 @@ import { windowEnd } from '#processor/core/window.ts'
 import { Fatal, Fenced, Rejected } from '#processor/errors.ts'
 import type { Opened, Outbox, PipelineClock, ProjectionFault, ProjectionWork, Store, Topic } from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
-import { type MemoryDatabase, type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
+import { type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
+import type { MemoryStoreOptions } from './options.ts'
 import { MemoryOutbox } from './outbox.ts'
 import { advance } from './upkeep.ts'
-
-export type MemoryStoreOptions = {
-  /** Shared by the stores of all workers of a pipeline. */
-  database: MemoryDatabase
-  compiled: CompiledSpec
-  /** The whole SalesPipeline document, defaults applied. */
-  pipelineJson: string
-  specIdentity: string
-  /** The database's clock, ms. */
-  now: () => number
-  /** Never the same twice. */
-  newToken: () => string
-}
 
 export class MemoryStore implements Store, Outbox {
   readonly #options: MemoryStoreOptions

@@ -15,14 +15,19 @@ import {
 } from '@opentelemetry/api'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Commit } from '#processor/core/commit.ts'
-import type { Tracing } from './tracing.ts'
+import type { ProjectionWork } from '../../ports.ts'
 
 /** The SDK's own default limit of links per span. */
 const MAX_LINKS = 128
 
 type Times = { startedAt: number; endedAt: number }
 
-export function createSpans(compiled: CompiledSpec, worker: string): Pick<Tracing, 'committed' | 'projected'> {
+export type Spans = {
+  committed(commit: Commit, times: Times): void
+  projected(work: ProjectionWork, times: Times): void
+}
+
+export function createSpans(compiled: CompiledSpec, worker: string): Spans {
   const tracer = trace.getTracer('sales-pipeline')
   const { topic } = compiled.spec.source
   const indices = new Map(

@@ -1,11 +1,8 @@
 /** Starts OpenTelemetry, only where an OTLP endpoint is named: loading the SDK costs about 0.3 CPU s of start-up. */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import type { Commit } from '#processor/core/commit.ts'
-import type { ProjectionWork } from '../../ports.ts'
+import type { Spans } from './spans.ts'
 
-export type Tracing = {
-  committed(commit: Commit, info: { startedAt: number; endedAt: number }): void
-  projected(work: ProjectionWork, info: { startedAt: number; endedAt: number }): void
+export type Tracing = Spans & {
   /** Sends what waits, for at most a second: a collector that is away must not hold up a worker that leaves. */
   shutdown(): Promise<void>
 }
