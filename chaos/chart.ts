@@ -1,6 +1,6 @@
 /** Lag and delay over the time of a run, with the faults marked: an SVG of its own, for any browser or document. */
+import type { Kind } from './fault-schedule.ts'
 import { delayIn, type Tick } from './measure.ts'
-import type { Kind } from './plan.ts'
 import type { Report } from './report.ts'
 
 const MARGIN = { left: 64, right: 16, top: 56, bottom: 32 }

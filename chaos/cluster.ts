@@ -1,6 +1,6 @@
 /** Who is there: the pipeline, the pods of each kind, nodes, the operator that leads. Only reads. */
+import type { Kind } from './fault-schedule.ts'
 import { type Api, ApiError, ChaosError, type Json } from './kubectl.ts'
-import type { Kind } from './plan.ts'
 
 export type Pod = {
   namespace: string

@@ -1,8 +1,8 @@
 /** The faults themselves: whom they hit, how one tells that they bit, and when everybody is there again. */
 import { spawn } from 'node:child_process'
 import { type Cluster, type Pod, type PodKind, STORES } from './cluster.ts'
+import { chosen, type Kind, type Step } from './fault-schedule.ts'
 import { ChaosError, kubectl } from './kubectl.ts'
-import { chosen, type Kind, type Step } from './plan.ts'
 
 export type Fault = {
   kind: Kind

@@ -1,8 +1,8 @@
 /** Before anything is hit: that the cluster answers, that the pipeline is well, and whom there is to hit. */
 import type { Cluster, Pod, PodKind } from './cluster.ts'
+import { chosen, type Kind, scheduleRound } from './fault-schedule.ts'
 import { nodesToLose } from './faults.ts'
 import { ChaosError, kubectl } from './kubectl.ts'
-import { chosen, type Kind, planRound } from './plan.ts'
 import type { Settings } from './settings.ts'
 import { notVerifiable } from './verdict.ts'
 
@@ -57,9 +57,9 @@ async function noNode(cluster: Cluster, { nodeWithStore }: Settings): Promise<st
 }
 
 /** What would be hit if the run began now, a line each. */
-export async function describePlan(cluster: Cluster, settings: Settings): Promise<string[]> {
+export async function describeSchedule(cluster: Cluster, settings: Settings): Promise<string[]> {
   const rounds = settings.rounds ?? 1
-  const steps = Array.from({ length: rounds }, (_, i) => planRound(settings.seed, i + 1, settings.kinds)).flat()
+  const steps = Array.from({ length: rounds }, (_, i) => scheduleRound(settings.seed, i + 1, settings.kinds)).flat()
   const lines = await Promise.all(
     steps.map(async ({ round, kind, pick }) => {
       if (kind === 'node') {

@@ -1,6 +1,6 @@
 /** What a run found: figures per fault, as a table for people and whole for programs. */
+import type { Kind } from './fault-schedule.ts'
 import { type Delay, delayIn, peakLag, rateIn, standstill, type Tick, type Window, worstStandstill } from './measure.ts'
-import type { Kind } from './plan.ts'
 import { renderVerdict, type Verdict } from './verdict.ts'
 
 export type Figures = {

@@ -1,12 +1,12 @@
 /** A run from the first look to the report. */
 import { Cluster } from './cluster.ts'
+import { type Step, scheduleRound } from './fault-schedule.ts'
 import { type Fault, faultOf } from './faults.ts'
 import { Forwards } from './forward.ts'
 import { type Api, ChaosError, kubectl } from './kubectl.ts'
 import type { Live } from './live.ts'
 import { idleFor, rateIn, steadyPartitions, type Window } from './measure.ts'
-import { planRound, type Step } from './plan.ts'
-import { checkPipeline, contextName, describePlan } from './preflight.ts'
+import { checkPipeline, contextName, describeSchedule } from './preflight.ts'
 import { measured, type Outcome, type Report, renderSeconds } from './report.ts'
 import { Sampler } from './sampler.ts'
 import type { Settings } from './settings.ts'
@@ -50,7 +50,7 @@ export class Run {
     const context = await contextName()
     this.#live.event(`context ${context}: pipeline ${pipeline} in namespace ${namespace}, seed ${seed}`)
     await checkPipeline(this.#cluster, this.#settings)
-    for (const line of await describePlan(this.#cluster, this.#settings)) this.#live.event(line)
+    for (const line of await describeSchedule(this.#cluster, this.#settings)) this.#live.event(line)
     if (nodeCommand) this.#live.event('a node that is lost stays lost until you repair it')
     if (dryRun) return null
     const startedAt = Date.now()
@@ -92,7 +92,7 @@ export class Run {
       round === 1 || (rounds === null ? Date.now() - startedAt < forMs : round <= rounds)
     let lastAt = -Infinity
     for (let round = 1; goesOn(round); round++) {
-      const steps = planRound(seed, round, kinds)
+      const steps = scheduleRound(seed, round, kinds)
       // Nothing but a node, which is lost already.
       if (steps.length === 0) return
       for (const step of steps) {

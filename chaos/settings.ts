@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import yargs from 'yargs'
 import { parseDuration } from '#pipeline/units.ts'
 import type { Place, PodKind } from './cluster.ts'
+import { KINDS, type Kind } from './fault-schedule.ts'
 import { ChaosError } from './kubectl.ts'
-import { KINDS, type Kind } from './plan.ts'
 
 export type Settings = {
   namespace: string

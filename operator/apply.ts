@@ -1,8 +1,7 @@
 /** Makes the desired objects so: server-side apply, only where something differs, and never over what others made. */
-
 import { hashOf } from './desired/config.ts'
-import type { Owner } from './desired/desired.ts'
 import { APPLIED, isOurs, keyOfOwner } from './desired/names.ts'
+import type { Owner } from './desired/observed.ts'
 import { describeObject, isKubeError, type KubeClient } from './kube/client.ts'
 import { CHILDREN, type KubeObject, keyOf, type Resource } from './kube/resources.ts'
 

@@ -1,7 +1,7 @@
 /** The objects of a pipeline: makes what shall exist, and takes away what the spec asked for once and no longer does. */
 import { type Applier, resourceOf } from './apply.ts'
 import type { Copies } from './copies.ts'
-import type { Owner } from './desired/desired.ts'
+import type { Owner } from './desired/observed.ts'
 import type { Events } from './events.ts'
 import type { KubeClient } from './kube/client.ts'
 import { type KubeObject, keyOf } from './kube/resources.ts'

@@ -1,6 +1,6 @@
 /** The operator's copies of what the cluster holds, and which pipeline each change concerns. */
-import type { Owner } from './desired/desired.ts'
 import { CHILD_SELECTOR, COMPONENT, type Component, isOurs, PIPELINE } from './desired/names.ts'
+import type { Owner } from './desired/observed.ts'
 import type { KubeClient } from './kube/client.ts'
 import { CHILDREN, type KubeObject, OPTIONAL, POD, type Resource, SALES_PIPELINE, SECRET } from './kube/resources.ts'
 import type { Chance, Clock, Log } from './ports.ts'

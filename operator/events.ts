@@ -1,7 +1,7 @@
 /** Events: the story that `kubectl describe` tells. */
 import { randomBytes } from 'node:crypto'
-import type { Owner } from './desired/desired.ts'
 import { keyOfOwner } from './desired/names.ts'
+import type { Owner } from './desired/observed.ts'
 import type { KubeClient } from './kube/client.ts'
 import { FIELD_MANAGER } from './kube/client.ts'
 import { EVENT } from './kube/resources.ts'

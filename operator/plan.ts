@@ -1,7 +1,8 @@
 /** What a change of a pipeline would do: what restarts, what is made and removed, and which results go on. Pure. */
 import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
 import type { Spec } from '#pipeline/schema.ts'
-import { desired, type OperatorSettings, type Owner } from './desired/desired.ts'
+import { desired } from './desired/desired.ts'
+import type { OperatorSettings, Owner } from './desired/observed.ts'
 import type { KubeObject } from './kube/resources.ts'
 
 /** One version of the pipeline: as the API server has it, and checked. */

@@ -1,6 +1,6 @@
 /** What the operator is told at its start: read once, checked whole. */
 import { hostname } from 'node:os'
-import type { OperatorSettings } from './desired/desired.ts'
+import type { OperatorSettings } from './desired/observed.ts'
 
 export type Settings = OperatorSettings & {
   identity: string

@@ -1,19 +1,20 @@
 /** Makes assigned partitions ours: claim in the store, then read from where its deduplication set can be rebuilt. */
-import { type Plan, planOf } from '#pipeline/plan.ts'
+import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Decompress } from './core/batches.ts'
+import type { Claim } from './core/claim.ts'
 import { PartitionState } from './core/partition.ts'
 import { type LogBounds, placeReading } from './core/placement.ts'
 import { Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
-import type { Chance, Claim, Clock, Membership, Source, Store, Telemetry } from './ports.ts'
+import type { Chance, Clock, Membership, Source, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
 /** Pause before claiming again what was lost, ms: two workers that both believe in an assignment must not duel. */
 const RECLAIM_PAUSE_MS = 400
 
 export type ClaimerDeps = {
-  plan: Plan
+  compiled: CompiledSpec
   source: Source
   membership: Membership
   store: Store
@@ -82,7 +83,7 @@ export class Claimer {
   async #startOffset(partition: number): Promise<number> {
     const known = await this.#position(partition)
     if (known !== null) return known
-    const { startFrom } = this.#deps.plan.spec.source
+    const { startFrom } = this.#deps.compiled.spec.source
     const at = startFrom === 'earliest' || startFrom === 'latest' ? startFrom : Date.parse(startFrom)
     return (await this.#deps.source.offsets([partition], at)).get(partition)!
   }
@@ -99,9 +100,9 @@ export class Claimer {
   }
 
   #place(partition: OwnedPartition, claim: Claim, bounds: LogBounds): void {
-    const { telemetry, plan, decompress, clock } = this.#deps
+    const { telemetry, compiled, decompress, clock } = this.#deps
     const { earliest } = bounds
-    const placement = placeReading(claim, bounds, plan.spec.source.offsetOutOfRange)
+    const placement = placeReading(claim, bounds, compiled.spec.source.offsetOutOfRange)
     if ('stop' in placement) {
       telemetry.condition(placement.stop, placement.message)
       partition.enter('halted')
@@ -119,7 +120,7 @@ export class Claimer {
       )
     const state = new PartitionState(
       claim,
-      documentJson => planOf((JSON.parse(documentJson) as SalesPipeline).spec),
+      documentJson => compileSpec((JSON.parse(documentJson) as SalesPipeline).spec),
       decompress,
     )
     for (const offset of this.#rejected.get(claim.partition) ?? []) state.reject(offset)

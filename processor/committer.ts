@@ -7,12 +7,13 @@
  *      committed | retry the same share | restore from the row | lost to another worker.
  *   4. refused data → halve until one record is left; that one is dead (`store_rejected`).
  */
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Commit } from './core/commit.ts'
 import { mergeShares } from './core/merge.ts'
 import { outcomeOf } from './core/outcome.ts'
 import { Fenced, Rejected, Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
-import type { Chance, Clock, Commit, Store, Telemetry } from './ports.ts'
+import type { Chance, Clock, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
 /** Far behind, fewer and larger transactions cost less; nobody waits for the newest sale then. */
@@ -22,7 +23,7 @@ const BACKLOG_INTERVAL_MS = 1000
 const MAX_ROWS = 16_000
 
 export type CommitterDeps = {
-  plan: Plan
+  compiled: CompiledSpec
   store: Store
   clock: Clock
   chance: Chance
@@ -98,7 +99,7 @@ export class Committer {
   }
 
   #isFull(dirty: OwnedPartition[]): boolean {
-    const { maxRecords, maxBytes } = this.#deps.plan.spec.commit
+    const { maxRecords, maxBytes } = this.#deps.compiled.spec.commit
     let records = 0
     let bytes = 0
     let rows = 0
@@ -111,7 +112,7 @@ export class Committer {
   }
 
   #interval(): number {
-    const { interval, maxRecords } = this.#deps.plan.spec.commit
+    const { interval, maxRecords } = this.#deps.compiled.spec.commit
     let lag = 0
     for (const { state, lastStableOffset } of this.#deps.partitions())
       if (state) lag += Math.max(0, lastStableOffset - state.nextOffset)
@@ -146,11 +147,11 @@ export class Committer {
 
   /** Null: acknowledged. */
   async #attempt(live: OwnedPartition[]): Promise<Fenced | Retryable | Rejected | null> {
-    const { store, plan, clock, telemetry, boundDeadLetters } = this.#deps
+    const { store, compiled, clock, telemetry, boundDeadLetters } = this.#deps
     const startedAt = clock.now()
     const commit = boundDeadLetters(
       mergeShares(
-        plan,
+        compiled,
         live.map(p => p.share!),
       ),
     )
@@ -188,7 +189,7 @@ export class Committer {
   }
 
   async #resolve(live: OwnedPartition[]): Promise<void> {
-    const { store, clock, plan, onLost } = this.#deps
+    const { store, clock, compiled, onLost } = this.#deps
     const startedAt = clock.now()
     const rows = await retrying(this.#deps, 'StoreUnavailable', () => store.inspect(live.map(p => p.partition)))
     if (!rows) return
@@ -198,7 +199,7 @@ export class Committer {
         partition.share.commit,
         rows.find(row => row.partition === partition.partition),
       )
-      if (outcome === 'committed') this.#settle([partition], mergeShares(plan, [partition.share]), startedAt)
+      if (outcome === 'committed') this.#settle([partition], mergeShares(compiled, [partition.share]), startedAt)
       else if (outcome !== 'retry') onLost(partition, outcome)
     }
   }
@@ -217,7 +218,7 @@ export class Committer {
 
   #widen(): void {
     this.#bisect *= 2
-    if (this.#bisect >= this.#deps.plan.spec.commit.maxRecords) this.#bisect = Number.POSITIVE_INFINITY
+    if (this.#bisect >= this.#deps.compiled.spec.commit.maxRecords) this.#bisect = Number.POSITIVE_INFINITY
   }
 
   #backoff(attempt: number): number {

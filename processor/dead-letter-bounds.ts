@@ -1,6 +1,6 @@
 /** Keeps dead_letters bounded: a record as prefix and hash when it is large, as coordinates only when the table is full. */
 import type { Spec } from '#pipeline/schema.ts'
-import type { Commit, DeadLetter } from './ports.ts'
+import type { Commit, DeadLetter } from './core/commit.ts'
 
 export class DeadLetterBounds {
   readonly #bounds: Spec['deadLetters']

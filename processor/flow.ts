@@ -5,7 +5,7 @@
  * stepping and committing go on side by side: the next fetch travels while an answer is worked on, and increments
  * gather while a commit is on its way.
  */
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Claimer } from './claimer.ts'
 import { Committer } from './committer.ts'
 import { type Decompress, lastEpoch, offsetAfter } from './core/batches.ts'
@@ -21,7 +21,7 @@ import { Upkeep } from './upkeep.ts'
 const NOTHING_TO_READ_MS = 20
 
 export type FlowDeps = {
-  plan: Plan
+  compiled: CompiledSpec
   source: Source
   membership: Membership
   store: Store
@@ -50,7 +50,7 @@ export class Flow {
     this.#deps = deps
     const shared = { ...deps, signal: this.#halted.signal, partitions: () => this.#partitions.values() }
     const fail = (error: unknown) => this.#fail(error)
-    this.#bounds = new DeadLetterBounds(deps.plan.spec.deadLetters, deps.sha256)
+    this.#bounds = new DeadLetterBounds(deps.compiled.spec.deadLetters, deps.sha256)
     this.#claimer = new Claimer({ ...shared, fail, openTopic: () => this.#openTopic() })
     this.#committer = new Committer({
       ...shared,
@@ -98,12 +98,12 @@ export class Flow {
 
   /** A row for each partition that the topic has now. False when the flow stops first. */
   async #openTopic(): Promise<boolean> {
-    const { plan, source, store, telemetry } = this.#deps
+    const { compiled, source, store, telemetry } = this.#deps
     const shared = { ...this.#deps, signal: this.#draining.signal }
     const topic = await retrying(shared, 'SourceUnavailable', () => source.describe())
     const opened = topic && (await retrying(shared, 'StoreUnavailable', () => store.open(topic)))
     if (!opened) return false
-    const { WeakFutureGuard, PartitionsAdded } = topicConditions(plan, topic, opened)
+    const { WeakFutureGuard, PartitionsAdded } = topicConditions(compiled, topic, opened)
     telemetry.condition('WeakFutureGuard', WeakFutureGuard)
     telemetry.condition('PartitionsAdded', PartitionsAdded)
     return true

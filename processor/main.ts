@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { ownerOf } from '#pipeline/identity.ts'
 import { parsePipeline, SpecError } from '#pipeline/parse.ts'
-import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { type Member, startHttp } from './adapters/http.ts'
 import { kafkaConnection } from './adapters/kafka/connection.ts'
@@ -39,12 +39,12 @@ const chance: Chance = { next: Math.random }
 async function main(): Promise<number> {
   const settings = readSettings(process.argv.slice(2), process.env)
   const pipeline = parsePipeline(readFileSync(settings.file, 'utf8'), settings.file)
-  const plan = planOf(pipeline.spec)
-  const tracing = await startTracing({ plan, worker: settings.workerId, env: process.env })
+  const compiled = compileSpec(pipeline.spec)
+  const tracing = await startTracing({ compiled, worker: settings.workerId, env: process.env })
   const telemetry = createTelemetry({
     pipeline: ownerOf(pipeline),
     worker: settings.workerId,
-    plan,
+    compiled,
     clock,
     logLevel: settings.logLevel,
     commitLog: settings.commitLog,
@@ -78,7 +78,7 @@ async function work(
   group: { member: Member | null },
 ): Promise<void> {
   const { spec, metadata } = pipeline
-  const plan = planOf(spec)
+  const compiled = compileSpec(spec)
   const connection = kafkaConnection(spec.source, settings.workerId, process.env)
   const source = new KafkaSource(connection, spec.source.topic)
   const store = openPostgresStore(pipeline, settings.workerId, process.env)
@@ -100,7 +100,7 @@ async function work(
   }
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
   const flow = new Flow({
-    plan,
+    compiled,
     source,
     membership,
     store,
@@ -143,15 +143,15 @@ async function project(
   signal: AbortSignal,
 ): Promise<void> {
   if (!pipeline.spec.sinks.elasticsearch) return
-  const [{ runProjector }, { openElasticsearchProjection }] = await Promise.all([
+  const [{ runProjector }, { openElasticsearchSink }] = await Promise.all([
     import('./projector.ts'),
     import('./adapters/elasticsearch/open.ts'),
   ])
-  const projection = openElasticsearchProjection(pipeline, process.env, telemetry.log)
+  const sink = openElasticsearchSink(pipeline, process.env, telemetry.log)
   try {
-    await runProjector({ outbox, projection, clock, chance, telemetry, signal })
+    await runProjector({ outbox, sink, clock, chance, telemetry, signal })
   } finally {
-    await projection.close()
+    await sink.close()
   }
 }
 

@@ -1,11 +1,8 @@
 /** What the flow needs of the world. Every clock, random number and I/O call stands behind one of these ports. */
 import type { WorkerCode } from '#pipeline/conditions.ts'
-import type { DeadReason } from './errors.ts'
-
-/** An exact integer, scaled by 10^scale of its column: a number while it is a safe integer, else a bigint. */
-export type Amount = number | bigint
-/** A canonical group-by value: text for string fields, "true"/"false", or plain decimal text for numbers. */
-export type KeyText = string
+import type { AbortedTransaction } from './core/batches.ts'
+import type { Claim, Progress } from './core/claim.ts'
+import type { Commit } from './core/commit.ts'
 
 // ---------------------------------------------------------------- Source: the log
 
@@ -35,7 +32,7 @@ export type Fetched = {
   /** Whole record batches, oldest first, as they lie in the log; null when there is nothing new. */
   data: Buffer | null
   /** Transactions that were aborted inside this data, as Kafka lists them. */
-  aborted: { producerId: bigint; firstOffset: number }[]
+  aborted: AbortedTransaction[]
   /** The log does not hold `offset`, or not what was before it: retention, or the log was cut. Nothing else is set then. */
   outOfRange: boolean
 }
@@ -69,114 +66,6 @@ export interface Membership {
 }
 
 // ---------------------------------------------------------------- Store: PostgreSQL
-
-/** What a partition's row holds after a claim, or when a commit's outcome is looked up. Event times in ms; null: none yet. */
-export type Progress = {
-  partition: number
-  epoch: number
-  token: string
-  /** First offset that is not counted yet. */
-  nextOffset: number
-  /** Where reading starts to rebuild the deduplication set. */
-  restoreOffset: number
-  /** Greatest event time of the non-dead records before restoreOffset. */
-  restoreMaxEventTime: number | null
-  /** Greatest event time of the non-dead records before nextOffset. */
-  maxEventTime: number | null
-  /** Of the record before nextOffset; null: not known. */
-  leaderEpoch: number | null
-}
-
-/** A stretch of the log that was, or is, counted under one generation of the spec. */
-export type SpecSegment = {
-  fromOffset: number
-  generation: number
-  /** The whole SalesPipeline document of that generation, defaults applied, as JSON. */
-  specJson: string
-}
-
-export type Claim = Progress & {
-  /** Oldest first; the last one is the generation that the claim was made for. */
-  segments: SpecSegment[]
-  /** Offsets at or after restoreOffset that were dead-lettered as store_rejected: dead again when re-read. */
-  rejectedOffsets: number[]
-}
-
-/** Everything one partition adds with one commit. Counters are increments. */
-export type PartitionCommit = {
-  partition: number
-  epoch: number
-  token: string
-  fromOffset: number
-  nextOffset: number
-  restoreOffset: number
-  restoreMaxEventTime: number | null
-  maxEventTime: number | null
-  leaderEpoch: number
-  /** records = dead + duplicate + accepted; nextOffset - fromOffset = records + skipped (control, aborted, absent). */
-  counters: { records: number; skipped: number; dead: number; duplicate: number; accepted: number }
-  /** One per aggregation of the plan: accepted = late + onTime; lines × windows = added + missed. */
-  aggregations: AggregationCounters[]
-}
-
-export type AggregationCounters = {
-  late: number
-  onTime: number
-  partlyLate: number
-  missedWindows: number
-  added: number
-  missed: number
-}
-
-/** Increments of one aggregation's rows, column by column; row i is keys[*][i], windowStart[i], columns[*][i]. */
-export type AggregateRows = {
-  aggregation: number
-  /** Milliseconds since the epoch; -Infinity for all time. Each (windowStart, keys) stands once. */
-  windowStart: number[]
-  keys: KeyText[][]
-  /** One per ColumnPlan, in its order. */
-  columns: Amount[][]
-}
-
-export type LateEvent = {
-  partition: number
-  offset: number
-  aggregation: number
-  eventTime: number
-  /** Starts of the windows that it missed. */
-  missed: number[]
-  /** True when it missed all of them (late), false when only some (partly late). */
-  entirely: boolean
-  payload: Buffer
-}
-
-export type DeadLetter = {
-  partition: number
-  offset: number
-  reason: DeadReason
-  /** The spec's name of the field at fault, if one is. */
-  field: string | null
-  recordTimestamp: number
-  key: Buffer | null
-  headers: [string, string][]
-  /** Null for a tombstone. Cut to deadLetters.maxPayload by the flow; then payloadSha256 is of the whole. */
-  payload: Buffer | null
-  payloadBytes: number
-  payloadSha256: string | null
-}
-
-/** One line of an accepted sale. values: one per FieldPlan, as text; null where an optional field is absent. */
-export type RawSale = { partition: number; offset: number; line: number; eventTime: number; values: (string | null)[] }
-
-export type Commit = {
-  partitions: PartitionCommit[]
-  aggregates: AggregateRows[]
-  late: LateEvent[]
-  dead: DeadLetter[]
-  raw: RawSale[]
-  /** W3C contexts (`traceparent`) under which sampled records were sent. */
-  traces: string[]
-}
 
 export type Opened = {
   generation: number
@@ -264,7 +153,7 @@ export interface Outbox {
   rejected(): Promise<number>
 }
 
-export interface Projection {
+export interface Sink {
   /** Applies the index templates and creates what is missing. Throws Retryable while the sink is away. */
   prepare(): Promise<void>
   /** Writes with external versions. An equal or greater version already there is success. Throws Retryable. */

@@ -2,7 +2,7 @@
  * Shows committed rows in a projection (contract, section 4): take → write → confirm, over and over. Nothing is
  * confirmed before the sink has answered, so a row that changes meanwhile, or a crash, only leads to another round.
  */
-import type { Chance, Clock, Outbox, ProjectedRow, Projection, ProjectionFault, Telemetry } from './ports.ts'
+import type { Chance, Clock, Outbox, ProjectedRow, ProjectionFault, Sink, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
 /** Rows of one round: a few MB of documents, a fraction of a second for a healthy sink. */
@@ -15,7 +15,7 @@ const REPORT_EVERY_MS = 1000
 
 export type ProjectorDeps = {
   outbox: Outbox
-  projection: Projection
+  sink: Sink
   clock: Clock
   chance: Chance
   telemetry: Telemetry
@@ -80,14 +80,14 @@ class Projector {
 
   async #prepare(): Promise<void> {
     if (this.#prepared) return
-    const done = await orStopped(this.#deps.signal, () => this.#deps.projection.prepare().then(() => true))
+    const done = await orStopped(this.#deps.signal, () => this.#deps.sink.prepare().then(() => true))
     this.#prepared = done === true
   }
 
   /** Null when the signal came first: the rows may be written or not, and nothing is confirmed. */
   async #write(rows: ProjectedRow[]): Promise<ProjectionFault[] | null> {
     this.#prepared = false // until it answers: a sink that failed may come back without its templates
-    const faults = await orStopped(this.#deps.signal, () => this.#deps.projection.write(rows))
+    const faults = await orStopped(this.#deps.signal, () => this.#deps.sink.write(rows))
     this.#prepared = faults !== null
     return faults
   }

@@ -1,9 +1,9 @@
 /** Weaknesses of the topic's settings, as conditions; null: none (contract, sections 5 and 6). */
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Opened, TopicInfo } from './ports.ts'
 
 export function topicConditions(
-  { spec }: Plan,
+  { spec }: CompiledSpec,
   topic: TopicInfo,
   { firstPartitions }: Opened,
 ): { WeakFutureGuard: string | null; PartitionsAdded: string | null } {

@@ -2,7 +2,7 @@
  * What is done every second rather than per record: idle leases, pipeline watermark and finality, published offsets, a
  * look whether the store still holds what it acknowledged.
  */
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { DeadLetterBounds } from './dead-letter-bounds.ts'
 import { Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
@@ -13,7 +13,7 @@ const EVERY_MS = 1000
 const IDLE_LEASE_MS = 4 * EVERY_MS
 
 export type UpkeepDeps = {
-  plan: Plan
+  compiled: CompiledSpec
   store: Store
   membership: Membership
   clock: Clock
@@ -99,8 +99,8 @@ export class Upkeep {
   }
 
   async #renewIdle(): Promise<void> {
-    const { store, clock, plan, partitions } = this.#deps
-    const since = clock.now() - plan.spec.watermark.idleTimeout
+    const { store, clock, compiled, partitions } = this.#deps
+    const since = clock.now() - compiled.spec.watermark.idleTimeout
     const idle = [...partitions()].filter(p => p.caughtUp && p.lastDataAt <= since)
     if (idle.length === 0) return
     const owned = idle.map(({ partition, state }) => ({ partition, epoch: state!.epoch, token: state!.token }))

@@ -1,7 +1,7 @@
 /** What PostgreSQL holds of the pipeline: how far it is, and its newest windows. Read only. */
 import pg from 'pg'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { schemaName } from '#pipeline/identity.ts'
-import { planOf } from '#pipeline/plan.ts'
 import type { Aggregation, SalesPipeline } from '#pipeline/schema.ts'
 import type { PostgresConnection } from '#processor/adapters/postgres/connections.ts'
 
@@ -74,10 +74,10 @@ export class Results {
 
   /** The newest rows of the first `tables` aggregations, newest window first. Rejects as standing() does. */
   async newest(tables: number, rows: number): Promise<WindowTable[]> {
-    const plan = planOf(this.#pipeline.spec)
+    const compiled = compileSpec(this.#pipeline.spec)
     const shown = this.#pipeline.spec.aggregations.slice(0, tables)
     return Promise.all(
-      shown.map((aggregation, i) => this.#newestOf(aggregation, plan.aggregations[i]!.window === null, rows)),
+      shown.map((aggregation, i) => this.#newestOf(aggregation, compiled.aggregations[i]!.window === null, rows)),
     )
   }
 

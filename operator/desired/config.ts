@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { stringify } from 'yaml'
 import type { KubeObject } from '../kube/resources.ts'
-import type { Owner } from './desired.ts'
 import { configName, metadata } from './names.ts'
+import type { Owner } from './observed.ts'
 
 export const CONFIG_FOLDER = '/etc/salespipeline'
 

@@ -2,47 +2,14 @@
  * What shall exist for a pipeline, as a pure function of the resource and of what was observed. Golden files show it
  * (test/operator/golden); operator/apply.ts makes it so.
  */
-import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { configMap } from './config.ts'
 import { accountName, metadata } from './names.ts'
 import { networkPolicies } from './network.ts'
+import type { Observed, Owner } from './observed.ts'
 import { processor } from './processor.ts'
 import { ingest, load } from './producers.ts'
 import { kafkaTopic } from './topic.ts'
-
-/** The pipeline resource, as far as its children refer to it. */
-export type Owner = { apiVersion: string; kind: string; namespace: string; name: string; uid: string }
-
-/** Of the operator, the same for all pipelines. */
-export type Images = {
-  processor: string
-  producer: string
-  pullPolicy: 'Always' | 'IfNotPresent' | 'Never'
-  pullSecrets: string[]
-}
-export type OperatorSettings = {
-  images: Images
-  /** Standard OTEL_* variables for all workloads. */
-  telemetry: Record<string, string>
-  /** Where the operator's own pods are, which ask the workers how they do. */
-  namespace: string
-}
-
-export type Observed = {
-  owner: Owner
-  /** Of the resource, as the API server has it. */
-  document: object
-  /** The same, checked and with plain units. */
-  spec: Spec
-  settings: OperatorSettings
-  /** Workers that shall run. */
-  replicas: number
-  /** Which kinds of other operators the cluster has. */
-  has: { podMonitor: boolean; kafkaTopic: boolean }
-  /** Secret's name → a mark that changes with its content; null: there is none. */
-  secrets: Map<string, string | null>
-}
 
 /** Every child, in the order in which to make them. The same input gives the same output. */
 export function desired(observed: Observed): KubeObject[] {

@@ -1,6 +1,6 @@
 /** Deterministic names and labels of what is made for a pipeline, and the marks by which it is known again. */
 import type { KubeObject, Metadata, OwnerReference } from '../kube/resources.ts'
-import type { Owner } from './desired.ts'
+import type { Owner } from './observed.ts'
 
 export const MANAGED_BY = 'salespipeline-operator'
 const DOMAIN = 'salespipeline.dev'

@@ -1,8 +1,8 @@
 /** Who may talk to the workloads, and to whom they may talk: by port where the other side is known only by name. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
-import type { Observed, Owner } from './desired.ts'
 import { COMPONENT, type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
+import type { Observed, Owner } from './observed.ts'
 import { PROCESSOR_PORT } from './processor.ts'
 import { INGEST_PORT } from './producers.ts'
 

@@ -1,8 +1,8 @@
 /** The workers of a pipeline: Deployment, headless Service, PodDisruptionBudget and, where Prometheus' operator is, PodMonitor. */
 import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
-import type { Observed } from './desired.ts'
 import { metadata, processorName, selectorOf } from './names.ts'
+import type { Observed } from './observed.ts'
 import { deployment, podMonitor } from './workload.ts'
 
 export const PROCESSOR_PORT = 8080

@@ -1,8 +1,8 @@
 /** The load generator and the REST ingest, where the spec asks for them. */
 import { sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
-import type { Observed } from './desired.ts'
 import { type Component, metadata, producerName, selectorOf } from './names.ts'
+import type { Observed } from './observed.ts'
 import { deployment, podMonitor, type Workload } from './workload.ts'
 
 export const INGEST_PORT = 8000

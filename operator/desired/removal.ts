@@ -2,8 +2,8 @@
 import { sinkSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { configFiles } from './config.ts'
-import type { Observed } from './desired.ts'
 import { DOCUMENT, keyOfOwner, labelsOf, PIPELINE, removalName } from './names.ts'
+import type { Observed } from './observed.ts'
 import { PROCESSOR_PORT, WORKER_ID } from './processor.ts'
 import { podSpec } from './workload.ts'
 

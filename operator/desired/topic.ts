@@ -1,8 +1,8 @@
 /** The topic as a resource of Strimzi's topic operator, in the namespace of its Kafka cluster. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
-import type { Owner } from './desired.ts'
 import { keyOfOwner, labelsOf, PIPELINE } from './names.ts'
+import type { Owner } from './observed.ts'
 
 /** No owner: it may lie in another namespace, and by the deletion policy it outlives the pipeline. */
 export function kafkaTopic(owner: Owner, { source, watermark }: Spec): KubeObject {

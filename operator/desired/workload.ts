@@ -3,7 +3,6 @@ import type { SecretRef } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { CONFIG_FOLDER, type ConfigFile, configFiles, hashOf } from './config.ts'
-import type { Observed } from './desired.ts'
 import {
   accountName,
   CONFIG_HASH,
@@ -14,6 +13,7 @@ import {
   SECRETS_HASH,
   selectorOf,
 } from './names.ts'
+import type { Observed } from './observed.ts'
 
 /** The images' own user (Dockerfile). */
 const USER = 10_001

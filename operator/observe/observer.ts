@@ -1,8 +1,8 @@
 /** How the workers of a pipeline do: their pods, what they say of themselves, and the figures that follow. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { Copies } from '../copies.ts'
-import type { Owner } from '../desired/desired.ts'
 import { keyOfOwner } from '../desired/names.ts'
+import type { Owner } from '../desired/observed.ts'
 import { PROCESSOR_PORT } from '../desired/processor.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Clock } from '../ports.ts'

@@ -1,7 +1,7 @@
 /** Writes the status when it changed, at most once per interval. */
 import { codesWhere } from '#pipeline/conditions.ts'
-import type { Owner } from '../desired/desired.ts'
 import { keyOfOwner } from '../desired/names.ts'
+import type { Owner } from '../desired/observed.ts'
 import type { Events } from '../events.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { type KubeObject, SALES_PIPELINE } from '../kube/resources.ts'

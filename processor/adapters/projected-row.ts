@@ -1,6 +1,6 @@
 /** From a stored row to the document that a projection shows (docs/tables.md, "Elasticsearch"). */
 import { createHash } from 'node:crypto'
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { ProjectedRow } from '#processor/ports.ts'
 
 /** A row as any store reads it: exact text for every number, times in ms (±Infinity without windows). */
@@ -9,9 +9,9 @@ export type StoredRow = {
   windowEnd: number
   /** One per group-by field. */
   keys: string[]
-  /** One per ColumnPlan. */
+  /** One per CompiledColumn. */
   columns: string[]
-  /** One per AveragePlan. */
+  /** One per CompiledAverage. */
   averages: string[]
   version: bigint
   final: boolean
@@ -19,8 +19,8 @@ export type StoredRow = {
 }
 
 /** The index that shows each projected aggregation, by name. */
-export function projectionsOf(plan: Plan): Map<string, string> {
-  return new Map(plan.spec.sinks.elasticsearch?.projections.map(p => [p.aggregation, p.index]))
+export function projectionsOf(compiled: CompiledSpec): Map<string, string> {
+  return new Map(compiled.spec.sinks.elasticsearch?.projections.map(p => [p.aggregation, p.index]))
 }
 
 /** SHA-256 of the canonical key: the same row has the same id for ever. */
@@ -31,19 +31,23 @@ export function documentId(aggregation: string, windowStart: number, keys: strin
     .digest('hex')
 }
 
-export function projectedRow(plan: Plan, aggregation: number, row: StoredRow): ProjectedRow {
-  const { name } = plan.aggregations[aggregation]!
+export function projectedRow(compiled: CompiledSpec, aggregation: number, row: StoredRow): ProjectedRow {
+  const { name } = compiled.aggregations[aggregation]!
   return {
     aggregation,
     id: documentId(name, row.windowStart, row.keys),
     version: row.version,
-    document: documentOf(plan, aggregation, row),
+    document: documentOf(compiled, aggregation, row),
     updatedAt: row.updatedAt,
   }
 }
 
-function documentOf(plan: Plan, aggregation: number, row: StoredRow): NonNullable<ProjectedRow['document']> {
-  const { name, keys, columns, averages } = plan.aggregations[aggregation]!
+function documentOf(
+  compiled: CompiledSpec,
+  aggregation: number,
+  row: StoredRow,
+): NonNullable<ProjectedRow['document']> {
+  const { name, keys, columns, averages } = compiled.aggregations[aggregation]!
   const shown: [string, string | number | boolean][] = []
   for (const [column, ms] of [
     ['window_start', row.windowStart],
@@ -51,7 +55,7 @@ function documentOf(plan: Plan, aggregation: number, row: StoredRow): NonNullabl
   ] as const)
     if (Number.isFinite(ms)) shown.push([column, new Date(ms).toISOString()])
   keys.forEach((k, i) => {
-    const { name, type } = plan.fields[k]!
+    const { name, type } = compiled.fields[k]!
     shown.push([name, type === 'boolean' ? row.keys[i] === 'true' : row.keys[i]!])
   })
   columns.forEach((column, i) => {
@@ -61,6 +65,6 @@ function documentOf(plan: Plan, aggregation: number, row: StoredRow): NonNullabl
     shown.push([average.name, row.averages[i]!])
   })
   shown.push(['final', row.final], ['updated_at', new Date(row.updatedAt).toISOString()])
-  const renamed = plan.spec.sinks.elasticsearch?.projections.find(p => p.aggregation === name)?.fields ?? {}
+  const renamed = compiled.spec.sinks.elasticsearch?.projections.find(p => p.aggregation === name)?.fields ?? {}
   return Object.fromEntries(shown.map(([column, value]) => [renamed[column] ?? column, value]))
 }

@@ -2,10 +2,11 @@
  * Increments of one aggregation in one partition since the last commit: rows by (window start, key codes), found by
  * open addressing over typed arrays, with one array of amounts per column.
  */
-import type { AggregationPlan, FieldPlan } from '#pipeline/plan.ts'
-import type { AggregateRows, Amount } from '#processor/ports.ts'
+import type { CompiledAggregation, CompiledField } from '#pipeline/compiled-spec.ts'
+import type { AggregateRows } from './commit.ts'
 import type { Interner } from './decode/interner.ts'
-import { compileColumn, type Evaluate } from './measure.ts'
+import type { Amount } from './exact.ts'
+import { type Evaluate, evaluatorOf } from './measure.ts'
 import { mergeAmount } from './merge.ts'
 
 const FIRST_ROWS = 256
@@ -30,14 +31,14 @@ export class DeltaTable {
   /** This line's value of each column, evaluated once however many windows it goes into; counts stay 1. */
   readonly #values: Amount[]
 
-  constructor(plan: AggregationPlan, fields: FieldPlan[]) {
-    this.#keys = plan.keys
-    this.#codes = new Int32Array(FIRST_ROWS * plan.keys.length)
-    this.#columns = plan.columns.map(() => [])
-    this.#evaluate = plan.columns.map(c => ('count' in c.source ? null : compileColumn(c, fields)))
-    this.#merges = plan.columns.map(c => c.merge)
-    this.#countsEvents = plan.columns.map(c => 'count' in c.source && c.source.count === 'events')
-    this.#values = plan.columns.map(() => 1)
+  constructor(aggregation: CompiledAggregation, fields: CompiledField[]) {
+    this.#keys = aggregation.keys
+    this.#codes = new Int32Array(FIRST_ROWS * aggregation.keys.length)
+    this.#columns = aggregation.columns.map(() => [])
+    this.#evaluate = aggregation.columns.map(c => ('count' in c.source ? null : evaluatorOf(c, fields)))
+    this.#merges = aggregation.columns.map(c => c.merge)
+    this.#countsEvents = aggregation.columns.map(c => 'count' in c.source && c.source.count === 'events')
+    this.#values = aggregation.columns.map(() => 1)
   }
 
   /** Evaluates the columns for one line; `addTo` then adds it to each of its windows. */

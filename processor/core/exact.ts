@@ -2,7 +2,9 @@
  * Exact integers for money. An amount is an integer scaled by 10^scale of its column: a JavaScript number while it is a
  * safe integer, a bigint beyond. The form is canonical, so `===` compares values.
  */
-import type { Amount } from '#processor/ports.ts'
+
+/** An exact integer, scaled by 10^scale of its column: a number while it is a safe integer, else a bigint. */
+export type Amount = number | bigint
 
 /** a + b, exact. */
 export function add(a: Amount, b: Amount): Amount {

@@ -1,6 +1,6 @@
 /** Records that are kept whole: too late for a window, or of no use. Copied, since a fetch's bytes are used again. */
-import type { DeadLetter, LateEvent } from '#processor/ports.ts'
 import type { BatchCursor } from './batches.ts'
+import type { DeadLetter, LateEvent } from './commit.ts'
 import type { DecodeFault } from './decode/decoder.ts'
 
 function payloadOf(cursor: BatchCursor): Buffer | null {

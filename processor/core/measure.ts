@@ -1,23 +1,23 @@
 /** Turns a column's expression into a function over one line's amounts (contract, section 7). */
+import type { CompiledColumn, CompiledField } from '#pipeline/compiled-spec.ts'
 import type { Expression } from '#pipeline/expression.ts'
-import type { ColumnPlan, FieldPlan } from '#pipeline/plan.ts'
-import type { Amount } from '#processor/ports.ts'
+import type { Amount } from './exact.ts'
 import { add, canonical, multiply, negate, rescale, subtract } from './exact.ts'
 
-/** `amounts` by field index of the plan → the value at the column's scale. */
+/** `amounts` by field index of the compiled spec → the value at the column's scale. */
 export type Evaluate = (amounts: Amount[]) => Amount
 
 type Scaled = { scale: number; evaluate: Evaluate }
 
 /** Throws on a count column: that has nothing to evaluate. */
-export function compileColumn(column: ColumnPlan, fields: FieldPlan[]): Evaluate {
+export function evaluatorOf(column: CompiledColumn, fields: CompiledField[]): Evaluate {
   if ('count' in column.source) throw new Error(`${column.name} is a count`)
   const { evaluate, scale } = compile(column.source.of, fields)
   if (scale === column.scale) return evaluate
   return amounts => rescale(evaluate(amounts), scale, column.scale)
 }
 
-function compile(expression: Expression, fields: FieldPlan[]): Scaled {
+function compile(expression: Expression, fields: CompiledField[]): Scaled {
   switch (expression.op) {
     case 'field': {
       const index = fields.findIndex(field => field.name === expression.name)

@@ -1,6 +1,7 @@
 /** Several partitions' shares as one commit: increments of the same row are added up, so that it is written once. */
-import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
-import type { AggregateRows, Amount, Commit } from '#processor/ports.ts'
+import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { AggregateRows, Commit } from './commit.ts'
+import type { Amount } from './exact.ts'
 import { add } from './exact.ts'
 import type { Share } from './pending.ts'
 
@@ -18,10 +19,10 @@ export function mergeAmount(kind: Merge, present: Amount | undefined, value: Amo
 }
 
 /** Shares stay as they are: after a failure the commit is built anew from those that are still ours. */
-export function mergeShares(plan: Plan, shares: Share[]): Commit {
+export function mergeShares(compiled: CompiledSpec, shares: Share[]): Commit {
   return {
     partitions: shares.map(share => share.commit).sort((a, b) => a.partition - b.partition),
-    aggregates: plan.aggregations.map((aggregation, i) =>
+    aggregates: compiled.aggregations.map((aggregation, i) =>
       mergeRows(
         aggregation,
         shares.map(share => share.aggregates[i]!),
@@ -35,22 +36,22 @@ export function mergeShares(plan: Plan, shares: Share[]): Commit {
 }
 
 /** `parts`: rows of the same aggregation, each key at most once per part. */
-function mergeRows(plan: AggregationPlan, parts: AggregateRows[]): AggregateRows {
+function mergeRows(aggregation: CompiledAggregation, parts: AggregateRows[]): AggregateRows {
   const filled = parts.filter(part => part.windowStart.length > 0)
   if (filled.length <= 1) return filled[0] ?? parts[0]!
   const merged: AggregateRows = {
     aggregation: parts[0]!.aggregation,
     windowStart: [],
-    keys: plan.keys.map(() => []),
-    columns: plan.columns.map(() => []),
+    keys: aggregation.keys.map(() => []),
+    columns: aggregation.columns.map(() => []),
   }
   const places = new Map<number, Map<string, number>>()
   for (const part of filled) {
     for (let row = 0; row < part.windowStart.length; row++) {
       const place = placeOf(merged, places, part, row)
-      for (let c = 0; c < plan.columns.length; c++) {
+      for (let c = 0; c < aggregation.columns.length; c++) {
         const column = merged.columns[c]!
-        column[place] = mergeAmount(plan.columns[c]!.merge, column[place], part.columns[c]![row]!)
+        column[place] = mergeAmount(aggregation.columns[c]!.merge, column[place], part.columns[c]![row]!)
       }
     }
   }

@@ -1,5 +1,6 @@
 /** What became of a commit whose answer was lost or refused: read the progress row and decide (contract, section 3). */
-import type { PartitionCommit, Progress } from '#processor/ports.ts'
+import type { Progress } from './claim.ts'
+import type { PartitionCommit } from './commit.ts'
 
 /**
  * committed: it is there, count it as done. retry: it is not there and still ours, send the same deltas again.

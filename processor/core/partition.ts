@@ -5,9 +5,10 @@
  * Per record: dead → duplicate → per aggregation late or accepted (section 6). While offset < claim.nextOffset the
  * state is being restored: event times and ids are noted, nothing is counted.
  */
-import type { Plan } from '#pipeline/plan.ts'
-import type { Claim, PartitionCommit, RawSale } from '#processor/ports.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { type AbortedTransaction, BatchCursor, type Decompress } from './batches.ts'
+import type { Claim } from './claim.ts'
+import type { PartitionCommit, RawSale } from './commit.ts'
 import { type DecodeFault, Decoder } from './decode/decoder.ts'
 import { Interner } from './decode/interner.ts'
 import { DeltaTable } from './delta-table.ts'
@@ -19,8 +20,8 @@ import { lastWindowStart, missedWindows, windowsPerEvent } from './window.ts'
 /** Interned strings above this are forgotten at the next commit: memory stays bounded whatever the keys. */
 const MAX_INTERNED_BYTES = 4 << 20
 
-/** A stretch of the log with the plan that judges it. */
-type Program = { fromOffset: number; plan: Plan; decoder: Decoder }
+/** A stretch of the log with the spec that judges it. */
+type Program = { fromOffset: number; compiled: CompiledSpec; decoder: Decoder }
 
 export class PartitionState {
   readonly partition: number
@@ -31,7 +32,7 @@ export class PartitionState {
   /** Greatest event time of the non-dead records before nextOffset; −Infinity: none. */
   maxEventTime: number
 
-  readonly #plan: Plan
+  readonly #compiled: CompiledSpec
   readonly #programs: Program[]
   readonly #strings = new Interner()
   readonly #cursor: BatchCursor
@@ -44,26 +45,26 @@ export class PartitionState {
   #restoredMax: number
   #pending: Pending
 
-  /** `planOf` compiles a stored generation; the last segment of the claim is the plan to count with. */
-  constructor(claim: Claim, planOf: (specJson: string) => Plan, decompress: Decompress) {
+  /** `compileSpec` compiles a stored generation; the last segment of the claim is the spec to count with. */
+  constructor(claim: Claim, compileSpec: (specJson: string) => CompiledSpec, decompress: Decompress) {
     this.partition = claim.partition
     this.epoch = claim.epoch
     this.token = claim.token
     this.#programs = claim.segments.map(segment => {
-      const plan = planOf(segment.specJson)
-      return { fromOffset: segment.fromOffset, plan, decoder: new Decoder(plan, this.#strings) }
+      const compiled = compileSpec(segment.specJson)
+      return { fromOffset: segment.fromOffset, compiled, decoder: new Decoder(compiled, this.#strings) }
     })
-    this.#plan = this.#programs.at(-1)!.plan
+    this.#compiled = this.#programs.at(-1)!.compiled
     this.#cursor = new BatchCursor(decompress)
-    const { deduplication } = this.#plan.spec
+    const { deduplication } = this.#compiled.spec
     this.#seen = deduplication ? new SeenIds(deduplication.maxIds) : null
-    this.#tables = this.#plan.aggregations.map(a => new DeltaTable(a, this.#plan.fields))
+    this.#tables = this.#compiled.aggregations.map(a => new DeltaTable(a, this.#compiled.fields))
     this.#countFrom = claim.nextOffset
     this.#rejected = new Set(claim.rejectedOffsets)
     this.nextOffset = claim.restoreOffset
     this.maxEventTime = claim.maxEventTime ?? Number.NEGATIVE_INFINITY
     this.#restoredMax = claim.restoreMaxEventTime ?? Number.NEGATIVE_INFINITY
-    this.#pending = new Pending(claim.nextOffset, this.#plan.aggregations.length)
+    this.#pending = new Pending(claim.nextOffset, this.#compiled.aggregations.length)
   }
 
   get restoring(): boolean {
@@ -95,9 +96,9 @@ export class PartitionState {
     return this.#pending.fromOffset
   }
 
-  /** Of the latest plan; −Infinity before the first event. */
+  /** Under the latest spec; −Infinity before the first event. */
   get watermark(): number {
-    return this.maxEventTime - this.#plan.spec.watermark.outOfOrderness
+    return this.maxEventTime - this.#compiled.spec.watermark.outOfOrderness
   }
 
   /** Ids forgotten inside the horizon because of maxIds. */
@@ -148,7 +149,7 @@ export class PartitionState {
       aggregations: pending.aggregations,
     }
     const aggregates = this.#tables.map((table, i) => table.take(i, this.#strings))
-    this.#pending = new Pending(this.nextOffset, this.#plan.aggregations.length)
+    this.#pending = new Pending(this.nextOffset, this.#compiled.aggregations.length)
     this.#boundStrings()
     return { commit, aggregates, ...pending.effects() }
   }
@@ -165,10 +166,10 @@ export class PartitionState {
   }
 
   #restore(cursor: BatchCursor): void {
-    const { decoder, plan } = this.#programAt(cursor.offset)
+    const { decoder, compiled } = this.#programAt(cursor.offset)
     if (this.#rejected.has(cursor.offset) || decode(decoder, cursor)) return
     this.#restoredMax = Math.max(this.#restoredMax, decoder.time)
-    this.#isDuplicate(decoder, plan, cursor.offset, this.#restoredMax)
+    this.#isDuplicate(decoder, compiled, cursor.offset, this.#restoredMax)
   }
 
   #count(cursor: BatchCursor): void {
@@ -186,7 +187,7 @@ export class PartitionState {
     }
     const watermark = this.watermark
     this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
-    if (this.#isDuplicate(decoder, this.#plan, cursor.offset, this.maxEventTime)) {
+    if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, this.maxEventTime)) {
       pending.counters.duplicate++
       return
     }
@@ -194,9 +195,9 @@ export class PartitionState {
     this.#accept(cursor, decoder, watermark)
   }
 
-  #isDuplicate(decoder: Decoder, plan: Plan, offset: number, maxTime: number): boolean {
-    if (!this.#seen || !plan.spec.deduplication) return false
-    this.#seen.forget(maxTime, plan.spec.deduplication.horizon)
+  #isDuplicate(decoder: Decoder, compiled: CompiledSpec, offset: number, maxTime: number): boolean {
+    if (!this.#seen || !compiled.spec.deduplication) return false
+    this.#seen.forget(maxTime, compiled.spec.deduplication.horizon)
     return this.#seen.sight(decoder.id, offset, maxTime)
   }
 
@@ -204,17 +205,16 @@ export class PartitionState {
     let lateEverywhere = true
     for (let a = 0; a < this.#tables.length; a++) {
       const missed = this.#aggregate(a, decoder, cursor.offset, watermark)
-      const late = missed.length === windowsPerEvent(this.#plan.aggregations[a]!.window)
+      const late = missed.length === windowsPerEvent(this.#compiled.aggregations[a]!.window)
       if (!late) lateEverywhere = false
       if (missed.length > 0) this.#pending.late.push(lateEvent(this.partition, cursor, a, decoder.time, missed, late))
     }
-    if (this.#plan.spec.raw && !lateEverywhere) this.#keepRaw(cursor.offset, decoder)
+    if (this.#compiled.spec.raw && !lateEverywhere) this.#keepRaw(cursor.offset, decoder)
   }
 
   /** Adds every line to every window that is still open; answers the starts of those that are not, ascending. */
   #aggregate(a: number, decoder: Decoder, offset: number, watermark: number): number[] {
-    const plan = this.#plan.aggregations[a]!
-    const { window, allowedLateness } = plan
+    const { window, allowedLateness } = this.#compiled.aggregations[a]!
     const table = this.#tables[a]!
     const counters = this.#pending.aggregations[a]!
     const last = lastWindowStart(window, decoder.time)
@@ -241,7 +241,7 @@ export class PartitionState {
   #keepRaw(offset: number, decoder: Decoder): void {
     for (let line = 0; line < decoder.lines; line++) {
       decoder.selectLine(line)
-      const values = this.#plan.fields.map((_, field) => decoder.text(field))
+      const values = this.#compiled.fields.map((_, field) => decoder.text(field))
       const sale: RawSale = { partition: this.partition, offset, line, eventTime: decoder.time, values }
       this.#pending.raw.push(sale)
     }

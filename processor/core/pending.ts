@@ -1,13 +1,6 @@
 /** What a partition gathered since its last commit, beside the aggregate rows. */
-import type {
-  AggregateRows,
-  AggregationCounters,
-  DeadLetter,
-  LateEvent,
-  PartitionCommit,
-  RawSale,
-} from '#processor/ports.ts'
 import type { BatchCursor } from './batches.ts'
+import type { AggregateRows, AggregationCounters, DeadLetter, LateEvent, PartitionCommit, RawSale } from './commit.ts'
 
 /** One partition's part of a commit, frozen: retried as it is, or dropped whole with its partition. */
 export type Share = {

@@ -1,5 +1,5 @@
 /** Where to start reading a claimed partition, given what the log still holds (contract, section 11). */
-import type { Claim } from '#processor/ports.ts'
+import type { Claim } from './claim.ts'
 
 export type Placement =
   | { read: number; skipped: boolean; historyLost: boolean }

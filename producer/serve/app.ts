@@ -7,7 +7,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { type Body, BodyError, parseBody, type SentEvent } from './body.ts'
 import type { JsonSchema } from './event-schema.ts'
 import { exactFaults, type Fault, idText } from './exact-checks.ts'
@@ -18,7 +18,7 @@ import { bodySchema, RESPONSES } from './responses.ts'
 import { type SchemaError, schemaFault } from './schema-faults.ts'
 
 export type AppParts = {
-  plan: Plan
+  compiled: CompiledSpec
   schema: JsonSchema
   ingest: Pick<Ingest, 'send' | 'unready'>
   metrics: IngestMetrics
@@ -42,8 +42,8 @@ const AJV = {
 } as const
 
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
-  const { plan, schema, metrics, maxBodyBytes, logLevel } = parts
-  const route = `/${plan.spec.source.topic}`
+  const { compiled, schema, metrics, maxBodyBytes, logLevel } = parts
+  const route = `/${compiled.spec.source.topic}`
   const app = Fastify({
     logger: { level: logLevel },
     logController: new LogController({ disableRequestLogging: true }),
@@ -65,7 +65,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     if (request.routeOptions.url === route) metrics.answered(reply.statusCode)
   })
   await app.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title: `Sales to ${plan.spec.source.topic}`, version: '1' } },
+    openapi: { openapi: '3.1.0', info: { title: `Sales to ${compiled.spec.source.topic}`, version: '1' } },
     // Fastify only documents the body: it is validated event by event, so that faults name their event.
     transform: documented =>
       documented.url === route
@@ -81,11 +81,11 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   return app
 }
 
-function addPages(app: FastifyInstance, { plan, schema, ingest, metrics }: AppParts): void {
+function addPages(app: FastifyInstance, { compiled, schema, ingest, metrics }: AppParts): void {
   const hidden = { schema: { hide: true } }
   app.get('/openapi.json', hidden, () => app.swagger())
   app.get('/docs', hidden, (request, reply) =>
-    reply.type('text/html; charset=utf-8').send(docsPage(plan.spec.source.topic, schema, request.host)),
+    reply.type('text/html; charset=utf-8').send(docsPage(compiled.spec.source.topic, schema, request.host)),
   )
   app.get('/healthz', hidden, () => ({ ok: true }))
   app.get('/readyz', hidden, async (_request, reply) => {
@@ -100,7 +100,7 @@ function addPages(app: FastifyInstance, { plan, schema, ingest, metrics }: AppPa
 }
 
 async function take(parts: AppParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { plan, ingest, metrics } = parts
+  const { compiled, ingest, metrics } = parts
   const body = parseBody((request.body as Buffer | undefined) ?? Buffer.alloc(0))
   const faults = faultsOf(body, parts, request)
   if (faults.length > 0) {
@@ -111,7 +111,7 @@ async function take(parts: AppParts, request: FastifyRequest, reply: FastifyRepl
   const trace = typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
   const startedAt = performance.now()
   const places = await ingest.send(
-    body.events.map(({ exact, bytes }) => ({ key: idText(plan, exact), bytes })),
+    body.events.map(({ exact, bytes }) => ({ key: idText(compiled, exact), bytes })),
     trace,
   )
   metrics.produced((performance.now() - startedAt) / 1000)
@@ -122,11 +122,11 @@ async function take(parts: AppParts, request: FastifyRequest, reply: FastifyRepl
   return reply.code(202).send({ accepted: places.length, offsets: places })
 }
 
-function faultsOf({ events, isBatch }: Body, { plan, schema }: AppParts, request: FastifyRequest): Fault[] {
+function faultsOf({ events, isBatch }: Body, { compiled, schema }: AppParts, request: FastifyRequest): Fault[] {
   const now = Date.now()
   const validate = request.compileValidationSchema(schema)
   const faultsOfOne = ({ plain, exact }: SentEvent): Fault[] => {
-    if (validate(plain)) return exactFaults(plan, exact, now)
+    if (validate(plain)) return exactFaults(compiled, exact, now)
     return (validate.errors as SchemaError[]).map(schemaFault)
   }
   return events.flatMap((event, index) => {

@@ -1,5 +1,5 @@
 /** What a JSON schema cannot say: digits as they were written, days that exist, texts that can be stored. Pure. */
-import type { FieldPlan, Plan } from '#pipeline/plan.ts'
+import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
 
 export type Fault = { field: string; message: string }
 
@@ -29,22 +29,25 @@ export function parseExact(text: string): Exact {
 }
 
 /** Faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
-export function exactFaults(plan: Plan, event: Exact, now: number): Fault[] {
-  const { id, explode } = plan.spec.event
-  const own = plan.fields.filter(field => !field.line)
-  const lines = plan.fields.filter(field => field.line)
+export function exactFaults(compiled: CompiledSpec, event: Exact, now: number): Fault[] {
+  const { id, explode } = compiled.spec.event
+  const own = compiled.fields.filter(field => !field.line)
+  const lines = compiled.fields.filter(field => field.line)
   const items = explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []
   return [
     ...(id ? idFaults(id, event) : []),
-    ...timeFaults(plan, event, now),
+    ...timeFaults(compiled, event, now),
     ...own.flatMap(field => fieldFaults(field, event, '')),
     ...items.flatMap((line, i) => lines.flatMap(field => fieldFaults(field, line, `${explode!.path}[${i}].`))),
-    ...(explode ? items.flatMap(line => keyFaults(plan, event, line)) : keyFaults(plan, event, null)).slice(0, 1),
+    ...(explode ? items.flatMap(line => keyFaults(compiled, event, line)) : keyFaults(compiled, event, null)).slice(
+      0,
+      1,
+    ),
   ]
 }
 
 /** Group-by texts have 1 KiB together. Numbers, of a few digits each, are left to the engine. */
-function keyFaults({ aggregations, fields }: Plan, event: Exact, line: Exact): Fault[] {
+function keyFaults({ aggregations, fields }: CompiledSpec, event: Exact, line: Exact): Fault[] {
   return aggregations.flatMap(({ name, keys }) => {
     const texts = keys.map(key => fields[key]!).filter(field => field.type === 'string')
     const sizes = texts.map(field => {
@@ -59,8 +62,8 @@ function keyFaults({ aggregations, fields }: Plan, event: Exact, line: Exact): F
 }
 
 /** The text that identifies the sale, or null. "5" and 5 are the same. */
-export function idText(plan: Plan, event: Exact): string | null {
-  const { id } = plan.spec.event
+export function idText(compiled: CompiledSpec, event: Exact): string | null {
+  const { id } = compiled.spec.event
   const value = id ? valueAt(event, id.split('.')) : null
   return value instanceof NumberText ? value.text : (value as string | null)
 }
@@ -81,7 +84,7 @@ function idFaults(path: string, event: Exact): Fault[] {
   return typeof value === 'string' ? textFaults(path, value) : []
 }
 
-function timeFaults({ spec }: Plan, event: Exact, now: number): Fault[] {
+function timeFaults({ spec }: CompiledSpec, event: Exact, now: number): Fault[] {
   const { path, zone, unit } = spec.event.time
   const value = valueAt(event, path.split('.'))
   const time = value instanceof NumberText ? Number(value.text) * MS_PER_UNIT[unit] : timeOf(value as string, zone)
@@ -101,7 +104,7 @@ function timeOf(text: string, zone: string | undefined): number {
   return Date.parse(`${date}T${clock}${offset}`)
 }
 
-function fieldFaults(field: FieldPlan, event: Exact, prefix: string): Fault[] {
+function fieldFaults(field: CompiledField, event: Exact, prefix: string): Fault[] {
   const value = valueAt(event, field.path)
   const name = prefix + field.path.join('.')
   if (value instanceof NumberText) return numberFaults(name, value.text, field.scale)

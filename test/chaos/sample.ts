@@ -1,6 +1,6 @@
 /** A run as it could have been: two minutes with a fault every twenty seconds. */
+import type { Kind } from '#chaos/fault-schedule.ts'
 import type { Tick } from '#chaos/measure.ts'
-import type { Kind } from '#chaos/plan.ts'
 import type { Outcome, Report } from '#chaos/report.ts'
 
 const BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, Infinity]

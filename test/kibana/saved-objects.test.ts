@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { SAVED_OBJECTS_FILE, savedObjectsFile } from '#kibana/generate.ts'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { planOf } from '#pipeline/plan.ts'
 import { indexDefinitions } from '#processor/adapters/elasticsearch/mapping.ts'
 import { dashboardOf, drawn, layerOf, type Panel, readSavedObjects } from './saved-objects.ts'
 
@@ -75,7 +75,7 @@ describe('kibana/saved-objects.ndjson', () => {
 
 describe('the panels, and what the pipeline writes', () => {
   const result = parsePipeline(readFileSync(EXAMPLE, 'utf8'))
-  const definitions = indexDefinitions(planOf(result.spec))
+  const definitions = indexDefinitions(compileSpec(result.spec))
 
   it('the data view covers both indices of the example, by their time', () => {
     expect(view.attributes.title).toBe('transactions-*')

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import type { Images, Observed } from '#operator/desired/desired.ts'
+import type { Images, Observed } from '#operator/desired/observed.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { API_VERSION, KIND } from '#pipeline/schema.ts'
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline, SpecError } from '#pipeline/parse.ts'
-import { planOf } from '#pipeline/plan.ts'
 import { MINIMAL } from './documents.ts'
 
 const EXAMPLES = resolve(import.meta.dirname, '../../k8s/examples')
@@ -21,9 +21,9 @@ function faultsOf(text: string): string[] {
 describe('a document', () => {
   const names = readdirSync(EXAMPLES).filter(name => name.endsWith('.yaml'))
   it('is each of the examples', () => expect(names.length).toBe(5))
-  it.each(names)('%s is valid, and can be planned', name => {
+  it.each(names)('%s is valid and can be compiled', name => {
     const { spec } = parsePipeline(readFileSync(join(EXAMPLES, name), 'utf8'), name)
-    expect(planOf(spec).aggregations.length).toBeGreaterThan(0)
+    expect(compileSpec(spec).aggregations.length).toBeGreaterThan(0)
   })
 
   it('has these defaults', () => {
@@ -48,7 +48,7 @@ describe('a document', () => {
     expect(spec.workers.replicas).toBe(2)
     expect(spec.workers.autoscale.mode).toBe('off')
     expect(spec.load).toMatchObject({ rate: 100, profile: 'ecommerce', seed: 1, speed: 1, malformed: { fraction: 0 } })
-    const [store, amount, quantity] = planOf(spec).fields
+    const [store, amount, quantity] = compileSpec(spec).fields
     expect([store!.scale, amount!.scale, quantity!.scale]).toEqual([0, 2, 0])
   })
 

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { planOf } from '#pipeline/plan.ts'
 import { Committer } from '#processor/committer.ts'
+import type { Commit } from '#processor/core/commit.ts'
 import { PartitionState } from '#processor/core/partition.ts'
 import { Rejected } from '#processor/errors.ts'
 import { OwnedPartition } from '#processor/owned-partition.ts'
-import type { Commit, Store, Telemetry } from '#processor/ports.ts'
+import type { Store, Telemetry } from '#processor/ports.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 
 const pipeline = parsePipeline(`
@@ -17,7 +18,7 @@ spec:
   event: { id: id, time: { path: at, format: epoch, unit: ms }, fields: [{ name: store }] }
   aggregations: [{ name: by_store, groupBy: [store], measures: [{ name: orders, op: count }] }]
 `)
-const plan = planOf(pipeline.spec)
+const compiled = compileSpec(pipeline.spec)
 
 /** Running, with one record that waits for a commit. */
 function withOneRecord(partition: number): OwnedPartition {
@@ -28,7 +29,7 @@ function withOneRecord(partition: number): OwnedPartition {
   }
   const state = new PartitionState(
     claim,
-    () => plan,
+    () => compiled,
     () => Buffer.alloc(0),
   )
   const value = Buffer.from('{"id":"1","at":1000,"store":"a"}')
@@ -49,7 +50,7 @@ async function refused(partitions: OwnedPartition[], meanwhile: () => void) {
   }
   const quiet = new Proxy({}, { get: () => () => {} }) as Telemetry
   const committer = new Committer({
-    plan,
+    compiled,
     store: { commit } as unknown as Store,
     clock: { now: () => 0, sleep: () => Promise.resolve() },
     chance: { next: () => 0 },

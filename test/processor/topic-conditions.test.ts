@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { planOf } from '#pipeline/plan.ts'
 import { topicConditions } from '#processor/topic-conditions.ts'
 
-const plan = (deduplication: string) =>
-  planOf(
+const compiled = (deduplication: string) =>
+  compileSpec(
     parsePipeline(`
 apiVersion: salespipeline.dev/v1alpha1
 kind: SalesPipeline
@@ -24,13 +24,13 @@ const DEDUPLICATION = 'deduplication: { horizon: 1h }'
 describe('conditions of a topic', () => {
   it('has none when brokers refuse what the spec would, and nothing was added', () => {
     const none = { WeakFutureGuard: null, PartitionsAdded: null }
-    expect(topicConditions(plan(DEDUPLICATION), topic, opened)).toEqual(none)
-    expect(topicConditions(plan(DEDUPLICATION), { ...topic, maxAheadMs: 0 }, opened)).toEqual(none)
+    expect(topicConditions(compiled(DEDUPLICATION), topic, opened)).toEqual(none)
+    expect(topicConditions(compiled(DEDUPLICATION), { ...topic, maxAheadMs: 0 }, opened)).toEqual(none)
   })
 
   it('says how weak the guard against wrong clocks is, and what to set', () => {
     const weak = (maxAheadMs: number) =>
-      topicConditions(plan(DEDUPLICATION), { ...topic, maxAheadMs }, opened).WeakFutureGuard
+      topicConditions(compiled(DEDUPLICATION), { ...topic, maxAheadMs }, opened).WeakFutureGuard
     expect(weak(3_600_000)).toMatch(/up to 3600000 ms ahead.*message\.timestamp\.after\.max\.ms to 300000/)
     expect(weak(Number('9223372036854775807'))).toMatch(/however far ahead/)
     expect(weak(Number.POSITIVE_INFINITY)).toMatch(/however far ahead/)
@@ -38,7 +38,9 @@ describe('conditions of a topic', () => {
 
   it('warns of partitions that were added, where duplicates are looked for', () => {
     const grown = { ...topic, partitions: 6 }
-    expect(topicConditions(plan(DEDUPLICATION), grown, opened).PartitionsAdded).toMatch(/had 4 partitions and has 6/)
-    expect(topicConditions(plan(''), grown, opened).PartitionsAdded).toBeNull()
+    expect(topicConditions(compiled(DEDUPLICATION), grown, opened).PartitionsAdded).toMatch(
+      /had 4 partitions and has 6/,
+    )
+    expect(topicConditions(compiled(''), grown, opened).PartitionsAdded).toBeNull()
   })
 })

@@ -4,10 +4,10 @@ import { startTracing } from '#processor/adapters/telemetry/tracing.ts'
 import {
   clock,
   commitOf,
+  compiled,
   infoOf,
   NOW,
   partitionCommit,
-  plan,
   projectedRow,
   workOf,
 } from '#test/processor/telemetry/fixture.ts'
@@ -30,8 +30,15 @@ test(
     })
     vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', collector.endpoint)
     vi.stubEnv('OTEL_RESOURCE_ATTRIBUTES', 'deployment.environment.name=test')
-    const tracing = await startTracing({ plan, worker: 'worker-1', env: process.env })
-    const options = { pipeline: 'default/sales', worker: 'worker-1', plan, clock, logLevel: 'silent' as const, tracing }
+    const tracing = await startTracing({ compiled, worker: 'worker-1', env: process.env })
+    const options = {
+      pipeline: 'default/sales',
+      worker: 'worker-1',
+      compiled,
+      clock,
+      logLevel: 'silent' as const,
+      tracing,
+    }
     const telemetry = createTelemetry(options)
 
     const traceparent = `00-${TRACE}-${SPAN}-01`

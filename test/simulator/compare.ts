@@ -1,16 +1,21 @@
 /** Every difference between what the database holds and what the oracle expects, conservation included. */
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { MemoryDatabase } from '#processor/adapters/memory/database.ts'
-import type { MemoryProjection } from '#processor/adapters/memory/projection.ts'
+import type { MemorySink } from '#processor/adapters/memory/sink.ts'
 import type { Topic } from './log.ts'
 import type { Expected } from './oracle.ts'
 
-export function differences(database: MemoryDatabase, topic: Topic, plan: Plan, expected: Expected): string[] {
+export function differences(
+  database: MemoryDatabase,
+  topic: Topic,
+  compiled: CompiledSpec,
+  expected: Expected,
+): string[] {
   return [
     ...compareMaps('row', rowsOf(database), expectedRows(expected)),
     ...compareMaps(
       'late',
-      lateOf(database, plan),
+      lateOf(database, compiled),
       new Map([...expected.late].map(([key, missed]) => [key, missed.join()])),
     ),
     ...compareMaps('dead', new Map([...database.dead].map(([key, letter]) => [key, letter.reason])), expected.dead),
@@ -24,9 +29,9 @@ export function differences(database: MemoryDatabase, topic: Topic, plan: Plan, 
 }
 
 /** The sink holds every projected row in its newest version, and nothing else. */
-export function projectionDifferences(database: MemoryDatabase, projection: MemoryProjection): string[] {
+export function projectionDifferences(database: MemoryDatabase, sink: MemorySink): string[] {
   const stored = [...database.tables.get('by_category')!.values()].map(row => String(row.version)).sort()
-  const shown = [...projection.revisions.values()].map(revision => String(revision.version)).sort()
+  const shown = [...sink.revisions.values()].map(revision => String(revision.version)).sort()
   return stored.join() === shown.join() ? [] : [`the sink shows versions ${shown}, the table holds ${stored}`]
 }
 
@@ -57,10 +62,10 @@ function expectedRows(expected: Expected): Map<string, string> {
   return new Map([...expected.rows].map(shown))
 }
 
-function lateOf(database: MemoryDatabase, plan: Plan): Map<string, string> {
+function lateOf(database: MemoryDatabase, compiled: CompiledSpec): Map<string, string> {
   return new Map(
     [...database.late.values()].map(e => [
-      `${plan.aggregations[e.aggregation]!.name}|${e.partition}|${e.offset}`,
+      `${compiled.aggregations[e.aggregation]!.name}|${e.partition}|${e.offset}`,
       e.missed.join(),
     ]),
   )

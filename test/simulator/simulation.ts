@@ -2,16 +2,16 @@
  * One seed: sales are written, workers come, stall, die and come back, answers are lost; in the end everything must be
  * counted exactly once. The flow, the core and the committer are the production ones; only the ports are simulated.
  */
-
+import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { specIdentity } from '#pipeline/identity.ts'
-import { type Plan, planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { MemoryDatabase } from '#processor/adapters/memory/database.ts'
-import { MemoryProjection } from '#processor/adapters/memory/projection.ts'
+import { MemorySink } from '#processor/adapters/memory/sink.ts'
 import { MemoryStore } from '#processor/adapters/memory/store.ts'
+import type { Commit } from '#processor/core/commit.ts'
 import { Fatal, Rejected, Retryable } from '#processor/errors.ts'
 import { Flow } from '#processor/flow.ts'
-import type { Commit, Outbox, Projection, Store } from '#processor/ports.ts'
+import type { Outbox, Sink, Store } from '#processor/ports.ts'
 import { runProjector } from '#processor/projector.ts'
 import { type Bites, countBites, noBites } from './bites.ts'
 import { differences, projectionDifferences } from './compare.ts'
@@ -22,11 +22,11 @@ import { CURSED, drawKnobs, type Knobs, pipelineOf, writeSales } from './scenari
 import { Life, World } from './world.ts'
 
 /** The same aggregations, judged by other lateness, disorder and deduplication. */
-type Version = { knobs: Knobs; pipeline: SalesPipeline; plan: Plan; identity: string }
+type Version = { knobs: Knobs; pipeline: SalesPipeline; compiled: CompiledSpec; identity: string }
 
 function versionOf(knobs: Knobs): Version {
   const pipeline = pipelineOf(knobs)
-  return { knobs, pipeline, plan: planOf(pipeline.spec), identity: specIdentity(pipeline.spec) }
+  return { knobs, pipeline, compiled: compileSpec(pipeline.spec), identity: specIdentity(pipeline.spec) }
 }
 
 const SPAN_MS = 30_000
@@ -44,7 +44,7 @@ class Simulation {
   readonly #world: World
   readonly #bites = noBites()
   readonly #database = new MemoryDatabase()
-  readonly #projection = new MemoryProjection()
+  readonly #shown = new MemorySink()
   readonly #topic: Topic
   readonly #group: Group
   /** Versions of the spec, and how many of them are rolled out. */
@@ -87,8 +87,8 @@ class Simulation {
       (partition, offset) => this.#versionAt(partition, offset).knobs,
     )
     this.#bites.failures.push(
-      ...differences(this.#database, this.#topic, this.#versions[0]!.plan, expected),
-      ...projectionDifferences(this.#database, this.#projection),
+      ...differences(this.#database, this.#topic, this.#versions[0]!.compiled, expected),
+      ...projectionDifferences(this.#database, this.#shown),
     )
     return this.#bites
   }
@@ -185,7 +185,7 @@ class Simulation {
     const shared = { clock: life.clock(), chance: this.#world.random, telemetry: countBites(this.#bites, gauge) }
     const flow = new Flow({
       ...shared,
-      plan: version.plan,
+      compiled: version.compiled,
       source: this.#topic.source(life),
       membership: this.#group.membership(life),
       store: this.#store(life, memory),
@@ -201,15 +201,15 @@ class Simulation {
     }
     flow.run().catch(fail)
     const { signal } = new AbortController() // nobody stops it in order: it dies with its process
-    const ports = { outbox: this.#outbox(life, memory), projection: this.#sink(life) }
+    const ports = { outbox: this.#outbox(life, memory), sink: this.#sink(life) }
     runProjector({ ...shared, ...ports, signal }).catch(fail)
   }
 
-  #memoryStore({ plan, pipeline, identity }: Version): MemoryStore {
+  #memoryStore({ compiled, pipeline, identity }: Version): MemoryStore {
     const { random } = this.#world
     return new MemoryStore({
       database: this.#database,
-      plan,
+      compiled,
       pipelineJson: JSON.stringify(pipeline),
       specIdentity: identity,
       now: () => this.#world.now,
@@ -227,13 +227,13 @@ class Simulation {
   }
 
   /** Sometimes away, sometimes its answer is lost after it took the rows. */
-  #sink(life: Life): Projection {
-    const write: Projection['write'] = async rows => {
+  #sink(life: Life): Sink {
+    const write: Sink['write'] = async rows => {
       if (!this.#quiet && this.#world.random.chance(0.1)) {
         this.#bites.sinkFailures++
         throw new Retryable('the sink is away')
       }
-      return this.#projection.write(rows)
+      return this.#shown.write(rows)
     }
     return {
       prepare: () => life.call(async () => {}),

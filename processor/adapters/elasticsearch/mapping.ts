@@ -1,10 +1,10 @@
-/** What Elasticsearch must know before the first document, from the plan alone. */
+/** What Elasticsearch must know before the first document, from the compiled spec alone. */
 import type { estypes } from '@elastic/elasticsearch'
-import type { Plan } from '#pipeline/plan.ts'
-import type { Projection as ProjectionSpec } from '#pipeline/schema.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Projection } from '#pipeline/schema.ts'
 
 export type IndexDefinition = {
-  /** Index into plan.aggregations. */
+  /** Index into compiled.aggregations. */
   aggregation: number
   index: string
   /** Name of the index template. */
@@ -36,21 +36,21 @@ const COUNT: estypes.MappingProperty = { type: 'long' }
 const AMOUNT: estypes.MappingProperty = { type: 'double' }
 
 /** One per projection of the spec. */
-export function indexDefinitions(plan: Plan): IndexDefinition[] {
-  const projections = plan.spec.sinks.elasticsearch?.projections ?? []
+export function indexDefinitions(compiled: CompiledSpec): IndexDefinition[] {
+  const projections = compiled.spec.sinks.elasticsearch?.projections ?? []
   return projections.map(projection => ({
-    aggregation: plan.aggregations.findIndex(a => a.name === projection.aggregation),
+    aggregation: compiled.aggregations.findIndex(a => a.name === projection.aggregation),
     index: projection.index,
     template: projection.template ?? projection.index,
     settings: SETTINGS,
-    mappings: { dynamic: 'strict', properties: propertiesOf(plan, projection) },
+    mappings: { dynamic: 'strict', properties: propertiesOf(compiled, projection) },
   }))
 }
 
 /** The fields of docs/tables.md, "Elasticsearch". Number keys are keywords: they name things, and may exceed a double. */
-function propertiesOf(plan: Plan, projection: ProjectionSpec): Record<string, estypes.MappingProperty> {
-  const { keys, columns, averages } = plan.aggregations.find(a => a.name === projection.aggregation)!
-  const fields = keys.map(k => plan.fields[k]!)
+function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<string, estypes.MappingProperty> {
+  const { keys, columns, averages } = compiled.aggregations.find(a => a.name === projection.aggregation)!
+  const fields = keys.map(k => compiled.fields[k]!)
   const properties: [column: string, property: estypes.MappingProperty][] = [
     ['window_start', DATE],
     ['window_end', DATE],

@@ -1,30 +1,26 @@
 /** The Elasticsearch that a pipeline names. Secrets come from the environment, never from arguments. */
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { ownerOf } from '#pipeline/identity.ts'
-import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
-import type { Projection, Telemetry } from '#processor/ports.ts'
-import { createElasticsearchProjection } from './projection.ts'
+import type { Sink, Telemetry } from '#processor/ports.ts'
 import { ElasticsearchRemoval } from './removal.ts'
 import type { ElasticsearchConnection } from './server.ts'
+import { createElasticsearchSink } from './sink.ts'
 
 /** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
-export function openElasticsearchProjection(
-  pipeline: SalesPipeline,
-  env: NodeJS.ProcessEnv,
-  log: Telemetry['log'],
-): Projection {
-  return createElasticsearchProjection({
+export function openElasticsearchSink(pipeline: SalesPipeline, env: NodeJS.ProcessEnv, log: Telemetry['log']): Sink {
+  return createElasticsearchSink({
     ...elasticsearchConnection(pipeline, env),
-    plan: planOf(pipeline.spec),
+    compiled: compileSpec(pipeline.spec),
     owner: ownerOf(pipeline),
     log,
   })
 }
 
-/** The indices and templates that a projection made. Throws and connects as openElasticsearchProjection does. */
+/** The indices and templates that a projection made. Throws and connects as openElasticsearchSink does. */
 export function openElasticsearchRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchRemoval {
-  return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), planOf(pipeline.spec), ownerOf(pipeline))
+  return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), compileSpec(pipeline.spec), ownerOf(pipeline))
 }
 
 function elasticsearchConnection({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchConnection {

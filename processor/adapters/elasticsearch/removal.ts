@@ -1,21 +1,21 @@
 /** Removes what the projection made in Elasticsearch: its indices and index templates, known by their mark. */
 import type { Client, estypes, TransportRequestOptions } from '@elastic/elasticsearch'
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { Belonging, Stored } from '#processor/ports.ts'
 import { indexDefinitions, isMarked } from './mapping.ts'
 import { type ElasticsearchConnection, ElasticsearchServer } from './server.ts'
 
 export class ElasticsearchRemoval {
-  /** Of each projection of the plan the index, then its template. */
+  /** The index of each projection, then its template. */
   readonly stored: Stored[]
   readonly #server: ElasticsearchServer
 
   /** `owner`: namespace/name of the pipeline. Does not connect yet. */
-  constructor(connection: ElasticsearchConnection, plan: Plan, owner: string) {
+  constructor(connection: ElasticsearchConnection, compiled: CompiledSpec, owner: string) {
     const server = new ElasticsearchServer(connection)
     this.#server = server
-    this.stored = indexDefinitions(plan).flatMap(({ index, template }) => [
+    this.stored = indexDefinitions(compiled).flatMap(({ index, template }) => [
       { name: `index ${index}`, remove: () => removeMarked(server, INDEX, index, owner) },
       { name: `index template ${template}`, remove: () => removeMarked(server, TEMPLATE, template, owner) },
     ])

@@ -1,15 +1,10 @@
 /** What the in-memory stores of several workers share: the tables of docs/tables.md as plain collections. */
-import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Progress } from '#processor/core/claim.ts'
+import type { AggregationCounters, DeadLetter, LateEvent, RawSale } from '#processor/core/commit.ts'
+import type { Amount } from '#processor/core/exact.ts'
 import { decimalText } from '#processor/core/exact.ts'
-import type {
-  AggregationCounters,
-  Amount,
-  DeadLetter,
-  LateEvent,
-  Progress,
-  ProjectionFault,
-  RawSale,
-} from '#processor/ports.ts'
+import type { ProjectionFault } from '#processor/ports.ts'
 import type { StoredRow } from '../projected-row.ts'
 
 export type MemoryProgress = {
@@ -117,7 +112,7 @@ export class MemoryDatabase {
 /** U+0000 cannot occur in a stored key. */
 export const rowKey = (windowStart: number, keys: string[]) => [windowStart, ...keys].join('\0')
 
-export function storedRow(aggregation: AggregationPlan, row: MemoryRow): StoredRow {
+export function storedRow(aggregation: CompiledAggregation, row: MemoryRow): StoredRow {
   const columns = row.columns.map((amount, i) => decimalText(amount, aggregation.columns[i]!.scale))
   const at = (name: string) => row.columns[aggregation.columns.findIndex(column => column.name === name)]!
   const averages = aggregation.averages.map(({ sum, count, scale }) =>
@@ -150,4 +145,5 @@ export function progressOf(row: MemoryProgress): Progress {
   }
 }
 
-export const aggregationNamed = (plan: Plan, name: string) => plan.aggregations.findIndex(a => a.name === name)
+export const aggregationNamed = (compiled: CompiledSpec, name: string) =>
+  compiled.aggregations.findIndex(a => a.name === name)

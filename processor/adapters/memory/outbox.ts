@@ -3,7 +3,7 @@ import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
 import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
 import { aggregationNamed, type MemoryEntry, rowKey, storedRow } from './database.ts'
-import type { MemoryStoreOptions } from './store.ts'
+import type { MemoryStoreOptions } from './options.ts'
 
 /** After so long without a word PostgreSQL would have noticed that the projector's connection is dead, ms. */
 const LEASE_MS = 10_000
@@ -14,7 +14,7 @@ export class MemoryOutbox {
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options
-    this.#mine = projectionsOf(options.plan)
+    this.#mine = projectionsOf(options.compiled)
   }
 
   take(limit: number): ProjectionWork | null {
@@ -66,9 +66,9 @@ export class MemoryOutbox {
   }
 
   #tracesOf(entries: MemoryEntry[]): ProjectionWork['traces'] {
-    const { plan } = this.#options
+    const { compiled } = this.#options
     return entries.flatMap(({ aggregation: name, traces }) =>
-      traces.map(traceparent => ({ aggregation: aggregationNamed(plan, name), traceparent })),
+      traces.map(traceparent => ({ aggregation: aggregationNamed(compiled, name), traceparent })),
     )
   }
 
@@ -85,10 +85,10 @@ export class MemoryOutbox {
   }
 
   #projected(name: string, key: MemoryEntry['keys'][number], entry: MemoryEntry): ProjectedRow | null {
-    const { database, plan } = this.#options
-    const aggregation = aggregationNamed(plan, name)
+    const { database, compiled } = this.#options
+    const aggregation = aggregationNamed(compiled, name)
     const row = database.tables.get(name)!.get(rowKey(key.windowStart, key.keys))
-    if (row) return projectedRow(plan, aggregation, storedRow(plan.aggregations[aggregation]!, row))
+    if (row) return projectedRow(compiled, aggregation, storedRow(compiled.aggregations[aggregation]!, row))
     if (entry.removedVersion === null) return null // the entry that says so comes later
     const version = BigInt(entry.removedVersion)
     const id = documentId(name, key.windowStart, key.keys)

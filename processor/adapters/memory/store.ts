@@ -2,42 +2,17 @@
  * The ports Store and Outbox in memory, with the behaviour of the PostgreSQL store (one contract suite runs against
  * both). Deterministic: no timers, no clock but `now`, and every method takes effect in one synchronous step.
  */
-import type { Plan } from '#pipeline/plan.ts'
+import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
+import type { AggregateRows, Commit, PartitionCommit } from '#processor/core/commit.ts'
 import { mergeAmount } from '#processor/core/merge.ts'
 import { windowEnd } from '#processor/core/window.ts'
 import { Fatal, Fenced, Rejected } from '#processor/errors.ts'
-import type {
-  AggregateRows,
-  Claim,
-  Commit,
-  Opened,
-  Outbox,
-  PartitionCommit,
-  PipelineClock,
-  Progress,
-  ProjectionFault,
-  ProjectionWork,
-  SpecSegment,
-  Store,
-  Topic,
-} from '#processor/ports.ts'
+import type { Opened, Outbox, PipelineClock, ProjectionFault, ProjectionWork, Store, Topic } from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
-import { type MemoryDatabase, type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
+import { type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
+import type { MemoryStoreOptions } from './options.ts'
 import { MemoryOutbox } from './outbox.ts'
 import { advance } from './upkeep.ts'
-
-export type MemoryStoreOptions = {
-  /** Shared by the stores of all workers of a pipeline. */
-  database: MemoryDatabase
-  plan: Plan
-  /** The whole SalesPipeline document, defaults applied. */
-  pipelineJson: string
-  specIdentity: string
-  /** The database's clock, ms. */
-  now: () => number
-  /** Never the same twice. */
-  newToken: () => string
-}
 
 export class MemoryStore implements Store, Outbox {
   readonly #options: MemoryStoreOptions
@@ -65,8 +40,8 @@ export class MemoryStore implements Store, Outbox {
   }
 
   #refuseChangedAggregations(): void {
-    const { database, plan } = this.#options
-    for (const { name, identity } of plan.aggregations)
+    const { database, compiled } = this.#options
+    for (const { name, identity } of compiled.aggregations)
       if ((database.aggregations.get(name)?.identity ?? identity) !== identity)
         throw new Fatal('AggregationChanged', `${name}: give it a new name, or start over`)
   }
@@ -79,13 +54,13 @@ export class MemoryStore implements Store, Outbox {
   }
 
   #createTables(): void {
-    const { database, plan, now } = this.#options
-    for (const { name, identity } of plan.aggregations) {
+    const { database, compiled, now } = this.#options
+    for (const { name, identity } of compiled.aggregations) {
       if (database.aggregations.has(name)) continue
       database.aggregations.set(name, { identity, projection: null })
       database.tables.set(name, new Map())
     }
-    const wanted = projectionsOf(plan)
+    const wanted = projectionsOf(compiled)
     for (const [name, aggregation] of database.aggregations) {
       const index = wanted.get(name) ?? null
       if (aggregation.projection === index) continue
@@ -152,12 +127,12 @@ export class MemoryStore implements Store, Outbox {
 
   /** Late events, dead letters and raw sales with their keys. Throws Rejected when one is there already. */
   #records({ late, dead, raw }: Commit): { table: Map<string, unknown>; key: string; record: unknown }[] {
-    const { database, plan } = this.#options
+    const { database, compiled } = this.#options
     const at = ({ partition, offset }: { partition: number; offset: number }) => `${partition}|${offset}`
     const records = [
       ...late.map(event => ({
         table: database.late,
-        key: `${at(event)}|${plan.aggregations[event.aggregation]!.name}`,
+        key: `${at(event)}|${compiled.aggregations[event.aggregation]!.name}`,
         record: { ...event, missed: event.missed.toSorted((a, b) => a - b) },
       })),
       ...dead.map(letter => ({ table: database.dead, key: at(letter), record: letter })),
@@ -180,15 +155,15 @@ export class MemoryStore implements Store, Outbox {
     row.idleUntil = Number.NEGATIVE_INFINITY
     addCounters(row.counters, commit.counters)
     commit.aggregations.forEach((counters, i) => {
-      const { name } = this.#options.plan.aggregations[i]!
+      const { name } = this.#options.compiled.aggregations[i]!
       const zero = { late: 0, onTime: 0, partlyLate: 0, missedWindows: 0, added: 0, missed: 0 }
       row.aggregations.set(name, addCounters(row.aggregations.get(name) ?? zero, counters))
     })
   }
 
   #addRows(rows: AggregateRows, traces: string[]): void {
-    const { database, plan, now } = this.#options
-    const aggregation = plan.aggregations[rows.aggregation]!
+    const { database, compiled, now } = this.#options
+    const aggregation = compiled.aggregations[rows.aggregation]!
     const table = database.tables.get(aggregation.name)!
     const touched = rows.windowStart.map((start, i) => {
       const keys = rows.keys.map(column => column[i]!)
@@ -221,8 +196,8 @@ export class MemoryStore implements Store, Outbox {
   }
 
   async advance(): Promise<PipelineClock | null> {
-    const { database, plan, now } = this.#options
-    return database.generation === this.#generation ? advance(database, plan, now()) : null
+    const { database, compiled, now } = this.#options
+    return database.generation === this.#generation ? advance(database, compiled, now()) : null
   }
 
   async deadLetterBytes(): Promise<number> {

@@ -1,27 +1,28 @@
 /** Watermark → finality → retention → a bounded outbox, in memory. */
-import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
-import type { DeadLetter, PipelineClock } from '#processor/ports.ts'
+import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { DeadLetter } from '#processor/core/commit.ts'
+import type { PipelineClock } from '#processor/ports.ts'
 import { type MemoryDatabase, type MemoryEntry, type MemoryRow, rowKey } from './database.ts'
 
 /** Entries that may wait before they are merged. */
 const CROWDED = 1000
 
-export function advance(database: MemoryDatabase, plan: Plan, now: number): PipelineClock {
-  advanceWatermark(database, plan, now)
+export function advance(database: MemoryDatabase, compiled: CompiledSpec, now: number): PipelineClock {
+  advanceWatermark(database, compiled, now)
   let finalised = 0
   let removed = 0
-  const everywhere = everywherePassed(database, plan)
-  for (const aggregation of plan.aggregations) {
+  const everywhere = everywherePassed(database, compiled)
+  for (const aggregation of compiled.aggregations) {
     finalised += finalise(database, aggregation, now)
     removed += removeRows(database, aggregation, everywhere, now)
   }
-  removed += removeRecords(database, plan, everywhere)
+  removed += removeRecords(database, compiled, everywhere)
   compact(database)
   return { watermark: database.watermark, finalised, removed }
 }
 
-function advanceWatermark(database: MemoryDatabase, plan: Plan, now: number): void {
-  const { outOfOrderness, idle, idleTimeout } = plan.spec.watermark
+function advanceWatermark(database: MemoryDatabase, compiled: CompiledSpec, now: number): void {
+  const { outOfOrderness, idle, idleTimeout } = compiled.spec.watermark
   const awake = [...database.progress.values()].filter(row => row.idleUntil <= now)
   if (awake.length > 0) {
     if (awake.some(row => row.maxEventTime === null)) return
@@ -34,12 +35,12 @@ function raise(database: MemoryDatabase, watermark: number): void {
 }
 
 /** What even idle partitions have passed; −Infinity while one was never read. */
-function everywherePassed(database: MemoryDatabase, plan: Plan): number {
+function everywherePassed(database: MemoryDatabase, compiled: CompiledSpec): number {
   const times = [...database.progress.values()].map(row => row.maxEventTime ?? Number.NEGATIVE_INFINITY)
-  return Math.min(...times) - plan.spec.watermark.outOfOrderness
+  return Math.min(...times) - compiled.spec.watermark.outOfOrderness
 }
 
-function finalise(database: MemoryDatabase, { name, allowedLateness }: AggregationPlan, now: number): number {
+function finalise(database: MemoryDatabase, { name, allowedLateness }: CompiledAggregation, now: number): number {
   const { watermark } = database
   if (watermark === null) return 0
   const closed = rowsOf(database, name).filter(row => !row.final && row.windowEnd + allowedLateness <= watermark)
@@ -52,7 +53,12 @@ function finalise(database: MemoryDatabase, { name, allowedLateness }: Aggregati
   return closed.length
 }
 
-function removeRows(database: MemoryDatabase, aggregation: AggregationPlan, everywhere: number, now: number): number {
+function removeRows(
+  database: MemoryDatabase,
+  aggregation: CompiledAggregation,
+  everywhere: number,
+  now: number,
+): number {
   const { name, allowedLateness, retention } = aggregation
   if (retention === undefined) return 0
   const age = Math.max(retention, allowedLateness)
@@ -62,7 +68,7 @@ function removeRows(database: MemoryDatabase, aggregation: AggregationPlan, ever
   return old.length
 }
 
-function removeRecords(database: MemoryDatabase, { spec }: Plan, everywhere: number): number {
+function removeRecords(database: MemoryDatabase, { spec }: CompiledSpec, everywhere: number): number {
   const { late, raw, dead, progress } = database
   const isOld = (time: number, retention: number | undefined) =>
     retention !== undefined && time + retention <= everywhere

@@ -1,23 +1,23 @@
 /** SQL over one aggregation's table: created, added to, finalised, removed from, read for a projection. */
-import type { AggregationPlan, ColumnPlan, FieldPlan } from '#pipeline/plan.ts'
+import type { CompiledAggregation, CompiledColumn, CompiledField } from '#pipeline/compiled-spec.ts'
 import { decimalText } from '#processor/core/exact.ts'
 import { CLOCK_MICROS, enqueue, quoted, type Statements } from './statements.ts'
 
 export type AggregateStatements = ReturnType<typeof aggregateStatements>
 
-const KEY_TYPES: Record<FieldPlan['type'], string> = {
+const KEY_TYPES: Record<CompiledField['type'], string> = {
   string: 'text',
   number: 'numeric',
   decimal: 'numeric',
   boolean: 'boolean',
 }
 
-export const isCount = (column: ColumnPlan) => 'count' in column.source
+export const isCount = (column: CompiledColumn) => 'count' in column.source
 
 type Column = { name: string; type: string; of: string }
 
 /** The key's and the measures' columns; `of` names them in statements. */
-function columnsOf(aggregation: AggregationPlan, fields: FieldPlan[]) {
+function columnsOf(aggregation: CompiledAggregation, fields: CompiledField[]) {
   const column = (name: string, type: string): Column => ({ name, type, of: quoted(name) })
   const groups = aggregation.keys.map(k => column(fields[k]!.name, KEY_TYPES[fields[k]!.type]))
   const key = [column('window_start', 'timestamptz'), ...groups]
@@ -30,7 +30,7 @@ function columnsOf(aggregation: AggregationPlan, fields: FieldPlan[]) {
 
 const list = (columns: Column[], write = (c: Column) => c.of) => columns.map(write).join(', ')
 
-export function aggregateStatements(statements: Statements, aggregation: AggregationPlan, fields: FieldPlan[]) {
+export function aggregateStatements(statements: Statements, aggregation: CompiledAggregation, fields: CompiledField[]) {
   const table = statements.table(aggregation.name)
   const { key, measures } = columnsOf(aggregation, fields)
   return {
@@ -41,7 +41,7 @@ export function aggregateStatements(statements: Statements, aggregation: Aggrega
   }
 }
 
-function createStatements(statements: Statements, aggregation: AggregationPlan, fields: FieldPlan[]): string[] {
+function createStatements(statements: Statements, aggregation: CompiledAggregation, fields: CompiledField[]): string[] {
   const table = statements.table(aggregation.name)
   const { key, measures } = columnsOf(aggregation, fields)
   const collated = (c: Column) => `${c.of} ${c.type}${c.type === 'text' ? ' COLLATE "C"' : ''} NOT NULL`
@@ -154,7 +154,12 @@ function closingStatements(statements: Statements, table: string, key: Column[])
   }
 }
 
-function projectionStatements(statements: Statements, aggregation: AggregationPlan, key: Column[], measures: Column[]) {
+function projectionStatements(
+  statements: Statements,
+  aggregation: CompiledAggregation,
+  key: Column[],
+  measures: Column[],
+) {
   const table = statements.table(aggregation.name)
   const outbox = statements.table('outbox')
   const wanted = key.map((c, i) => `(k->>${i})::${c.type} AS ${c.of}`)
@@ -183,7 +188,7 @@ function projectionStatements(statements: Statements, aggregation: AggregationPl
 }
 
 /** The raw table: its columns follow the event's fields. */
-export function rawStatements(statements: Statements, name: string, fields: FieldPlan[]) {
+export function rawStatements(statements: Statements, name: string, fields: CompiledField[]) {
   const table = statements.table(name)
   const key = ['partition', 'record_offset', 'line'].map(quoted).join(', ')
   const own: Column[] = fields.map(f => ({ name: f.name, type: KEY_TYPES[f.type], of: quoted(f.name) }))

@@ -1,5 +1,5 @@
 /** Cuts what one commit writes into statements of bounded size, without disturbing the order of locks. */
-import type { AggregateRows } from '#processor/ports.ts'
+import type { AggregateRows } from '#processor/core/commit.ts'
 
 export type Query = { name: string; text: string; values: unknown[] }
 

@@ -1,7 +1,7 @@
 /** Ownership of partitions: claimed, looked at, kept idle. */
 import { randomUUID } from 'node:crypto'
+import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
 import { Fatal } from '#processor/errors.ts'
-import type { Claim, Progress, SpecSegment } from '#processor/ports.ts'
 import type { Connections, Session } from './connections.ts'
 import { isLockTimeout } from './errors.ts'
 import type { Statements } from './statements.ts'

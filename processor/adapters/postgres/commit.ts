@@ -7,21 +7,21 @@
  *   4. late events, dead letters, raw sales.
  */
 import type pg from 'pg'
-import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { AggregateRows, Commit, DeadLetter, LateEvent, PartitionCommit, RawSale } from '#processor/core/commit.ts'
 import { decimalText } from '#processor/core/exact.ts'
 import { windowEnd } from '#processor/core/window.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { AggregateRows, Commit, DeadLetter, LateEvent, PartitionCommit, RawSale } from '#processor/ports.ts'
 import { type AggregateStatements, isCount } from './aggregate-statements.ts'
 import { batchesOf, type Query, windowGroups } from './batches.ts'
 import type { Statements } from './statements.ts'
 import { plainArray, storableText, timestampText } from './values.ts'
 
 export type CommitContext = {
-  plan: Plan
+  compiled: CompiledSpec
   topicId: string
   statements: Statements
-  /** By index of the plan's aggregation. */
+  /** By index of the aggregation. */
   aggregates: AggregateStatements[]
   raw: { insert: string } | null
 }
@@ -31,7 +31,7 @@ export function commitQueries(context: CommitContext, commit: Commit): Query[] {
   const partitions = [...commit.partitions].sort((a, b) => a.partition - b.partition)
   return [
     ...progressQueries(context, partitions),
-    ...byTableName(context.plan, commit.aggregates).flatMap(rows => aggregateQueries(context, rows, commit.traces)),
+    ...byTableName(context.compiled, commit.aggregates).flatMap(rows => aggregateQueries(context, rows, commit.traces)),
     ...batchesOf(commit.late, late => late.payload.length).map(batch => lateQuery(context, batch)),
     ...batchesOf(commit.dead, dead => dead.payload?.length ?? 0).map(batch => deadQuery(context, batch)),
     ...batchesOf(commit.raw, () => 0).map(batch => rawQuery(context, batch)),
@@ -59,11 +59,11 @@ export async function sendTransaction(client: pg.Client, queries: Query[], befor
   if (last.command !== 'COMMIT') throw new Retryable(`PostgreSQL answered COMMIT with ${last.command}`)
 }
 
-function progressQueries({ plan, statements }: CommitContext, partitions: PartitionCommit[]): Query[] {
+function progressQueries({ compiled, statements }: CommitContext, partitions: PartitionCommit[]): Query[] {
   const column = (of: (p: PartitionCommit) => number | string | null) => plainArray(partitions.map(of))
   const numbers = column(p => p.partition)
   const counters = partitions.flatMap(p =>
-    p.aggregations.map((counts, i) => ({ partition: p.partition, name: plan.aggregations[i]!.name, counts })),
+    p.aggregations.map((counts, i) => ({ partition: p.partition, name: compiled.aggregations[i]!.name, counts })),
   )
   const count = (of: (c: PartitionCommit['aggregations'][number]) => number) =>
     plainArray(counters.map(c => of(c.counts)))
@@ -108,32 +108,32 @@ function progressQueries({ plan, statements }: CommitContext, partitions: Partit
 }
 
 /** Tables in one order whatever the spec's order, so that workers of two generations cannot wait for each other. */
-function byTableName(plan: Plan, aggregates: AggregateRows[]): AggregateRows[] {
-  const name = (rows: AggregateRows) => plan.aggregations[rows.aggregation]!.name
+function byTableName(compiled: CompiledSpec, aggregates: AggregateRows[]): AggregateRows[] {
+  const name = (rows: AggregateRows) => compiled.aggregations[rows.aggregation]!.name
   return aggregates.filter(rows => rows.windowStart.length > 0).sort((a, b) => (name(a) < name(b) ? -1 : 1))
 }
 
 function aggregateQueries(context: CommitContext, rows: AggregateRows, traces: string[]): Query[] {
-  const plan = context.plan.aggregations[rows.aggregation]!
-  const keyTypes = plan.keys.map(k => context.plan.fields[k]!.type)
+  const aggregation = context.compiled.aggregations[rows.aggregation]!
+  const keyTypes = aggregation.keys.map(k => context.compiled.fields[k]!.type)
   return windowGroups(rows).map(group => ({
     name: `upsert-${rows.aggregation}`,
     text: context.aggregates[rows.aggregation]!.upsert,
     values: [
-      ...windowColumns(plan, group.windowStart),
+      ...windowColumns(aggregation, group.windowStart),
       ...group.keys.map((values, k) => (keyTypes[k] === 'string' ? values : plainArray(values))),
-      ...plan.columns.map((column, c) => {
+      ...aggregation.columns.map((column, c) => {
         const amounts = group.columns[c]!
         return plainArray(isCount(column) ? amounts : amounts.map(amount => decimalText(amount, column.scale)))
       }),
-      plan.name,
+      aggregation.name,
       traces.length > 0 ? traces : null,
     ],
   }))
 }
 
 /** Few windows, many rows: each time is written once. */
-function windowColumns({ window }: AggregationPlan, starts: number[]): [string, string] {
+function windowColumns({ window }: CompiledAggregation, starts: number[]): [string, string] {
   const texts = new Map<number, [string, string]>()
   const ends: string[] = []
   const written = starts.map(start => {
@@ -148,14 +148,14 @@ function windowColumns({ window }: AggregationPlan, starts: number[]): [string, 
   return [plainArray(written), plainArray(ends)]
 }
 
-function lateQuery({ plan, statements }: CommitContext, late: LateEvent[]): Query {
+function lateQuery({ compiled, statements }: CommitContext, late: LateEvent[]): Query {
   return {
     name: 'insert-late',
     text: statements.insertLate,
     values: [
       plainArray(late.map(l => l.partition)),
       plainArray(late.map(l => l.offset)),
-      plainArray(late.map(l => plan.aggregations[l.aggregation]!.name)),
+      plainArray(late.map(l => compiled.aggregations[l.aggregation]!.name)),
       plainArray(late.map(l => timestampText(l.eventTime))),
       late.map(l => plainArray(l.missed.toSorted((a, b) => a - b).map(timestampText))),
       plainArray(late.map(l => l.entirely)),
@@ -184,7 +184,7 @@ function deadQuery({ topicId, statements }: CommitContext, dead: DeadLetter[]): 
   }
 }
 
-function rawQuery({ plan, raw }: CommitContext, sales: RawSale[]): Query {
+function rawQuery({ compiled, raw }: CommitContext, sales: RawSale[]): Query {
   return {
     name: 'insert-raw',
     text: raw!.insert,
@@ -193,7 +193,7 @@ function rawQuery({ plan, raw }: CommitContext, sales: RawSale[]): Query {
       plainArray(sales.map(s => s.offset)),
       plainArray(sales.map(s => s.line)),
       plainArray(sales.map(s => timestampText(s.eventTime))),
-      ...plan.fields.map((field, f) => {
+      ...compiled.fields.map((field, f) => {
         const values = sales.map(s => s.values[f]!)
         return field.type === 'string' ? values : plainArray(values)
       }),

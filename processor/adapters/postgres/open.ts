@@ -1,6 +1,6 @@
 /** The PostgreSQL that a pipeline names. Secrets come from the environment, never from arguments. */
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { ownerOf, schemaName, specIdentity } from '#pipeline/identity.ts'
-import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Expulsions, Outbox, Store } from '#processor/ports.ts'
@@ -19,7 +19,7 @@ export function openPostgresStore(
     connection: postgresConnection(pipeline, env),
     schema: schemaName(pipeline),
     owner: ownerOf(pipeline),
-    plan: planOf(spec),
+    compiled: compileSpec(spec),
     pipelineJson: JSON.stringify(pipeline),
     specIdentity: specIdentity(spec),
     workerId,

@@ -1,5 +1,5 @@
 /** What a store is made for: one worker of one pipeline in one schema. */
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { PostgresConnection, Timeouts } from './connections.ts'
 
 export type PostgresStoreOptions = {
@@ -8,7 +8,7 @@ export type PostgresStoreOptions = {
   schema: string
   /** namespace/name of the pipeline. */
   owner: string
-  plan: Plan
+  compiled: CompiledSpec
   /** The whole SalesPipeline document, defaults applied. */
   pipelineJson: string
   /** See pipeline/identity.ts: another one is another generation. */

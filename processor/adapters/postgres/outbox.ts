@@ -3,7 +3,7 @@
  * from `take` to `confirm`: no row is locked while a sink is awaited, and the lock is gone when the worker is.
  */
 import type pg from 'pg'
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
 import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
@@ -15,7 +15,7 @@ export type OutboxContext = {
   connections: Connections
   statements: Statements
   aggregates: AggregateStatements[]
-  plan: Plan
+  compiled: CompiledSpec
   /** Names the lease. */
   schema: string
 }
@@ -45,7 +45,7 @@ export class PostgresOutbox {
   constructor(context: OutboxContext) {
     this.#context = context
     this.#lock = `sales-pipeline projector ${context.schema}`
-    const projections = [...projectionsOf(context.plan)]
+    const projections = [...projectionsOf(context.compiled)]
     this.#mine = [projections.map(([name]) => name), projections.map(([, index]) => index)]
   }
 
@@ -81,12 +81,12 @@ export class PostgresOutbox {
   }
 
   async #settle(session: Session, work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
-    const { statements, plan } = this.#context
+    const { statements, compiled } = this.#context
     await session.query('BEGIN ISOLATION LEVEL READ COMMITTED')
     if (this.#rejected > 0) await session.query(statements.forgetFaults, [work.rows.map(row => row.id)])
     if (faults.length > 0)
       await session.query(statements.fault, [
-        faults.map(fault => plan.aggregations[fault.aggregation]!.name),
+        faults.map(fault => compiled.aggregations[fault.aggregation]!.name),
         faults.map(fault => fault.id),
         faults.map(fault => fault.version),
         faults.map(fault => fault.error),
@@ -159,7 +159,7 @@ async function snapshot(
   mine: unknown[],
   limit: number,
 ): Promise<ProjectionWork | null> {
-  const { statements, plan, aggregates } = context
+  const { statements, compiled, aggregates } = context
   await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   const oldest = await session.query<{ seq: string; aggregation: string; traces: string[] | null }>(statements.oldest, [
     ...mine,
@@ -167,27 +167,27 @@ async function snapshot(
   ])
   const entries = oldest.rows.map(row => row.seq)
   const rows: ProjectedRow[] = []
-  for (const [i, { name }] of plan.aggregations.entries()) {
+  for (const [i, { name }] of compiled.aggregations.entries()) {
     if (!oldest.rows.some(row => row.aggregation === name)) continue
     const found = await session.query<SnapshotRow>(aggregates[i]!.snapshot, [entries, name])
-    rows.push(...found.rows.flatMap(row => toProjected(plan, i, row) ?? []))
+    rows.push(...found.rows.flatMap(row => toProjected(compiled, i, row) ?? []))
   }
   await session.query('COMMIT')
   const traces = oldest.rows.flatMap(({ aggregation: name, traces }) => {
-    const aggregation = plan.aggregations.findIndex(a => a.name === name)
+    const aggregation = compiled.aggregations.findIndex(a => a.name === name)
     return (traces ?? []).map(traceparent => ({ aggregation, traceparent }))
   })
   return entries.length > 0 ? { entries: entries.map(BigInt), rows, traces } : null
 }
 
 /** Null: gone, and the entry that says so comes later. */
-function toProjected(plan: Plan, aggregation: number, row: SnapshotRow): ProjectedRow | null {
+function toProjected(compiled: CompiledSpec, aggregation: number, row: SnapshotRow): ProjectedRow | null {
   const windowStart = Number(row.window_start)
   if (row.version !== null) {
     const { keys, columns, averages, final } = row
     const windowEnd = Number(row.window_end)
     const updatedAt = Math.floor(Number(row.updated_at))
-    return projectedRow(plan, aggregation, {
+    return projectedRow(compiled, aggregation, {
       windowStart,
       windowEnd,
       keys,
@@ -201,7 +201,7 @@ function toProjected(plan: Plan, aggregation: number, row: SnapshotRow): Project
   if (row.removed_version === null) return null
   return {
     aggregation,
-    id: documentId(plan.aggregations[aggregation]!.name, windowStart, row.keys),
+    id: documentId(compiled.aggregations[aggregation]!.name, windowStart, row.keys),
     version: BigInt(row.removed_version),
     document: null,
     updatedAt: Math.floor(Number(row.created_at)),

@@ -1,6 +1,6 @@
 /** The tables that follow from the spec: created when new, refused when they are somebody else's or of another shape. */
 import { createHash } from 'node:crypto'
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Fatal } from '#processor/errors.ts'
 import { projectionsOf } from '../projected-row.ts'
 import { aggregateStatements, rawStatements } from './aggregate-statements.ts'
@@ -16,7 +16,7 @@ export async function createResultTables(
   options: PostgresStoreOptions,
   generation: number,
 ): Promise<void> {
-  for (const table of resultTables(statements, options.plan)) {
+  for (const table of resultTables(statements, options.compiled)) {
     if (await isKnown(session, statements, options, table)) continue
     for (const create of table.create) await session.query(create)
     await session.query(
@@ -24,23 +24,23 @@ export async function createResultTables(
       [table.name, table.kind, table.identity, generation],
     )
   }
-  await setProjections(session, statements, options.plan)
-  await createRetentionIndexes(session, statements, options.plan)
+  await setProjections(session, statements, options.compiled)
+  await createRetentionIndexes(session, statements, options.compiled)
 }
 
-function resultTables(statements: Statements, plan: Plan): ResultTable[] {
-  const aggregations = plan.aggregations.map((a): ResultTable => {
-    const { create } = aggregateStatements(statements, a, plan.fields)
+function resultTables(statements: Statements, compiled: CompiledSpec): ResultTable[] {
+  const aggregations = compiled.aggregations.map((a): ResultTable => {
+    const { create } = aggregateStatements(statements, a, compiled.fields)
     return { name: a.name, kind: 'aggregation', identity: a.identity, create }
   })
-  const { raw } = plan.spec
+  const { raw } = compiled.spec
   if (!raw) return aggregations
-  const { create } = rawStatements(statements, raw.table, plan.fields)
-  return [...aggregations, { name: raw.table, kind: 'raw', identity: rawIdentity(plan), create: [create] }]
+  const { create } = rawStatements(statements, raw.table, compiled.fields)
+  return [...aggregations, { name: raw.table, kind: 'raw', identity: rawIdentity(compiled), create: [create] }]
 }
 
 /** Where each column of the raw table comes from. */
-function rawIdentity({ fields }: Plan): string {
+function rawIdentity({ fields }: CompiledSpec): string {
   const columns = fields.map(f => [f.name, f.type, f.path.join('.'), f.line])
   return createHash('sha256').update(JSON.stringify(columns)).digest('hex')
 }
@@ -75,9 +75,9 @@ async function isKnown(
 }
 
 /** An aggregation that is newly projected, or into another index, is projected whole; one no longer projected, not at all. */
-async function setProjections(session: Session, statements: Statements, plan: Plan): Promise<void> {
+async function setProjections(session: Session, statements: Statements, compiled: CompiledSpec): Promise<void> {
   const { table } = statements
-  const wanted = projectionsOf(plan)
+  const wanted = projectionsOf(compiled)
   const { rows } = await session.query<{ name: string; projection: string | null }>(
     `SELECT name, projection FROM ${table('aggregations')} WHERE kind = 'aggregation' ORDER BY name`,
   )
@@ -88,14 +88,14 @@ async function setProjections(session: Session, statements: Statements, plan: Pl
     await session.query(`LOCK TABLE ${table(name)} IN SHARE ROW EXCLUSIVE MODE`)
     await session.query(`UPDATE ${table('aggregations')} SET projection = $2 WHERE name = $1`, [name, index])
     await session.query(`DELETE FROM ${table('outbox')} WHERE aggregation = $1`, [name])
-    const aggregation = plan.aggregations.find(a => a.name === name)
+    const aggregation = compiled.aggregations.find(a => a.name === name)
     if (aggregation && index !== null)
-      await session.query(aggregateStatements(statements, aggregation, plan.fields).enqueueAll, [name])
+      await session.query(aggregateStatements(statements, aggregation, compiled.fields).enqueueAll, [name])
   }
 }
 
 /** Retention looks rows up by time. No table's name holds a dot, so that of an index with one is free. */
-async function createRetentionIndexes(session: Session, { table }: Statements, { spec }: Plan): Promise<void> {
+async function createRetentionIndexes(session: Session, { table }: Statements, { spec }: CompiledSpec): Promise<void> {
   const aged: [string, string, number | undefined][] = [
     ['late_events', 'event_time', spec.lateEvents.retention],
     ['dead_letters', 'record_timestamp', spec.deadLetters.retention],

@@ -1,14 +1,13 @@
 /** The ports Store and Outbox on PostgreSQL 14 or newer (docs/semantics.md, sections 2 to 5; docs/tables.md). */
 import { performance } from 'node:perf_hooks'
+import type { Claim, Progress } from '#processor/core/claim.ts'
+import type { Commit } from '#processor/core/commit.ts'
 import { Retryable } from '#processor/errors.ts'
 import type {
-  Claim,
-  Commit,
   Expulsions,
   Opened,
   Outbox,
   PipelineClock,
-  Progress,
   ProjectionFault,
   ProjectionWork,
   Store,
@@ -49,11 +48,11 @@ class PostgresStore implements Store, Outbox, Expulsions {
 
   constructor(options: PostgresStoreOptions) {
     this.#options = options
-    const { plan, schema, connection, timeouts } = options
+    const { compiled, schema, connection, timeouts } = options
     this.#connections = new Connections(connection, applicationName(options), { ...DEFAULT_TIMEOUTS, ...timeouts })
     this.#statements = statementsOf(schema)
-    this.#aggregates = plan.aggregations.map(a => aggregateStatements(this.#statements, a, plan.fields))
-    this.#raw = plan.spec.raw ? rawStatements(this.#statements, plan.spec.raw.table, plan.fields) : null
+    this.#aggregates = compiled.aggregations.map(a => aggregateStatements(this.#statements, a, compiled.fields))
+    this.#raw = compiled.spec.raw ? rawStatements(this.#statements, compiled.spec.raw.table, compiled.fields) : null
     this.#outbox = new PostgresOutbox(this.#shared())
   }
 
@@ -163,9 +162,9 @@ class PostgresStore implements Store, Outbox, Expulsions {
   }
 
   #shared() {
-    const { plan, schema } = this.#options
+    const { compiled, schema } = this.#options
     return {
-      plan,
+      compiled,
       schema,
       connections: this.#connections,
       statements: this.#statements,

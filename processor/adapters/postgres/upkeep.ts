@@ -2,7 +2,7 @@
  * What one leased worker does for the whole pipeline: watermark → failover → finality → retention → a bounded outbox. Each step is
  * a transaction of its own that takes the lease anew, so nothing is held for long.
  */
-import type { AggregationPlan, Plan } from '#pipeline/plan.ts'
+import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { PipelineClock } from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
 import type { AggregateStatements } from './aggregate-statements.ts'
@@ -14,7 +14,7 @@ export type UpkeepContext = {
   connections: Connections
   statements: Statements
   aggregates: AggregateStatements[]
-  plan: Plan
+  compiled: CompiledSpec
   generation: number
   /** Names the lease. */
   schema: string
@@ -60,9 +60,9 @@ type Watermarks = { watermark: number | null; everywhere: number | null }
 
 async function advanceWatermark(
   session: Session,
-  { statements, plan, generation }: UpkeepContext,
+  { statements, compiled, generation }: UpkeepContext,
 ): Promise<Watermarks | null> {
-  const { outOfOrderness, idle, idleTimeout } = plan.spec.watermark
+  const { outOfOrderness, idle, idleTimeout } = compiled.spec.watermark
   const trailing = idle === 'advance' ? outOfOrderness + idleTimeout : null
   const { rows } = await session.query<Watermarks>(statements.advanceWatermark, [outOfOrderness, generation, trailing])
   return rows[0] ?? null
@@ -73,13 +73,13 @@ async function advanceWatermark(
  * versions: a sink would keep the greater one that it has.
  */
 async function projectAgain(context: UpkeepContext): Promise<void> {
-  const { connections, statements, aggregates, plan } = context
+  const { connections, statements, aggregates, compiled } = context
   const { rows } = await connections.query<{ moved: boolean }>(statements.hasMoved)
   if (!rows[0]?.moved) return
-  const projected = projectionsOf(plan)
+  const projected = projectionsOf(compiled)
   await connections.patiently(session =>
     underLease(session, context, async () => {
-      for (const [i, { name }] of plan.aggregations.entries())
+      for (const [i, { name }] of compiled.aggregations.entries())
         if (projected.has(name)) await session.query(aggregates[i]!.renew, [name])
       await session.query(statements.noteServer)
     }),
@@ -87,11 +87,11 @@ async function projectAgain(context: UpkeepContext): Promise<void> {
 }
 
 /** The newest window start whose window is closed and has been for `ms`; a window's end is its start + size. */
-const closedBefore = ({ window }: AggregationPlan, watermark: number, ms: number) =>
+const closedBefore = ({ window }: CompiledAggregation, watermark: number, ms: number) =>
   timestampText(watermark - ms - window!.size)
 
 async function finalise(context: UpkeepContext, watermark: number): Promise<number> {
-  return sum(context.plan.aggregations, (aggregation, i) => {
+  return sum(context.compiled.aggregations, (aggregation, i) => {
     if (aggregation.window === null) return Promise.resolve(0) // all time never ends
     const before = closedBefore(aggregation, watermark, aggregation.allowedLateness)
     return inBatches(context, context.aggregates[i]!.finalise, [before, BATCH_ROWS, aggregation.name])
@@ -99,7 +99,7 @@ async function finalise(context: UpkeepContext, watermark: number): Promise<numb
 }
 
 async function removeRows(context: UpkeepContext, everywhere: number): Promise<number> {
-  return sum(context.plan.aggregations, (aggregation, i) => {
+  return sum(context.compiled.aggregations, (aggregation, i) => {
     if (aggregation.window === null || aggregation.retention === undefined) return Promise.resolve(0)
     const before = closedBefore(aggregation, everywhere, Math.max(aggregation.retention, aggregation.allowedLateness))
     return inBatches(context, context.aggregates[i]!.remove, [before, BATCH_ROWS, aggregation.name])
@@ -108,7 +108,7 @@ async function removeRows(context: UpkeepContext, everywhere: number): Promise<n
 
 async function removeRecords(context: UpkeepContext, everywhere: number): Promise<number> {
   const { statements } = context
-  const { raw, lateEvents, deadLetters } = context.plan.spec
+  const { raw, lateEvents, deadLetters } = context.compiled.spec
   const late = statements.removeOld('late_events', 'event_time', ['partition', 'record_offset', 'aggregation'])
   const sales = raw && statements.removeOld(raw.table, 'event_time', ['partition', 'record_offset', 'line'])
   const kinds: [string | undefined, number | undefined][] = [

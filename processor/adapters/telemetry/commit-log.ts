@@ -1,6 +1,6 @@
 /** The commit log (docs/tables.md): one JSON line per acknowledged commit, the raw samples of end-to-end delay. */
 import { appendFileSync, closeSync, openSync } from 'node:fs'
-import type { Commit } from '../../ports.ts'
+import type { Commit } from '#processor/core/commit.ts'
 
 export type CommitLog = {
   /** The line is in the file when this returns. Throws what the file system throws: a gap would falsify the figures. */

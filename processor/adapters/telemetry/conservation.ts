@@ -1,5 +1,5 @@
 /** The laws of conservation (contract, section 6), checked on every commit. */
-import type { Commit } from '../../ports.ts'
+import type { Commit } from '#processor/core/commit.ts'
 
 export const LAWS = ['offsets', 'verdicts', 'lateness'] as const
 export type Law = (typeof LAWS)[number]

@@ -1,9 +1,8 @@
 /** Every metric of a worker, in one table. Labels stay few: partition, aggregation, reason, kind, law, code. */
-
 import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Plan } from '#pipeline/plan.ts'
-import { DEAD_REASONS } from '../../errors.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { DEAD_REASONS } from '#processor/core/dead-reasons.ts'
 import { LAWS } from './conservation.ts'
 import { DelayHistogram } from './delay-histogram.ts'
 
@@ -13,7 +12,7 @@ const COMMIT_BOUNDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 1
 export type Metrics = ReturnType<typeof createMetrics>
 
 /** A fresh registry whose every series carries `pipeline`; label values that are known stand at 0 from the start. */
-export function createMetrics(pipeline: string, plan: Plan) {
+export function createMetrics(pipeline: string, compiled: CompiledSpec) {
   const registry = new Registry()
   registry.setDefaultLabels({ pipeline })
   collectDefaultMetrics({ register: registry })
@@ -28,7 +27,7 @@ export function createMetrics(pipeline: string, plan: Plan) {
   for (const reason of DEAD_REASONS) metrics.deadLetters.inc({ reason }, 0)
   for (const kind of ['fenced', 'rejected', 'retryable']) metrics.commitFailures.inc({ kind }, 0)
   for (const law of LAWS) metrics.conservation.set({ law }, 0)
-  for (const { name: aggregation } of plan.aggregations)
+  for (const { name: aggregation } of compiled.aggregations)
     for (const metric of [metrics.late, metrics.partlyLate, metrics.missedWindows]) metric.inc({ aggregation }, 0)
   return metrics
 }

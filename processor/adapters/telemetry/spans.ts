@@ -13,21 +13,26 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
-import type { Plan } from '#pipeline/plan.ts'
-import type { Commit } from '../../ports.ts'
-import type { Tracing } from './tracing.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Commit } from '#processor/core/commit.ts'
+import type { ProjectionWork } from '../../ports.ts'
 
 /** The SDK's own default limit of links per span. */
 const MAX_LINKS = 128
 
 type Times = { startedAt: number; endedAt: number }
 
-export function createSpans(plan: Plan, worker: string): Pick<Tracing, 'committed' | 'projected'> {
+export type Spans = {
+  committed(commit: Commit, times: Times): void
+  projected(work: ProjectionWork, times: Times): void
+}
+
+export function createSpans(compiled: CompiledSpec, worker: string): Spans {
   const tracer = trace.getTracer('sales-pipeline')
-  const { topic } = plan.spec.source
+  const { topic } = compiled.spec.source
   const indices = new Map(
-    plan.spec.sinks.elasticsearch?.projections.map(p => [
-      plan.aggregations.findIndex(a => a.name === p.aggregation),
+    compiled.spec.sinks.elasticsearch?.projections.map(p => [
+      compiled.aggregations.findIndex(a => a.name === p.aggregation),
       p.index,
     ]),
   )

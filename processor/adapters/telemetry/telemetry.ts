@@ -1,9 +1,9 @@
 /** The Telemetry port: Prometheus metrics, JSON logs, conditions, the commit log and, where they are wanted, traces. */
-
 import type { DestinationStream } from 'pino'
 import type { Registry } from 'prom-client'
-import type { Plan } from '#pipeline/plan.ts'
-import type { Clock, Commit, PartitionCommit, Telemetry } from '../../ports.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Commit, PartitionCommit } from '#processor/core/commit.ts'
+import type { Clock, Telemetry } from '../../ports.ts'
 import { openCommitLog } from './commit-log.ts'
 import { imbalance, LAWS } from './conservation.ts'
 import { Health, type HealthReport } from './health.ts'
@@ -17,7 +17,7 @@ export type TelemetryOptions = {
   /** namespace/name */
   pipeline: string
   worker: string
-  plan: Plan
+  compiled: CompiledSpec
   clock: Clock
   logLevel: LogLevel
   /** Where log lines go; stdout when left out. */
@@ -42,8 +42,8 @@ export type WorkerTelemetry = Telemetry & {
 
 /** Throws what the file system throws when the commit log cannot be opened. */
 export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
-  const { pipeline, worker, plan, clock, tracing } = options
-  const metrics = createMetrics(pipeline, plan)
+  const { pipeline, worker, compiled, clock, tracing } = options
+  const metrics = createMetrics(pipeline, compiled)
   const logger = createLogger(options.logLevel, { pipeline, worker }, options.logTo)
   const commitLog = options.commitLog === undefined ? null : openCommitLog(options.commitLog, worker)
   const health = new Health()
@@ -76,7 +76,7 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
     fetched: (partition, bytes) => metrics.fetchedBytes.inc({ partition }, bytes),
     committed(commit, info) {
       commitLog?.append(commit, info.endedAt)
-      countCommit(metrics, plan, commit)
+      countCommit(metrics, compiled, commit)
       metrics.commitDuration.observe((info.endedAt - info.startedAt) / 1000)
       metrics.endToEndDelay.observe(info.createdAt, info.endedAt)
       recentCommits.add(info.createdAt, info.endedAt)
@@ -129,20 +129,20 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
   return telemetry
 }
 
-function countCommit(metrics: Metrics, plan: Plan, commit: Commit): void {
+function countCommit(metrics: Metrics, compiled: CompiledSpec, commit: Commit): void {
   metrics.commits.inc()
-  for (const share of commit.partitions) countPartition(metrics, plan, share)
+  for (const share of commit.partitions) countPartition(metrics, compiled, share)
   for (const { reason } of commit.dead) metrics.deadLetters.inc({ reason })
 }
 
-function countPartition(metrics: Metrics, plan: Plan, share: PartitionCommit): void {
+function countPartition(metrics: Metrics, compiled: CompiledSpec, share: PartitionCommit): void {
   const { partition, counters, aggregations } = share
   metrics.records.inc({ partition }, counters.records)
   metrics.skipped.inc({ partition }, counters.skipped)
   metrics.accepted.inc({ partition }, counters.accepted)
   metrics.duplicates.inc({ partition }, counters.duplicate)
   aggregations.forEach(({ late, partlyLate, missedWindows }, i) => {
-    const aggregation = plan.aggregations[i]!.name
+    const aggregation = compiled.aggregations[i]!.name
     metrics.late.inc({ aggregation }, late)
     metrics.partlyLate.inc({ aggregation }, partlyLate)
     metrics.missedWindows.inc({ aggregation }, missedWindows)

@@ -1,10 +1,8 @@
 /** Starts OpenTelemetry, only where an OTLP endpoint is named: loading the SDK costs about 0.3 CPU s of start-up. */
-import type { Plan } from '#pipeline/plan.ts'
-import type { Commit, ProjectionWork } from '../../ports.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Spans } from './spans.ts'
 
-export type Tracing = {
-  committed(commit: Commit, info: { startedAt: number; endedAt: number }): void
-  projected(work: ProjectionWork, info: { startedAt: number; endedAt: number }): void
+export type Tracing = Spans & {
   /** Sends what waits, for at most a second: a collector that is away must not hold up a worker that leaves. */
   shutdown(): Promise<void>
 }
@@ -16,11 +14,11 @@ const FLUSH_MS = 1000
  * throws for an endpoint that does not answer: spans are then lost, nothing else.
  */
 export async function startTracing(options: {
-  plan: Plan
+  compiled: CompiledSpec
   worker: string
   env: Record<string, string | undefined>
 }): Promise<Tracing | null> {
-  const { plan, worker, env } = options
+  const { compiled, worker, env } = options
   if (!env.OTEL_EXPORTER_OTLP_ENDPOINT && !env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) return null
   const [{ NodeSDK }, { createSpans }] = await Promise.all([import('@opentelemetry/sdk-node'), import('./spans.ts')])
   const sdk = new NodeSDK({
@@ -31,7 +29,7 @@ export async function startTracing(options: {
   })
   sdk.start()
   return {
-    ...createSpans(plan, worker),
+    ...createSpans(compiled, worker),
     async shutdown() {
       const { promise: tooLong, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, FLUSH_MS)

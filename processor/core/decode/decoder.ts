@@ -2,8 +2,8 @@
  * From the bytes of a record to what the engine counts (contract, sections 5 to 8). Two roads lead there: a scanner for
  * ordinary events, and a parser for all others, which alone finds records dead.
  */
-import type { Plan } from '#pipeline/plan.ts'
-import type { Amount } from '#processor/ports.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Amount } from '../exact.ts'
 import type { Interner } from './interner.ts'
 import { Outputs } from './outputs.ts'
 import { type DecodeFault, Parser } from './parse/parser.ts'
@@ -17,10 +17,10 @@ export class Decoder {
   readonly #scanner: Scanner | null
   #scanned = false
 
-  constructor(plan: Plan, strings: Interner) {
-    this.#out = new Outputs(plan.fields.length)
-    this.#parser = new Parser(plan, strings, this.#out)
-    this.#scanner = Scanner.suits(plan) ? new Scanner(plan, strings, this.#out) : null
+  constructor(compiled: CompiledSpec, strings: Interner) {
+    this.#out = new Outputs(compiled.fields.length)
+    this.#parser = new Parser(compiled, strings, this.#out)
+    this.#scanner = Scanner.suits(compiled) ? new Scanner(compiled, strings, this.#out) : null
   }
 
   /**
@@ -58,12 +58,12 @@ export class Decoder {
     return this.#out.lines
   }
 
-  /** By field of the plan: the interned canonical text of key fields. */
+  /** By field of the compiled spec: the interned canonical text of key fields. */
   get codes(): Int32Array {
     return this.#out.codes
   }
 
-  /** By field of the plan: number and decimal values, scaled by 10^scale; 0 for other fields. */
+  /** By field of the compiled spec: number and decimal values, scaled by 10^scale; 0 for other fields. */
   get amounts(): Amount[] {
     return this.#out.amounts
   }

@@ -1,5 +1,5 @@
 /** Exact decimals from their text (contract, section 7): nothing passes through binary floating point. */
-import type { Amount } from '#processor/ports.ts'
+import type { Amount } from '../exact.ts'
 import { canonical, decimalText } from '../exact.ts'
 
 /** PostgreSQL's numeric holds far more; this bounds sums, and what a hostile exponent may blow up. */

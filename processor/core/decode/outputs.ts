@@ -1,5 +1,5 @@
-/** What both roads of the decoder fill in for one record; good until the next. Fields are those of the plan. */
-import type { Amount } from '#processor/ports.ts'
+/** What both roads of the decoder fill in for one record; good until the next. Fields are those of the compiled spec. */
+import type { Amount } from '../exact.ts'
 
 export class Outputs {
   /** Event time in ms, floored. */

@@ -1,7 +1,7 @@
 /** From JSON values to field values, by the field's type (contract, section 7). */
-import type { FieldPlan } from '#pipeline/plan.ts'
-import type { DeadReason } from '#processor/errors.ts'
-import type { Amount } from '#processor/ports.ts'
+import type { CompiledField } from '#pipeline/compiled-spec.ts'
+import type { DeadReason } from '../dead-reasons.ts'
+import type { Amount } from '../exact.ts'
 import { canonicalText, parseDecimal } from './number.ts'
 import { type Json, NumberText } from './parse/json.ts'
 
@@ -16,7 +16,7 @@ const TRUE: Value = { text: 'true', amount: 0 }
 const FALSE: Value = { text: 'false', amount: 0 }
 
 /** The value of a present field, or why it makes the record dead. */
-export function fieldValue(field: FieldPlan, json: Json): Value | DeadReason {
+export function fieldValue(field: CompiledField, json: Json): Value | DeadReason {
   switch (field.type) {
     case 'string':
       if (typeof json !== 'string') return 'wrong_type'
@@ -33,7 +33,7 @@ export function fieldValue(field: FieldPlan, json: Json): Value | DeadReason {
 }
 
 /** What stands for an absent or null field: its default, or null if it is optional; else it is missing. */
-export function absentValue(field: FieldPlan): Value | 'missing_field' {
+export function absentValue(field: CompiledField): Value | 'missing_field' {
   const text = field.default
   if (text === undefined) return field.optional ? NULL : 'missing_field'
   if (field.type === 'string' || field.type === 'boolean') return { text, amount: 0 }

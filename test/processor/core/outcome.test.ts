@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
+import type { Progress } from '#processor/core/claim.ts'
+import type { PartitionCommit } from '#processor/core/commit.ts'
 import { outcomeOf } from '#processor/core/outcome.ts'
-import type { PartitionCommit, Progress } from '#processor/ports.ts'
 
 const commit = { epoch: 4, token: 'mine', fromOffset: 100, nextOffset: 150 } as PartitionCommit
 const row = (change: Partial<Progress> = {}) => ({ epoch: 4, token: 'mine', nextOffset: 100, ...change }) as Progress

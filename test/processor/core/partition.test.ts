@@ -2,10 +2,11 @@
 import Big from 'big.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { planOf } from '#pipeline/plan.ts'
+import type { Claim } from '#processor/core/claim.ts'
+import type { PartitionCommit } from '#processor/core/commit.ts'
 import { PartitionState } from '#processor/core/partition.ts'
-import type { Claim, PartitionCommit } from '#processor/ports.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 
 const OUT_OF_ORDERNESS = 3000
@@ -42,7 +43,7 @@ spec:
     - { name: sliding, window: { type: sliding, size: 12s, slide: 4s }, measures: [{ name: lines, op: count }] }
     - { name: ever, window: { type: none }, groupBy: [store], measures: [{ name: revenue, op: sum, of: price }] }
 `)
-const plan = planOf(pipeline.spec)
+const compiled = compileSpec(pipeline.spec)
 const WINDOWS: Record<string, [size: number, slide: number, offset: number] | null> = {
   tumbling: [10_000, 10_000, 3000],
   sliding: [12_000, 4000, 0],
@@ -180,7 +181,7 @@ const firstClaim = (): Claim => ({
 const stateOf = (claim: Claim) =>
   new PartitionState(
     claim,
-    () => plan,
+    () => compiled,
     () => Buffer.alloc(0),
   )
 
@@ -209,9 +210,9 @@ function commit(outcome: Outcome, state: PartitionState, claim: Claim): Claim {
   for (const verdict of ['dead', 'duplicate', 'accepted'] as const)
     outcome.counts[verdict] += share.commit.counters[verdict]
   for (const event of share.late)
-    outcome.late.set(`${plan.aggregations[event.aggregation]!.name}|${event.offset}`, event.missed)
+    outcome.late.set(`${compiled.aggregations[event.aggregation]!.name}|${event.offset}`, event.missed)
   for (const { aggregation, windowStart, keys, columns } of share.aggregates) {
-    const { name, columns: of } = plan.aggregations[aggregation]!
+    const { name, columns: of } = compiled.aggregations[aggregation]!
     windowStart.forEach((start, row) => {
       const key = `${name}|${start}|${keys.map(column => column[row]).join()}`
       const before = outcome.rows.get(key)

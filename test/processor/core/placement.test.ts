@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { Claim } from '#processor/core/claim.ts'
 import { placeReading } from '#processor/core/placement.ts'
-import type { Claim } from '#processor/ports.ts'
 
 /** Counted up to 100, to be restored from 60. */
 const claim = { partition: 3, nextOffset: 100, restoreOffset: 60 } as Claim

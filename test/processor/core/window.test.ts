@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isClosed, lastWindowStart, windowEnd, windowsPerEvent } from '#processor/core/window.ts'
 
-const window = fc
+const windows = fc
   .record({
     slide: fc.integer({ min: 1, max: 100_000 }),
     times: fc.integer({ min: 1, max: 64 }),
@@ -15,16 +15,16 @@ const time = fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 })
 describe('windows', () => {
   it('hold a time exactly when start <= time < end, each aligned to the epoch plus offset', () => {
     fc.assert(
-      fc.property(window, time, (plan, t) => {
-        const last = lastWindowStart(plan, t)
-        const starts = Array.from({ length: windowsPerEvent(plan) }, (_, i) => last - i * plan.slide)
+      fc.property(windows, time, (window, t) => {
+        const last = lastWindowStart(window, t)
+        const starts = Array.from({ length: windowsPerEvent(window) }, (_, i) => last - i * window.slide)
         for (const start of starts) {
-          expect(start <= t && t < windowEnd(plan, start)).toBe(true)
-          expect(Math.abs((start - plan.offset) % plan.slide)).toBe(0)
+          expect(start <= t && t < windowEnd(window, start)).toBe(true)
+          expect(Math.abs((start - window.offset) % window.slide)).toBe(0)
         }
         // The neighbours on both sides do not hold it: nothing is missing, nothing is doubled.
-        expect(last + plan.slide > t).toBe(true)
-        expect(windowEnd(plan, last - windowsPerEvent(plan) * plan.slide) <= t).toBe(true)
+        expect(last + window.slide > t).toBe(true)
+        expect(windowEnd(window, last - windowsPerEvent(window) * window.slide) <= t).toBe(true)
       }),
       { numRuns: 2000 },
     )
@@ -40,16 +40,16 @@ describe('windows', () => {
     [10, [10, 5]],
     [-1, [-5, -10]],
   ])('a sliding window of 10 by 5 puts %d into those that start at %j', (t, starts) => {
-    const plan = { size: 10, slide: 5, offset: 0 }
-    expect([lastWindowStart(plan, t), lastWindowStart(plan, t) - plan.slide]).toEqual(starts)
+    const window = { size: 10, slide: 5, offset: 0 }
+    expect([lastWindowStart(window, t), lastWindowStart(window, t) - window.slide]).toEqual(starts)
   })
 
   it('close when the watermark reaches end + allowed lateness, not before', () => {
-    const plan = { size: 10, slide: 10, offset: 0 }
-    expect(isClosed(plan, 0, 3, 12)).toBe(false)
-    expect(isClosed(plan, 0, 3, 13)).toBe(true)
-    expect(isClosed(plan, 0, 0, 10)).toBe(true)
-    expect(isClosed(plan, 0, 0, Number.NEGATIVE_INFINITY)).toBe(false)
+    const window = { size: 10, slide: 10, offset: 0 }
+    expect(isClosed(window, 0, 3, 12)).toBe(false)
+    expect(isClosed(window, 0, 3, 13)).toBe(true)
+    expect(isClosed(window, 0, 0, 10)).toBe(true)
+    expect(isClosed(window, 0, 0, Number.NEGATIVE_INFINITY)).toBe(false)
   })
 
   it('over all time never close', () => {

@@ -1,12 +1,12 @@
-/** What every Projection does with rows, tombstones and versions; run against memory and the real Elasticsearch. */
+/** What every Sink does with rows, tombstones and versions; run against memory and the real Elasticsearch. */
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Plan } from '#pipeline/plan.ts'
-import type { ProjectedRow, Projection } from '#processor/ports.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { ProjectedRow, Sink } from '#processor/ports.ts'
 import { allTimeRow, minuteRow, removed, unacceptable } from './fixture.ts'
 
 export type Harness = {
-  plan: Plan
-  projection: Projection
+  compiled: CompiledSpec
+  sink: Sink
   /** The document that is shown now; null: none. */
   shown(row: ProjectedRow): Promise<ProjectedRow['document']>
 }
@@ -17,13 +17,13 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
     let stores = 0
     /** A row that no other test touches. */
     const fresh = (version: bigint, more?: Parameters<typeof minuteRow>[3]) =>
-      minuteRow(harness.plan, `store-${stores++}`, version, more)
+      minuteRow(harness.compiled, `store-${stores++}`, version, more)
     const changed = (row: ProjectedRow, version: bigint, orders: number): ProjectedRow => ({
       ...row,
       version,
       document: { ...row.document, orders },
     })
-    const write = (...rows: ProjectedRow[]) => harness.projection.write(rows)
+    const write = (...rows: ProjectedRow[]) => harness.sink.write(rows)
     const expectShown = async (row: ProjectedRow) => expect(await harness.shown(row)).toEqual(row.document)
 
     beforeEach(async () => {
@@ -107,14 +107,14 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
     })
 
     it('shows a window over all time without its ends', async () => {
-      const row = allTimeRow(harness.plan, `store-${stores++}`, 1n, '9.99')
+      const row = allTimeRow(harness.compiled, `store-${stores++}`, 1n, '9.99')
       expect(await write(row)).toEqual([])
       await expectShown(row)
       expect(Object.keys(row.document!)).toEqual(['store', 'largest', 'final', 'updated_at'])
     })
 
     it('names the one document that it refuses, and shows the others', async () => {
-      const [before, after] = [fresh(1n), allTimeRow(harness.plan, `store-${stores++}`, 1n, '1.00')]
+      const [before, after] = [fresh(1n), allTimeRow(harness.compiled, `store-${stores++}`, 1n, '1.00')]
       const bad = unacceptable(fresh(5n))
       const faults = await write(before, bad, after)
       expect(faults).toEqual([
@@ -138,8 +138,8 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
     it('can be prepared again and again', async () => {
       const row = fresh(1n)
       await write(row)
-      await harness.projection.prepare()
-      await harness.projection.prepare()
+      await harness.sink.prepare()
+      await harness.sink.prepare()
       await expectShown(row)
     })
   })

@@ -1,36 +1,36 @@
 /** What the Elasticsearch projection makes of a server that misbehaves. */
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createElasticsearchProjection } from '#processor/adapters/elasticsearch/projection.ts'
+import { createElasticsearchSink } from '#processor/adapters/elasticsearch/sink.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { ProjectedRow, Projection } from '#processor/ports.ts'
-import { minuteRow, planFor } from './fixture.ts'
+import type { ProjectedRow, Sink } from '#processor/ports.ts'
+import { compiledFor, minuteRow } from './fixture.ts'
 import { type Answer, bulkAnswer, healthy, ScriptedSink } from './scripted-sink.ts'
 
 const PASSWORD = 'correct-horse'
-const plan = planFor('scripted')
-const rows = Array.from({ length: 5 }, (_, i) => minuteRow(plan, `s${i}`, 10n))
+const compiled = compiledFor('scripted')
+const rows = Array.from({ length: 5 }, (_, i) => minuteRow(compiled, `s${i}`, 10n))
 
-let sink: ScriptedSink
-let projection: Projection
+let server: ScriptedSink
+let sink: Sink
 let logged: { message: string; fields?: Record<string, unknown> | undefined }[]
 
 beforeEach(async () => {
-  sink = new ScriptedSink()
-  await sink.start()
+  server = new ScriptedSink()
+  await server.start()
   logged = []
-  projection = open(60_000)
+  sink = open(60_000)
 })
 afterEach(async () => {
-  await projection.close()
-  await sink.stop()
+  await sink.close()
+  await server.stop()
 })
 
-function open(requestTimeoutMs: number): Projection {
-  return createElasticsearchProjection({
-    nodes: [sink.url],
+function open(requestTimeoutMs: number): Sink {
+  return createElasticsearchSink({
+    nodes: [server.url],
     auth: { username: 'projector', password: PASSWORD },
-    plan,
+    compiled,
     owner: 'default/projected',
     requestTimeoutMs,
     log: (_level, message, fields) => void logged.push({ message, fields }),
@@ -50,24 +50,24 @@ async function failure(call: Promise<unknown>): Promise<Retryable> {
 }
 
 async function expectHealed(): Promise<void> {
-  const before = sink.bulks.length
-  await projection.prepare()
-  expect(await projection.write(rows)).toEqual([])
-  expect(sink.bulks.length).toBe(before + 1)
+  const before = server.bulks.length
+  await sink.prepare()
+  expect(await sink.write(rows)).toEqual([])
+  expect(server.bulks.length).toBe(before + 1)
 }
 
 const itemsAnswer = (item: (id: string) => object) => {
-  sink.script = asked => (asked.path.startsWith('/_bulk') ? bulkAnswer(asked, item) : healthy(asked))
+  server.script = asked => (asked.path.startsWith('/_bulk') ? bulkAnswer(asked, item) : healthy(asked))
 }
 const bulkFails = (answer: Answer) => {
-  sink.script = asked => (asked.path.startsWith('/_bulk') ? answer : healthy(asked))
+  server.script = asked => (asked.path.startsWith('/_bulk') ? answer : healthy(asked))
 }
 
 describe('a healthy server', () => {
   it('is told templates and mappings before it gets rows, by the user of the spec', async () => {
-    await projection.prepare()
-    await projection.write(rows)
-    expect(sink.asked.map(({ method, path }) => `${method} ${path.split('?')[0]}`)).toEqual([
+    await sink.prepare()
+    await sink.write(rows)
+    expect(server.asked.map(({ method, path }) => `${method} ${path.split('?')[0]}`)).toEqual([
       'PUT /_index_template/scripted-template',
       'HEAD /scripted-by-store',
       'PUT /scripted-by-store/_mapping',
@@ -77,69 +77,69 @@ describe('a healthy server', () => {
       'POST /_bulk',
     ])
     const basic = `Basic ${Buffer.from(`projector:${PASSWORD}`).toString('base64')}`
-    expect(new Set(sink.asked.map(({ authorization }) => authorization))).toEqual(new Set([basic]))
+    expect(new Set(server.asked.map(({ authorization }) => authorization))).toEqual(new Set([basic]))
   })
 
   it('gets versions beyond 2^53 exactly', async () => {
-    await projection.write([minuteRow(plan, 'a', 9_223_372_036_854_775_807n)])
-    expect(sink.bulks[0]!.body).toContain('"version":9223372036854775807,')
+    await sink.write([minuteRow(compiled, 'a', 9_223_372_036_854_775_807n)])
+    expect(server.bulks[0]!.body).toContain('"version":9223372036854775807,')
   })
 
   it('gets large rows in several requests, each below the limit', async () => {
-    const large = Array.from({ length: 20 }, (_, i) => minuteRow(plan, `${i}${'x'.repeat(1_000_000)}`, 1n))
-    expect(await projection.write(large)).toEqual([])
-    expect(sink.bulks.length).toBe(5)
-    for (const { body } of sink.bulks) expect(Buffer.byteLength(body)).toBeLessThan(5_000_000)
+    const large = Array.from({ length: 20 }, (_, i) => minuteRow(compiled, `${i}${'x'.repeat(1_000_000)}`, 1n))
+    expect(await sink.write(large)).toEqual([])
+    expect(server.bulks.length).toBe(5)
+    for (const { body } of server.bulks) expect(Buffer.byteLength(body)).toBeLessThan(5_000_000)
   })
 })
 
 describe('a server that is away', () => {
   it('refuses connections, and comes back', async () => {
-    await sink.stop()
-    expect((await failure(projection.prepare())).message).toContain('ECONNREFUSED')
-    expect((await failure(projection.write(rows))).message).toContain('ECONNREFUSED')
-    expect(sink.asked).toEqual([])
-    await sink.start()
+    await server.stop()
+    expect((await failure(sink.prepare())).message).toContain('ECONNREFUSED')
+    expect((await failure(sink.write(rows))).message).toContain('ECONNREFUSED')
+    expect(server.asked).toEqual([])
+    await server.start()
     await expectHealed()
   })
 
   it('dies while it is asked', async () => {
-    sink.script = () => {
-      void sink.stop()
+    server.script = () => {
+      void server.stop()
       return 'hang'
     }
-    await failure(projection.write(rows))
-    expect(sink.bulks.length).toBe(1)
-    sink.script = healthy
-    await sink.start()
+    await failure(sink.write(rows))
+    expect(server.bulks.length).toBe(1)
+    server.script = healthy
+    await server.start()
     await expectHealed()
   })
 
   it.each(['hang', 'stall'] as const)('accepts and never answers (%s)', async how => {
     const impatient = open(300)
-    sink.script = () => how
+    server.script = () => how
     expect((await failure(impatient.prepare())).message).toContain('no answer within 300 ms')
     expect((await failure(impatient.write(rows))).message).toContain('no answer within 300 ms')
-    expect(sink.asked.length).toBe(2)
+    expect(server.asked.length).toBe(2)
     await impatient.close()
-    sink.script = healthy
+    server.script = healthy
     await expectHealed()
   })
 
   it('does not hold up close', async () => {
-    sink.script = () => 'hang'
+    server.script = () => 'hang'
     const slow = open(3_600_000)
     const hanging = failure(slow.write(rows))
-    while (sink.bulks.length === 0) await new Promise(resolve => setImmediate(resolve))
+    while (server.bulks.length === 0) await new Promise(resolve => setImmediate(resolve))
     await slow.close()
     await hanging
   })
 
   it.each([500, 502, 503, 504, 429])('answers %i, then well', async status => {
     bulkFails({ status, body: { error: { type: 'some_exception', reason: 'not now' }, status } })
-    expect((await failure(projection.write(rows))).message).toMatch(new RegExp(`${status} some_exception: not now`))
-    expect(sink.bulks.length).toBe(1)
-    sink.script = healthy
+    expect((await failure(sink.write(rows))).message).toMatch(new RegExp(`${status} some_exception: not now`))
+    expect(server.bulks.length).toBe(1)
+    server.script = healthy
     await expectHealed()
   })
 })
@@ -150,8 +150,8 @@ describe('a server that refuses', () => {
     [403, /writing 5 rows: 403 .*give user projector manage_index_templates/],
   ])('the user with %i, until somebody heals it', async (status, message) => {
     bulkFails({ status, body: { error: { type: 'security_exception', reason: 'no' }, status } })
-    expect((await failure(projection.write(rows))).message).toMatch(message)
-    sink.script = healthy
+    expect((await failure(sink.write(rows))).message).toMatch(message)
+    server.script = healthy
     await expectHealed()
   })
 
@@ -162,7 +162,7 @@ describe('a server that refuses', () => {
       caused_by: { type: 'number_format', reason: 'for "x"' },
     }
     itemsAnswer(id => (id === rows[2]!.id ? { status: 400, error } : { status: 201 }))
-    expect(await projection.write(rows)).toEqual([
+    expect(await sink.write(rows)).toEqual([
       {
         aggregation: 0,
         id: rows[2]!.id,
@@ -176,19 +176,19 @@ describe('a server that refuses', () => {
     itemsAnswer(id =>
       id === rows[2]!.id ? { status, error: { type: 'some_exception', reason: 'not now' } } : { status: 201 },
     )
-    expect((await failure(projection.write(rows))).message).toContain(`${status} some_exception: not now`)
-    sink.script = healthy
+    expect((await failure(sink.write(rows))).message).toContain(`${status} some_exception: not now`)
+    server.script = healthy
     await expectHealed()
-    expect(sink.bulks[1]!.body).toBe(sink.bulks[0]!.body)
+    expect(server.bulks[1]!.body).toBe(server.bulks[0]!.body)
   })
 
   it('a request as too large: it is halved down to the row at fault', async () => {
-    const large: ProjectedRow = minuteRow(plan, 'x'.repeat(5000), 10n)
-    sink.script = asked => (asked.body.length > 3000 ? { status: 413, body: '' } : healthy(asked))
-    expect(await projection.write([...rows, large])).toEqual([
+    const large: ProjectedRow = minuteRow(compiled, 'x'.repeat(5000), 10n)
+    server.script = asked => (asked.body.length > 3000 ? { status: 413, body: '' } : healthy(asked))
+    expect(await sink.write([...rows, large])).toEqual([
       { aggregation: 0, id: large.id, version: 10n, error: expect.stringContaining('413') },
     ])
-    const shown = sink.bulks
+    const shown = server.bulks
       .filter(({ body }) => body.length <= 3000)
       .map(({ body }) => body)
       .join('')
@@ -208,14 +208,14 @@ describe('a server that holds other versions', () => {
 
   it('equal ones: success, and nothing to tell', async () => {
     itemsAnswer(() => conflict(10n))
-    expect(await projection.write(rows)).toEqual([])
-    expect(sink.bulks.length).toBe(1)
+    expect(await sink.write(rows)).toEqual([])
+    expect(server.bulks.length).toBe(1)
     expect(logged).toEqual([])
   })
 
   it('greater ones: success, and told', async () => {
     itemsAnswer(() => conflict(9_223_372_036_854_775_807n))
-    expect(await projection.write(rows)).toEqual([])
+    expect(await sink.write(rows)).toEqual([])
     expect(logged).toMatchObject([
       { fields: { rows: 5, index: 'scripted-by-store', version: '10', found: '9223372036854775807' } },
     ])
@@ -234,9 +234,9 @@ describe('an answer that is none', () => {
   ]
   it.each(answers)('%s: the rows are not taken for shown', async (_name, answer, message) => {
     bulkFails(answer)
-    expect((await failure(projection.write(rows))).message).toContain(message)
-    expect(sink.bulks.length).toBe(1)
-    sink.script = healthy
+    expect((await failure(sink.write(rows))).message).toContain(message)
+    expect(server.bulks.length).toBe(1)
+    server.script = healthy
     await expectHealed()
   })
 })

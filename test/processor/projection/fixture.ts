@@ -1,6 +1,6 @@
-/** A plan with every kind of column, and rows as the outbox takes them. */
+/** A compiled spec with every kind of column, and rows as the outbox takes them. */
+import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { type Plan, planOf } from '#pipeline/plan.ts'
 import { projectedRow, type StoredRow } from '#processor/adapters/projected-row.ts'
 import type { ProjectedRow } from '#processor/ports.ts'
 
@@ -8,8 +8,8 @@ export const BY_STORE = 0
 export const ALL_TIME = 1
 
 /** `prefix`: names the indices, so that tests on one server do not meet. */
-export function planFor(prefix: string): Plan {
-  return planOf(
+export function compiledFor(prefix: string): CompiledSpec {
+  return compileSpec(
     parsePipeline(`
 apiVersion: salespipeline.dev/v1alpha1
 kind: SalesPipeline
@@ -44,9 +44,14 @@ spec:
 }
 
 /** A minute of one store; `more` replaces what matters to the test. */
-export function minuteRow(plan: Plan, store: string, version: bigint, more: Partial<StoredRow> = {}): ProjectedRow {
+export function minuteRow(
+  compiled: CompiledSpec,
+  store: string,
+  version: bigint,
+  more: Partial<StoredRow> = {},
+): ProjectedRow {
   const windowStart = Date.UTC(2026, 0, 15, 10)
-  return projectedRow(plan, BY_STORE, {
+  return projectedRow(compiled, BY_STORE, {
     windowStart,
     windowEnd: windowStart + 60_000,
     keys: [store, '7', 'true'],
@@ -59,8 +64,8 @@ export function minuteRow(plan: Plan, store: string, version: bigint, more: Part
   })
 }
 
-export function allTimeRow(plan: Plan, store: string, version: bigint, largest: string): ProjectedRow {
-  return projectedRow(plan, ALL_TIME, {
+export function allTimeRow(compiled: CompiledSpec, store: string, version: bigint, largest: string): ProjectedRow {
+  return projectedRow(compiled, ALL_TIME, {
     windowStart: -Infinity,
     windowEnd: Infinity,
     keys: [store],
@@ -74,7 +79,7 @@ export function allTimeRow(plan: Plan, store: string, version: bigint, largest: 
 
 export const removed = (row: ProjectedRow, version: bigint): ProjectedRow => ({ ...row, version, document: null })
 
-/** A document that no projection takes: it has a field that is not in the plan. */
+/** A document that no projection takes: it has a field that is not in the spec. */
 export const unacceptable = (row: ProjectedRow): ProjectedRow => ({
   ...row,
   document: { ...row.document, surprise: 'x' },

@@ -1,14 +1,12 @@
-import { MemoryProjection } from '#processor/adapters/memory/projection.ts'
+import { MemorySink } from '#processor/adapters/memory/sink.ts'
 import { projectionContract } from './contract.ts'
-import { planFor } from './fixture.ts'
+import { compiledFor } from './fixture.ts'
 
 projectionContract('memory', async () => {
-  const projection = new MemoryProjection(row =>
-    row.document && 'surprise' in row.document ? 'surprise is unknown' : null,
-  )
+  const sink = new MemorySink(row => (row.document && 'surprise' in row.document ? 'surprise is unknown' : null))
   return {
-    plan: planFor('memory'),
-    projection,
-    shown: async ({ id }) => projection.revisions.get(id)?.document ?? null,
+    compiled: compiledFor('memory'),
+    sink,
+    shown: async ({ id }) => sink.revisions.get(id)?.document ?? null,
   }
 })

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { openElasticsearchProjection } from '#processor/adapters/elasticsearch/open.ts'
+import { openElasticsearchSink } from '#processor/adapters/elasticsearch/open.ts'
 import { ScriptedSink } from './scripted-sink.ts'
 
 const SECRETS = 'usernameSecretRef: { name: es-user, key: name }, passwordSecretRef: { name: es-user, key: pass.word }'
 
-let sink: ScriptedSink
+let server: ScriptedSink
 beforeEach(async () => {
-  sink = new ScriptedSink()
-  await sink.start()
+  server = new ScriptedSink()
+  await server.start()
 })
-afterEach(() => sink.stop())
+afterEach(() => server.stop())
 
 function open(secrets: string, env: NodeJS.ProcessEnv) {
   const pipeline = parsePipeline(`
@@ -22,21 +22,21 @@ spec:
   event: { time: { path: at } }
   aggregations: [{ name: totals, measures: [{ name: orders, op: count }] }]
   sinks:
-    elasticsearch: { nodes: ["${sink.url}"], projections: [{ aggregation: totals, index: totals }], ${secrets} }
+    elasticsearch: { nodes: ["${server.url}"], projections: [{ aggregation: totals, index: totals }], ${secrets} }
 `)
-  return openElasticsearchProjection(pipeline, env, () => {})
+  return openElasticsearchSink(pipeline, env, () => {})
 }
 
-async function authorizationOf(projection: ReturnType<typeof open>): Promise<string | undefined> {
-  await projection.prepare()
-  await projection.close()
-  return sink.asked[0]!.authorization
+async function authorizationOf(sink: ReturnType<typeof open>): Promise<string | undefined> {
+  await sink.prepare()
+  await sink.close()
+  return server.asked[0]!.authorization
 }
 
 describe('the projection that a pipeline names', () => {
   it('takes user and password from the environment', async () => {
-    const projection = open(SECRETS, { SECRET_ES_USER_NAME: 'projector', SECRET_ES_USER_PASS_WORD: 'sesame:open' })
-    expect(await authorizationOf(projection)).toBe(`Basic ${btoa('projector:sesame:open')}`)
+    const sink = open(SECRETS, { SECRET_ES_USER_NAME: 'projector', SECRET_ES_USER_PASS_WORD: 'sesame:open' })
+    expect(await authorizationOf(sink)).toBe(`Basic ${btoa('projector:sesame:open')}`)
   })
 
   it('goes without where the spec names none', async () => {

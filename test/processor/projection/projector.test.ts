@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest'
 import type { ProjectedRow } from '#processor/ports.ts'
 import { drain, runProjector } from '#processor/projector.ts'
 import { Random } from '#test/support/random.ts'
-import { minuteRow, planFor, removed, unacceptable } from './fixture.ts'
+import { compiledFor, minuteRow, removed, unacceptable } from './fixture.ts'
 import { type Fate, type Surroundings, surroundings } from './simulated.ts'
 
-const plan = planFor('projector')
-const row = (store: string, version: bigint) => minuteRow(plan, store, version)
+const compiled = compiledFor('projector')
+const row = (store: string, version: bigint) => minuteRow(compiled, store, version)
 const refusing = (row: ProjectedRow) => (row.document && 'surprise' in row.document ? 'surprise is unknown' : null)
 
 /** Runs until the projector has slept `times`, which it does after each failure and where nothing waits. */

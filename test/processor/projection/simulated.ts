@@ -1,14 +1,14 @@
 /** The projector's surroundings under a fake clock: an outbox over a table, a sink with faults, telemetry that remembers. */
-import { MemoryProjection } from '#processor/adapters/memory/projection.ts'
+import { MemorySink } from '#processor/adapters/memory/sink.ts'
 import { Retryable } from '#processor/errors.ts'
 import type {
   Chance,
   Clock,
   Outbox,
   ProjectedRow,
-  Projection,
   ProjectionFault,
   ProjectionWork,
+  Sink,
   Telemetry,
 } from '#processor/ports.ts'
 import type { ProjectorDeps } from '#processor/projector.ts'
@@ -112,8 +112,8 @@ const ANSWER_MS = 20
 /** How a call of the sink ends. `lost`: it took effect, and the answer did not arrive. */
 export type Fate = 'done' | 'refused' | 'lost' | 'hang'
 
-export class FakeSink implements Projection {
-  readonly memory: MemoryProjection
+export class FakeSink implements Sink {
+  readonly memory: MemorySink
   readonly fates: { prepare: Fate[]; write: Fate[] } = { prepare: [], write: [] }
   readonly bites: Record<Fate, number> = { done: 0, refused: 0, lost: 0, hang: 0 }
   readonly #log: string[]
@@ -124,7 +124,7 @@ export class FakeSink implements Projection {
   constructor(log: string[], clock: FakeClock, rejects?: (row: ProjectedRow) => string | null) {
     this.#log = log
     this.#clock = clock
-    this.memory = new MemoryProjection(rejects)
+    this.memory = new MemorySink(rejects)
   }
 
   prepare(): Promise<void> {
@@ -193,7 +193,7 @@ export function surroundings(options: { rejects?: (row: ProjectedRow) => string 
   const remembered = new Remembered()
   const deps: ProjectorDeps = {
     outbox,
-    projection: sink,
+    sink,
     clock,
     chance: options.chance ?? { next: () => 0.5 },
     telemetry: remembered.telemetry(),

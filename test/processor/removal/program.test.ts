@@ -7,7 +7,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { pause } from '#local/services/process.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { openElasticsearchProjection } from '#processor/adapters/elasticsearch/open.ts'
+import { openElasticsearchSink } from '#processor/adapters/elasticsearch/open.ts'
 import { openPostgresStore } from '#processor/adapters/postgres/open.ts'
 import { drain } from '#processor/projector.ts'
 import { ownFolder } from '#test/support/folder.ts'
@@ -41,15 +41,15 @@ async function stored(name: string): Promise<string> {
   const pipeline = parsePipeline(text)
   const { telemetry } = telemetryForTest()
   const store = openPostgresStore(pipeline, 'worker', accessTo(postgres))
-  const projection = openElasticsearchProjection(pipeline, {}, telemetry.log)
+  const sink = openElasticsearchSink(pipeline, {}, telemetry.log)
   await store.open(TOPIC)
   const claim = await store.claim(0, 100)
   await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
   const clock = { now: Date.now, sleep: (ms: number) => sleep(ms) }
   const signal = new AbortController().signal
-  const deps = { outbox: store, projection, clock, chance: { next: Math.random }, telemetry, signal }
+  const deps = { outbox: store, sink, clock, chance: { next: Math.random }, telemetry, signal }
   expect(await drain(deps, 60_000)).toBe(true)
-  await Promise.all([store.close(), projection.close()])
+  await Promise.all([store.close(), sink.close()])
   return text
 }
 

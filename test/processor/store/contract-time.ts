@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import type { Claim } from '#processor/ports.ts'
+import type { Claim } from '#processor/core/claim.ts'
 import {
   byStore,
   commitNext,

@@ -2,17 +2,11 @@
 import { expect } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
+import type { Claim } from '#processor/core/claim.ts'
+import type { AggregateRows, Commit, DeadLetter, PartitionCommit } from '#processor/core/commit.ts'
+import type { Amount } from '#processor/core/exact.ts'
 import { Retryable } from '#processor/errors.ts'
-import type {
-  AggregateRows,
-  Amount,
-  Claim,
-  Commit,
-  DeadLetter,
-  Outbox,
-  PartitionCommit,
-  Store,
-} from '#processor/ports.ts'
+import type { Outbox, Store } from '#processor/ports.ts'
 
 export type Worker = Store & Outbox
 

@@ -1,5 +1,5 @@
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { specIdentity } from '#pipeline/identity.ts'
-import { planOf } from '#pipeline/plan.ts'
 import { MemoryDatabase, storedRow } from '#processor/adapters/memory/database.ts'
 import { MemoryStore } from '#processor/adapters/memory/store.ts'
 import { storeContract } from './contract.ts'
@@ -10,10 +10,10 @@ async function fresh(): Promise<Harness> {
   const database = new MemoryDatabase()
   let now = Date.UTC(2026, 10, 1)
   let tokens = 0
-  let plan = planOf(pipelineOf().spec)
+  let compiled = compileSpec(pipelineOf().spec)
   const text = (bytes: Buffer | null) => bytes?.toString('latin1') ?? null
   const rowsOf = (name: string): Row[] => {
-    const aggregation = plan.aggregations.find(a => a.name === name)!
+    const aggregation = compiled.aggregations.find(a => a.name === name)!
     return [...database.tables.get(name)!.values()].map(row => {
       const { columns, averages, ...stored } = storedRow(aggregation, row)
       const values = Object.fromEntries([
@@ -27,10 +27,10 @@ async function fresh(): Promise<Harness> {
     [...records].sort((a, b) => a.offset - b.offset || (a.line ?? 0) - (b.line ?? 0))
   return {
     worker(pipeline = pipelineOf()) {
-      plan = planOf(pipeline.spec)
+      compiled = compileSpec(pipeline.spec)
       return new MemoryStore({
         database,
-        plan,
+        compiled,
         pipelineJson: JSON.stringify(pipeline),
         specIdentity: specIdentity(pipeline.spec),
         now: () => now,
@@ -42,7 +42,7 @@ async function fresh(): Promise<Harness> {
     late: async () =>
       inOrder(database.late.values()).map(({ partition: _, payload, ...late }) => ({
         ...late,
-        aggregation: plan.aggregations[late.aggregation]!.name,
+        aggregation: compiled.aggregations[late.aggregation]!.name,
         payload: text(payload)!,
       })),
     dead: async () =>

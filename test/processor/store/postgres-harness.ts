@@ -1,7 +1,7 @@
 /** A pipeline's schema in a database of its own, seen through a plain connection. */
 import pg from 'pg'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { schemaName, specIdentity } from '#pipeline/identity.ts'
-import { planOf } from '#pipeline/plan.ts'
 import type { PostgresStoreOptions } from '#processor/adapters/postgres/options.ts'
 import { createPostgresStore } from '#processor/adapters/postgres/store.ts'
 import type { Expulsions } from '#processor/ports.ts'
@@ -39,7 +39,7 @@ export async function harnessOn(address: Database): Promise<PostgresHarness> {
     connection: address,
     schema,
     owner: `${pipeline.metadata.namespace}/${pipeline.metadata.name}`,
-    plan: planOf(pipeline.spec),
+    compiled: compileSpec(pipeline.spec),
     pipelineJson: JSON.stringify(pipeline),
     specIdentity: specIdentity(pipeline.spec),
     workerId: `worker-${count++}`,
@@ -100,9 +100,9 @@ export async function harnessOn(address: Database): Promise<PostgresHarness> {
 const OWN = new Set(['window_start', 'window_end', 'version', 'final', 'reopened', 'created_at', 'updated_at'])
 
 async function readRows(query: PostgresHarness['query'], name: string): Promise<Row[]> {
-  const plan = planOf(pipelineOf().spec)
-  const known = plan.aggregations.find(a => a.name === name)
-  const keyNames = known?.keys.map(k => plan.fields[k]!.name) ?? []
+  const compiled = compileSpec(pipelineOf().spec)
+  const known = compiled.aggregations.find(a => a.name === name)
+  const keyNames = known?.keys.map(k => compiled.fields[k]!.name) ?? []
   const key = ['window_start', ...keyNames].join(', ')
   const rows = await query(
     `SELECT (extract(epoch FROM window_start) * 1000)::text AS start, (extract(epoch FROM window_end) * 1000)::text AS end,

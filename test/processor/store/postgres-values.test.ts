@@ -88,9 +88,9 @@ describe('divide_half_even', () => {
   })
 
   it('is inlined: a call for each row would take longer than all the rest', async () => {
-    const plan = await harness.query<{ 'QUERY PLAN': string }>(
+    const compiled = await harness.query<{ 'QUERY PLAN': string }>(
       `EXPLAIN (VERBOSE, COSTS OFF) SELECT @divide_half_even(s, 2, 100, 0.01) FROM unnest(ARRAY[1.5]) AS s`,
     )
-    expect(plan.map(row => row['QUERY PLAN']).join()).toMatch(/div\(/)
+    expect(compiled.map(row => row['QUERY PLAN']).join()).toMatch(/div\(/)
   })
 })

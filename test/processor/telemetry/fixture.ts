@@ -1,10 +1,11 @@
-/** A plan with two aggregations, commits made of small numbers, and a scrape parsed back into series. */
+/** A compiled spec with two aggregations, commits made of small numbers, and a scrape parsed back into series. */
+import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { type Plan, planOf } from '#pipeline/plan.ts'
 import { createTelemetry, type TelemetryOptions } from '#processor/adapters/telemetry/telemetry.ts'
-import type { AggregationCounters, Clock, Commit, PartitionCommit, ProjectedRow } from '#processor/ports.ts'
+import type { AggregationCounters, Commit, PartitionCommit } from '#processor/core/commit.ts'
+import type { Clock, ProjectedRow } from '#processor/ports.ts'
 
-export const plan: Plan = planOf(
+export const compiled: CompiledSpec = compileSpec(
   parsePipeline(`
 apiVersion: salespipeline.dev/v1alpha1
 kind: SalesPipeline
@@ -34,7 +35,7 @@ export function telemetryForTest(options: Partial<TelemetryOptions> = {}) {
   const telemetry = createTelemetry({
     pipeline: 'default/sales',
     worker: 'worker-1',
-    plan,
+    compiled,
     clock,
     logLevel: 'debug',
     logTo,

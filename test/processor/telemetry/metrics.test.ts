@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import type { DeadLetter } from '#processor/ports.ts'
+import type { DeadLetter } from '#processor/core/commit.ts'
 import {
   commitOf,
   infoOf,

@@ -2,7 +2,7 @@ import { NodeSDK } from '@opentelemetry/sdk-node'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { createSpans } from '#processor/adapters/telemetry/spans.ts'
 import { startTracing } from '#processor/adapters/telemetry/tracing.ts'
-import { commitOf, NOW, partitionCommit, plan, projectedRow } from './fixture.ts'
+import { commitOf, compiled, NOW, partitionCommit, projectedRow } from './fixture.ts'
 
 type SpanProcessor = NonNullable<NonNullable<ConstructorParameters<typeof NodeSDK>[0]>['spanProcessors']>[number]
 const ended: Parameters<SpanProcessor['onEnd']>[0][] = []
@@ -32,7 +32,7 @@ function commitAt(spans: ReturnType<typeof createSpans>, endedAt: number, traces
 const linkedSpans = (span: (typeof ended)[number]) => span.links.map(link => Number.parseInt(link.context.spanId, 16))
 
 test('a batch is a trace of its own, linked to its records; its commit is a child', () => {
-  commitAt(createSpans(plan, 'w'), NOW, [traced(1), traced(2)])
+  commitAt(createSpans(compiled, 'w'), NOW, [traced(1), traced(2)])
   const [process, commit] = ended
   expect(ended.map(span => span.name)).toEqual(['process sales', 'commit'])
   expect(process!.parentSpanContext).toBeUndefined()
@@ -42,7 +42,7 @@ test('a batch is a trace of its own, linked to its records; its commit is a chil
 })
 
 test('a batch of one record goes on with that record’s trace', () => {
-  commitAt(createSpans(plan, 'w'), NOW, [traced(7)], 1)
+  commitAt(createSpans(compiled, 'w'), NOW, [traced(7)], 1)
   const [process, commit] = ended
   expect(process!.parentSpanContext).toMatchObject({ traceId: TRACE, spanId: '0000000000000007' })
   expect(linkedSpans(process!)).toEqual([7])
@@ -50,7 +50,7 @@ test('a batch of one record goes on with that record’s trace', () => {
 })
 
 test('there is no span where nothing is traced', () => {
-  const spans = createSpans(plan, 'w')
+  const spans = createSpans(compiled, 'w')
   commitAt(spans, NOW, [])
   spans.projected({ entries: [1n], rows: [projectedRow(0, NOW)], traces: [] }, { startedAt: NOW, endedAt: NOW + 1 })
   expect(ended).toEqual([])
@@ -60,7 +60,7 @@ test('there is no span where nothing is traced', () => {
 function project(...shown: [aggregation: number, spanNumber: number][]) {
   const traces = shown.map(([aggregation, n]) => ({ aggregation, traceparent: traced(n) }))
   const rows = [projectedRow(0, NOW), projectedRow(1, NOW)]
-  createSpans(plan, 'w').projected({ entries: [1n], rows, traces }, { startedAt: NOW, endedAt: NOW + 1 })
+  createSpans(compiled, 'w').projected({ entries: [1n], rows, traces }, { startedAt: NOW, endedAt: NOW + 1 })
   return ended.splice(0)
 }
 
@@ -86,5 +86,5 @@ test('links are bounded, the newest kept', () => {
 })
 
 test('without an endpoint in the environment nothing is started', async () => {
-  expect(await startTracing({ plan, worker: 'w', env: { OTEL_SERVICE_NAME: 'x' } })).toBeNull()
+  expect(await startTracing({ compiled, worker: 'w', env: { OTEL_SERVICE_NAME: 'x' } })).toBeNull()
 })

@@ -1,8 +1,8 @@
 /** Whoever is answered 202 must not find the sale among the dead letters: ingest and engine judge an event alike. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { planOf } from '#pipeline/plan.ts'
 import { Decoder } from '#processor/core/decode/decoder.ts'
 import { Interner } from '#processor/core/decode/interner.ts'
 import { ingestApp } from './fixture.ts'
@@ -138,7 +138,7 @@ test.each([
 ])('%s', async (_name, time, times) => {
   const spec = specOf(time)
   const { post } = await ingestApp(spec)
-  const decoder = new Decoder(planOf(spec), new Interner())
+  const decoder = new Decoder(compileSpec(spec), new Interner())
   const seen = { taken: 0, refused: 0 }
   await fc.assert(
     fc.asyncProperty(event(times), async text => {

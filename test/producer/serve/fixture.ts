@@ -1,6 +1,5 @@
 /** The HTTP side alone, before a Kafka that keeps what it is sent. */
-
-import { planOf } from '#pipeline/plan.ts'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { createApp } from '#producer/serve/app.ts'
 import { eventSchema } from '#producer/serve/event-schema.ts'
@@ -27,7 +26,7 @@ export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } =
     unready: async () => null,
   }
   const app = await createApp({
-    plan: planOf(spec),
+    compiled: compileSpec(spec),
     schema: eventSchema(spec),
     ingest,
     metrics: createMetrics('default/sales', () => 0),

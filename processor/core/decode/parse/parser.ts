@@ -1,6 +1,6 @@
 /** The slow road: any record, by JSON.parse. It alone says why a record is dead; the checks run in a fixed order. */
-import type { FieldPlan, Plan } from '#pipeline/plan.ts'
-import type { DeadReason } from '#processor/errors.ts'
+import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { DeadReason } from '../../dead-reasons.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
@@ -16,11 +16,11 @@ const MAX_DEPTH = 500
 
 const INTEGER = /^-?\d+$/
 
-/** A field with its place in the plan. */
-type Slot = { index: number; field: FieldPlan; absent: Value | 'missing_field' }
+/** A field with its index in the compiled spec. */
+type Slot = { index: number; field: CompiledField; absent: Value | 'missing_field' }
 
 export class Parser {
-  readonly #plan: Plan
+  readonly #compiled: CompiledSpec
   readonly #strings: Interner
   readonly #out: Outputs
   readonly #ownSlots: Slot[]
@@ -31,15 +31,15 @@ export class Parser {
   /** One row per line, in the order of #lineSlots. */
   #lines: Value[][] = []
 
-  constructor(plan: Plan, strings: Interner, out: Outputs) {
-    this.#plan = plan
+  constructor(compiled: CompiledSpec, strings: Interner, out: Outputs) {
+    this.#compiled = compiled
     this.#strings = strings
     this.#out = out
-    const slots = plan.fields.map((field, index) => ({ index, field, absent: absentValue(field) }))
+    const slots = compiled.fields.map((field, index) => ({ index, field, absent: absentValue(field) }))
     this.#ownSlots = slots.filter(slot => !slot.field.line)
     this.#lineSlots = slots.filter(slot => slot.field.line)
-    this.#rfc3339 = new Rfc3339(plan.spec.event.time.zone)
-    this.#values = plan.fields.map(() => ({ text: null, amount: 0 }))
+    this.#rfc3339 = new Rfc3339(compiled.spec.event.time.zone)
+    this.#values = compiled.fields.map(() => ({ text: null, amount: 0 }))
   }
 
   /** As Decoder.decode. */
@@ -69,7 +69,7 @@ export class Parser {
   }
 
   #readId(event: JsonObject): DecodeFault | null {
-    const { deduplication, event: shape } = this.#plan.spec
+    const { deduplication, event: shape } = this.#compiled.spec
     if (!deduplication) return null
     const path = shape.id!
     const id = valueAt(event, path)
@@ -83,7 +83,7 @@ export class Parser {
   }
 
   #readTime(event: JsonObject, recordTimestamp: number): DecodeFault | null {
-    const { event: shape, watermark } = this.#plan.spec
+    const { event: shape, watermark } = this.#compiled.spec
     const { path } = shape.time
     const value = valueAt(event, path)
     if (value === null) return dead('missing_field', path)
@@ -97,7 +97,7 @@ export class Parser {
 
   /** NaN: not a time; null: not of the type that the format needs. */
   #timeOf(value: Json): number | null {
-    const { format, unit } = this.#plan.spec.event.time
+    const { format, unit } = this.#compiled.spec.event.time
     if (format === 'epoch') return value instanceof NumberText ? parseEpoch(value.text, unit) : null
     if (typeof value !== 'string') return null
     const bytes = Buffer.from(value)
@@ -114,7 +114,7 @@ export class Parser {
   }
 
   #readLines(event: JsonObject): DecodeFault | null {
-    const { explode } = this.#plan.spec.event
+    const { explode } = this.#compiled.spec.event
     if (!explode) return null
     const lines = valueAt(event, explode.path)
     if (lines === null) return dead('missing_field', explode.path)
@@ -138,11 +138,11 @@ export class Parser {
   #checkKeys(): DecodeFault | null {
     for (let line = 0; line < this.#out.lines; line++) {
       this.#takeLine(line)
-      for (const { keys } of this.#plan.aggregations) {
+      for (const { keys } of this.#compiled.aggregations) {
         const sizes = keys.map(key => Buffer.byteLength(this.#values[key]!.text!))
         if (sizes.reduce((sum, size) => sum + size, 0) <= MAX_KEY_BYTES) continue
         const longest = keys[sizes.indexOf(Math.max(...sizes))]!
-        return dead('key_too_long', this.#plan.fields[longest]!.name)
+        return dead('key_too_long', this.#compiled.fields[longest]!.name)
       }
     }
     return null

@@ -1,6 +1,6 @@
 /** Reads the value of one field for the scanner: a good, plain one. A position of −1 leaves the record to the parser. */
-import type { FieldPlan } from '#pipeline/plan.ts'
-import type { Amount } from '#processor/ports.ts'
+import type { CompiledField } from '#pipeline/compiled-spec.ts'
+import type { Amount } from '../../exact.ts'
 import type { Interner } from '../interner.ts'
 import { canonicalText } from '../number.ts'
 import type { Outputs } from '../outputs.ts'
@@ -40,7 +40,7 @@ export class FieldReader {
   #start = 0
   #end = 0
 
-  constructor(field: FieldPlan, index: number, strings: Interner, out: Outputs) {
+  constructor(field: CompiledField, index: number, strings: Interner, out: Outputs) {
     this.#index = index
     this.#type = TYPES[field.type]
     this.#scale = field.scale
@@ -114,7 +114,7 @@ export class FieldReader {
   }
 }
 
-function absentOf(field: FieldPlan): Absent | null {
+function absentOf(field: CompiledField): Absent | null {
   const value = absentValue(field)
   return value === 'missing_field' ? null : { ...value, bytes: Buffer.from(value.text ?? '') }
 }

@@ -1,4 +1,4 @@
-/** The paths that a plan reads, as a tree of keys. */
+/** The paths that a spec reads, as a tree of keys. */
 import type { FieldReader } from './field-reader.ts'
 
 /** A key on some path, inside its parent's object; the root stands for the event itself. */

@@ -3,7 +3,7 @@
  * unusual (escapes in what is read, duplicates of it, exponents, long digits, anything dead) is left to the parser.
  * Where it answers, it answers as the parser would. Positions are as in skip.ts.
  */
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
@@ -35,7 +35,7 @@ export class Scanner {
   readonly #event = new Place()
   readonly #time: Place
   readonly #id: Place | null
-  /** By field of the plan. */
+  /** By field of the compiled spec. */
   readonly #places: Place[]
   readonly #fields: FieldReader[]
   readonly #keysOfAggregations: number[][]
@@ -54,25 +54,25 @@ export class Scanner {
   #latestTime = 0
 
   /** Exploded events, and keys that no UTF-8 can spell, are the parser's alone. */
-  static suits({ fields, spec }: Plan): boolean {
+  static suits({ fields, spec }: CompiledSpec): boolean {
     const { id = '', time, explode } = spec.event
     return !explode && [id, time.path, ...fields.flatMap(field => field.path)].every(path => path.isWellFormed())
   }
 
-  constructor(plan: Plan, strings: Interner, out: Outputs) {
-    const { event, watermark, deduplication } = plan.spec
+  constructor(compiled: CompiledSpec, strings: Interner, out: Outputs) {
+    const { event, watermark, deduplication } = compiled.spec
     this.#strings = strings
     this.#out = out
     this.#time = this.#event.at(event.time.path.split('.'))
     this.#time.isTime = true
     this.#id = deduplication ? this.#event.at(event.id!.split('.')) : null
     if (this.#id !== null) this.#id.isId = true
-    this.#places = plan.fields.map(field => this.#event.at(field.path))
-    this.#fields = plan.fields.map((field, i) => new FieldReader(field, i, strings, out))
+    this.#places = compiled.fields.map(field => this.#event.at(field.path))
+    this.#fields = compiled.fields.map((field, i) => new FieldReader(field, i, strings, out))
     this.#places.forEach((place, i) => {
       place.fields.push(this.#fields[i]!)
     })
-    this.#keysOfAggregations = plan.aggregations.map(aggregation => aggregation.keys)
+    this.#keysOfAggregations = compiled.aggregations.map(aggregation => aggregation.keys)
     this.#epochShift = event.time.format === 'epoch' ? EPOCH_SHIFT[event.time.unit] : null
     this.#rfc3339 = new Rfc3339(event.time.zone)
     this.#maxFutureSkew = watermark.maxFutureSkew

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type DecodeFault, Decoder } from '#processor/core/decode/decoder.ts'
 import { Interner } from '#processor/core/decode/interner.ts'
-import { type EventSpec, MAX_SKEW, planFor } from './plans.ts'
+import { compiledFor, type EventSpec, MAX_SKEW } from './compiled.ts'
 
 const TIME = Date.UTC(2026, 0, 31, 10, 0, 0, 123)
 const SALE: EventSpec = {
@@ -24,22 +24,22 @@ type Decoded = { time: number; id: number[]; keys: Record<string, string>; amoun
 
 /** The record stands in the middle of a buffer, as in the log. */
 function decode(spec: EventSpec, record: string | Buffer | object, timestamp = TIME): Decoded | DecodeFault {
-  const plan = planFor(spec)
+  const compiled = compiledFor(spec)
   const strings = new Interner()
-  const decoder = new Decoder(plan, strings)
+  const decoder = new Decoder(compiled, strings)
   const text = typeof record === 'string' || Buffer.isBuffer(record) ? record : JSON.stringify(record)
   const value = Buffer.from(text as string)
   const bytes = Buffer.concat([Buffer.from('{"a":"'), value, Buffer.from('"}')])
   const fault = decoder.decode(bytes, 6, 6 + value.length, timestamp)
   if (fault) return fault
   decoder.selectLine(0)
-  const keyFields = plan.fields.map((field, i) => ({ field, i })).filter(({ field }) => field.isKey)
+  const keyFields = compiled.fields.map((field, i) => ({ field, i })).filter(({ field }) => field.isKey)
   return {
     time: decoder.time,
     id: [...decoder.id],
     keys: Object.fromEntries(keyFields.map(({ field, i }) => [field.name, strings.text(decoder.codes[i]!)])),
     amounts: [...decoder.amounts],
-    texts: plan.fields.map((_, i) => decoder.text(i)),
+    texts: compiled.fields.map((_, i) => decoder.text(i)),
   }
 }
 
@@ -369,9 +369,9 @@ describe('an exploded record', () => {
   const order = (lines: unknown, store: unknown = 'Graz') => ({ ts: GOOD.ts, store, order: { lines } })
 
   test('gives its lines one by one, with the fields of the event', () => {
-    const plan = planFor(ORDER)
+    const compiled = compiledFor(ORDER)
     const strings = new Interner()
-    const decoder = new Decoder(plan, strings)
+    const decoder = new Decoder(compiled, strings)
     const lines = [
       { item: { sku: 'pen' }, price: '1.20', pieces: 3 },
       { item: { sku: 'ink' }, price: 4 },
@@ -414,9 +414,9 @@ describe('an exploded record', () => {
 })
 
 test('a dead record leaves nothing behind for the next one', () => {
-  const plan = planFor(SALE)
+  const compiled = compiledFor(SALE)
   const strings = new Interner()
-  const decoder = new Decoder(plan, strings)
+  const decoder = new Decoder(compiled, strings)
   const records = [GOOD, { ...GOOD, note: 'n', amount: 'bad' }, GOOD, { ...GOOD, category: 'x'.repeat(9999) }, GOOD]
   const faults = records.map(record => {
     const bytes = Buffer.from(JSON.stringify(record))

@@ -1,23 +1,23 @@
 /** The scanner and the parser give the same answer, and ordinary events are the scanner's. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Decoder } from '#processor/core/decode/decoder.ts'
 import { Interner } from '#processor/core/decode/interner.ts'
-import { type EventSpec, planFor } from './plans.ts'
+import { compiledFor, type EventSpec } from './compiled.ts'
 import { eventSpec, recordFor } from './spellings.ts'
 
 const NOW = Date.UTC(2026, 0, 31, 12)
 
 /** Everything that a decoder answers for its last record, in comparable form. */
-function answerOf(decoder: Decoder, plan: Plan, strings: Interner) {
+function answerOf(decoder: Decoder, compiled: CompiledSpec, strings: Interner) {
   return {
     time: decoder.time,
-    id: plan.spec.deduplication ? [...decoder.id] : null,
+    id: compiled.spec.deduplication ? [...decoder.id] : null,
     lines: decoder.lines,
-    keys: plan.fields.map((field, i) => (field.isKey ? strings.text(decoder.codes[i]!) : null)),
+    keys: compiled.fields.map((field, i) => (field.isKey ? strings.text(decoder.codes[i]!) : null)),
     amounts: [...decoder.amounts],
-    texts: plan.fields.map((_, i) => decoder.text(i)),
+    texts: compiled.fields.map((_, i) => decoder.text(i)),
   }
 }
 
@@ -39,11 +39,11 @@ test('where the scanner answers, the parser gives the same answer', () => {
   )
   fc.assert(
     fc.property(cases, ([spec, records]) => {
-      const plan = planFor(spec)
+      const compiled = compiledFor(spec)
       const scanStrings = new Interner()
       const parseStrings = new Interner()
-      const scanning = new Decoder(plan, scanStrings)
-      const parsing = new Decoder(plan, parseStrings)
+      const scanning = new Decoder(compiled, scanStrings)
+      const parsing = new Decoder(compiled, parseStrings)
       const { bytes, spans } = layOut(records)
       for (const [start, end] of spans) {
         const scanned = scanning.scan(bytes, start, end, NOW)
@@ -53,7 +53,7 @@ test('where the scanner answers, the parser gives the same answer', () => {
         if (!scanned) continue
         seen.scanned++
         expect(fault, bytes.toString('latin1', start, end)).toBeNull()
-        expect(answerOf(scanning, plan, scanStrings)).toEqual(answerOf(parsing, plan, parseStrings))
+        expect(answerOf(scanning, compiled, scanStrings)).toEqual(answerOf(parsing, compiled, parseStrings))
       }
     }),
     { numRuns: 4000 },
@@ -90,9 +90,9 @@ const EVENT = {
 
 describe('the scanner answers', () => {
   const scans = (record: string | object, spec = ORDINARY) => {
-    const plan = planFor(spec)
+    const compiled = compiledFor(spec)
     const bytes = Buffer.from(typeof record === 'string' ? record : JSON.stringify(record))
-    return new Decoder(plan, new Interner()).scan(bytes, 0, bytes.length, NOW)
+    return new Decoder(compiled, new Interner()).scan(bytes, 0, bytes.length, NOW)
   }
 
   test.each([
@@ -130,7 +130,7 @@ describe('the scanner answers', () => {
 describe('the scanner leaves to the parser', () => {
   const { customer, ...rest } = EVENT
   const text = JSON.stringify(rest)
-  const decoder = () => new Decoder(planFor(ORDINARY), new Interner())
+  const decoder = () => new Decoder(compiledFor(ORDINARY), new Interner())
 
   test.each([
     '"\\x"',
@@ -189,9 +189,9 @@ describe('the scanner leaves to the parser', () => {
 })
 
 test('the same events give the same ids in whatever buffer they lie', () => {
-  const plan = planFor(ORDINARY)
-  const scanning = new Decoder(plan, new Interner())
-  const parsing = new Decoder(plan, new Interner())
+  const compiled = compiledFor(ORDINARY)
+  const scanning = new Decoder(compiled, new Interner())
+  const parsing = new Decoder(compiled, new Interner())
   const ids = ['3f2c9a34-58c1-4b53-9d1e-6d3f0f3f9e77', 'other', '3f2c9a34-58c1-4b53-9d1e-6d3f0f3f9e78'].map(id => {
     const bytes = Buffer.from(JSON.stringify({ ...EVENT, transaction_id: id }))
     expect(scanning.scan(bytes, 0, bytes.length, NOW)).toBe(true)
@@ -203,9 +203,9 @@ test('the same events give the same ids in whatever buffer they lie', () => {
 })
 
 test('what the scanner remembers of an event never decides about the next', () => {
-  const plan = planFor(ORDINARY)
+  const compiled = compiledFor(ORDINARY)
   const strings = new Interner()
-  const decoder = new Decoder(plan, strings)
+  const decoder = new Decoder(compiled, strings)
   const moved = { ...EVENT, store: EVENT.customer, customer: EVENT.store, category: 'toys' }
   const { note, ...nested } = { ...EVENT, note: 0, x: { category: 'inner', amount: '1', store: { name: 'inner' } } }
   const records = [EVENT, nested, EVENT, moved, { ...nested, store: { x: nested.x, ...nested.store } }, EVENT]

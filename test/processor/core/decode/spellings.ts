@@ -1,6 +1,6 @@
 /** Generated specs, and byte strings that spell events for them: mostly plausible ones, in all the ways JSON allows. */
 import fc from 'fast-check'
-import type { EventSpec, FieldSpec } from './plans.ts'
+import type { EventSpec, FieldSpec } from './compiled.ts'
 
 const PATHS = [
   'a',

@@ -1,10 +1,10 @@
-/** The port Projection in memory, with external versions. Every call takes effect in one synchronous step. */
-import type { ProjectedRow, Projection, ProjectionFault } from '#processor/ports.ts'
+/** The port Sink in memory, with external versions. Every call takes effect in one synchronous step. */
+import type { ProjectedRow, ProjectionFault, Sink } from '#processor/ports.ts'
 
 /** A removed row stays as a tombstone (document null), so that an older write cannot bring it back. */
 export type Revision = Pick<ProjectedRow, 'aggregation' | 'version' | 'document'>
 
-export class MemoryProjection implements Projection {
+export class MemorySink implements Sink {
   /** By document id. */
   readonly revisions = new Map<string, Revision>()
   readonly #rejects: (row: ProjectedRow) => string | null

@@ -1,6 +1,6 @@
-/** Plans for the decoder's tests: only what the decoder reads of a spec is to be said. */
+/** Compiled specs for the decoder's tests, made from only what the decoder reads of a spec. */
+import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
-import { type Plan, planOf } from '#pipeline/plan.ts'
 
 export type FieldSpec = {
   name: string
@@ -24,8 +24,8 @@ export type EventSpec = {
 /** Event times up to five minutes after the record's timestamp are good. */
 export const MAX_SKEW = 300_000
 
-export function planFor({ time, fields = [], id, explode, groupBys = [[]] }: EventSpec): Plan {
-  return planOf(
+export function compiledFor({ time, fields = [], id, explode, groupBys = [[]] }: EventSpec): CompiledSpec {
+  return compileSpec(
     checkPipeline({
       apiVersion: 'salespipeline.dev/v1alpha1',
       kind: 'SalesPipeline',

@@ -1,34 +1,34 @@
-/** The port Projection in Elasticsearch: one index per projection, external versions, bulk requests. */
+/** The port Sink in Elasticsearch: one index per projection, external versions, bulk requests. */
 import { type Client, errors, type TransportRequestOptions } from '@elastic/elasticsearch'
-import type { Plan } from '#pipeline/plan.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { ProjectedRow, Projection, ProjectionFault, Telemetry } from '#processor/ports.ts'
+import type { ProjectedRow, ProjectionFault, Sink, Telemetry } from '#processor/ports.ts'
 import { type BulkEntry, type BulkItem, chunksOf, describe, judge, versionFound } from './bulk.ts'
 import { type IndexDefinition, indexDefinitions, markOf, TEMPLATE_PRIORITY } from './mapping.ts'
 import { type ElasticsearchConnection, ElasticsearchServer } from './server.ts'
 
 export type ElasticsearchOptions = ElasticsearchConnection & {
-  plan: Plan
+  compiled: CompiledSpec
   /** namespace/name of the pipeline: marks what is made for it. */
   owner: string
   log: Telemetry['log']
 }
 
 /** Does not connect yet. */
-export function createElasticsearchProjection(options: ElasticsearchOptions): Projection {
-  return new ElasticsearchProjection(options)
+export function createElasticsearchSink(options: ElasticsearchOptions): Sink {
+  return new ElasticsearchSink(options)
 }
 
-class ElasticsearchProjection implements Projection {
+class ElasticsearchSink implements Sink {
   readonly #server: ElasticsearchServer
   readonly #definitions: IndexDefinition[]
   readonly #indices: Map<number, string>
   readonly #mark: ReturnType<typeof markOf>
   readonly #log: Telemetry['log']
 
-  constructor({ plan, owner, log, ...connection }: ElasticsearchOptions) {
+  constructor({ compiled, owner, log, ...connection }: ElasticsearchOptions) {
     this.#server = new ElasticsearchServer(connection)
-    this.#definitions = indexDefinitions(plan)
+    this.#definitions = indexDefinitions(compiled)
     this.#indices = new Map(this.#definitions.map(({ aggregation, index }) => [aggregation, index]))
     this.#mark = markOf(owner)
     this.#log = log

@@ -1,6 +1,6 @@
 /**
  * The spec resolved for execution: every default applied, every measure turned into the columns that store it.
- * The processor's core, the stores and the projections all work from this one plan.
+ * The processor's core, the stores and the sinks all work from this one form.
  */
 import { allFields } from './checks.ts'
 import { type Expression, parseExpression } from './expression.ts'
@@ -8,7 +8,7 @@ import { aggregationIdentity } from './identity.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
 
 /** `line`: it stands in each element of the exploded array, not in the event itself. */
-export type FieldPlan = {
+export type CompiledField = {
   name: string
   path: string[]
   type: 'string' | 'number' | 'decimal' | 'boolean'
@@ -23,10 +23,10 @@ export type FieldPlan = {
 }
 
 /** Half-open windows [start, start + size), every `slide` ms, shifted by `offset`; null: one window over all time. */
-export type WindowPlan = { size: number; slide: number; offset: number } | null
+export type CompiledWindow = { size: number; slide: number; offset: number } | null
 
 /** One stored column. `add`: t + delta; `min`, `max`: LEAST, GREATEST. Amounts are integers scaled by 10^scale. */
-export type ColumnPlan = {
+export type CompiledColumn = {
   name: string
   merge: 'add' | 'min' | 'max'
   source: { count: 'lines' | 'events' } | { of: Expression; naturalScale: number }
@@ -34,48 +34,48 @@ export type ColumnPlan = {
 }
 
 /** A shown column, computed by the database: sum ÷ count, rounded half-even to `scale`. */
-export type AveragePlan = { name: string; sum: string; count: string; scale: number }
+export type CompiledAverage = { name: string; sum: string; count: string; scale: number }
 
-export type AggregationPlan = {
+export type CompiledAggregation = {
   name: string
   identity: string
-  window: WindowPlan
+  window: CompiledWindow
   /** Milliseconds. */
   allowedLateness: number
-  /** Indices into plan.fields. */
+  /** Indices into the compiled spec's fields. */
   keys: number[]
-  columns: ColumnPlan[]
-  averages: AveragePlan[]
+  columns: CompiledColumn[]
+  averages: CompiledAverage[]
   /** Milliseconds of event time; undefined: kept for ever. */
   retention: number | undefined
 }
 
-export type Plan = { fields: FieldPlan[]; aggregations: AggregationPlan[]; spec: Spec }
+export type CompiledSpec = { fields: CompiledField[]; aggregations: CompiledAggregation[]; spec: Spec }
 
 /** More decimals than this are rounded away (half-even) unless the measure states its own scale. */
 const MAX_SCALE = 12
 
 /** Throws only on a spec that did not pass the checks. */
-export function planOf(spec: Spec): Plan {
+export function compileSpec(spec: Spec): CompiledSpec {
   const keys = new Set(spec.aggregations.flatMap(a => a.groupBy))
   const own = new Set(spec.event.fields)
-  const fields = allFields(spec).map(f => fieldPlan(f, keys.has(f.name), !own.has(f)))
-  return { fields, aggregations: spec.aggregations.map(a => aggregationPlan(spec, a, fields)), spec }
+  const fields = allFields(spec).map(f => compileField(f, keys.has(f.name), !own.has(f)))
+  return { fields, aggregations: spec.aggregations.map(a => compileAggregation(spec, a, fields)), spec }
 }
 
-function fieldPlan(field: Field, isKey: boolean, line: boolean): FieldPlan {
+function compileField(field: Field, isKey: boolean, line: boolean): CompiledField {
   const { name, type, optional } = field
   const scale = field.scale ?? (type === 'decimal' ? 2 : 0)
   return { name, path: (field.path ?? name).split('.'), type, scale, default: field.default, optional, line, isKey }
 }
 
-function aggregationPlan(spec: Spec, aggregation: Aggregation, fields: FieldPlan[]): AggregationPlan {
+function compileAggregation(spec: Spec, aggregation: Aggregation, fields: CompiledField[]): CompiledAggregation {
   const scaleOf = new Map(fields.map(f => [f.name, f.scale]))
   const measures = aggregation.measures
   return {
     name: aggregation.name,
     identity: aggregationIdentity(spec, aggregation),
-    window: windowPlan(aggregation.window ?? spec.window),
+    window: compileWindow(aggregation.window ?? spec.window),
     allowedLateness: aggregation.allowedLateness ?? spec.allowedLateness,
     keys: aggregation.groupBy.map(name => fields.findIndex(f => f.name === name)),
     columns: measures.flatMap(m => columnsOf(m, scaleOf)),
@@ -84,12 +84,12 @@ function aggregationPlan(spec: Spec, aggregation: Aggregation, fields: FieldPlan
   }
 }
 
-function windowPlan(window: Window): WindowPlan {
+function compileWindow(window: Window): CompiledWindow {
   if (window.type === 'none') return null
   return { size: window.size!, slide: window.slide ?? window.size!, offset: window.offset ?? 0 }
 }
 
-function columnsOf(measure: Measure, scaleOf: Map<string, number>): ColumnPlan[] {
+function columnsOf(measure: Measure, scaleOf: Map<string, number>): CompiledColumn[] {
   const { name, op } = measure
   if (op === 'count')
     return [{ name, merge: 'add', source: { count: measure.of === 'events' ? 'events' : 'lines' }, scale: 0 }]
@@ -105,7 +105,7 @@ function columnsOf(measure: Measure, scaleOf: Map<string, number>): ColumnPlan[]
   return [{ name, merge: op === 'sum' ? 'add' : op, source, scale }]
 }
 
-function averageOf(measure: Measure, scaleOf: Map<string, number>): AveragePlan {
+function averageOf(measure: Measure, scaleOf: Map<string, number>): CompiledAverage {
   const [sum, count] = columnsOf(measure, scaleOf)
   return { name: measure.name, sum: sum!.name, count: count!.name, scale: sum!.scale }
 }

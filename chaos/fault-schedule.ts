@@ -6,12 +6,13 @@ export type Kind = (typeof KINDS)[number]
 
 /** `pick`, from 0 up to 1, chooses one of those that are there when the time comes. */
 export type Step = { round: number; kind: Kind; pick: number }
+export type FaultSchedule = Step[]
 
 /** One round hits each kind once, in an order of its own. A lost node stays lost: only the first round takes one. */
-export function planRound(seed: number, round: number, kinds: readonly Kind[]): Step[] {
+export function scheduleRound(seed: number, round: number, kinds: readonly Kind[]): FaultSchedule {
   const random = randomOf(seed * 1000 + round)
   const left = KINDS.filter(kind => kinds.includes(kind) && (kind !== 'node' || round === 1))
-  const steps: Step[] = []
+  const steps: FaultSchedule = []
   while (left.length > 0) {
     const [kind] = left.splice(Math.floor(random() * left.length), 1)
     steps.push({ round, kind: kind!, pick: random() })

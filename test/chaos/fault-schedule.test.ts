@@ -1,15 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { chosen, KINDS, planRound } from '#chaos/plan.ts'
+import { chosen, KINDS, scheduleRound } from '#chaos/fault-schedule.ts'
 
 const kinds = fc.uniqueArray(fc.constantFrom(...KINDS), { minLength: 1 })
 const seeds = fc.nat(1_000_000)
 
-describe('the plan of a round', () => {
+describe('the fault schedule of a round', () => {
   it('hits each kind once; a node in the first round only', () => {
     fc.assert(
       fc.property(seeds, fc.integer({ min: 1, max: 20 }), kinds, (seed, round, wanted) => {
-        const steps = planRound(seed, round, wanted)
+        const steps = scheduleRound(seed, round, wanted)
         const expected = wanted.filter(kind => kind !== 'node' || round === 1)
         expect(steps.map(({ kind }) => kind).sort()).toEqual([...expected].sort())
         for (const { pick } of steps) expect(pick >= 0 && pick < 1).toBe(true)
@@ -20,13 +20,13 @@ describe('the plan of a round', () => {
   it('is the same for the same seed, in whatever order kinds are named', () => {
     fc.assert(
       fc.property(seeds, kinds, (seed, wanted) => {
-        expect(planRound(seed, 2, [...wanted].reverse())).toEqual(planRound(seed, 2, wanted))
+        expect(scheduleRound(seed, 2, [...wanted].reverse())).toEqual(scheduleRound(seed, 2, wanted))
       }),
     )
   })
 
   it('differs between seeds and rounds: every kind comes first now and then', () => {
-    const first = (seed: number, round: number) => planRound(seed, round, KINDS)[0]!.kind
+    const first = (seed: number, round: number) => scheduleRound(seed, round, KINDS)[0]!.kind
     const seen = (many: string[]) => new Set(many).size
     expect(seen(Array.from({ length: 60 }, (_, seed) => first(seed, 1)))).toBe(KINDS.length)
     expect(seen(Array.from({ length: 60 }, (_, round) => first(1, round + 1)))).toBeGreaterThanOrEqual(KINDS.length - 1)

@@ -1,0 +1,33 @@
+/** A partition's stored progress, and the claim that a worker starts reading from. */
+
+/** What a partition's row holds after a claim, or when a commit's outcome is looked up. Event times in ms; null: none yet. */
+export type Progress = {
+  partition: number
+  epoch: number
+  token: string
+  /** First offset that is not counted yet. */
+  nextOffset: number
+  /** Where reading starts to rebuild the deduplication set. */
+  restoreOffset: number
+  /** Greatest event time of the non-dead records before restoreOffset. */
+  restoreMaxEventTime: number | null
+  /** Greatest event time of the non-dead records before nextOffset. */
+  maxEventTime: number | null
+  /** Of the record before nextOffset; null: not known. */
+  leaderEpoch: number | null
+}
+
+/** A stretch of the log that was, or is, counted under one generation of the spec. */
+export type SpecSegment = {
+  fromOffset: number
+  generation: number
+  /** The whole SalesPipeline document of that generation, defaults applied, as JSON. */
+  specJson: string
+}
+
+export type Claim = Progress & {
+  /** Oldest first; the last one is the generation that the claim was made for. */
+  segments: SpecSegment[]
+  /** Offsets at or after restoreOffset that were dead-lettered as store_rejected: dead again when re-read. */
+  rejectedOffsets: number[]
+}

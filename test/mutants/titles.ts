@@ -1,0 +1,27 @@
+/** A title of it, test or describe, or of what it.each(table) returned: a string that is the first argument. */
+const TITLE = /(?:\b(?:it|test|describe)\b[.\w]*|\))\(\s*(['"`])((?:(?!\1)[^\\]|\\.)*)\1/g
+const PLACEHOLDER = /%[a-z#$%]|\$\{[^}]*\}|\$\w[\w.]*/i
+/** Shorter words, as "is" and "of", are in many titles. */
+const MIN_PART_LENGTH = 4
+
+/**
+ * Whether a title in these source texts may match `turnsRed`. This is decided statically, so it is an approximation:
+ * titles are looked at one by one, not joined to full names. A title with placeholders counts when one of its fixed
+ * parts is in `turnsRed`, whatever fills the placeholders, or when the texts hold all of `turnsRed`, as in a table.
+ */
+export function mayName(turnsRed: string, texts: string[]): boolean {
+  const pattern = new RegExp(turnsRed)
+  const isInTexts = texts.some(text => pattern.test(text))
+  const titles = texts.flatMap(text => [...text.matchAll(TITLE)].map(([, , title]) => title!))
+  return titles.some(title => {
+    if (pattern.test(title)) return true
+    return PLACEHOLDER.test(title) && (isInTexts || fixedParts(title).some(part => turnsRed.includes(part)))
+  })
+}
+
+function fixedParts(title: string): string[] {
+  return title
+    .split(PLACEHOLDER)
+    .map(part => part.trim())
+    .filter(part => part.length >= MIN_PART_LENGTH)
+}
