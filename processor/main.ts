@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ownerOf } from '#pipeline/identity.ts'
+import { pipelineKey } from '#pipeline/identity.ts'
 import { parsePipeline, SpecError } from '#pipeline/parse.ts'
 import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
@@ -42,7 +42,7 @@ async function main(): Promise<number> {
   const plan = planOf(pipeline.spec)
   const tracing = await startTracing({ plan, worker: settings.workerId, env: process.env })
   const telemetry = createTelemetry({
-    pipeline: ownerOf(pipeline),
+    pipeline: pipelineKey(pipeline),
     worker: settings.workerId,
     plan,
     clock,

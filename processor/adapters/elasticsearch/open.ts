@@ -1,5 +1,5 @@
 /** The Elasticsearch that a pipeline names. Secrets come from the environment, never from arguments. */
-import { ownerOf } from '#pipeline/identity.ts'
+import { pipelineKey } from '#pipeline/identity.ts'
 import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
@@ -17,14 +17,14 @@ export function openElasticsearchProjection(
   return createElasticsearchProjection({
     ...elasticsearchConnection(pipeline, env),
     plan: planOf(pipeline.spec),
-    owner: ownerOf(pipeline),
+    owner: pipelineKey(pipeline),
     log,
   })
 }
 
 /** The indices and templates that a projection made. Throws and connects as openElasticsearchProjection does. */
 export function openElasticsearchRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchRemoval {
-  return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), planOf(pipeline.spec), ownerOf(pipeline))
+  return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), planOf(pipeline.spec), pipelineKey(pipeline))
 }
 
 function elasticsearchConnection({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchConnection {
