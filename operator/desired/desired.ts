@@ -1,6 +1,6 @@
 /**
- * What shall exist for a pipeline, as a pure function of the resource and of what was observed. Golden files show it
- * (test/operator/golden); operator/apply.ts makes it so.
+ * The objects that must exist for a pipeline, as a pure function of the resource and of what was observed. Golden files
+ * show them (test/operator/golden); operator/apply.ts applies them.
  */
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
@@ -44,7 +44,7 @@ export type Observed = {
   secrets: Map<string, string | null>
 }
 
-/** Every child, in the order in which to make them. The same input gives the same output. */
+/** All child objects in the order of creation. The same input gives the same output. */
 export function desired(observed: Observed): KubeObject[] {
   const { owner, document, spec, has } = observed
   return [
@@ -58,7 +58,7 @@ export function desired(observed: Observed): KubeObject[] {
   ]
 }
 
-/** The workloads have no business with the API server. */
+/** The workloads need no access to the API server. */
 function serviceAccount(owner: Owner): KubeObject {
   return {
     apiVersion: 'v1',

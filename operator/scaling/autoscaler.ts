@@ -51,10 +51,10 @@ export class Autoscaler {
     if (state?.figures === figures && state.settings === settings)
       return { workers: this.wanted(key, spec, running), scaling: state.scaling, change: null }
     // The caches may not show the last decision yet: starting from them would revert it.
-    const current = mode === 'active' ? (state?.target ?? running) : running
+    const isActive = mode === 'active'
+    const current = isActive ? (state?.target ?? running) : running
     const input = { ...figures, now, current, settings: limits }
     const { target, reason, memory } = decide(input, state?.memory ?? memoryFrom(lastScale))
-    const isActive = mode === 'active'
     const change =
       isActive && target !== current
         ? { from: current, to: target, at: secondsOf(now), reason, inputs: inputsOf(figures) }

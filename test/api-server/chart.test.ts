@@ -104,7 +104,7 @@ describeWithCrds('the chart on an API server', () =>
         await nodeHas(`docker.io/salespipeline/operator:${version}`)
       })
 
-      it.each(chartShapes())('renders only objects that the API server accepts with strict fields: %s', (shape, args) => {
+      it.each(chartShapes())('renders only objects that the API server accepts: %s', (shape, args) => {
         const namespace = `shape-${shape}`
         kubectl(['create', 'namespace', namespace])
         const objects = rendered([...args, '--namespace', namespace])
