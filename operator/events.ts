@@ -1,4 +1,4 @@
-/** Events: the story that `kubectl describe` tells. */
+/** Records Events, which `kubectl describe` shows. */
 import { randomBytes } from 'node:crypto'
 import { keyOfOwner } from './desired/names.ts'
 import type { Owner } from './desired/observed.ts'
@@ -7,10 +7,10 @@ import { FIELD_MANAGER } from './kube/client.ts'
 import { EVENT } from './kube/resources.ts'
 import type { Clock, Log } from './ports.ts'
 
-/** The API server forgets Events after an hour. */
-const TELL_AGAIN_MS = 1_800_000
-/** The API server's bound on a note. */
-const MOST = 1000
+/** The API server deletes Events after an hour by default. */
+const REPEAT_AFTER_MS = 1_800_000
+/** Characters: the API server rejects longer messages. */
+const MAX_MESSAGE_LENGTH = 1000
 
 export type EventType = 'Normal' | 'Warning'
 
@@ -18,7 +18,8 @@ export class Events {
   readonly #client: KubeClient
   readonly #clock: Clock
   readonly #log: Log
-  readonly #told = new Map<string, Map<string, number>>()
+  /** By pipeline: the text of each recent Event, and when it was recorded (ms since the epoch). */
+  readonly #recent = new Map<string, Map<string, number>>()
 
   constructor(client: KubeClient, clock: Clock, log: Log) {
     this.#client = client
@@ -26,20 +27,19 @@ export class Events {
     this.#log = log
   }
 
-  /** The same once in half an hour: what is tried again and again is one story. Never rejects. */
-  async tell(owner: Owner, type: EventType, reason: string, message: string, signal?: AbortSignal): Promise<void> {
-    if (this.#isNew(keyOfOwner(owner), `${reason} ${message}`))
-      await this.tellChange(owner, type, reason, message, signal)
-  }
-
-  /** Each time: that all is well again must stand after what was wrong. Never rejects: an Event is no reason to stop. */
-  async tellChange(
+  /** Skips an Event that was recorded in the last half hour: retries repeat it. Never rejects. */
+  async recordOnce(
     owner: Owner,
     type: EventType,
     reason: string,
     message: string,
     signal?: AbortSignal,
   ): Promise<void> {
+    if (this.#isNew(keyOfOwner(owner), `${reason} ${message}`)) await this.record(owner, type, reason, message, signal)
+  }
+
+  /** Never rejects: a failed Event does not fail the pass. */
+  async record(owner: Owner, type: EventType, reason: string, message: string, signal?: AbortSignal): Promise<void> {
     const { apiVersion, kind, name, namespace, uid } = owner
     const at = new Date(this.#clock.now()).toISOString().replace(/\.\d+/, '')
     const event = {
@@ -49,28 +49,32 @@ export class Events {
       involvedObject: { apiVersion, kind, name, namespace, uid },
       type,
       reason,
-      message: message.slice(0, MOST),
+      message: message.slice(0, MAX_MESSAGE_LENGTH),
       source: { component: FIELD_MANAGER },
       firstTimestamp: at,
       lastTimestamp: at,
       count: 1,
     }
     await this.#client.create(EVENT, event, signal).catch(error => {
-      this.#log('warn', `an Event was not taken: ${(error as Error).message}`, { reason })
+      this.#log('warn', 'failed to record Event', {
+        reason,
+        pipeline: keyOfOwner(owner),
+        error: (error as Error).message,
+      })
     })
   }
 
   forget(key: string): void {
-    this.#told.delete(key)
+    this.#recent.delete(key)
   }
 
   #isNew(key: string, text: string): boolean {
     const now = this.#clock.now()
-    const told = this.#told.get(key) ?? new Map<string, number>()
-    this.#told.set(key, told)
-    for (const [old, at] of told) if (now - at >= TELL_AGAIN_MS) told.delete(old)
-    if (told.has(text)) return false
-    told.set(text, now)
+    const recent = this.#recent.get(key) ?? new Map<string, number>()
+    this.#recent.set(key, recent)
+    for (const [old, at] of recent) if (now - at >= REPEAT_AFTER_MS) recent.delete(old)
+    if (recent.has(text)) return false
+    recent.set(text, now)
     return true
   }
 }

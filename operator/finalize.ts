@@ -1,11 +1,11 @@
 /**
- * What happens to a pipeline that is being deleted: its workloads go first, so that nobody writes any more; then what
- * spec.deletionPolicy says of the data; then it is let go. Nothing is skipped because it fails.
+ * Cleans up after a deleted pipeline: first its workloads, so that nothing writes any more; then its data, if
+ * spec.deletionPolicy says so; then the finalizer is removed. A step that fails is retried, never skipped.
  */
 import type { ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { Applier } from './apply.ts'
-import type { Copies } from './copies.ts'
+import type { Caches } from './caches.ts'
 import { COMPONENT, FINALIZER, isOurs, labelsOf, removalName, selectorText } from './desired/names.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
 import { removalJob } from './desired/removal.ts'
@@ -23,17 +23,18 @@ import {
 } from './kube/resources.ts'
 import { addressOf } from './observe/observer.ts'
 import { type Trouble, troubleOf } from './observe/pods.ts'
-import { askWorker } from './observe/report.ts'
+import { fetchStatus } from './observe/report.ts'
+import type { Pass } from './pass.ts'
 
 export type FinalizerDeps = {
   client: KubeClient
-  copies: Copies
+  caches: Caches
   applier: Applier
   events: Events
   settings: OperatorSettings
 }
 
-const WITHOUT = 'To let the pipeline go and keep what is stored, set spec.deletionPolicy to retain'
+const RETAIN_HINT = 'To delete the pipeline and keep its data, set spec.deletionPolicy to retain'
 
 export class Finalizer {
   readonly #deps: FinalizerDeps
@@ -42,41 +43,35 @@ export class Finalizer {
     this.#deps = deps
   }
 
-  /** Null once the pipeline is let go; else what it waits for. `spec`: null where it cannot be read, `faults` says why. */
-  async run(
-    resource: KubeObject,
-    owner: Owner,
-    spec: Spec | null,
-    faults: string,
-    signal: AbortSignal,
-  ): Promise<Trouble | null> {
+  /** Resolves with what the deletion waits for, or with null once the finalizer is removed. */
+  async run(pass: Pass): Promise<Trouble | null> {
+    const { resource, owner, signal } = pass
     const { finalizers = [], resourceVersion } = resource.metadata
     if (!finalizers.includes(FINALIZER)) return null
-    const waits =
-      (await this.#removeWorkloads(owner, signal)) ?? (await this.#removeData(resource, owner, spec, faults, signal))
-    if (waits) return waits
+    const pending = (await this.#removeWorkloads(owner, signal)) ?? (await this.#removeData(pass))
+    if (pending) return pending
     const patch = { metadata: { finalizers: finalizers.filter(name => name !== FINALIZER), resourceVersion } }
     const { client, events } = this.#deps
     await client.mergePatch(SALES_PIPELINE, resource.metadata, patch, signal)
-    await events.tell(owner, 'Normal', 'CleanedUp', 'what was made for the pipeline is removed', signal)
-    // Only now: a Job that is gone would be made, and all be removed, again. Should this fail, its own time runs out.
+    await events.recordOnce(owner, 'Normal', 'CleanedUp', 'all objects of the pipeline are deleted', signal)
+    // Delete the Job last: if it disappeared earlier we would recreate it. If this fails, its TTL cleans up.
     await this.#removeJob(owner, signal)
     return null
   }
 
   async #removeWorkloads(owner: Owner, signal: AbortSignal): Promise<Trouble | null> {
-    const { copies, client } = this.#deps
-    const workloads = copies.childrenOf(owner).filter(({ kind }) => kind === 'Deployment')
-    for (const { metadata } of workloads)
+    const { caches, client } = this.#deps
+    const deployments = caches.childrenOf(owner).filter(({ kind }) => kind === 'Deployment')
+    for (const { metadata } of deployments)
       if (!metadata.deletionTimestamp) await client.delete(DEPLOYMENT, metadata, signal)
-    const pods = copies.podsOf(owner).filter(isWorkload).length
-    const isEnded = workloads.length === 0 && pods === 0
-    if (isEnded && (this.#job(owner) || (await this.#isNobodyLeft(owner, signal)))) return null
-    return { reason: 'Deleting', message: `${pods} pods are ending` }
+    const pods = caches.podsOf(owner).filter(isWorkload).length
+    const areGone = deployments.length === 0 && pods === 0
+    if (areGone && (this.#job(owner) || (await this.#hasNoWorkloads(owner, signal)))) return null
+    return { reason: 'Deleting', message: `waiting for ${pods} pods to terminate` }
   }
 
-  /** Copies may be a moment old, and a ReplicaSet that is not collected yet may make another pod. */
-  async #isNobodyLeft(owner: Owner, signal: AbortSignal): Promise<boolean> {
+  /** Asks the API server: the caches may lag behind, and a ReplicaSet that still exists may create another pod. */
+  async #hasNoWorkloads(owner: Owner, signal: AbortSignal): Promise<boolean> {
     const options = {
       namespace: owner.namespace,
       labelSelector: selectorText(labelsOf(owner)),
@@ -88,33 +83,27 @@ export class Finalizer {
     return true
   }
 
-  async #removeData(
-    resource: KubeObject,
-    owner: Owner,
-    spec: Spec | null,
-    faults: string,
-    signal: AbortSignal,
-  ): Promise<Trouble | null> {
+  async #removeData({ resource, owner, spec, specFaults, signal }: Pass): Promise<Trouble | null> {
     const document = resource.spec as { deletionPolicy?: string }
     if (document.deletionPolicy !== 'delete') {
-      // One that the policy asked for before must not go on.
+      // The policy may have changed after the Job started: it must not continue.
       await this.#removeJob(owner, signal)
       return null
     }
-    if (!spec) return { reason: 'DeletionWaits', message: `${faults}\n${WITHOUT}` }
+    if (!spec) return { reason: 'DeletionWaits', message: `${specFaults}\n${RETAIN_HINT}` }
     return (await this.#removeResults(document, owner, spec, signal)) ?? (await this.#removeTopic(owner, signal))
   }
 
   async #removeTopic(owner: Owner, signal: AbortSignal): Promise<Trouble | null> {
-    const { copies, client } = this.#deps
-    const topic = copies.childrenOf(owner).find(({ kind }) => kind === 'KafkaTopic')
+    const { caches, client } = this.#deps
+    const topic = caches.childrenOf(owner).find(({ kind }) => kind === 'KafkaTopic')
     if (!topic) return null
     if (!topic.metadata.deletionTimestamp) await client.delete(KAFKA_TOPIC, topic.metadata, signal)
-    return { reason: 'Deleting', message: `KafkaTopic ${keyOf(topic)} is not gone yet. ${WITHOUT}` }
+    return { reason: 'Deleting', message: `waiting for KafkaTopic ${keyOf(topic)} to be deleted. ${RETAIN_HINT}` }
   }
 
   #job(owner: Owner): KubeObject | undefined {
-    const job = this.#deps.copies.child(JOB, `${owner.namespace}/${removalName(owner)}`)
+    const job = this.#deps.caches.child(JOB, `${owner.namespace}/${removalName(owner)}`)
     return job && isOurs(job, owner) ? job : undefined
   }
 
@@ -123,23 +112,23 @@ export class Finalizer {
     if (job) await this.#deps.client.delete(JOB, job.metadata, signal)
   }
 
-  /** Null once a Job has removed rows and documents. */
+  /** Resolves with null once a Job has deleted the pipeline's rows and documents. */
   async #removeResults(document: object, owner: Owner, spec: Spec, signal: AbortSignal): Promise<Trouble | null> {
-    const { copies, applier, settings } = this.#deps
-    const live = this.#job(owner)
-    const status = (live?.status ?? {}) as JobStatus
+    const { caches, applier, settings } = this.#deps
+    const job = this.#job(owner)
+    const status = (job?.status ?? {}) as JobStatus
     if (status.succeeded) return null
-    if (!live) await applier.apply(removalJob({ owner, document, spec, settings }), live, owner, signal)
-    const pods = copies.podsOf(owner, 'removal')
-    const trouble = troubleOf(pods) ?? (await this.#saidBy(pods)) ?? failureOf(status)
-    if (trouble) return { reason: 'DeletionWaits', message: `${trouble.reason}: ${trouble.message}. ${WITHOUT}` }
-    return { reason: 'Deleting', message: 'rows and documents are being removed, as spec.deletionPolicy says' }
+    if (!job) await applier.apply(removalJob({ owner, document, spec, settings }), job, owner, signal)
+    const pods = caches.podsOf(owner, 'removal')
+    const trouble = troubleOf(pods) ?? (await this.#reportedBy(pods)) ?? failureOf(status)
+    if (trouble) return { reason: 'DeletionWaits', message: `${trouble.reason}: ${trouble.message}. ${RETAIN_HINT}` }
+    return { reason: 'Deleting', message: 'deleting rows and documents because spec.deletionPolicy is delete' }
   }
 
-  async #saidBy(pods: KubeObject[]): Promise<Trouble | null> {
+  async #reportedBy(pods: KubeObject[]): Promise<Trouble | null> {
     for (const address of pods.flatMap(addressOf)) {
-      const [told] = Object.entries((await askWorker(address))?.conditions ?? {})
-      if (told) return { reason: told[0] as ReportedCode, message: told[1] }
+      const [condition] = Object.entries((await fetchStatus(address))?.conditions ?? {})
+      if (condition) return { reason: condition[0] as ReportedCode, message: condition[1] }
     }
     return null
   }
@@ -152,9 +141,6 @@ type JobStatus = { succeeded?: number; conditions?: { type: string; message?: st
 function failureOf({ conditions = [] }: JobStatus): Trouble | null {
   const failed = conditions.find(({ type }) => type === 'Failed')
   return failed
-    ? {
-        reason: 'RemovalJobFailed',
-        message: `${failed.message ?? 'it crashed'}; delete the Job to have it tried again`,
-      }
+    ? { reason: 'RemovalJobFailed', message: `${failed.message ?? 'it crashed'}; delete the Job to retry` }
     : null
 }

@@ -1,7 +1,7 @@
-/** The whole operator: copies that follow the cluster, a queue of pipelines, and a leader that works on them. */
+/** The whole operator: caches of the cluster's objects, a work queue of pipelines, and the leader that reconciles them. */
 import type { KubeConfig } from '@kubernetes/client-node'
 import { Applier } from './apply.ts'
-import { Copies } from './copies.ts'
+import { Caches } from './caches.ts'
 import { keyOfOwner } from './desired/names.ts'
 import { Events } from './events.ts'
 import { KubeClient } from './kube/client.ts'
@@ -23,70 +23,86 @@ export type World = {
 }
 
 /**
- * Runs until the signal aborts, or until the lease is lost: then it is better to start anew than to guess what was
- * under way. Answers which it was.
+ * Runs until the signal aborts or the leader lease is lost, and resolves with which it was. After a lost lease the process
+ * must restart: requests of the old leader may still be in flight.
  */
 export async function runOperator(
   config: KubeConfig,
   settings: Settings,
   { clock, chance, log, staleAfterMs }: World,
   signal: AbortSignal,
-  started: (port: number) => void = () => {},
+  onListening: (port: number) => void = () => {},
 ): Promise<'stopped' | 'lost'> {
   const telemetry = createTelemetry()
   const client = new KubeClient(config, (verb, resource) => telemetry.writes.inc({ verb, resource }))
   const queue = new WorkQueue(clock, chance)
-  const copies = new Copies({
-    ...{ client, clock, chance, log, ...(staleAfterMs && { staleAfterMs }) },
+  const caches = new Caches({
+    client,
+    clock,
+    chance,
+    log,
+    ...(staleAfterMs && { staleAfterMs }),
     enqueue: key => queue.add(key),
     onRestart: ({ kind }, why) => telemetry.restarts.inc({ kind, why }),
   })
   const events = new Events(client, clock, log)
   const applier = new Applier(
     client,
-    (owner, message) => void events.tell(owner, 'Warning', 'FieldsTakenBack', message),
+    (owner, message) => void events.recordOnce(owner, 'Warning', 'FieldsTakenBack', message),
   )
   const reconciler = new Reconciler({
-    ...{ client, copies, applier, events, clock, settings },
-    told: telemetry.told,
-    scaled: (_owner, from, to) => telemetry.scaled.inc({ direction: to > from ? 'up' : 'down' }),
-    expelled(owner, pod) {
+    client,
+    caches,
+    applier,
+    events,
+    clock,
+    settings,
+    onStatus: telemetry.onStatus,
+    onScaled: (_owner, from, to) => telemetry.scaled.inc({ direction: to > from ? 'up' : 'down' }),
+    onExpelled(owner, pod) {
       telemetry.expelled.inc()
-      log('info', `pod ${pod} is gone: its partitions move at once`, { pipeline: keyOfOwner(owner) })
+      log('info', 'removed dead member from consumer group; reassigning its partitions', {
+        pipeline: keyOfOwner(owner),
+        pod,
+      })
     },
   })
-  const health = { synced: false, heardAt: () => copies.heardAt }
+  const health = { synced: false, heardAt: () => caches.lastContactAt }
   const http = await startHttp(settings.httpPort, telemetry, health, clock)
-  started(http.port)
+  onListening(http.port)
 
-  const work = async (key: string, leading: AbortSignal) => {
+  const reconcile = async (key: string, leading: AbortSignal) => {
     const end = telemetry.duration.startTimer()
     try {
-      const again = await reconciler.reconcile(key, leading)
+      const requeueAfterMs = await reconciler.reconcile(key, leading)
       telemetry.reconciles.inc({ outcome: 'done' })
-      return again
+      return requeueAfterMs
     } finally {
       end()
       telemetry.queue.set(queue.depth)
-      telemetry.pipelines.set(copies.pipelines.size)
+      telemetry.pipelines.set(caches.pipelines.size)
     }
   }
-  const failed = (key: string, error: unknown, retryInMs: number) => {
+  const onFailure = (key: string, error: unknown, retryInMs: number) => {
     telemetry.reconciles.inc({ outcome: 'failed' })
-    log('warn', `pipeline ${key}: ${(error as Error).message}`, { retryInMs: Math.round(retryInMs) })
+    log('warn', 'reconcile failed', {
+      pipeline: key,
+      error: (error as Error).message,
+      retryInMs: Math.round(retryInMs),
+    })
   }
   const stopping = new AbortController()
   const end = AbortSignal.any([signal, stopping.signal])
   const { promise: synced, resolve } = Promise.withResolvers<void>()
   end.addEventListener('abort', () => resolve(), { once: true })
-  const following = copies.run(end, () => {
+  const watching = caches.run(end, () => {
     health.synced = true
-    log('info', 'the first lists are here', { pipelines: copies.pipelines.size })
+    log('info', 'caches synced', { pipelines: caches.pipelines.size })
     resolve()
   })
-  // The cluster may have no CRD of ours yet, or no API server: that is told, and tried again by whoever restarts us.
-  following.catch(error => {
-    log('error', `cannot follow the cluster: ${error.message}`)
+  // Without our CRD or the API server we exit with the error, and Kubernetes restarts us.
+  watching.catch(error => {
+    log('error', 'cannot watch the cluster', { error: error.message })
     stopping.abort()
   })
   try {
@@ -98,15 +114,15 @@ export async function runOperator(
     )
     await election.run(async leading => {
       telemetry.leading.set(1)
-      // Whatever changed while another led is looked at again.
-      for (const key of copies.pipelines.keys()) queue.add(key)
-      await queue.run(settings.concurrency, key => work(key, leading), failed, leading)
+      // Pipelines may have changed while another replica led.
+      for (const key of caches.pipelines.keys()) queue.add(key)
+      await queue.run(settings.concurrency, key => reconcile(key, leading), onFailure, leading)
       telemetry.leading.set(0)
     }, end)
     return signal.aborted ? 'stopped' : 'lost'
   } finally {
     stopping.abort()
-    await following.catch(() => {})
+    await watching.catch(() => {})
     await http.close()
     client.close()
   }

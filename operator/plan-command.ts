@@ -1,42 +1,43 @@
-/** `npm run plan -- FILE`: asks the cluster what it would say of the file, and tells what would happen. */
+/** `npm run plan -- FILE`: dry-runs the file against the cluster and previews what applying it would change. */
 import { readFileSync } from 'node:fs'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { parse } from 'yaml'
 import { checkPipeline } from '#pipeline/parse.ts'
+import { changePreview, type Version } from './change-preview.ts'
 import { isKubeError, KubeClient } from './kube/client.ts'
 import { kubeConfig } from './kube/config.ts'
 import { type KubeObject, SALES_PIPELINE } from './kube/resources.ts'
-import { planOf, type Version } from './plan.ts'
 
-/** The file is not there, or no YAML. */
+/** The file does not exist or is not YAML. */
 export class FileError extends Error {}
 
-/** Answers the lines to print. Throws FileError, SpecError, NoCluster, or KubeError with the API server's words when it would refuse the file. */
+/** Resolves with the lines to print. Throws FileError, SpecError, NoCluster, or KubeError when the API server rejects the file. */
 export async function planCommand(file: string, cluster?: KubeConfig): Promise<string[]> {
-  const wanted = read(file)
-  const checked = checkPipeline(wanted, file)
+  const document = read(file)
+  const checked = checkPipeline(document, file)
   const config = cluster ?? kubeConfig()
-  const namespace = wanted.metadata.namespace ?? config.getContextObject(config.currentContext)?.namespace ?? 'default'
+  const namespace =
+    document.metadata.namespace ?? config.getContextObject(config.currentContext)?.namespace ?? 'default'
   const { name } = checked.metadata
   const client = new KubeClient(config)
   try {
-    const [live, after] = await dryRun(client, { ...wanted, metadata: { ...wanted.metadata, namespace, name } })
+    const [live, after] = await dryRun(client, { ...document, metadata: { ...document.metadata, namespace, name } })
     const { apiVersion, kind } = SALES_PIPELINE
     const owner = { apiVersion, kind, namespace, name, uid: live?.metadata.uid ?? '' }
-    return planOf(owner, live && versionOf(live), versionOf(after))
+    return changePreview(owner, live && versionOf(live), versionOf(after))
   } finally {
     client.close()
   }
 }
 
-/** A pipeline at work has its status written all the time: then it is asked again, a few times. */
-async function dryRun(client: KubeClient, wanted: KubeObject, tries = 5): Promise<[KubeObject | null, KubeObject]> {
-  const live = await client.find(SALES_PIPELINE, wanted.metadata.namespace!, wanted.metadata.name)
+/** Retries conflicts a few times: the operator keeps writing the status of a running pipeline. */
+async function dryRun(client: KubeClient, document: KubeObject, tries = 5): Promise<[KubeObject | null, KubeObject]> {
+  const live = await client.find(SALES_PIPELINE, document.metadata.namespace!, document.metadata.name)
   try {
-    return [live, await client.dryRun(SALES_PIPELINE, wanted, live)]
+    return [live, await client.dryRun(SALES_PIPELINE, document, live)]
   } catch (error) {
     if (!isKubeError(error, 409) || tries === 1) throw error
-    return dryRun(client, wanted, tries - 1)
+    return dryRun(client, document, tries - 1)
   }
 }
 

@@ -1,4 +1,4 @@
-/** What the operator needs of the world beside the API server: time, chance, and somebody to tell. */
+/** What the operator needs beside the API server: a clock, randomness and a log. */
 
 export type Clock = {
   /** ms since the epoch. */
@@ -11,8 +11,8 @@ export type Chance = { /** In [0, 1). */ next(): number }
 
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void
 
-/** Exponential back-off with full jitter, so that many clients of a server that comes back do not come at once. */
-export function backOff(failures: number, chance: Chance, firstMs = 200, mostMs = 60_000): number {
-  const most = Math.min(mostMs, firstMs * 2 ** Math.min(failures, 20))
-  return most / 2 + (chance.next() * most) / 2
+/** Exponential back-off in ms; jitter over its upper half keeps clients of a recovering server from retrying together. */
+export function backOff(failures: number, chance: Chance, firstMs = 200, maxMs = 60_000): number {
+  const limit = Math.min(maxMs, firstMs * 2 ** Math.min(failures, 20))
+  return limit / 2 + (chance.next() * limit) / 2
 }

@@ -1,47 +1,45 @@
-/** One pipeline: read → desired → apply → observe → status. Everything is looked at anew each time. */
-import { checkPipeline, SpecError } from '#pipeline/parse.ts'
+/** One pass over one pipeline: observe → decide → apply → status. A pass starts from the caches, never from an earlier pass. */
 import type { Spec } from '#pipeline/schema.ts'
 import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import { type Applier, NotOurs } from './apply.ts'
-import { Children } from './children.ts'
-import type { Copies } from './copies.ts'
+import type { Caches } from './caches.ts'
+import { ChildObjects } from './child-objects.ts'
 import { desired } from './desired/desired.ts'
-import { FINALIZER, keyOfOwner, processorName, selectorOf, selectorText } from './desired/names.ts'
+import { FINALIZER, processorName, selectorOf, selectorText } from './desired/names.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
 import type { Events } from './events.ts'
 import { Finalizer } from './finalize.ts'
 import { isKubeError, type KubeClient } from './kube/client.ts'
-import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, keyOf, POD_MONITOR, SALES_PIPELINE } from './kube/resources.ts'
+import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, POD_MONITOR, SALES_PIPELINE } from './kube/resources.ts'
 import { UNKNOWN } from './observe/figures.ts'
-import { type Observation, Observer } from './observe/observer.ts'
+import { Observer } from './observe/observer.ts'
 import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
+import { beginPass, type DecidedPass, type ObservedPass, type Pass } from './pass.ts'
 import type { Clock } from './ports.ts'
-import { Autoscaler, type Scaling } from './scaling/autoscaler.ts'
+import { Autoscaler, type Scaling, type ScalingDecision } from './scaling/autoscaler.ts'
 import { blocking, deriveStatus, type Status } from './status/status.ts'
 import { StatusWriter } from './status/writer.ts'
 
-/** How often workers are asked how they do. */
-const ASK_EVERY_MS = 5000
-/** What stands in the way may go without a word to us: it has not our labels. */
-const REFUSED_EVERY_MS = 10_000
-/** Until a new number of workers is seen in the cluster. */
-const SCALE_AGAIN_MS = 500
-/** How often pods of a pipeline that is being deleted are looked for. */
-const GONE_EVERY_MS = 1000
+/** How often the status of running workers is fetched. */
+const OBSERVE_EVERY_MS = 5000
+/** An object that blocks us is not ours, so no watch reports its removal. */
+const RETRY_REFUSED_MS = 10_000
+/** How often a pipeline that is being deleted is checked for remaining pods. */
+const CHECK_DELETION_MS = 1000
 
 export type Deps = {
   client: KubeClient
-  copies: Copies
+  caches: Caches
   applier: Applier
   events: Events
   clock: Clock
   settings: OperatorSettings
-  /** What each pipeline's status says, whenever it was looked at; null: the pipeline is gone. */
-  told: (key: string, status: Status | null) => void
-  /** Told of every change of the number of workers that was decided here. */
-  scaled: (owner: Owner, from: number, to: number) => void
-  /** Told of each worker that was found gone and removed from its consumer group. */
-  expelled: (owner: Owner, pod: string) => void
+  /** Called with each pipeline's status in every pass, and with null when the pipeline is deleted. */
+  onStatus: (key: string, status: Status | null) => void
+  /** Called when the autoscaler changed the number of workers. */
+  onScaled: (owner: Owner, from: number, to: number) => void
+  /** Called for each dead worker that was removed from its consumer group. */
+  onExpelled: (owner: Owner, pod: string) => void
 }
 
 export class Reconciler {
@@ -49,210 +47,194 @@ export class Reconciler {
   readonly #status: StatusWriter
   readonly #observer: Observer
   readonly #finalizer: Finalizer
-  readonly #children: Children
+  readonly #childObjects: ChildObjects
   readonly #autoscaler = new Autoscaler()
+  /** Pipelines whose last apply was refused: they are not scaled until an apply succeeds. */
+  readonly #refused = new Set<string>()
 
   constructor(deps: Deps) {
     this.#deps = deps
     this.#status = new StatusWriter(deps)
     this.#finalizer = new Finalizer(deps)
-    this.#children = new Children(deps)
-    this.#observer = new Observer(deps.copies, deps.clock, deps.expelled)
+    this.#childObjects = new ChildObjects(deps)
+    this.#observer = new Observer(deps.caches, deps.clock, deps.onExpelled)
   }
 
-  /** Answers in how many ms to look again; undefined: when something changes. Throws what a retry may heal. */
+  /** Resolves with the ms until the next pass; undefined: when something changes. Rejects with what a retry may fix. */
   async reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
-    const resource = this.#deps.copies.pipelines.get(key)
+    const resource = this.#deps.caches.pipelines.get(key)
     if (!resource) {
       this.#forget(key)
       return undefined
     }
-    const owner = ownerOf(resource)
-    const checked = check(resource)
-    if (resource.metadata.deletionTimestamp) return this.#finalize(resource, owner, checked, signal)
-    await this.#ensureFinalizer(resource, signal)
-    if (!(checked instanceof SpecError)) return this.#keep(resource, owner, checked, signal)
-    const invalid: Trouble = { reason: 'SpecInvalid', message: checked.faults.join('\n') }
-    return this.#tell(resource, owner, null, invalid, false, signal)
+    const pass = beginPass(resource, signal)
+    if (resource.metadata.deletionTimestamp) return this.#finalize(pass)
+    await this.#ensureFinalizer(pass)
+    const observed = await this.#observe(pass)
+    const decided = this.#decide(observed)
+    const applied = await this.#apply(decided)
+    return this.#updateStatus(applied)
   }
 
-  async #keep(resource: KubeObject, owner: Owner, spec: Spec, signal: AbortSignal): Promise<number | undefined> {
-    const secrets = this.#secretsOf(owner, spec)
-    const lacking = this.#lacking(owner, spec, secrets)
-    let refused: Trouble | null = null
-    try {
-      await this.#apply(resource, owner, spec, secrets, signal)
-    } catch (error) {
-      if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
-      refused = { reason: error instanceof NotOurs ? 'ObjectConflict' : 'ApplyRejected', message: error.message }
-    }
-    // What cannot be applied is not decided either.
-    const again = await this.#tell(resource, owner, spec, refused ?? lacking, refused === null, signal)
-    return refused ? Math.min(again ?? Infinity, REFUSED_EVERY_MS) : again
+  async #observe(pass: Pass): Promise<ObservedPass> {
+    const { owner, spec } = pass
+    const observation = await this.#observer.observe(owner, spec)
+    return { ...pass, observation, running: this.#running(owner), secrets: this.#secretsOf(owner, spec) }
   }
 
-  /** What the spec needs and only others can make. */
-  #lacking({ namespace }: Owner, spec: Spec, secrets: Map<string, string | null>): Trouble | null {
+  #decide(pass: ObservedPass): DecidedPass {
+    const { spec, specFaults, running } = pass
+    if (spec)
+      return { ...pass, decision: this.#decideScaling(pass, spec), obstacle: this.#missingPrerequisites(pass, spec) }
+    const obstacle: Trouble = { reason: 'SpecInvalid', message: specFaults }
+    return { ...pass, decision: unscaled(pass, running ?? 0), obstacle }
+  }
+
+  #decideScaling(pass: ObservedPass, spec: Spec): ScalingDecision {
+    const { key, running, observation, resource } = pass
+    // A pipeline without workers has nothing to measure; one that cannot be applied cannot be scaled.
+    if (!running || this.#refused.has(key)) return unscaled(pass, this.#autoscaler.wanted(key, spec, running))
+    const isBlocked = observation.reports.some(report => blocking(report).length > 0)
+    // Blocked workers do not show what they could do.
+    const figures = isBlocked ? UNKNOWN : observation.figures
+    return this.#autoscaler.decide(key, spec, figures, running, this.#deps.clock.now(), currentScaling(resource))
+  }
+
+  /** What the spec needs and only others can create. */
+  #missingPrerequisites({ owner, secrets }: ObservedPass, spec: Spec): Trouble | null {
     const missing = [...secrets].filter(([, mark]) => mark === null).map(([name]) => name)
     if (missing.length > 0)
       return {
         reason: 'SecretMissing',
-        message: `namespace ${namespace} has no Secret ${missing.join(', ')}: make it, or correct the spec; the workers start by themselves then`,
+        message: `Secret ${missing.join(', ')} not found in namespace ${owner.namespace}; create it or correct the spec, and the workers start without further action`,
       }
-    if (spec.source.strimzi && !this.#deps.copies.serves(KAFKA_TOPIC))
+    if (spec.source.strimzi && !this.#deps.caches.serves(KAFKA_TOPIC))
       return {
         reason: 'StrimziNotInstalled',
         message:
-          'the cluster has no KafkaTopics: install Strimzi and restart the operator, or make the topic yourself and leave out spec.source.strimzi',
+          'the cluster has no resource type KafkaTopic; install Strimzi and restart the operator, or create the topic yourself and remove spec.source.strimzi',
       }
     return null
   }
 
-  async #apply(
-    resource: KubeObject,
-    owner: Owner,
-    spec: Spec,
-    secrets: Map<string, string | null>,
-    signal: AbortSignal,
-  ) {
-    const { copies, settings } = this.#deps
-    const wanted = desired({
+  /** Returns the pass with what came of the decision: when an object is refused, nothing is scaled. */
+  async #apply(pass: DecidedPass): Promise<DecidedPass> {
+    const { key, owner, spec, running, decision, signal } = pass
+    if (!spec) return pass
+    try {
+      await this.#childObjects.apply(owner, this.#desiredObjects(pass, spec), signal)
+    } catch (error) {
+      if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
+      this.#refused.add(key)
+      const reason = error instanceof NotOurs ? 'ObjectConflict' : 'ApplyRejected'
+      const kept = unscaled(pass, running ?? decision.workers)
+      return { ...pass, decision: kept, obstacle: { reason, message: error.message } }
+    }
+    this.#refused.delete(key)
+    await this.#recordScaling(pass)
+    return pass
+  }
+
+  #desiredObjects({ owner, resource, secrets, decision }: DecidedPass, spec: Spec): KubeObject[] {
+    const { caches, settings } = this.#deps
+    return desired({
       owner,
       document: resource.spec as object,
       spec,
       settings,
-      replicas: this.#wanted(owner, spec),
-      has: { podMonitor: copies.serves(POD_MONITOR), kafkaTopic: copies.serves(KAFKA_TOPIC) },
+      replicas: decision.workers,
+      has: { podMonitor: caches.serves(POD_MONITOR), kafkaTopic: caches.serves(KAFKA_TOPIC) },
       secrets,
     })
-    await this.#children.make(owner, wanted, signal)
   }
 
-  /** `mayScale`: whether another number of workers could be made so. */
-  async #tell(
-    resource: KubeObject,
-    owner: Owner,
-    spec: Spec | null,
-    obstacle: Trouble | null,
-    mayScale: boolean,
-    signal: AbortSignal,
-  ): Promise<number | undefined> {
-    const observation = await this.#observer.observe(owner, spec)
-    const before = this.#running(owner)
-    const scaling =
-      spec && mayScale && before
-        ? await this.#scale(resource, owner, spec, observation, before, signal)
-        : said(resource)
-    const wanted = spec ? this.#wanted(owner, spec) : (before ?? 0)
-    const wait = await this.#write(resource, owner, spec, obstacle, observation, scaling, before ?? wanted, signal)
-    // The new number of workers is applied at once.
-    if (mayScale && before && wanted !== before) return SCALE_AGAIN_MS
-    return observation.pods.length > 0 ? Math.min(ASK_EVERY_MS, wait ?? ASK_EVERY_MS) : wait
+  /** Only after the Deployment was applied: a refused change must not count, nor appear in Events and metrics. */
+  async #recordScaling({ key, owner, decision, signal }: DecidedPass): Promise<void> {
+    this.#autoscaler.accept(key, decision)
+    if (!decision.change) return
+    const { from, to, reason } = decision.change
+    this.#deps.onScaled(owner, from, to)
+    await this.#deps.events.record(owner, 'Normal', 'Scaled', `${from} → ${to} workers: ${reason}`, signal)
   }
 
-  #write(
-    resource: KubeObject,
-    owner: Owner,
-    spec: Spec | null,
-    obstacle: Trouble | null,
-    { pods, reports, figures }: Observation,
-    scaling: Scaling,
-    desired: number,
-    signal: AbortSignal,
-  ): Promise<number | undefined> {
-    const selector = selectorText(selectorOf(owner, 'processor'))
-    const ready = pods.filter(isReady).length
+  async #updateStatus(pass: DecidedPass): Promise<number | undefined> {
+    const { key, resource, owner, observation, decision, signal } = pass
+    const { pods, reports, figures } = observation
     const status = deriveStatus({
       generation: resource.metadata.generation ?? 0,
       now: this.#deps.clock.now(),
       previous: (resource.status ?? {}) as Partial<Status>,
-      workers: { replicas: pods.length, ready, desired, selector },
+      spec: pass.spec,
+      workers: {
+        replicas: pods.length,
+        ready: pods.filter(isReady).length,
+        desired: decision.workers,
+        selector: selectorText(selectorOf(owner, 'processor')),
+      },
+      obstacle: pass.obstacle,
       trouble: troubleOf(pods),
-      ...{ spec, obstacle, reports, figures, scaling },
+      reports,
+      figures,
+      scaling: decision.scaling,
     })
-    this.#deps.told(keyOf(resource), status)
-    return this.#status.write(resource, owner, status, signal)
+    this.#deps.onStatus(key, status)
+    const writeAgainIn = await this.#status.write(resource, owner, status, signal)
+    const observeAgainIn = pods.length > 0 ? OBSERVE_EVERY_MS : undefined
+    const applyAgainIn = pass.spec && this.#refused.has(key) ? RETRY_REFUSED_MS : undefined
+    return soonest(writeAgainIn, observeAgainIn, applyAgainIn)
   }
 
-  /** Of the Deployment, as the cluster has it; undefined: there is none yet. */
   #running(owner: Owner): number | undefined {
-    const deployment = this.#deps.copies.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
+    const deployment = this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
     return (deployment?.spec as { replicas?: number } | undefined)?.replicas
   }
 
-  #wanted(owner: Owner, spec: Spec): number {
-    return this.#autoscaler.wanted(keyOfOwner(owner), spec, this.#running(owner))
+  #secretsOf({ namespace }: Owner, spec: Spec | null): Map<string, string | null> {
+    const refs = spec ? [...sourceSecrets(spec), ...sinkSecrets(spec)] : []
+    const names = [...new Set(refs.map(({ name }) => name))].sort()
+    return new Map(names.map(name => [name, this.#deps.caches.secretMark(`${namespace}/${name}`)]))
   }
 
-  async #scale(
-    resource: KubeObject,
-    owner: Owner,
-    spec: Spec,
-    { reports, figures }: Observation,
-    running: number,
-    signal: AbortSignal,
-  ): Promise<Scaling> {
-    // Workers that cannot work show nothing of what they could do.
-    const known = reports.some(report => blocking(report).length > 0) ? UNKNOWN : figures
-    const now = this.#deps.clock.now()
-    const { scaling, change } = this.#autoscaler.observe(keyOf(resource), spec, known, running, now, said(resource))
-    if (change) {
-      const { from, to, reason } = change
-      this.#deps.scaled(owner, from, to)
-      await this.#deps.events.tellChange(owner, 'Normal', 'Scaled', `${from} → ${to} workers: ${reason}`, signal)
-    }
-    return scaling
-  }
-
-  #secretsOf({ namespace }: Owner, spec: Spec): Map<string, string | null> {
-    const names = new Set([...sourceSecrets(spec), ...sinkSecrets(spec)].map(({ name }) => name))
-    return new Map([...names].sort().map(name => [name, this.#deps.copies.secretMark(`${namespace}/${name}`)]))
-  }
-
-  async #ensureFinalizer({ metadata }: KubeObject, signal: AbortSignal): Promise<void> {
+  async #ensureFinalizer({ resource: { metadata }, signal }: Pass): Promise<void> {
     const { finalizers = [], resourceVersion } = metadata
     if (finalizers.includes(FINALIZER)) return
     const patch = { metadata: { finalizers: [...finalizers, FINALIZER], resourceVersion } }
     await this.#deps.client.mergePatch(SALES_PIPELINE, metadata, patch, signal)
   }
 
-  async #finalize(resource: KubeObject, owner: Owner, checked: Spec | SpecError, signal: AbortSignal) {
-    const [spec, faults] = checked instanceof SpecError ? [null, checked.faults.join('\n')] : [checked, '']
-    const waits = await this.#finalizer.run(resource, owner, spec, faults, signal)
-    if (!waits) return undefined
-    const pods = this.#deps.copies.podsOf(owner, 'processor')
-    const observation = { pods, reports: [], figures: UNKNOWN }
-    await this.#write(resource, owner, null, waits, observation, said(resource), this.#running(owner) ?? 0, signal)
-    return GONE_EVERY_MS
+  async #finalize(pass: Pass): Promise<number | undefined> {
+    const obstacle = await this.#finalizer.run(pass)
+    if (!obstacle) return undefined
+    const { owner } = pass
+    const running = this.#running(owner)
+    const observation = { pods: this.#deps.caches.podsOf(owner, 'processor'), reports: [], figures: UNKNOWN }
+    const observed = { ...pass, spec: null, observation, running, secrets: new Map() }
+    await this.#updateStatus({ ...observed, decision: unscaled(pass, running ?? 0), obstacle })
+    return CHECK_DELETION_MS
   }
 
   #forget(key: string): void {
     this.#observer.forget(key)
     this.#autoscaler.forget(key)
+    this.#refused.delete(key)
     this.#status.forget(key)
     this.#deps.applier.forget(key)
     this.#deps.events.forget(key)
-    this.#deps.told(key, null)
+    this.#deps.onStatus(key, null)
   }
 }
 
-/** Of scaling, by the status as it is. */
-function said({ status }: KubeObject): Scaling {
+/** The autoscaler decides nothing, and its part of the status stays as it is. */
+function unscaled({ resource }: Pass, workers: number): ScalingDecision {
+  return { workers, scaling: currentScaling(resource), change: null }
+}
+
+function currentScaling({ status }: KubeObject): Scaling {
   const { autoscale, lastScale } = (status ?? {}) as Scaling
   return { ...(autoscale && { autoscale }), ...(lastScale && { lastScale }) }
 }
 
-function check(resource: KubeObject): Spec | SpecError {
-  const { apiVersion, kind, metadata, spec } = resource
-  const { name, namespace } = metadata
-  try {
-    return checkPipeline({ apiVersion, kind, metadata: { name, namespace }, spec }, `${namespace}/${name}`).spec
-  } catch (error) {
-    if (error instanceof SpecError) return error
-    throw error
-  }
-}
-
-function ownerOf({ apiVersion, kind, metadata }: KubeObject): Owner {
-  return { apiVersion, kind, namespace: metadata.namespace!, name: metadata.name, uid: metadata.uid! }
+function soonest(...times: (number | undefined)[]): number | undefined {
+  const known = times.filter(ms => ms !== undefined)
+  return known.length > 0 ? Math.min(...known) : undefined
 }

@@ -1,13 +1,13 @@
-/** What the operator says of each pipeline, as metrics: alerts need it where no worker is left to be asked. */
+/** Each pipeline's status as metrics: alerts need it when no worker is left to scrape. */
 import { Gauge, type Registry } from 'prom-client'
 import type { Status } from './status/status.ts'
 
 export type StatusMetrics = {
-  /** null: the pipeline is gone, and so is all that was said of it. */
-  told(pipeline: string, status: Status | null): void
+  /** null: the pipeline was deleted; its series disappear. */
+  onStatus(pipeline: string, status: Status | null): void
 }
 
-/** Every series is made anew at each scrape, so that none outlives the reason that it names. */
+/** Every scrape rebuilds all series, so that none outlives the reason in its labels. */
 export function statusMetrics(registry: Registry): StatusMetrics {
   const statuses = new Map<string, Status>()
   const gauge = <Label extends string>(
@@ -34,7 +34,7 @@ export function statusMetrics(registry: Registry): StatusMetrics {
   })
   gauge(
     'workers',
-    'Workers of the pipeline: desired, ready, and target, which is what the autoscaler would take',
+    'Workers of the pipeline: desired, ready, and target, which the autoscaler would choose',
     ['state'],
     ({ workers, autoscale }, set) => {
       set({ state: 'desired' }, workers.desired)
@@ -53,6 +53,6 @@ export function statusMetrics(registry: Registry): StatusMetrics {
     },
   )
   return {
-    told: (pipeline, status) => void (status ? statuses.set(pipeline, status) : statuses.delete(pipeline)),
+    onStatus: (pipeline, status) => void (status ? statuses.set(pipeline, status) : statuses.delete(pipeline)),
   }
 }

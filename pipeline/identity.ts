@@ -26,8 +26,8 @@ export function specIdentity(spec: Spec): string {
   return hash({ event, window, watermark, allowedLateness, aggregations, deduplication, raw })
 }
 
-/** namespace/name: what is stored says with it whose it is. */
-export function ownerOf({ metadata: { namespace, name } }: SalesPipeline): string {
+/** `namespace/name`: everything we store is marked with it, so that a pipeline never touches the data of another. */
+export function pipelineKey({ metadata: { namespace, name } }: SalesPipeline): string {
   return `${namespace}/${name}`
 }
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
-import { ownerOf } from '#pipeline/identity.ts'
+import { pipelineKey } from '#pipeline/identity.ts'
 import { parsePipeline, SpecError } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { type Member, startHttp } from './adapters/http.ts'
@@ -42,7 +42,7 @@ async function main(): Promise<number> {
   const compiled = compileSpec(pipeline.spec)
   const tracing = await startTracing({ compiled, worker: settings.workerId, env: process.env })
   const telemetry = createTelemetry({
-    pipeline: ownerOf(pipeline),
+    pipeline: pipelineKey(pipeline),
     worker: settings.workerId,
     compiled,
     clock,

@@ -1,4 +1,4 @@
-/** The files that the workloads read: each holds only what its program depends on, so that nothing else restarts it. */
+/** The configuration files of the workloads: each holds only what its program reads, so that nothing else restarts it. */
 import { createHash } from 'node:crypto'
 import { stringify } from 'yaml'
 import type { KubeObject } from '../kube/resources.ts'
@@ -18,13 +18,13 @@ export function configMap(owner: Owner, document: object): KubeObject {
   }
 }
 
-/** The number of workers is in none of them: scaling restarts nobody. */
+/** The number of workers is in neither file: scaling restarts no pod. */
 const NOT_READ: Record<ConfigFile, string[]> = {
   'processor.yaml': ['workers', 'load', 'ingest', 'deletionPolicy'],
   'producer.yaml': ['workers', 'sinks', 'commit', 'ingest', 'deletionPolicy'],
 }
 
-/** As the API server has it, with its defaults: a later version of ours with other defaults changes nothing then. */
+/** The spec as the API server stores it, with defaults: a later operator version with other defaults changes nothing. */
 export function configFiles(
   { apiVersion, kind, namespace, name }: Owner,
   document: object,
@@ -37,7 +37,7 @@ export function configFiles(
   return { 'processor.yaml': file('processor.yaml'), 'producer.yaml': file('producer.yaml') }
 }
 
-/** Short, and a label's value as well. */
+/** Short enough for a label value. */
 export function hashOf(value: unknown): string {
   return createHash('sha256')
     .update(typeof value === 'string' ? value : JSON.stringify(value))

@@ -1,6 +1,6 @@
 /**
- * What shall exist for a pipeline, as a pure function of the resource and of what was observed. Golden files show it
- * (test/operator/golden); operator/apply.ts makes it so.
+ * The objects that must exist for a pipeline, as a pure function of the resource and of what was observed. Golden files
+ * show them (test/operator/golden); operator/apply.ts applies them.
  */
 import type { KubeObject } from '../kube/resources.ts'
 import { configMap } from './config.ts'
@@ -25,7 +25,7 @@ export function desired(observed: Observed): KubeObject[] {
   ]
 }
 
-/** The workloads have no business with the API server. */
+/** The workloads need no access to the API server. */
 function serviceAccount(owner: Owner): KubeObject {
   return {
     apiVersion: 'v1',

@@ -1,14 +1,14 @@
-/** Deterministic names and labels of what is made for a pipeline, and the marks by which it is known again. */
+/** Deterministic names and labels of a pipeline's child objects, and the marks by which they are recognized. */
 import type { KubeObject, Metadata, OwnerReference } from '../kube/resources.ts'
 import type { Owner } from './observed.ts'
 
 export const MANAGED_BY = 'salespipeline-operator'
 const DOMAIN = 'salespipeline.dev'
-/** Value of this annotation: hash of all that we applied, to notice fields that we no longer want. */
+/** Annotation with a hash of everything we applied: it reveals fields that we no longer want. */
 export const APPLIED = `${DOMAIN}/applied`
-/** Annotation on what cannot have the pipeline as its owner: namespace/name. */
+/** Annotation with `namespace/name` on objects that cannot have the pipeline as their owner. */
 export const PIPELINE = `${DOMAIN}/pipeline`
-/** Annotation of a pod that reads its file from there. */
+/** Annotation of a pod that holds its configuration file. */
 export const DOCUMENT = `${DOMAIN}/document`
 export const FINALIZER = `${DOMAIN}/cleanup`
 export const CONFIG_HASH = `${DOMAIN}/config`
@@ -32,7 +32,7 @@ export function labelsOf(owner: Owner, component?: Component): Record<string, st
   }
 }
 
-/** What selects the pods; never changes, since a Deployment's selector cannot. */
+/** Selects the pods; it never changes, because the selector of a Deployment is immutable. */
 export function selectorOf(owner: Owner, component?: Component): Record<string, string> {
   return {
     'app.kubernetes.io/name': 'sales-pipeline',
@@ -49,7 +49,7 @@ export const selectorText = (labels: Record<string, string>) =>
 export const processorName = ({ name }: Owner) => `${name}-processor`
 export const accountName = ({ name }: Owner) => `${name}-pipeline`
 export const configName = ({ name }: Owner) => `${name}-config`
-/** Never that of a namesake, whose result would be taken for ours. */
+/** Contains the uid: the Job of an earlier pipeline of the same name must not count as ours. */
 export const removalName = ({ name, uid }: Owner) => `${name}-removal-${uid.slice(0, 8)}`
 export const producerName = ({ name }: Owner, component: Component) => `${name}-${component}`
 
@@ -66,7 +66,7 @@ function ownerReference({ apiVersion, kind, name, uid }: Owner): OwnerReference 
   return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true }
 }
 
-/** Made for this very pipeline; a namesake that was deleted is another one, unless the object outlives pipelines. */
+/** Whether the object belongs to this pipeline, and not to an earlier one of the same name unless it outlives pipelines. */
 export function isOurs(object: Pick<KubeObject, 'metadata'>, owner: Owner): boolean {
   const { ownerReferences = [], annotations = {} } = object.metadata
   const controller = ownerReferences.find(reference => reference.controller)

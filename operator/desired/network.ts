@@ -1,4 +1,4 @@
-/** Who may talk to the workloads, and to whom they may talk: by port where the other side is known only by name. */
+/** Allowed connections to and from the workloads: by port where the other side is known only by name. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { COMPONENT, type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
@@ -7,7 +7,7 @@ import { PROCESSOR_PORT } from './processor.ts'
 import { INGEST_PORT } from './producers.ts'
 
 const tcp = (port: number) => ({ port, protocol: 'TCP' })
-/** Of pods: those behind the Service listen on 5353 where they may not have a port below 1024, as on OpenShift. */
+/** Ports of the DNS pods: they listen on 5353 where ports below 1024 are not allowed, as on OpenShift. */
 const DNS = { ports: [53, 5353].flatMap(port => [tcp(port), { port, protocol: 'UDP' }]) }
 
 export function networkPolicies(observed: Observed): KubeObject[] {
@@ -19,13 +19,13 @@ export function networkPolicies(observed: Observed): KubeObject[] {
     ...(spec.ingest.replicas > 0 ? (['ingest'] as const) : []),
   ]
   return [
-    // What removes the results when the pipeline is deleted talks to the same stores, and tells the operator how it goes.
+    // The removal Job of a deleted pipeline connects to the same stores, and the operator fetches its status.
     policy(observed, 'processor', [scrapers(observed)], [...kafka, ...stores], ['processor', 'removal']),
     ...producers.map(component =>
       policy(
         observed,
         component,
-        // Whoever may sell may send sales: access to them is the business of the cluster's gateway.
+        // Anyone may send sales to the ingest: restricting access to it is the task of the cluster's gateway.
         component === 'ingest' ? [{ ports: [tcp(INGEST_PORT)] }] : [],
         kafka,
       ),
@@ -61,7 +61,7 @@ function podsOf(owner: Owner, components: Component[]): object {
   return { matchLabels: selectorOf(owner), matchExpressions }
 }
 
-/** The operator, which asks how it goes, and Prometheus, which is known by its label wherever it runs. */
+/** The operator, which fetches the workers' status, and Prometheus, selected by its label in any namespace. */
 function scrapers({ settings }: Observed): object {
   return {
     from: [

@@ -10,9 +10,9 @@ export const PROCESSOR_PORT = 8080
 /** A worker peaks at some 200 MB (README, Measured) and uses what CPU there is while it catches up. */
 const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } }
 
-/** Its pod's: in logs, metrics and the group. */
+/** The pod's name identifies the worker in logs, metrics and the consumer group. */
 export const WORKER_ID = [{ name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }]
-/** Without a limit, what the node has. */
+/** Without a limit: the CPU of the node. */
 const CPU_MILLIS = { name: 'CPU_MILLIS', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '1m' } } }
 
 export function processor(observed: Observed): KubeObject[] {
@@ -28,7 +28,7 @@ export function processor(observed: Observed): KubeObject[] {
       metadata: about,
       spec: {
         clusterIP: 'None',
-        // A worker that is not ready has most to tell.
+        // Workers that are not ready must be reachable too: their status and metrics show why.
         publishNotReadyAddresses: true,
         selector: matchLabels,
         ports: [{ name: 'http', port: PROCESSOR_PORT, targetPort: 'http' }],
@@ -51,7 +51,7 @@ export function processor(observed: Observed): KubeObject[] {
       secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
       port: PROCESSOR_PORT,
       resources: requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : RESOURCES,
-      // A new worker takes partitions over before an old one goes: two at a time would only move them twice.
+      // A new worker takes over partitions before an old one stops: two at a time would only move them twice.
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
       env: [...WORKER_ID, CPU_MILLIS],
     }),

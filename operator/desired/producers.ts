@@ -25,7 +25,7 @@ function producer(
   })
 }
 
-/** One pod: two would make the same sales twice. The old one goes before the new one comes. */
+/** One pod, and never two during an update: two would generate the same sales twice. */
 export function load(observed: Observed): KubeObject[] {
   if (!observed.spec.load.onCluster) return []
   return [producer(observed, 'load', { replicas: 1, args: ['load'], strategy: { type: 'Recreate' } })]

@@ -1,4 +1,4 @@
-/** What removes a deleted pipeline's rows and documents (spec.deletionPolicy: delete), and says so when it cannot yet. */
+/** The Job that deletes a pipeline's rows and documents (spec.deletionPolicy: delete). Its pod reports what it waits for. */
 import { sinkSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { configFiles } from './config.ts'
@@ -8,16 +8,16 @@ import { PROCESSOR_PORT, WORKER_ID } from './processor.ts'
 import { podSpec } from './workload.ts'
 
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '256Mi' } }
-/** It repeats by itself whatever may pass: this is for crashes. */
-const RESTARTS = 20
-/** Longer than the operator may be away between its success and the letting go. */
-const KEPT_SECONDS = 86_400
+/** For crashes: the program itself retries whatever may recover. */
+const MAX_RESTARTS = 20
+/** Longer than the operator may be down between the Job's success and the removal of the finalizer. */
+const TTL_SECONDS = 86_400
 
 type Removed = Pick<Observed, 'owner' | 'document' | 'spec' | 'settings'>
 
 /**
- * Has no owner, and depends on nothing that has one: a deletion in the foreground takes all those away first. So its file
- * comes from an annotation, not from the pipeline's ConfigMap.
+ * The Job has no owner reference and depends on no object that has one, because a foreground deletion removes those first.
+ * Its file comes from an annotation for that reason, not from the pipeline's ConfigMap.
  */
 export function removalJob({ owner, document, spec, settings }: Removed): KubeObject {
   const labels = labelsOf(owner, 'removal')
@@ -38,13 +38,15 @@ export function removalJob({ owner, document, spec, settings }: Removed): KubeOb
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
-      ...{ name: removalName(owner), namespace: owner.namespace, labels },
+      name: removalName(owner),
+      namespace: owner.namespace,
+      labels,
       annotations: { [PIPELINE]: keyOfOwner(owner) },
     },
     spec: {
-      backoffLimit: RESTARTS,
-      // Deleted by the operator once the pipeline is let go; this is for one that did not come to it.
-      ttlSecondsAfterFinished: KEPT_SECONDS,
+      backoffLimit: MAX_RESTARTS,
+      // The operator deletes the Job after the pipeline; the TTL covers an operator that could not.
+      ttlSecondsAfterFinished: TTL_SECONDS,
       template: {
         metadata: { labels, annotations: { [DOCUMENT]: configFiles(owner, document)[file] } },
         spec: { restartPolicy: 'OnFailure', ...pod },

@@ -4,7 +4,7 @@ import type { KubeObject } from '../kube/resources.ts'
 import { keyOfOwner, labelsOf, PIPELINE } from './names.ts'
 import type { Owner } from './observed.ts'
 
-/** No owner: it may lie in another namespace, and by the deletion policy it outlives the pipeline. */
+/** Without an owner reference: it may be in another namespace, and the deletion policy may keep it. */
 export function kafkaTopic(owner: Owner, { source, watermark }: Spec): KubeObject {
   const { cluster, namespace = owner.namespace, replicas } = source.strimzi!
   return {
@@ -23,7 +23,7 @@ export function kafkaTopic(owner: Owner, { source, watermark }: Spec): KubeObjec
       config: {
         'cleanup.policy': 'delete',
         'message.timestamp.type': 'CreateTime',
-        // The broker refuses what the future guard would call dead (contract, section 5).
+        // The broker then rejects records that the future guard would dead-letter (contract, section 5).
         'message.timestamp.after.max.ms': watermark.maxFutureSkew,
       },
     },

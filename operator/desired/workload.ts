@@ -1,4 +1,4 @@
-/** What all our Deployments have in common: a pod that needs nothing of its node and may do nothing to it. */
+/** Common to all our Deployments: an unprivileged pod that depends on nothing of its node. */
 import type { SecretRef } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
@@ -17,10 +17,10 @@ import type { Observed } from './observed.ts'
 
 /** The images' own user (Dockerfile). */
 const USER = 10_001
-/** A worker is gone within 5 s of SIGTERM (processor/main.ts); the rest is for a busy node. */
+/** A worker exits within 5 s of SIGTERM (processor/main.ts); the rest is for a busy node. */
 const GRACE_SECONDS = 15
 
-/** A node that is away for longer, after it was noticed, is not waited for. */
+/** Pods leave a node that is not ready or unreachable for this long. */
 const NODE_LOST_SECONDS = 15
 
 export type Program = {
@@ -29,7 +29,7 @@ export type Program = {
   args: string[]
   config: ConfigFile
   secrets: SecretRef[]
-  /** Of its metrics and probes; without one it has none. */
+  /** Port for metrics and probes; omit it to disable both. */
   port?: number
   resources: object
   env?: object[]
@@ -61,7 +61,7 @@ export function deployment(observed: Observed, workload: Workload): KubeObject {
   }
 }
 
-/** A change of any of these makes new pods: what they read at their start only. */
+/** A change of any of these replaces the pods, because they read them only at start. */
 function rollOn({ owner, document, secrets }: Observed, workload: Workload): Record<string, string> {
   const marks = [...new Set(workload.secrets.map(({ name }) => name))]
     .sort()
@@ -72,7 +72,7 @@ function rollOn({ owner, document, secrets }: Observed, workload: Workload): Rec
   }
 }
 
-/** Where Prometheus' operator is, it has the pods' metrics fetched. */
+/** Makes Prometheus scrape the pods, in clusters with the Prometheus operator. */
 export function podMonitor({ owner, has }: Observed, name: string, component: Component): KubeObject[] {
   if (!has.podMonitor) return []
   return [
@@ -105,14 +105,14 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
       fsGroup: USER,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    // Losing one node shall not take all of them; a single node shall still run all of them.
+    // Spread, so that losing a node does not lose all pods; but a single node may still run all of them.
     topologySpreadConstraints: ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map(topologyKey => ({
       maxSkew: 1,
       topologyKey,
       whenUnsatisfiable: 'ScheduleAnyway',
       labelSelector: { matchLabels: selectorOf(owner, program.component) },
     })),
-    // They hold no state: on another node at once is better than after Kubernetes' five minutes.
+    // The pods hold no state: they move to another node at once instead of after Kubernetes' five minutes.
     tolerations: ['not-ready', 'unreachable'].map(state => ({
       key: `node.kubernetes.io/${state}`,
       operator: 'Exists',
@@ -129,7 +129,7 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
 
 const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
   httpGet: { path, port: 'http' },
-  // A worker that drains a backlog on a small CPU share answers late.
+  // A worker that drains a backlog on a small CPU share responds late.
   timeoutSeconds: 5,
   periodSeconds,
   failureThreshold,
@@ -146,7 +146,7 @@ function container(settings: Observed['settings'], program: Program): object {
     name: component,
     image,
     imagePullPolicy: settings.images.pullPolicy,
-    // The last lines of its log then stand in the pod's status, where the operator may read them.
+    // The last lines of the log are then in the pod's status, where the operator can read them.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     args: [...args, `--file=${CONFIG_FOLDER}/${config}`],
     env: [
@@ -168,7 +168,7 @@ function container(settings: Observed['settings'], program: Program): object {
   }
 }
 
-/** By reference: the operator never sees a value. */
+/** By reference, so that the operator never sees a value. */
 function secretEnvironment(secrets: SecretRef[]): object[] {
   const byName = new Map(secrets.map(ref => [secretVariable(ref), ref]))
   return [...byName].map(([name, ref]) => ({ name, valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } } }))

@@ -1,7 +1,7 @@
 /**
- * Talks to the API server with the credentials that @kubernetes/client-node finds (kubeconfig, ServiceAccount, token
- * files that change). Requests are ours: the client's own makes a new TLS connection for each, turns known kinds into
- * classes that lose fields, and has no way to apply a custom resource's status on the server's side.
+ * Client of the API server, with the credentials that @kubernetes/client-node finds (kubeconfig, ServiceAccount, token
+ * files that change). We send our own requests because the library opens a new TLS connection for each, converts known
+ * kinds into classes that lose fields, and has no server-side apply for the status of a custom resource.
  */
 import { Agent as HttpAgent, request as http, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { Agent as HttpsAgent, request as https, type RequestOptions } from 'node:https'
@@ -9,13 +9,13 @@ import { text } from 'node:stream/consumers'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { type KubeObject, keyOf, type Metadata, pathOf, type Resource } from './resources.ts'
 
-/** The one field manager of everything that we write (server-side apply). */
+/** Field manager of everything that we write by server-side apply. */
 export const FIELD_MANAGER = 'salespipeline-operator'
 
 /** Long enough for a busy API server, short enough that a hung connection is noticed. */
 const REQUEST_TIMEOUT_MS = 20_000
-/** Objects per page of a list: bounds memory and the time of one answer. */
-const PAGE = 500
+/** Objects per page of a list: bounds memory and the time of one response. */
+const PAGE_SIZE = 500
 
 type Query = Record<string, string | number | boolean | undefined>
 export type KubeRequest = {
@@ -28,12 +28,12 @@ export type KubeRequest = {
 export type List = { items: KubeObject[]; resourceVersion: string }
 export type ApplyOptions = { force?: boolean; signal?: AbortSignal | undefined }
 
-/** What the API server refused, or that it could not be reached (`code` 0). `message` is its own. */
+/** The API server rejected a request (`message` is its own), or could not be reached (`code` 0). */
 export class KubeError extends Error {
   readonly code: number
   /** Such as NotFound, Conflict, AlreadyExists, Invalid, Forbidden, Expired. */
   readonly reason: string
-  /** When it asked for patience. */
+  /** From its Retry-After header. */
   readonly retryAfterMs: number | undefined
   constructor(code: number, reason: string, message: string, retryAfterMs?: number) {
     super(message)
@@ -51,21 +51,21 @@ export class KubeClient {
   readonly #config: KubeConfig
   readonly #agents = [new HttpAgent({ keepAlive: true }), new HttpsAgent({ keepAlive: true })] as const
 
-  readonly #wrote: (verb: string, resource: string) => void
+  readonly #onWrite: (verb: string, resource: string) => void
 
-  /** Throws when the configuration names no cluster. `wrote` is told of every request that may change something. */
-  constructor(config: KubeConfig, wrote: (verb: string, resource: string) => void = () => {}) {
+  /** Throws when the configuration names no cluster. `onWrite` is called for every request that may change something. */
+  constructor(config: KubeConfig, onWrite: (verb: string, resource: string) => void = () => {}) {
     if (!config.getCurrentCluster())
       throw new Error('the kubeconfig has no current cluster; set KUBECONFIG, or its current-context')
     this.#config = config
-    this.#wrote = wrote
+    this.#onWrite = onWrite
   }
 
   async get(resource: Resource, namespace: string, name: string, signal?: AbortSignal): Promise<KubeObject> {
     return this.json('GET', pathOf(resource, namespace, name), { signal })
   }
 
-  /** Null where there is none. */
+  /** Resolves with null when the object does not exist. */
   async find(resource: Resource, namespace: string, name: string, signal?: AbortSignal): Promise<KubeObject | null> {
     return this.get(resource, namespace, name, signal).catch(error => {
       if (isKubeError(error, 404)) return null
@@ -73,7 +73,7 @@ export class KubeClient {
     })
   }
 
-  /** All of a kind, page by page; `metadataOnly` leaves out everything else, such as the values of Secrets. */
+  /** All objects of a kind; `metadataOnly` omits everything else, such as the values of Secrets. */
   async list(
     resource: Resource,
     options: {
@@ -91,23 +91,23 @@ export class KubeClient {
         items: KubeObject[] | null
         metadata: { resourceVersion: string; continue?: string }
       }>('GET', pathOf(resource, namespace), {
-        query: { limit: PAGE, continue: next, labelSelector },
+        query: { limit: PAGE_SIZE, continue: next, labelSelector },
         signal,
         accept: acceptOf('List', metadataOnly),
       })
-      // Items of a list do not say what they are; an empty one of metadata is null.
+      // Items of a list have no kind; an empty list of metadata has null for items.
       for (const item of page.items ?? []) items.push({ ...item, apiVersion: resource.apiVersion, kind: resource.kind })
       next = page.metadata.continue
       if (!next) return { items, resourceVersion: page.metadata.resourceVersion }
     }
   }
 
-  /** Server-side apply: the object holds exactly the fields that are ours. A conflict is a KubeError 409 unless forced. */
+  /** Server-side apply: the object holds exactly the fields that we own. A conflict is a KubeError 409 unless forced. */
   async apply(object: KubeObject, resource: Resource, options: ApplyOptions = {}): Promise<KubeObject> {
     return this.#apply(object, resource, undefined, options)
   }
 
-  /** The same for the status subresource, whose only writer we are. */
+  /** The same for the status subresource; forced, because only we write it. */
   async applyStatus(object: KubeObject, resource: Resource, options: ApplyOptions = {}): Promise<KubeObject> {
     return this.#apply(object, resource, 'status', { ...options, force: true })
   }
@@ -122,7 +122,7 @@ export class KubeClient {
     })
   }
 
-  /** `metadata.resourceVersion`, where it stands in the patch, must still be the object's (409 otherwise). */
+  /** If the patch has `metadata.resourceVersion`, the object must still have it (KubeError 409 otherwise). */
   async mergePatch(resource: Resource, metadata: Metadata, patch: object, signal?: AbortSignal): Promise<KubeObject> {
     return this.json('PATCH', pathOf(resource, metadata.namespace, metadata.name), {
       body: patch,
@@ -143,7 +143,7 @@ export class KubeClient {
     return this.json('PUT', pathOf(resource, namespace, name), { query, body: object, signal })
   }
 
-  /** What the API server would store in place of `live` (null: anew), with its defaults; nothing is stored. */
+  /** What the API server would store in place of `live` (null: as a new object), with its defaults; nothing is stored. */
   async dryRun(resource: Resource, object: KubeObject, live: KubeObject | null): Promise<KubeObject> {
     const { namespace, name } = object.metadata
     const query = { dryRun: 'All', fieldValidation: 'Strict' }
@@ -152,7 +152,7 @@ export class KubeClient {
     return this.json('PUT', pathOf(resource, namespace, name), { query, body })
   }
 
-  /** Only the object with this uid, so that one made anew under the same name stays. One that is gone is success. */
+  /** Deletes only the object with this uid, not a new one of the same name. Succeeds when it no longer exists. */
   async delete(resource: Resource, { namespace, name, uid }: Metadata, signal?: AbortSignal): Promise<void> {
     const body = { propagationPolicy: 'Background', ...(uid && { preconditions: { uid } }) }
     await this.json('DELETE', pathOf(resource, namespace, name), { body, signal }).catch(error => {
@@ -172,26 +172,26 @@ export class KubeClient {
     }
   }
 
-  /** One request with a time-out. Throws KubeError. */
+  /** Sends one request with a time-out. Throws KubeError. */
   async json<T>(method: string, path: string, options: KubeRequest = {}): Promise<T> {
     const signal = withTimeout(options.signal, REQUEST_TIMEOUT_MS)
-    if (method !== 'GET' && !options.query?.dryRun) this.#wrote(method, resourceIn(path))
-    const answer = await this.stream(method, path, { ...options, signal })
+    if (method !== 'GET' && !options.query?.dryRun) this.#onWrite(method, resourceIn(path))
+    const response = await this.stream(method, path, { ...options, signal })
     try {
-      return JSON.parse(await text(answer)) as T
+      return JSON.parse(await text(response)) as T
     } catch (error) {
       throw unreachable(error)
     }
   }
 
-  /** The answer's body as it comes, for watches; ended by `signal`. Throws KubeError unless the answer is a success. */
+  /** The response body as a stream, for watches; `signal` ends it. Throws KubeError unless the response is a success. */
   async stream(method: string, path: string, options: KubeRequest): Promise<IncomingMessage> {
-    const answer = await this.#send(method, path, options).catch(error => {
+    const response = await this.#send(method, path, options).catch(error => {
       throw unreachable(error)
     })
-    const code = answer.statusCode ?? 0
-    if (code >= 200 && code < 300) return answer
-    throw await refusal(code, answer)
+    const code = response.statusCode ?? 0
+    if (code >= 200 && code < 300) return response
+    throw await rejection(code, response)
   }
 
   async #send(method: string, path: string, { query = {}, body, contentType, accept, signal }: KubeRequest) {
@@ -202,7 +202,7 @@ export class KubeClient {
     const options: RequestOptions = { method, signal, headers: {} }
     await this.#config.applyToHTTPSOptions(options)
     const secure = url.protocol === 'https:'
-    // Theirs closes the connection after each request; through a proxy only theirs knows the way.
+    // The library's agent closes the connection after each request, but through a proxy only that agent works.
     if (!this.#config.getCurrentCluster()!.proxyUrl) options.agent = this.#agents[secure ? 1 : 0]
     options.headers = {
       ...(options.headers as OutgoingHttpHeaders),
@@ -220,7 +220,7 @@ export class KubeClient {
     })
   }
 
-  /** Ends the connections that wait for the next request. */
+  /** Closes idle connections. */
   close(): void {
     for (const agent of this.#agents) agent.destroy()
   }
@@ -232,8 +232,8 @@ function resourceIn(path: string): string {
   return (parts[0] === 'namespaces' && parts.length > 2 ? parts[2] : parts[0])!
 }
 
-export function acceptOf(what: 'List' | '', metadataOnly = false): string | undefined {
-  return metadataOnly ? `application/json;as=PartialObjectMetadata${what};g=meta.k8s.io;v=v1` : undefined
+export function acceptOf(suffix: 'List' | '', metadataOnly = false): string | undefined {
+  return metadataOnly ? `application/json;as=PartialObjectMetadata${suffix};g=meta.k8s.io;v=v1` : undefined
 }
 
 function withTimeout(signal: AbortSignal | undefined, ms: number): AbortSignal {
@@ -241,22 +241,22 @@ function withTimeout(signal: AbortSignal | undefined, ms: number): AbortSignal {
   return signal ? AbortSignal.any([signal, timeout]) : timeout
 }
 
-async function refusal(code: number, answer: IncomingMessage): Promise<KubeError> {
-  const body = await text(answer).catch(() => '')
-  const seconds = Number(answer.headers['retry-after'])
+async function rejection(code: number, response: IncomingMessage): Promise<KubeError> {
+  const body = await text(response).catch(() => '')
+  const seconds = Number(response.headers['retry-after'])
   const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined
   try {
     const { reason, message } = JSON.parse(body) as { reason?: string; message?: string }
     return new KubeError(code, reason ?? String(code), message ?? body, retryAfterMs)
   } catch {
-    return new KubeError(code, String(code), body || answer.statusMessage || 'no answer', retryAfterMs)
+    return new KubeError(code, String(code), body || response.statusMessage || 'empty response', retryAfterMs)
   }
 }
 
 function unreachable(error: unknown): KubeError {
   const cause = error as NodeJS.ErrnoException
-  const what = cause.name === 'TimeoutError' ? 'it did not answer in time' : cause.message
-  return new KubeError(0, 'Unreachable', `cannot reach the API server: ${what || cause.code}`)
+  const problem = cause.name === 'TimeoutError' ? 'request timed out' : cause.message
+  return new KubeError(0, 'Unreachable', `cannot reach the API server: ${problem || cause.code}`)
 }
 
 /** For messages: `Deployment shop/ecommerce-processor`. */

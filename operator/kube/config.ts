@@ -1,8 +1,8 @@
-/** Which cluster: as kubectl finds it (KUBECONFIG, ~/.kube/config) or, in a pod, by its ServiceAccount. */
+/** Finds the cluster as kubectl does (KUBECONFIG, ~/.kube/config) or, in a pod, by its ServiceAccount. */
 import { KubeConfig } from '@kubernetes/client-node'
 
-/** What the library takes where nothing is configured: nobody's cluster. */
-const NOWHERE = 'http://localhost:8080'
+/** The library's default when nothing is configured. */
+const UNCONFIGURED = 'http://localhost:8080'
 
 /** No cluster is configured. */
 export class NoCluster extends Error {}
@@ -11,7 +11,7 @@ export class NoCluster extends Error {}
 export function kubeConfig(): KubeConfig {
   const config = new KubeConfig()
   config.loadFromDefault()
-  if (config.getCurrentCluster()?.server === NOWHERE)
-    throw new NoCluster('no cluster is configured: set KUBECONFIG, or make ~/.kube/config as kubectl reads it')
+  if (config.getCurrentCluster()?.server === UNCONFIGURED)
+    throw new NoCluster('no cluster is configured: set KUBECONFIG or create ~/.kube/config')
   return config
 }

@@ -1,4 +1,4 @@
-/** The kinds of objects that the operator reads and writes, and the paths under which the API server has them. */
+/** The kinds of objects that the operator reads and writes, and their paths in the API. */
 
 export type Metadata = {
   name: string
@@ -24,7 +24,7 @@ export type OwnerReference = {
   blockOwnerDeletion?: boolean
 }
 
-/** Any object of the API, as its JSON. */
+/** Any object of the API as JSON. */
 export type KubeObject = { apiVersion: string; kind: string; metadata: Metadata; [field: string]: unknown }
 
 export type Resource = { apiVersion: string; kind: string; plural: string }
@@ -51,7 +51,7 @@ export const JOB = resource('batch/v1', 'Job')
 export const POD_MONITOR = resource('monitoring.coreos.com/v1', 'PodMonitor')
 export const KAFKA_TOPIC = resource('kafka.strimzi.io/v1', 'KafkaTopic')
 
-/** What a pipeline is made of, in the order in which it is made: what pods mount comes before the pods. */
+/** Kinds of a pipeline's child objects in the order of creation: what pods mount comes before the pods. */
 export const CHILDREN: Resource[] = [
   SERVICE_ACCOUNT,
   CONFIG_MAP,
@@ -64,7 +64,7 @@ export const CHILDREN: Resource[] = [
   JOB,
 ]
 
-/** Kinds that other operators bring: not every cluster has them. */
+/** Kinds of other operators, which not every cluster has. */
 export const OPTIONAL: ReadonlySet<Resource> = new Set([POD_MONITOR, KAFKA_TOPIC])
 
 /** `/apis/apps/v1/namespaces/shop/deployments/x`; without a name the collection, without a namespace all of them. */
@@ -81,6 +81,6 @@ export function pathOf(
     .join('/')
 }
 
-/** namespace/name: what queues and stores hold. */
+/** `namespace/name`: the key of an object in queues and caches. */
 export const keyOf = ({ metadata }: Pick<KubeObject, 'metadata'>): string =>
   `${metadata.namespace ?? ''}/${metadata.name}`

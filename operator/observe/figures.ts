@@ -1,10 +1,10 @@
-/** The pipeline's figures from what its workers say, now and the time before: rates come from differences of totals. */
+/** The pipeline's figures from two successive reports of its workers: rates are differences of totals. */
 import type { WorkerReport } from './report.ts'
 
 export type Figures = {
-  /** Of the topic, as the workers see it: it may have others than the spec asks for. */
+  /** Partitions of the topic as the workers see it: the spec may name another number. */
   partitions: number
-  /** Records not yet in the results; null unless every partition's is known. */
+  /** Records not yet in the results; null unless every partition's lag is known. */
   lag: number | null
   /** ms since the epoch. */
   watermark: number | null
@@ -12,14 +12,14 @@ export type Figures = {
   delayP99: number | null
   /** Workers whose rates are known. */
   measured: number
-  /** Records per second that are done, and that come in; null until two reports of the same worker are there. */
+  /** Records per second that are processed, and that arrive; null until one worker has reported twice. */
   doneRate: number | null
   arrivalRate: number | null
-  /** 0 to 1: the share of their time that they work, on average. */
+  /** 0 to 1: average share of time that the workers are busy. */
   busy: number | null
-  /** Records per second of work of one worker: what it does when it is never idle (Kalavri et al., DS2, OSDI 2018). */
+  /** Records per second of one worker that is never idle: its true rate (Kalavri et al., DS2, OSDI 2018). */
   trueRate: number | null
-  /** 0: nothing to catch up; Infinity: more comes in than can be done; null: not known. */
+  /** 0: no backlog; Infinity: more records arrive than can be processed; null: not known. */
   catchUpMs: number | null
 }
 
@@ -36,8 +36,8 @@ export const UNKNOWN: Figures = {
   catchUpMs: null,
 }
 
-/** Below this share of time spent working a rate per second of work is noise. */
-const LEAST_BUSY = 0.01
+/** Below this share of busy time the true rate is noise. */
+const MIN_BUSY = 0.01
 
 export function figuresOf(
   reports: WorkerReport[],
@@ -55,8 +55,8 @@ export function figuresOf(
   return {
     partitions,
     lag,
-    watermark: most(reports.map(r => r.watermark)),
-    delayP99: most(reports.map(r => r.endToEndDelay?.p99 ?? null)),
+    watermark: maxOf(reports.map(r => r.watermark)),
+    delayP99: maxOf(reports.map(r => r.endToEndDelay?.p99 ?? null)),
     measured: rates?.workers ?? 0,
     doneRate: rates?.done ?? null,
     arrivalRate,
@@ -76,7 +76,7 @@ type Rates = { workers: number; done: number; busy: number; true: number | null 
 function ratesOf(reports: WorkerReport[], before: WorkerReport[]): Rates | null {
   const shares = reports.flatMap(report => {
     const earlier = before.find(({ pod }) => pod === report.pod)
-    // A worker that started anew counts from 0 again.
+    // A worker that restarted counts from 0 again.
     if (!earlier || report.at <= earlier.at || report.counters.records < earlier.counters.records) return []
     const seconds = (report.at - earlier.at) / 1000
     const share = (name: 'records' | 'busySeconds') => (report.counters[name] - earlier.counters[name]) / seconds
@@ -86,7 +86,7 @@ function ratesOf(reports: WorkerReport[], before: WorkerReport[]): Rates | null 
   const done = shares.reduce((sum, share) => sum + share.done, 0)
   const work = shares.reduce((sum, share) => sum + share.busy, 0)
   const busy = work / shares.length
-  return { workers: shares.length, done, busy, true: busy >= LEAST_BUSY && done > 0 ? done / work : null }
+  return { workers: shares.length, done, busy, true: busy >= MIN_BUSY && done > 0 ? done / work : null }
 }
 
 function catchUpMs(
@@ -102,7 +102,7 @@ function catchUpMs(
   return spare <= 0 ? Infinity : (lag / spare) * 1000
 }
 
-function most(values: (number | null)[]): number | null {
+function maxOf(values: (number | null)[]): number | null {
   const known = values.filter(value => value !== null)
   return known.length === 0 ? null : Math.max(...known)
 }

@@ -1,39 +1,39 @@
 /**
- * Members of a pipeline's consumer group whose process is known to be gone: the API server says so within a second or
- * two, the broker notices after the session time-out. Another worker is asked to remove them, and their partitions move.
+ * Dead members of a pipeline's consumer group: the API server reports the end of their process within a second or two,
+ * the broker notices it only after the session time-out. Another worker removes them, and their partitions move.
  */
 import type { Component } from '../desired/names.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { podStatus } from './pods.ts'
 import type { WorkerReport } from './report.ts'
 
-/** What others put beside it (a service mesh's proxy) comes and goes by itself. */
+/** Containers that others inject, such as a service mesh's proxy, restart independently of the worker. */
 const CONTAINER: Component = 'processor'
 
-/** A worker's process as it was last heard. */
-export type Seen = { pod: string; uid: string; member: string; startedAt: number }
+/** A worker's process by its last report. */
+export type Member = { pod: string; uid: string; member: string; startedAt: number }
 
-/** What the reports say of who is who in the group; a worker that is in no group yet is left out. */
-export function seenIn(pods: KubeObject[], reports: WorkerReport[]): Seen[] {
+/** The group's members by the reports; a worker that has not joined the group yet is left out. */
+export function membersOf(pods: KubeObject[], reports: WorkerReport[]): Member[] {
   return reports.flatMap(({ pod, member, startedAt }) => {
     const uid = pods.find(({ metadata }) => metadata.name === pod)?.metadata.uid
     return member === null || uid === undefined ? [] : [{ pod, uid, member, startedAt }]
   })
 }
 
-/** Those whose pod is no more, or whose container has ended since. */
-export function deadOf(seen: Seen[], pods: KubeObject[]): Seen[] {
+/** Members whose pod no longer exists, or whose container has ended since their report. */
+export function deadMembers(members: Member[], pods: KubeObject[]): Member[] {
   const byUid = new Map(pods.map(pod => [pod.metadata.uid, pod]))
-  return seen.filter(({ uid, startedAt }) => {
+  return members.filter(({ uid, startedAt }) => {
     const pod = byUid.get(uid)
     return pod === undefined || hasEnded(pod, startedAt)
   })
 }
 
 /**
- * A container that ended after the process began was its own: whoever came before ended earlier. The API server's times
- * are whole seconds, rounded down, so a process that lives is never taken for dead, and one that lived for less than a
- * second is left to the broker. When a container began says nothing: its process may have begun just before.
+ * A container that ended after the process started was the process's own, because earlier containers ended before it
+ * started. The API server rounds times down to whole seconds: a live process is never declared dead, and one that lived
+ * for less than a second is left to the broker. The container's start time proves nothing: the process may be older.
  */
 function hasEnded(pod: KubeObject, startedAt: number): boolean {
   const processor = podStatus(pod).containerStatuses?.find(({ name }) => name === CONTAINER)

@@ -1,100 +1,100 @@
-/** How the workers of a pipeline do: their pods, what they say of themselves, and the figures that follow. */
+/** Observes the workers of a pipeline: their pods, their own status, and the figures that follow from it. */
 import type { Spec } from '#pipeline/schema.ts'
-import type { Copies } from '../copies.ts'
+import type { Caches } from '../caches.ts'
 import { keyOfOwner } from '../desired/names.ts'
 import type { Owner } from '../desired/observed.ts'
 import { PROCESSOR_PORT } from '../desired/processor.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Clock } from '../ports.ts'
 import { type Figures, figuresOf, UNKNOWN } from './figures.ts'
-import { deadOf, type Seen, seenIn } from './members.ts'
+import { deadMembers, type Member, membersOf } from './members.ts'
 import { isReady, podStatus } from './pods.ts'
-import { type Address, askWorker, expelMember, type WorkerReport } from './report.ts'
+import { type Address, expelMember, fetchStatus, type WorkerReport } from './report.ts'
 
 export type Observation = { pods: KubeObject[]; reports: WorkerReport[]; figures: Figures }
 
-/** Workers count and measure by the second: rates over less would be noise. */
+/** Workers update their counters every second: rates over a shorter time would be noise. */
 const MEASURE_EVERY_MS = 4000
-/** Of the workers that could remove a dead one: two are asked, then it waits for the next time. */
-const ASKED_TO_EXPEL = 2
+/** Requests per dead member and pass; after that the next pass tries again. */
+const MAX_EXPEL_REQUESTS = 2
 
-type Measured = { reports: WorkerReport[]; lag: number | null; at: number; figures: Figures }
+type Measurement = { reports: WorkerReport[]; lag: number | null; at: number; figures: Figures }
 
 export class Observer {
-  readonly #copies: Copies
+  readonly #caches: Caches
   readonly #clock: Clock
-  readonly #expelled: (owner: Owner, pod: string) => void
-  readonly #measured = new Map<string, Measured>()
-  /** By pipeline: the group's members as they were last heard. */
-  readonly #members = new Map<string, Seen[]>()
+  readonly #onExpelled: (owner: Owner, pod: string) => void
+  readonly #measurements = new Map<string, Measurement>()
+  /** By pipeline: the group's members by their last reports. */
+  readonly #members = new Map<string, Member[]>()
 
-  /** `expelled` is told of each worker that is gone and was removed from its group. */
-  constructor(copies: Copies, clock: Clock, expelled: (owner: Owner, pod: string) => void) {
-    this.#copies = copies
+  /** `onExpelled` is called for each dead worker that was removed from its group. */
+  constructor(caches: Caches, clock: Clock, onExpelled: (owner: Owner, pod: string) => void) {
+    this.#caches = caches
     this.#clock = clock
-    this.#expelled = expelled
+    this.#onExpelled = onExpelled
   }
 
-  /** Never rejects: a worker that does not answer is one of whom nothing is known. Figures are the same object until new. */
+  /** Never rejects: a worker that does not respond has no report. `figures` stays the same object until it is measured again. */
   async observe(owner: Owner, spec: Spec | null): Promise<Observation> {
-    // One that failed for good stays in the API server, and another has taken its place.
-    const pods = this.#copies.podsOf(owner, 'processor').filter(pod => !isOver(pod))
+    // A pod that failed for good stays in the API server after its replacement was created.
+    const pods = this.#caches.podsOf(owner, 'processor').filter(pod => !isOver(pod))
     const key = keyOfOwner(owner)
-    // First: until the dead are removed, their partitions stand still.
-    const stillIn = await this.#expelDead(key, owner, pods)
-    const answers = await Promise.all(pods.flatMap(addressOf).map(askWorker))
-    const reports = answers.filter(report => report !== null)
-    this.#members.set(key, merged(stillIn, seenIn(pods, reports)))
+    // Dead members first: nobody reads their partitions until they are removed.
+    const remaining = await this.#expelDead(key, owner, pods)
+    const responses = await Promise.all(pods.flatMap(addressOf).map(fetchStatus))
+    const reports = responses.filter(report => report !== null)
+    this.#members.set(key, merged(remaining, membersOf(pods, reports)))
     return { pods, reports, figures: spec && reports.length > 0 ? this.#measure(key, reports) : UNKNOWN }
   }
 
   #measure(key: string, reports: WorkerReport[]): Figures {
     const at = this.#clock.now()
-    const before = this.#measured.get(key) ?? null
+    const before = this.#measurements.get(key) ?? null
     if (before && at - before.at < MEASURE_EVERY_MS) return before.figures
     const figures = figuresOf(reports, before, at)
-    this.#measured.set(key, { reports, lag: figures.lag, at, figures })
+    this.#measurements.set(key, { reports, lag: figures.lag, at, figures })
     return figures
   }
 
-  /** Answers who may still be in the group: also a dead one that nobody could remove yet. */
-  async #expelDead(key: string, owner: Owner, pods: KubeObject[]): Promise<Seen[]> {
-    const seen = this.#members.get(key) ?? []
-    const gone = new Set<Seen>()
-    const expel = async (dead: Seen) => {
-      const was = await expelBy(pods, dead.member)
-      if (was !== null) gone.add(dead)
-      if (was === 'removed') this.#expelled(owner, dead.pod)
+  /** Resolves with the members that may still be in the group, including dead ones that no worker could remove yet. */
+  async #expelDead(key: string, owner: Owner, pods: KubeObject[]): Promise<Member[]> {
+    const members = this.#members.get(key) ?? []
+    const removed = new Set<Member>()
+    const expel = async (dead: Member) => {
+      const outcome = await expelBy(pods, dead.member)
+      if (outcome !== null) removed.add(dead)
+      if (outcome === 'removed') this.#onExpelled(owner, dead.pod)
     }
-    await Promise.all(deadOf(seen, pods).map(expel))
-    return seen.filter(member => !gone.has(member))
+    await Promise.all(deadMembers(members, pods).map(expel))
+    return members.filter(member => !removed.has(member))
   }
 
   forget(key: string): void {
-    this.#measured.delete(key)
+    this.#measurements.delete(key)
     this.#members.delete(key)
   }
 }
 
-/** Of a process that was heard again only what it says now. */
-function merged(before: Seen[], now: Seen[]): Seen[] {
-  const isHeard = (old: Seen) => now.some(({ uid, startedAt }) => uid === old.uid && startedAt === old.startedAt)
-  return [...before.filter(old => !isHeard(old)), ...now]
+/** A process that reported again replaces its earlier entry. */
+function merged(before: Member[], now: Member[]): Member[] {
+  const hasReported = (old: Member) => now.some(({ uid, startedAt }) => uid === old.uid && startedAt === old.startedAt)
+  return [...before.filter(old => !hasReported(old)), ...now]
 }
 
-/** One that is ready answers soonest. */
+/** Ready pods first: they respond soonest. */
 async function expelBy(pods: KubeObject[], member: string): Promise<'removed' | 'left' | null> {
   const [ready, others] = [pods.filter(isReady), pods.filter(pod => !isReady(pod))]
-  for (const worker of [...ready, ...others].flatMap(addressOf).slice(0, ASKED_TO_EXPEL)) {
-    const was = await expelMember(worker, member)
-    if (was !== null) return was
+  for (const worker of [...ready, ...others].flatMap(addressOf).slice(0, MAX_EXPEL_REQUESTS)) {
+    const outcome = await expelMember(worker, member)
+    if (outcome !== null) return outcome
   }
   return null
 }
 
 const isOver = (pod: KubeObject) => ['Failed', 'Succeeded'].includes(podStatus(pod).phase ?? '')
 
-/** None while the pod does not run. */
+/** Empty unless the pod runs. */
 export function addressOf(pod: KubeObject): Address[] {
   const { podIP, phase } = podStatus(pod)
   return podIP && phase === 'Running' ? [{ name: pod.metadata.name, ip: podIP, port: PROCESSOR_PORT }] : []

@@ -1,20 +1,20 @@
 /**
- * One replica leads: whoever holds the Lease. Others judge by their own clock how long its record has not changed, so
- * that clocks need not agree; the holder stops before they may take over. The model is client-go's leader election.
+ * Leader election by a Lease, modelled on client-go's: the replica that holds the Lease leads. The others measure by their
+ * own clock how long its record has not changed, so that clocks need not agree; the holder stops before they may take over.
  */
 import { isKubeError, type KubeClient } from '../kube/client.ts'
 import { type KubeObject, LEASE } from '../kube/resources.ts'
 import { backOff, type Chance, type Clock, type Log } from '../ports.ts'
 
 export type LeaseTimes = {
-  /** A record that did not change for so long is anybody's. */
+  /** A record that has not changed for this long may be taken over. */
   durationMs: number
-  /** The holder that could not renew for so long stops leading; less than the duration by more than one request. */
+  /** A holder that could not renew for this long stops leading; shorter than `durationMs` by more than one request. */
   renewWithinMs: number
   retryMs: number
 }
 
-/** A dead leader is followed within 10 s, one that stops within 2 s; one small write every 2 s while nothing happens. */
+/** A dead leader is replaced within 10 s, one that stops cleanly within 2 s; renewing costs one small write every 2 s. */
 export const LEASE_TIMES: LeaseTimes = { durationMs: 10_000, renewWithinMs: 7000, retryMs: 2000 }
 
 type Spec = {
@@ -31,7 +31,8 @@ export class LeaderElection {
   readonly #clock: Clock
   readonly #chance: Chance
   readonly #log: Log
-  #seen = { version: '', at: 0 }
+  /** Version of the record, and when we first observed it (ms since the epoch). */
+  #observed = { version: '', at: 0 }
 
   constructor(
     client: KubeClient,
@@ -46,30 +47,30 @@ export class LeaderElection {
   }
 
   /**
-   * Waits for the lease, then calls `lead` with a signal that aborts when the lease is lost or `signal` aborts. Comes
-   * back when `lead` has ended; gives the lease back unless it was lost.
+   * Waits for the lease, then calls `lead` with a signal that aborts when the lease is lost or `signal` aborts. Resolves
+   * when `lead` has ended, and releases the lease unless it was lost.
    */
   async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     const { times = LEASE_TIMES, identity } = this.#options
-    while (!(await this.#tryToHold(signal))) {
+    while (!(await this.#acquireOrRenew(signal))) {
       if (signal.aborted) return
       await this.#clock.sleep(backOff(0, this.#chance, times.retryMs, times.retryMs), signal)
     }
-    this.#log('info', 'leading', { identity })
+    this.#log('info', 'acquired leader lease', { identity })
     const lost = new AbortController()
-    const keeping = this.#keep(lost, signal)
+    const renewing = this.#renewUntil(lost, signal)
     try {
       await lead(AbortSignal.any([signal, lost.signal]))
     } finally {
       const held = !lost.signal.aborted
       lost.abort()
-      await keeping
+      await renewing
       if (held) await this.#release()
     }
   }
 
-  /** Renews until the lease is lost. */
-  async #keep(lost: AbortController, signal: AbortSignal): Promise<void> {
+  /** Renews until either signal aborts; aborts `lost` itself when the lease could not be renewed in time. */
+  async #renewUntil(lost: AbortController, signal: AbortSignal): Promise<void> {
     const { times = LEASE_TIMES } = this.#options
     const both = AbortSignal.any([lost.signal, signal])
     let renewedAt = this.#clock.now()
@@ -78,33 +79,34 @@ export class LeaderElection {
       if (both.aborted) return
       const deadline = AbortSignal.timeout(Math.max(1, renewedAt + times.renewWithinMs - this.#clock.now()))
       const sentAt = this.#clock.now()
-      if (await this.#tryToHold(AbortSignal.any([both, deadline]))) renewedAt = sentAt
+      if (await this.#acquireOrRenew(AbortSignal.any([both, deadline]))) renewedAt = sentAt
       else if (!both.aborted && this.#clock.now() - renewedAt >= times.renewWithinMs) {
-        this.#log('warn', 'the lease could not be renewed in time: no longer leading')
+        this.#log('warn', 'failed to renew leader lease in time; no longer leading')
         lost.abort()
       }
     }
   }
 
-  /** True when the lease is ours now. A failure is told and answered with false. */
-  async #tryToHold(signal: AbortSignal): Promise<boolean> {
+  /** Resolves with whether we hold the lease now. Failures are logged. */
+  async #acquireOrRenew(signal: AbortSignal): Promise<boolean> {
     const { namespace, name, identity, times = LEASE_TIMES } = this.#options
     try {
       const lease = await this.#client.find(LEASE, namespace, name, signal)
       const spec = (lease?.spec ?? {}) as Spec
       const version = lease?.metadata.resourceVersion ?? ''
-      if (version !== this.#seen.version) this.#seen = { version, at: this.#clock.now() }
-      const isFree = !spec.holderIdentity || this.#clock.now() - this.#seen.at >= times.durationMs
+      if (version !== this.#observed.version) this.#observed = { version, at: this.#clock.now() }
+      const isFree = !spec.holderIdentity || this.#clock.now() - this.#observed.at >= times.durationMs
       if (lease && spec.holderIdentity !== identity && !isFree) return false
       const next = this.#record(lease, spec)
       const held = lease
         ? await this.#client.replace(LEASE, next, signal)
         : await this.#client.create(LEASE, next, signal)
-      this.#seen = { version: held.metadata.resourceVersion!, at: this.#clock.now() }
+      this.#observed = { version: held.metadata.resourceVersion!, at: this.#clock.now() }
       return true
     } catch (error) {
-      // Somebody was faster: the version that we replace is no longer the newest.
-      if (!isKubeError(error, 409) && !signal.aborted) this.#log('warn', `the lease: ${(error as Error).message}`)
+      // On a conflict another replica was faster.
+      if (!isKubeError(error, 409) && !signal.aborted)
+        this.#log('warn', 'failed to acquire or renew leader lease', { error: (error as Error).message })
       return false
     }
   }
@@ -112,7 +114,7 @@ export class LeaderElection {
   #record(lease: KubeObject | null, spec: Spec): KubeObject {
     const { namespace, name, identity, times = LEASE_TIMES } = this.#options
     const now = new Date(this.#clock.now()).toISOString().replace('Z', '000Z')
-    const stays = spec.holderIdentity === identity
+    const isRenewal = spec.holderIdentity === identity
     return {
       apiVersion: LEASE.apiVersion,
       kind: LEASE.kind,
@@ -120,14 +122,14 @@ export class LeaderElection {
       spec: {
         holderIdentity: identity,
         leaseDurationSeconds: Math.ceil(times.durationMs / 1000),
-        acquireTime: stays ? (spec.acquireTime ?? now) : now,
+        acquireTime: isRenewal ? (spec.acquireTime ?? now) : now,
         renewTime: now,
-        leaseTransitions: (spec.leaseTransitions ?? 0) + (stays ? 0 : 1),
+        leaseTransitions: (spec.leaseTransitions ?? 0) + (isRenewal ? 0 : 1),
       },
     }
   }
 
-  /** So that the next one need not wait until it expires. */
+  /** Lets the next leader start at once instead of waiting for the lease to expire. */
   async #release(): Promise<void> {
     const { namespace, name, identity } = this.#options
     try {
@@ -136,7 +138,7 @@ export class LeaderElection {
       if (!lease || spec.holderIdentity !== identity) return
       await this.#client.replace(LEASE, { ...lease, spec: { ...spec, holderIdentity: '', leaseDurationSeconds: 1 } })
     } catch (error) {
-      this.#log('warn', `the lease is not given back and will expire: ${(error as Error).message}`)
+      this.#log('warn', 'failed to release leader lease; it will expire', { error: (error as Error).message })
     }
   }
 }

@@ -1,15 +1,16 @@
 /**
- * Keys that wait for work: each stands there once however often it is added, and is worked on by one at a time; what is
- * added meanwhile is done again afterwards. The model is client-go's work queue; objects are never in it, since they age.
+ * A work queue of keys, modelled on client-go's: a key is queued once however often it is added, never processed twice at
+ * a time, and processed again when it was added meanwhile. It holds keys, not objects: queued objects would be outdated.
  */
 import { backOff, type Chance, type Clock } from '../ports.ts'
 
 export class WorkQueue {
   readonly #clock: Clock
   readonly #chance: Chance
-  readonly #ready = new Set<string>()
-  readonly #working = new Set<string>()
-  readonly #again = new Set<string>()
+  readonly #queued = new Set<string>()
+  readonly #processing = new Set<string>()
+  /** Added while they were processed. */
+  readonly #dirty = new Set<string>()
   readonly #failures = new Map<string, number>()
   /** When each delayed key is due, ms since the epoch. */
   readonly #due = new Map<string, number>()
@@ -20,89 +21,93 @@ export class WorkQueue {
     this.#chance = chance
   }
 
-  /** Keys that wait, at once or later. */
+  /** Queued and delayed keys. */
   get depth(): number {
-    return this.#ready.size + this.#due.size
+    return this.#queued.size + this.#due.size
   }
 
   add(key: string): void {
     this.#due.delete(key)
-    if (this.#working.has(key)) this.#again.add(key)
-    else this.#ready.add(key)
+    if (this.#processing.has(key)) this.#dirty.add(key)
+    else this.#queued.add(key)
     this.#wake()
   }
 
-  /** In `ms`, unless it is due sooner already. */
+  /** Adds the key in `ms`, unless it is due sooner already. */
   addAfter(key: string, ms: number): void {
     const due = this.#clock.now() + ms
-    if (this.#ready.has(key) || this.#again.has(key) || (this.#due.get(key) ?? Infinity) <= due) return
+    if (this.#queued.has(key) || this.#dirty.has(key) || (this.#due.get(key) ?? Infinity) <= due) return
     this.#due.set(key, due)
     this.#wake()
   }
 
-  /** Works on keys until the signal aborts, `workers` at a time. `work` answers in how many ms to look again, if at all. */
+  /** Processes `workers` keys at a time until the signal aborts. `work` resolves with the ms after which to requeue the key. */
   async run(
     workers: number,
     work: (key: string) => Promise<number | undefined>,
-    failed: (key: string, error: unknown, retryInMs: number) => void,
+    onFailure: (key: string, error: unknown, retryInMs: number) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const wake = () => this.#wake()
     signal.addEventListener('abort', wake, { once: true })
-    const under = new Set<Promise<void>>()
+    const inFlight = new Set<Promise<void>>()
     while (!signal.aborted) {
-      this.#promote()
-      const key = under.size < workers ? this.#take() : undefined
+      this.#queueDue()
+      const key = inFlight.size < workers ? this.#next() : undefined
       if (key === undefined) {
-        await this.#change(signal)
+        await this.#waitForChange(signal)
         continue
       }
-      const doing = this.#do(key, work, failed).finally(() => {
-        under.delete(doing)
+      const processing = this.#process(key, work, onFailure).finally(() => {
+        inFlight.delete(processing)
         this.#wake()
       })
-      under.add(doing)
+      inFlight.add(processing)
     }
-    await Promise.all(under)
+    await Promise.all(inFlight)
   }
 
-  async #do(key: string, ...[work, failed]: [Parameters<WorkQueue['run']>[1], Parameters<WorkQueue['run']>[2]]) {
+  async #process(
+    key: string,
+    work: Parameters<WorkQueue['run']>[1],
+    onFailure: Parameters<WorkQueue['run']>[2],
+  ): Promise<void> {
     try {
-      const again = await work(key)
+      const requeueAfterMs = await work(key)
       this.#failures.delete(key)
       this.#finish(key)
-      if (again !== undefined) this.addAfter(key, again)
+      if (requeueAfterMs !== undefined) this.addAfter(key, requeueAfterMs)
     } catch (error) {
       const failures = this.#failures.get(key) ?? 0
       this.#failures.set(key, failures + 1)
       const retryInMs = backOff(failures, this.#chance)
-      failed(key, error, retryInMs)
+      onFailure(key, error, retryInMs)
       this.#finish(key)
       this.addAfter(key, retryInMs)
     }
   }
 
   #finish(key: string): void {
-    this.#working.delete(key)
-    if (this.#again.delete(key)) this.#ready.add(key)
+    this.#processing.delete(key)
+    if (this.#dirty.delete(key)) this.#queued.add(key)
   }
 
-  #take(): string | undefined {
-    for (const key of this.#ready) {
-      this.#ready.delete(key)
-      this.#working.add(key)
+  #next(): string | undefined {
+    for (const key of this.#queued) {
+      this.#queued.delete(key)
+      this.#processing.add(key)
       return key
     }
     return undefined
   }
 
-  #promote(): void {
+  #queueDue(): void {
     const now = this.#clock.now()
     for (const [key, due] of this.#due) if (due <= now) this.add(key)
   }
 
-  /** Resolves when a key was added, one became due, or work ended. */
-  async #change(signal: AbortSignal): Promise<void> {
+  /** Resolves when a key was added, a delayed key is due, or a key was processed. */
+  async #waitForChange(signal: AbortSignal): Promise<void> {
     const next = Math.min(...this.#due.values())
     const stop = new AbortController()
     await new Promise<void>(resolve => {

@@ -1,24 +1,24 @@
 /**
- * Keeps a copy of all objects of a kind: lists, then watches from there, for as long as it runs. Supervised: whatever
- * ends a watch, it goes on after a pause with jitter; what the server no longer has (410) is listed anew; a connection
- * that says nothing is given up; now and then everything is listed again. Listeners are given keys, never objects.
+ * Keeps a cache of all objects of one kind: lists them, then watches from there. It never gives up: a watch that ends is
+ * restarted after a back-off, an expired version (410) leads to a new list, a silent connection is closed, and everything
+ * is listed again from time to time.
  */
 import { acceptOf, type KubeClient, KubeError } from '../kube/client.ts'
 import { type KubeObject, keyOf, pathOf, type Resource } from '../kube/resources.ts'
 import { backOff, type Chance, type Clock, type Log } from '../ports.ts'
 
-/** The server ends a watch by itself after so long, a random share more: reconnects are spread. */
+/** Asked of the server as the length of a watch, plus a random share: this spreads reconnects. */
 const WATCH_SECONDS = 300
-/** Bookmarks come about once a minute, so that silence of this length is a connection that hangs. */
+/** Bookmarks arrive about once a minute: a connection that is silent for longer hangs. */
 const STALE_AFTER_MS = 150_000
-/** Heals what no event told. */
+/** Corrects what a missed event left wrong. */
 const RELIST_EVERY_MS = 900_000
-/** A watch that ends sooner than this counts as a failure: a server that closes at once is not asked in a loop. */
-const SHORTEST_WATCH_MS = 1000
-/** After so many failures in a row it is listed anew. */
+/** A shorter watch counts as a failure: a server that closes it at once must not be asked in a loop. */
+const MIN_WATCH_MS = 1000
+/** Failures in a row after which the objects are listed again. */
 const FAILURES_BEFORE_LIST = 3
-/** Of so many known objects, one half gone at once is believed only when a second list says it too. */
-const GUARDED_FROM = 4
+/** From this many objects on, a list that is missing more than half must be confirmed by a second list. */
+const CONFIRM_LISTS_FROM = 4
 
 export type ReflectorOptions = {
   client: KubeClient
@@ -28,7 +28,7 @@ export type ReflectorOptions = {
   clock: Clock
   chance: Chance
   log: Log
-  /** Called with the key of every object that came, changed or went, and with what it was and is. */
+  /** Called for every object that was added, changed or deleted, with its state before and after. */
   onChange: (key: string, before: KubeObject | undefined, after: KubeObject | undefined) => void
   onRestart?: (why: 'ended' | 'failed' | 'expired' | 'stale') => void
   staleAfterMs?: number
@@ -42,20 +42,20 @@ type Event = {
 
 export class Reflector {
   readonly objects = new Map<string, KubeObject>()
-  /** Resolves once the first list is here. */
+  /** Resolves once the first list was received. */
   readonly synced: Promise<void>
-  /** ms since the epoch; of the last list, event or bookmark. */
-  heardAt = 0
+  /** ms since the epoch: the last list, event or bookmark. */
+  lastContactAt = 0
   readonly #options: ReflectorOptions
-  #isSynced: () => void = () => {}
-  /** Of the newest that was heard; null: list anew. From an older one a watch would tell again what is no longer so. */
+  #markSynced: () => void = () => {}
+  /** Resource version to watch from; null: list again. From an older one the watch would repeat outdated states. */
   #version: string | null = null
   #listedAt = 0
 
   constructor(options: ReflectorOptions) {
     this.#options = options
     this.synced = new Promise(resolve => {
-      this.#isSynced = resolve
+      this.#markSynced = resolve
     })
   }
 
@@ -68,7 +68,7 @@ export class Reflector {
       try {
         if (this.#version === null || startedAt - this.#listedAt >= relistEveryMs) await this.#list(signal)
         await this.#watch(signal)
-        if (clock.now() - startedAt < SHORTEST_WATCH_MS) throw new KubeError(0, 'Ended', 'the watch ended at once')
+        if (clock.now() - startedAt < MIN_WATCH_MS) throw new KubeError(0, 'Ended', 'the watch ended at once')
         failures = 0
         onRestart?.('ended')
       } catch (error) {
@@ -77,34 +77,31 @@ export class Reflector {
         onRestart?.(expired ? 'expired' : error instanceof Stale ? 'stale' : 'failed')
         failures++
         if (expired || failures >= FAILURES_BEFORE_LIST) this.#version = null
-        log(expired ? 'info' : 'warn', `watching ${resource.plural} goes on after: ${(error as Error).message}`, {
-          failures,
-        })
+        const fields = { resource: resource.plural, error: (error as Error).message, failures }
+        log(expired ? 'info' : 'warn', 'restarting watch', fields)
         await clock.sleep(backOff(failures - 1, chance, 200, 30_000), signal)
       }
     }
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    let listed = await this.#ask(signal)
-    const missing = this.#missingFrom(listed.items).length
-    if (this.objects.size >= GUARDED_FROM && missing * 2 > this.objects.size) {
+    let list = await this.#fetchList(signal)
+    const missing = this.#missingFrom(list.items).length
+    if (this.objects.size >= CONFIRM_LISTS_FROM && missing * 2 > this.objects.size) {
       const { resource, log, clock, chance } = this.#options
-      log(
-        'warn',
-        `a list of ${resource.plural} lacks ${missing} of ${this.objects.size}: asking again before it is believed`,
-      )
+      const fields = { resource: resource.plural, missing, known: this.objects.size }
+      log('warn', 'list is missing more than half of the known objects; listing again to confirm', fields)
       await clock.sleep(backOff(3, chance), signal)
-      listed = await this.#ask(signal)
+      list = await this.#fetchList(signal)
     }
-    for (const key of this.#missingFrom(listed.items)) this.#set(key, undefined)
-    for (const item of listed.items) this.#set(keyOf(item), item)
-    this.#listedAt = this.heardAt = this.#options.clock.now()
-    this.#version = listed.resourceVersion
-    this.#isSynced()
+    for (const key of this.#missingFrom(list.items)) this.#set(key, undefined)
+    for (const item of list.items) this.#set(keyOf(item), item)
+    this.#listedAt = this.lastContactAt = this.#options.clock.now()
+    this.#version = list.resourceVersion
+    this.#markSynced()
   }
 
-  #ask(signal: AbortSignal) {
+  #fetchList(signal: AbortSignal) {
     const { client, resource, labelSelector, metadataOnly = false } = this.#options
     return client.list(resource, { ...(labelSelector && { labelSelector }), metadataOnly, signal })
   }
@@ -114,7 +111,7 @@ export class Reflector {
     return [...this.objects.keys()].filter(key => !keys.has(key))
   }
 
-  /** Until the server ends it. Throws Stale, or KubeError with code 410 when the version that it goes on from is gone. */
+  /** Watches until the server ends it. Throws Stale, or KubeError with code 410 when `#version` has expired. */
   async #watch(signal: AbortSignal): Promise<void> {
     const {
       client,
@@ -141,8 +138,8 @@ export class Reflector {
       for await (const event of linesOf(stream)) {
         clearTimeout(timer)
         timer = setTimeout(() => silence.abort(), staleAfterMs)
-        this.heardAt = clock.now()
-        this.#take(JSON.parse(event) as Event)
+        this.lastContactAt = clock.now()
+        this.#handle(JSON.parse(event) as Event)
       }
     } catch (error) {
       if (silence.signal.aborted && !signal.aborted) throw new Stale(staleAfterMs)
@@ -152,7 +149,7 @@ export class Reflector {
     }
   }
 
-  #take({ type, object }: Event): void {
+  #handle({ type, object }: Event): void {
     if (type === 'ERROR') throw new KubeError(object.code ?? 0, 'Watch', object.message ?? 'the watch failed')
     if (type !== 'BOOKMARK') {
       const { apiVersion, kind } = this.#options.resource
@@ -164,7 +161,7 @@ export class Reflector {
   #set(key: string, after: KubeObject | undefined): void {
     const before = this.objects.get(key)
     if (before?.metadata.resourceVersion === after?.metadata.resourceVersion) return
-    // Half of an object's bytes, and nothing that we decide by.
+    // Managed fields are half of an object's bytes, and nothing depends on them.
     if (after) delete after.metadata.managedFields
     if (after) this.objects.set(key, after)
     else this.objects.delete(key)
@@ -174,7 +171,7 @@ export class Reflector {
 
 class Stale extends Error {
   constructor(ms: number) {
-    super(`nothing was heard for ${ms / 1000} s, not even a bookmark`)
+    super(`no event or bookmark for ${ms / 1000} s`)
   }
 }
 

@@ -1,7 +1,7 @@
-/** Asks `decide` for each pipeline whenever its workers were heard, remembers what it needs, and tells what it thinks. */
+/** Calls `decide` once per measurement of a pipeline's workers, keeps what the next decision needs, and reports both. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { Figures } from '../observe/figures.ts'
-import { decide, NOTHING_KNOWN, type ScaleMemory } from './decide.ts'
+import { decide, EMPTY_MEMORY, type ScaleMemory } from './decide.ts'
 
 export type LastScale = { from: number; to: number; at: string; reason: string; inputs: Record<string, string> }
 export type Scaling = {
@@ -9,80 +9,100 @@ export type Scaling = {
   lastScale?: LastScale
 }
 
-/** `figures`, `settings`: what it was decided from. */
-type Decided = { figures: Figures; settings: string; scaling: Scaling }
+export type ScalingDecision = {
+  /** Replicas that the Deployment gets. */
+  workers: number
+  /** The autoscaler's part of the pipeline's status. */
+  scaling: Scaling
+  change: LastScale | null
+  /** What `accept` keeps for the next decision; null: nothing. Left out when there was no decision. */
+  next?: State | null
+}
+
+type State = {
+  memory: ScaleMemory
+  /** Decided in mode active, which the caches need not show yet; null in mode observe. */
+  target: number | null
+  /** What was decided from. */
+  figures: Figures
+  settings: string
+  scaling: Scaling
+}
 
 export class Autoscaler {
-  readonly #memory = new Map<string, ScaleMemory>()
-  /** In mode active: what was decided, which the cluster need not show yet. */
-  readonly #targets = new Map<string, number>()
-  readonly #decided = new Map<string, Decided>()
+  readonly #states = new Map<string, State>()
 
-  /** How many workers shall run. `running`: of the Deployment, if there is one, for an operator that has just started. */
-  wanted(key: string, { workers }: Spec, running: number | undefined): number {
-    if (workers.autoscale.mode !== 'active') return workers.replicas
-    const { min, max } = workers.autoscale
-    const target = this.#targets.get(key) ?? running ?? workers.replicas
-    return Math.min(Math.max(target, min), max)
+  /** Number of workers by earlier decisions. `running`: replicas of the Deployment, where a new operator starts from. */
+  wanted(key: string, spec: Spec, running: number | undefined): number {
+    return workersFor(spec, this.#states.get(key)?.target ?? running)
   }
 
   /**
-   * What to say of it, and the change if there is one; in mode `active` the next `wanted` follows it. Once for the same
-   * figures: they do not become two measurements by being looked at twice.
+   * Decides once per measurement: the same figures and settings give the same decision. Takes effect only when the caller
+   * passes it to `accept`.
    */
-  observe(
-    key: string,
-    spec: Spec,
-    figures: Figures,
-    running: number,
-    now: number,
-    before: Scaling,
-  ): { scaling: Scaling; change: LastScale | null } {
-    const { mode, ...settings } = spec.workers.autoscale
-    const last = this.#decided.get(key)
-    const lastScale = last?.scaling.lastScale ?? before.lastScale
-    if (mode === 'off') {
-      this.forget(key)
-      return { scaling: lastScale ? { lastScale } : {}, change: null }
-    }
-    const decidedFrom = { figures, settings: JSON.stringify(spec.workers.autoscale) }
-    if (last?.figures === figures && last.settings === decidedFrom.settings)
-      return { scaling: last.scaling, change: null }
-    // What was decided last may not have been seen in the cluster yet: it counts, or it would be taken back.
-    const current = mode === 'active' ? (this.#targets.get(key) ?? running) : running
-    const { target, reason, memory } = decide(
-      { ...figures, now, current, settings },
-      this.#memory.get(key) ?? rememberedOf(lastScale),
-    )
-    // What is only thought is no change: the next thought starts from what runs.
-    this.#memory.set(key, mode === 'active' ? memory : { ...memory, lastChange: null })
-    if (mode === 'active') this.#targets.set(key, target)
-    else this.#targets.delete(key)
-    const at = `${new Date(now).toISOString().slice(0, 19)}Z`
-    const isChange = mode === 'active' && target !== current
-    const change = isChange ? { from: current, to: target, at, reason, inputs: inputsOf(figures) } : null
-    const throughput = memory.trueRate === null ? {} : { throughputPerWorker: `${round(memory.trueRate)}/s` }
-    const newest = change ?? lastScale
-    const scaling = {
-      autoscale: { target, reason: coarse(reason), ...throughput },
-      ...(newest && { lastScale: newest }),
-    }
-    this.#decided.set(key, { ...decidedFrom, scaling })
-    return { scaling, change }
+  decide(key: string, spec: Spec, figures: Figures, running: number, now: number, before: Scaling): ScalingDecision {
+    const { mode, ...limits } = spec.workers.autoscale
+    const state = this.#states.get(key)
+    const lastScale = state?.scaling.lastScale ?? before.lastScale
+    if (mode === 'off')
+      return { workers: spec.workers.replicas, scaling: lastScale ? { lastScale } : {}, change: null, next: null }
+    const settings = JSON.stringify(spec.workers.autoscale)
+    if (state?.figures === figures && state.settings === settings)
+      return { workers: this.wanted(key, spec, running), scaling: state.scaling, change: null }
+    // The caches may not show the last decision yet: starting from them would revert it.
+    const isActive = mode === 'active'
+    const current = isActive ? (state?.target ?? running) : running
+    const input = { ...figures, now, current, settings: limits }
+    const { target, reason, memory } = decide(input, state?.memory ?? memoryFrom(lastScale))
+    const change =
+      isActive && target !== current
+        ? { from: current, to: target, at: secondsOf(now), reason, inputs: inputsOf(figures) }
+        : null
+    const scaling = scalingOf(target, reason, memory, change ?? lastScale)
+    // In mode observe nothing changed: the next decision starts from what runs.
+    const kept = isActive ? memory : { ...memory, lastChange: null }
+    const next = { memory: kept, target: isActive ? target : null, figures, settings, scaling }
+    return { workers: workersFor(spec, target), scaling, change, next }
+  }
+
+  /** Call once the number of workers was applied: the next decision builds on this one. */
+  accept(key: string, { next }: ScalingDecision): void {
+    if (next) this.#states.set(key, next)
+    else if (next === null) this.forget(key)
   }
 
   forget(key: string): void {
-    this.#memory.delete(key)
-    this.#targets.delete(key)
-    this.#decided.delete(key)
+    this.#states.delete(key)
   }
 }
 
-/** For an operator that has just started: the cool-down of the one before goes on. */
-function rememberedOf(lastScale: LastScale | undefined): ScaleMemory {
-  if (!lastScale) return NOTHING_KNOWN
+function workersFor({ workers }: Spec, target: number | undefined): number {
+  const { mode, min, max } = workers.autoscale
+  return mode === 'active' ? Math.min(Math.max(target ?? workers.replicas, min), max) : workers.replicas
+}
+
+function scalingOf(
+  target: number,
+  reason: string,
+  { trueRate }: ScaleMemory,
+  lastScale: LastScale | undefined,
+): Scaling {
+  return {
+    autoscale: {
+      target,
+      reason: coarse(reason),
+      ...(trueRate !== null && { throughputPerWorker: `${round(trueRate)}/s` }),
+    },
+    ...(lastScale && { lastScale }),
+  }
+}
+
+/** A new operator continues the cool-down of the one before. */
+function memoryFrom(lastScale: LastScale | undefined): ScaleMemory {
+  if (!lastScale) return EMPTY_MEMORY
   const { from, to, at } = lastScale
-  return { ...NOTHING_KNOWN, lastChange: { from, to, at: Date.parse(at), doneRate: null, lag: null } }
+  return { ...EMPTY_MEMORY, lastChange: { from, to, at: Date.parse(at), doneRate: null, lag: null } }
 }
 
 function inputsOf({ lag, arrivalRate, trueRate, doneRate }: Figures): Record<string, string> {
@@ -90,7 +110,9 @@ function inputsOf({ lag, arrivalRate, trueRate, doneRate }: Figures): Record<str
   return Object.fromEntries(known.map(([name, value]) => [name, String(round(value!))]))
 }
 
-/** Two digits: a status that changed with every record would be written for ever. */
+const secondsOf = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`
+
+/** Two digits: a status that changed with every record would be written all the time. */
 function round(value: number): number {
   return Number(value.toPrecision(2))
 }

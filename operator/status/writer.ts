@@ -51,7 +51,7 @@ export class StatusWriter {
     const now = readyOf(status.conditions)!
     if (before?.status === now.status && before.reason === now.reason) return
     const type = now.status === 'True' || EXPECTED.has(now.reason) ? 'Normal' : 'Warning'
-    await this.#deps.events.tellChange(owner, type, now.reason, now.message, signal)
+    await this.#deps.events.record(owner, type, now.reason, now.message, signal)
   }
 }
 

@@ -1,6 +1,6 @@
 /** `producer serve`: sales over HTTP into Kafka. */
 import { compileSpec } from '#pipeline/compiled-spec.ts'
-import { ownerOf } from '#pipeline/identity.ts'
+import { pipelineKey } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { kafkaConnection } from '../connection.ts'
 import { Journal } from '../journal.ts'
@@ -45,7 +45,7 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const tracing = await startTracing({ topic, clientId, sampling: telemetry.traceSampling, env })
   const journal = options.journal === undefined ? null : new Journal(options.journal)
   const ingest = await Ingest.open({ connection, topic, maxInFlightBytes, answerWithinMs, tracing, journal })
-  const metrics = createMetrics(ownerOf(pipeline), () => ingest.inFlightBytes)
+  const metrics = createMetrics(pipelineKey(pipeline), () => ingest.inFlightBytes)
   const compiled = compileSpec(pipeline.spec)
   const app = await createApp({ compiled, schema: eventSchema(pipeline.spec), ingest, metrics, maxBodyBytes, logLevel })
   const url = await app.listen({ host, port })

@@ -129,19 +129,19 @@ describeWithApiServer('chaos', () => {
     onTestFailed(() => console.log(told.join('\n')))
   })
 
-  it('refuses a cluster that it cannot reach, by the name of its context', async () => {
+  it('rejects a cluster that it cannot reach, naming its context', async () => {
     const { code, said } = await chaos(['--pipeline', 'shop'], writeKubeconfig('dead', 'https://127.0.0.1:1'))
     expect(said).toContain('the cluster of context test-dead cannot be reached')
     expect(code).toBe(2)
   })
 
-  it('refuses a pipeline that is not there, and names those that are', async () => {
+  it('rejects a missing pipeline and names the existing ones', async () => {
     const { code, said } = await chaos(['--pipeline', 'shoe'])
     expect(said).toContain('no SalesPipeline shoe in namespace shop; there are: ailing, shop')
     expect(code).toBe(2)
   })
 
-  it('refuses with all that is wrong at once, and says by which flag to put it right', async () => {
+  it('reports all problems at once with the flag that fixes each', async () => {
     const { code, said } = await chaos(['--pipeline', 'ailing', '--kafka-selector', 'app=other'])
     expect(said).toContain('ailing is not Ready (StoreUnavailable: as it is)')
     expect(said).toContain('no pod of kind kafka in namespace shop with the labels "app=other"')
@@ -152,7 +152,7 @@ describeWithApiServer('chaos', () => {
     expect(code).toBe(2)
   })
 
-  it('asks through a proxy that it starts anew when it dies', async () => {
+  it('restarts its proxy when the proxy dies', async () => {
     process.env.KUBECONFIG = kubeconfig
     const api = new Api()
     const ours = () =>
@@ -179,13 +179,13 @@ describeWithApiServer('chaos', () => {
     [['--rounds', '2', '--for', '5m'], 'mutually exclusive'],
     [['--rounds', '0'], '--rounds must be a whole number above 0'],
     [['--nodes'], 'Unknown argument: nodes'],
-  ])('refuses %j', async (args, message) => {
+  ])('rejects the arguments %j', async (args, message) => {
     const { code, said } = await shop(...args)
     expect(said).toContain(message)
     expect(code).toBe(2)
   })
 
-  it('tells its plan without touching anybody: no broker but a broker, the operator that leads, the node of no store', async () => {
+  it('prints its plan without a fault: a broker, the leading operator, a node without stores', async () => {
     const before = await uids()
     const faults = ['--faults', 'worker,kafka,postgres,operator,node', '--node-command', 'false {node}']
     const { code, said } = await shop(...faults, '--rounds', '2', '--dry-run')
@@ -204,7 +204,7 @@ describeWithApiServer('chaos', () => {
     expect(await uids()).toEqual(before)
   })
 
-  it('hits each kind, sees it recover, and has the verifier judge', { timeout: 180_000 }, async () => {
+  it('injects each fault, measures the recovery, and runs the verifier', { timeout: 180_000 }, async () => {
     const before = await pods()
     say(EXACT)
     const into = join(folder, 'report')
@@ -232,7 +232,7 @@ describeWithApiServer('chaos', () => {
     expect((await kube.request('GET', `/apis/batch/v1/namespaces/shop/jobs/${job.metadata.name}`)).code).toBe(404)
   })
 
-  it('fails when the verdict is not exact; stops the load only where that is asked', { timeout: 180_000 }, async () => {
+  it('fails when the verdict is not exact, and stops the load only on request', { timeout: 180_000 }, async () => {
     say({ ...EXACT, ok: false, lost: 1, problems: ['partition 3: records: expected 9, found 8'] })
     const { code, said } = await shop('--faults', 'worker')
     expect(said).toContain('NOT EXACT: 9 records, 1 lost')
@@ -241,7 +241,7 @@ describeWithApiServer('chaos', () => {
     expect((await kube.demand('GET', kube.pipelinePath(NAMESPACE, 'shop'))).spec.load.onCluster).toBe(true)
   })
 
-  it('fails when a fault does not bite: the broker’s pod stays', { timeout: 180_000 }, async () => {
+  it('fails when a fault has no effect because the broker’s pod stays', { timeout: 180_000 }, async () => {
     cluster.stubborn.add('kafka-dual-0')
     say(EXACT)
     const into = join(folder, 'stubborn')
@@ -251,7 +251,7 @@ describeWithApiServer('chaos', () => {
     expect(existsSync(join(into, 'chaos.md'))).toBe(true)
   })
 
-  it('reports what it has seen, and what it leaves behind, when it is interrupted', { timeout: 180_000 }, async () => {
+  it('reports its measurements and what it leaves behind when it is interrupted', { timeout: 180_000 }, async () => {
     // The one before has left it being deleted.
     const isStaying = async () => (await pods()).some(isStayingBroker)
     await until('the broker is there again', isStaying, 60_000)
@@ -271,7 +271,7 @@ describeWithApiServer('chaos', () => {
     expect(code).toBe(1)
   })
 
-  it('loses a node, and a node with stores by the documented taint; says what is left to do', {
+  it('loses a node, and a node with stores by the documented taint, and lists the remaining steps', {
     timeout: 300_000,
   }, async () => {
     say(EXACT)
@@ -294,7 +294,7 @@ describeWithApiServer('chaos', () => {
     const stores = (await pods()).filter(({ metadata }) => /^(kafka-dual|postgres)/.test(metadata.name))
     expect(stores.map(pod => pod.spec.nodeName)).toEqual(['node-3', 'node-3'])
   })
-  it('stops the load where that is asked, waits until nothing waits, and says so', { timeout: 180_000 }, async () => {
+  it('stops the load on request, waits until the lag is zero, and reports it', { timeout: 180_000 }, async () => {
     say(EXACT)
     const { code, said } = await shop('--faults', 'worker', '--stop-load')
     expect(said).toMatch(/left behind: the load is stopped; start it again: kubectl -n shop patch salespipeline\/shop/)

@@ -80,7 +80,7 @@ describeWithCrds('the chart on an API server', () =>
     })
     afterAll(() => server?.stop())
 
-    it('says all that is missing, with the commands that help, and makes nothing', async () => {
+    it('reports everything that is missing with the command that installs it, and creates nothing', async () => {
       const said = refusal('sales', 'bare')
       expect(said).toMatch(
         /the Strimzi operator .* not installed in this cluster: run k8s\/platform\/install\.sh, or .*--set kafka\.enabled=false/,
@@ -96,7 +96,7 @@ describeWithCrds('the chart on an API server', () =>
       expect(await kube.find('/api/v1/namespaces/bare/secrets/postgres')).toBeNull()
     })
 
-    describe('that has all that it needs', () => {
+    describe('with all prerequisites', () => {
       beforeAll(async () => {
         furnish()
         const { version } = JSON.parse(readFileSync(join(CHART, '../../package.json'), 'utf8'))
@@ -104,7 +104,7 @@ describeWithCrds('the chart on an API server', () =>
         await nodeHas(`docker.io/salespipeline/operator:${version}`)
       })
 
-      it.each(chartShapes())('renders only what the API server takes, field by field: %s', (shape, args) => {
+      it.each(chartShapes())('renders only objects that the API server accepts: %s', (shape, args) => {
         const namespace = `shape-${shape}`
         kubectl(['create', 'namespace', namespace])
         const objects = rendered([...args, '--namespace', namespace])
@@ -117,7 +117,7 @@ describeWithCrds('the chart on an API server', () =>
         }
       })
 
-      it('belongs to no other release, or says how to take it over', async () => {
+      it('rejects objects of another release and explains how to take them over', async () => {
         const said = refusal('sales', 'shop')
         expect(said).toContain('belongs to no release: --set crd.install=false')
         const commands = /kubectl label .*$/m.exec(said)![0]
@@ -126,7 +126,7 @@ describeWithCrds('the chart on an API server', () =>
         expect(install('sales', 'shop')).toContain('helm test sales -n shop')
       })
 
-      it('keeps its passwords from one revision to the next, and through rollback', async () => {
+      it('keeps its passwords across upgrades and rollbacks', async () => {
         const before = await secretOf('shop', 'postgres')
         expect(Buffer.from(before, 'base64').toString()).toMatch(/^[A-Za-z0-9]{32}$/)
         helm(['upgrade', 'sales', CHART, '-n', 'shop', ...LAPTOP, '--set', 'operator.replicas=2'], environment)
@@ -137,7 +137,7 @@ describeWithCrds('the chart on an API server', () =>
         expect(operator.spec.replicas).toBe(1)
       })
 
-      it('goes, and leaves the CRD, the data and the passwords, which the next one takes over', async () => {
+      it('keeps the CRD, the data and the passwords on uninstall for the next release', async () => {
         const before = await secretOf('shop', 'postgres')
         const said = helm(['uninstall', 'sales', '-n', 'shop'], environment)
         for (const kept of [
@@ -153,7 +153,7 @@ describeWithCrds('the chart on an API server', () =>
         expect(await secretOf('shop', 'postgres')).toBe(before)
       })
 
-      it('stands beside a second platform in another namespace, with one operator for both', async () => {
+      it('installs a second platform in another namespace that shares the operator', async () => {
         install('outlet', 'outlet', '--set', 'operator.enabled=false,crd.install=false')
         expect(await kube.find('/apis/apps/v1/namespaces/outlet/deployments/salespipeline-operator')).toBeNull()
         expect(await secretOf('outlet', 'postgres')).not.toBe(await secretOf('shop', 'postgres'))

@@ -50,7 +50,7 @@ describeWithApiServer('the CRD', () => {
   })
   afterAll(() => server?.stop())
 
-  it('is the one that the contract gives: npm run crd', () => expect(readFileSync(CRD_FILE, 'utf8')).toBe(crdFile()))
+  it('equals the generated file (npm run crd)', () => expect(readFileSync(CRD_FILE, 'utf8')).toBe(crdFile()))
 
   it('is established, structural and without warnings', async () => {
     const crd = await kube.demand('GET', `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${NAME}`)
@@ -58,7 +58,7 @@ describeWithApiServer('the CRD', () => {
     expect(conditions).toEqual({ NamesAccepted: 'True', Established: 'True' })
   })
 
-  it.each(readdirSync(EXAMPLES))('takes %s, and what it stores means the same', async name => {
+  it.each(readdirSync(EXAMPLES))('accepts %s and stores the same meaning', async name => {
     const document = parse(readFileSync(`${EXAMPLES}/${name}`, 'utf8'))
     const verdict = await ask(document)
     expect(verdict).toMatchObject({ accepted: true })
@@ -67,14 +67,14 @@ describeWithApiServer('the CRD', () => {
     expect(checkPipeline({ ...document, spec }).spec).toEqual(checkPipeline(document).spec)
   })
 
-  it.each(SPANNING_FAULTS)('refuses %j, and takes it healed', async (fault, _told, healed) => {
+  it.each(SPANNING_FAULTS)('rejects %j and accepts its correction', async (fault, _told, healed) => {
     const verdict = await ask(documentWith(fault))
     expect(verdict.accepted).toBe(false)
     if (!verdict.accepted) expect(verdict.told).not.toMatch(/should match|evaluation error|no such key/)
     expect(await ask(documentWith({ ...fault, ...healed }))).toMatchObject({ accepted: true })
   })
 
-  it('names the field and says what to do', async () => {
+  it('names the field and the remedy when it rejects a document', async () => {
     const told = async (changes: Record<string, unknown>) =>
       ((await ask(documentWith(changes))) as { told: string }).told
     expect(await told({ 'spec.source.topic': 'a b' })).toContain(
@@ -93,7 +93,7 @@ describeWithApiServer('the CRD', () => {
     )
   })
 
-  it('says of any document what our schema says', async () => {
+  it('accepts exactly the documents that our schema accepts', async () => {
     const seen = { accepted: 0, refused: 0 }
     await fc.assert(
       fc.asyncProperty(PATH_AND_VALUE, async ([path, value]) => {
@@ -109,7 +109,7 @@ describeWithApiServer('the CRD', () => {
     expect(seen.refused).toBeGreaterThan(200)
   })
 
-  it('takes the expressions that we take, and no others', async () => {
+  it('accepts exactly the expressions that we accept', async () => {
     const piece = fc.constantFrom(
       'amount',
       'quantity',
@@ -160,7 +160,7 @@ describeWithApiServer('the CRD', () => {
       { 'spec.window': { size: '2m' }, 'spec.aggregations[0].name': 'by_store_2m' },
       null,
     ],
-  ])('of a live pipeline: %s', async (_what, changes, told) => {
+  ])('judges a change of a live pipeline: %s', async (_what, changes, told) => {
     const name = unique('live').replaceAll('_', '-')
     await ask(documentWith({ 'metadata.name': name }), false)
     const path = kube.pipelinePath('default', name)

@@ -1,4 +1,4 @@
-/** What happens to a client of the API server in a long life. Each test proves that its fault bit. */
+/** Faults that a client of the API server meets in the long run. Each test proves that its fault took effect. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest'
@@ -21,7 +21,7 @@ import {
 } from './rig.ts'
 
 const LONG = 180_000
-/** For 200 pipelines: what it takes is told, not asserted, since it is the API server's speed on this machine. */
+/** For 200 pipelines. The time is printed, not asserted: it depends on the API server's speed on this machine. */
 const MANY_MS = 300_000
 const PIPELINES = '/apis/salespipeline.dev/v1alpha1/salespipelines'
 
@@ -39,11 +39,12 @@ const start = async (options: { identity?: string; staleAfterMs?: number } = {})
 const replicasOf = ({ spec }: KubeObject) => (spec as { workers: { replicas: number } }).workers.replicas
 const add = (name: string) => kube.demand('POST', kube.pipelinePath('default'), pipelineNamed(name))
 const deploymentOf = (name: string) => kube.find(`/apis/apps/v1/namespaces/default/deployments/${name}-processor`)
-const made = (name: string, withinMs = 60_000) => until(`${name} is made`, () => deploymentOf(name), withinMs)
+const created = (name: string, withinMs = 60_000) =>
+  until(`the Deployment of ${name} exists`, () => deploymentOf(name), withinMs)
 const leader = async () =>
   (await kube.find(`/apis/coordination.k8s.io/v1/namespaces/${SYSTEM}/leases/salespipeline-operator`))?.spec
 
-describeWithApiServer('the operator goes on', () => {
+describeWithApiServer('the operator', () => {
   beforeEach(async ({ onTestFailed }) => {
     running.length = 0
     server = await ownApiServer('faults')
@@ -60,31 +61,31 @@ describeWithApiServer('the operator goes on', () => {
   }, LONG)
 
   it(
-    'after the API server was away',
+    'continues after the API server was down',
     async () => {
       const operator = await start()
       await add('before')
-      await made('before')
+      await created('before')
       const mark = operator.lines.length
       await server.kill()
       await until(
         'the operator notices',
-        () => operator.lines.slice(mark).some(line => line.includes('goes on after')),
+        () => operator.lines.slice(mark).some(line => line.includes('restarting watch')),
         30_000,
       )
       await server.start()
       await add('after')
-      await made('after')
+      await created('after')
     },
     LONG,
   )
 
   it(
-    'after versions that it watched from are gone (410)',
+    'continues after the versions that it watched from expired (410)',
     async () => {
       const operator = await start()
       await add('before')
-      await made('before')
+      await created('before')
       const gone = {
         type: 'ERROR',
         object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' },
@@ -97,22 +98,24 @@ describeWithApiServer('the operator goes on', () => {
           1,
       )
       await add('after')
-      await made('after')
+      await created('after')
     },
     LONG,
   )
 
   it(
-    'from where it was when a watch breaks: what was so before is not told again',
+    'resumes a broken watch at the last version, without repeating earlier states',
     async () => {
       const stopping = new AbortController()
       onTestFinished(() => stopping.abort())
       const heard: string[] = []
       const restarts: string[] = []
       const reflector = new Reflector({
-        ...{ client: new KubeClient(configFor(proxy, token)), resource: SALES_PIPELINE },
+        client: new KubeClient(configFor(proxy, token)),
+        resource: SALES_PIPELINE,
         clock: { now: Date.now, sleep: ms => new Promise(resolve => setTimeout(resolve, ms)) },
-        ...{ chance: { next: Math.random }, log: () => {} },
+        chance: { next: Math.random },
+        log: () => {},
         onChange: (_key, _before, after) => heard.push(`${after!.metadata.name} ${replicasOf(after!)}`),
         onRestart: why => restarts.push(why),
       })
@@ -123,10 +126,10 @@ describeWithApiServer('the operator goes on', () => {
         const patch = { spec: { workers: { replicas } } }
         await kube.demand('PATCH', kube.pipelinePath('default', 'before'), patch, 'application/merge-patch+json')
       }
-      await until('all is heard', () => heard.at(-1) === 'before 4')
+      await until('all changes are seen', () => heard.at(-1) === 'before 4')
       expect(proxy.tellWatches('salespipelines', { type: 'ERROR', object: { kind: 'Status', code: 500 } })).toBe(1)
       await add('after')
-      await until('it goes on', () => heard.at(-1) === 'after 2')
+      await until('the watch resumes', () => heard.at(-1) === 'after 2')
       expect(restarts).toEqual(['failed'])
       expect(heard).toEqual(['before 2', 'before 3', 'before 4', 'after 2'])
     },
@@ -134,7 +137,7 @@ describeWithApiServer('the operator goes on', () => {
   )
 
   it(
-    'after its token was revoked and another one came',
+    'continues with a new token after its token was revoked',
     async () => {
       const file = join(temporaryFolder('token'), 'token')
       writeFileSync(file, token)
@@ -143,8 +146,8 @@ describeWithApiServer('the operator goes on', () => {
       const operator = await startOperator({ address: proxy, config })
       running.push(operator)
       await add('before')
-      await made('before')
-      // A token is bound to its account: with the account made anew it is worth nothing, at once.
+      await created('before')
+      // A token is bound to its account: recreating the account revokes it at once.
       const path = `/api/v1/namespaces/${SYSTEM}/serviceaccounts`
       await kube.demand('DELETE', `${path}/salespipeline-operator`)
       await kube.demand('POST', path, { metadata: { name: 'salespipeline-operator' } })
@@ -152,24 +155,24 @@ describeWithApiServer('the operator goes on', () => {
       await until('401', () => operator.lines.some(line => line.includes('Unauthorized')), 30_000)
       writeFileSync(file, await operatorToken(kube))
       await add('after')
-      // Without its lease it ends, and Kubernetes starts it anew: here, we do.
-      const ended = await Promise.race([operator.ended, made('after', 90_000).then(() => 'made')])
+      // It exits when it loses its lease, and Kubernetes restarts it: here the test does.
+      const ended = await Promise.race([operator.ended, created('after', 90_000).then(() => 'created')])
       if (ended === 'lost')
         running.push(await startOperator({ address: proxy, config: configFor(proxy, await operatorToken(kube)) }))
-      await made('after')
+      await created('after')
     },
     LONG,
   )
 
   it(
-    'after a connection hung without a word',
+    'continues after its connections hung silently',
     async () => {
       const operator = await start({ staleAfterMs: 4000 })
       await add('before')
-      await made('before')
+      await created('before')
       expect(proxy.freeze()).toBeGreaterThan(5)
       await add('after')
-      await made('after')
+      await created('after')
       expect(
         await operator.metric('salespipeline_operator_watch_restarts_total{kind="SalesPipeline",why="stale"}'),
       ).toBeGreaterThan(0)
@@ -178,12 +181,12 @@ describeWithApiServer('the operator goes on', () => {
   )
 
   it(
-    'undisturbed by a list that comes back empty by mistake',
+    'deletes nothing when a list is empty by mistake',
     async () => {
       const operator = await start()
       const names = ['a', 'b', 'c', 'd', 'e']
       for (const name of names) await add(name)
-      for (const name of names) await made(name)
+      for (const name of names) await created(name)
       const uids = async () => Promise.all(names.map(async name => (await deploymentOf(name)).metadata.uid))
       const before = await uids()
       let empty = 0
@@ -197,12 +200,12 @@ describeWithApiServer('the operator goes on', () => {
       const gone = { type: 'ERROR', object: { kind: 'Status', code: 410, message: 'gone' } }
       for (const plural of ['salespipelines', 'deployments']) proxy.tellWatches(plural, gone)
       await until(
-        'the lists are not believed',
-        () => operator.lines.filter(line => line.includes('asking again')).length === 2,
+        'both lists are requested again',
+        () => operator.lines.filter(line => line.includes('listing again to confirm')).length === 2,
       )
       expect(empty).toBe(2)
       await add('f')
-      await made('f')
+      await created('f')
       expect(await uids()).toEqual(before)
       expect(proxy.requests.filter(({ method }) => method === 'DELETE')).toEqual([])
     },
@@ -210,43 +213,43 @@ describeWithApiServer('the operator goes on', () => {
   )
 
   it(
-    'with another replica in the lead, within seconds',
+    'continues with another leader within seconds',
     async () => {
       const first = await start({ identity: 'first' })
       await until('the first leads', async () => (await leader())?.holderIdentity === 'first')
       const second = await start({ identity: 'second' })
       await add('before')
-      await made('before')
-      // The other has tried to take it several times by then.
+      await created('before')
+      // The second replica has tried to acquire the lease several times by then.
       for (let renewals = 0; renewals < 3; renewals++) {
         const { renewTime } = await leader()
-        await until('the first goes on', async () => (await leader()).renewTime !== renewTime)
+        await until('the first renews', async () => (await leader()).renewTime !== renewTime)
       }
-      expect(second.lines.filter(line => line.includes('leading'))).toEqual([])
+      expect(second.lines.filter(line => line.includes('acquired leader lease'))).toEqual([])
       await first.stop()
       await until('the second leads', async () => (await leader())?.holderIdentity === 'second')
       await add('after')
-      await made('after')
-      // One that is cut off stops leading before the other may start.
+      await created('after')
+      // A leader that cannot renew stops before another may start.
       const cut = await start({ identity: 'third' })
-      const told = second.lines.length
+      const linesBefore = second.lines.length
       proxy.mishap = ({ path }) => (path.includes('/leases') ? 'hang' : undefined)
       expect(await second.ended).toBe('lost')
-      expect(second.lines.slice(told).some(line => line.includes('no longer leading'))).toBe(true)
+      expect(second.lines.slice(linesBefore).some(line => line.includes('no longer leading'))).toBe(true)
       proxy.mishap = null
       await until('the third leads', async () => (await leader())?.holderIdentity === 'third', 60_000)
       await add('last')
-      await made('last')
-      expect(cut.lines.filter(line => line.includes('leading')).length).toBe(1)
+      await created('last')
+      expect(cut.lines.filter(line => line.includes('acquired leader lease')).length).toBe(1)
     },
     LONG,
   )
 
   it(
-    'with 200 pipelines at once, and then rests',
+    'reconciles 200 pipelines at once and then writes nothing',
     async () => {
       let operator = await start()
-      // One that is starved for seconds loses its lease and ends. Kubernetes starts it anew: here, we do.
+      // If it is starved of CPU for seconds, it loses its lease and exits. Kubernetes restarts it: here the test does.
       const keepRunning = async () => {
         while ((await operator.ended) === 'lost') operator = await start()
       }
@@ -260,9 +263,9 @@ describeWithApiServer('the operator goes on', () => {
         async () => (await kube.demand('GET', '/apis/apps/v1/deployments')).items.length === 200,
         MANY_MS,
       )
-      const told = async () =>
+      const withStatus = async () =>
         (await kube.demand('GET', PIPELINES)).items.filter((p: Json) => p.status?.conditions?.length > 0).length
-      await until('all are told of', async () => (await told()) === 200, MANY_MS)
+      await until('all have a status', async () => (await withStatus()) === 200, MANY_MS)
       const seconds = (Date.now() - startedAt) / 1000
       await new Promise(resolve => setTimeout(resolve, 15_000))
       const mark = proxy.requests.length
@@ -273,7 +276,7 @@ describeWithApiServer('the operator goes on', () => {
       expect(written).toEqual([])
       const bytes = await operator.metric('process_resident_memory_bytes')
       console.log(
-        `200 pipelines: all made and told of in ${seconds.toFixed(1)} s; ${mark} requests; ${(bytes / 1e6).toFixed(0)} MB with the test itself`,
+        `200 pipelines: all reconciled in ${seconds.toFixed(1)} s; ${mark} requests; ${(bytes / 1e6).toFixed(0)} MB with the test itself`,
       )
     },
     3 * MANY_MS,

@@ -1,4 +1,4 @@
-/** The operator on a real API server, with the rights that users give it: what it makes, keeps, refuses and lets go. */
+/** The operator on a real API server, with the RBAC of its manifests: what it creates, keeps, rejects and deletes. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -31,13 +31,13 @@ async function apply(pipeline: Json): Promise<void> {
 }
 
 const ready = (name: string, reason: string) =>
-  until(`${name} says ${reason}`, async () => {
+  until(`Ready of ${name} has reason ${reason}`, async () => {
     const condition = conditionOf(await kube.find(kube.pipelinePath(namespace, name)), 'Ready')
     return condition?.reason === reason && condition
   })
 
-const there = (path: string) => until(`${path} is there`, () => kube.find(path))
-const gone = (path: string) => until(`${path} is gone`, async () => (await kube.find(path)) === null)
+const created = (path: string) => until(`${path} exists`, () => kube.find(path))
+const deleted = (path: string) => until(`${path} is deleted`, async () => (await kube.find(path)) === null)
 
 async function events(name: string): Promise<string[]> {
   const { items } = await kube.demand('GET', `/api/v1/namespaces/${namespace}/events?limit=500`)
@@ -61,7 +61,7 @@ describeWithCrds('the operator', () => {
   })
   beforeEach(({ onTestFailed }) => onTestFailed(() => console.log(operator.lines.slice(-20).join('\n'))))
 
-  it.each(SHAPES)('makes %s of objects that the API server takes', async shape => {
+  it.each(SHAPES)('creates only objects of %s that the API server accepts', async shape => {
     const { owner, document } = observedOf(shape)
     const ns = await kube.namespace(unique(shape).replaceAll('_', '-'))
     const strimzi = (document as Json).source.strimzi
@@ -70,22 +70,22 @@ describeWithCrds('the operator', () => {
       source: { ...(document as Json).source, ...(strimzi && { strimzi: { ...strimzi, namespace: ns } }) },
     }
     await kube.demand('POST', kube.pipelinePath(ns), pipelineNamed(owner.name, spec))
-    const deployment = await there(deploymentPath(`${owner.name}-processor`, ns))
+    const deployment = await created(deploymentPath(`${owner.name}-processor`, ns))
     const uid = (await kube.demand('GET', kube.pipelinePath(ns, owner.name))).metadata.uid
     expect(deployment.metadata.ownerReferences[0]).toMatchObject({ uid, controller: true })
-    await there(`/apis/monitoring.coreos.com/v1/namespaces/${ns}/podmonitors/${owner.name}-processor`)
+    await created(`/apis/monitoring.coreos.com/v1/namespaces/${ns}/podmonitors/${owner.name}-processor`)
     if (strimzi)
       expect(
-        (await there(`/apis/kafka.strimzi.io/v1/namespaces/${ns}/kafkatopics/${ns}.${owner.name}`)).spec.topicName,
+        (await created(`/apis/kafka.strimzi.io/v1/namespaces/${ns}/kafkatopics/${ns}.${owner.name}`)).spec.topicName,
       ).toBe((document as Json).source.topic)
     const accepted = await until('Accepted', async () =>
       conditionOf(await kube.demand('GET', kube.pipelinePath(ns, owner.name)), 'Accepted'),
     )
-    // A Secret that is not there is told; everything is made nevertheless.
+    // A missing Secret is reported, and everything is created nevertheless.
     expect(['Applied', 'SecretMissing']).toContain(accepted.reason)
   })
 
-  it('tells a new pipeline honestly: nothing is ready while no pod runs, and the columns say so', async () => {
+  it('reports a new pipeline as not ready while no pod runs, in its condition and its columns', async () => {
     await apply(pipelineNamed('fresh'))
     expect((await ready('fresh', 'WorkersStarting')).message).toBe('0 of 2 workers ready')
     const { body } = await kube.request(
@@ -117,9 +117,9 @@ describeWithCrds('the operator', () => {
     expect(await events('fresh')).toContain('Normal Created: Deployment fresh-processor')
   })
 
-  it('scales by the scale subresource, without new pods', async () => {
+  it('scales by the scale subresource without replacing pods', async () => {
     await apply(pipelineNamed('scaled'))
-    const before = await there(deploymentPath('scaled-processor'))
+    const before = await created(deploymentPath('scaled-processor'))
     const scale = `${kube.pipelinePath(namespace, 'scaled')}/scale`
     await kube.demand('PATCH', scale, { spec: { replicas: 5 } }, 'application/merge-patch+json')
     const after = await until('5 replicas', async () => {
@@ -129,7 +129,7 @@ describeWithCrds('the operator', () => {
     expect(after.spec.template).toEqual(before.spec.template)
   })
 
-  it('tells of a pipeline in its metrics, and no longer once it is gone', async () => {
+  it('exports metrics of a pipeline until it is deleted', async () => {
     await apply(pipelineNamed('measured'))
     await ready('measured', 'WorkersStarting')
     const series = async () => {
@@ -144,27 +144,27 @@ describeWithCrds('the operator', () => {
       `${metric('workers', 'state="ready"')} 0`,
     ])
     await kube.demand('DELETE', kube.pipelinePath(namespace, 'measured'))
-    await gone(kube.pipelinePath(namespace, 'measured'))
-    await until('nothing is told of it', async () => (await series()).length === 0)
+    await deleted(kube.pipelinePath(namespace, 'measured'))
+    await until('no series is left', async () => (await series()).length === 0)
   })
 
-  it('puts back what was changed or deleted by hand, and says who had changed it', async () => {
+  it('reverts manual changes and deletions, and names the field manager that made them', async () => {
     await apply(pipelineNamed('drift'))
     const path = deploymentPath('drift-processor')
-    await there(path)
+    await created(path)
     await kube.demand(
       'PATCH',
       `${path}?fieldManager=somebody`,
       { spec: { replicas: 9 } },
       'application/merge-patch+json',
     )
-    await until('replicas are put back', async () => (await kube.find(path)).spec.replicas === 2)
+    await until('replicas are reverted', async () => (await kube.find(path)).spec.replicas === 2)
     await until('the Event', async () =>
       (await events('drift')).some(text => /FieldsTakenBack.*drift-processor.*somebody/.test(text)),
     )
     await kube.demand('DELETE', `/api/v1/namespaces/${namespace}/configmaps/drift-config`)
-    await there(`/api/v1/namespaces/${namespace}/configmaps/drift-config`)
-    // What others add beside ours is theirs.
+    await created(`/api/v1/namespaces/${namespace}/configmaps/drift-config`)
+    // Fields that others add are theirs.
     await kube.demand(
       'PATCH',
       `${path}?fieldManager=somebody`,
@@ -184,41 +184,43 @@ describeWithCrds('the operator', () => {
     expect(rolled.metadata.labels.team).toBe('red')
   })
 
-  it('removes what the spec no longer asks for, and fields that it no longer names', async () => {
+  it('deletes objects that the spec no longer asks for, and fields that it no longer names', async () => {
     await apply(pipelineNamed('pruned', { ingest: { replicas: 1 }, workers: { resources: { limits: { cpu: '2' } } } }))
-    await there(deploymentPath('pruned-ingest'))
-    await there(`/api/v1/namespaces/${namespace}/services/pruned-ingest`)
+    await created(deploymentPath('pruned-ingest'))
+    await created(`/api/v1/namespaces/${namespace}/services/pruned-ingest`)
     const limitsOf = (deployment: Json) => deployment.spec.template.spec.containers[0].resources.limits
-    expect(limitsOf(await there(deploymentPath('pruned-processor')))).toEqual({ cpu: '2' })
+    expect(limitsOf(await created(deploymentPath('pruned-processor')))).toEqual({ cpu: '2' })
     const patch = { spec: { ingest: { replicas: 0 }, workers: { resources: null } } }
     await kube.demand('PATCH', kube.pipelinePath(namespace, 'pruned'), patch, 'application/merge-patch+json')
-    await gone(deploymentPath('pruned-ingest'))
-    await gone(`/api/v1/namespaces/${namespace}/services/pruned-ingest`)
+    await deleted(deploymentPath('pruned-ingest'))
+    await deleted(`/api/v1/namespaces/${namespace}/services/pruned-ingest`)
     await until(
       'other limits',
       async () => limitsOf(await kube.find(deploymentPath('pruned-processor'))).cpu === undefined,
     )
   })
 
-  it('does not adopt what it did not make', async () => {
+  it('does not adopt objects of others', async () => {
     const path = `/api/v1/namespaces/${namespace}/configmaps`
     await kube.demand('POST', path, { metadata: { name: 'taken-config' }, data: { mine: 'yes' } })
     await apply(pipelineNamed('taken'))
     expect((await ready('taken', 'ObjectConflict')).message).toContain(
-      `ConfigMap ${namespace}/taken-config exists and was not made for this pipeline`,
+      `ConfigMap ${namespace}/taken-config exists and does not belong to this pipeline`,
     )
     expect((await kube.find(`${path}/taken-config`)).data).toEqual({ mine: 'yes' })
     await kube.demand('DELETE', `${path}/taken-config`)
     await ready('taken', 'WorkersStarting')
   })
 
-  it('names a Secret that is missing, goes on when it appears, and makes new pods when it is rotated', async () => {
+  it('names a missing Secret, continues when it appears, and replaces pods when it is rotated', async () => {
     const secretRef = { name: 'pg-login', key: 'password' }
     await apply(pipelineNamed('secretive', { sinks: { postgres: { passwordSecretRef: secretRef } } }))
-    expect((await ready('secretive', 'SecretMissing')).message).toContain('has no Secret pg-login: make it')
+    expect((await ready('secretive', 'SecretMissing')).message).toContain(
+      `Secret pg-login not found in namespace ${namespace}; create it`,
+    )
     const secrets = `/api/v1/namespaces/${namespace}/secrets`
     const markOf = async () =>
-      (await there(deploymentPath('secretive-processor'))).spec.template.metadata.annotations[
+      (await created(deploymentPath('secretive-processor'))).spec.template.metadata.annotations[
         'salespipeline.dev/secrets'
       ]
     const missing = await markOf()
@@ -232,42 +234,42 @@ describeWithCrds('the operator', () => {
       'application/merge-patch+json',
     )
     await until('new pods again', async () => (await markOf()) !== first)
-    const told = [
+    const output = [
       ...operator.lines,
       ...(await events('secretive')),
       JSON.stringify(await kube.find(kube.pipelinePath(namespace, 'secretive'))),
       JSON.stringify(await kube.find(deploymentPath('secretive-processor'))),
     ].join('\n')
-    expect(told).not.toMatch(/pw-number|cHctbnVtYmVy/)
+    expect(output).not.toMatch(/pw-number|cHctbnVtYmVy/)
   })
 
   const removable = async (name: string, deletionPolicy: string) => {
     const source = { topic: name, bootstrapServers: ['kafka:9092'], strimzi: { cluster: 'main' } }
     await apply(pipelineNamed(name, { source, deletionPolicy }))
-    await there(deploymentPath(`${name}-processor`))
+    await created(deploymentPath(`${name}-processor`))
     const { uid } = (await kube.find(kube.pipelinePath(namespace, name))).metadata
     const topic = `/apis/kafka.strimzi.io/v1/namespaces/${namespace}/kafkatopics/${namespace}.${name}`
-    await there(topic)
+    await created(topic)
     await kube.demand('DELETE', kube.pipelinePath(namespace, name))
     return { topic, job: `/apis/batch/v1/namespaces/${namespace}/jobs/${name}-removal-${uid.slice(0, 8)}` }
   }
-  const letGo = async (name: string) => {
-    await gone(kube.pipelinePath(namespace, name))
-    await gone(deploymentPath(`${name}-processor`))
+  const finalized = async (name: string) => {
+    await deleted(kube.pipelinePath(namespace, name))
+    await deleted(deploymentPath(`${name}-processor`))
   }
 
-  it('lets a pipeline go once its workloads are gone, and keeps the topic', async () => {
+  it('removes the finalizer once the workloads are deleted, and keeps the topic', async () => {
     const { topic, job } = await removable('goes', 'retain')
-    await letGo('goes')
+    await finalized('goes')
     expect(await kube.find(topic)).not.toBeNull()
     expect(await kube.find(job)).toBeNull()
   })
 
-  it('removes what is stored before it lets go, where the policy says so', async () => {
+  it('deletes the stored data before it removes the finalizer, if the policy says so', async () => {
     const { topic, job } = await removable('all-goes', 'delete')
-    const { template } = (await there(job)).spec
+    const { template } = (await created(job)).spec
     expect(template.spec.containers[0].args[0]).toBe('remove')
-    // No controller runs Jobs here: until one says that it is done, everything stays.
+    // No controller runs Jobs here: the deletion waits until the test marks the Job complete.
     await ready('all-goes', 'Deleting')
     expect(await kube.find(topic)).not.toBeNull()
     const now = new Date().toISOString().replace(/\.\d+/, '')
@@ -278,33 +280,33 @@ describeWithCrds('the operator', () => {
     }))
     const status = { succeeded: 1, startTime: now, completionTime: now, conditions }
     await kube.demand('PATCH', `${job}/status`, { status }, 'application/merge-patch+json')
-    await letGo('all-goes')
-    await gone(topic)
-    await gone(job)
+    await finalized('all-goes')
+    await deleted(topic)
+    await deleted(job)
   })
 
-  it('lets go without removing anything when the policy is changed meanwhile', async () => {
+  it('deletes no data when the policy is changed to retain during the deletion', async () => {
     const { topic, job } = await removable('stays', 'delete')
-    await there(job)
+    await created(job)
     const spec = { deletionPolicy: 'retain' }
     await kube.demand('PATCH', kube.pipelinePath(namespace, 'stays'), { spec }, 'application/merge-patch+json')
-    await letGo('stays')
-    await gone(job)
+    await finalized('stays')
+    await deleted(job)
     expect(await kube.find(topic)).not.toBeNull()
   })
 
-  it('does not let go while something is left that could make another worker', async () => {
+  it('keeps the finalizer while a ReplicaSet could create another worker', async () => {
     await apply(pipelineNamed('lingers'))
-    const { template } = (await there(deploymentPath('lingers-processor'))).spec
+    const { template } = (await created(deploymentPath('lingers-processor'))).spec
     const replicaSets = `/apis/apps/v1/namespaces/${namespace}/replicasets`
     const { labels } = template.metadata
     const spec = { replicas: 1, selector: { matchLabels: labels }, template }
     await kube.demand('POST', replicaSets, { metadata: { name: 'lingers', labels }, spec })
     await kube.demand('DELETE', kube.pipelinePath(namespace, 'lingers'))
-    await gone(deploymentPath('lingers-processor'))
+    await deleted(deploymentPath('lingers-processor'))
     await ready('lingers', 'Deleting')
     await kube.demand('DELETE', `${replicaSets}/lingers`)
-    await letGo('lingers')
+    await finalized('lingers')
   })
 
   it('writes nothing while nothing changes', async () => {
@@ -321,9 +323,9 @@ describeWithCrds('the operator', () => {
     expect((await kube.find(kube.pipelinePath(namespace, 'calm'))).metadata.resourceVersion).toBe(version)
   })
 
-  it('tells what a change would do, and changes nothing', async () => {
+  it('previews a change without making it', async () => {
     await apply(pipelineNamed('planned', { ingest: { replicas: 1 } }))
-    const before = await there(deploymentPath('planned-processor'))
+    const before = await created(deploymentPath('planned-processor'))
     const config = configFor(server, server.token)
     const plan = async (spec: object) => {
       const file = join(temporaryFolder('plan'), 'planned.yaml')
@@ -333,17 +335,17 @@ describeWithCrds('the operator', () => {
     }
     expect(await plan({ allowedLateness: '1m' })).toEqual([
       '~ ConfigMap planned-config changes',
-      '! Deployment planned-processor: its pods are replaced one by one; each reads again what it needs and loses nothing',
-      '- NetworkPolicy planned-ingest is removed',
-      '- Service planned-ingest is removed',
-      '- Deployment planned-ingest is removed',
-      '~ a new generation of the spec is in force from the offset that each partition has then; rows before it stay',
+      '! Deployment planned-processor: its pods are replaced one by one; no results are lost',
+      '- NetworkPolicy planned-ingest is deleted',
+      '- Service planned-ingest is deleted',
+      '- Deployment planned-ingest is deleted',
+      '~ the new spec applies from the current offset of each partition; earlier rows are kept',
     ])
     await expect(plan({ window: { size: '5m' } })).rejects.toThrow('the window of an aggregation cannot change: give')
-    expect((await there(deploymentPath('planned-processor'))).metadata.generation).toBe(before.metadata.generation)
+    expect((await created(deploymentPath('planned-processor'))).metadata.generation).toBe(before.metadata.generation)
   })
 
-  it('may not do what it need not do', async () => {
+  it('has no rights that it does not need', async () => {
     const asOperator = new Kube({ ...server, token: await operatorToken(kube) })
     await kube.request('POST', `/api/v1/namespaces/${namespace}/secrets`, { metadata: { name: 'other' } })
     const forbidden: [string, string, Json?][] = [

@@ -1,4 +1,4 @@
-/** A cluster with our CRD, those of the operators that we stand on, and ours with the rights that users give it. */
+/** An API server with our CRD, the CRDs of operators we depend on, and our operator with the RBAC of its manifests. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -26,12 +26,12 @@ const COLLECTIONS: Record<string, string> = {
   RoleBinding: `/apis/rbac.authorization.k8s.io/v1/namespaces/${SYSTEM}/rolebindings`,
 }
 
-/** Installs what a user installs, by the project's own manifests. */
+/** Installs the project's manifests, as a user does. */
 export async function installOperator(kube: Kube): Promise<void> {
   for (const crd of documentsOf(CRD_FILE)) await kube.installCrd(crd)
   for (const object of documentsOf(MANIFESTS)) {
     const collection = COLLECTIONS[object.kind]
-    if (!collection) continue // the Deployment: here the operator runs beside the test
+    if (!collection) continue // the Deployment: here the operator runs in the test's process
     const answer = await kube.request('POST', collection, object)
     if (answer.code !== 409 && answer.code >= 300) throw new Error(answer.body.message)
   }
@@ -48,7 +48,7 @@ function foreignCrds(): string[] {
     .filter(file => /043-Crd-kafkatopic|podmonitors/.test(file))
 }
 
-/** A token of the operator's ServiceAccount, as a pod has it. */
+/** A token of the operator's ServiceAccount, as in its pod. */
 export async function operatorToken(kube: Kube, seconds = 3600): Promise<string> {
   const path = `/api/v1/namespaces/${SYSTEM}/serviceaccounts/salespipeline-operator/token`
   const { status } = await kube.demand('POST', path, { spec: { expirationSeconds: seconds } })
@@ -59,7 +59,7 @@ export type RunningOperator = {
   lines: string[]
   url: string
   metric(name: string): Promise<number>
-  /** As SIGTERM does. */
+  /** Stops it as SIGTERM does. */
   stop(): Promise<'stopped' | 'lost'>
   ended: Promise<'stopped' | 'lost'>
 }
@@ -81,11 +81,17 @@ export async function startOperator({
 }: OperatorOptions): Promise<RunningOperator> {
   const settings: Settings = {
     images: { processor: 'processor:1', producer: 'producer:1', pullPolicy: 'IfNotPresent', pullSecrets: [] },
-    ...{ telemetry: {}, namespace: SYSTEM, identity, httpPort: 0, logLevel: 'info', concurrency: 8 },
+    telemetry: {},
+    namespace: SYSTEM,
+    identity,
+    httpPort: 0,
+    logLevel: 'info',
+    concurrency: 8,
   }
   const stopping = new AbortController()
   const lines: string[] = []
-  const log = (level: string, message: string) => void lines.push(`${level} ${message}`)
+  const log = (level: string, message: string, fields: object = {}) =>
+    void lines.push(`${level} ${message} ${JSON.stringify(fields)}`)
   const clock = {
     now: Date.now,
     sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
@@ -113,7 +119,7 @@ export async function startOperator({
 export function configFor({ url, caFile }: ApiServerAddress, token: string): KubeConfig {
   const config = new KubeConfig()
   const caData = readFileSync(caFile).toString('base64')
-  // A proxy of a test speaks plain HTTP.
+  // The test proxy speaks plain HTTP.
   const plain = url.startsWith('http:')
   config.loadFromClusterAndUser(
     { name: 'test', server: url, ...(plain ? { skipTLSVerify: true } : { caData, skipTLSVerify: false }) },

@@ -1,4 +1,4 @@
-/** How often status is written: figures no more often than people read, counted by the API server's own versions. */
+/** How often status is written, counted by the API server's resource versions. */
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -19,7 +19,7 @@ let kube: Kube
 let client: KubeClient
 let now = Date.parse('2026-01-01T00:00:00Z')
 
-async function made(name: string): Promise<Owner> {
+async function created(name: string): Promise<Owner> {
   const { apiVersion, kind, metadata } = await kube.demand('POST', kube.pipelinePath('default'), pipelineNamed(name))
   return { apiVersion, kind, name, namespace: 'default', uid: metadata.uid }
 }
@@ -43,7 +43,7 @@ const eventsOf = async (name: string): Promise<string[]> => {
   return items.filter((e: Json) => e.involvedObject.name === name).map((e: Json) => `${e.type} ${e.reason}`)
 }
 
-describeWithApiServer('status', () => {
+describeWithApiServer('the status writer', () => {
   beforeAll(async () => {
     server = await ownApiServer('writer')
     kube = new Kube(server)
@@ -55,8 +55,8 @@ describeWithApiServer('status', () => {
     await server?.stop()
   })
 
-  it('is written at most once in 10 s under traffic, and ends with the newest figures', async () => {
-    const [owner, status] = [await made('busy'), writer()]
+  it('writes at most once in 10 s under traffic, and ends with the newest figures', async () => {
+    const [owner, status] = [await created('busy'), writer()]
     const versions = new Set<string>()
     const came = Array.from({ length: 61 }, (_, second) => second)
     for (const second of came) {
@@ -69,8 +69,8 @@ describeWithApiServer('status', () => {
     expect((await read('busy')).status.lag).toBe(60)
   })
 
-  it('is not written again while it stays the same, nor by an operator that has just started', async () => {
-    const [owner, status] = [await made('calm'), writer()]
+  it('writes an unchanged status only once, also after a restart of the operator', async () => {
+    const [owner, status] = [await created('calm'), writer()]
     await status.write(await read('calm'), owner, statusWith(3), signal)
     const { resourceVersion } = (await read('calm')).metadata
     for (const another of [status, writer()]) {
@@ -80,13 +80,13 @@ describeWithApiServer('status', () => {
     expect((await read('calm')).metadata.resourceVersion).toBe(resourceVersion)
   })
 
-  it('tells each change of readiness as an Event, also that all is well again', async () => {
-    const [owner, status] = [await made('told'), writer()]
+  it('records each change of readiness as an Event, including the recovery', async () => {
+    const [owner, status] = [await created('changing'), writer()]
     for (const reason of ['WorkersStarting', 'Streaming', 'Streaming', 'StoreUnavailable', 'Streaming']) {
-      await status.write(await read('told'), owner, statusWith(now % 1000, reason), signal)
+      await status.write(await read('changing'), owner, statusWith(now % 1000, reason), signal)
       now += 10_001
     }
-    expect((await eventsOf('told')).sort()).toEqual([
+    expect((await eventsOf('changing')).sort()).toEqual([
       'Normal Streaming',
       'Normal Streaming',
       'Normal WorkersStarting',

@@ -103,12 +103,10 @@ describe('workers are scaled', () => {
         return status.lastScale?.to === 2 && status
       }
       const { lastScale, autoscale } = await until('the status tells of it', isTold, MINUTES)
-      expect(lastScale).toMatchObject({ from: 4, to: 2, reason: expect.stringContaining('fewer are enough') })
+      expect(lastScale).toMatchObject({ from: 4, to: 2, reason: expect.stringContaining('fewer workers are enough') })
       expect(Number(lastScale.inputs.arrivalRate)).toBeGreaterThan(0)
       expect(autoscale.throughputPerWorker).toMatch(/\/s$/)
-      expect(story.filter(text => /^Scaled: (1 → 4|4 → 2) workers: \D+\d+ records\/s come in/.test(text)).length).toBe(
-        2,
-      )
+      expect(story.filter(text => /^Scaled: (1 → 4|4 → 2) workers: \D+\d+ records\/s arrive/.test(text)).length).toBe(2)
       expect((await shop.condition('auto', 'Autoscaling')).reason).toBe('AutoscalerInControl')
       await shop.drain('alone', 'auto')
       expect((await shop.verdict('auto')).ok).toBe(true)

@@ -48,7 +48,7 @@ describe('a pipeline says what is at fault', () => {
     'with a Secret that is missing, then wrong, then right',
     async () => {
       await shop.apply('doors', { rate: 50, sinks: { postgres: postgresWith('doors') } })
-      expect(await told('doors', 'SecretMissing')).toContain('has no Secret doors: make it')
+      expect(await told('doors', 'SecretMissing')).toContain('Secret doors not found in namespace')
       await shop.k('create', 'secret', 'generic', 'doors', '--from-literal=password=a-wrong-one')
       expect(await told('doors', 'AccessDenied')).toMatch(/pod doors-processor-\S+, container processor.*password/)
       const right = (await shop.json('get', 'secret/postgres')).data.password

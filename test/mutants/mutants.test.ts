@@ -3,15 +3,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { importsOf } from '../architecture/imports.ts'
-import { ENGINE_MUTANTS, type Mutant } from './engine.ts'
-import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
-import { OPERATOR_MUTANTS } from './operator.ts'
+import { MUTANTS } from './all.ts'
+import type { Mutant } from './engine.ts'
 import { mayName } from './titles.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
-const mutants = [...ENGINE_MUTANTS, ...OPERATOR_MUTANTS, ...NETWORK_POLICY_MUTANTS]
-const byName = mutants.map(mutant => [mutant.name, mutant] as [string, Mutant])
+const byName = MUTANTS.map(mutant => [mutant.name, mutant] as [string, Mutant])
 
 /** The test file and the test modules that it imports, which may hold its titles: suites and tables. */
 function textsOf(file: string, seen = new Set<string>()): string[] {
@@ -23,8 +21,8 @@ function textsOf(file: string, seen = new Set<string>()): string[] {
 
 describe('the mutants', () => {
   it('have names of their own', () => {
-    expect(mutants.length).toBeGreaterThan(30)
-    expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length)
+    expect(MUTANTS.length).toBeGreaterThan(30)
+    expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
   })
 
   it.each(byName)('%s: its text occurs once in its file', (_, { file, find }) => {

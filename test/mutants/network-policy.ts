@@ -93,20 +93,20 @@ export const NETWORK_POLICY_MUTANTS: Mutant[] = [
     name: 'network policy: workers may not reach Kafka',
     find: '        - port: 9092\n          protocol: TCP\n',
     plant: '',
-    turnsRed: 'minimal reaches all that it must',
+    turnsRed: 'allow every needed connection of minimal',
   },
   {
     ...golden,
     name: 'network policy: every pod of the cluster reads figures',
     find: '            matchLabels:\n              app.kubernetes.io/name: prometheus',
     plant: '            matchLabels: {}',
-    turnsRed: 'minimal lets nothing through that it must not',
+    turnsRed: 'block every forbidden connection of minimal',
   },
   {
     ...golden,
     name: 'network policy: workers go where they like',
     find: '    - Ingress\n    - Egress\n',
     plant: '    - Ingress\n',
-    turnsRed: 'minimal lets nothing through that it must not',
+    turnsRed: 'block every forbidden connection of minimal',
   },
 ]

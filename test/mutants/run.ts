@@ -11,10 +11,8 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { suiteNames, suiteOf } from '../suites.ts'
-import { ENGINE_MUTANTS } from './engine.ts'
+import { MUTANTS } from './all.ts'
 import type { FromLane, Group, Result } from './lane.ts'
-import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
-import { OPERATOR_MUTANTS } from './operator.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const LANES = 2
@@ -57,9 +55,7 @@ function runLane(next: () => Group | undefined, onResult: (result: Result) => vo
 }
 
 const wanted = process.argv.slice(2)
-const chosen = [...ENGINE_MUTANTS, ...OPERATOR_MUTANTS, ...NETWORK_POLICY_MUTANTS].filter(mutant =>
-  wanted.every(part => mutant.name.includes(part)),
-)
+const chosen = MUTANTS.filter(mutant => wanted.every(part => mutant.name.includes(part)))
 const groups: Group[] = [...Map.groupBy(chosen, ({ test }) => test)]
   .map(([test, mutants]) => ({ test, mutants }))
   // Tests with servers of their own take longest: first, so that no lane ends up alone with them.

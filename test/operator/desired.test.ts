@@ -11,9 +11,9 @@ import { observedOf, outputFile, SHAPES } from './golden.ts'
 const text = (objects: KubeObject[]) =>
   objects.map(object => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })).join('---\n')
 
-describe('what shall exist (UPDATE_GOLDEN=1 writes the files; read the difference before you commit it)', () => {
-  it('has at least six shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
-  it.each(SHAPES)('%s', shape => {
+describe('desired objects (UPDATE_GOLDEN=1 writes the golden files; review the diff before you commit it)', () => {
+  it('covers at least six shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
+  it.each(SHAPES)('match the golden file of %s', shape => {
     const output = text(desired(observedOf(shape)))
     if (process.env.UPDATE_GOLDEN) writeFileSync(outputFile(shape), output)
     expect(existsSync(outputFile(shape))).toBe(true)
@@ -21,7 +21,7 @@ describe('what shall exist (UPDATE_GOLDEN=1 writes the files; read the differenc
   })
 })
 
-it('what removes the results of strimzi-tls', () => {
+it('builds the removal Job of strimzi-tls as in the golden file', () => {
   const output = text([removalJob(observedOf('strimzi-tls'))])
   const file = join(import.meta.dirname, 'golden-removal.yaml')
   if (process.env.UPDATE_GOLDEN) writeFileSync(file, output)
@@ -33,7 +33,7 @@ const templateOf = (objects: KubeObject[], name: string) => {
   return (deployment as { spec: { template: object } } | undefined)?.spec.template
 }
 
-describe('new pods are made', () => {
+describe('desired pods', () => {
   const shape = 'strimzi-tls'
   const change = (spec: object, more: object = {}) => {
     const observed = observedOf(shape)
@@ -67,7 +67,9 @@ describe('new pods are made', () => {
         ]),
       },
     ],
-  ])('for %s', (_what, spec, more) => expect(templateOf(change(spec, more), 'eu-sales-processor')).not.toEqual(before))
+  ])('are replaced for %s', (_what, spec, more) =>
+    expect(templateOf(change(spec, more), 'eu-sales-processor')).not.toEqual(before),
+  )
 
   it.each<[string, object, object]>([
     ['another number of workers', { workers: { replicas: 9 } }, { replicas: 9 }],
@@ -85,13 +87,13 @@ describe('new pods are made', () => {
         ]),
       },
     ],
-  ])('but not for %s', (_what, spec, more) =>
+  ])('are not replaced for %s', (_what, spec, more) =>
     expect(templateOf(change(spec, more), 'eu-sales-processor')).toEqual(before),
   )
 })
 
 describe('a worker’s file', () => {
-  it.each(SHAPES)('of %s is a whole document for the program that reads it', shape => {
+  it.each(SHAPES)('is a complete document for its program in shape %s', shape => {
     const config = desired(observedOf(shape)).find(({ kind }) => kind === 'ConfigMap') as unknown as {
       data: Record<string, string>
     }

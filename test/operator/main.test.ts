@@ -1,4 +1,4 @@
-/** The program as people start it: what it says when something is wrong, in words and with an exit code. */
+/** The program as users start it: its errors and exit codes. */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -24,7 +24,7 @@ function written(text: string): string {
   return file
 }
 
-it('teaches its commands and settings', () => {
+it('lists its commands and settings in --help', () => {
   const { status, stdout } = run(['--help'])
   expect(status).toBe(0)
   for (const word of ['plan <file>', 'PROCESSOR_IMAGE', 'KUBECONFIG']) expect(stdout).toContain(word)
@@ -34,20 +34,20 @@ const IMAGES = { PROCESSOR_IMAGE: 'a:1', PRODUCER_IMAGE: 'b:1' }
 
 /** FILE stands for a file with `text`. */
 it.each<[string, string[], Record<string, string>, number, RegExp, string?]>([
-  ['a word that is no command', ['paln'], {}, 2, /Unknown argument: paln\nSee --help/],
-  ['a plan of nothing', ['plan'], {}, 2, /See --help/],
-  ['all settings at fault', [], { HTTP_PORT: 'x' }, 2, /PROCESSOR_IMAGE is needed\nPRODUCER_.*\nHTTP_PORT must be/],
-  ['no cluster', [], IMAGES, 1, /no cluster is configured: set KUBECONFIG/],
-  ['a file that is not there', ['plan', 'nowhere.yaml'], {}, 1, /cannot read nowhere.yaml/],
-  ['a file that is no YAML', ['plan', 'FILE'], {}, 1, /cannot read .*my.yaml/, 'a: ['],
-  ['a file that is no pipeline', ['plan', 'FILE'], {}, 1, /my.yaml/, 'kind: Pod'],
+  ['an unknown command', ['paln'], {}, 2, /Unknown argument: paln\nSee --help/],
+  ['a plan without a file', ['plan'], {}, 2, /See --help/],
+  ['every invalid setting', [], { HTTP_PORT: 'x' }, 2, /PROCESSOR_IMAGE is needed\nPRODUCER_.*\nHTTP_PORT must be/],
+  ['a missing cluster', [], IMAGES, 1, /no cluster is configured: set KUBECONFIG/],
+  ['a file that does not exist', ['plan', 'nowhere.yaml'], {}, 1, /cannot read nowhere.yaml/],
+  ['a file that is not YAML', ['plan', 'FILE'], {}, 1, /cannot read .*my.yaml/, 'a: ['],
+  ['a file that is not a pipeline', ['plan', 'FILE'], {}, 1, /my.yaml/, 'kind: Pod'],
   ['a plan without a cluster', ['plan', 'FILE'], {}, 1, /no cluster is configured/, stringify(documentWith({}))],
-])('%s', (_what, args, env, code, told, text = '') => {
+])('reports %s', (_what, args, env, code, message, text = '') => {
   const file = written(text)
   const { status, stderr } = run(
     args.map(arg => (arg === 'FILE' ? file : arg)),
     env,
   )
-  expect(stderr).toMatch(told)
+  expect(stderr).toMatch(message)
   expect(status).toBe(code)
 })

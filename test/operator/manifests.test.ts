@@ -12,9 +12,9 @@ const FILES = readdirSync(K8S, { recursive: true, encoding: 'utf8' }).filter(nam
 const read = (file: string, version: '1.1' | '1.2') =>
   parseAllDocuments(readFileSync(join(K8S, file), 'utf8'), { version }).map(document => document.toJS())
 
-it('there are files to read', () => expect(FILES.length).toBeGreaterThan(6))
-it.each(FILES)('%s means the same in both', file => expect(read(file, '1.1')).toEqual(read(file, '1.2')))
-it('the CRD is what was generated', () => {
+it('finds manifests to read', () => expect(FILES.length).toBeGreaterThan(6))
+it.each(FILES)('parses %s the same in YAML 1.1 and 1.2', file => expect(read(file, '1.1')).toEqual(read(file, '1.2')))
+it('has the generated CRD', () => {
   const text = readFileSync(CRD_FILE, 'utf8')
   expect(parseAllDocuments(text, { version: '1.1' }).map(d => d.toJS())).toEqual([customResourceDefinition()])
 })

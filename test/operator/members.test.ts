@@ -1,77 +1,83 @@
 import { describe, expect, it } from 'vitest'
 import type { KubeObject } from '#operator/kube/resources.ts'
-import { deadOf, type Seen, seenIn } from '#operator/observe/members.ts'
+import { deadMembers, type Member, membersOf } from '#operator/observe/members.ts'
 import type { WorkerReport } from '#operator/observe/report.ts'
 
 const second = (s: number, ms = 0) => Date.UTC(2026, 0, 1, 0, 0, s, ms)
 /** As the API server writes times: whole seconds, rounded down. */
-const told = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`
+const apiTime = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`
 
 function pod(container: object, uid = 'u-1'): KubeObject {
   const containerStatuses = [{ name: 'processor', image: 'x', ready: true, restartCount: 0, ...container }]
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'w-1', uid }, status: { containerStatuses } }
 }
-const seen: Seen = { pod: 'w-1', uid: 'u-1', member: 'w-1-abc', startedAt: second(10, 700) }
+const member: Member = { pod: 'w-1', uid: 'u-1', member: 'w-1-abc', startedAt: second(10, 700) }
 
-describe('members that are dead', () => {
+describe('dead members', () => {
   it.each<[string, KubeObject[], boolean]>([
-    ['its container runs', [pod({ state: { running: { startedAt: told(second(10, 500)) } } })], false],
-    ['its pod is gone', [], true],
-    ['another pod has its name', [pod({ state: { running: { startedAt: told(second(10, 500)) } } }, 'u-2')], true],
-    ['its container ended', [pod({ state: { terminated: { finishedAt: told(second(30)) } } })], true],
+    ['its container runs', [pod({ state: { running: { startedAt: apiTime(second(10, 500)) } } })], false],
+    ['its pod no longer exists', [], true],
+    ['another pod has its name', [pod({ state: { running: { startedAt: apiTime(second(10, 500)) } } }, 'u-2')], true],
+    ['its container ended', [pod({ state: { terminated: { finishedAt: apiTime(second(30)) } } })], true],
     [
       'its container waits to be restarted',
-      [pod({ state: { waiting: {} }, lastState: { terminated: { finishedAt: told(second(30)) } } })],
+      [pod({ state: { waiting: {} }, lastState: { terminated: { finishedAt: apiTime(second(30)) } } })],
       true,
     ],
     [
-      'another container runs in its pod',
+      'its container was restarted',
       [
         pod({
-          state: { running: { startedAt: told(second(31)) } },
-          lastState: { terminated: { finishedAt: told(second(30)) } },
+          state: { running: { startedAt: apiTime(second(31)) } },
+          lastState: { terminated: { finishedAt: apiTime(second(30)) } },
         }),
       ],
       true,
     ],
     [
-      'its container is said to have begun after it did',
-      [pod({ state: { running: { startedAt: told(second(11)) } } })],
+      'its container started after the process, by the API server',
+      [pod({ state: { running: { startedAt: apiTime(second(11)) } } })],
       false,
     ],
     [
-      'a container beside its own ended, and began anew',
+      'an injected container was restarted',
       [
         pod({
           name: 'proxy',
-          state: { running: { startedAt: told(second(31)) } },
-          lastState: { terminated: { finishedAt: told(second(30)) } },
+          state: { running: { startedAt: apiTime(second(31)) } },
+          lastState: { terminated: { finishedAt: apiTime(second(30)) } },
         }),
       ],
       false,
     ],
     [
-      'the container before it ended, and it was heard before the API server knew it',
-      [pod({ state: { terminated: { finishedAt: told(second(10, 100)) } } })],
+      'the container before it ended, and the API server does not show the new one yet',
+      [pod({ state: { terminated: { finishedAt: apiTime(second(10, 100)) } } })],
       false,
     ],
     [
-      'the same with a restart that is already told',
+      'the container before it ended, and the API server shows the new one',
       [
         pod({
-          state: { running: { startedAt: told(second(10, 500)) } },
-          lastState: { terminated: { finishedAt: told(second(9, 900)) } },
+          state: { running: { startedAt: apiTime(second(10, 500)) } },
+          lastState: { terminated: { finishedAt: apiTime(second(9, 900)) } },
         }),
       ],
       false,
     ],
-    ['nothing is told of its container', [pod({ state: {} })], false],
-    ['times are left out', [pod({ state: { running: { startedAt: null }, terminated: { finishedAt: null } } })], false],
-  ])('%s', (_what, pods, isDead) => expect(deadOf([seen], pods)).toEqual(isDead ? [seen] : []))
+    ['the API server shows no state of its container', [pod({ state: {} })], false],
+    [
+      'the API server leaves out the times',
+      [pod({ state: { running: { startedAt: null }, terminated: { finishedAt: null } } })],
+      false,
+    ],
+  ])('decides whether a member is dead when %s', (_what, pods, isDead) =>
+    expect(deadMembers([member], pods)).toEqual(isDead ? [member] : []),
+  )
 
-  it('are known by what workers said of themselves', () => {
+  it('derives the members from the reports of running workers', () => {
     const report = (more: Partial<WorkerReport>) => ({ pod: 'w-1', member: 'm', startedAt: 5, ...more }) as WorkerReport
-    expect(seenIn([pod({})], [report({}), report({ pod: 'w-2' }), report({ member: null })])).toEqual([
+    expect(membersOf([pod({})], [report({}), report({ pod: 'w-2' }), report({ member: null })])).toEqual([
       { pod: 'w-1', uid: 'u-1', member: 'm', startedAt: 5 },
     ])
   })

@@ -59,15 +59,15 @@ const concerning = (shape: string, rules: Ruled[]) => {
 const isOpenByPort = (ports: Ports, { from, to, port }: Ruled) =>
   ['worker', 'removal'].includes(from) && to === 'internet' && ports.elasticsearch.includes(port)
 
-describe('every shape', () => {
-  it.each(SHAPES)('%s reaches all that it must', shape => {
+describe('the network policies', () => {
+  it.each(SHAPES)('allow every needed connection of %s', shape => {
     const rules = concerning(shape, ofPipelines(portsOf(shape)).pass)
     expect(rules.length).toBeGreaterThan(8)
     const cluster = clusterOf(shape)
     expect(rules.map(rule => judge(cluster, rule))).toEqual(rules.map(rule => `${text(rule)} passes`))
   })
 
-  it.each(SHAPES)('%s lets nothing through that it must not', shape => {
+  it.each(SHAPES)('block every forbidden connection of %s', shape => {
     const ports = portsOf(shape)
     const rules = concerning(shape, ofPipelines(ports).fail).filter(rule => !isOpenByPort(ports, rule))
     expect(rules.length).toBeGreaterThan(20)
@@ -76,7 +76,7 @@ describe('every shape', () => {
   })
 })
 
-it('the shape with all parts is asked every question but that of the port that a store has opened', () => {
+it('asks every question about the shape with all parts, except the port that a store has opened', () => {
   const shape = 'load-and-ingest'
   const { pass, fail } = ofPipelines(portsOf(shape))
   expect(concerning(shape, pass)).toEqual(pass)
@@ -88,30 +88,30 @@ it('the shape with all parts is asked every question but that of the port that a
   ])
 })
 
-it('no question answers itself: without policies everything passes', () => {
+it('lets every connection pass without policies, so that no question answers itself', () => {
   const cluster = { ...clusterOf('load-and-ingest'), policies: [] }
   const rules = [ofPipelines(), ofPlatform()].flatMap(({ pass, fail }) => [...pass, ...fail])
   expect(rules.map(rule => judge(cluster, rule))).toEqual(rules.map(rule => `${text(rule)} passes`))
 })
 
-it('nothing is both needed and forbidden', () => {
+it('has no connection that is both needed and forbidden', () => {
   const [pipelines, platform] = [ofPipelines(), ofPlatform()]
   const needed = new Set([...pipelines.pass, ...platform.pass].map(text))
   expect([...pipelines.fail, ...platform.fail].map(text).filter(rule => needed.has(rule))).toEqual([])
 })
 
-describe('what the policies cannot tell apart, so that nobody takes it for closed', () => {
+describe('known limits of the network policies', () => {
   const cluster = clusterOf('load-and-ingest')
   const asked = (from: Role, to: Role, port: number, protocol: 'TCP' | 'UDP' = 'TCP') =>
     judge(cluster, { from, to, port, protocol, why: '' })
 
-  it('a port of Kafka, a store or DNS is open at every address', () => {
+  it('open a port of Kafka, a store or DNS at every address', () => {
     expect(asked('worker', 'internet', 9092)).toContain('passes')
     expect(asked('worker', 'stranger', 6432)).toContain('passes')
     expect(asked('ingest', 'internet', 53, 'UDP')).toContain('passes')
   })
 
-  it('whoever may label a pod prometheus reads figures', () => {
+  it('let any pod that is labelled prometheus read metrics', () => {
     const pods = cluster.pods.map(pod =>
       pod.metadata.name === 'foreigner' ? { ...pod, metadata: { ...pod.metadata, labels: PODS.prometheus } } : pod,
     )
@@ -120,7 +120,7 @@ describe('what the policies cannot tell apart, so that nobody takes it for close
     expect(evaluate({ ...cluster, pods }, connection).allowed).toBe(true)
   })
 
-  it('a Service that listens on another port than its pods is refused: 443 before 9200', () => {
+  it('refuse a Service that listens on another port than its pods, such as 443 before 9200', () => {
     expect(asked('worker', 'elasticsearch', 443)).toContain('passes')
     expect(asked('worker', 'elasticsearch', 9200)).toContain('is refused')
   })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { WorkQueue } from '#operator/runtime/queue.ts'
 
-/** Time that passes only when somebody waits for it: the earliest sleeper wakes first. */
+/** A clock that advances only on demand and wakes sleepers in order. */
 function virtualClock() {
   let now = 0
   const sleepers: { at: number; wake: () => void }[] = []
@@ -37,9 +37,9 @@ function rig(work: (key: string) => Promise<number | undefined>, workers = 2) {
   const queue = new WorkQueue(clock, { next: () => 1 })
   const stopping = new AbortController()
   const failures: string[] = []
-  const failed = (key: string, error: unknown, retryInMs: number) =>
+  const onFailure = (key: string, error: unknown, retryInMs: number) =>
     void failures.push(`${key} ${(error as Error).message} ${retryInMs}`)
-  const ended = queue.run(workers, work, failed, stopping.signal)
+  const ended = queue.run(workers, work, onFailure, stopping.signal)
   const stop = () => {
     stopping.abort()
     return ended
@@ -48,7 +48,7 @@ function rig(work: (key: string) => Promise<number | undefined>, workers = 2) {
 }
 
 describe('the work queue', () => {
-  it('holds a key once, however often it is added', async () => {
+  it('queues a key once, however often it is added', async () => {
     const done: string[] = []
     const { clock, queue, stop } = rig(async key => void done.push(key) as undefined)
     for (const key of ['a', 'b', 'a', 'a']) queue.add(key)
@@ -57,7 +57,7 @@ describe('the work queue', () => {
     await stop()
   })
 
-  it('never works on a key twice at a time, and again on what was added meanwhile', async () => {
+  it('never processes a key twice at a time, and repeats it when it was added meanwhile', async () => {
     const under = new Set<string>()
     let [most, runs] = [0, 0]
     const { clock, queue, stop } = rig(async key => {
@@ -75,7 +75,7 @@ describe('the work queue', () => {
     await stop()
   })
 
-  it('works on no more keys at a time than it is told', async () => {
+  it('processes at most the given number of keys at a time', async () => {
     let [under, most] = [0, 0]
     const { clock, queue, stop } = rig(async () => {
       most = Math.max(most, ++under)
@@ -89,7 +89,7 @@ describe('the work queue', () => {
     await stop()
   })
 
-  it('tries a failing key again, each time later, and from the start once it succeeded', async () => {
+  it('retries a failing key with a growing delay, which a success resets', async () => {
     let fail = true
     const { clock, queue, failures, stop } = rig(async () => {
       if (fail) throw new Error('no')
@@ -107,7 +107,7 @@ describe('the work queue', () => {
     await stop()
   })
 
-  it('comes back when it was asked to, and at the sooner of two times', async () => {
+  it('requeues a key after the requested time, and at the sooner of two times', async () => {
     const at: number[] = []
     const { clock, queue, stop } = rig(async () => {
       at.push(clock.now())
@@ -122,7 +122,7 @@ describe('the work queue', () => {
     await stop()
   })
 
-  it('ends when it is told, once the work under way is done', async () => {
+  it('ends on abort once the work in flight is done', async () => {
     let done = false
     const { clock, queue, stop } = rig(async () => {
       await clock.sleep(10)

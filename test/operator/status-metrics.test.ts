@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import type { Status } from '#operator/status/status.ts'
 import { statusMetrics } from '#operator/status-metrics.ts'
 
@@ -20,12 +20,12 @@ async function series(registry: Registry): Promise<string[]> {
   return (await registry.metrics()).split('\n').filter(line => line !== '' && !line.startsWith('#'))
 }
 
-test('each pipeline’s readiness, workers and last scaling are told, and only as they are now', async () => {
+it('exports readiness, workers and last scaling of each pipeline, and drops series of an earlier status', async () => {
   const registry = new Registry()
-  const { told } = statusMetrics(registry)
+  const { onStatus } = statusMetrics(registry)
   expect(await series(registry)).toEqual([])
 
-  told('shop/sales', status('False', 'StoreUnavailable'))
+  onStatus('shop/sales', status('False', 'StoreUnavailable'))
   expect(await series(registry)).toEqual([
     'salespipeline_operator_ready{pipeline="shop/sales",reason="StoreUnavailable"} 0',
     'salespipeline_operator_workers{pipeline="shop/sales",state="desired"} 4',
@@ -34,7 +34,7 @@ test('each pipeline’s readiness, workers and last scaling are told, and only a
 
   const at = '2026-01-02T03:04:05Z'
   const lastScale = { from: 2, to: 4, at, reason: 'lag of 9000 at 100/s', inputs: {} }
-  told('shop/sales', status('True', 'Streaming', { autoscale: { target: 5, reason: 'lag' }, lastScale }))
+  onStatus('shop/sales', status('True', 'Streaming', { autoscale: { target: 5, reason: 'lag' }, lastScale }))
   const now = await series(registry)
   expect(now).toContain('salespipeline_operator_ready{pipeline="shop/sales",reason="Streaming"} 1')
   expect(now).toContain('salespipeline_operator_workers{pipeline="shop/sales",state="target"} 5')
@@ -44,12 +44,12 @@ test('each pipeline’s readiness, workers and last scaling are told, and only a
   expect(now).toHaveLength(5)
 })
 
-test('a pipeline that is gone leaves no series, and the others keep theirs', async () => {
+it('removes the series of a deleted pipeline and keeps those of the others', async () => {
   const registry = new Registry()
-  const { told } = statusMetrics(registry)
-  told('shop/sales', status('True', 'Streaming'))
-  told('shop/other', status('True', 'Streaming'))
-  told('shop/sales', null)
+  const { onStatus } = statusMetrics(registry)
+  onStatus('shop/sales', status('True', 'Streaming'))
+  onStatus('shop/other', status('True', 'Streaming'))
+  onStatus('shop/sales', null)
   const left = await series(registry)
   expect(left).toHaveLength(3)
   expect(left.filter(line => !line.includes('shop/other'))).toEqual([])

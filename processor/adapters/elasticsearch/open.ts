@@ -1,6 +1,6 @@
 /** The Elasticsearch that a pipeline names. Secrets come from the environment, never from arguments. */
 import { compileSpec } from '#pipeline/compiled-spec.ts'
-import { ownerOf } from '#pipeline/identity.ts'
+import { pipelineKey } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Sink, Telemetry } from '#processor/ports.ts'
@@ -13,14 +13,18 @@ export function openElasticsearchSink(pipeline: SalesPipeline, env: NodeJS.Proce
   return createElasticsearchSink({
     ...elasticsearchConnection(pipeline, env),
     compiled: compileSpec(pipeline.spec),
-    owner: ownerOf(pipeline),
+    owner: pipelineKey(pipeline),
     log,
   })
 }
 
 /** The indices and templates that a projection made. Throws and connects as openElasticsearchSink does. */
 export function openElasticsearchRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchRemoval {
-  return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), compileSpec(pipeline.spec), ownerOf(pipeline))
+  return new ElasticsearchRemoval(
+    elasticsearchConnection(pipeline, env),
+    compileSpec(pipeline.spec),
+    pipelineKey(pipeline),
+  )
 }
 
 function elasticsearchConnection({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchConnection {

@@ -1,6 +1,6 @@
 /** The PostgreSQL that a pipeline names. Secrets come from the environment, never from arguments. */
 import { compileSpec } from '#pipeline/compiled-spec.ts'
-import { ownerOf, schemaName, specIdentity } from '#pipeline/identity.ts'
+import { pipelineKey, schemaName, specIdentity } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Expulsions, Outbox, Store } from '#processor/ports.ts'
@@ -18,7 +18,7 @@ export function openPostgresStore(
   return createPostgresStore({
     connection: postgresConnection(pipeline, env),
     schema: schemaName(pipeline),
-    owner: ownerOf(pipeline),
+    owner: pipelineKey(pipeline),
     compiled: compileSpec(spec),
     pipelineJson: JSON.stringify(pipeline),
     specIdentity: specIdentity(spec),
@@ -31,7 +31,7 @@ export function openPostgresRemoval(pipeline: SalesPipeline, env: NodeJS.Process
   return new PostgresRemoval({
     connection: postgresConnection(pipeline, env),
     schema: schemaName(pipeline),
-    owner: ownerOf(pipeline),
+    owner: pipelineKey(pipeline),
   })
 }
 

@@ -1,8 +1,8 @@
-/** The decision on simulated load, beside the usual scaler; and what it does with single inputs. */
+/** The scaling decision on simulated load, compared with the usual scaler, and on single inputs. */
 import { describe, expect, it } from 'vitest'
 import { UNKNOWN } from '#operator/observe/figures.ts'
 import { Autoscaler } from '#operator/scaling/autoscaler.ts'
-import { decide, NOTHING_KNOWN, type ScaleInput, type ScaleMemory, workersFor } from '#operator/scaling/decide.ts'
+import { decide, EMPTY_MEMORY, type ScaleInput, type ScaleMemory, workersFor } from '#operator/scaling/decide.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { documentWith } from '../../pipeline/documents.ts'
 import { PATTERNS, SETTINGS } from './patterns.ts'
@@ -15,7 +15,7 @@ const run = (name: string) => {
   return { ...outcome, reasons, usual: simulate(pattern, lagDivided(SETTINGS, pattern.partitions)) }
 }
 
-describe('under simulated load', () => {
+describe('the scaling decision under simulated load', () => {
   it.each<[string, { changes: number; late: number; last?: number }]>([
     ['steady', { changes: 1, late: 0, last: 3 }],
     ['ramp', { changes: 6, late: 0 }],
@@ -27,24 +27,24 @@ describe('under simulated load', () => {
     ['a backlog that retention deletes', { changes: 2, late: 120, last: 2 }],
     ['nothing known for ten minutes', { changes: 1, late: 0, last: 3 }],
     ['nights', { changes: 36, late: 0 }],
-  ])('%s: few changes, little waiting', (name, most) => {
+  ])('scales rarely and keeps up under %s', (name, bounds) => {
     const { changes, lateSeconds, targets, finalLag, reasons } = run(name)
-    expect(changes, reasons.join('\n')).toBeLessThanOrEqual(most.changes)
-    expect(lateSeconds).toBeLessThanOrEqual(most.late)
+    expect(changes, reasons.join('\n')).toBeLessThanOrEqual(bounds.changes)
+    expect(lateSeconds).toBeLessThanOrEqual(bounds.late)
     expect(finalLag).toBeLessThan(1000)
-    if (most.last !== undefined) expect(targets.at(-1)).toBe(most.last)
+    if (bounds.last !== undefined) expect(targets.at(-1)).toBe(bounds.last)
   })
 
-  it('one hot partition: more workers are taken back when they do not help, and tried ever more rarely', () => {
+  it('removes workers that did not help with one hot partition, and retries ever more rarely', () => {
     const { changes, reasons, workerHours, usual } = run('one hot partition')
     expect(changes).toBeLessThanOrEqual(6)
     expect(
-      reasons.filter(reason => reason.includes('has one partition most of the keys?')).length,
+      reasons.filter(reason => reason.includes('does one partition hold most of the keys?')).length,
     ).toBeGreaterThanOrEqual(2)
     expect(workerHours).toBeLessThan(usual.workerHours * 0.6)
   })
 
-  it('does not flap: it never goes up and down again within the cool-down', () => {
+  it('never scales up and down again within the cool-down', () => {
     for (const { name } of PATTERNS) {
       const { reasons } = run(name)
       const at = reasons.map(reason => Number(reason.split(' ')[0]))
@@ -52,7 +52,7 @@ describe('under simulated load', () => {
     }
   })
 
-  it('changes less often and takes fewer worker-hours than lag divided by a threshold, at the same lateness', () => {
+  it('scales less often and uses fewer worker-hours than lag divided by a threshold, at the same lateness', () => {
     const all = PATTERNS.filter(({ name }) => name !== 'one hot partition').map(({ name }) => run(name))
     const sum = (of: (outcome: Outcome) => number, outcomes: Outcome[]) =>
       outcomes.reduce((total, o) => total + of(o), 0)
@@ -63,62 +63,60 @@ describe('under simulated load', () => {
   })
 })
 
-describe('a decision', () => {
+describe('the scaling decision', () => {
   const input = (more: Partial<ScaleInput>): ScaleInput => ({
-    ...{
-      now: 1_000_000,
-      partitions: 12,
-      current: 4,
-      measured: 4,
-      lag: 0,
-      arrivalRate: 2000,
-      trueRate: 1000,
-      busy: 0.5,
-      doneRate: 2000,
-      settings: SETTINGS,
-    },
+    now: 1_000_000,
+    partitions: 12,
+    current: 4,
+    measured: 4,
+    lag: 0,
+    arrivalRate: 2000,
+    trueRate: 1000,
+    busy: 0.5,
+    doneRate: 2000,
+    settings: SETTINGS,
     ...more,
   })
 
-  it('changes nothing while anything is unknown', () => {
+  it('keeps the number of workers while a rate is unknown', () => {
     for (const unknown of ['lag', 'arrivalRate', 'trueRate'] as const)
-      expect(decide(input({ [unknown]: null, current: 9 }), NOTHING_KNOWN)).toMatchObject({
+      expect(decide(input({ [unknown]: null, current: 9 }), EMPTY_MEMORY)).toMatchObject({
         target: 9,
         reason: expect.stringContaining('not known'),
       })
   })
 
-  it('stays within its bounds, whatever else', () => {
-    expect(decide(input({ current: 20 }), NOTHING_KNOWN).target).toBe(12)
-    expect(decide(input({ current: 0, lag: null }), NOTHING_KNOWN).target).toBe(1)
+  it('keeps the number of workers within the bounds of the spec', () => {
+    expect(decide(input({ current: 20 }), EMPTY_MEMORY).target).toBe(12)
+    expect(decide(input({ current: 0, lag: null }), EMPTY_MEMORY).target).toBe(1)
     const settings = { ...SETTINGS, max: 5 }
-    let memory: ScaleMemory = NOTHING_KNOWN
+    let memory: ScaleMemory = EMPTY_MEMORY
     for (let i = 0; i < 5; i++) ({ memory } = decide(input({ now: i * 5000, current: 5, lag: 1e9, settings }), memory))
     expect(decide(input({ now: 30_000, current: 5, lag: 1e9, settings }), memory).target).toBe(5)
   })
 
-  it('takes back what did not help only where it can tell: all work, and there is work for them', () => {
+  it('reverts a scale-up only when all workers are measured and there is a backlog', () => {
     const lastChange = { at: 900_000, from: 2, to: 4, doneRate: 1000, lag: 100_000 }
-    const told = (more: Partial<ScaleInput>) =>
-      decide(input({ lag: 900_000, doneRate: 1000, ...more }), { ...NOTHING_KNOWN, lastChange }).reason
-    expect(told({})).toContain('4 workers do 1000/s, and 2 did 1000/s')
-    const untold = [{ measured: 3, doneRate: 10 }, { lag: 50_000 }, { doneRate: 1500 }, { now: 9_000_000 }]
-    for (const more of untold) expect(told(more)).not.toContain('workers do')
+    const reasonFor = (more: Partial<ScaleInput>) =>
+      decide(input({ lag: 900_000, doneRate: 1000, ...more }), { ...EMPTY_MEMORY, lastChange }).reason
+    expect(reasonFor({})).toContain('4 workers process 1000/s, 2 processed 1000/s')
+    const unclear = [{ measured: 3, doneRate: 10 }, { lag: 50_000 }, { doneRate: 1500 }, { now: 9_000_000 }]
+    for (const more of unclear) expect(reasonFor(more)).not.toContain('workers process')
     const small = { ...lastChange, lag: 0 }
-    expect(decide(input({ lag: 200, doneRate: 900 }), { ...NOTHING_KNOWN, lastChange: small }).reason).toContain(
+    expect(decide(input({ lag: 200, doneRate: 900 }), { ...EMPTY_MEMORY, lastChange: small }).reason).toContain(
       'enough',
     )
   })
 
-  it('takes only steps that relieve the fullest worker', () => {
+  it('chooses only numbers of workers that relieve the fullest worker', () => {
     expect([900, 1000, 2500, 3900, 4100, 7000, 99_000].map(rate => workersFor(rate, 1000, 12))).toEqual([
       1, 1, 3, 4, 6, 12, 12,
     ])
     expect([5000].map(rate => workersFor(rate, 1000, 7))).toEqual([7])
   })
 
-  it('takes nobody away before it has watched for as long as it must, also after a restart', () => {
-    let memory: ScaleMemory = NOTHING_KNOWN
+  it('removes no worker before the stabilization time has passed, also after a restart', () => {
+    let memory: ScaleMemory = EMPTY_MEMORY
     const targets = new Set<number>()
     const at = (ms: number) => {
       const decision = decide(input({ now: ms, arrivalRate: 500 }), memory)
@@ -130,8 +128,8 @@ describe('a decision', () => {
     expect(at(SETTINGS.stabilization)).toBe(1)
   })
 
-  it('does not take fixed costs for slowness: only those who never wait show what they can do', () => {
-    const known = { ...NOTHING_KNOWN, trueRate: 1000 }
+  it('lowers the true rate only by saturated workers, because idle ones show mostly fixed costs', () => {
+    const known = { ...EMPTY_MEMORY, trueRate: 1000 }
     const rateAfter = (more: Partial<ScaleInput>) => decide(input({ trueRate: 100, ...more }), known).memory.trueRate
     expect(rateAfter({ busy: 0.8 })).toBe(1000)
     expect(rateAfter({ busy: 0.95 })).toBe(730)
@@ -139,8 +137,8 @@ describe('a decision', () => {
     expect(rateAfter({ busy: 0.5, trueRate: 2000 })).toBe(1300)
   })
 
-  it('wants to see it twice before it adds workers', () => {
-    const once = decide(input({ current: 2, arrivalRate: 4000 }), NOTHING_KNOWN)
+  it('adds workers only after two measurements show the need', () => {
+    const once = decide(input({ current: 2, arrivalRate: 4000 }), EMPTY_MEMORY)
     expect(once.target).toBe(2)
     expect(decide(input({ now: 1_005_000, current: 2, arrivalRate: 4000 }), once.memory).target).toBe(6)
   })
@@ -149,55 +147,79 @@ describe('a decision', () => {
 describe('the autoscaler', () => {
   const figures = {
     ...UNKNOWN,
-    ...{ partitions: 8, measured: 2, lag: 0, arrivalRate: 4000, busy: 0.5, trueRate: 1000, doneRate: 2000 },
+    partitions: 8,
+    measured: 2,
+    lag: 0,
+    arrivalRate: 4000,
+    busy: 0.5,
+    trueRate: 1000,
+    doneRate: 2000,
   }
   const specOf = (mode: string, more: object = {}) =>
     checkPipeline(documentWith({ 'spec.workers': { replicas: 2, autoscale: { mode, max: 12, ...more } } })).spec
+  const decided = (autoscaler: Autoscaler, ...args: Parameters<Autoscaler['decide']>) => {
+    const decision = autoscaler.decide(...args)
+    autoscaler.accept(args[0], decision)
+    return decision
+  }
   const twice = (autoscaler: Autoscaler, mode: string, running = 2) =>
-    [0, 5000].map(now => autoscaler.observe('shop/a', specOf(mode), { ...figures }, running, now, {}))[1]!
+    [0, 5000].map(now => decided(autoscaler, 'shop/a', specOf(mode), { ...figures }, running, now, {}))[1]!
 
-  it('decides in mode active, and does not take back what the cluster does not show yet', () => {
+  it('scales in mode active, and keeps its decision while the caches do not show it yet', () => {
     const autoscaler = new Autoscaler()
     expect(autoscaler.wanted('shop/a', specOf('active'), undefined)).toBe(2)
-    expect(twice(autoscaler, 'active').change).toMatchObject({
-      from: 2,
-      to: 8,
-      inputs: { arrivalRate: '4000', lag: '0' },
+    expect(twice(autoscaler, 'active')).toMatchObject({
+      workers: 8,
+      change: { from: 2, to: 8, inputs: { arrivalRate: '4000', lag: '0' } },
     })
     expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(8)
-    const { scaling, change } = autoscaler.observe('shop/a', specOf('active'), { ...figures }, 2, 6000, {})
-    expect(scaling.autoscale!.target).toBe(8)
-    expect(change).toBeNull()
+    const next = decided(autoscaler, 'shop/a', specOf('active'), { ...figures }, 2, 6000, {})
+    expect(next.scaling.autoscale!.target).toBe(8)
+    expect(next).toMatchObject({ workers: 8, change: null })
     expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(8)
   })
 
-  it('says of its last change until there is another, whether the status could be written meanwhile or not', () => {
+  it('decides the same again until the decision is accepted', () => {
+    const autoscaler = new Autoscaler()
+    const first = decided(autoscaler, 'shop/a', specOf('active'), { ...figures }, 2, 0, {})
+    expect(first).toMatchObject({ workers: 2, change: null })
+    const newest = { ...figures }
+    const again = () => autoscaler.decide('shop/a', specOf('active'), newest, 2, 5000, {})
+    expect(again()).toMatchObject({ workers: 8, change: { from: 2, to: 8 } })
+    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(2)
+    expect(again().change).toMatchObject({ from: 2, to: 8 })
+    autoscaler.accept('shop/a', again())
+    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(8)
+    expect(again()).toMatchObject({ workers: 8, change: null })
+  })
+
+  it('reports its last change until there is another, even if the status was not written meanwhile', () => {
     const autoscaler = new Autoscaler()
     const { lastScale } = twice(autoscaler, 'active').scaling
-    const later = autoscaler.observe('shop/a', specOf('active'), { ...figures }, 8, 9000, {})
+    const later = decided(autoscaler, 'shop/a', specOf('active'), { ...figures }, 8, 9000, {})
     expect(later.scaling.lastScale).toEqual(lastScale)
   })
 
-  it('does not take the same figures for two measurements', () => {
+  it('counts the same figures as one measurement', () => {
     const autoscaler = new Autoscaler()
     const changes = [0, 100, 5000].map(
-      now => autoscaler.observe('shop/a', specOf('active'), figures, 2, now, {}).change,
+      now => decided(autoscaler, 'shop/a', specOf('active'), figures, 2, now, {}).change,
     )
     expect(changes).toEqual([null, null, null])
-    expect(autoscaler.observe('shop/a', specOf('active', { min: 3 }), figures, 2, 6000, {}).change?.to).toBe(3)
+    expect(decided(autoscaler, 'shop/a', specOf('active', { min: 3 }), figures, 2, 6000, {}).change?.to).toBe(3)
   })
 
-  it('goes on after a restart from what runs, and with the cool-down', () => {
+  it('starts after a restart from the running workers, and continues the cool-down', () => {
     const autoscaler = new Autoscaler()
     expect(autoscaler.wanted('shop/a', specOf('active'), 4)).toBe(4)
     const lastScale = { from: 2, to: 4, at: '2026-01-01T00:00:00Z', reason: '', inputs: {} }
     const before = { autoscale: { target: 2, reason: '' }, lastScale }
     const now = Date.parse(lastScale.at) + 20_000
-    const { scaling } = autoscaler.observe('shop/a', specOf('active'), figures, 4, now, before)
+    const { scaling } = decided(autoscaler, 'shop/a', specOf('active'), figures, 4, now, before)
     expect(scaling.autoscale!.reason).toContain('cooling down')
   })
 
-  it('only thinks in mode observe, and does not jump there when it is switched on', () => {
+  it('only reports a target in mode observe, and does not jump to it when it is activated', () => {
     const autoscaler = new Autoscaler()
     expect(twice(autoscaler, 'observe').scaling).toMatchObject({ autoscale: { target: 8 } })
     expect(twice(autoscaler, 'observe').change).toBeNull()
@@ -205,5 +227,6 @@ describe('the autoscaler', () => {
     expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(2)
   })
 
-  it('says nothing in mode off', () => expect(twice(new Autoscaler(), 'off')).toEqual({ scaling: {}, change: null }))
+  it('reports nothing in mode off', () =>
+    expect(twice(new Autoscaler(), 'off')).toEqual({ workers: 2, scaling: {}, change: null, next: null }))
 })

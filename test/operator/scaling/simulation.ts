@@ -4,7 +4,7 @@
  */
 import { figuresOf } from '#operator/observe/figures.ts'
 import type { WorkerReport } from '#operator/observe/report.ts'
-import { decide, NOTHING_KNOWN, type ScaleSettings } from '#operator/scaling/decide.ts'
+import { decide, EMPTY_MEMORY, type ScaleSettings } from '#operator/scaling/decide.ts'
 
 export const STEP_S = 1
 const OBSERVE_S = 5
@@ -112,19 +112,17 @@ function reportsOf(
     const records = (totals.get(pod) ?? 0) + (done.get(w) ?? 0)
     totals.set(pod, records)
     return {
-      ...{
-        pod,
-        at: second * 1000,
-        startedAt: 0,
-        member: null,
-        topicPartitions: lag.length,
-        conditions: {},
-        health: { ready: true },
-        watermark: null,
-        endToEndDelay: null,
-        projectionDelay: null,
-        projectionPending: 0,
-      },
+      pod,
+      at: second * 1000,
+      startedAt: 0,
+      member: null,
+      topicPartitions: lag.length,
+      conditions: {},
+      health: { ready: true },
+      watermark: null,
+      endToEndDelay: null,
+      projectionDelay: null,
+      projectionPending: 0,
       counters: { records, busySeconds: second * FIXED + (records / CAPACITY) * (1 - FIXED), projectedRows: 0 },
       partitions: lag.flatMap((l, p) => (p % workers === w ? [{ partition: p, lag: Math.round(l) }] : [])),
     }
@@ -132,7 +130,7 @@ function reportsOf(
 }
 
 export function ours(settings: ScaleSettings, reasons: string[] = []): Scaler {
-  let memory = NOTHING_KNOWN
+  let memory = EMPTY_MEMORY
   let before: Parameters<typeof figuresOf>[1] = null
   return ({ second, current, reports }) => {
     const now = second * 1000

@@ -1,11 +1,11 @@
-/** What a change of a pipeline would do: what restarts, what is made and removed, and which results go on. Pure. */
+/** Previews a change of a pipeline: which objects are created, changed and deleted, what restarts, and which results continue. Pure. */
 import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { desired } from './desired/desired.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
 import type { KubeObject } from './kube/resources.ts'
 
-/** One version of the pipeline: as the API server has it, and checked. */
+/** One version of the pipeline: the spec as the API server stores it, and the same after our checks. */
 export type Version = { document: object; spec: Spec }
 
 const SETTINGS: OperatorSettings = {
@@ -14,22 +14,22 @@ const SETTINGS: OperatorSettings = {
   namespace: '',
 }
 
-/** Lines for people; never empty. `before` null: the pipeline is new. */
-export function planOf(owner: Owner, before: Version | null, after: Version): string[] {
+/** Lines to print, at least one. `before` is null for a new pipeline. */
+export function changePreview(owner: Owner, before: Version | null, after: Version): string[] {
   const lines = [...objects(owner, before, after), ...results(before?.spec ?? null, after.spec)]
-  return lines.length > 0 ? lines : ['nothing changes']
+  return lines.length > 0 ? lines : ['no changes']
 }
 
 function objects(owner: Owner, before: Version | null, after: Version): string[] {
   const [old, next] = [before ? childrenOf(owner, before) : new Map<string, KubeObject>(), childrenOf(owner, after)]
   return [
     ...[...next].flatMap(([name, object]) => {
-      const there = old.get(name)
-      return there ? changesOf(name, there, object) : [`+ ${name} is made`]
+      const existing = old.get(name)
+      return existing ? changesOf(name, existing, object) : [`+ ${name} is created`]
     }),
     ...[...old.keys()]
       .filter(name => !next.has(name))
-      .map(name => (name.startsWith('KafkaTopic') ? `  ${name} stays: it holds data` : `- ${name} is removed`)),
+      .map(name => (name.startsWith('KafkaTopic') ? `  ${name} is kept: it holds data` : `- ${name} is deleted`)),
   ]
 }
 
@@ -42,9 +42,7 @@ function changesOf(name: string, before: KubeObject, after: KubeObject): string[
   const restarts = JSON.stringify(old.template) !== JSON.stringify(next.template)
   return [
     ...(old.replicas === next.replicas ? [] : [`~ ${name}: ${old.replicas} → ${next.replicas} pods`]),
-    ...(restarts
-      ? [`! ${name}: its pods are replaced one by one; each reads again what it needs and loses nothing`]
-      : []),
+    ...(restarts ? [`! ${name}: its pods are replaced one by one; no results are lost`] : []),
   ]
 }
 
@@ -57,23 +55,21 @@ function childrenOf(owner: Owner, { document, spec }: Version): Map<string, Kube
 
 function results(before: Spec | null, after: Spec): string[] {
   if (before === null)
-    return after.aggregations.map(({ name }) => `+ results ${name} begin, from ${after.source.startFrom}`)
+    return after.aggregations.map(({ name }) => `+ results ${name} start from ${after.source.startFrom}`)
   const old = new Map(before.aggregations.map(a => [a.name, aggregationIdentity(before, a)]))
   const kept = new Set(after.aggregations.map(({ name }) => name))
   return [
     ...after.aggregations.flatMap(a => {
       const identity = old.get(a.name)
-      if (identity === undefined) return [`+ results ${a.name} begin where each partition then is`]
+      if (identity === undefined) return [`+ results ${a.name} start at the current offset of each partition`]
       if (identity === aggregationIdentity(after, a)) return []
-      return [`x results ${a.name} would mean something else: give the changed aggregation another name`]
+      return [`x results ${a.name} would change their meaning: give the changed aggregation another name`]
     }),
     ...[...old.keys()]
       .filter(name => !kept.has(name))
-      .map(name => `- results ${name} are no longer kept up to date; the rows stay`),
+      .map(name => `- results ${name} are no longer updated; their rows are kept`),
     ...(specIdentity(before) === specIdentity(after)
       ? []
-      : [
-          '~ a new generation of the spec is in force from the offset that each partition has then; rows before it stay',
-        ]),
+      : ['~ the new spec applies from the current offset of each partition; earlier rows are kept']),
   ]
 }

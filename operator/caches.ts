@@ -1,32 +1,34 @@
-/** The operator's copies of what the cluster holds, and which pipeline each change concerns. */
+/** The operator's caches of the cluster's objects; every change enqueues the pipelines that it concerns. */
+
 import { CHILD_SELECTOR, COMPONENT, type Component, isOurs, PIPELINE } from './desired/names.ts'
 import type { Owner } from './desired/observed.ts'
 import type { KubeClient } from './kube/client.ts'
 import { CHILDREN, type KubeObject, OPTIONAL, POD, type Resource, SALES_PIPELINE, SECRET } from './kube/resources.ts'
 import type { Chance, Clock, Log } from './ports.ts'
 import { Reflector } from './runtime/reflector.ts'
+import { referencedSecrets } from './secret-references.ts'
 
-export type CopiesOptions = {
+export type CachesOptions = {
   client: KubeClient
   clock: Clock
   chance: Chance
   log: Log
-  /** Called with the key of a pipeline that something happened to. */
+  /** Called with the key of each pipeline that a change concerns. */
   enqueue: (key: string) => void
   onRestart?: (resource: Resource, why: string) => void
   staleAfterMs?: number
 }
 
-export class Copies {
-  readonly #options: CopiesOptions
+export class Caches {
+  readonly #options: CachesOptions
   readonly #reflectors = new Map<Resource, Reflector>()
 
-  constructor(options: CopiesOptions) {
+  constructor(options: CachesOptions) {
     this.#options = options
   }
 
-  /** Runs until the signal aborts; `ready` is called when all first lists are here. */
-  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+  /** Runs until the signal aborts; `onSynced` is called once every cache holds its first list. */
+  async run(signal: AbortSignal, onSynced: () => void): Promise<void> {
     const { client } = this.#options
     const served = await Promise.all(
       CHILDREN.map(async resource =>
@@ -34,13 +36,13 @@ export class Copies {
       ),
     )
     this.#reflect(SALES_PIPELINE, key => this.#options.enqueue(key))
-    this.#reflect(SECRET, key => this.#ofSecret(key), { metadataOnly: true })
-    this.#reflect(POD, (_key, object) => this.#ofChild(object), { labelSelector: CHILD_SELECTOR })
+    this.#reflect(SECRET, key => this.#enqueueUsersOf(key), { metadataOnly: true })
+    this.#reflect(POD, (_key, object) => this.#enqueueOwnerOf(object), { labelSelector: CHILD_SELECTOR })
     for (const resource of served.flat())
-      this.#reflect(resource, (_key, object) => this.#ofChild(object), { labelSelector: CHILD_SELECTOR })
+      this.#reflect(resource, (_key, object) => this.#enqueueOwnerOf(object), { labelSelector: CHILD_SELECTOR })
     const all = [...this.#reflectors.values()]
     const running = all.map(reflector => reflector.run(signal))
-    void Promise.all(all.map(({ synced }) => synced)).then(ready)
+    void Promise.all(all.map(({ synced }) => synced)).then(onSynced)
     await Promise.all(running)
   }
 
@@ -48,9 +50,9 @@ export class Copies {
     return this.#reflectors.get(SALES_PIPELINE)!.objects
   }
 
-  /** ms since the epoch; the reflector that heard least lately. */
-  get heardAt(): number {
-    return Math.min(...[...this.#reflectors.values()].map(({ heardAt }) => heardAt))
+  /** ms since the epoch: the oldest last contact of any cache with the API server. */
+  get lastContactAt(): number {
+    return Math.min(...[...this.#reflectors.values()].map(({ lastContactAt }) => lastContactAt))
   }
 
   serves(resource: Resource): boolean {
@@ -70,12 +72,12 @@ export class Copies {
   podsOf({ namespace, name }: Owner, component?: Component): KubeObject[] {
     const pods = [...this.#reflectors.get(POD)!.objects.values()]
     return pods.filter(({ metadata: { labels = {}, ...metadata } }) => {
-      const isIts = metadata.namespace === namespace && labels['app.kubernetes.io/instance'] === name
-      return isIts && (component === undefined || labels[COMPONENT] === component)
+      const isOfPipeline = metadata.namespace === namespace && labels['app.kubernetes.io/instance'] === name
+      return isOfPipeline && (component === undefined || labels[COMPONENT] === component)
     })
   }
 
-  /** Changes whenever the Secret does; null: there is none. Its content is never asked for. */
+  /** Changes whenever the Secret does; null when it does not exist. Its content is never read. */
   secretMark(key: string): string | null {
     const metadata = this.#reflectors.get(SECRET)!.objects.get(key)?.metadata
     return metadata ? `${metadata.uid}/${metadata.resourceVersion}` : null
@@ -88,15 +90,17 @@ export class Copies {
   ): void {
     const { enqueue: _enqueue, onRestart, ...shared } = this.#options
     const reflector = new Reflector({
-      ...{ ...shared, resource, ...more },
+      ...shared,
+      ...more,
+      resource,
       onChange: (key, before, after) => onChange(key, (after ?? before)!),
       onRestart: why => onRestart?.(resource, why),
     })
     this.#reflectors.set(resource, reflector)
   }
 
-  /** Its pipeline by owner, by annotation, or by the labels of a pod. */
-  #ofChild({ metadata }: KubeObject): void {
+  /** The pipeline is named by the annotation, the owner reference, or the labels of a pod. */
+  #enqueueOwnerOf({ metadata }: KubeObject): void {
     const { namespace, ownerReferences = [], annotations = {}, labels = {} } = metadata
     const owner = ownerReferences.find(({ kind }) => kind === SALES_PIPELINE.kind)
     const name = owner?.name ?? labels['app.kubernetes.io/instance']
@@ -104,11 +108,10 @@ export class Copies {
     if (key !== undefined) this.#options.enqueue(key)
   }
 
-  /** Whoever names it. */
-  #ofSecret(key: string): void {
-    const [namespace, name] = key.split('/')
-    for (const [pipeline, { metadata, spec }] of this.pipelines)
-      if (metadata.namespace === namespace && JSON.stringify(spec).includes(`"name":"${name}"`))
-        this.#options.enqueue(pipeline)
+  /** Pipelines with an invalid spec as well: whether a spec is valid is decided in a pass, not here. */
+  #enqueueUsersOf(secret: string): void {
+    const [namespace, name] = secret.split('/') as [string, string]
+    for (const [key, { metadata, spec }] of this.pipelines)
+      if (metadata.namespace === namespace && referencedSecrets(spec).has(name)) this.#options.enqueue(key)
   }
 }

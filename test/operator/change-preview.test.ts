@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { changePreview, type Version } from '#operator/change-preview.ts'
+import { checkPipeline } from '#pipeline/parse.ts'
+import { documentWith } from '../pipeline/documents.ts'
+
+const OWNER = {
+  apiVersion: 'salespipeline.dev/v1alpha1',
+  kind: 'SalesPipeline',
+  namespace: 'shop',
+  name: 'sales',
+  uid: '1',
+}
+const WITH_TOPIC = { 'spec.source.strimzi': { cluster: 'main' } }
+
+function version(changes: Record<string, unknown>): Version {
+  const document = documentWith(changes)
+  return { document: (document as { spec: object }).spec, spec: checkPipeline(document).spec }
+}
+const preview = (changes: Record<string, unknown>, before: Record<string, unknown> = {}) =>
+  changePreview(OWNER, version(before), version(changes))
+
+describe('the change preview', () => {
+  it('names every object and result of a new pipeline', () => {
+    const lines = changePreview(OWNER, null, version(WITH_TOPIC))
+    expect(lines).toContain('+ Deployment sales-processor is created')
+    expect(lines).toContain('+ KafkaTopic shop.sales is created')
+    expect(lines).toContain('+ results by_store start from earliest')
+  })
+
+  it('reports when nothing changes', () => expect(preview({})).toEqual(['no changes']))
+
+  it('restarts no pods for another number of workers', () =>
+    expect(preview({ 'spec.workers': { replicas: 5 } })).toEqual(['~ Deployment sales-processor: 2 → 5 pods']))
+
+  it('replaces pods and keeps all results for another allowed lateness', () =>
+    expect(preview({ 'spec.allowedLateness': '1m' })).toEqual([
+      '~ ConfigMap sales-config changes',
+      '! Deployment sales-processor: its pods are replaced one by one; no results are lost',
+      '~ the new spec applies from the current offset of each partition; earlier rows are kept',
+    ]))
+
+  it('warns that another window would change the meaning of results, and how to avoid it', () =>
+    expect(preview({ 'spec.window': { size: '5m' } })).toContain(
+      'x results by_store would change their meaning: give the changed aggregation another name',
+    ))
+
+  it('names the results that end and that start when an aggregation is renamed', () => {
+    const lines = preview({ 'spec.aggregations[0].name': 'by_store_2' })
+    expect(lines).toContain('+ results by_store_2 start at the current offset of each partition')
+    expect(lines).toContain('- results by_store are no longer updated; their rows are kept')
+  })
+
+  it('deletes an ingest that is no longer asked for, and keeps the topic', () => {
+    const lines = preview({}, { 'spec.ingest': { replicas: 1 }, ...WITH_TOPIC })
+    expect(lines).toContain('- Deployment sales-ingest is deleted')
+    expect(lines).toContain('  KafkaTopic shop.sales is kept: it holds data')
+  })
+})

@@ -1,0 +1,191 @@
+/** The order of a pass: observe, decide, apply, status. The API server and the workers are stand-ins in memory. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Applier } from '#operator/apply.ts'
+import type { Caches } from '#operator/caches.ts'
+import type { Owner } from '#operator/desired/observed.ts'
+import { Events } from '#operator/events.ts'
+import { type KubeClient, KubeError } from '#operator/kube/client.ts'
+import { type KubeObject, keyOf, type Resource } from '#operator/kube/resources.ts'
+import { Reconciler } from '#operator/reconcile.ts'
+import type { Status } from '#operator/status/status.ts'
+import { documentWith } from '../pipeline/documents.ts'
+
+const KEY = 'default/sales'
+const DEPLOYMENT = 'Deployment default/sales-processor'
+const SETTINGS = {
+  images: { processor: 'p', producer: 'q', pullPolicy: 'IfNotPresent' as const, pullSecrets: [] },
+  telemetry: {},
+  namespace: 'system',
+}
+const AUTOSCALED = { 'spec.workers': { replicas: 2, autoscale: { mode: 'active', max: 8 } } }
+const { signal } = new AbortController()
+
+/** The cluster, of which the caches show every write at once. */
+function rig(changes: Record<string, unknown>) {
+  let now = Date.parse('2026-01-01T00:00:00Z')
+  const objects = new Map<string, KubeObject>()
+  const events: string[] = []
+  const scaled: string[] = []
+  const appliedReplicas: number[] = []
+  let versions = 0
+  /** Kinds that the API server refuses. */
+  const refused = new Set<string>()
+  let status: Status | null = null
+  const { metadata, ...document } = documentWith(changes) as KubeObject
+  const pipeline: KubeObject = {
+    ...document,
+    metadata: { ...metadata, namespace: 'default', uid: 'u', generation: 1, finalizers: ['salespipeline.dev/cleanup'] },
+  }
+  const client = {
+    find: async () => null,
+    async apply(object: KubeObject) {
+      if (object.kind === 'Deployment') appliedReplicas.push(replicasOf(object))
+      if (refused.has(object.kind)) throw new KubeError(403, 'Forbidden', `${object.kind} is forbidden`)
+      const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++versions) } }
+      objects.set(`${object.kind} ${keyOf(object)}`, stored)
+      return stored
+    },
+    applyStatus: async (object: KubeObject) => void (pipeline.status = object.status),
+    create: async (_resource: Resource, event: KubeObject) => void events.push(`${event.reason}: ${event.message}`),
+    delete: async () => {},
+  } as unknown as KubeClient
+  const pods: KubeObject[] = []
+  const caches = {
+    pipelines: new Map([[KEY, pipeline]]),
+    serves: () => true,
+    child: ({ kind }: Resource, key: string) => objects.get(`${kind} ${key}`),
+    childrenOf: () => [...objects.values()],
+    podsOf: () => pods,
+    secretMark: () => 'mark',
+  } as unknown as Caches
+  const clock = { now: () => now, sleep: async () => {} }
+  const reconciler = new Reconciler({
+    client,
+    caches,
+    applier: new Applier(client, () => {}),
+    events: new Events(client, clock, () => {}),
+    clock,
+    settings: SETTINGS,
+    onStatus: (_key, newest) => {
+      status = newest
+    },
+    onScaled: (_owner: Owner, from, to) => scaled.push(`${from} → ${to}`),
+    onExpelled: () => {},
+  })
+  return {
+    objects,
+    pods,
+    refused,
+    scaled,
+    appliedReplicas,
+    replicas: () => replicasOf(objects.get(DEPLOYMENT)!),
+    scaledEvents: () => events.filter(event => event.startsWith('Scaled')),
+    status: () => status!,
+    pipeline,
+    /** One pass, `ms` after the one before. */
+    async pass(ms = 5000) {
+      now += ms
+      return reconciler.reconcile(KEY, signal)
+    },
+    now: () => now,
+  }
+}
+
+const replicasOf = (deployment: KubeObject) => (deployment.spec as { replicas: number }).replicas
+
+/** Two workers that are 90 % busy, while four times as many records arrive as they can process. */
+function busyWorkers({ pods, now }: ReturnType<typeof rig>) {
+  const startedAt = now()
+  for (const name of ['w-0', 'w-1'])
+    pods.push({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default', uid: name },
+      status: { phase: 'Running', podIP: name, conditions: [{ type: 'Ready', status: 'True' }] },
+    })
+  const reportOf = (worker: string) => {
+    const seconds = (now() - startedAt) / 1000
+    return {
+      worker,
+      at: now(),
+      startedAt,
+      member: null,
+      topicPartitions: 8,
+      conditions: {},
+      health: { ready: true },
+      counters: { records: 1000 * seconds, busySeconds: 0.9 * seconds, projectedRows: 0 },
+      partitions: [0, 1, 2, 3].map(i => ({ partition: worker === 'w-0' ? i : i + 4, lag: 750 * seconds })),
+      watermark: null,
+      endToEndDelay: null,
+      projectionDelay: null,
+      projectionPending: 0,
+    }
+  }
+  vi.stubGlobal('fetch', async (url: string) => Response.json(reportOf(new URL(url).hostname)))
+}
+
+beforeEach(() => vi.unstubAllGlobals())
+afterEach(() => vi.unstubAllGlobals())
+
+describe('a pass over a pipeline', () => {
+  /** Two passes measure the need; the third one decides. */
+  async function beforeTheDecision() {
+    const cluster = rig(AUTOSCALED)
+    await cluster.pass(0)
+    expect(cluster.replicas()).toBe(2)
+    busyWorkers(cluster)
+    await cluster.pass()
+    await cluster.pass()
+    expect(cluster.replicas()).toBe(2)
+    expect(cluster.scaled).toEqual([])
+    return cluster
+  }
+
+  it('applies the number of workers in the pass that decides it, and records it once', async () => {
+    const cluster = await beforeTheDecision()
+    const requeueAfterMs = await cluster.pass()
+    expect(cluster.replicas()).toBe(8)
+    expect(cluster.scaled).toEqual(['2 → 8'])
+    expect(cluster.scaledEvents()).toEqual([expect.stringMatching(/^Scaled: 2 → 8 workers: more workers are needed/)])
+    expect(cluster.status().lastScale).toMatchObject({ from: 2, to: 8 })
+    expect(cluster.status().workers.desired).toBe(8)
+    expect(requeueAfterMs).toBeLessThanOrEqual(5000)
+    const { length } = cluster.appliedReplicas
+    for (let i = 0; i < 3; i++) await cluster.pass()
+    expect(cluster.scaled).toEqual(['2 → 8'])
+    expect(cluster.appliedReplicas).toHaveLength(length)
+  })
+
+  it('does not scale while the Deployment is refused, and scales once it can be applied', async () => {
+    const cluster = await beforeTheDecision()
+    cluster.refused.add('Deployment')
+    for (let i = 0; i < 3; i++) await cluster.pass()
+    expect({ scaled: cluster.scaled, events: cluster.scaledEvents() }).toEqual({ scaled: [], events: [] })
+    expect(cluster.status().lastScale).toBeUndefined()
+    expect(cluster.status().workers.desired).toBe(2)
+    expect(cluster.status().conditions[0]).toMatchObject({ type: 'Ready', reason: 'ApplyRejected' })
+    cluster.refused.clear()
+    for (let i = 0; i < 3; i++) await cluster.pass()
+    expect(cluster.scaled).toEqual(['2 → 8'])
+    expect(cluster.replicas()).toBe(8)
+  })
+
+  it('returns to the number before when an object after the Deployment is refused', async () => {
+    const cluster = await beforeTheDecision()
+    cluster.objects.delete('PodMonitor default/sales-processor')
+    cluster.refused.add('PodMonitor')
+    for (let i = 0; i < 3; i++) await cluster.pass()
+    expect(cluster.scaled).toEqual([])
+    expect(cluster.replicas()).toBe(2)
+  })
+
+  it('keeps a paused pipeline at zero workers and reports it as paused', async () => {
+    const cluster = rig({ 'spec.workers': { replicas: 0 } })
+    await cluster.pass(0)
+    expect(await cluster.pass()).toBeUndefined()
+    expect(cluster.replicas()).toBe(0)
+    expect(cluster.appliedReplicas).toEqual([0])
+    expect(cluster.status().workers.desired).toBe(0)
+    expect(cluster.status().conditions[0]).toMatchObject({ type: 'Ready', status: 'False', reason: 'Paused' })
+  })
+})

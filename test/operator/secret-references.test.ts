@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import { referencedSecrets } from '#operator/secret-references.ts'
+import { checkPipeline } from '#pipeline/parse.ts'
+import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
+import { documentWith } from '../pipeline/documents.ts'
+
+const ref = (name: string) => ({ name, key: 'k' })
+/** Every field of the schema that refers to a Secret, each to another one. */
+const ALL = {
+  'spec.source.tls': { caSecretRef: ref('kafka-ca') },
+  'spec.source.sasl': {
+    mechanism: 'SCRAM-SHA-512',
+    usernameSecretRef: ref('kafka-user'),
+    passwordSecretRef: ref('kafka-password'),
+  },
+  'spec.sinks': {
+    postgres: {
+      usernameSecretRef: ref('pg-user'),
+      passwordSecretRef: ref('pg-password'),
+      tls: { caSecretRef: ref('pg-ca') },
+    },
+    elasticsearch: {
+      usernameSecretRef: ref('es-user'),
+      passwordSecretRef: ref('es-password'),
+      tls: { caSecretRef: ref('es-ca') },
+      projections: [{ aggregation: 'by_store', index: 'a' }],
+    },
+  },
+}
+const specOf = (document: unknown) => (document as { spec: unknown }).spec
+
+describe('the Secrets of a spec', () => {
+  it('are found in every field that the checked spec takes a Secret from', () => {
+    const document = documentWith(ALL)
+    const { spec } = checkPipeline(document)
+    const expected = [...sourceSecrets(spec), ...sinkSecrets(spec)].map(({ name }) => name)
+    expect(expected).toHaveLength(9)
+    expect([...referencedSecrets(specOf(document))].sort()).toEqual(expected.sort())
+  })
+
+  it('are not other values that have the name of a Secret', () => {
+    const document = documentWith({
+      'spec.source.topic': 'login',
+      'spec.aggregations[0].name': 'login',
+      'spec.aggregations[0].measures[0].name': 'login',
+      'spec.sinks': { postgres: { passwordSecretRef: { name: 'pg', key: 'login' } } },
+    })
+    expect([...referencedSecrets(specOf(document))]).toEqual(['pg'])
+  })
+
+  it.each([
+    undefined,
+    null,
+    'text',
+    {},
+    { sinks: { postgres: { passwordSecretRef: null } } },
+    { aSecretRef: { name: 3 } },
+  ])('are none in the malformed spec %j', spec => expect([...referencedSecrets(spec)]).toEqual([]))
+})
