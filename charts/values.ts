@@ -3,6 +3,14 @@
  * derived (generate.ts).
  */
 import { z } from 'zod'
+import {
+  DEFAULT_CONCURRENCY,
+  DEFAULT_PARTITIONS,
+  MAX_CONCURRENCY,
+  MAX_PARTITIONS,
+  MAX_POSTGRES_NAME,
+  MAX_TOPIC_NAME,
+} from '#pipeline/limits.ts'
 
 const object = <Shape extends z.core.$ZodShape>(shape: Shape) => z.strictObject(shape).prefault({} as never)
 const enabled = (by = true) => z.boolean().default(by)
@@ -44,7 +52,12 @@ const images = object({
 const operator = object({
   enabled: enabled().describe('Of a cluster’s releases, one has the operator: it serves all namespaces'),
   replicas: z.int().min(1).max(5).default(2).describe('One leads; another takes over within seconds'),
-  concurrency: z.int().min(1).max(100).default(8).describe('Pipelines that are worked on at a time'),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(MAX_CONCURRENCY)
+    .default(DEFAULT_CONCURRENCY)
+    .describe('Pipelines that are worked on at a time'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   resources: resources({ cpu: '50m', memory: '128Mi' }, { memory: '512Mi' }),
   nodeSelector: z.record(z.string(), z.string()).default({}),
@@ -84,8 +97,8 @@ const kafka = object({
   topics: z
     .array(
       z.strictObject({
-        name: z.string().min(1).max(249),
-        partitions: z.int().min(1).max(1024).default(8),
+        name: z.string().min(1).max(MAX_TOPIC_NAME),
+        partitions: z.int().min(1).max(MAX_PARTITIONS).default(DEFAULT_PARTITIONS),
         config: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
       }),
     )
@@ -100,7 +113,7 @@ const postgres = object({
     .describe('One pod of ours; a Cluster by CloudNativePG’s operator; or external: documents name a server of yours'),
   name: name('postgres').describe('Service, and Secret with username and password, that documents name'),
   host: z.string().default('').describe('Of mode external: the server, for helm test and Grafana'),
-  database: z.string().min(1).max(63).default('sales'),
+  database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales'),
   image: image('postgres:18.1', 'Of mode statefulset'),
   user: z.int().min(1).default(999).describe('User id in this image'),
   instances: z.int().min(1).max(9).default(3).describe('Of mode cloudnative-pg'),
@@ -169,7 +182,7 @@ export const values = z.strictObject({
     'Kafka, Elasticsearch, CloudNativePG’s Cluster and the passwords outlive helm uninstall',
   ),
   test: object({
-    topic: z.string().min(1).max(249).default('salespipeline-test').describe('That helm test uses'),
+    topic: z.string().min(1).max(MAX_TOPIC_NAME).default('salespipeline-test').describe('That helm test uses'),
     bootstrapServers: z
       .array(z.string())
       .default([])

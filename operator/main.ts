@@ -1,20 +1,14 @@
 /** The operator's process: commands, signals, exit codes. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { chance, clock } from '#common/world.ts'
 import { SpecError } from '#pipeline/parse.ts'
 import { KubeError } from './kube/client.ts'
 import { kubeConfig, NoCluster } from './kube/config.ts'
 import { runOperator } from './operator.ts'
 import { FileError, planCommand } from './plan-command.ts'
-import type { Clock } from './ports.ts'
 import { ENVIRONMENT, readSettings, SettingsError } from './settings.ts'
 import { createLog } from './telemetry.ts'
-
-const clock: Clock = {
-  now: () => Date.now(),
-  sleep: (ms, signal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
-}
 
 async function run(): Promise<number> {
   const settings = readSettings(process.env)
@@ -22,7 +16,7 @@ async function run(): Promise<number> {
   const log = createLog(settings.logLevel, settings.identity)
   const stopping = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())
-  const world = { clock, chance: { next: Math.random }, log }
+  const world = { clock, chance, log }
   const ended = await runOperator(config, settings, world, stopping.signal, port => log('info', 'listening', { port }))
   log('info', ended === 'stopped' ? 'stopped' : 'the lease is lost: starting anew')
   return ended === 'stopped' ? 0 : 1

@@ -4,6 +4,16 @@
  */
 import { z } from 'zod'
 import { MAX_EXPRESSION } from './expression.ts'
+import {
+  DEFAULT_PARTITIONS,
+  MAX_DNS_NAME,
+  MAX_PARTITIONS,
+  MAX_PORT,
+  MAX_POSTGRES_NAME,
+  MAX_RATE,
+  MAX_SCALE,
+  MAX_WINDOWS_PER_EVENT,
+} from './limits.ts'
 import { columnName, dnsLabel, identifier, indexName, pipelineName, secretName, tableName, topicName } from './names.ts'
 import { object, optionalObject } from './object.ts'
 import { keyed, text } from './rules.ts'
@@ -12,7 +22,7 @@ import { duration, size } from './units.ts'
 export const API_VERSION = 'salespipeline.dev/v1alpha1'
 export const KIND = 'SalesPipeline'
 
-const secretKey = () => text(/^[-._a-zA-Z0-9]+$/, 'must be a key of a Secret: letters, digits, - _ .', 253)
+const secretKey = () => text(/^[-._a-zA-Z0-9]+$/, 'must be a key of a Secret: letters, digits, - _ .', MAX_DNS_NAME)
 
 const secretRef = () =>
   object({ name: secretName(), key: secretKey() }).describe(
@@ -33,7 +43,12 @@ const tls = () =>
 const source = object({
   bootstrapServers: z.array(endpoint()).min(1).max(32).default(['localhost:9092']),
   topic: topicName(),
-  partitions: z.int().min(1).max(1024).default(8).describe('Used when we create the topic; never lowered'),
+  partitions: z
+    .int()
+    .min(1)
+    .max(MAX_PARTITIONS)
+    .default(DEFAULT_PARTITIONS)
+    .describe('Used when we create the topic; never lowered'),
   startFrom: text(
     new RegExp(`^(earliest|latest|${RFC_3339})$`),
     'must be earliest, latest or an RFC 3339 time such as 2026-01-31T00:00:00Z',
@@ -73,7 +88,12 @@ const field = object({
   name: columnName(),
   path: path().optional().describe('Where it stands in the event; its name when left out'),
   type: z.enum(['string', 'number', 'decimal', 'boolean']).default('string'),
-  scale: z.int().min(0).max(12).optional().describe('Decimals kept: 2 for decimal and 0 for number when left out'),
+  scale: z
+    .int()
+    .min(0)
+    .max(MAX_SCALE)
+    .optional()
+    .describe('Decimals kept: 2 for decimal and 0 for number when left out'),
   default: z.string().max(256).optional().describe('Takes the place of an absent or null value, written as text'),
   optional: z.boolean().default(false).describe('May be absent: NULL in the raw table; not for group-by or measures'),
 })
@@ -97,7 +117,9 @@ const event = object({
 const window = object({
   type: z.enum(['tumbling', 'sliding', 'none']).default('tumbling').describe('none: one window over all time'),
   size: duration('10ms').optional(),
-  slide: duration('10ms').optional().describe('Of sliding windows; size is a multiple of it, at most 64 times'),
+  slide: duration('10ms')
+    .optional()
+    .describe(`Of sliding windows; size is a multiple of it, at most ${MAX_WINDOWS_PER_EVENT} times`),
   offset: duration().optional().describe('Shifts the alignment from the epoch; less than slide or size'),
 })
 
@@ -109,7 +131,7 @@ const measure = object({
     .max(MAX_EXPRESSION)
     .optional()
     .describe('A field or an expression such as quantity * price; for count: lines (default) or events'),
-  scale: z.int().min(0).max(12).optional().describe('Decimals of the result; rounded half-even, per event'),
+  scale: z.int().min(0).max(MAX_SCALE).optional().describe('Decimals of the result; rounded half-even, per event'),
 })
 
 const aggregation = object({
@@ -160,9 +182,9 @@ const elasticsearch = object({
 
 const sinks = optionalObject({
   postgres: optionalObject({
-    host: z.string().min(1).max(253).default('localhost'),
-    port: z.int().min(1).max(65535).default(5432),
-    database: z.string().min(1).max(63).default('sales'),
+    host: z.string().min(1).max(MAX_DNS_NAME).default('localhost'),
+    port: z.int().min(1).max(MAX_PORT).default(5432),
+    database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales'),
     schema: identifier().optional().describe('The pipeline’s own schema; from namespace and name when left out'),
     usernameSecretRef: secretRef().optional(),
     passwordSecretRef: secretRef().optional(),
@@ -179,7 +201,7 @@ const ingest = optionalObject({
 
 const load = optionalObject({
   onCluster: z.boolean().default(false).describe('Run the generator on Kubernetes, too; npm start always does'),
-  rate: z.number().min(0).max(1_000_000).default(100).describe('Events per second'),
+  rate: z.number().min(0).max(MAX_RATE).default(100).describe('Events per second'),
   profile: z.enum(['ecommerce', 'anomalies', 'black-friday', 'sales-map', 'product-sales']).default('ecommerce'),
   seed: z.int().min(0).default(1),
   startAt: instant().optional().describe('Event time of the first event; now when left out'),
@@ -197,11 +219,11 @@ const quantity = () => text(/^\d+(\.\d+)?(m|[KMG]i?)?$/, 'must be a Kubernetes q
 const resourceList = () => object({ cpu: quantity().optional(), memory: quantity().optional() })
 
 const workers = optionalObject({
-  replicas: z.int().min(0).max(1024).default(2),
+  replicas: z.int().min(0).max(MAX_PARTITIONS).default(2),
   autoscale: optionalObject({
     mode: z.enum(['off', 'observe', 'active']).default('off'),
-    min: z.int().min(0).max(1024).default(1),
-    max: z.int().min(1).max(1024).default(8),
+    min: z.int().min(0).max(MAX_PARTITIONS).default(1),
+    max: z.int().min(1).max(MAX_PARTITIONS).default(8),
     targetUtilization: z.number().min(0.1).max(0.95).default(0.7),
     catchUpWithin: duration('1s').prefault('2m'),
     stabilization: duration()

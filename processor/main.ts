@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { chance, clock } from '#common/world.ts'
 import { ownerOf } from '#pipeline/identity.ts'
 import { parsePipeline, SpecError } from '#pipeline/parse.ts'
 import { planOf } from '#pipeline/plan.ts'
@@ -20,7 +20,6 @@ import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/tele
 import { startTracing } from './adapters/telemetry/tracing.ts'
 import { Fatal } from './errors.ts'
 import { Flow } from './flow.ts'
-import type { Chance, Clock } from './ports.ts'
 import { retrying } from './retrying.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
 
@@ -29,12 +28,6 @@ const DRAIN_MS = 4000
 const EXIT_MS = 5000
 const EXPELLED =
   'this worker was declared dead, and others have its partitions. It starts anew if its pod is still wanted'
-
-const clock: Clock = {
-  now: () => Date.now(),
-  sleep: (ms, signal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
-}
-const chance: Chance = { next: Math.random }
 
 async function main(): Promise<number> {
   const settings = readSettings(process.argv.slice(2), process.env)

@@ -1,6 +1,7 @@
 /** The command line of `npm start`. */
 import { resolve } from 'node:path'
 import yargs from 'yargs'
+import { MAX_PORT, MAX_RATE } from '#pipeline/limits.ts'
 import { parseDuration } from '#pipeline/units.ts'
 
 const DEFAULT_FILE = resolve(import.meta.dirname, '../../k8s/examples/ecommerce.yaml')
@@ -146,10 +147,10 @@ function faultsOf(argv: Record<string, unknown>): string[] {
       faults.push(`--${name} must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}, not ${value}`)
   }
   bounds('workers', 1, 64, true)
-  bounds('rate', 0, 1_000_000, false)
+  bounds('rate', 0, MAX_RATE, false)
   bounds('seed', 0, Number.MAX_SAFE_INTEGER, true)
   for (const name of FRACTIONS) bounds(name, 0, 1, false)
-  for (const name of PORTS) bounds(name, 1, 65_535, true)
+  for (const name of PORTS) bounds(name, 1, MAX_PORT, true)
   if (argv.for !== undefined && !isDuration(argv.for))
     faults.push(`--for must be a time such as 60s or 5m, not "${argv.for}"`)
   if (argv.report !== undefined && argv.for === undefined)

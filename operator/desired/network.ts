@@ -1,10 +1,9 @@
 /** Who may talk to the workloads, and to whom they may talk: by port where the other side is known only by name. */
+import { INGEST_PORT, WORKER_PORT } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Observed, Owner } from './desired.ts'
 import { COMPONENT, type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
-import { PROCESSOR_PORT } from './processor.ts'
-import { INGEST_PORT } from './producers.ts'
 
 const tcp = (port: number) => ({ port, protocol: 'TCP' })
 /** Of pods: those behind the Service listen on 5353 where they may not have a port below 1024, as on OpenShift. */
@@ -71,7 +70,7 @@ function scrapers({ settings }: Observed): object {
       },
       { namespaceSelector: {}, podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } } },
     ],
-    ports: [tcp(PROCESSOR_PORT)],
+    ports: [tcp(WORKER_PORT)],
   }
 }
 

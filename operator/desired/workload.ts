@@ -1,4 +1,5 @@
 /** What all our Deployments have in common: a pod that needs nothing of its node and may do nothing to it. */
+import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
@@ -17,8 +18,8 @@ import {
 
 /** The images' own user (Dockerfile). */
 const USER = 10_001
-/** A worker is gone within 5 s of SIGTERM (processor/main.ts); the rest is for a busy node. */
-const GRACE_SECONDS = 15
+/** Three times what a worker needs to exit: the rest is for a busy node. */
+const GRACE_SECONDS = (3 * WORKER_EXIT_MS) / 1000
 
 /** A node that is away for longer, after it was noticed, is not waited for. */
 const NODE_LOST_SECONDS = 15

@@ -1,9 +1,9 @@
 /** How the workers of a pipeline do: their pods, what they say of themselves, and the figures that follow. */
+import { WORKER_PORT } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { Copies } from '../copies.ts'
 import type { Owner } from '../desired/desired.ts'
 import { keyOfOwner } from '../desired/names.ts'
-import { PROCESSOR_PORT } from '../desired/processor.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Clock } from '../ports.ts'
 import { type Figures, figuresOf, UNKNOWN } from './figures.ts'
@@ -97,5 +97,5 @@ const isOver = (pod: KubeObject) => ['Failed', 'Succeeded'].includes(statusOf(po
 /** None while the pod does not run. */
 export function addressOf(pod: KubeObject): Address[] {
   const { podIP, phase } = statusOf(pod)
-  return podIP && phase === 'Running' ? [{ name: pod.metadata.name, ip: podIP, port: PROCESSOR_PORT }] : []
+  return podIP && phase === 'Running' ? [{ name: pod.metadata.name, ip: podIP, port: WORKER_PORT }] : []
 }

@@ -2,9 +2,10 @@
  * One replica leads: whoever holds the Lease. Others judge by their own clock how long its record has not changed, so
  * that clocks need not agree; the holder stops before they may take over. The model is client-go's leader election.
  */
+import { backOff } from '#pipeline/backoff.ts'
 import { isKubeError, type KubeClient } from '../kube/client.ts'
 import { type KubeObject, LEASE } from '../kube/resources.ts'
-import { backOff, type Chance, type Clock, type Log } from '../ports.ts'
+import type { Chance, Clock, Log } from '../ports.ts'
 
 export type LeaseTimes = {
   /** A record that did not change for so long is anybody's. */
@@ -53,7 +54,8 @@ export class LeaderElection {
     const { times = LEASE_TIMES, identity } = this.#options
     while (!(await this.#tryToHold(signal))) {
       if (signal.aborted) return
-      await this.#clock.sleep(backOff(0, this.#chance, times.retryMs, times.retryMs), signal)
+      const pause = { attempt: 0, baseMs: times.retryMs, capMs: times.retryMs }
+      await this.#clock.sleep(backOff(pause, this.#chance), signal)
     }
     this.#log('info', 'leading', { identity })
     const lost = new AbortController()

@@ -2,7 +2,11 @@
  * Keys that wait for work: each stands there once however often it is added, and is worked on by one at a time; what is
  * added meanwhile is done again afterwards. The model is client-go's work queue; objects are never in it, since they age.
  */
-import { backOff, type Chance, type Clock } from '../ports.ts'
+import { backOff } from '#pipeline/backoff.ts'
+import type { Chance, Clock } from '../ports.ts'
+
+/** Pauses after failures of a key. */
+const RETRY = { baseMs: 200, capMs: 60_000 }
 
 export class WorkQueue {
   readonly #clock: Clock
@@ -75,7 +79,7 @@ export class WorkQueue {
     } catch (error) {
       const failures = this.#failures.get(key) ?? 0
       this.#failures.set(key, failures + 1)
-      const retryInMs = backOff(failures, this.#chance)
+      const retryInMs = backOff({ attempt: failures, ...RETRY }, this.#chance)
       failed(key, error, retryInMs)
       this.#finish(key)
       this.addAfter(key, retryInMs)

@@ -3,9 +3,10 @@
  * ends a watch, it goes on after a pause with jitter; what the server no longer has (410) is listed anew; a connection
  * that says nothing is given up; now and then everything is listed again. Listeners are given keys, never objects.
  */
+import { backOff } from '#pipeline/backoff.ts'
 import { acceptOf, type KubeClient, KubeError } from '../kube/client.ts'
 import { type KubeObject, keyOf, pathOf, type Resource } from '../kube/resources.ts'
-import { backOff, type Chance, type Clock, type Log } from '../ports.ts'
+import type { Chance, Clock, Log } from '../ports.ts'
 
 /** The server ends a watch by itself after so long, a random share more: reconnects are spread. */
 const WATCH_SECONDS = 300
@@ -19,6 +20,10 @@ const SHORTEST_WATCH_MS = 1000
 const FAILURES_BEFORE_LIST = 3
 /** Of so many known objects, one half gone at once is believed only when a second list says it too. */
 const GUARDED_FROM = 4
+/** Until that second list. */
+const CONFIRM_AFTER_MS = 1600
+/** Pauses after watches that failed. */
+const RETRY = { baseMs: 200, capMs: 30_000 }
 
 export type ReflectorOptions = {
   client: KubeClient
@@ -80,7 +85,7 @@ export class Reflector {
         log(expired ? 'info' : 'warn', `watching ${resource.plural} goes on after: ${(error as Error).message}`, {
           failures,
         })
-        await clock.sleep(backOff(failures - 1, chance, 200, 30_000), signal)
+        await clock.sleep(backOff({ attempt: failures - 1, ...RETRY }, chance), signal)
       }
     }
   }
@@ -94,7 +99,7 @@ export class Reflector {
         'warn',
         `a list of ${resource.plural} lacks ${missing} of ${this.objects.size}: asking again before it is believed`,
       )
-      await clock.sleep(backOff(3, chance), signal)
+      await clock.sleep(backOff({ attempt: 0, baseMs: CONFIRM_AFTER_MS, capMs: CONFIRM_AFTER_MS }, chance), signal)
       listed = await this.#ask(signal)
     }
     for (const key of this.#missingFrom(listed.items)) this.#set(key, undefined)

@@ -1,9 +1,9 @@
 /** A cluster with our CRD, those of the operators that we stand on, and ours with the rights that users give it. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeConfig } from '@kubernetes/client-node'
 import { parseAllDocuments } from 'yaml'
+import { chance, clock } from '#common/world.ts'
 import { CRD_FILE } from '#operator/crd/generate.ts'
 import { runOperator } from '#operator/operator.ts'
 import type { Settings } from '#operator/settings.ts'
@@ -86,12 +86,8 @@ export async function startOperator({
   const stopping = new AbortController()
   const lines: string[] = []
   const log = (level: string, message: string) => void lines.push(`${level} ${message}`)
-  const clock = {
-    now: Date.now,
-    sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
-  }
   let port = 0
-  const world = { clock, chance: { next: Math.random }, log, ...(staleAfterMs && { staleAfterMs }) }
+  const world = { clock, chance, log, ...(staleAfterMs && { staleAfterMs }) }
   const ended = runOperator(config ?? configFor(address, token!), settings, world, stopping.signal, p => (port = p))
   await until('the operator listens', () => port > 0)
   return {

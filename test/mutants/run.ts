@@ -19,6 +19,7 @@ const COPIED = [
   'tsconfig.json',
   'vitest.config.ts',
   'pipeline',
+  'common',
   'processor',
   'operator',
   'producer',

@@ -1,10 +1,11 @@
 /** Reads the value of one field for the scanner: a good, plain one. A position of −1 leaves the record to the parser. */
+import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
 import type { FieldPlan } from '#pipeline/plan.ts'
 import type { Amount } from '#processor/ports.ts'
 import type { Interner } from '../interner.ts'
 import { canonicalText } from '../number.ts'
 import type { Outputs } from '../outputs.ts'
-import { absentValue, MAX_KEY_BYTES } from '../values.ts'
+import { absentValue } from '../values.ts'
 import { PlainNumber } from './plain-number.ts'
 import { plainEnd, utf8End } from './plain-string.ts'
 import { skipFalse, skipNull, skipTrue } from './skip.ts'
