@@ -1,17 +1,14 @@
-/** `npm run plan -- FILE`: asks the cluster what it would say of the file, and tells what would happen. */
-import { readFileSync } from 'node:fs'
+/** `npm run plan -- FILE`: asks the API server whether it would accept the file, and reports what would happen. */
 import type { KubeConfig } from '@kubernetes/client-node'
 import { parse } from 'yaml'
+import { namingFile, readTextFile } from '#common/files.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { isKubeError, KubeClient } from './kube/client.ts'
 import { kubeConfig } from './kube/config.ts'
 import { type KubeObject, SALES_PIPELINE } from './kube/resources.ts'
 import { planOf, type Version } from './plan.ts'
 
-/** The file is not there, or no YAML. */
-export class FileError extends Error {}
-
-/** Answers the lines to print. Throws FileError, SpecError, NoCluster, or KubeError with the API server's words when it would refuse the file. */
+/** Resolves with the lines to print. Throws a UserError: SpecError, or KubeError when the API server refuses the file. */
 export async function planCommand(file: string, cluster?: KubeConfig): Promise<string[]> {
   const wanted = read(file)
   const checked = checkPipeline(wanted, file)
@@ -29,7 +26,7 @@ export async function planCommand(file: string, cluster?: KubeConfig): Promise<s
   }
 }
 
-/** A pipeline at work has its status written all the time: then it is asked again, a few times. */
+/** The status of a running pipeline changes all the time: a conflict with such a write is tried again. */
 async function dryRun(client: KubeClient, wanted: KubeObject, tries = 5): Promise<[KubeObject | null, KubeObject]> {
   const live = await client.find(SALES_PIPELINE, wanted.metadata.namespace!, wanted.metadata.name)
   try {
@@ -48,9 +45,6 @@ function versionOf({ apiVersion, kind, metadata: { name, namespace }, spec }: Ku
 }
 
 function read(file: string): KubeObject {
-  try {
-    return parse(readFileSync(file, 'utf8'))
-  } catch (error) {
-    throw new FileError(`cannot read ${file}: ${(error as Error).message}`)
-  }
+  const text = readTextFile(file)
+  return namingFile('read', file, () => parse(text))
 }

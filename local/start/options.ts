@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import yargs from 'yargs'
 import { MAX_PORT, MAX_RATE } from '#pipeline/limits.ts'
 import { parseDuration } from '#pipeline/units.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 
 const DEFAULT_FILE = resolve(import.meta.dirname, '../../k8s/examples/ecommerce.yaml')
 
@@ -37,14 +38,11 @@ export type Options = {
   load: LoadOverrides
 }
 
-/** What was typed cannot be done: printed as it is, exit code 2. */
-export class UsageError extends Error {}
-
 /** Reads the arguments; `{ help }` when they ask for it. Throws UsageError with all faults. */
 export function readOptions(args: string[]): Options | { help: string } {
   let shown = ''
   const argv = parser(args).parseSync(args, {}, (error: Error | undefined, _argv: unknown, output: string) => {
-    if (error) throw new UsageError(`${error.message}\nSee npm start -- --help.`)
+    if (error) throw new UsageError(error.message, 'npm start -- --help')
     shown = output
   })
   if (shown !== '') return { help: shown }

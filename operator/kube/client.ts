@@ -7,6 +7,7 @@ import { Agent as HttpAgent, request as http, type IncomingMessage, type Outgoin
 import { Agent as HttpsAgent, request as https, type RequestOptions } from 'node:https'
 import { text } from 'node:stream/consumers'
 import type { KubeConfig } from '@kubernetes/client-node'
+import { UserError } from '#pipeline/user-error.ts'
 import { type KubeObject, keyOf, type Metadata, pathOf, type Resource } from './resources.ts'
 
 /** The one field manager of everything that we write (server-side apply). */
@@ -29,7 +30,7 @@ export type List = { items: KubeObject[]; resourceVersion: string }
 export type ApplyOptions = { force?: boolean; signal?: AbortSignal | undefined }
 
 /** What the API server refused, or that it could not be reached (`code` 0). `message` is its own. */
-export class KubeError extends Error {
+export class KubeError extends UserError {
   readonly code: number
   /** Such as NotFound, Conflict, AlreadyExists, Invalid, Forbidden, Expired. */
   readonly reason: string
@@ -56,7 +57,7 @@ export class KubeClient {
   /** Throws when the configuration names no cluster. `wrote` is told of every request that may change something. */
   constructor(config: KubeConfig, wrote: (verb: string, resource: string) => void = () => {}) {
     if (!config.getCurrentCluster())
-      throw new Error('the kubeconfig has no current cluster; set KUBECONFIG, or its current-context')
+      throw new UserError('the kubeconfig has no current cluster; set KUBECONFIG, or its current-context')
     this.#config = config
     this.#wrote = wrote
   }

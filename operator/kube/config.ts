@@ -1,17 +1,19 @@
 /** Which cluster: as kubectl finds it (KUBECONFIG, ~/.kube/config) or, in a pod, by its ServiceAccount. */
 import { KubeConfig } from '@kubernetes/client-node'
+import { UserError } from '#pipeline/user-error.ts'
 
-/** What the library takes where nothing is configured: nobody's cluster. */
+/** The library's default where nothing is configured. */
 const NOWHERE = 'http://localhost:8080'
 
-/** No cluster is configured. */
-export class NoCluster extends Error {}
-
-/** Throws NoCluster, or an Error when the file cannot be read. */
+/** Throws a UserError when no cluster is configured, or the kubeconfig cannot be read. */
 export function kubeConfig(): KubeConfig {
   const config = new KubeConfig()
-  config.loadFromDefault()
+  try {
+    config.loadFromDefault()
+  } catch (error) {
+    throw new UserError(`cannot read the kubeconfig: ${(error as Error).message}`, { cause: error })
+  }
   if (config.getCurrentCluster()?.server === NOWHERE)
-    throw new NoCluster('no cluster is configured: set KUBECONFIG, or make ~/.kube/config as kubectl reads it')
+    throw new UserError('no cluster is configured: set KUBECONFIG, or create ~/.kube/config as kubectl reads it')
   return config
 }

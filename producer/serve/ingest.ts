@@ -1,7 +1,7 @@
 /** Between requests and Kafka: bounds what is under way, gathers concurrent requests into batches, waits for the answer. */
 import { findErrorBy } from '@platformatic/kafka'
+import type { KafkaConnection } from '#common/kafka-connection.ts'
 import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
-import type { KafkaConnection } from '../connection.ts'
 import { type Journal, journalled } from '../journal.ts'
 import { Lanes, type Ledger, type Outgoing, reasonOf } from '../lanes.ts'
 import type { SendSpan, Tracing } from '../tracing.ts'

@@ -1,21 +1,20 @@
-/** The Elasticsearch that a pipeline names. Secrets come from the environment, never from arguments. */
+/** The Elasticsearch that a pipeline names. */
+import { elasticsearchConnection } from '#common/store-connections.ts'
 import { ownerOf } from '#pipeline/identity.ts'
 import { planOf } from '#pipeline/plan.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Projection, Telemetry } from '#processor/ports.ts'
 import { createElasticsearchProjection } from './projection.ts'
 import { ElasticsearchRemoval } from './removal.ts'
-import type { ElasticsearchConnection } from './server.ts'
 
-/** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+/** Throws a UserError that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
 export function openElasticsearchProjection(
   pipeline: SalesPipeline,
   env: NodeJS.ProcessEnv,
   log: Telemetry['log'],
 ): Projection {
   return createElasticsearchProjection({
-    ...elasticsearchConnection(pipeline, env),
+    ...elasticsearchConnection(pipeline.spec, env),
     plan: planOf(pipeline.spec),
     owner: ownerOf(pipeline),
     log,
@@ -24,17 +23,5 @@ export function openElasticsearchProjection(
 
 /** The indices and templates that a projection made. Throws and connects as openElasticsearchProjection does. */
 export function openElasticsearchRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchRemoval {
-  return new ElasticsearchRemoval(elasticsearchConnection(pipeline, env), planOf(pipeline.spec), ownerOf(pipeline))
-}
-
-function elasticsearchConnection({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchConnection {
-  const secret = secretsFrom(env)
-  const { nodes, usernameSecretRef, passwordSecretRef, tls } = spec.sinks.elasticsearch!
-  if (!usernameSecretRef !== !passwordSecretRef)
-    throw new Error('spec.sinks.elasticsearch: name both usernameSecretRef and passwordSecretRef, or neither')
-  return {
-    nodes,
-    auth: usernameSecretRef && { username: secret(usernameSecretRef), password: secret(passwordSecretRef!) },
-    tls: tls?.enabled && tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : undefined,
-  }
+  return new ElasticsearchRemoval(elasticsearchConnection(pipeline.spec, env), planOf(pipeline.spec), ownerOf(pipeline))
 }

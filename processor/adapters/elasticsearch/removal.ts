@@ -4,7 +4,7 @@ import type { Plan } from '#pipeline/plan.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { Belonging, Stored } from '#processor/ports.ts'
 import { indexDefinitions, isMarked } from './mapping.ts'
-import { type ElasticsearchConnection, ElasticsearchServer } from './server.ts'
+import { ElasticsearchServer, type ElasticsearchServerOptions } from './server.ts'
 
 export class ElasticsearchRemoval {
   /** Of each projection of the plan the index, then its template. */
@@ -12,7 +12,7 @@ export class ElasticsearchRemoval {
   readonly #server: ElasticsearchServer
 
   /** `owner`: namespace/name of the pipeline. Does not connect yet. */
-  constructor(connection: ElasticsearchConnection, plan: Plan, owner: string) {
+  constructor(connection: ElasticsearchServerOptions, plan: Plan, owner: string) {
     const server = new ElasticsearchServer(connection)
     this.#server = server
     this.stored = indexDefinitions(plan).flatMap(({ index, template }) => [
