@@ -1,4 +1,5 @@
 /** Who is there: the pipeline, the pods of each kind, nodes, the operator that leads. Only reads. */
+import { WORKER_PORT } from '#pipeline/limits.ts'
 import type { Kind } from './fault-schedule.ts'
 import { type Api, ApiError, ChaosError, type Json } from './kubectl.ts'
 
@@ -109,7 +110,7 @@ const isHttp = ({ name }: { name?: string }) => name === 'http'
 function podOf({ metadata, spec, status }: Json): Pod {
   return {
     ...{ namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, node: spec.nodeName ?? '' },
-    port: spec.containers.flatMap((c: Json) => c.ports ?? []).find(isHttp)?.containerPort ?? 8080,
+    port: spec.containers.flatMap((c: Json) => c.ports ?? []).find(isHttp)?.containerPort ?? WORKER_PORT,
     running: status.phase === 'Running',
     ready: status.conditions?.some((c: Json) => c.type === 'Ready' && c.status === 'True') ?? false,
     leaving: metadata.deletionTimestamp !== undefined,

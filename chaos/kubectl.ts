@@ -5,12 +5,13 @@ import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { UserError } from '#pipeline/user-error.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of the API, of whatever kind
 export type Json = any
 
-/** Something that whoever runs this can put right; the message says what. */
-export class ChaosError extends Error {}
+/** The run cannot begin or continue; a step of it failed. */
+export class ChaosError extends UserError {}
 
 /** Answers what it prints; throws a ChaosError with what it complains of. */
 export async function kubectl(args: string[], input?: string): Promise<string> {

@@ -1,9 +1,10 @@
-/** `npm run chaos`: reads the command line, runs, writes the report, and says by its exit code how it went. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+/** `npm run chaos`: reads the command line, runs, writes the report; its exit code is the verdict. */
 import { join } from 'node:path'
 import { hideBin } from 'yargs/helpers'
+import { writeTextFile } from '#common/files.ts'
+import { runMain } from '#common/run-main.ts'
 import { renderChart } from './chart.ts'
-import { Api, ChaosError } from './kubectl.ts'
+import { Api } from './kubectl.ts'
 import { Live } from './live.ts'
 import { type Report, renderReport } from './report.ts'
 import { Run } from './run.ts'
@@ -15,7 +16,7 @@ process.once('exit', () => api.close())
 async function main(): Promise<number> {
   const settings = await readSettings(hideBin(process.argv))
   const stopping = new AbortController()
-  // The first asks for an end with a report; the second is not to be argued with.
+  // The first signal ends the run with a report, the second at once.
   const stop = () => (stopping.signal.aborted ? process.exit(130) : stopping.abort())
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
   const report = await new Run(api, settings, new Live(), stopping.signal).go()
@@ -26,15 +27,10 @@ async function main(): Promise<number> {
 }
 
 function write(folder: string, report: Report): void {
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'chaos.md'), renderReport(report))
-  writeFileSync(join(folder, 'chaos.json'), `${JSON.stringify(report)}\n`)
-  writeFileSync(join(folder, 'chaos.svg'), renderChart(report))
+  writeTextFile(join(folder, 'chaos.md'), renderReport(report))
+  writeTextFile(join(folder, 'chaos.json'), `${JSON.stringify(report)}\n`)
+  writeTextFile(join(folder, 'chaos.svg'), renderChart(report))
   process.stdout.write(`\n${folder}: chaos.md, chaos.json, chaos.svg\n`)
 }
 
-process.exitCode = await main().catch((error: Error) => {
-  process.stderr.write(`${error instanceof ChaosError ? error.message : error.stack}\n`)
-  return 2
-})
-api.close()
+await runMain(main, { exitCodeOf: () => 2 })

@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import yargs from 'yargs'
+import { strictly } from '#common/command-line.ts'
 import { parseDuration } from '#pipeline/units.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 import type { Place, PodKind } from './cluster.ts'
 import { KINDS, type Kind } from './fault-schedule.ts'
-import { ChaosError } from './kubectl.ts'
 
 export type Settings = {
   namespace: string
@@ -37,13 +38,13 @@ const SELECTORS = {
   operator: ['app.kubernetes.io/name=salespipeline-operator'],
 }
 
-/** Throws a ChaosError that names what is wrong with the command line. */
+/** Throws a UsageError that names what is wrong with the command line. */
 export async function readSettings(argv: string[]): Promise<Settings> {
-  const told = await commandLine(argv).parseAsync()
+  const told = await strictly(commandLine(argv)).parseAsync()
   const kinds = kindsOf(told.faults)
   const { nodeCommand = null } = told
   if (kinds.includes('node') && !nodeCommand?.includes('{node}'))
-    throw new ChaosError('a node is lost by --node-command, with {node} in it: "docker kill {node}" on kind')
+    throw new UsageError('a node is lost by --node-command, with {node} in it: "docker kill {node}" on kind')
   const {
     namespace,
     pipeline,
@@ -56,9 +57,9 @@ export async function readSettings(argv: string[]): Promise<Settings> {
     report = null,
     dryRun,
   } = told
-  if (!Number.isInteger(seed) || seed < 0) throw new ChaosError('--seed must be a whole number')
+  if (!Number.isInteger(seed) || seed < 0) throw new UsageError('--seed must be a whole number')
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
-    throw new ChaosError('--rounds must be a whole number above 0')
+    throw new UsageError('--rounds must be a whole number above 0')
   return {
     ...{
       namespace,
@@ -91,7 +92,7 @@ function commandLine(argv: string[]) {
         '$0 --namespace N --pipeline NAME [options]\n\n' +
           'Chaos for a pipeline that runs with a load, on the cluster that KUBECONFIG names; needs kubectl. Kills at random, ' +
           'measures what users of the results saw, and has the verifier judge that nothing was lost or doubled. ' +
-          'Exit code 0: every fault bit, everything recovered, the results are exact.',
+          'Exit code 0: every fault bit, everything recovered, the results are exact. 1: not so. 2: it could not run.',
       )
       .option('namespace', { type: 'string', demandOption: true, describe: 'of the pipeline' })
       .option('pipeline', { type: 'string', demandOption: true, describe: 'name of the SalesPipeline' })
@@ -130,22 +131,17 @@ function commandLine(argv: string[]) {
       .option('operator-selector', selector('the operator, in any namespace', SELECTORS.operator))
       .option('dry-run', { type: 'boolean', default: false, describe: 'print what would be done, to which pods' })
       .example('$0 --namespace shop --pipeline ecommerce --rounds 2 --report chaos.out', 'two rounds, with a chart')
-      .strict()
-      // Of a flag that is given twice the last one counts.
+      // The last of a repeated flag counts.
       .parserConfiguration({ 'duplicate-arguments-array': false })
       .version(false)
-      .wrap(Math.min(120, process.stdout.columns ?? 100))
-      .fail((message, error) => {
-        throw error ?? new ChaosError(`${message}\nSee --help.`)
-      })
   )
 }
 
 function kindsOf(text: string): Kind[] {
   const names = text.split(',').filter(name => name !== '')
   const unknown = names.filter(name => !(KINDS as readonly string[]).includes(name))
-  if (unknown.length > 0) throw new ChaosError(`--faults knows no ${unknown.join(', ')}; allowed: ${KINDS.join(', ')}`)
-  if (names.length === 0) throw new ChaosError(`--faults is empty; allowed: ${KINDS.join(', ')}`)
+  if (unknown.length > 0) throw new UsageError(`--faults knows no ${unknown.join(', ')}; allowed: ${KINDS.join(', ')}`)
+  if (names.length === 0) throw new UsageError(`--faults is empty; allowed: ${KINDS.join(', ')}`)
   return names as Kind[]
 }
 
@@ -153,7 +149,7 @@ function durationOf(flag: string, text: string): number {
   try {
     return parseDuration(text)
   } catch {
-    throw new ChaosError(`--${flag} must be a duration such as 30s or 5m, not "${text}"`)
+    throw new UsageError(`--${flag} must be a duration such as 30s or 5m, not "${text}"`)
   }
 }
 

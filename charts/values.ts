@@ -2,8 +2,17 @@
  * The chart's values: the one source from which values.yaml, values.schema.json and the table in the chart's README are
  * derived (generate.ts).
  */
+
 import { z } from 'zod'
 import { RUNBOOK } from '#grafana/runbook.ts'
+import {
+  DEFAULT_CONCURRENCY,
+  DEFAULT_PARTITIONS,
+  MAX_CONCURRENCY,
+  MAX_PARTITIONS,
+  MAX_POSTGRES_NAME,
+  MAX_TOPIC_NAME,
+} from '#pipeline/limits.ts'
 
 const object = <Shape extends z.core.$ZodShape>(shape: Shape) => z.strictObject(shape).prefault({} as never)
 const enabled = (by = true) => z.boolean().default(by)
@@ -52,7 +61,12 @@ const operator = object({
     .max(5)
     .default(2)
     .describe('Number of pods. One is the leader; if it fails, another takes over within seconds'),
-  concurrency: z.int().min(1).max(100).default(8).describe('Number of pipelines that are reconciled at the same time'),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(MAX_CONCURRENCY)
+    .default(DEFAULT_CONCURRENCY)
+    .describe('Number of pipelines that are reconciled at the same time'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least severe level to log'),
   resources: resources({ cpu: '50m', memory: '128Mi' }, { memory: '512Mi' }),
   nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels of the nodes that may run the operator'),
@@ -94,8 +108,8 @@ const kafka = object({
   topics: z
     .array(
       z.strictObject({
-        name: z.string().min(1).max(249).describe('Name of the topic'),
-        partitions: z.int().min(1).max(1024).default(8).describe('Number of partitions'),
+        name: z.string().min(1).max(MAX_TOPIC_NAME).describe('Name of the topic'),
+        partitions: z.int().min(1).max(MAX_PARTITIONS).default(DEFAULT_PARTITIONS).describe('Number of partitions'),
         config: z
           .record(z.string(), z.union([z.string(), z.number()]))
           .default({})
@@ -119,7 +133,7 @@ const postgres = object({
     'Name of the Service, and of the Secret with username and password. Documents use this name',
   ),
   host: z.string().default('').describe('Host name of the server, for helm test and Grafana; only for mode external'),
-  database: z.string().min(1).max(63).default('sales').describe('Name of the database'),
+  database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Name of the database'),
   image: image('postgres:18.1', 'Image of the server; only for mode statefulset'),
   user: z.int().min(1).default(999).describe('User id of PostgreSQL in this image; only for mode statefulset'),
   instances: z.int().min(1).max(9).default(3).describe('Number of instances; only for mode cloudnative-pg'),
@@ -205,7 +219,7 @@ export const values = z.strictObject({
     'Keep Kafka, Elasticsearch, the CloudNativePG Cluster and the passwords when the chart is uninstalled',
   ),
   test: object({
-    topic: z.string().min(1).max(249).default('salespipeline-test').describe('Topic that helm test uses'),
+    topic: z.string().min(1).max(MAX_TOPIC_NAME).default('salespipeline-test').describe('Topic that helm test uses'),
     bootstrapServers: z
       .array(z.string())
       .default([])

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { UsageError, UserError } from '#pipeline/user-error.ts'
 
 export type Image = { archive: string; tag: string }
 export type Destination = {
@@ -11,9 +12,7 @@ export type Destination = {
   helm: string[]
 }
 
-/** Something that whoever started us can put right; its message says how. */
-export class UserError extends Error {}
-
+export const HELP = 'npm run images -- --help'
 const ELSE = 'or write the images to files with --archive DIR and load them by other means'
 /** Lines of a tool that failed which are shown. */
 const LAST_WORDS = 20
@@ -40,7 +39,7 @@ export function minikube(profile: string): Destination {
 export function registry(name: string): Destination {
   const address = name.replace(/\/+$/, '')
   if (!address || address.includes('://'))
-    throw new UserError(`--push takes what comes before an image's name, such as ghcr.io/me, not "${name}"`)
+    throw new UsageError(`--push needs what comes before an image's name, such as ghcr.io/me, not "${name}"`, HELP)
   if (!isThere('skopeo'))
     demand('docker', `--push needs skopeo or docker: apt-get install skopeo, or brew install skopeo; ${ELSE}`)
   const push = isThere('skopeo') ? pushBySkopeo : pushByDocker

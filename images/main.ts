@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { strictly } from '#common/command-line.ts'
+import { runMain } from '#common/run-main.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 import { packLayer, writeArchive } from './archive.ts'
 import { configOf, readProject } from './config.ts'
-import { type Destination, type Image, kind, minikube, registry, UserError } from './destinations.ts'
+import { type Destination, HELP, type Image, kind, minikube, registry } from './destinations.ts'
 import { writeProgram, writeRuntime } from './filesystem.ts'
 import { PROGRAMS } from './programs.ts'
 
@@ -17,7 +20,7 @@ const project = readProject()
 const tell = (line: string) => process.stderr.write(`${line}\n`)
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
 
-const argv = await yargs(hideBin(process.argv))
+const commandLine = yargs(hideBin(process.argv))
   .scriptName('npm run images --')
   .usage(
     `$0 <where>\n\nBuilds the images ${REPOSITORY}/{${names.join(',')}} without Docker, and brings them to one place. ` +
@@ -34,56 +37,58 @@ const argv = await yargs(hideBin(process.argv))
   .example('$0 --archive images.out', 'then: docker load -i images.out/operator.tar, or ctr -n k8s.io images import …')
   .epilogue(
     'A registry’s credentials are those that skopeo or docker has: log in before with skopeo login or docker login. ' +
-      'They are never read here.\nSOURCE_DATE_EPOCH is when the images say they were created (default: 0).',
+      'They are never read here.\nSOURCE_DATE_EPOCH is when the images say they were created (default: 0).\n' +
+      'Exit code: 0 when the images are where they were wanted, 1 for every failure.',
   )
   .check(({ archive, kind, minikube, push, rootfs }) => {
     const given = [archive, kind, minikube, push, rootfs].filter(value => value !== undefined)
-    if (given.length !== 1) throw new UserError('Name one place: --archive, --kind, --minikube, --push or --rootfs.')
+    if (given.length !== 1)
+      throw new UsageError('Name one place: --archive, --kind, --minikube, --push or --rootfs', HELP)
     if ([archive, push, rootfs].includes(''))
-      throw new UserError('--archive and --rootfs take a folder, --push a registry.')
+      throw new UsageError('--archive and --rootfs need a folder, --push a registry', HELP)
     return true
   })
-  .strict()
-  .wrap(Math.min(120, process.stdout.columns ?? 100))
-  .fail((message, error) => fail(error ?? new UserError(message)))
-  .parseAsync()
 
-async function run(): Promise<void> {
-  if (argv.rootfs !== undefined) return writeFolders(resolve(argv.rootfs))
-  if (argv.archive !== undefined) {
-    const into = resolve(argv.archive)
-    mkdirSync(into, { recursive: true })
-    for (const { tag, archive } of await build(into)) process.stdout.write(`${tag} → ${archive}\n`)
-    return
-  }
-  await buildAndLoad(destination())
+async function main(): Promise<number> {
+  const { archive, rootfs, tag, ...where } = await strictly(commandLine, HELP).parseAsync()
+  if (rootfs !== undefined) await writeFolders(resolve(rootfs))
+  else if (archive !== undefined) await writeArchives(resolve(archive), tag)
+  else await buildAndLoad(destinationOf(where), tag)
+  return 0
 }
 
-function destination(): Destination {
-  if (argv.kind !== undefined) return kind(argv.kind || 'kind')
-  if (argv.minikube !== undefined) return minikube(argv.minikube || 'minikube')
-  return registry(argv.push!)
+async function writeArchives(into: string, tag: string): Promise<void> {
+  mkdirSync(into, { recursive: true })
+  for (const image of await build(into, tag)) process.stdout.write(`${image.tag} → ${image.archive}\n`)
 }
 
-async function buildAndLoad({ name, load, helm }: Destination): Promise<void> {
+type Where = { kind: string | undefined; minikube: string | undefined; push: string | undefined }
+
+function destinationOf(where: Where): Destination {
+  if (where.kind !== undefined) return kind(where.kind || 'kind')
+  if (where.minikube !== undefined) return minikube(where.minikube || 'minikube')
+  return registry(where.push!)
+}
+
+async function buildAndLoad({ name, load, helm }: Destination, tag: string): Promise<void> {
   await inTemporaryFolder(async folder => {
-    for (const image of await build(folder)) {
+    for (const image of await build(folder, tag)) {
       tell(`${image.tag} → ${name} …`)
       await load(image)
     }
   })
-  const tag = argv.tag === project.version ? [] : [`--set images.tag=${argv.tag}`]
-  process.stdout.write(`They are there. Now:\n  ${[CHART, ...helm, ...tag].join(' ')}\n`)
+  const setTag = tag === project.version ? [] : [`--set images.tag=${tag}`]
+  process.stdout.write(`They are there. Now:\n  ${[CHART, ...helm, ...setTag].join(' ')}\n`)
 }
 
-async function build(into: string): Promise<Image[]> {
+async function build(into: string, tag: string): Promise<Image[]> {
   tell(`building ${names.length} images …`)
   return inTemporaryFolder(async work => {
     await writeFolders(work)
     const runtime = await packLayer(work, join(work, 'runtime'))
     const images: Image[] = []
     for (const program of PROGRAMS) {
-      const image = { archive: join(into, `${program.name}.tar`), tag: `${REPOSITORY}/${program.name}:${argv.tag}` }
+      const image = { archive: join(into, `${program.name}.tar`), tag: `${REPOSITORY}/${program.name}:${tag}` }
       const own = await packLayer(work, join(work, program.name))
       writeArchive(image.archive, image.tag, [runtime, own], configOf(program, project))
       tell(`built ${image.tag}, ${megabytes(statSync(image.archive).size)}`)
@@ -108,9 +113,4 @@ async function inTemporaryFolder<T>(use: (folder: string) => Promise<T>): Promis
   }
 }
 
-function fail(error: Error): never {
-  tell(error instanceof UserError ? `${error.message}\nSee npm run images -- --help.` : error.stack!)
-  process.exit(1)
-}
-
-await run().catch(fail)
+await runMain(main, { exitCodeOf: () => 1 })

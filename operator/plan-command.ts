@@ -1,17 +1,14 @@
 /** `npm run plan -- FILE`: dry-runs the file against the cluster and previews what applying it would change. */
-import { readFileSync } from 'node:fs'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { parse } from 'yaml'
+import { namingFile, readTextFile } from '#common/files.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { changePreview, type Version } from './change-preview.ts'
 import { isKubeError, KubeClient } from './kube/client.ts'
 import { kubeConfig } from './kube/config.ts'
 import { type KubeObject, SALES_PIPELINE } from './kube/resources.ts'
 
-/** The file does not exist or is not YAML. */
-export class FileError extends Error {}
-
-/** Resolves with the lines to print. Throws FileError, SpecError, NoCluster, or KubeError when the API server rejects the file. */
+/** Resolves with the lines to print. Throws a UserError: SpecError, or KubeError when the API server rejects the file. */
 export async function planCommand(file: string, cluster?: KubeConfig): Promise<string[]> {
   const document = read(file)
   const checked = checkPipeline(document, file)
@@ -49,9 +46,6 @@ function versionOf({ apiVersion, kind, metadata: { name, namespace }, spec }: Ku
 }
 
 function read(file: string): KubeObject {
-  try {
-    return parse(readFileSync(file, 'utf8'))
-  } catch (error) {
-    throw new FileError(`cannot read ${file}: ${(error as Error).message}`)
-  }
+  const text = readTextFile(file)
+  return namingFile('read', file, () => parse(text))
 }

@@ -10,9 +10,3 @@ export type Clock = {
 export type Chance = { /** In [0, 1). */ next(): number }
 
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void
-
-/** Exponential back-off in ms; jitter over its upper half keeps clients of a recovering server from retrying together. */
-export function backOff(failures: number, chance: Chance, firstMs = 200, maxMs = 60_000): number {
-  const limit = Math.min(maxMs, firstMs * 2 ** Math.min(failures, 20))
-  return limit / 2 + (chance.next() * limit) / 2
-}

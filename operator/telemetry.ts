@@ -1,15 +1,13 @@
 /** The operator's own metrics, probes and log. */
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { type HttpServer, metricsPage, probe, startHttpServer } from '#common/http.ts'
 import type { Clock, Log } from './ports.ts'
 import { statusMetrics } from './status-metrics.ts'
 
 /** Seconds: a reconcile is a handful of requests. */
 const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
-/** Bookmarks come every minute: a copy this old follows nothing any more, and a restart is the best that is left. */
+/** Bookmarks come every minute: a cache this old no longer follows anything, and only a restart helps. */
 const DEAF_AFTER_MS = 600_000
 
 export type OperatorTelemetry = ReturnType<typeof createTelemetry>
@@ -70,30 +68,25 @@ export function createTelemetry() {
 
 export type Health = {
   synced: boolean
-  /** ms since the epoch: what was heard of the API server last, for the copy that heard least lately. */
+  /** ms since the epoch: the last event from the API server, for the cache whose last event is the oldest. */
   heardAt: () => number
 }
 
-/** /metrics, /healthz and /readyz. Rejects when the port is taken. */
-export async function startHttp(port: number, { registry }: OperatorTelemetry, health: Health, clock: Clock) {
+/** /metrics, /healthz and /readyz. Rejects with a UserError when the port is taken. */
+export function startHttp(
+  port: number,
+  { registry }: OperatorTelemetry,
+  health: Health,
+  clock: Clock,
+): Promise<HttpServer> {
+  const reasonsIf = (isBad: boolean, reason: string) => probe(!isBad, isBad ? [reason] : [])
   const isDeaf = () => health.synced && clock.now() - health.heardAt() > DEAF_AFTER_MS
-  const server = createServer(async (request, response) => {
-    const path = request.url?.split('?')[0]
-    const answer = (ok: boolean, why: string) => response.writeHead(ok ? 200 : 503).end(`${ok ? 'ok' : why}\n`)
-    if (path === '/metrics')
-      response.writeHead(200, { 'content-type': registry.contentType }).end(await registry.metrics())
-    else if (path === '/healthz') answer(!isDeaf(), 'nothing was heard of the API server for ten minutes')
-    else if (path === '/readyz') answer(health.synced, 'the first lists are not here yet')
-    else response.writeHead(404).end('there are /metrics, /healthz and /readyz\n')
-  })
-  server.listen(port)
-  await once(server, 'listening')
-  return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
+  return startHttpServer({
+    port,
+    routes: {
+      'GET /metrics': () => metricsPage(registry),
+      'GET /healthz': () => reasonsIf(isDeaf(), `no event from the API server for ${DEAF_AFTER_MS / 60_000} minutes`),
+      'GET /readyz': () => reasonsIf(!health.synced, 'caches not synced'),
     },
-  }
+  })
 }

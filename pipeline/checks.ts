@@ -1,11 +1,9 @@
 /** Faults that span fields: names that must exist or be unique, windows that must divide, types that must fit. */
 import { type Expression, fieldsOf, parseExpression } from './expression.ts'
+import { DEFAULT_DECIMAL_SCALE, MAX_INTEGER_DIGITS, MAX_WINDOWS_PER_EVENT } from './limits.ts'
 import type { Aggregation, Field, Spec, Window } from './schema.ts'
 
 export type Fault = { path: (string | number)[]; message: string }
-
-/** More windows than this per event and one sale costs more than it is worth (contract, section 5). */
-const MAX_WINDOWS_PER_EVENT = 64
 
 /** All faults at once, each with the path of the field to change. The spec has already passed the schema. */
 export function crossFieldFaults(spec: Spec): Fault[] {
@@ -22,6 +20,9 @@ export function crossFieldFaults(spec: Spec): Fault[] {
     ...loadFaults(spec),
   ]
 }
+
+/** Decimals of a field, in all that is computed from it. */
+export const scaleOf = ({ scale, type }: Field) => scale ?? (type === 'decimal' ? DEFAULT_DECIMAL_SCALE : 0)
 
 /** The event's own fields and, with explode, its lines' fields. */
 export function allFields(spec: Spec): Field[] {
@@ -90,8 +91,11 @@ function fieldFaults(field: Field, at: Fault['path']): Fault[] {
   if (!numeric && field.scale !== undefined)
     faults.push({ path: [...at, 'scale'], message: `belongs to type number or decimal, not ${field.type}` })
   if (field.default === undefined) return faults
-  const scale = field.scale ?? (field.type === 'decimal' ? 2 : 0)
-  if (numeric && !new RegExp(`^-?\\d{1,30}${scale > 0 ? `(\\.\\d{1,${scale}})?` : ''}$`).test(field.default))
+  const scale = scaleOf(field)
+  if (
+    numeric &&
+    !new RegExp(`^-?\\d{1,${MAX_INTEGER_DIGITS}}${scale > 0 ? `(\\.\\d{1,${scale}})?` : ''}$`).test(field.default)
+  )
     faults.push({ path: [...at, 'default'], message: `must be a number with at most ${scale} decimals` })
   if (field.type === 'boolean' && !/^(true|false)$/.test(field.default))
     faults.push({ path: [...at, 'default'], message: 'must be "true" or "false"' })

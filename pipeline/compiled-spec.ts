@@ -2,9 +2,10 @@
  * The spec resolved for execution: every default applied, every measure turned into the columns that store it.
  * The processor's core, the stores and the sinks all work from this one form.
  */
-import { allFields } from './checks.ts'
+import { allFields, scaleOf } from './checks.ts'
 import { type Expression, parseExpression } from './expression.ts'
 import { aggregationIdentity } from './identity.ts'
+import { MAX_SCALE } from './limits.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
 
 /** `line`: it stands in each element of the exploded array, not in the event itself. */
@@ -52,9 +53,6 @@ export type CompiledAggregation = {
 
 export type CompiledSpec = { fields: CompiledField[]; aggregations: CompiledAggregation[]; spec: Spec }
 
-/** More decimals than this are rounded away (half-even) unless the measure states its own scale. */
-const MAX_SCALE = 12
-
 /** Throws only on a spec that did not pass the checks. */
 export function compileSpec(spec: Spec): CompiledSpec {
   const keys = new Set(spec.aggregations.flatMap(a => a.groupBy))
@@ -65,12 +63,12 @@ export function compileSpec(spec: Spec): CompiledSpec {
 
 function compileField(field: Field, isKey: boolean, line: boolean): CompiledField {
   const { name, type, optional } = field
-  const scale = field.scale ?? (type === 'decimal' ? 2 : 0)
-  return { name, path: (field.path ?? name).split('.'), type, scale, default: field.default, optional, line, isKey }
+  const path = (field.path ?? name).split('.')
+  return { name, path, type, scale: scaleOf(field), default: field.default, optional, line, isKey }
 }
 
 function compileAggregation(spec: Spec, aggregation: Aggregation, fields: CompiledField[]): CompiledAggregation {
-  const scaleOf = new Map(fields.map(f => [f.name, f.scale]))
+  const scales = new Map(fields.map(f => [f.name, f.scale]))
   const measures = aggregation.measures
   return {
     name: aggregation.name,
@@ -78,8 +76,8 @@ function compileAggregation(spec: Spec, aggregation: Aggregation, fields: Compil
     window: compileWindow(aggregation.window ?? spec.window),
     allowedLateness: aggregation.allowedLateness ?? spec.allowedLateness,
     keys: aggregation.groupBy.map(name => fields.findIndex(f => f.name === name)),
-    columns: measures.flatMap(m => columnsOf(m, scaleOf)),
-    averages: measures.filter(m => m.op === 'average').map(m => averageOf(m, scaleOf)),
+    columns: measures.flatMap(m => columnsOf(m, scales)),
+    averages: measures.filter(m => m.op === 'average').map(m => averageOf(m, scales)),
     retention: aggregation.retention,
   }
 }
@@ -89,12 +87,12 @@ function compileWindow(window: Window): CompiledWindow {
   return { size: window.size!, slide: window.slide ?? window.size!, offset: window.offset ?? 0 }
 }
 
-function columnsOf(measure: Measure, scaleOf: Map<string, number>): CompiledColumn[] {
+function columnsOf(measure: Measure, scales: Map<string, number>): CompiledColumn[] {
   const { name, op } = measure
   if (op === 'count')
     return [{ name, merge: 'add', source: { count: measure.of === 'events' ? 'events' : 'lines' }, scale: 0 }]
   const of = parseExpression(measure.of!)
-  const naturalScale = scaleOfExpression(of, scaleOf)
+  const naturalScale = scaleOfExpression(of, scales)
   const source = { of, naturalScale }
   const scale = measure.scale ?? Math.min(naturalScale, MAX_SCALE)
   if (op === 'average')
@@ -105,23 +103,23 @@ function columnsOf(measure: Measure, scaleOf: Map<string, number>): CompiledColu
   return [{ name, merge: op === 'sum' ? 'add' : op, source, scale }]
 }
 
-function averageOf(measure: Measure, scaleOf: Map<string, number>): CompiledAverage {
-  const [sum, count] = columnsOf(measure, scaleOf)
+function averageOf(measure: Measure, scales: Map<string, number>): CompiledAverage {
+  const [sum, count] = columnsOf(measure, scales)
   return { name: measure.name, sum: sum!.name, count: count!.name, scale: sum!.scale }
 }
 
 /** Exact decimals of a result: a product adds its factors' scales, a sum takes the greater. */
-function scaleOfExpression(expression: Expression, scaleOf: Map<string, number>): number {
+function scaleOfExpression(expression: Expression, scales: Map<string, number>): number {
   switch (expression.op) {
     case 'field':
-      return scaleOf.get(expression.name)!
+      return scales.get(expression.name)!
     case 'literal':
       return expression.text.split('.')[1]?.length ?? 0
     case 'negate':
-      return scaleOfExpression(expression.operand, scaleOf)
+      return scaleOfExpression(expression.operand, scales)
     default: {
-      const left = scaleOfExpression(expression.left, scaleOf)
-      const right = scaleOfExpression(expression.right, scaleOf)
+      const left = scaleOfExpression(expression.left, scales)
+      const right = scaleOfExpression(expression.right, scales)
       return expression.op === '*' ? left + right : Math.max(left, right)
     }
   }

@@ -1,6 +1,7 @@
 /** What an aggregation is, apart from its name: a change of any of it is another aggregation (contract, section 2). */
 import { createHash } from 'node:crypto'
 import { fieldsOf, parseExpression } from './expression.ts'
+import { MAX_IDENTIFIER } from './limits.ts'
 import type { Aggregation, Measure, SalesPipeline, Spec } from './schema.ts'
 
 /**
@@ -36,7 +37,7 @@ export function schemaName(pipeline: SalesPipeline): string {
   const { name, namespace } = pipeline.metadata
   return (
     pipeline.spec.sinks.postgres.schema ??
-    (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_').slice(0, 57)
+    (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_').slice(0, MAX_IDENTIFIER)
   )
 }
 

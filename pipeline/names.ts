@@ -1,13 +1,13 @@
 /** Names in a spec become PostgreSQL identifiers, Kafka topics and Elasticsearch indices: validated here, quoted there. */
+import { MAX_DNS_LABEL, MAX_DNS_NAME, MAX_IDENTIFIER, MAX_TOPIC_NAME } from './limits.ts'
 import { noneOf, text } from './rules.ts'
 
-/** PostgreSQL cuts identifiers at 63 bytes; an average `x` also needs the column `x_count`: 63 - 6 = 57. */
-const IDENTIFIER = /^[a-z_][a-z0-9_]{0,56}$/
-const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
+const IDENTIFIER = new RegExp(`^[a-z_][a-z0-9_]{0,${MAX_IDENTIFIER - 1}}$`)
+const TOPIC = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_TOPIC_NAME}}$`)
 /** Elasticsearch: lower case, no leading - _ +, none of \ / * ? " < > | , # : or blanks. */
 const INDEX = /^[a-z0-9][a-z0-9._-]{0,199}$/
-const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
-const SECRET = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
+const DNS_LABEL = new RegExp(`^[a-z0-9]([a-z0-9-]{0,${MAX_DNS_LABEL - 2}}[a-z0-9])?$`)
+const SECRET = new RegExp(`^[a-z0-9]([a-z0-9.-]{0,${MAX_DNS_NAME - 2}}[a-z0-9])?$`)
 /** A Service's name has at most 63 characters and starts with a letter; ours add a suffix such as -processor. */
 export const MAX_NAME = 40
 export const PIPELINE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/
@@ -45,8 +45,8 @@ export const RESERVED_COLUMNS = [
 export const identifier = () =>
   text(
     IDENTIFIER,
-    'must be a lower-case identifier: a-z, 0-9 and _, not starting with a digit, at most 57 characters',
-    57,
+    `must be a lower-case identifier: a-z, 0-9 and _, not starting with a digit, at most ${MAX_IDENTIFIER} characters`,
+    MAX_IDENTIFIER,
   ).meta({ label: 'identifier' })
 
 export const columnName = () =>
@@ -65,7 +65,11 @@ export const tableName = () =>
 
 export const topicName = () =>
   noneOf(
-    text(TOPIC, 'must be a Kafka topic name: letters, digits, . _ -, at most 249 characters', 249),
+    text(
+      TOPIC,
+      `must be a Kafka topic name: letters, digits, . _ -, at most ${MAX_TOPIC_NAME} characters`,
+      MAX_TOPIC_NAME,
+    ),
     ['.', '..'],
     'may not be . or ..',
   ).meta({ label: 'topic name' })
@@ -78,12 +82,20 @@ export const indexName = () =>
   ).meta({ label: 'index name' })
 
 export const dnsLabel = () =>
-  text(DNS_LABEL, 'must be a DNS label: lower-case letters, digits and -, at most 63 characters', 63).meta({
+  text(
+    DNS_LABEL,
+    `must be a DNS label: lower-case letters, digits and -, at most ${MAX_DNS_LABEL} characters`,
+    MAX_DNS_LABEL,
+  ).meta({
     label: 'DNS label',
   })
 
 export const secretName = () =>
-  text(SECRET, 'must be the name of a Secret: lower-case letters, digits, - and ., at most 253 characters', 253).meta({
+  text(
+    SECRET,
+    `must be the name of a Secret: lower-case letters, digits, - and ., at most ${MAX_DNS_NAME} characters`,
+    MAX_DNS_NAME,
+  ).meta({
     label: 'Secret name',
   })
 

@@ -3,9 +3,10 @@ import { type Document, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { crossFieldFaults, type Fault } from './checks.ts'
 import { document, type SalesPipeline } from './schema.ts'
+import { UserError } from './user-error.ts'
 
 /** All faults of one file. `message` has a line for each: path, what is wrong, what is allowed. */
-export class SpecError extends Error {
+export class SpecError extends UserError {
   readonly faults: string[]
   constructor(file: string, faults: string[]) {
     super(

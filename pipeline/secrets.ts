@@ -1,5 +1,6 @@
 /** Secrets outside Kubernetes: environment variables, never arguments, so that no process list shows them. */
 import type { SecretRef, Spec } from './schema.ts'
+import { UserError } from './user-error.ts'
 
 /** The environment variable that stands for a Secret's key: SECRET_<NAME>_<KEY>. */
 export function secretVariable(ref: SecretRef): string {
@@ -20,12 +21,12 @@ export function sinkSecrets({ sinks }: Spec): SecretRef[] {
 
 const given = (...refs: (SecretRef | undefined)[]) => refs.filter(ref => ref !== undefined)
 
-/** Answers the value of a Secret's key. Throws an Error that names the variable to set. */
+/** The value of a Secret's key. Throws a UserError that names the variable to set. */
 export function secretsFrom(env: Record<string, string | undefined>): (ref: SecretRef) => string {
   return ref => {
     const value = env[secretVariable(ref)]
     if (value === undefined)
-      throw new Error(`set ${secretVariable(ref)}: the value of key ${ref.key} of Secret ${ref.name}`)
+      throw new UserError(`set ${secretVariable(ref)}: the value of key ${ref.key} of Secret ${ref.name}`)
     return value
   }
 }

@@ -7,6 +7,7 @@
  *      committed | retry the same share | restore from the row | lost to another worker.
  *   4. refused data → halve until one record is left; that one is dead (`store_rejected`).
  */
+import { backOff } from '#pipeline/backoff.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Commit } from './core/commit.ts'
 import { mergeShares } from './core/merge.ts'
@@ -21,6 +22,9 @@ const BACKLOG_INTERVAL_MS = 1000
 
 /** Rows of one commit, before partitions are merged: bounds its memory when every event has a key of its own. */
 const MAX_ROWS = 16_000
+
+/** Pauses before a commit is tried again. */
+const RETRY = { baseMs: 100, capMs: 5000 }
 
 export type CommitterDeps = {
   compiled: CompiledSpec
@@ -127,7 +131,7 @@ export class Committer {
   }
 
   async #commit(dirty: OwnedPartition[]): Promise<void> {
-    const { clock, signal } = this.#deps
+    const { clock, chance, signal } = this.#deps
     this.#lastStart = clock.now()
     for (const partition of dirty) partition.share = partition.state!.freeze()
     for (let attempt = 0; !signal.aborted; attempt++) {
@@ -140,7 +144,7 @@ export class Committer {
         this.#hunt(live, records)
         return
       }
-      if (attempt > 0 || failure instanceof Retryable) await clock.sleep(this.#backoff(attempt), signal)
+      if (attempt > 0 || failure instanceof Retryable) await clock.sleep(backOff({ attempt, ...RETRY }, chance), signal)
       await this.#resolve(live)
     }
   }
@@ -219,9 +223,5 @@ export class Committer {
   #widen(): void {
     this.#bisect *= 2
     if (this.#bisect >= this.#deps.compiled.spec.commit.maxRecords) this.#bisect = Number.POSITIVE_INFINITY
-  }
-
-  #backoff(attempt: number): number {
-    return Math.min(100 * 2 ** attempt, 5000) * (0.5 + this.#deps.chance.next() / 2)
   }
 }

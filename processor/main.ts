@@ -3,14 +3,18 @@
  * signals. Nothing else does.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { readTextFile } from '#common/files.ts'
+import { kafkaConnection } from '#common/kafka-connection.ts'
+import { reportUsage } from '#common/parent.ts'
+import { runMain } from '#common/run-main.ts'
+import { chance, clock } from '#common/world.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey } from '#pipeline/identity.ts'
-import { parsePipeline, SpecError } from '#pipeline/parse.ts'
+import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
+import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { type Member, startHttp } from './adapters/http.ts'
-import { kafkaConnection } from './adapters/kafka/connection.ts'
+import { KAFKA_TIMEOUTS } from './adapters/kafka/connection.ts'
 import { decompress } from './adapters/kafka/decompress.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
 import { KafkaSource } from './adapters/kafka/source.ts'
@@ -20,25 +24,17 @@ import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/tele
 import { startTracing } from './adapters/telemetry/tracing.ts'
 import { Fatal } from './errors.ts'
 import { Flow } from './flow.ts'
-import type { Chance, Clock } from './ports.ts'
 import { retrying } from './retrying.ts'
-import { readSettings, type Settings, SettingsError } from './settings.ts'
+import { readSettings, type Settings } from './settings.ts'
 
-/** Kubernetes and users expect a worker to be gone within 5 s of SIGTERM: what cannot be committed by then is read again. */
-const DRAIN_MS = 4000
-const EXIT_MS = 5000
+/** What a worker cannot commit within this after SIGTERM is read again by its successor. */
+const DRAIN_MS = WORKER_EXIT_MS - 1000
 const EXPELLED =
   'the operator found this worker dead and had it removed from the consumer group. It exits, and restarts if its pod still exists'
 
-const clock: Clock = {
-  now: () => Date.now(),
-  sleep: (ms, signal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
-}
-const chance: Chance = { next: Math.random }
-
 async function main(): Promise<number> {
   const settings = readSettings(process.argv.slice(2), process.env)
-  const pipeline = parsePipeline(readFileSync(settings.file, 'utf8'), settings.file)
+  const pipeline = parsePipeline(readTextFile(settings.file), settings.file)
   const compiled = compileSpec(pipeline.spec)
   const tracing = await startTracing({ compiled, worker: settings.workerId, env: process.env })
   const telemetry = createTelemetry({
@@ -79,7 +75,7 @@ async function work(
 ): Promise<void> {
   const { spec, metadata } = pipeline
   const compiled = compileSpec(spec)
-  const connection = kafkaConnection(spec.source, settings.workerId, process.env)
+  const connection = kafkaConnection(spec.source, settings.workerId, process.env, KAFKA_TIMEOUTS)
   const source = new KafkaSource(connection, spec.source.topic)
   const store = openPostgresStore(pipeline, settings.workerId, process.env)
   const membership = new KafkaMembership({
@@ -191,21 +187,10 @@ function onStopSignal(stop: () => void): void {
   const once = () => {
     if (stopped) return
     stopped = true
-    setTimeout(() => process.exit(1), EXIT_MS).unref()
+    setTimeout(() => process.exit(1), WORKER_EXIT_MS).unref()
     stop()
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.on(signal, once)
 }
 
-function exit(code: number): void {
-  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
-  const usage = { type: 'stopped', cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, maxRssBytes: maxRSS * 1024 }
-  if (process.send) process.send(usage, () => process.exit(code))
-  else process.exit(code)
-}
-
-main().then(exit, error => {
-  const expected = error instanceof SpecError || error instanceof SettingsError
-  process.stderr.write(`${expected ? error.message : (error as Error).stack}\n`)
-  exit(expected ? 2 : 1)
-})
+await runMain(main, { beforeExit: reportUsage })

@@ -1,4 +1,5 @@
 /** Calls that must succeed in the end: repeated with growing, jittered pauses while their failure may pass. */
+import { backOff } from '#pipeline/backoff.ts'
 import type { WorkerCode } from '#pipeline/conditions.ts'
 import { Retryable } from './errors.ts'
 import type { Chance, Clock, Telemetry } from './ports.ts'
@@ -7,9 +8,8 @@ import type { Chance, Clock, Telemetry } from './ports.ts'
 const LONGEST_PAUSE_MS = 5000
 
 /**
- * Repeats `call` while it throws Retryable, showing `condition` (or the error's own) meanwhile. Null when the signal
- * aborted first.
- * Other errors are thrown.
+ * Repeats `call` while it throws Retryable, and shows `condition` (or the error's own) meanwhile. Resolves with the call's
+ * result, or with null when the signal aborts first. Throws every other error.
  */
 export async function retrying<T>(
   deps: { clock: Clock; chance: Chance; telemetry: Telemetry; signal: AbortSignal },
@@ -30,8 +30,8 @@ export async function retrying<T>(
       if (shown !== code) telemetry.log('warn', `${code}: will try again`, { error: error.message })
       telemetry.condition(code, error.message)
       shown = code
-      const pause = Math.min(error.afterMs * 2 ** Math.min(attempt, 10), LONGEST_PAUSE_MS)
-      await deps.clock.sleep(pause * (0.5 + deps.chance.next() / 2), deps.signal)
+      const pause = { attempt, baseMs: error.afterMs, capMs: LONGEST_PAUSE_MS }
+      await deps.clock.sleep(backOff(pause, deps.chance), deps.signal)
     }
   }
   return null

@@ -1,6 +1,9 @@
-/** What a worker needs to know beside its pipeline: read once, checked whole, every fault named at once. */
+/** A worker's settings beside its pipeline: read once, with every fault reported at once. */
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import { Environment, LOG_LEVELS } from '#common/environment.ts'
+import { MAX_PORT, MIN_SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS, WORKER_PORT } from '#pipeline/limits.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 
 export type Settings = {
   command: 'work' | 'remove'
@@ -14,10 +17,8 @@ export type Settings = {
   /** Thousandths of a CPU that the worker may use; undefined: all there is. */
   cpuMillis: number | undefined
   commitLog: string | undefined
-  logLevel: 'debug' | 'info' | 'warn' | 'error'
+  logLevel: (typeof LOG_LEVELS)[number]
 }
-
-const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 const HELP = `A SalesPipeline worker: reads its share of the topic, aggregates, commits to PostgreSQL, projects to Elasticsearch.
 
@@ -32,49 +33,40 @@ made. It waits for sinks that are down or refuse it (/status says which and why)
 Environment:
   WORKER_ID           name in logs, metrics and the group (default: host name and process id)
   HTTP_HOST           address of /metrics, /healthz, /readyz, /status (default 0.0.0.0)
-  HTTP_PORT           its port; 0 takes any free one (default 8080)
-  SESSION_TIMEOUT_MS  a worker silent for so long loses its partitions (default 6000, the least a broker allows by default)
+  HTTP_PORT           its port; 0 takes any free one (default ${WORKER_PORT})
+  SESSION_TIMEOUT_MS  a worker silent for so long loses its partitions (default ${SESSION_TIMEOUT_MS}, the least a broker allows by default)
   CPU_MILLIS          thousandths of a CPU that it may use, where it is limited: busy is measured by it
   COMMIT_LOG          file for one line per commit: raw samples of the end-to-end delay
   LOG_LEVEL           ${LOG_LEVELS.join(', ')} (default info)
   PGUSER, PGPASSWORD  where the pipeline names no Secret for PostgreSQL
   SECRET_<NAME>_<KEY> stands for key KEY of Secret NAME
   OTEL_EXPORTER_OTLP_ENDPOINT and the other standard variables switch tracing on
+
+Exit code: 0 when it stopped as asked, 2 when the settings or the document are wrong, 1 for every other failure.
 `
 
-/** A setting is missing or malformed; the message lists all of them. */
-export class SettingsError extends Error {}
-
-/** Throws SettingsError. Prints the help and exits when asked for it. */
+/** Throws a UsageError that lists all faults. Prints the help and exits when asked for it. */
 export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   const { words, file, help } = readArguments(args)
   if (help) {
     process.stdout.write(HELP)
     process.exit(0)
   }
-  const faults: string[] = []
-  const number = (name: string, fallback: number, min: number, max: number) => {
-    const value = Number(env[name] ?? fallback)
-    if (!Number.isInteger(value) || value < min || value > max)
-      faults.push(`${name} must be a whole number from ${min} to ${max}, not "${env[name]}"`)
-    return value
-  }
-  const logLevel = env.LOG_LEVEL ?? 'info'
-  if (!LOG_LEVELS.includes(logLevel as Settings['logLevel']))
-    faults.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`)
+  const variables = new Environment(env)
+  const { faults } = variables
   if (!file) faults.push('--file is needed: the SalesPipeline document')
   const settings: Settings = {
     command: commandOf(words, faults),
     file: file ?? '',
     workerId: env.WORKER_ID ?? `${hostname()}-${process.pid}`,
     httpHost: env.HTTP_HOST ?? '0.0.0.0',
-    httpPort: number('HTTP_PORT', 8080, 0, 65_535),
-    sessionTimeoutMs: number('SESSION_TIMEOUT_MS', 6000, 1000, 300_000),
-    cpuMillis: env.CPU_MILLIS === undefined ? undefined : number('CPU_MILLIS', 0, 1, 1_000_000),
+    httpPort: variables.integer('HTTP_PORT', WORKER_PORT, 0, MAX_PORT),
+    sessionTimeoutMs: variables.integer('SESSION_TIMEOUT_MS', SESSION_TIMEOUT_MS, MIN_SESSION_TIMEOUT_MS, 300_000),
+    cpuMillis: env.CPU_MILLIS === undefined ? undefined : variables.integer('CPU_MILLIS', 0, 1, 1_000_000),
     commitLog: env.COMMIT_LOG,
-    logLevel: logLevel as Settings['logLevel'],
+    logLevel: variables.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   }
-  if (faults.length > 0) throw new SettingsError(`${faults.join('\n')}\nSee --help.`)
+  variables.check()
   return settings
 }
 
@@ -94,6 +86,6 @@ function readArguments(args: string[]): Arguments {
     const { positionals, values } = parseArgs({ args, options, allowPositionals: true })
     return { words: positionals, ...values }
   } catch (error) {
-    throw new SettingsError(`${(error as Error).message}\nSee --help.`)
+    throw new UsageError((error as Error).message)
   }
 }

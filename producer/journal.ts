@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { namingFile } from '#common/files.ts'
 import type { Ledger, Outgoing } from './lanes.ts'
 
 type Bytes = { key: Buffer | null; value: Buffer | null }
@@ -16,10 +17,13 @@ export class Journal {
   readonly #file: number
   #written = 0
 
+  /** Throws FileError. */
   constructor(folder: string, now = Date.now()) {
-    mkdirSync(folder, { recursive: true })
     this.path = join(folder, `${now}-${process.pid}.jsonl`)
-    this.#file = openSync(this.path, 'ax')
+    this.#file = namingFile('write', this.path, () => {
+      mkdirSync(folder, { recursive: true })
+      return openSync(this.path, 'ax')
+    })
   }
 
   /** To be called before they are sent. Answers the number of the first. */

@@ -12,7 +12,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProduceAcks, Producer } from '@platformatic/kafka'
-import type { KafkaConnection } from './connection.ts'
+import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { UserError } from '#pipeline/user-error.ts'
 import { murmur2 } from './murmur2.ts'
 
 export type Outgoing = {
@@ -81,7 +82,7 @@ export class Lanes<R extends Outgoing> {
         if (Date.now() < deadline) continue
         await producer.close()
         const brokers = connection.bootstrapBrokers.join(', ')
-        throw new Error(`cannot send to topic ${topic} at ${brokers}: ${reasonOf(error)}`, { cause: error })
+        throw new UserError(`cannot send to topic ${topic} at ${brokers}: ${reasonOf(error)}`, { cause: error })
       }
     }
   }

@@ -1,6 +1,7 @@
 /** `producer load` on the command line: flags, progress, signals, report. */
-import { writeFileSync } from 'node:fs'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
+import { writeTextFile } from '#common/files.ts'
+import { reportUsage } from '#common/parent.ts'
 import { type LoadReport, type LoadRun, type LoadStats, startLoad } from './load.ts'
 import { brokersOf, durationOption, type Overrides, pipelineOptions, readPipeline, tellOfWaiting } from './options.ts'
 
@@ -64,16 +65,9 @@ async function run(flags: Flags): Promise<void> {
   const report = await narrate(load)
   const text = `${JSON.stringify(report, null, 2)}\n`
   if (flags.report === undefined) process.stdout.write(text)
-  else writeFileSync(flags.report, text)
+  else writeTextFile(flags.report, text)
   tell('report', report)
-  if (process.connected) tellUsage()
-}
-
-/** The last word to a parent, which reports what each process took; then its channel keeps this one alive no longer. */
-function tellUsage(): void {
-  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
-  const usage = { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, maxRssBytes: maxRSS * 1024 }
-  process.send!({ type: 'stopped', ...usage }, () => process.connected && process.disconnect())
+  await reportUsage()
 }
 
 function overridesOf(flags: Flags): Overrides {

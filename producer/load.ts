@@ -4,8 +4,10 @@
  * a bounded queue fills, the generator waits, and what it owes is sent later with the timestamps that it had.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { kafkaConnection } from '#common/kafka-connection.ts'
+import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
 import type { Load, SalesPipeline } from '#pipeline/schema.ts'
-import { kafkaConnection } from './connection.ts'
+import { UserError } from '#pipeline/user-error.ts'
 import { Generator, type Made } from './generator.ts'
 import { Journal, journalled } from './journal.ts'
 import { Lanes } from './lanes.ts'
@@ -60,17 +62,16 @@ const TICK_MS = 10
 const MAX_TURN = 1000
 /** What waits for Kafka at most: seconds of full load, not of memory. */
 const MAX_QUEUED_BYTES = 16 * 1024 ** 2
-const OPEN_MS = 30_000
 /** A broker that restarts is back within this; what it has not answered by then counts as unknown. */
 const FLUSH_MS = 30_000
 
 /** Rejects when Kafka or the topic cannot be reached within `openMs`. */
 export async function startLoad(options: LoadOptions): Promise<LoadRun> {
-  const { pipeline, env = process.env, openMs = OPEN_MS } = options
+  const { pipeline, env = process.env, openMs = KAFKA_OPEN_MS } = options
   const { source, telemetry } = pipeline.spec
   const load = { ...pipeline.spec.load, ...options.load }
   if (options.count !== undefined && load.rate === 0)
-    throw new Error('a count needs a rate above 0, which spaces the event times')
+    throw new UserError('a count needs a rate above 0, which spaces the event times')
   const clientId = 'sales-load'
   const tally = new Tally()
   const journal = options.journal === undefined ? null : new Journal(options.journal)

@@ -1,6 +1,8 @@
-/** The producer: `serve` takes sales over HTTP, `load` simulates them, `check` follows one of them to the sinks. */
+/** The producer: `serve` accepts sales over HTTP, `load` simulates them, `check` follows one of them to the sinks. */
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { strictly } from '#common/command-line.ts'
+import { runMain } from '#common/run-main.ts'
 import { addCheck } from './check/command.ts'
 import { addLoad } from './load-command.ts'
 import { addServe } from './serve/command.ts'
@@ -11,13 +13,13 @@ const commands = yargs(hideBin(process.argv))
   .demandCommand(1, 'Name a command: serve, load or check.')
   .epilogue(
     'Passwords come from the environment: SECRET_<NAME>_<KEY> stands for key KEY of Secret NAME that the file names.\n' +
-      'Tracing is on where OTEL_EXPORTER_OTLP_ENDPOINT is set; telemetry.traceSampling of the file says how many sales.',
+      'Tracing is on where OTEL_EXPORTER_OTLP_ENDPOINT is set; telemetry.traceSampling of the file says how many sales.\n' +
+      'Exit code: 0 when all went well, 1 for every failure; the message says what to do.',
   )
-  .strict()
-  .wrap(Math.min(120, process.stdout.columns ?? 100))
-  .fail((message, error) => {
-    process.stderr.write(`${error?.message ?? `${message}\nSee --help.`}\n`)
-    process.exit(1)
-  })
 
-await addCheck(addLoad(addServe(commands))).parseAsync()
+async function main(): Promise<number> {
+  await strictly(addCheck(addLoad(addServe(commands)))).parseAsync()
+  return 0
+}
+
+await runMain(main, { exitCodeOf: () => 1 })

@@ -1,10 +1,11 @@
-/** What both commands take: the pipeline's file, and flags that stand in place of what it says. */
-import { readFileSync } from 'node:fs'
+/** What the commands accept: the pipeline's file, and flags that override what it says. */
 import { parse } from 'yaml'
 import type { Argv } from 'yargs'
+import { readTextFile } from '#common/files.ts'
 import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { parseDuration } from '#pipeline/units.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 
 const PATIENCE_MS = 2000
 
@@ -21,9 +22,9 @@ export function pipelineOptions<T>(argv: Argv<T>) {
 /** Parts of a spec as a file would write them; undefined says nothing. */
 export type Overrides = { [name: string]: Overrides | string | number | string[] | undefined }
 
-/** Throws SpecError: first with the faults of the file, then with those of what stands in its place. */
+/** Throws FileError, or SpecError: first with the faults of the file, then with those of the overrides. */
 export function readPipeline(file: string, overrides: Overrides): SalesPipeline {
-  const text = readFileSync(file, 'utf8')
+  const text = readTextFile(file)
   parsePipeline(text, file)
   const document = parse(text)
   document.spec = merge(document.spec, overrides)
@@ -49,7 +50,7 @@ export function durationOption(text: string): number {
   try {
     return parseDuration(text)
   } catch {
-    throw new Error(`"${text}" is not a duration such as 500ms, 30s, 5m or 1h`)
+    throw new UsageError(`"${text}" is not a duration such as 500ms, 30s, 5m or 1h`)
   }
 }
 

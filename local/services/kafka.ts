@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Admin } from '@platformatic/kafka'
+import { MAX_MESSAGE_BYTES, MIN_SESSION_TIMEOUT_MS } from '#pipeline/limits.ts'
 import { freePort, javaCommand } from './host.ts'
 import { installKafka } from './install.ts'
 import { type ServerOptions, ServerProcess, stablePort } from './process.ts'
@@ -104,10 +105,9 @@ offsets.topic.num.partitions=8
 transaction.state.log.num.partitions=4
 # Rebalances at once, and workers that fall silent are replaced within seconds: fencing is the database's.
 group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-# A record of 10 MB must get through to its dead letter.
-message.max.bytes=33554432
-replica.fetch.max.bytes=33554432
+group.min.session.timeout.ms=${MIN_SESSION_TIMEOUT_MS}
+message.max.bytes=${MAX_MESSAGE_BYTES}
+replica.fetch.max.bytes=${MAX_MESSAGE_BYTES}
 num.network.threads=2
 num.io.threads=4
 `

@@ -2,14 +2,15 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError } from '#pipeline/user-error.ts'
 
 /** A holder whose own parent was killed needs that long to end its server. */
 const WAIT_MS = 8000
 const POLL_MS = 200
 
 /**
- * Takes the folder for this process; `name` is what the error calls it for others. Answers how to let go. Waits
- * some seconds for a holder that is just ending, then throws an Error that names it.
+ * Takes the folder for this process; `name` is what the error calls it for others. Resolves with the
+ * function that releases it. Waits some seconds for a holder that is exiting, then throws a UserError that names it.
  */
 export async function lockFolder(dataDir: string, name: string): Promise<() => void> {
   mkdirSync(dataDir, { recursive: true })
@@ -19,7 +20,7 @@ export async function lockFolder(dataDir: string, name: string): Promise<() => v
     const [pid, holder] = readHolder(file)
     if (!isAlive(pid)) rmSync(file, { force: true })
     else if (Date.now() > deadline)
-      throw new Error(
+      throw new UserError(
         `${dataDir} is in use by ${holder} (process ${pid}): stop it first. If that process is something else, remove ${file}`,
       )
   }
@@ -40,7 +41,7 @@ function readHolder(file: string): [pid: number, name: string] {
     const [pid, ...name] = readFileSync(file, 'utf8').split(' ')
     return [Number(pid), name.join(' ')]
   } catch {
-    return [0, ''] // let go meanwhile
+    return [0, ''] // released meanwhile
   }
 }
 

@@ -1,8 +1,8 @@
 /** How a person reaches what a run brought up. Passwords are not shown, only where they are. */
 import { join, relative } from 'node:path'
+import type { PostgresConnection } from '#common/store-connections.ts'
 import { schemaName } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import type { PostgresConnection } from '#processor/adapters/postgres/connections.ts'
 import type { DataFolder } from './folder.ts'
 import type { LocalServers } from './servers.ts'
 

@@ -5,6 +5,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { backOff } from '#pipeline/backoff.ts'
+import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { LoadReport, LoadStats } from '#producer/load.ts'
 import type { Usage } from './usage.ts'
 
@@ -36,12 +38,12 @@ export type ChildEvents = {
   tell(line: string): void
 }
 
-const FIRST_BACKOFF_MS = 1000
-const LONGEST_BACKOFF_MS = 30_000
+/** Pauses before it is started again. */
+const RESTART = { baseMs: 1000, capMs: 30_000 }
 /** Whoever lived so long is forgiven its earlier deaths. */
 const FORGIVEN_AFTER_MS = 60_000
-/** Workers promise to be gone 5 s after SIGTERM. */
-const KILL_AFTER_MS = 8000
+/** A worker exits by itself within WORKER_EXIT_MS of SIGTERM; the rest is for a busy machine. */
+const KILL_AFTER_MS = WORKER_EXIT_MS + 3000
 
 export class SupervisedChild {
   readonly spec: ChildSpec
@@ -52,7 +54,8 @@ export class SupervisedChild {
   #process: ChildProcess | null = null
   #ended: Promise<void> = Promise.resolve()
   #startedAt = 0
-  #backoff = FIRST_BACKOFF_MS
+  /** Deaths in a row. */
+  #deaths = 0
   #timer: NodeJS.Timeout | undefined
   readonly #events: ChildEvents
   readonly #done = Promise.withResolvers<void>()
@@ -123,16 +126,16 @@ export class SupervisedChild {
       this.#done.resolve()
       return
     }
-    if (Date.now() - this.#startedAt > FORGIVEN_AFTER_MS) this.#backoff = FIRST_BACKOFF_MS
+    if (Date.now() - this.#startedAt > FORGIVEN_AFTER_MS) this.#deaths = 0
     const how = signal ? `was ended by ${signal}` : `ended with code ${code}`
     this.lastWords = signal ? how : `${how}: ${lastWords(this.spec.logFile)}`
-    this.#events.tell(`${this.spec.name} ${this.lastWords}; starting again in ${this.#backoff / 1000} s`)
+    const pauseMs = backOff({ attempt: this.#deaths++, ...RESTART })
+    this.#events.tell(`${this.spec.name} ${this.lastWords}; starting again in ${pauseMs / 1000} s`)
     this.state = 'restarting'
     this.#timer = setTimeout(() => {
       this.restarts++
       this.start()
-    }, this.#backoff)
-    this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF_MS)
+    }, pauseMs)
   }
 }
 

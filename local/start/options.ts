@@ -1,7 +1,9 @@
 /** The command line of `npm start`. */
 import { resolve } from 'node:path'
 import yargs from 'yargs'
+import { MAX_PORT, MAX_RATE } from '#pipeline/limits.ts'
 import { parseDuration } from '#pipeline/units.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 
 const DEFAULT_FILE = resolve(import.meta.dirname, '../../k8s/examples/ecommerce.yaml')
 
@@ -36,14 +38,11 @@ export type Options = {
   load: LoadOverrides
 }
 
-/** What was typed cannot be done: printed as it is, exit code 2. */
-export class UsageError extends Error {}
-
 /** Reads the arguments; `{ help }` when they ask for it. Throws UsageError with all faults. */
 export function readOptions(args: string[]): Options | { help: string } {
   let shown = ''
   const argv = parser(args).parseSync(args, {}, (error: Error | undefined, _argv: unknown, output: string) => {
-    if (error) throw new UsageError(`${error.message}\nSee npm start -- --help.`)
+    if (error) throw new UsageError(error.message, 'npm start -- --help')
     shown = output
   })
   if (shown !== '') return { help: shown }
@@ -146,10 +145,10 @@ function faultsOf(argv: Record<string, unknown>): string[] {
       faults.push(`--${name} must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}, not ${value}`)
   }
   bounds('workers', 1, 64, true)
-  bounds('rate', 0, 1_000_000, false)
+  bounds('rate', 0, MAX_RATE, false)
   bounds('seed', 0, Number.MAX_SAFE_INTEGER, true)
   for (const name of FRACTIONS) bounds(name, 0, 1, false)
-  for (const name of PORTS) bounds(name, 1, 65_535, true)
+  for (const name of PORTS) bounds(name, 1, MAX_PORT, true)
   if (argv.for !== undefined && !isDuration(argv.for))
     faults.push(`--for must be a time such as 60s or 5m, not "${argv.for}"`)
   if (argv.report !== undefined && argv.for === undefined)

@@ -1,9 +1,10 @@
 /** What PostgreSQL holds of the pipeline: how far it is, and its newest windows. Read only. */
+
 import pg from 'pg'
+import type { PostgresConnection } from '#common/store-connections.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { schemaName } from '#pipeline/identity.ts'
 import type { Aggregation, SalesPipeline } from '#pipeline/schema.ts'
-import type { PostgresConnection } from '#processor/adapters/postgres/connections.ts'
 
 export type Standing = {
   /** Partition → first offset that is not committed; null: never claimed. */
@@ -30,10 +31,8 @@ export class Results {
   readonly #pipeline: SalesPipeline
 
   constructor(connection: PostgresConnection, pipeline: SalesPipeline) {
-    const { tls, ...address } = connection
     this.#pool = new pg.Pool({
-      ...address,
-      ssl: tls ? (tls.ca ? { ca: tls.ca } : {}) : false,
+      ...connection,
       max: 2,
       application_name: 'npm start',
       connectionTimeoutMillis: ANSWER_MS,

@@ -1,22 +1,23 @@
 /** `npm start`, from the checked arguments to the exit code. */
-import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
+import { readTextFile } from '#common/files.ts'
 import { lockFolder } from '#local/services/lock.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 import { type Ending, runBounded } from './bounded.ts'
 import { dataFolder, prepareFolder } from './folder.ts'
 import { Interrupted, Interruption } from './interruption.ts'
-import { type Options, UsageError } from './options.ts'
+import type { Options } from './options.ts'
 import { Screen } from './screen.ts'
 import { type Setting, Stage } from './stage.ts'
 
 /** 128 + SIGINT, as shells say it. */
 const KILLED = 130
 
-/** Throws UsageError and SpecError before anything is started; every other failure is printed and answered as 1. */
+/** Resolves with the exit code. Throws a UserError before anything is started; prints every later failure and returns 1. */
 export async function run(options: Options): Promise<number> {
-  const text = readDocument(options.file)
+  const text = readTextFile(options.file)
   const pipeline = parsePipeline(text, options.typedFile || relative('', options.file))
   refuseUnverifiable(options, pipeline)
   const folder = dataFolder(pipeline)
@@ -71,18 +72,13 @@ function withArguments(args: string[]): string[] {
   return given.length > 0 ? ['--', ...given] : []
 }
 
-function readDocument(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`)
-  }
-}
-
 /** The verifier's own clients speak neither TLS nor SASL. */
 function refuseUnverifiable({ external, forMs }: Options, { spec }: SalesPipeline): void {
   const { source, sinks } = spec
   const tls = [source.tls, sinks.postgres.tls, sinks.elasticsearch?.tls].some(part => part?.enabled)
   if (external && forMs !== undefined && (tls || source.sasl))
-    throw new UsageError('a bounded run with --external cannot be verified over TLS or SASL yet: leave --for out')
+    throw new UsageError(
+      'a bounded run with --external cannot be verified over TLS or SASL yet: leave --for out',
+      'npm start -- --help',
+    )
 }

@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { kafkaConnection } from '#common/kafka-connection.ts'
+import { type PostgresConnection, postgresConnection } from '#common/store-connections.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import { kafkaConnection } from '#processor/adapters/kafka/connection.ts'
-import type { PostgresConnection } from '#processor/adapters/postgres/connections.ts'
-import { postgresConnection } from '#processor/adapters/postgres/open.ts'
+import { KAFKA_TIMEOUTS } from '#processor/adapters/kafka/connection.ts'
 import { addressesOf } from './addresses.ts'
 import type { ChildEvents } from './children.ts'
 import type { DataFolder } from './folder.ts'
@@ -65,8 +65,9 @@ export class Stage {
     for (const line of replacements) screen.tell(line)
     writeFileSync(folder.document, document)
     const env = { ...process.env, ...this.#env }
-    const postgres = postgresConnection(pipeline, env)
-    const topic = new Topic(kafkaConnection(pipeline.spec.source, 'npm-start', env), pipeline.spec)
+    const postgres = postgresConnection(pipeline.spec, env)
+    const kafka = kafkaConnection(pipeline.spec.source, 'npm-start', env, KAFKA_TIMEOUTS)
+    const topic = new Topic(kafka, pipeline.spec)
     await interruption.race(topic.ensure(endpoints ? 1 : -1, screen.tell))
     const results = new Results(postgres, pipeline)
     const workers = this.#workers(pipeline)

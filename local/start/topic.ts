@@ -1,13 +1,13 @@
 /** The topic on the broker: created as the contract wants it, and asked how far it reaches. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin } from '@platformatic/kafka'
+import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { MAX_MESSAGE_BYTES } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
-import { type KafkaConnection, kafkaError } from '#processor/adapters/kafka/connection.ts'
+import { kafkaError } from '#processor/adapters/kafka/connection.ts'
 import { KafkaSource } from '#processor/adapters/kafka/source.ts'
 import { Retryable } from '#processor/errors.ts'
 
-/** A record of 10 MB must get through to its dead letter. */
-const MAX_MESSAGE_BYTES = 32 << 20
 const PATIENCE_MS = 30_000
 const PAUSE_MS = 250
 

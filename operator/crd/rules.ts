@@ -4,6 +4,7 @@
  * Quantifiers stay within the bounds of lists and strings in the schema: the API server estimates a rule's cost from them.
  */
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
+import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
 import type { Rule } from '#pipeline/rules.ts'
 
 /** `reason` and `fieldPath` as in `x-kubernetes-validations`; `messageExpression` names what is at fault. */
@@ -36,8 +37,8 @@ const WINDOW: CelRule[] = [
     fieldPath: '.slide',
   },
   {
-    rule: `self.type != 'sliding' || !(${has('size', 'slide')}) || ${ms('size')} % ${ms('slide')} != 0 || ${ms('size')} / ${ms('slide')} <= 64`,
-    message: 'may go into size at most 64 times',
+    rule: `self.type != 'sliding' || !(${has('size', 'slide')}) || ${ms('size')} % ${ms('slide')} != 0 || ${ms('size')} / ${ms('slide')} <= ${MAX_WINDOWS_PER_EVENT}`,
+    message: `may go into size at most ${MAX_WINDOWS_PER_EVENT} times`,
     fieldPath: '.slide',
   },
   {

@@ -1,10 +1,9 @@
 /** Allowed connections to and from the workloads: by port where the other side is known only by name. */
+import { INGEST_PORT, WORKER_PORT } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { COMPONENT, type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
 import type { Observed, Owner } from './observed.ts'
-import { PROCESSOR_PORT } from './processor.ts'
-import { INGEST_PORT } from './producers.ts'
 
 const tcp = (port: number) => ({ port, protocol: 'TCP' })
 /** Ports of the DNS pods: they listen on 5353 where ports below 1024 are not allowed, as on OpenShift. */
@@ -71,7 +70,7 @@ function scrapers({ settings }: Observed): object {
       },
       { namespaceSelector: {}, podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } } },
     ],
-    ports: [tcp(PROCESSOR_PORT)],
+    ports: [tcp(WORKER_PORT)],
   }
 }
 

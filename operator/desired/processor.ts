@@ -1,11 +1,10 @@
 /** The workers of a pipeline: Deployment, headless Service, PodDisruptionBudget and, where Prometheus' operator is, PodMonitor. */
+import { WORKER_PORT } from '#pipeline/limits.ts'
 import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { metadata, processorName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
 import { deployment, podMonitor } from './workload.ts'
-
-export const PROCESSOR_PORT = 8080
 
 /** A worker peaks at some 200 MB (README, Measured) and uses what CPU there is while it catches up. */
 const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } }
@@ -31,7 +30,7 @@ export function processor(observed: Observed): KubeObject[] {
         // Workers that are not ready must be reachable too: their status and metrics show why.
         publishNotReadyAddresses: true,
         selector: matchLabels,
-        ports: [{ name: 'http', port: PROCESSOR_PORT, targetPort: 'http' }],
+        ports: [{ name: 'http', port: WORKER_PORT, targetPort: 'http' }],
       },
     },
     {
@@ -49,7 +48,7 @@ export function processor(observed: Observed): KubeObject[] {
       args: [],
       config: 'processor.yaml',
       secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
-      port: PROCESSOR_PORT,
+      port: WORKER_PORT,
       resources: requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : RESOURCES,
       // A new worker takes over partitions before an old one stops: two at a time would only move them twice.
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },

@@ -1,11 +1,10 @@
 /** The load generator and the REST ingest, where the spec asks for them. */
+import { INGEST_PORT } from '#pipeline/limits.ts'
 import { sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { type Component, metadata, producerName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
 import { deployment, podMonitor, type Workload } from './workload.ts'
-
-export const INGEST_PORT = 8000
 
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } }
 

@@ -1,10 +1,11 @@
 /** The Job that deletes a pipeline's rows and documents (spec.deletionPolicy: delete). Its pod reports what it waits for. */
+import { WORKER_PORT } from '#pipeline/limits.ts'
 import { sinkSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { configFiles } from './config.ts'
 import { DOCUMENT, keyOfOwner, labelsOf, PIPELINE, removalName } from './names.ts'
 import type { Observed } from './observed.ts'
-import { PROCESSOR_PORT, WORKER_ID } from './processor.ts'
+import { WORKER_ID } from './processor.ts'
 import { podSpec } from './workload.ts'
 
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '256Mi' } }
@@ -28,7 +29,7 @@ export function removalJob({ owner, document, spec, settings }: Removed): KubeOb
     args: ['remove'],
     config: file as typeof file,
     secrets: sinkSecrets(spec),
-    port: PROCESSOR_PORT,
+    port: WORKER_PORT,
     resources: RESOURCES,
     env: WORKER_ID,
   }

@@ -1,4 +1,5 @@
 /** Common to all our Deployments: an unprivileged pod that depends on nothing of its node. */
+import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
@@ -17,8 +18,8 @@ import type { Observed } from './observed.ts'
 
 /** The images' own user (Dockerfile). */
 const USER = 10_001
-/** A worker exits within 5 s of SIGTERM (processor/main.ts); the rest is for a busy node. */
-const GRACE_SECONDS = 15
+/** Three times what a worker needs to exit; the rest is for a busy node. */
+const GRACE_SECONDS = (3 * WORKER_EXIT_MS) / 1000
 
 /** Pods leave a node that is not ready or unreachable for this long. */
 const NODE_LOST_SECONDS = 15

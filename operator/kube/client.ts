@@ -7,6 +7,7 @@ import { Agent as HttpAgent, request as http, type IncomingMessage, type Outgoin
 import { Agent as HttpsAgent, request as https, type RequestOptions } from 'node:https'
 import { text } from 'node:stream/consumers'
 import type { KubeConfig } from '@kubernetes/client-node'
+import { UserError } from '#pipeline/user-error.ts'
 import { type KubeObject, keyOf, type Metadata, pathOf, type Resource } from './resources.ts'
 
 /** Field manager of everything that we write by server-side apply. */
@@ -29,7 +30,7 @@ export type List = { items: KubeObject[]; resourceVersion: string }
 export type ApplyOptions = { force?: boolean; signal?: AbortSignal | undefined }
 
 /** The API server rejected a request (`message` is its own), or could not be reached (`code` 0). */
-export class KubeError extends Error {
+export class KubeError extends UserError {
   readonly code: number
   /** Such as NotFound, Conflict, AlreadyExists, Invalid, Forbidden, Expired. */
   readonly reason: string
@@ -56,7 +57,7 @@ export class KubeClient {
   /** Throws when the configuration names no cluster. `onWrite` is called for every request that may change something. */
   constructor(config: KubeConfig, onWrite: (verb: string, resource: string) => void = () => {}) {
     if (!config.getCurrentCluster())
-      throw new Error('the kubeconfig has no current cluster; set KUBECONFIG, or its current-context')
+      throw new UserError('the kubeconfig has no current cluster; set KUBECONFIG, or its current-context')
     this.#config = config
     this.#onWrite = onWrite
   }

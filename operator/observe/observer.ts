@@ -1,9 +1,9 @@
 /** Observes the workers of a pipeline: their pods, their own status, and the figures that follow from it. */
+import { WORKER_PORT } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { Caches } from '../caches.ts'
 import { keyOfOwner } from '../desired/names.ts'
 import type { Owner } from '../desired/observed.ts'
-import { PROCESSOR_PORT } from '../desired/processor.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Clock } from '../ports.ts'
 import { type Figures, figuresOf, UNKNOWN } from './figures.ts'
@@ -97,5 +97,5 @@ const isOver = (pod: KubeObject) => ['Failed', 'Succeeded'].includes(podStatus(p
 /** Empty unless the pod runs. */
 export function addressOf(pod: KubeObject): Address[] {
   const { podIP, phase } = podStatus(pod)
-  return podIP && phase === 'Running' ? [{ name: pod.metadata.name, ip: podIP, port: PROCESSOR_PORT }] : []
+  return podIP && phase === 'Running' ? [{ name: pod.metadata.name, ip: podIP, port: WORKER_PORT }] : []
 }

@@ -2,9 +2,10 @@
  * Leader election by a Lease, modelled on client-go's: the replica that holds the Lease leads. The others measure by their
  * own clock how long its record has not changed, so that clocks need not agree; the holder stops before they may take over.
  */
+import { backOff } from '#pipeline/backoff.ts'
 import { isKubeError, type KubeClient } from '../kube/client.ts'
 import { type KubeObject, LEASE } from '../kube/resources.ts'
-import { backOff, type Chance, type Clock, type Log } from '../ports.ts'
+import type { Chance, Clock, Log } from '../ports.ts'
 
 export type LeaseTimes = {
   /** A record that has not changed for this long may be taken over. */
@@ -54,7 +55,8 @@ export class LeaderElection {
     const { times = LEASE_TIMES, identity } = this.#options
     while (!(await this.#acquireOrRenew(signal))) {
       if (signal.aborted) return
-      await this.#clock.sleep(backOff(0, this.#chance, times.retryMs, times.retryMs), signal)
+      const pause = { attempt: 0, baseMs: times.retryMs, capMs: times.retryMs }
+      await this.#clock.sleep(backOff(pause, this.#chance), signal)
     }
     this.#log('info', 'acquired leader lease', { identity })
     const lost = new AbortController()

@@ -2,7 +2,11 @@
  * A work queue of keys, modelled on client-go's: a key is queued once however often it is added, never processed twice at
  * a time, and processed again when it was added meanwhile. It holds keys, not objects: queued objects would be outdated.
  */
-import { backOff, type Chance, type Clock } from '../ports.ts'
+import { backOff } from '#pipeline/backoff.ts'
+import type { Chance, Clock } from '../ports.ts'
+
+/** Pauses after failures of a key. */
+const RETRY = { baseMs: 200, capMs: 60_000 }
 
 export class WorkQueue {
   readonly #clock: Clock
@@ -80,7 +84,7 @@ export class WorkQueue {
     } catch (error) {
       const failures = this.#failures.get(key) ?? 0
       this.#failures.set(key, failures + 1)
-      const retryInMs = backOff(failures, this.#chance)
+      const retryInMs = backOff({ attempt: failures, ...RETRY }, this.#chance)
       onFailure(key, error, retryInMs)
       this.#finish(key)
       this.addAfter(key, retryInMs)

@@ -3,9 +3,10 @@
  * restarted after a back-off, an expired version (410) leads to a new list, a silent connection is closed, and everything
  * is listed again from time to time.
  */
+import { backOff } from '#pipeline/backoff.ts'
 import { acceptOf, type KubeClient, KubeError } from '../kube/client.ts'
 import { type KubeObject, keyOf, pathOf, type Resource } from '../kube/resources.ts'
-import { backOff, type Chance, type Clock, type Log } from '../ports.ts'
+import type { Chance, Clock, Log } from '../ports.ts'
 
 /** Asked of the server as the length of a watch, plus a random share: this spreads reconnects. */
 const WATCH_SECONDS = 300
@@ -19,6 +20,10 @@ const MIN_WATCH_MS = 1000
 const FAILURES_BEFORE_LIST = 3
 /** From this many objects on, a list that is missing more than half must be confirmed by a second list. */
 const CONFIRM_LISTS_FROM = 4
+/** Delay before that second list. */
+const CONFIRM_AFTER_MS = 1600
+/** Delays after watches that failed. */
+const RETRY = { baseMs: 200, capMs: 30_000 }
 
 export type ReflectorOptions = {
   client: KubeClient
@@ -79,7 +84,7 @@ export class Reflector {
         if (expired || failures >= FAILURES_BEFORE_LIST) this.#version = null
         const fields = { resource: resource.plural, error: (error as Error).message, failures }
         log(expired ? 'info' : 'warn', 'restarting watch', fields)
-        await clock.sleep(backOff(failures - 1, chance, 200, 30_000), signal)
+        await clock.sleep(backOff({ attempt: failures - 1, ...RETRY }, chance), signal)
       }
     }
   }
@@ -91,7 +96,7 @@ export class Reflector {
       const { resource, log, clock, chance } = this.#options
       const fields = { resource: resource.plural, missing, known: this.objects.size }
       log('warn', 'list is missing more than half of the known objects; listing again to confirm', fields)
-      await clock.sleep(backOff(3, chance), signal)
+      await clock.sleep(backOff({ attempt: 0, baseMs: CONFIRM_AFTER_MS, capMs: CONFIRM_AFTER_MS }, chance), signal)
       list = await this.#fetchList(signal)
     }
     for (const key of this.#missingFrom(list.items)) this.#set(key, undefined)

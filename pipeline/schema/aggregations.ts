@@ -1,6 +1,8 @@
 /** `spec.window`, `spec.watermark` and `spec.aggregations`: which sums over which time. */
+
 import { z } from 'zod'
 import { MAX_EXPRESSION } from '../expression.ts'
+import { MAX_SCALE, MAX_WINDOWS_PER_EVENT } from '../limits.ts'
 import { columnName, identifier, tableName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
 import { keyed } from '../rules.ts'
@@ -12,11 +14,12 @@ export const window = object({
     .default('tumbling')
     .describe('tumbling: windows follow one another. sliding: windows overlap. none: one window over all time'),
   size: duration('10ms').optional().describe('Length of a window; required unless type is none'),
-  slide: duration('10ms').optional().meta({
-    description:
-      'Time from the start of one window to the start of the next; only for type sliding. size must be a multiple of it, at most 64 times',
-    example: '10s',
-  }),
+  slide: duration('10ms')
+    .optional()
+    .meta({
+      description: `Time from the start of one window to the start of the next; only for type sliding. size must be a multiple of it, at most ${MAX_WINDOWS_PER_EVENT} times`,
+      example: '10s',
+    }),
   offset: duration()
     .optional()
     .describe(
@@ -62,7 +65,7 @@ const measure = object({
   scale: z
     .int()
     .min(0)
-    .max(12)
+    .max(MAX_SCALE)
     .optional()
     .describe('Decimal places of the result, rounded half-even per event; as many as the expression has when left out'),
 })

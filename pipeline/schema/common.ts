@@ -1,11 +1,15 @@
 /** Parts that several sections of the document share. */
+
 import { z } from 'zod'
+import { MAX_DNS_NAME } from '../limits.ts'
 import { secretName } from '../names.ts'
 import { object } from '../object.ts'
 import { text } from '../rules.ts'
 
 const secretKey = () =>
-  text(/^[-._a-zA-Z0-9]+$/, 'must be a key of a Secret: letters, digits, - _ .', 253).meta({ label: 'Secret key' })
+  text(/^[-._a-zA-Z0-9]+$/, 'must be a key of a Secret: letters, digits, - _ .', MAX_DNS_NAME).meta({
+    label: 'Secret key',
+  })
 
 /** `meaning`: what the key holds. */
 export const secretRef = (meaning: string) =>

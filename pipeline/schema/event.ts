@@ -1,5 +1,7 @@
 /** `spec.event`: how a record of the topic is read. */
+
 import { z } from 'zod'
+import { MAX_SCALE } from '../limits.ts'
 import { columnName } from '../names.ts'
 import { object } from '../object.ts'
 import { keyed, text } from '../rules.ts'
@@ -17,7 +19,7 @@ const field = object({
   scale: z
     .int()
     .min(0)
-    .max(12)
+    .max(MAX_SCALE)
     .optional()
     .describe('Decimal places. A value with more is a dead letter. When left out: 2 for decimal, 0 for number'),
   default: z.string().max(256).optional().meta({

@@ -1,5 +1,7 @@
 /** `spec.load`: the built-in generator of simulated sales. */
+
 import { z } from 'zod'
+import { MAX_RATE } from '../limits.ts'
 import { object, optionalObject } from '../object.ts'
 import { duration } from '../units.ts'
 import { fraction, instant } from './common.ts'
@@ -33,7 +35,7 @@ export const load = optionalObject({
     .boolean()
     .default(false)
     .describe('Whether to run the generator on Kubernetes. npm start always runs it'),
-  rate: z.number().min(0).max(1_000_000).default(100).describe('Events per second'),
+  rate: z.number().min(0).max(MAX_RATE).default(100).describe('Events per second'),
   profile: z
     .enum(['ecommerce', 'anomalies', 'black-friday', 'sales-map', 'product-sales'])
     .default('ecommerce')

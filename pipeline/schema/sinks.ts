@@ -1,5 +1,7 @@
 /** `spec.sinks`: where results are stored. */
+
 import { z } from 'zod'
+import { MAX_DNS_NAME, MAX_PORT, MAX_POSTGRES_NAME } from '../limits.ts'
 import { identifier, indexName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
 import { keyed, text } from '../rules.ts'
@@ -35,9 +37,9 @@ const elasticsearch = object({
 }).describe('Elasticsearch, to which results are copied from PostgreSQL; not used when left out')
 
 const postgres = optionalObject({
-  host: z.string().min(1).max(253).default('localhost').describe('Host name of the server, without the port'),
-  port: z.int().min(1).max(65535).default(5432).describe('TCP port of the server'),
-  database: z.string().min(1).max(63).default('sales').describe('Database, which must exist'),
+  host: z.string().min(1).max(MAX_DNS_NAME).default('localhost').describe('Host name of the server, without the port'),
+  port: z.int().min(1).max(MAX_PORT).default(5432).describe('TCP port of the server'),
+  database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Database, which must exist'),
   schema: identifier().optional().meta({
     description:
       'Schema that holds all tables of this pipeline and belongs to it alone. When left out: the name, with _ for -, after the namespace unless that is default',

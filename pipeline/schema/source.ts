@@ -1,5 +1,7 @@
 /** `spec.source`: the topic, and how to connect to its cluster. */
+
 import { z } from 'zod'
+import { DEFAULT_PARTITIONS, MAX_PARTITIONS } from '../limits.ts'
 import { dnsLabel, topicName } from '../names.ts'
 import { object } from '../object.ts'
 import { text } from '../rules.ts'
@@ -36,8 +38,8 @@ export const source = object({
   partitions: z
     .int()
     .min(1)
-    .max(1024)
-    .default(8)
+    .max(MAX_PARTITIONS)
+    .default(DEFAULT_PARTITIONS)
     .describe('Partitions of the topic if we create it. Can only be raised'),
   startFrom: startingPoint()
     .default('earliest')

@@ -1,5 +1,7 @@
 /** What runs on Kubernetes for a pipeline: `spec.ingest` and `spec.workers`. */
+
 import { z } from 'zod'
+import { MAX_PARTITIONS } from '../limits.ts'
 import { object, optionalObject } from '../object.ts'
 import { text } from '../rules.ts'
 import { duration } from '../units.ts'
@@ -29,8 +31,8 @@ const autoscale = optionalObject({
     .describe(
       'off: workers.replicas decides. observe: status reports what the operator would choose. active: the operator sets the number of workers. Quote "off" in YAML: kubectl reads a bare off as false',
     ),
-  min: z.int().min(0).max(1024).default(1).describe('Minimum number of workers in mode active'),
-  max: z.int().min(1).max(1024).default(8).describe('Maximum number of workers in mode active'),
+  min: z.int().min(0).max(MAX_PARTITIONS).default(1).describe('Minimum number of workers in mode active'),
+  max: z.int().min(1).max(MAX_PARTITIONS).default(8).describe('Maximum number of workers in mode active'),
   targetUtilization: z
     .number()
     .min(0.1)
@@ -48,7 +50,7 @@ export const workers = optionalObject({
   replicas: z
     .int()
     .min(0)
-    .max(1024)
+    .max(MAX_PARTITIONS)
     .default(2)
     .describe(
       'Number of workers; 0 pauses the pipeline. More than the topic has partitions brings nothing. In mode active of autoscale this is only the number to begin with',

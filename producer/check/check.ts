@@ -21,7 +21,7 @@ export type CheckOptions = {
 /** Longer than the ingest waits for Kafka before it answers 503. */
 const ANSWER_MS = 15_000
 
-/** Throws CheckFailed, which names what is at fault; or an Error where the document cannot be checked. */
+/** Throws CheckFailed, which names what is at fault; or another UserError where the document cannot be checked. */
 export async function check({ pipeline, url, timeoutMs, say, env }: CheckOptions): Promise<void> {
   const { spec } = pipeline
   tellOfUnchecked(spec, newSale(pipeline), say)

@@ -1,6 +1,7 @@
 /** `producer check` on the command line. */
 import { constants } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
+import { UsageError } from '#pipeline/user-error.ts'
 import { durationOption, readPipeline } from '../options.ts'
 
 const EPILOGUE = `Waits until the ingest is ready and sends it one sale whose texts are check-<random>. Then it waits for the sale's row in every aggregation that groups by a string field, and for the documents of these rows, and compares what they hold with what was sent, digit by digit. The sale stays in the results.
@@ -52,10 +53,11 @@ async function run({ file, url, timeout }: Flags): Promise<void> {
   await check({ pipeline: readPipeline(file, {}), url, timeoutMs: timeout, say, env: process.env })
 }
 
-/** Not told back: it may hold a password. */
+/** The message does not repeat it: it may hold a password. */
 function urlOption(text: string): string {
   const url = URL.parse(text)
-  if (!url || !/^https?:$/.test(url.protocol)) throw new Error('--url must be an address such as http://localhost:8000')
-  if (url.username || url.password) throw new Error('--url may hold no password: everybody sees arguments')
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new UsageError('--url must be an address such as http://localhost:8000')
+  if (url.username || url.password) throw new UsageError('--url may hold no password: everybody sees arguments')
   return url.href.replace(/\/+$/, '')
 }

@@ -1,8 +1,8 @@
 /** Reads documents as docs/tables.md describes them, by id: what was written is there at once, without a refresh. */
 import { createHash } from 'node:crypto'
-import { Client, type ClientOptions, errors } from '@elastic/elasticsearch'
+import { Client, errors } from '@elastic/elasticsearch'
+import { elasticsearchConnection } from '#common/store-connections.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import { secretsFrom } from '#pipeline/secrets.ts'
 import type { StoredRow } from './postgres.ts'
 import { type Answer, causeOf } from './waiting.ts'
 
@@ -10,23 +10,14 @@ export type Document = Record<string, unknown>
 
 const ANSWER_MS = 5000
 
-/** As a worker connects. */
-export function elasticsearchOptions({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): ClientOptions {
-  const secret = secretsFrom(env)
-  const { nodes, usernameSecretRef, passwordSecretRef, tls } = spec.sinks.elasticsearch!
-  const options: ClientOptions = { nodes }
-  if (usernameSecretRef) options.auth = { username: secret(usernameSecretRef), password: secret(passwordSecretRef!) }
-  if (tls?.enabled && tls.caSecretRef) options.tls = { ca: secret(tls.caSecretRef) }
-  return options
-}
-
 export class Documents {
   readonly #client: Client
   readonly #nodes: string
 
-  /** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+  /** Connects as a worker does. Throws a UserError that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
   constructor(pipeline: SalesPipeline, env: NodeJS.ProcessEnv) {
-    this.#client = new Client({ ...elasticsearchOptions(pipeline, env), maxRetries: 0, requestTimeout: ANSWER_MS })
+    const connection = elasticsearchConnection(pipeline.spec, env)
+    this.#client = new Client({ ...connection, maxRetries: 0, requestTimeout: ANSWER_MS })
     this.#nodes = pipeline.spec.sinks.elasticsearch!.nodes.join(', ')
   }
 

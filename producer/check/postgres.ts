@@ -1,8 +1,8 @@
 /** Reads results, and what tells why they are not there, from the tables of docs/tables.md. */
 import pg from 'pg'
+import { postgresConnection } from '#common/store-connections.ts'
 import { schemaName } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import { secretsFrom } from '#pipeline/secrets.ts'
 import type { Place } from './ingest.ts'
 import type { ExpectedRow } from './sale.ts'
 
@@ -28,31 +28,18 @@ export type SeenProjection = {
 
 const ANSWER_MS = 5000
 
-/** As a worker connects: user and password are those of the spec's Secrets, else PGUSER and PGPASSWORD. */
-export function postgresOptions({ spec }: SalesPipeline, env: NodeJS.ProcessEnv): pg.PoolConfig {
-  const secret = secretsFrom(env)
-  const { host, port, database, usernameSecretRef, passwordSecretRef, tls } = spec.sinks.postgres
-  const user = usernameSecretRef ? secret(usernameSecretRef) : env.PGUSER
-  if (user === undefined) throw new Error('set PGUSER, or name the Secret in spec.sinks.postgres.usernameSecretRef')
-  return {
-    ...{ host, port, database, user },
-    password: passwordSecretRef ? secret(passwordSecretRef) : env.PGPASSWORD,
-    ssl: tls?.enabled ? (tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}) : false,
-  }
-}
-
 export class Results {
   readonly schema: string
   readonly address: string
   readonly #pool: pg.Pool
 
-  /** Throws an Error that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+  /** Connects as a worker does. Throws a UserError that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
   constructor(pipeline: SalesPipeline, env: NodeJS.ProcessEnv) {
     const { host, port, database } = pipeline.spec.sinks.postgres
     this.schema = schemaName(pipeline)
     this.address = `${host}:${port}/${database}`
     this.#pool = new pg.Pool({
-      ...postgresOptions(pipeline, env),
+      ...postgresConnection(pipeline.spec, env),
       max: 1,
       application_name: 'sales check',
       connectionTimeoutMillis: ANSWER_MS,

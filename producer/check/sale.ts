@@ -4,6 +4,7 @@
  */
 import { allFields } from '#pipeline/checks.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from '#pipeline/schema.ts'
+import { UserError } from '#pipeline/user-error.ts'
 
 export type CheckSale = {
   /** Its id, and the value of all its texts. */
@@ -49,7 +50,7 @@ export function checkSale(spec: Spec, name: string, now: number): CheckSale {
   if (event.explode) put(root, event.explode.path, [line])
   const tellingBy = ({ groupBy }: Aggregation) => groupBy.filter(key => values.get(key) === name)
   const [alone, shared] = divided(spec.aggregations, aggregation => tellingBy(aggregation).length > 0)
-  if (alone.length === 0) throw new Error(CANNOT_TELL)
+  if (alone.length === 0) throw new UserError(CANNOT_TELL)
   return {
     name,
     time: typeof time === 'string' ? now : now - (now % MS_PER_UNIT[event.time.unit]),

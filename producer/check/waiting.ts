@@ -1,9 +1,10 @@
 /** Steps of a check: each is asked for until it is there, says what it waits for meanwhile, and how long it took. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatDuration } from '#pipeline/units.ts'
+import { UserError } from '#pipeline/user-error.ts'
 
 /** The check has failed; the message names what is at fault. */
-export class CheckFailed extends Error {}
+export class CheckFailed extends UserError {}
 
 /** There, or what keeps it from being there: to be asked again. */
 export type Answer<T> = { found: T } | { waitsFor: string }

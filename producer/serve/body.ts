@@ -1,4 +1,5 @@
 /** From the bytes of a request to its events, each with the bytes that its client wrote: 1.10 stays 1.10. Pure. */
+import { MAX_JSON_DEPTH } from '#pipeline/limits.ts'
 import { type Exact, parseExact } from './exact-checks.ts'
 
 export type SentEvent = {
@@ -14,8 +15,6 @@ export type Body = { events: SentEvent[]; isBatch: boolean }
 /** The request is not JSON that the engine could read; the message says why. */
 export class BodyError extends Error {}
 
-/** As deep as the engine reads (contract, section 7). */
-const MAX_DEPTH = 500
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const [QUOTE, BACKSLASH, COMMA, OPEN_BRACKET] = [0x22, 0x5c, 0x2c, 0x5b]
 const OPENING = new Set(Buffer.from('[{'))
@@ -26,7 +25,7 @@ const BLANKS = new Set(Buffer.from(' \t\r\n'))
 export function parseBody(bytes: Buffer): Body {
   const { commas, depth } = scan(bytes)
   const ofEvents = trimmed(bytes)[0] === OPEN_BRACKET ? depth - 1 : depth
-  if (ofEvents > MAX_DEPTH) throw new BodyError(`arrays and objects nest more than ${MAX_DEPTH} deep`)
+  if (ofEvents > MAX_JSON_DEPTH) throw new BodyError(`arrays and objects nest more than ${MAX_JSON_DEPTH} deep`)
   const [plain, exact] = parseTwice(bytes)
   if (!Array.isArray(plain)) return { events: [{ bytes: trimmed(bytes), plain, exact }], isBatch: false }
   if (plain.length === 0) throw new BodyError('an empty array: nothing to send')

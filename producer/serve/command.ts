@@ -1,5 +1,6 @@
 /** `producer serve` on the command line. */
 import type { ArgumentsCamelCase, Argv } from 'yargs'
+import { INGEST_PORT } from '#pipeline/limits.ts'
 import { brokersOf, durationOption, pipelineOptions, readPipeline, tellOfWaiting } from '../options.ts'
 import { startServe } from './server.ts'
 
@@ -8,7 +9,7 @@ const MIB = 1024 ** 2
 function options<T>(argv: Argv<T>) {
   return pipelineOptions(argv)
     .option('host', { type: 'string', default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all' })
-    .option('port', { type: 'number', default: 8000, describe: 'Port to listen on; 0 takes any free one' })
+    .option('port', { type: 'number', default: INGEST_PORT, describe: 'Port to listen on; 0 takes any free one' })
     .option('max-body', { type: 'number', default: MIB, describe: 'Bytes of a request at most' })
     .option('max-in-flight', {
       type: 'number',
@@ -61,5 +62,4 @@ async function run(flags: Flags): Promise<void> {
     for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(end, resolve)
   })
   await served.close()
-  if (process.connected) process.disconnect() // or its channel would keep the process alive
 }

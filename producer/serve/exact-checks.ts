@@ -1,5 +1,7 @@
 /** What a JSON schema cannot say: digits as they were written, days that exist, texts that can be stored. Pure. */
+
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { FIRST_EVENT_TIME, LAST_EVENT_TIME, MAX_INTEGER_DIGITS, MAX_KEY_BYTES } from '#pipeline/limits.ts'
 
 export type Fault = { field: string; message: string }
 
@@ -13,11 +15,6 @@ export class NumberText {
   }
 }
 
-const MAX_INTEGER_DIGITS = 30
-const MAX_KEY_BYTES = 1024
-/** 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z. */
-const FIRST_TIME = -62_135_596_800_000
-const LAST_TIME = 253_402_300_799_999
 const MS_PER_UNIT = { s: 1000, ms: 1, us: 1e-3, ns: 1e-6 }
 
 /** Throws SyntaxError. Recursive: nesting must have been bounded before. */
@@ -89,7 +86,8 @@ function timeFaults({ spec }: CompiledSpec, event: Exact, now: number): Fault[] 
   const value = valueAt(event, path.split('.'))
   const time = value instanceof NumberText ? Number(value.text) * MS_PER_UNIT[unit] : timeOf(value as string, zone)
   if (Number.isNaN(time)) return [{ field: path, message: 'must be a day that exists' }]
-  if (time < FIRST_TIME || time > LAST_TIME) return [{ field: path, message: 'must lie in the years 0001 to 9999' }]
+  if (time < FIRST_EVENT_TIME || time > LAST_EVENT_TIME)
+    return [{ field: path, message: 'must lie in the years 0001 to 9999' }]
   if (time <= now + spec.watermark.maxFutureSkew) return []
   return [{ field: path, message: `must not lie more than ${spec.watermark.maxFutureSkew / 1000} s in the future` }]
 }

@@ -1,6 +1,7 @@
 /** Between requests and Kafka: bounds what is under way, gathers concurrent requests into batches, waits for the answer. */
 import { findErrorBy } from '@platformatic/kafka'
-import type { KafkaConnection } from '../connection.ts'
+import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
 import { type Journal, journalled } from '../journal.ts'
 import { Lanes, type Ledger, type Outgoing, reasonOf } from '../lanes.ts'
 import type { SendSpan, Tracing } from '../tracing.ts'
@@ -35,7 +36,6 @@ export type IngestOptions = {
 
 /** Requests that arrive within this travel together: half of what a round trip to a broker costs anyway, ms. */
 const LINGER_MS = 2
-const OPEN_MS = 30_000
 const MAYBE = 'it may be stored or not: send it again under the same id, and it counts once'
 const TRACEPARENT = Buffer.from('traceparent')
 
@@ -65,7 +65,7 @@ export class Ingest {
   static async open(options: IngestOptions): Promise<Ingest> {
     const { connection, topic, journal } = options
     const books = journal ? journalled(ledger, journal) : ledger
-    return new Ingest(options, await Lanes.open(connection, topic, books, OPEN_MS))
+    return new Ingest(options, await Lanes.open(connection, topic, books, KAFKA_OPEN_MS))
   }
 
   get inFlightBytes(): number {

@@ -1,8 +1,9 @@
 /** `producer serve`: sales over HTTP into Kafka. */
+import { kafkaConnection } from '#common/kafka-connection.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import { kafkaConnection } from '../connection.ts'
+import { UserError } from '#pipeline/user-error.ts'
 import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
 import { createApp } from './app.ts'
@@ -35,7 +36,7 @@ export type Served = {
 
 const CLOSE_WITHIN_MS = 5000
 
-/** Rejects when Kafka or the topic cannot be reached within 30 s, or the port is taken. */
+/** Rejects with a UserError when Kafka or the topic cannot be reached within KAFKA_OPEN_MS, or the port is taken. */
 export async function startServe(options: ServeOptions): Promise<Served> {
   const { pipeline, host, port, maxBodyBytes, logLevel, maxInFlightBytes, answerWithinMs, env = process.env } = options
   const { source, telemetry } = pipeline.spec
@@ -48,7 +49,9 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const metrics = createMetrics(pipelineKey(pipeline), () => ingest.inFlightBytes)
   const compiled = compileSpec(pipeline.spec)
   const app = await createApp({ compiled, schema: eventSchema(pipeline.spec), ingest, metrics, maxBodyBytes, logLevel })
-  const url = await app.listen({ host, port })
+  const url = await app.listen({ host, port }).catch((error: Error) => {
+    throw new UserError(`cannot serve: ${error.message}`, { cause: error })
+  })
   return {
     url,
     async close() {

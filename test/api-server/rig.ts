@@ -1,9 +1,9 @@
 /** An API server with our CRD, the CRDs of operators we depend on, and our operator with the RBAC of its manifests. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeConfig } from '@kubernetes/client-node'
 import { parseAllDocuments } from 'yaml'
+import { chance, clock } from '#common/world.ts'
 import { CRD_FILE } from '#operator/crd/generate.ts'
 import { runOperator } from '#operator/operator.ts'
 import type { Settings } from '#operator/settings.ts'
@@ -92,12 +92,8 @@ export async function startOperator({
   const lines: string[] = []
   const log = (level: string, message: string, fields: object = {}) =>
     void lines.push(`${level} ${message} ${JSON.stringify(fields)}`)
-  const clock = {
-    now: Date.now,
-    sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}),
-  }
   let port = 0
-  const world = { clock, chance: { next: Math.random }, log, ...(staleAfterMs && { staleAfterMs }) }
+  const world = { clock, chance, log, ...(staleAfterMs && { staleAfterMs }) }
   const ended = runOperator(config ?? configFor(address, token!), settings, world, stopping.signal, p => (port = p))
   await until('the operator listens', () => port > 0)
   return {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { readSettings, SettingsError } from '#processor/settings.ts'
+import { UsageError } from '#pipeline/user-error.ts'
+import { readSettings } from '#processor/settings.ts'
 
 const FILE = ['--file', 'pipeline.yaml']
 
@@ -21,7 +22,7 @@ it('remove is a command, before and after its options', () => {
 
 it.each([['delete'], ['remove', 'all']])('another command is refused, and the commands are listed: %s', (...words) => {
   const refusal = () => readSettings([...words, ...FILE], {})
-  expect(refusal).toThrow(SettingsError)
+  expect(refusal).toThrow(UsageError)
   expect(refusal).toThrow(`there is no command "${words.join(' ')}". The commands: remove; without one, a worker runs`)
 })
 
@@ -32,5 +33,5 @@ it('names every fault at once', () => {
 })
 
 it('an unknown option is refused', () => {
-  expect(() => readSettings(['remove', '--fille', 'x'], {})).toThrow(SettingsError)
+  expect(() => readSettings(['remove', '--fille', 'x'], {})).toThrow(UsageError)
 })

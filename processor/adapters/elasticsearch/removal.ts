@@ -4,7 +4,7 @@ import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { Belonging, Stored } from '#processor/ports.ts'
 import { indexDefinitions, isMarked } from './mapping.ts'
-import { type ElasticsearchConnection, ElasticsearchServer } from './server.ts'
+import { ElasticsearchServer, type ElasticsearchServerOptions } from './server.ts'
 
 export class ElasticsearchRemoval {
   /** The index of each projection, then its template. */
@@ -12,7 +12,7 @@ export class ElasticsearchRemoval {
   readonly #server: ElasticsearchServer
 
   /** `owner`: namespace/name of the pipeline. Does not connect yet. */
-  constructor(connection: ElasticsearchConnection, compiled: CompiledSpec, owner: string) {
+  constructor(connection: ElasticsearchServerOptions, compiled: CompiledSpec, owner: string) {
     const server = new ElasticsearchServer(connection)
     this.#server = server
     this.stored = indexDefinitions(compiled).flatMap(({ index, template }) => [

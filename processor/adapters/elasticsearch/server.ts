@@ -1,13 +1,10 @@
 /** Requests to the Elasticsearch that a pipeline names, under a deadline each. */
-import { Client, type ClientOptions, type TransportRequestOptions } from '@elastic/elasticsearch'
+import { Client, type TransportRequestOptions } from '@elastic/elasticsearch'
+import type { ElasticsearchConnection } from '#common/store-connections.ts'
 import { Retryable } from '#processor/errors.ts'
 import { elasticsearchError } from './errors.ts'
 
-export type ElasticsearchConnection = {
-  nodes: string[]
-  auth?: { username: string; password: string } | undefined
-  /** ca: PEM of the authority to trust; the system store when left out. */
-  tls?: { ca: string } | undefined
+export type ElasticsearchServerOptions = ElasticsearchConnection & {
   /** Until the answer has arrived whole; a sink that is silent for longer counts as away. */
   requestTimeoutMs?: number
 }
@@ -19,11 +16,10 @@ export class ElasticsearchServer {
   readonly #timeoutMs: number
   readonly #underWay = new Set<AbortController>()
 
-  constructor({ nodes, auth, tls, requestTimeoutMs = 10_000 }: ElasticsearchConnection) {
-    const options: ClientOptions = { nodes, maxRetries: 0 } // whoever asks repeats, and looks again first
-    if (auth) options.auth = auth
-    if (tls) options.tls = tls
-    this.#client = new Client(options)
+  constructor({ requestTimeoutMs = 10_000, ...connection }: ElasticsearchServerOptions) {
+    // No retries: the caller repeats, and looks again first.
+    const { nodes, auth, tls } = connection
+    this.#client = new Client({ nodes, ...(auth && { auth }), ...(tls && { tls }), maxRetries: 0 })
     this.#user = auth?.username
     this.#timeoutMs = requestTimeoutMs
   }

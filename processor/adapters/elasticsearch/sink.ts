@@ -5,9 +5,9 @@ import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, ProjectionFault, Sink, Telemetry } from '#processor/ports.ts'
 import { type BulkEntry, type BulkItem, chunksOf, describe, judge, versionFound } from './bulk.ts'
 import { type IndexDefinition, indexDefinitions, markOf, TEMPLATE_PRIORITY } from './mapping.ts'
-import { type ElasticsearchConnection, ElasticsearchServer } from './server.ts'
+import { ElasticsearchServer, type ElasticsearchServerOptions } from './server.ts'
 
-export type ElasticsearchOptions = ElasticsearchConnection & {
+export type ElasticsearchOptions = ElasticsearchServerOptions & {
   compiled: CompiledSpec
   /** namespace/name of the pipeline: marks what is made for it. */
   owner: string

@@ -1,34 +1,8 @@
-/** How to reach the brokers that a spec names. Secrets come from the environment, never from arguments. */
-import type { ConnectionOptions, SASLOptions } from '@platformatic/kafka'
-import type { Spec } from '#pipeline/schema.ts'
-import { secretsFrom } from '#pipeline/secrets.ts'
+/** How long a worker waits for a broker, and what the client's errors mean. */
 import { Fatal, Retryable } from '#processor/errors.ts'
 
-/** A broker that does not answer within this is taken for dead; a fetch waits far less, ms. */
-const REQUEST_TIMEOUT_MS = 10_000
-const CONNECT_TIMEOUT_MS = 5_000
-
-export type KafkaConnection = ConnectionOptions & { clientId: string; bootstrapBrokers: string[] }
-
-/** Throws an Error that names the variable when a Secret of the spec is not in `env`. */
-export function kafkaConnection(source: Spec['source'], clientId: string, env: NodeJS.ProcessEnv): KafkaConnection {
-  const secret = secretsFrom(env)
-  const { bootstrapServers, tls, sasl } = source
-  const options: KafkaConnection = {
-    clientId,
-    bootstrapBrokers: bootstrapServers,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-  }
-  if (tls?.enabled) options.tls = tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}
-  if (sasl)
-    options.sasl = {
-      mechanism: sasl.mechanism as SASLOptions['mechanism'],
-      username: secret(sasl.usernameSecretRef),
-      password: secret(sasl.passwordSecretRef),
-    }
-  return options
-}
+/** A broker that does not answer within this counts as dead; a fetch waits far less. */
+export const KAFKA_TIMEOUTS = { requestTimeout: 10_000, connectTimeout: 5_000 }
 
 const DENIED = new Set([
   'TOPIC_AUTHORIZATION_FAILED',

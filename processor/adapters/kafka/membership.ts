@@ -3,10 +3,12 @@
  * partitions; what is read and from where is ours. The library stops heartbeating for good when a rejoin fails (a broker
  * was away), so a failed membership is joined again here.
  */
+
 import { Admin, Consumer, type GroupAssignment } from '@platformatic/kafka'
+import type { KafkaConnection } from '#common/kafka-connection.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { Membership } from '#processor/ports.ts'
-import { hasCode, type KafkaConnection, kafkaError } from './connection.ts'
+import { hasCode, kafkaError } from './connection.ts'
 
 export type MembershipOptions = {
   connection: KafkaConnection

@@ -1,4 +1,5 @@
 /** The log, read with our own fetches on @platformatic/kafka's connections: one request per leader under way at a time. */
+
 import { performance } from 'node:perf_hooks'
 import {
   Admin,
@@ -8,9 +9,10 @@ import {
   Consumer,
   offsetForLeaderEpochV4,
 } from '@platformatic/kafka'
+import type { KafkaConnection } from '#common/kafka-connection.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Fetched, FetchRequest, Source, TopicInfo } from '#processor/ports.ts'
-import { type KafkaConnection, kafkaError } from './connection.ts'
+import { kafkaError } from './connection.ts'
 import { checkBatches, type FetchAnswer, type FetchedPartition, fetchBatches } from './fetch.ts'
 
 /** How long a leader may hold a fetch with nothing to send, ms: also how long a new assignment may wait for its turn. */

@@ -3,16 +3,7 @@
  * commit never waits behind housekeeping. All of them reconnect when they are next needed.
  */
 import pg from 'pg'
-
-export type PostgresConnection = {
-  host: string
-  port: number
-  database: string
-  user: string
-  password: string | undefined
-  /** Present: TLS, with certificates checked. `ca`: PEM of the authority to trust. */
-  tls?: { ca?: string | undefined } | undefined
-}
+import type { PostgresConnection } from '#common/store-connections.ts'
 
 /** All in ms. */
 export type Timeouts = {
@@ -141,14 +132,9 @@ export class Connections {
 }
 
 function configOf(connection: PostgresConnection, applicationName: string, timeouts: Timeouts): pg.ClientConfig {
-  const { host, port, database, user, password, tls } = connection
   return {
-    host,
-    port,
-    database,
-    user,
-    password,
-    ssl: tls ? (tls.ca ? { ca: tls.ca } : {}) : false,
+    ...connection,
+    ssl: connection.ssl ?? false,
     application_name: applicationName,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,

@@ -1,6 +1,8 @@
 /** What a store is made for: one worker of one pipeline in one schema. */
+
+import type { PostgresConnection } from '#common/store-connections.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import type { PostgresConnection, Timeouts } from './connections.ts'
+import type { Timeouts } from './connections.ts'
 
 export type PostgresStoreOptions = {
   connection: PostgresConnection

@@ -1,9 +1,8 @@
 /** Exact decimals from their text (contract, section 7): nothing passes through binary floating point. */
+import { MAX_INTEGER_DIGITS } from '#pipeline/limits.ts'
 import type { Amount } from '../exact.ts'
 import { canonical, decimalText } from '../exact.ts'
 
-/** PostgreSQL's numeric holds far more; this bounds sums, and what a hostile exponent may blow up. */
-const MAX_INTEGER_DIGITS = 30
 /** 10^15 milliseconds lie far beyond the year 9999. */
 const MAX_SAFE_DIGITS = 15
 

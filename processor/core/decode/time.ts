@@ -1,4 +1,5 @@
 /** Event times (contract, section 5): milliseconds since the epoch, floored; NaN for what is not a time. */
+import { FIRST_EVENT_TIME, LAST_EVENT_TIME } from '#pipeline/limits.ts'
 import { parseFloored } from './number.ts'
 
 const COLON = 0x3a
@@ -17,9 +18,6 @@ const HOUR = 3_600_000
 /** The Gregorian calendar repeats itself after 400 years of 146,097 days. */
 const CYCLE_YEARS = 400
 const CYCLE = 146_097 * 24 * HOUR
-/** 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z. */
-const FIRST = -62_135_596_800_000
-const LAST = 253_402_300_799_999
 /** YYYY-MM-DDTHH:MM:SS */
 const SHORTEST = 19
 
@@ -35,7 +33,7 @@ export function parseEpoch(text: string, unit: EpochUnit): number {
 
 /** The time itself in the years 0001 to 9999, else NaN. */
 export function withinYears(time: number): number {
-  return time >= FIRST && time <= LAST ? time : Number.NaN
+  return time >= FIRST_EVENT_TIME && time <= LAST_EVENT_TIME ? time : Number.NaN
 }
 
 /** Reads RFC 3339 text. Remembers the last day it saw: events come in order of time, more or less. */

@@ -8,9 +8,6 @@ import { type Json, NumberText } from './parse/json.ts'
 /** Text in canonical form, null where an optional field is absent; the scaled amount of numbers, else 0. */
 export type Value = { text: string | null; amount: Amount }
 
-/** Any key longer than this, taken together, is dead: PostgreSQL indexes at most about 2,700 bytes. */
-export const MAX_KEY_BYTES = 1024
-
 const NULL: Value = { text: null, amount: 0 }
 const TRUE: Value = { text: 'true', amount: 0 }
 const FALSE: Value = { text: 'false', amount: 0 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type Options, readOptions, UsageError } from '#local/start/options.ts'
+import { type Options, readOptions } from '#local/start/options.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 
 const read = (...args: string[]): Options => {
   const options = readOptions(args)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { openPostgresStore, postgresConnection } from '#processor/adapters/postgres/open.ts'
+import { postgresConnection } from '#common/store-connections.ts'
+import { openPostgresStore } from '#processor/adapters/postgres/open.ts'
 import { pipelineOf } from './fixture.ts'
 
 const withPostgres = (postgres: string) => pipelineOf(['  sinks:', `  sinks:\n    postgres: { ${postgres} }`])
@@ -15,25 +16,25 @@ describe('the connection that a pipeline names', () => {
       SECRET_PG_CA_CA_CRT: 'PEM',
       PGUSER: 'me',
     }
-    expect(postgresConnection(withPostgres(secrets), env)).toEqual({
+    expect(postgresConnection(withPostgres(secrets).spec, env)).toEqual({
       host: 'db',
       port: 6543,
       database: 'shop',
       user: 'app',
       password: 'word',
-      tls: { ca: 'PEM' },
+      ssl: { ca: 'PEM' },
     })
   })
 
   it('falls back to the usual variables, and to TLS with the system’s authorities', () => {
     const env = { PGUSER: 'me', PGPASSWORD: 'secret' }
-    expect(postgresConnection(withPostgres('host: db'), env)).toMatchObject({
+    expect(postgresConnection(withPostgres('host: db').spec, env)).toMatchObject({
       user: 'me',
       password: 'secret',
-      tls: undefined,
+      ssl: false,
     })
-    expect(postgresConnection(withPostgres('host: db, tls: {}'), env)).toMatchObject({ tls: { ca: undefined } })
-    expect(postgresConnection(withPostgres('host: db, tls: { enabled: false }'), env)).toMatchObject({ tls: undefined })
+    expect(postgresConnection(withPostgres('host: db, tls: {}').spec, env).ssl).toEqual({})
+    expect(postgresConnection(withPostgres('host: db, tls: { enabled: false }').spec, env).ssl).toBe(false)
   })
 
   it('says which variable is missing', () => {

@@ -184,7 +184,7 @@ describe('access', () => {
   })
 
   test('by TLS is insisted on where the spec does', async harness => {
-    await expect(harness.workerWith(connectionWith(harness, { tls: {} })).open(TOPIC)).rejects.toMatchObject({
+    await expect(harness.workerWith(connectionWith(harness, { ssl: {} })).open(TOPIC)).rejects.toMatchObject({
       code: 'AccessDenied',
       message: expect.stringContaining('tls'),
     })

@@ -1,10 +1,12 @@
 /** Reads the value of one field for the scanner: a good, plain one. A position of −1 leaves the record to the parser. */
+
 import type { CompiledField } from '#pipeline/compiled-spec.ts'
+import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
 import type { Amount } from '../../exact.ts'
 import type { Interner } from '../interner.ts'
 import { canonicalText } from '../number.ts'
 import type { Outputs } from '../outputs.ts'
-import { absentValue, MAX_KEY_BYTES } from '../values.ts'
+import { absentValue } from '../values.ts'
 import { PlainNumber } from './plain-number.ts'
 import { plainEnd, utf8End } from './plain-string.ts'
 import { skipFalse, skipNull, skipTrue } from './skip.ts'

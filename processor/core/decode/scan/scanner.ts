@@ -3,12 +3,13 @@
  * unusual (escapes in what is read, duplicates of it, exponents, long digits, anything dead) is left to the parser.
  * Where it answers, it answers as the parser would. Positions are as in skip.ts.
  */
+
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
 import { EPOCH_SHIFT, Rfc3339, withinYears } from '../time.ts'
-import { MAX_KEY_BYTES } from '../values.ts'
 import { FieldReader } from './field-reader.ts'
 import { KeyMemo } from './key-memo.ts'
 import { Place } from './place.ts'

@@ -1,15 +1,23 @@
-/** How to reach the brokers that a spec names. Secrets come from the environment, never from arguments. */
+/** How to reach the brokers that a document names. */
 import type { ConnectionOptions } from '@platformatic/kafka'
 import type { Spec } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
 
 export type KafkaConnection = ConnectionOptions & { clientId: string; bootstrapBrokers: string[] }
 
-/** Throws an Error that names the variable when a Secret of the spec is not in `env`. */
-export function kafkaConnection(source: Spec['source'], clientId: string, env: NodeJS.ProcessEnv): KafkaConnection {
+/**
+ * Secrets come from `env`, never from arguments. Time-outs are the client's own where `timeouts` gives none. Throws a
+ * UserError that names the variable when a Secret is not in `env`.
+ */
+export function kafkaConnection(
+  source: Spec['source'],
+  clientId: string,
+  env: NodeJS.ProcessEnv,
+  timeouts: Pick<ConnectionOptions, 'connectTimeout' | 'requestTimeout'> = {},
+): KafkaConnection {
   const secret = secretsFrom(env)
   const { bootstrapServers, tls, sasl } = source
-  const options: KafkaConnection = { clientId, bootstrapBrokers: bootstrapServers }
+  const options: KafkaConnection = { clientId, bootstrapBrokers: bootstrapServers, ...timeouts }
   if (tls?.enabled) options.tls = tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}
   if (sasl) {
     const { mechanism, usernameSecretRef, passwordSecretRef } = sasl

@@ -1,8 +1,7 @@
-/** How a check connects to the stores: as a worker does, by what the document and the environment say. */
+/** How workers, checks and npm start connect to the stores: by what the document and the environment say. */
 import { expect, test } from 'vitest'
+import { elasticsearchConnection, postgresConnection } from '#common/store-connections.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { elasticsearchOptions } from '#producer/check/elasticsearch.ts'
-import { postgresOptions } from '#producer/check/postgres.ts'
 
 const pipelineOf = (postgres: string, elasticsearch: string) =>
   parsePipeline(`
@@ -16,7 +15,7 @@ spec:
   sinks:
     postgres: { ${postgres} host: db, database: shop }
     elasticsearch: { nodes: ["https://search:9200"], ${elasticsearch} projections: [{ aggregation: totals, index: t }] }
-`)
+`).spec
 
 const user = (name: string) =>
   `usernameSecretRef: { name: ${name}, key: username }, passwordSecretRef: { name: ${name}, key: password },`
@@ -35,8 +34,8 @@ const ENV = {
 test('the Secrets of the document, and its authorities', () => {
   const pipeline = pipelineOf(user('pg') + authority('pg-ca'), user('es') + authority('es-ca'))
   const postgres = { host: 'db', port: 5432, database: 'shop', user: 'app', password: 'word', ssl: { ca: 'PEM' } }
-  expect(postgresOptions(pipeline, ENV)).toEqual(postgres)
-  expect(elasticsearchOptions(pipeline, ENV)).toEqual({
+  expect(postgresConnection(pipeline, ENV)).toEqual(postgres)
+  expect(elasticsearchConnection(pipeline, ENV)).toEqual({
     nodes: ['https://search:9200'],
     auth: { username: 'writer', password: 'other' },
     tls: { ca: 'ANOTHER PEM' },
@@ -44,15 +43,15 @@ test('the Secrets of the document, and its authorities', () => {
 })
 
 test('without Secrets: PGUSER and PGPASSWORD, nobody in Elasticsearch, and the system’s authorities', () => {
-  expect(postgresOptions(pipelineOf('', ''), ENV)).toMatchObject({ user: 'me', password: 'mine', ssl: false })
-  expect(postgresOptions(pipelineOf('tls: {},', 'tls: {},'), ENV)).toMatchObject({ ssl: {} })
-  expect(postgresOptions(pipelineOf('tls: { enabled: false },', ''), ENV)).toMatchObject({ ssl: false })
-  expect(elasticsearchOptions(pipelineOf('', 'tls: {},'), ENV)).toEqual({ nodes: ['https://search:9200'] })
+  expect(postgresConnection(pipelineOf('', ''), ENV)).toMatchObject({ user: 'me', password: 'mine', ssl: false })
+  expect(postgresConnection(pipelineOf('tls: {},', 'tls: {},'), ENV)).toMatchObject({ ssl: {} })
+  expect(postgresConnection(pipelineOf('tls: { enabled: false },', ''), ENV)).toMatchObject({ ssl: false })
+  expect(elasticsearchConnection(pipelineOf('', 'tls: {},'), ENV)).toEqual({ nodes: ['https://search:9200'] })
 })
 
 test('what is missing is named', () => {
   const pipeline = pipelineOf(user('pg'), user('es'))
-  expect(() => postgresOptions(pipeline, {})).toThrow(/SECRET_PG_USERNAME.*key username of Secret pg/)
-  expect(() => postgresOptions(pipelineOf('', ''), {})).toThrow(/PGUSER.*usernameSecretRef/)
-  expect(() => elasticsearchOptions(pipeline, {})).toThrow(/SECRET_ES_USERNAME/)
+  expect(() => postgresConnection(pipeline, {})).toThrow(/SECRET_PG_USERNAME.*key username of Secret pg/)
+  expect(() => postgresConnection(pipelineOf('', ''), {})).toThrow(/PGUSER.*usernameSecretRef/)
+  expect(() => elasticsearchConnection(pipeline, {})).toThrow(/SECRET_ES_USERNAME/)
 })

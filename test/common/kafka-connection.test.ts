@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { kafkaConnection } from '#common/kafka-connection.ts'
 import type { Spec } from '#pipeline/schema.ts'
-import { kafkaConnection } from '#producer/connection.ts'
 
 const secured: Pick<Spec['source'], 'tls' | 'sasl'> = {
   tls: { enabled: true, caSecretRef: { name: 'kafka-ca', key: 'ca.crt' } },
@@ -27,6 +27,18 @@ test('secrets come from the environment', () => {
     tls: { ca: 'PEM' },
     sasl: { mechanism: 'SCRAM-SHA-512', username: 'shop', password: 'secret' },
   })
+})
+
+test('time-outs are the client’s own unless they are given', () => {
+  const source = { bootstrapServers: ['a:9092'], topic: 't', partitions: 1, startFrom: 'earliest' } as const
+  const timeouts = { requestTimeout: 10, connectTimeout: 5 }
+  const connection = kafkaConnection(
+    { ...source, bootstrapServers: ['a:9092'], offsetOutOfRange: 'stop' },
+    'c',
+    {},
+    timeouts,
+  )
+  expect(connection).toEqual({ clientId: 'c', bootstrapBrokers: ['a:9092'], ...timeouts })
 })
 
 test('plain, and TLS with the system’s authorities', () => {

@@ -1,0 +1,39 @@
+/** Reads a program's settings from environment variables, and gathers all faults before it complains. */
+import { UsageError } from '#pipeline/user-error.ts'
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
+export class Environment {
+  /** One sentence each. */
+  readonly faults: string[] = []
+  readonly #env: NodeJS.ProcessEnv
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env
+  }
+
+  /** A variable that must be set. */
+  text(name: string): string {
+    const value = this.#env[name] ?? ''
+    if (value === '') this.faults.push(`${name} is needed`)
+    return value
+  }
+
+  oneOf<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
+    const value = (this.#env[name] ?? fallback) as T
+    if (!allowed.includes(value)) this.faults.push(`${name} must be one of ${allowed.join(', ')}, not "${value}"`)
+    return value
+  }
+
+  integer(name: string, fallback: number, min: number, max: number): number {
+    const value = Number(this.#env[name] ?? fallback)
+    if (!Number.isInteger(value) || value < min || value > max)
+      this.faults.push(`${name} must be a whole number from ${min} to ${max}, not "${this.#env[name]}"`)
+    return value
+  }
+
+  /** Throws a UsageError that lists all faults. */
+  check(): void {
+    if (this.faults.length > 0) throw new UsageError(this.faults.join('\n'))
+  }
+}

@@ -1,0 +1,78 @@
+/** A small HTTP server for metrics and probes: a table of routes in, a port and `close` out. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { UserError } from '#pipeline/user-error.ts'
+
+export type Answer = { status: number; type: string; body: string }
+/** `rest`: what follows the path of a route that ends with a slash, still percent-encoded; else empty. */
+export type Handler = (rest: string) => Answer | Promise<Answer>
+/** 'GET /status' → its handler. A path that ends with a slash stands for all paths below it. HEAD is answered as GET. */
+export type Routes = Record<`${'GET' | 'DELETE'} /${string}`, Handler>
+export type HttpServer = { port: number /** Resolves once the port is free again. */; close(): Promise<void> }
+
+type Route = { method: string; path: string; handler: Handler }
+
+/**
+ * Listens on `port` (0: any free one) of `host` (all addresses when left out). Rejects with a UserError when it cannot,
+ * for example because the port is taken.
+ */
+export async function startHttpServer(options: { port: number; host?: string; routes: Routes }): Promise<HttpServer> {
+  const routes = Object.entries(options.routes).map(([name, handler]) => {
+    const [method, path] = name.split(' ') as [string, string]
+    return { method, path, handler }
+  })
+  const server = createServer(async (request, response) => {
+    const { status, type, body, ...more } = await answer(routes, request)
+    const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' }
+    response.writeHead(status, { ...headers, ...more.headers }).end(body)
+  })
+  server.listen(options.port, options.host)
+  await once(server, 'listening').catch((error: Error) => {
+    throw new UserError(`cannot serve metrics and probes: ${error.message}`, { cause: error })
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}
+
+async function answer(routes: Route[], request: IncomingMessage): Promise<Answer & { headers?: { allow: string } }> {
+  const path = request.url?.split('?')[0] ?? '/'
+  const method = request.method === 'HEAD' ? 'GET' : request.method
+  const below = routes.filter(route => (route.path.endsWith('/') ? path.startsWith(route.path) : path === route.path))
+  if (below.length === 0) return json(404, { error: `no route ${path}`, routes: pagesOf(routes) })
+  const route = below.find(candidate => candidate.method === method)
+  if (!route) {
+    const allow = below.map(allowed => (allowed.method === 'GET' ? 'GET, HEAD' : allowed.method)).join(', ')
+    return { ...json(405, { error: `${request.method} is not allowed; allowed: ${allow}` }), headers: { allow } }
+  }
+  try {
+    return await route.handler(path.slice(route.path.length))
+  } catch (error) {
+    return json(500, { error: String(error) })
+  }
+}
+
+/** What somebody who mistyped may have looked for. */
+function pagesOf(routes: Route[]): string[] {
+  return routes.filter(({ method, path }) => method === 'GET' && !path.endsWith('/')).map(({ path }) => path)
+}
+
+export function json(status: number, value: unknown): Answer {
+  return { status, type: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` }
+}
+
+/** For Kubernetes: 200 or 503, and the reasons for people. */
+export function probe(ok: boolean, reasons: string[]): Answer {
+  return json(ok ? 200 : 503, { ok, reasons })
+}
+
+/** For Prometheus. `registry`: prom-client's. */
+export async function metricsPage(registry: { contentType: string; metrics(): Promise<string> }): Promise<Answer> {
+  return { status: 200, type: registry.contentType, body: await registry.metrics() }
+}

@@ -1,0 +1,51 @@
+/** How to reach the stores that a document names. Secrets come from the environment, never from arguments. */
+import type { Spec } from '#pipeline/schema.ts'
+import { secretsFrom } from '#pipeline/secrets.ts'
+import { UserError } from '#pipeline/user-error.ts'
+
+/** Options of pg's clients. */
+export type PostgresConnection = {
+  host: string
+  port: number
+  database: string
+  user: string
+  password: string | undefined
+  /** TLS, with certificates checked, where it is an object. `ca`: PEM of the authority to trust; the system's when left out. */
+  ssl?: { ca?: string } | false
+}
+
+/** Options of Elasticsearch's client. */
+export type ElasticsearchConnection = {
+  nodes: string[]
+  auth?: { username: string; password: string }
+  /** `ca`: PEM of the authority to trust; the system's when left out. */
+  tls?: { ca: string }
+}
+
+/**
+ * User and password are those of the document's Secrets, else PGUSER and PGPASSWORD. Throws a UserError that names the
+ * variable when one is not in `env`.
+ */
+export function postgresConnection({ sinks }: Spec, env: NodeJS.ProcessEnv): PostgresConnection {
+  const secret = secretsFrom(env)
+  const { host, port, database, usernameSecretRef, passwordSecretRef, tls } = sinks.postgres
+  const user = usernameSecretRef ? secret(usernameSecretRef) : env.PGUSER
+  if (user === undefined) throw new UserError('set PGUSER, or name the Secret in spec.sinks.postgres.usernameSecretRef')
+  return {
+    ...{ host, port, database, user },
+    password: passwordSecretRef ? secret(passwordSecretRef) : env.PGPASSWORD,
+    ssl: tls?.enabled ? (tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}) : false,
+  }
+}
+
+/** The document must name an Elasticsearch. Throws a UserError that names the variable when a Secret is not in `env`. */
+export function elasticsearchConnection({ sinks }: Spec, env: NodeJS.ProcessEnv): ElasticsearchConnection {
+  const secret = secretsFrom(env)
+  const { nodes, usernameSecretRef, passwordSecretRef, tls } = sinks.elasticsearch!
+  const connection: ElasticsearchConnection = { nodes }
+  // The document names both or neither (pipeline/checks.ts).
+  if (usernameSecretRef && passwordSecretRef)
+    connection.auth = { username: secret(usernameSecretRef), password: secret(passwordSecretRef) }
+  if (tls?.enabled && tls.caSecretRef) connection.tls = { ca: secret(tls.caSecretRef) }
+  return connection
+}
