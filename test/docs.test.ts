@@ -19,6 +19,8 @@ const matches = (text: string, pattern: RegExp) => distinct([...text.matchAll(pa
 const DOCS = readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md') && !name.endsWith('.template.md'))
 const PAGES = [
   'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
   ...DOCS.map(name => `docs/${name}`),
   'charts/sales-pipeline/README.md',
   'k8s/platform/README.md',

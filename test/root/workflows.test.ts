@@ -9,7 +9,13 @@ import { installed } from './debian.ts'
 
 const VERSION = 'v1.7.12'
 const CACHE = resolve(process.env.SALESPIPELINE_CACHE ?? join(ROOT, '.cache'))
-const SCRIPTS = ['.github/crds', '.github/kind-cluster', '.github/kind-node', 'test/cluster/images.sh']
+const SCRIPTS = [
+  '.github/crds',
+  '.github/kind-cluster',
+  '.github/kind-node',
+  'test/cluster/images.sh',
+  'test/cluster/first-images.sh',
+]
 const BUILD_MS = 600_000
 
 /** Built once from its Go module and kept in the cache. */
