@@ -3,7 +3,8 @@
  * the suite that lists it or its directory, else to `services` when it reaches a real server, else to `unit`.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
+import { importsOf } from './architecture/imports.ts'
 
 export const ROOT = resolve(import.meta.dirname, '..')
 
@@ -62,20 +63,20 @@ function reaches(file: string, target: string, visited = new Set<string>()): boo
   if (file === target) return true
   if (visited.has(file)) return false
   visited.add(file)
-  return importsOf(file).some(imported => reaches(imported, target, visited))
+  return ownImportsOf(file).some(imported => reaches(imported, target, visited))
 }
 
 const known = new Map<string, string[]>()
 
 /** The project's own modules that `file` imports, as paths from the root. */
-function importsOf(file: string): string[] {
-  const cached = known.get(file)
-  if (cached) return cached
-  const text = readFileSync(join(ROOT, file), 'utf8')
-  const names = [...text.matchAll(/\b(?:from|import)\s*\(?\s*'([#.][^']+)'/g)].map(match => match[1]!)
-  const paths = names
-    .map(name => (name.startsWith('#') ? name.slice(1) : relative(ROOT, resolve(ROOT, dirname(file), name))))
-    .filter(path => /\.(ts|mjs)$/.test(path) && existsSync(join(ROOT, path)))
-  known.set(file, paths)
-  return paths
+function ownImportsOf(file: string): string[] {
+  let targets = known.get(file)
+  if (!targets) {
+    const imports = importsOf(new Map([[file, readFileSync(join(ROOT, file), 'utf8')]]))
+    targets = imports
+      .filter(({ isOurs, target }) => isOurs && existsSync(join(ROOT, target)))
+      .map(({ target }) => target)
+    known.set(file, targets)
+  }
+  return targets
 }
