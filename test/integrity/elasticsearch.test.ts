@@ -9,8 +9,8 @@ beforeAll(async () => {
 })
 afterAll(() => rig.stop())
 
-describe('Elasticsearch', () => {
-  it('is killed under load, comes back, and holds what PostgreSQL holds', async () => {
+describe('integrity with Elasticsearch', () => {
+  it('brings Elasticsearch up to date after it is killed under load and restarted', async () => {
     const worker = await rig.startWorker()
     let waiting = 0
     await Promise.all([
@@ -21,7 +21,7 @@ describe('Elasticsearch', () => {
         await pause(5000)
         const [row] = await rig.query<{ waiting: number }>(`SELECT count(*)::int AS waiting FROM ${rig.schema}.outbox`)
         waiting = row!.waiting
-        // PostgreSQL goes on meanwhile: what a dead sink delays is nothing but itself.
+        // PostgreSQL continues meanwhile: a dead sink delays only itself.
         const [before] = await rig.query<{ records: string }>(
           `SELECT sum(records) AS records FROM ${rig.schema}.progress`,
         )
