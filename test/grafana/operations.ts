@@ -1,10 +1,10 @@
-/** The runbook as its tests read it. */
+/** Reads the runbook for its tests. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const OPERATIONS = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8')
 
-/** Heading → its text, up to the next heading. What looks like one in a block of commands is none. */
+/** Returns heading → text up to the next heading. Comments in blocks of commands are not headings. */
 export function sectionsOf(markdown: string): Map<string, string> {
   const sections = new Map<string, string>()
   let heading = ''
@@ -18,7 +18,7 @@ export function sectionsOf(markdown: string): Map<string, string> {
   return sections
 }
 
-/** Each command of the blocks, on one line, without its comment. */
+/** Returns each command of the blocks on one line, without its comment. */
 export function commandsIn(markdown: string): string[] {
   return [...markdown.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block]) =>
     block!
@@ -29,14 +29,14 @@ export function commandsIn(markdown: string): string[] {
   )
 }
 
-/** What psql is told to do, statement by statement. */
+/** Returns the SQL statements in a psql command. */
 export const statementsIn = (command: string) =>
   command.includes('psql') ? [...command.matchAll(/ -c (?:'([^']*)'|"([^"]*)")/g)].map(([, a, b]) => (a ?? b)!) : []
 
-/** In quotes: words that are written together, or a single one where a reason is given or the fatal ones are listed. */
+/** A quoted code: words written together, or a single word where a reason is given or fatal reasons are listed. */
 const CODE = /'([A-Z][a-z]+(?:[A-Z][a-z]+)+)'|(?:reason: |^ {2}\| )'([A-Z][a-z]+)'/gm
 
-/** What looks like one and is another project's. */
+/** Names that look like codes but belong to other projects. */
 const FOREIGN = new Set([
   ...['PodScheduled', 'LogAppendTime', 'KafkaTopic', 'CleanedUp'],
   ...['InvalidImageName', 'ImagePullBackOff', 'ImageInspectError', 'ErrImagePull', 'ErrImageNeverPull'],
@@ -47,7 +47,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const FOLDERS = ['processor', 'operator/observe', 'operator/status']
 const FILES = ['operator/reconcile.ts', 'operator/finalize.ts', 'pipeline/conditions.ts']
 
-/** The code of all that raises conditions or gives reasons. */
+/** Returns the source of all modules that raise conditions or give reasons. */
 export function sourceText(): string {
   const files = FOLDERS.flatMap(folder =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(name => `${folder}/${name}`),
@@ -56,7 +56,7 @@ export function sourceText(): string {
   return sources.map(file => readFileSync(join(ROOT, file), 'utf8')).join('\n')
 }
 
-/** Conditions that workers raise, and reasons that the operator gives. */
+/** Returns the conditions that workers raise, and the reasons that the operator gives. */
 export const codesIn = (source: string) =>
   new Set(
     [...source.matchAll(CODE)].map(([, joined, single]) => (joined ?? single)!).filter(code => !FOREIGN.has(code)),
