@@ -1,4 +1,4 @@
-/** Fills a topic with sales to be drained: an hour of event time, at most 5 s out of order, 1 % sent twice. */
+/** Fills a topic with a backlog of sales: one hour of event time, at most 5 s out of order, 1 % sent twice. */
 import { Admin, Producer, stringSerializers } from '@platformatic/kafka'
 import { Random } from '#test/support/random.ts'
 
@@ -7,7 +7,10 @@ const HOUR_MS = 3_600_000
 const STORES = 1000
 const BATCH = 4000
 
-/** Sends `count` events of at least 180 bytes and answers their mean size. Partition by id, so that retries meet. */
+/**
+ * Sends `count` events of at least 180 bytes; resolves with their mean size in bytes. The key is the id, so that both
+ * copies of a sale go to the same partition.
+ */
 export async function fillTopic(
   bootstrap: string,
   topic: string,

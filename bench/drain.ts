@@ -79,7 +79,7 @@ function writeSpec(): string {
   return file
 }
 
-/** Once per data folder: the same backlog serves every run and every later call. */
+/** Fills the topic once per data folder: every run and every later call uses the same backlog. */
 async function fill(): Promise<void> {
   const mark = join(dataDir, 'filled')
   try {
@@ -124,12 +124,12 @@ async function drain(file: string): Promise<Run> {
       if (message.type === 'stopped') resolve(message as never)
     })
     worker.once('exit', code => {
-      if (code !== 0) reject(new Error(`the worker ended with ${code}`))
+      if (code !== 0) reject(new Error(`the worker exited with code ${code}`))
     })
   })
   await Promise.race([
     untilDrained(client),
-    stopped.then(() => Promise.reject(new Error('the worker stopped by itself'))),
+    stopped.then(() => Promise.reject(new Error('the worker stopped before it had drained the topic'))),
   ])
   const seconds = (performance.now() - startedAt) / 1000
   worker.kill('SIGTERM')
@@ -137,7 +137,7 @@ async function drain(file: string): Promise<Run> {
   const postgresCpu = treeCpuSeconds(postgres.pid) - postgresBefore
   await client.end()
   const verdict = await verify({ specText: readFileSync(file, 'utf8'), bootstrap: kafka.bootstrap, postgres: database })
-  if (!verdict.ok) throw new Error(`the rows are wrong: ${verdict.problems.join('; ')}`)
+  if (!verdict.ok) throw new Error(`the verifier found wrong rows: ${verdict.problems.join('; ')}`)
   return {
     cpuPerMillion: (cpuSeconds / events) * 1e6,
     peakMb: maxRssBytes / 1e6,
@@ -150,8 +150,8 @@ async function drain(file: string): Promise<Run> {
 
 async function untilDrained(client: pg.Client): Promise<void> {
   for (let records = 0; records < events; await pause(100)) {
-    const answer = await client.query('SELECT sum(records) AS records FROM bench_drain.progress').catch(() => null)
-    records = Number(answer?.rows[0]?.records ?? 0)
+    const result = await client.query('SELECT sum(records) AS records FROM bench_drain.progress').catch(() => null)
+    records = Number(result?.rows[0]?.records ?? 0)
   }
 }
 

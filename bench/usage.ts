@@ -1,10 +1,10 @@
-/** CPU seconds of a process and all below it, from /proc (Linux). */
+/** CPU seconds of a process and its descendants, from /proc (Linux). */
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** USER_HZ: the kernel reports CPU time in hundredths of a second to user space on every common architecture. */
 const TICKS_PER_SECOND = 100
 
-/** Own time, that of children that ended, and that of the living ones. */
+/** Returns the CPU seconds of the process, of its ended children and of its living descendants. */
 export function treeCpuSeconds(pid: number): number {
   const children = new Map<number, number[]>()
   const ticks = new Map<number, number>()
@@ -24,7 +24,7 @@ export function treeCpuSeconds(pid: number): number {
   return sum(pid) / TICKS_PER_SECOND
 }
 
-/** The fields of /proc/PID/stat after the command's name; null when the process is gone. */
+/** Returns the fields of /proc/PID/stat after the command's name; null when the process has ended. */
 function statOf(pid: number): string[] | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')

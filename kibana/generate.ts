@@ -1,10 +1,10 @@
-/** `npm run kibana`: writes saved-objects.ndjson. A test fails while the file differs from what this writes. */
+/** `npm run kibana`: writes saved-objects.ndjson. A test fails when the file is out of date. */
 import { writeFileSync } from 'node:fs'
 import { savedObjects } from './objects.ts'
 
 export const SAVED_OBJECTS_FILE = `${import.meta.dirname}/saved-objects.ndjson`
 
-/** One JSON object a line, as Kibana exports them. */
+/** Returns one JSON object per line, as Kibana exports them. */
 export const savedObjectsFile = () =>
   savedObjects()
     .map(object => `${JSON.stringify(object)}\n`)

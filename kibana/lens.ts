@@ -1,4 +1,4 @@
-/** The parts of a Lens chart as Kibana keeps them: columns say what is asked of Elasticsearch, a drawing how it looks. */
+/** The parts of a Lens chart as Kibana stores them: columns define the query to Elasticsearch, a drawing the look. */
 
 export type Column = {
   label: string
@@ -11,7 +11,7 @@ export type Column = {
   params: Record<string, unknown>
 }
 
-/** Buckets first, outermost first, as Lens nests them. */
+/** Bucket columns come first, the outermost first, as Lens nests them. */
 export type Columns = Record<string, Column>
 
 export type Drawing = { visualizationType: 'lnsMetric' | 'lnsXY' | 'lnsPie'; visualization: Record<string, unknown> }
@@ -33,7 +33,7 @@ export function sum(sourceField: string, label: string, decimals: number): Colum
   }
 }
 
-/** The values of a field, the greatest by column `by` first; what is beyond `size` is shown as one. */
+/** Buckets by the values of a field, the greatest by column `by` first; values beyond `size` share one bucket. */
 export function values(sourceField: string, label: string, by: string, size = 12): Column {
   const params = {
     size,
@@ -55,7 +55,7 @@ export function values(sourceField: string, label: string, by: string, size = 12
   }
 }
 
-/** `interval` is the least: over long times Kibana takes a greater one by itself. */
+/** Buckets by time. `interval` is the minimum: for long time ranges Kibana chooses a longer one. */
 export function overTime(sourceField: string, label: string, interval: string): Column {
   const params = { interval, includeEmptyRows: true, dropPartials: false }
   return {
@@ -91,7 +91,7 @@ export function doughnut(group: string, metric: string): Drawing {
   return { visualizationType: 'lnsPie', visualization: { shape: 'donut', layers: [layer] } }
 }
 
-/** `split`: one line or bar for each of its values. */
+/** `split`: column with one line or bar for each of its values. */
 export function axes(seriesType: 'bar_horizontal' | 'line', x: string, y: string, split?: string): Drawing {
   const layer = {
     layerId: LAYER,

@@ -1,7 +1,7 @@
 /**
- * What Kibana shows of k8s/examples/ecommerce.yaml: a data view over its two indices, and the dashboard Sales. The form
- * is that of Kibana's own sample data (8.11 and later; newer Kibanas migrate it on import): charts by value, so that two
- * objects are all there is.
+ * Kibana's saved objects for k8s/examples/ecommerce.yaml: a data view over its two indices, and the dashboard Sales. The
+ * format is that of Kibana's own sample data (8.11 and later; newer versions migrate it on import). Charts are stored by
+ * value, so two objects are enough.
  */
 import { axes, type Columns, card, type Drawing, doughnut, LAYER, overTime, sum, values } from './lens.ts'
 
@@ -22,12 +22,12 @@ type Index = 'transactions-aggregated' | 'transactions-by-payment'
 
 const DATA_VIEW_ID = 'sales-pipeline-transactions'
 const DASHBOARD_ID = 'sales-pipeline-sales'
-/** The last version that changed how objects as such are kept, and how panels are. */
+/** The last versions of Kibana that changed the format of saved objects, and of panels. */
 const CORE_VERSION = '8.8.0'
 const PANEL_VERSION = '8.11.0'
-/** Greater than it needs to be would keep an older Kibana from importing; newer ones migrate from it. */
+/** The lowest possible versions, so that older Kibanas can import the objects; newer ones migrate them. */
 const TYPE_VERSIONS = { dataView: '8.0.0', dashboard: '8.9.0' }
-/** Of the example's windows: finer buckets would be empty in between. */
+/** Size of the example's windows: with shorter buckets, some would be empty. */
 const WINDOW = '1m'
 
 const revenue = sum('total_revenue', 'Revenue', 2)
@@ -106,7 +106,7 @@ function dashboard(): SavedObject {
     panelsJSON: JSON.stringify(CHARTS.map(panelOf)),
     version: 1,
   }
-  // The dashboard repeats what its panels refer to, under the panel's name: an export finds it there.
+  // The dashboard repeats the references of its panels under the panel's name, because exports look for them there.
   const references = CHARTS.map(({ id }) => ({ ...dataViewReference, name: `${id}:${dataViewReference.name}` }))
   return objectOf('dashboard', DASHBOARD_ID, attributes, references, TYPE_VERSIONS.dashboard)
 }
@@ -116,7 +116,7 @@ function panelOf({ id, title, index, columns, drawing, place }: Chart) {
   const { visualizationType, visualization } = drawing
   const state = {
     visualization,
-    // Both indices hold the same sales, each grouped in its own way: a chart over both would count them twice.
+    // Both indices hold the same sales, grouped differently: a chart over both would count each sale twice.
     query: kuery(`_index : "${index}"`),
     filters: [],
     datasourceStates: { formBased: { layers: { [LAYER]: layer } } },

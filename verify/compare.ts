@@ -1,4 +1,4 @@
-/** Compares the rows of a store with those that should be there, key by key. */
+/** Compares the rows of a store with the expected rows, key by key. */
 import { type Cell, rowText, type Table } from './rows.ts'
 import type { Aggregation } from './spec.ts'
 
@@ -8,25 +8,25 @@ export interface Comparison {
   missing: number
   extra: number
   unequal: number
-  /** Sales (lines in windows) that the rows have too few, and too many. */
+  /** Sales (lines in windows) that are missing from the rows, and sales that are counted too often. */
   lost: number
   doubled: number
-  /** The first few differences of each kind, for people. */
+  /** The first few differences of each kind, as text. */
   examples: string[]
 }
 
 export interface ComparisonRules {
-  /** Where in the values the number of lines stands; without it a wrong row counts as one. */
+  /** Index of the value that holds the number of lines; without it, a wrong row counts as one line. */
   linesAt?: number | null
-  /** Whether retention may have removed an expected row already. */
+  /** Returns true when retention may already have removed an expected row. */
   mayBeAbsent?: (key: Cell[], values: Cell[]) => boolean
-  /** When the values are not the same text, whether they are as good as that. */
+  /** Returns true when values that differ as text are nevertheless correct. */
   equivalent?: (expected: Cell[], found: Cell[]) => boolean
 }
 
 const EXAMPLES_OF_A_KIND = 3
 
-/** Compares, and takes the rows that were found out of `table`. */
+/** Compares the found rows with `table`, and deletes every row that was found from `table`. */
 export async function compareRows(
   table: Table,
   found: AsyncIterable<{ key: string; values: string }>,
@@ -39,7 +39,7 @@ export async function compareRows(
     else {
       result.compared++
       if (!isEqual(expected, values, rules)) noteUnequal(result, table, key, expected, values, rules)
-      // So that a second row under the same key counts as an extra one.
+      // A second row under the same key then counts as extra.
       table.rows.delete(key)
     }
   }
@@ -84,7 +84,7 @@ function lines(values: string, { linesAt }: ComparisonRules): number | null {
   return linesAt === undefined || linesAt === null ? null : Number(JSON.parse(values)[linesAt])
 }
 
-/** Where an aggregation's values tell how many lines went into a row: null when no measure does. */
+/** Returns the index of the column that counts the lines of a row; null when no measure counts them. */
 export function linesColumn({ measures }: Aggregation, columns: string[]): number | null {
   const count = measures.find(({ op, countsEvents }) => op === 'count' && !countsEvents)
   if (count) return columns.indexOf(count.name)
@@ -93,11 +93,11 @@ export function linesColumn({ measures }: Aggregation, columns: string[]): numbe
 }
 
 function differences(columns: string[], expected: string, found: string): string {
-  const [wanted, got] = [JSON.parse(expected), JSON.parse(found)] as [Cell[], Cell[]]
+  const [expectedCells, foundCells] = [JSON.parse(expected), JSON.parse(found)] as [Cell[], Cell[]]
   return columns
-    .map((column, index) => ({ column, wanted: wanted[index]!, got: got[index]! }))
-    .filter(({ wanted, got }) => rowText([wanted]) !== rowText([got]))
-    .map(({ column, wanted, got }) => `${column} expected ${show(column, wanted)}, found ${show(column, got)}`)
+    .map((column, index) => ({ column, expected: expectedCells[index]!, found: foundCells[index]! }))
+    .filter(({ expected, found }) => rowText([expected]) !== rowText([found]))
+    .map(({ column, expected, found }) => `${column} expected ${show(column, expected)}, found ${show(column, found)}`)
     .join('; ')
 }
 

@@ -1,9 +1,9 @@
-/** Conservation (section 6): the counters that the engine keeps, against each other and against the recomputation. */
+/** Conservation (section 6): checks the engine's counters against each other and against the recomputation. */
 import type { PartitionRange } from './log.ts'
 import type { AggregationCounters, History, PartitionState, Recomputation } from './recompute.ts'
 import type { AggregationProgress, ProgressRow, Tables } from './tables.ts'
 
-/** All contradictions, one sentence each. */
+/** Resolves with all contradictions, one sentence each. */
 export async function checkProgress(
   tables: Tables,
   ranges: PartitionRange[],
@@ -23,7 +23,7 @@ export async function checkProgress(
   return [...problems, ...(await missingCounters(tables, recomputation))]
 }
 
-/** Exported for tests: one row of `progress`. */
+/** Returns the contradictions of one row of `progress`. Exported for tests. */
 export function checkPartition(
   row: ProgressRow,
   { partition, end }: PartitionRange,
@@ -32,7 +32,7 @@ export function checkPartition(
 ): string[] {
   const where = `partition ${partition}`
   if (row.firstOffset === null || row.nextOffset === null) {
-    return end === 0 ? [] : [`${where} was never claimed, and its log ends at ${end}`]
+    return end === 0 ? [] : [`${where} was never claimed, but its log ends at offset ${end}`]
   }
   const { records, skipped, dead, duplicate, accepted } = row
   const advanced = row.nextOffset - row.firstOffset
@@ -49,7 +49,7 @@ export function checkPartition(
   ]
 }
 
-/** Exported for tests: one row of `progress_aggregations`. */
+/** Returns the contradictions of one row of `progress_aggregations`. Exported for tests. */
 export function checkAggregation(
   where: string,
   counters: AggregationProgress,

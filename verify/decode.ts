@@ -1,4 +1,4 @@
-/** One record: dead, with the first fault and the field at fault, or a sale with its lines. */
+/** Decodes a record into a sale with its lines, or finds its first fault and the field at fault. */
 import Big from 'big.js'
 import { decimals } from './expression.ts'
 import { isNumber, type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from './json.ts'
@@ -6,11 +6,11 @@ import type { Field, Rules } from './spec.ts'
 import { parseEpoch, parseRfc3339 } from './time.ts'
 
 export type Value = string | Big | boolean | null
-/** The fields of one line, those of its event among them. */
+/** The fields of one line, including the fields of its event. */
 export type Line = Record<string, Value>
 
 export interface Sale {
-  /** Null where nothing is deduplicated. */
+  /** Null without deduplication. */
   id: string | null
   /** Event time, in milliseconds since the epoch. */
   time: number
@@ -21,7 +21,7 @@ const MAX_NESTING = 500
 const MAX_INTEGER_DIGITS = 30
 const MAX_KEY_BYTES = 1024
 
-/** Why a record is dead, and the field at fault if it is one field's. */
+/** Why a record is dead. `field` is the field at fault, or null when no single field is. */
 export class Fault extends Error {
   readonly reason: string
   readonly field: string | null
@@ -32,7 +32,10 @@ export class Fault extends Error {
   }
 }
 
-/** Throws the first {@link Fault} in the order of the contract. `timestamp` is the record's own, in milliseconds. */
+/**
+ * Returns the sale in a record. Throws the first {@link Fault} in the order of the contract. `timestamp` is the record's
+ * timestamp in milliseconds since the epoch.
+ */
 export function decode(value: Buffer | null, timestamp: number, rules: Rules): Sale {
   const event = readObject(value)
   const id = rules.deduplication ? readId(event, rules.id!) : null
@@ -54,11 +57,11 @@ function readObject(value: Buffer | null): Map<string, Json> {
   return event
 }
 
-/** What stands at a path; null when it is absent, null, or the way leads through something that is no object. */
+/** Returns the value at a path; null when it is absent or null, or when the path leads through a non-object. */
 function at(object: Map<string, Json>, path: string[]): Json {
-  let here: Json = object
-  for (const key of path) here = here instanceof Map ? (here.get(key) ?? null) : null
-  return here
+  let value: Json = object
+  for (const key of path) value = value instanceof Map ? (value.get(key) ?? null) : null
+  return value
 }
 
 function readId(event: Map<string, Json>, path: string): string {
@@ -139,7 +142,7 @@ function checkKey(groupBy: string[], line: Line): void {
   throw new Fault('key_too_long', groupBy[sizes.indexOf(Math.max(...sizes))]!)
 }
 
-/** The one text form of a value: numbers without exponent or needless zeros. */
+/** Returns the canonical text of a value: numbers have no exponent and no trailing zeros. */
 export function canonical(value: Value): string | null {
   if (value === null || typeof value === 'string') return value
   return typeof value === 'boolean' ? String(value) : value.toFixed()

@@ -1,4 +1,4 @@
-/** End-to-end delay (section 9): commit logs joined with the moments at which records were made. */
+/** End-to-end delay (section 9): joins commit logs with the times at which records were made. */
 import { readJsonLines } from './journal.ts'
 
 interface CommitLine {
@@ -13,7 +13,7 @@ interface Commit {
   at: number
 }
 
-/** In milliseconds; null stands for infinite. */
+/** Delays in milliseconds; null means infinite. */
 export interface DelayReport {
   p50: number | null
   p90: number | null
@@ -27,7 +27,7 @@ export interface DelayFilter {
   /** Only records made in `[from, to)`, in milliseconds since the epoch. */
   from?: number
   to?: number
-  /** Stands for the time of commits that no commit log names, in milliseconds since the epoch. */
+  /** Time used for commits that are in no commit log, in milliseconds since the epoch; default: the current time. */
   now?: number
 }
 
@@ -37,7 +37,7 @@ export class Delays {
   private readonly nextOffsets: Map<number, number>
   private readonly filter: DelayFilter
 
-  /** `nextOffsets`: how far each partition was committed according to `progress`. */
+  /** `nextOffsets`: the `next_offset` of each partition in table `progress`. */
   constructor(commits: Map<number, Commit[]>, nextOffsets: Map<number, number>, filter: DelayFilter) {
     this.commits = commits
     this.nextOffsets = nextOffsets
@@ -49,7 +49,7 @@ export class Delays {
     if (madeAt >= from && madeAt < to) this.samples.push(this.committedAt(partition, offset) - madeAt)
   }
 
-  /** A worker may be killed between its commit and the line about it: then the next line of the partition counts. */
+  /** A worker may be killed after a commit but before it logs it; then the partition's next logged commit counts. */
   private committedAt(partition: number, offset: number): number {
     const commit = firstEndingAfter(this.commits.get(partition) ?? [], offset)
     if (commit) return commit.at
@@ -82,13 +82,13 @@ function firstEndingAfter(commits: Commit[], offset: number): Commit | undefined
   return commits[low]
 }
 
-/** Nearest rank; null when there are no samples or the value is infinite. */
+/** Returns the nearest-rank percentile; null when there are no samples or the value is infinite. */
 export function percentile(sorted: Float64Array, share: number): number | null {
   const value = sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
   return value === undefined || !Number.isFinite(value) ? null : value
 }
 
-/** The commits of each partition, in the order of their offsets. */
+/** Resolves with the commits of each partition, in offset order. */
 export async function readCommitLogs(paths: string[]): Promise<Map<number, Commit[]>> {
   const commits = new Map<number, Commit[]>()
   for (const path of paths) {
@@ -99,12 +99,12 @@ export async function readCommitLogs(paths: string[]): Promise<Map<number, Commi
       }
     }
   }
-  for (const [partition, list] of commits) commits.set(partition, withoutTakenBack(list))
+  for (const [partition, list] of commits) commits.set(partition, withoutRolledBack(list))
   return commits
 }
 
-/** In the order of offsets. Where a failover took commits back, those made after it stand in their place. */
-function withoutTakenBack(commits: Commit[]): Commit[] {
+/** Returns the commits in offset order. Later commits replace those that a failover rolled back. */
+function withoutRolledBack(commits: Commit[]): Commit[] {
   const kept: Commit[] = []
   for (const commit of commits.sort((a, b) => a.at - b.at)) {
     while (kept.length > 0 && kept.at(-1)!.from < commit.next && kept.at(-1)!.next > commit.from) kept.pop()

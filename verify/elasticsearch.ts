@@ -1,4 +1,4 @@
-/** Reads the documents of a projection with plain HTTP, in the form of the rows that they show. */
+/** Reads the documents of a projection over plain HTTP and converts them to rows. */
 import { createHash } from 'node:crypto'
 import { aggregationColumns, type Cell, numberText, rowText, type Table } from './rows.ts'
 import { type Aggregation, fieldNamed, type Projection, type Rules } from './spec.ts'
@@ -23,7 +23,7 @@ interface Page {
 
 const PAGE = 5000
 
-/** The documents that an index should hold; rows of PostgreSQL are added as they are read. */
+/** The expected documents of an index, built from the rows of PostgreSQL as they are read. */
 export class ExpectedDocuments {
   readonly table: Table
   private readonly aggregation: Aggregation
@@ -45,7 +45,7 @@ export class ExpectedDocuments {
   }
 }
 
-/** SHA-256 (hex) of `[aggregation, window_start, …group-by values as text]` as JSON. */
+/** Returns the SHA-256 (hex) of `[aggregation, window_start, …group-by values as text]` as JSON. */
 export function documentId(aggregation: string, row: Pick<AggregationRow, 'key' | 'groups'>): string {
   const start = JSON.parse(row.key)[0] as Cell
   const text = typeof start === 'number' ? new Date(start).toISOString() : start
@@ -54,7 +54,7 @@ export function documentId(aggregation: string, row: Pick<AggregationRow, 'key' 
     .digest('hex')
 }
 
-/** All documents of a projection's index. */
+/** Yields all documents of a projection's index. */
 export async function* documents(
   address: ElasticsearchAddress,
   { index, fields }: Projection,
@@ -62,7 +62,7 @@ export async function* documents(
   rules: Rules,
 ): AsyncGenerator<FoundRow> {
   const readers = columnReaders(aggregation, rules)
-  // Documents show in a search only after a refresh.
+  // A search finds documents only after a refresh.
   await request(address, `/${index}/_refresh`)
   const query = { size: PAGE, version: true, sort: ['_doc'], query: { match_all: {} } }
   let page = await request(address, `/${index}/_search?scroll=5m`, query)
@@ -75,7 +75,7 @@ export async function* documents(
   }
 }
 
-/** Undefined when there is no such index: then there are no documents either. */
+/** Resolves with undefined when the index does not exist. Rejects on any other error status. */
 async function request(address: ElasticsearchAddress, path: string, body?: object): Promise<Page | undefined> {
   const { url, user, password } = address
   const headers: Record<string, string> = body ? { 'content-type': 'application/json' } : {}
@@ -83,13 +83,13 @@ async function request(address: ElasticsearchAddress, path: string, body?: objec
   const target = new URL(path, url)
   const response = await fetch(target, { method: 'POST', headers, body: body ? JSON.stringify(body) : null })
   if (response.status === 404) return undefined
-  if (!response.ok) throw new Error(`Elasticsearch answers ${response.status} to ${path}: ${await response.text()}`)
+  if (!response.ok) throw new Error(`Elasticsearch returned ${response.status} for ${path}: ${await response.text()}`)
   return (await response.json()) as Page
 }
 
 type Reader = (value: unknown) => Cell
 
-/** How the value of each column is read from a document. Infinite ends of windows are left out of documents. */
+/** Returns a reader for each column of a document. Documents omit infinite window bounds. */
 function columnReaders(aggregation: Aggregation, rules: Rules): [column: string, read: Reader][] {
   const text: Reader = value => (value === undefined || value === null ? null : String(value))
   const number: Reader = value => (value === undefined || value === null ? null : numberText(String(value)))

@@ -14,13 +14,13 @@ function tokens(text: string): string[] {
   const trimmed = text.trim()
   while (TOKEN.lastIndex < trimmed.length) {
     const match = TOKEN.exec(trimmed)
-    if (!match) throw new Error(`not an expression: ${text}`)
+    if (!match) throw new Error(`invalid expression: ${text}`)
     found.push(match[0].trim())
   }
   return found
 }
 
-/** Parses an expression by recursive descent; throws when it is none. */
+/** Parses an expression by recursive descent. Throws when the text is not a valid expression. */
 export function parseExpression(text: string): Expression {
   const rest = tokens(text)
 
@@ -38,16 +38,17 @@ export function parseExpression(text: string): Expression {
 
   function atom(): Expression {
     const token = rest.shift()
-    if (token === undefined || token === '+' || token === '*' || token === ')') throw new Error(`not valid: ${text}`)
+    if (token === undefined || token === '+' || token === '*' || token === ')')
+      throw new Error(`invalid expression: ${text}`)
     if (token === '-') return { kind: '-', left: { kind: 'constant', value: new Big(0) }, right: atom() }
     if (token !== '(') return leaf(token)
     const inner = sum()
-    if (rest.shift() !== ')') throw new Error(`a parenthesis is not closed: ${text}`)
+    if (rest.shift() !== ')') throw new Error(`unclosed parenthesis in expression: ${text}`)
     return inner
   }
 
   const whole = sum()
-  if (rest.length > 0) throw new Error(`not an expression: ${text}`)
+  if (rest.length > 0) throw new Error(`invalid expression: ${text}`)
   return whole
 }
 
@@ -55,7 +56,7 @@ function leaf(token: string): Expression {
   return /^\d/.test(token) ? { kind: 'constant', value: new Big(token) } : { kind: 'field', name: token }
 }
 
-/** The exact value of an expression, given the value of each field. */
+/** Returns the exact value of an expression, given the value of each field. */
 export function evaluate(expression: Expression, fieldValue: (field: string) => Big): Big {
   if (expression.kind === 'constant') return expression.value
   if (expression.kind === 'field') return fieldValue(expression.name)
@@ -65,7 +66,7 @@ export function evaluate(expression: Expression, fieldValue: (field: string) => 
   return expression.kind === '-' ? left.minus(right) : left.times(right)
 }
 
-/** Decimals that an expression can have: a product adds them up, a sum takes the greater. */
+/** Returns how many decimals an expression can have: a product adds those of its factors, a sum has the greater. */
 export function naturalScale(expression: Expression, scaleOf: (field: string) => number): number {
   if (expression.kind === 'constant') return decimals(expression.value)
   if (expression.kind === 'field') return scaleOf(expression.name)
@@ -74,7 +75,7 @@ export function naturalScale(expression: Expression, scaleOf: (field: string) =>
   return expression.kind === '*' ? left + right : Math.max(left, right)
 }
 
-/** Non-zero decimals of a number. */
+/** Returns the number of decimals of a number, without trailing zeros. */
 export function decimals(value: Big): number {
   return Math.max(0, value.c.length - 1 - value.e)
 }

@@ -1,17 +1,17 @@
-/** Which generation of the spec judged which stretch of each partition. */
+/** Reads which generation of the spec applied to which offsets of each partition. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Generation, History } from './recompute.ts'
 import { readSpec, type Spec, type WrittenDocument } from './spec.ts'
 import type { Tables } from './tables.ts'
 
-/** Reads the history from the tables; what contradicts the file is added to `problems`. */
+/** Resolves with the history in the tables. Adds its contradictions with the given spec to `problems`. */
 export async function readHistory(tables: Tables, spec: Spec, problems: string[]): Promise<History> {
   const generations = readGenerations(await tables.specs(), spec, problems)
   const latest = generations.at(-1)!
   const stretches: History['stretches'] = new Map()
   for (const { partition, from, generation } of await tables.specHistory()) {
     const known = generations.find(({ number }) => number === generation)
-    if (!known) problems.push(`spec_history names generation ${generation}, which is not in specs`)
+    if (!known) problems.push(`table spec_history names generation ${generation}, which is not in table specs`)
     if (!stretches.has(partition)) stretches.set(partition, [])
     stretches.get(partition)!.push({ from, generation: known ?? latest })
   }
@@ -26,13 +26,13 @@ export async function readHistory(tables: Tables, spec: Spec, problems: string[]
   return { stretches, generations, introduced, topicId, rejected }
 }
 
-/** The shortest allowed lateness that an aggregation ever had, in milliseconds: no row may be final before. */
+/** Returns the shortest allowed lateness that an aggregation ever had, in ms: no row may be final earlier. */
 export function shortestLateness({ generations }: History, aggregation: string): number {
   const all = generations.flatMap(({ rules }) => rules.aggregations).filter(({ name }) => name === aggregation)
   return Math.min(...all.map(({ allowedLateness }) => allowedLateness))
 }
 
-/** The file stands for the latest generation, so that it is not the engine's own record of it that is believed. */
+/** Uses the given spec as the latest generation instead of the engine's own record of it. */
 function readGenerations(
   specs: { generation: number; document: unknown }[],
   spec: Spec,
@@ -45,7 +45,7 @@ function readGenerations(
   const latest = generations.pop()
   if (!latest) problems.push('table specs is empty')
   else if (!isDeepStrictEqual(latest.rules, spec.rules)) {
-    problems.push(`generation ${latest.number} in table specs is not the spec that was given`)
+    problems.push(`generation ${latest.number} in table specs differs from the given spec`)
   }
   return [...generations, { number: latest?.number ?? 1, rules: spec.rules }]
 }

@@ -1,20 +1,20 @@
-/** The ids that a partition remembers, by last sighting. */
+/** The ids that a partition remembers, ordered by last sighting. */
 import type { Rules } from './spec.ts'
 
 export class Ids {
   /** Sightings in order; those before `head` are forgotten. */
   private sightings: { id: string; maxEventTime: number }[] = []
   private head = 0
-  /** Id → its last sighting: an older one in the queue no longer counts. */
+  /** Id → its last sighting; older sightings of the id in the queue no longer count. */
   private readonly last = new Map<string, object>()
 
-  /** Notes a sighting while the partition's greatest event time is `maxEventTime`; tells whether the id was remembered. */
+  /** Records a sighting at the partition's greatest event time. Returns true when the id was still remembered. */
   see(id: string, maxEventTime: number, { horizon, maxIds }: NonNullable<Rules['deduplication']>): boolean {
     while (this.head < this.sightings.length && maxEventTime - this.sightings[this.head]!.maxEventTime > horizon) {
       this.forgetOldest()
     }
     const known = this.last.has(id)
-    // A copy: a slice of the record's text would keep all of it in memory.
+    // Copy the id: a slice would keep the text of the whole record in memory.
     const sighting = { id: Buffer.from(id).toString(), maxEventTime }
     this.last.delete(id)
     this.last.set(sighting.id, sighting)

@@ -1,4 +1,4 @@
-/** What the load generator says it sent, against what stands in the log. */
+/** Compares the records that the load generator announced with the records in the log. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir } from 'node:fs/promises'
@@ -13,16 +13,16 @@ const MAX_EXAMPLES = 5
 export class Journal {
   sent = 0
   acknowledged = 0
-  /** Records of the log that nobody announced. */
+  /** Records of the log that are in no journal. */
   foreign = 0
   readonly examples: string[] = []
-  /** Hash → how many were announced and not met in the log yet. */
+  /** Hash → number of announced records that are not found in the log yet. */
   private readonly announced = new Map<string, number>()
-  /** `partition/offset` → hash, of acknowledgements not met in the log yet. */
+  /** `partition/offset` → hash of an acknowledged record that is not found in the log yet. */
   private readonly awaited = new Map<string, string>()
 
-  /** Checks a record of the log off. */
-  meet(partition: number, offset: number, key: Buffer | null, value: Buffer | null): void {
+  /** Checks off a record of the log. */
+  checkOff(partition: number, offset: number, key: Buffer | null, value: Buffer | null): void {
     const hash = recordHash(key, value)
     const place = `${partition}/${offset}`
     if (this.awaited.get(place) === hash) this.awaited.delete(place)
@@ -32,10 +32,10 @@ export class Journal {
       return
     }
     this.foreign++
-    this.note(`foreign record at ${place}: nobody announced ${hash} (producers announce with --journal)`)
+    this.note(`foreign record at ${place}: ${hash} is in no journal; run every producer with --journal`)
   }
 
-  /** How many acknowledged records are not where they were acknowledged, once the whole log was met. */
+  /** Returns how many acknowledged records are not at their offset. Call it after the whole log was read. */
   lostFromLog(): number {
     for (const [place, hash] of this.awaited) this.note(`lost from the log: ${hash} was acknowledged at ${place}`)
     return this.awaited.size
@@ -56,7 +56,7 @@ export class Journal {
   }
 }
 
-/** First 16 hex digits of the SHA-256 of key, a 0 byte, value. A null value counts as the bytes `null`. */
+/** Returns the first 16 hex digits of the SHA-256 of key, a 0 byte, value. A null value is hashed as `null`. */
 export function recordHash(key: Buffer | null, value: Buffer | null): string {
   const hash = createHash('sha256')
   hash.update(key ?? '')
@@ -65,11 +65,11 @@ export function recordHash(key: Buffer | null, value: Buffer | null): string {
   return hash.digest('hex').slice(0, 16)
 }
 
-/** Reads every `*.jsonl` of a folder. */
+/** Reads every `*.jsonl` of a folder. Rejects when there is none. */
 export async function readJournal(folder: string): Promise<Journal> {
   const journal = new Journal()
   const files = (await readdir(folder)).filter(name => name.endsWith('.jsonl')).sort()
-  if (files.length === 0) throw new Error(`there is no journal (*.jsonl) in ${folder}`)
+  if (files.length === 0) throw new Error(`no journal (*.jsonl) in folder ${folder}`)
   for (const file of files) await readJournalFile(join(folder, file), journal)
   return journal
 }
@@ -91,7 +91,7 @@ async function readJournalFile(path: string, journal: Journal): Promise<void> {
   }
 }
 
-/** One value per line. A line torn by a kill in mid-write says nothing: it is left out. */
+/** Yields one value per line. Skips a line that a kill cut off in mid-write. */
 export async function* readJsonLines<T>(path: string): AsyncGenerator<T> {
   for await (const line of createInterface({ input: createReadStream(path, 'utf8') })) {
     const value = parseLine<T>(line)

@@ -11,7 +11,7 @@ export class JsonNumber {
 }
 
 export class JsonString {
-  /** Between the quotes, one character per byte. */
+  /** The text between the quotes, one character per byte. */
   readonly raw: string
   constructor(raw: string) {
     this.raw = raw
@@ -25,7 +25,7 @@ const WHOLE_NUMBER = new RegExp(`^(?:${NUMBER.source})$`)
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 const ESCAPES: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 
-/** Deepest nesting of arrays and objects, of text that need not be JSON: brackets inside strings do not count. */
+/** Returns the deepest nesting of arrays and objects outside strings. The text need not be JSON. */
 export function nesting(source: Buffer): number {
   let depth = 0
   let deepest = 0
@@ -41,7 +41,7 @@ export function nesting(source: Buffer): number {
   return deepest
 }
 
-/** The value that the bytes hold, or undefined when they are not JSON. Of duplicate keys the last wins. */
+/** Returns the value, or undefined when the bytes are not JSON. The last of duplicate keys wins. */
 export function parseJson(source: Buffer): Json | undefined {
   try {
     return new Parser(source.toString('latin1')).document()
@@ -65,13 +65,13 @@ class Parser {
     return value
   }
 
-  /** The next character that is not blank, without taking it. */
+  /** Returns the next non-blank character without consuming it, or '' at the end. */
   private peek(): string {
     while (' \t\n\r'.includes(this.text[this.at] ?? 'end')) this.at++
     return this.text[this.at] ?? ''
   }
 
-  private take(character: string): void {
+  private consume(character: string): void {
     if (this.peek() !== character) throw new SyntaxError(`expected ${character}`)
     this.at++
   }
@@ -120,7 +120,7 @@ class Parser {
 
   private array(): Json[] {
     const values: Json[] = []
-    this.take('[')
+    this.consume('[')
     if (this.peek() !== ']') {
       values.push(this.value())
       while (this.peek() === ',') {
@@ -128,13 +128,13 @@ class Parser {
         values.push(this.value())
       }
     }
-    this.take(']')
+    this.consume(']')
     return values
   }
 
   private object(): Map<string, Json> {
     const members = new Map<string, Json>()
-    this.take('{')
+    this.consume('{')
     if (this.peek() !== '}') {
       this.member(members)
       while (this.peek() === ',') {
@@ -142,19 +142,19 @@ class Parser {
         this.member(members)
       }
     }
-    this.take('}')
+    this.consume('}')
     return members
   }
 
   private member(members: Map<string, Json>): void {
     if (this.peek() !== '"') throw new SyntaxError('expected a key')
     const key = decode(this.string(), lenient)
-    this.take(':')
+    this.consume(':')
     members.set(key, this.value())
   }
 }
 
-// A byte order mark inside a string is content, hence ignoreBOM: without it the decoder would drop it.
+// ignoreBOM keeps a byte order mark inside a string: it is content, and the decoder would drop it otherwise.
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
 const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
 
@@ -173,7 +173,7 @@ function unescaped(part: string): string {
   return ESCAPES[part[1]!] ?? part[1]!
 }
 
-/** The text of a string, or undefined when it may not be used: invalid UTF-8, a lone surrogate, U+0000. */
+/** Returns the text of a string, or undefined when it has invalid UTF-8, a lone surrogate or U+0000. */
 export function textOf(string: JsonString): string | undefined {
   try {
     const text = decode(string.raw, strict)
@@ -184,7 +184,7 @@ export function textOf(string: JsonString): string | undefined {
   }
 }
 
-/** Whether a text is exactly a JSON number: no blanks, no `+1`, no `.5`. */
+/** Returns true when a text is exactly a JSON number: no blanks, no `+1`, no `.5`. */
 export function isNumber(text: string): boolean {
   return WHOLE_NUMBER.test(text)
 }

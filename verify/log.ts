@@ -1,4 +1,4 @@
-/** Reads a whole topic with kafkajs, another client than the engine's. */
+/** Reads a whole topic with kafkajs, which the engine does not use. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka as Client, Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
@@ -6,8 +6,8 @@ import { Kafka, logLevel } from './kafkajs.ts'
 import type { LogRecord } from './recompute.ts'
 
 /**
- * Of one partition: offsets from `low` up to, not including, `end`, the last stable offset. What stands behind an open
- * transaction is not decided, and so not in the log yet.
+ * Offsets of a partition from `low` up to, not including, `end`, the last stable offset. Records after the start of an
+ * open transaction are undecided, so they are not part of the log yet.
  */
 export interface PartitionRange {
   partition: number
@@ -16,26 +16,29 @@ export interface PartitionRange {
 }
 
 export interface ReadRecord extends LogRecord {
-  /** When it was made, in milliseconds since the epoch; null where nobody said (see section 9). */
+  /** When the record was made, in milliseconds since the epoch; null when unknown (see section 9). */
   madeAt: number | null
 }
 
 export interface TopicLog {
   ranges: PartitionRange[]
-  /** Hands over every record before the ends, per partition in offset order, and tells how far each partition was read. */
+  /**
+   * Passes every record before the ends to `onRecord`, per partition in offset order. Resolves with the offset up to which
+   * each partition was read.
+   */
   read(onRecord: (record: ReadRecord) => void): Promise<Map<number, number>>
 }
 
-/** A live broker answers well within this time. */
+/** A live broker responds well within this time. */
 const STALLED_AFTER_MS = 20_000
 
-/** Together 15 s: an election takes a second or two. */
+/** 15 s in total: a leader election takes one or two seconds. */
 const LEADER_ATTEMPTS = 30
 const LEADER_PAUSE_MS = 500
 
 /**
- * Opens a topic as far as it goes now, or to `until` (by partition) where that is less. Records of aborted transactions
- * are left out by the reader.
+ * Opens a topic up to its current end, or up to `until` (by partition) where that is lower. Reading skips the records of
+ * aborted transactions.
  */
 export async function openTopic(
   bootstrap: string,
@@ -52,7 +55,7 @@ export async function openTopic(
   return { ranges, read: onRecord => readTopic(kafka, topic, ranges, onRecord) }
 }
 
-/** kafkajs does not try again by itself when a partition has just changed its leader, as after a broker's restart. */
+/** kafkajs does not retry when a partition's leader has just changed, for example after a broker restart. */
 async function topicOffsets(kafka: Client, topic: string) {
   for (let attempt = 1; ; attempt++) {
     const admin = kafka.admin()
@@ -93,7 +96,7 @@ async function readTopic(
   return positions
 }
 
-/** Resolves once every partition is read to its end, or nothing came for long. */
+/** Resolves when every partition is read to its end, or when no batch arrived for STALLED_AFTER_MS. */
 function consume(
   consumer: Consumer,
   ranges: PartitionRange[],
@@ -104,7 +107,7 @@ function consume(
   const ends = new Map(ranges.map(({ partition, end }) => [partition, end]))
   return new Promise((resolve, reject) => {
     const stalled = setTimeout(resolve, STALLED_AFTER_MS)
-    // Batches of nothing but control records or aborted ones reach only this event, never eachBatch.
+    // A batch of only control records or aborted records triggers this event, but never eachBatch.
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
       positions.set(partition, Math.max(positions.get(partition)!, Number(lastOffset) + 1))
       stalled.refresh()
@@ -116,7 +119,7 @@ function consume(
     consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
       if (!restart) reject(error)
     })
-    const hand = (partition: number, message: KafkaMessage) => {
+    const deliver = (partition: number, message: KafkaMessage) => {
       const offset = Number(message.offset)
       // A rejoining consumer starts over, and the log may grow while it is read.
       if (offset < positions.get(partition)! || offset >= ends.get(partition)!) return
@@ -125,9 +128,9 @@ function consume(
     }
     const eachBatch = async ({ batch: { partition, messages } }: EachBatchPayload) => {
       try {
-        for (const message of messages) hand(partition, message)
+        for (const message of messages) deliver(partition, message)
       } catch (error) {
-        // kafkajs would try the batch again, behind the record that failed.
+        // kafkajs would retry the batch, starting after the record that failed.
         reject(error)
       }
     }
@@ -135,7 +138,7 @@ function consume(
   })
 }
 
-/** kafkajs tells the type of timestamps in a field that its types leave out: 1 is LogAppendTime. */
+/** kafkajs has the timestamp type in a field that its types omit: 1 is LogAppendTime. */
 interface WithContext {
   batchContext?: { timestampType?: number }
 }

@@ -10,34 +10,34 @@ import { renderVerdict, type VerifyOptions, verify } from './verify.ts'
 const { PGUSER = 'postgres', PGPASSWORD = '', ELASTIC_USER, ELASTIC_PASSWORD, CA_FILES } = process.env
 
 const argv = await yargs(hideBin(process.argv))
-  .command('$0 <file>', 'Recomputes what a pipeline should hold, from its topic, and compares it with what it holds')
+  .command('$0 <file>', 'Recomputes the rows of a pipeline from its topic and compares them with its tables')
   .positional('file', { type: 'string', demandOption: true, describe: 'the SalesPipeline document (YAML)' })
-  .option('bootstrap', { type: 'string', describe: 'Kafka, host:port[,host:port]; the file’s when left out' })
-  .option('topic', { type: 'string', describe: 'the file’s when left out' })
-  .option('pg-host', { type: 'string', describe: 'PostgreSQL; the file’s when left out' })
-  .option('pg-port', { type: 'number', describe: 'the file’s when left out' })
-  .option('pg-database', { type: 'string', describe: 'the file’s when left out' })
-  .option('elasticsearch', { type: 'string', describe: 'URL; left out: projections are not compared' })
+  .option('bootstrap', { type: 'string', describe: 'Kafka, host:port[,host:port] (default: from the file)' })
+  .option('topic', { type: 'string', describe: 'Kafka topic (default: from the file)' })
+  .option('pg-host', { type: 'string', describe: 'PostgreSQL host (default: from the file)' })
+  .option('pg-port', { type: 'number', describe: 'PostgreSQL port (default: from the file)' })
+  .option('pg-database', { type: 'string', describe: 'PostgreSQL database (default: from the file)' })
+  .option('elasticsearch', { type: 'string', describe: 'Elasticsearch URL; without it, projections are not compared' })
   .option('running', {
     type: 'boolean',
     conflicts: 'elasticsearch',
-    describe: 'judge what is committed so far, while the pipeline goes on: the log as far as its progress',
+    describe: 'verify a running pipeline: compare the part of the log that is committed so far',
   })
   .option('journal', { type: 'string', describe: 'folder of the load generator’s journal' })
-  .option('commit-log', { type: 'string', array: true, describe: 'commit logs of the workers, for the delay' })
+  .option('commit-log', { type: 'string', array: true, describe: 'commit logs of the workers, to measure the delay' })
   .option('from', { type: 'string', describe: 'delay: only records made at or after this RFC 3339 time' })
   .option('to', { type: 'string', describe: 'delay: only records made before this RFC 3339 time' })
   .option('json', { type: 'boolean', default: false, describe: 'print the verdict as JSON' })
   .epilogue(
-    'Environment: PGUSER, PGPASSWORD, PGSSLMODE, ELASTIC_USER, ELASTIC_PASSWORD; CA_FILES, with commas between: ' +
-      'authorities to trust. Let the pipeline drain its topic first, or say --running.',
+    'Environment: PGUSER, PGPASSWORD, PGSSLMODE, ELASTIC_USER, ELASTIC_PASSWORD, CA_FILES (CA certificates to trust, ' +
+      'comma-separated). Let the pipeline drain its topic first, or pass --running.',
   )
-  .example('PGPASSWORD=… $0 k8s/examples/ecommerce.yaml --journal data/journal', 'the log and the tables')
+  .example('PGPASSWORD=… $0 k8s/examples/ecommerce.yaml --journal data/journal', 'compare journal, log and tables')
   .strict()
   .parse()
 
 try {
-  // As text: they are trusted by whatever connects, beside those that Node knows.
+  // Every client of this process then trusts these certificates, in addition to those of Node.
   if (CA_FILES) {
     const files = CA_FILES.split(',').map(file => readFileSync(file, 'utf8'))
     setDefaultCACertificates([...getCACertificates(), ...files])
@@ -80,6 +80,6 @@ function elasticsearch(url: string): NonNullable<VerifyOptions['elasticsearch']>
 function time(name: 'from' | 'to', text: string | undefined): Partial<Record<'from' | 'to', number>> {
   if (text === undefined) return {}
   const at = Date.parse(text)
-  if (Number.isNaN(at)) throw new Error(`--${name} is not a time: ${text}`)
+  if (Number.isNaN(at)) throw new Error(`--${name} is not an RFC 3339 time: ${text}`)
   return { [name]: at }
 }

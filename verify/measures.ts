@@ -5,7 +5,7 @@ import { evaluate } from './expression.ts'
 import type { Cell } from './rows.ts'
 import type { Measure } from './spec.ts'
 
-/** Of one measure in one row: how many were counted, and the sum or extreme so far. */
+/** Running total of one measure in one row: the count, and the sum or extreme so far. */
 interface Total {
   count: number
   value: Big | null
@@ -17,29 +17,29 @@ export function emptyTotals(measures: Measure[]): Totals {
   return measures.map(() => ({ count: 0, value: null }))
 }
 
-/** What each measure takes from a line, rounded half-even; null for counts. */
+/** Returns each measure's value for a line, rounded half-even; null for counts. */
 export function contributions(measures: Measure[], line: Line): (Big | null)[] {
   return measures.map(({ of, scale }) =>
     of ? evaluate(of, field => line[field] as Big).round(scale, Big.roundHalfEven) : null,
   )
 }
 
-/** Adds a line. `first`: whether it is the first line of its record in this row, for `count: events`. */
-export function addLine(totals: Totals, measures: Measure[], taken: (Big | null)[], first: boolean): void {
+/** Adds a line. `first`: true for the first line of its record in this row; counts of events count only that one. */
+export function addLine(totals: Totals, measures: Measure[], values: (Big | null)[], first: boolean): void {
   measures.forEach((measure, index) => {
     const total = totals[index]!
     if (!measure.countsEvents || first) total.count++
-    if (taken[index]) total.value = total.value ? combine(measure, total.value, taken[index]) : taken[index]
+    if (values[index]) total.value = total.value ? combine(measure, total.value, values[index]) : values[index]
   })
 }
 
-function combine({ op }: Measure, before: Big, taken: Big): Big {
-  if (op === 'min') return taken.lt(before) ? taken : before
-  if (op === 'max') return taken.gt(before) ? taken : before
-  return before.plus(taken)
+function combine({ op }: Measure, total: Big, value: Big): Big {
+  if (op === 'min') return value.lt(total) ? value : total
+  if (op === 'max') return value.gt(total) ? value : total
+  return total.plus(value)
 }
 
-/** Cells of the measures, in the order of their columns. */
+/** Returns the cells of the measures, in column order. */
 export function totalCells(totals: Totals, measures: Measure[]): Cell[] {
   return measures.flatMap((measure, index) => {
     const { count, value } = totals[index]!
@@ -50,7 +50,7 @@ export function totalCells(totals: Totals, measures: Measure[]): Cell[] {
 }
 
 function average(sum: Big, count: number, scale: number): string {
-  // A constructor of its own: big.js keeps the scale and rounding of divisions there.
+  // big.js keeps the scale and rounding of divisions in the constructor, so this average needs a separate one.
   const Rounded = Big()
   Rounded.DP = scale
   Rounded.RM = Big.roundHalfEven

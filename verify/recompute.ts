@@ -1,6 +1,6 @@
 /**
- * Sections 5 to 7 of the contract once more: what each record of the log should have led to. Partitions are judged
- * apart, each in offset order; only their rows come together.
+ * Recomputes sections 5 to 7 of the contract: the expected effects of every record of the log. Each partition is
+ * processed separately in offset order; only the rows are merged.
  */
 import { createHash } from 'node:crypto'
 import { canonical, decode, Fault, type Line, type Sale } from './decode.ts'
@@ -25,14 +25,14 @@ export interface Generation {
 }
 
 export interface History {
-  /** Of a partition: which generation is in force from which offset on, ascending. */
+  /** Partition → generations and the offset from which each is in force, ascending. */
   stretches: Map<number, { from: number; generation: Generation }[]>
-  /** Ascending; there is at least one. */
+  /** Ascending; at least one. */
   generations: Generation[]
   /** The generation that introduced each aggregation. */
   introduced: Map<string, number>
   topicId: string
-  /** `partition/offset` of records that PostgreSQL refused, with the field that the table names. */
+  /** `partition/offset` → field in the table, for records that PostgreSQL rejected. */
   rejected: Map<string, string | null>
 }
 
@@ -69,7 +69,7 @@ export class Recomputation {
   readonly late = new Map<string, string>()
   readonly raw = new Map<string, string>()
   storeRejected = 0
-  /** Bytes of dead letters that are to be stored. */
+  /** Payload bytes of all dead letters, if none is dropped for lack of room. */
   deadBytes = 0
   private readonly totals = new Map<string, Map<string, Totals>>()
   private readonly spec: Spec
@@ -80,12 +80,12 @@ export class Recomputation {
     this.history = history
   }
 
-  /** Judges the next record of its partition. */
+  /** Processes the next record of its partition. */
   add(record: LogRecord): void {
     const state = this.partition(record.partition)
     const generation = this.generationAt(record.partition, record.offset)
     state.records++
-    const sale = this.decodeOrBury(record, generation.rules)
+    const sale = this.decodeOrAddDead(record, generation.rules)
     if (!sale) {
       state.dead++
       return
@@ -116,21 +116,21 @@ export class Recomputation {
     return state
   }
 
-  private decodeOrBury(record: LogRecord, rules: Rules): Sale | null {
+  private decodeOrAddDead(record: LogRecord, rules: Rules): Sale | null {
     const rejectedField = this.history.rejected.get(`${record.partition}/${record.offset}`)
     try {
       const sale = decode(record.value, record.timestamp, rules)
       if (rejectedField === undefined) return sale
       this.storeRejected++
-      this.bury(record, new Fault('store_rejected', rejectedField))
+      this.addDead(record, new Fault('store_rejected', rejectedField))
     } catch (error) {
       if (!(error instanceof Fault)) throw error
-      this.bury(record, error)
+      this.addDead(record, error)
     }
     return null
   }
 
-  private bury({ partition, offset, key, value }: LogRecord, { reason, field }: Fault): void {
+  private addDead({ partition, offset, key, value }: LogRecord, { reason, field }: Fault): void {
     const kept = value?.subarray(0, this.spec.deadLetters.maxPayload) ?? null
     this.deadBytes += kept?.length ?? 0
     const values = [reason, field, fingerprint(key), fingerprint(kept)]
@@ -159,7 +159,7 @@ export class Recomputation {
     else if (generation.rules.rawTable) this.addRaw(record, sale, generation.rules)
   }
 
-  /** Under a new identity an aggregation begins with the generation that introduced it. */
+  /** An aggregation with a new identity starts at the generation that introduced it. */
   private isActive(name: string, generation: Generation): boolean {
     return generation.number >= (this.history.introduced.get(name) ?? 0)
   }
@@ -181,11 +181,11 @@ export class Recomputation {
     const rows = this.rowsOf(name)
     const touched = new Set<string>()
     for (const line of sale.lines) {
-      const taken = contributions(measures, line)
+      const values = contributions(measures, line)
       for (const start of open) {
         const key = rowKey(start, groupBy, line)
         if (!rows.has(key)) rows.set(key, emptyTotals(measures))
-        addLine(rows.get(key)!, measures, taken, !touched.has(key))
+        addLine(rows.get(key)!, measures, values, !touched.has(key))
         touched.add(key)
       }
     }
@@ -196,7 +196,7 @@ export class Recomputation {
     return this.totals.get(aggregation)!
   }
 
-  /** The rows that an aggregation's table should hold. */
+  /** Returns the expected rows of an aggregation's table. */
   aggregationTable(aggregation: Aggregation): Table {
     const rows = new Map<string, string>()
     for (const [key, totals] of this.rowsOf(aggregation.name)) {
@@ -247,7 +247,7 @@ function rowKey(start: number, groupBy: string[], line: Line): string {
   return rowText([timeCell(start), ...groupBy.map(field => canonical(line[field]!))])
 }
 
-/** Stands for bytes that are compared but not kept. */
+/** Returns a hash of bytes that are compared but not kept. */
 export function fingerprint(value: Buffer | null): string | null {
   return value && createHash('sha256').update(value).digest('base64url').slice(0, 22)
 }

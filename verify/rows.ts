@@ -1,6 +1,6 @@
 /**
- * Rows as two texts: a key and the values, each a JSON array. The recomputation and the readers of every store bring
- * their rows to this form, so that comparing is comparing text. Times are milliseconds since the epoch.
+ * Rows as two texts: a key and the values, each a JSON array. The recomputation and the readers of all stores convert
+ * their rows to this form, so that rows are compared as text. Times are milliseconds since the epoch.
  */
 import type { Aggregation, Measure, Rules } from './spec.ts'
 
@@ -18,18 +18,18 @@ export function rowText(cells: Cell[]): string {
   return JSON.stringify(cells)
 }
 
-/** Infinite windows have no number in JSON. */
+/** Returns a time as a cell; infinite times become text, because JSON has no number for them. */
 export function timeCell(time: number): Cell {
   return Number.isFinite(time) ? time : time < 0 ? '-infinity' : 'infinity'
 }
 
-/** The one text form of a number that PostgreSQL or a document shows: no needless zeros, no negative zero. */
+/** Returns the canonical text of a number from PostgreSQL or a document: no trailing zeros, no negative zero. */
 export function numberText(text: string): string {
   const plain = text.includes('.') ? text.replace(/\.?0+$/, '') : text
   return plain === '-0' ? '0' : plain
 }
 
-/** Columns that a measure has in its table. */
+/** Returns the table columns of a measure. */
 export function measureColumns({ name, op }: Measure): string[] {
   return op === 'average' ? [`${name}_sum`, `${name}_count`, name] : [name]
 }

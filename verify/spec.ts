@@ -1,6 +1,6 @@
 /**
  * The `SalesPipeline` document as the verifier understands it: read with its own defaults, from a file (YAML) or from
- * `specs.document` (JSON). Documents were validated where they were admitted, so their shape is trusted here.
+ * `specs.document` (JSON). Documents were validated on admission, so this code trusts their shape.
  */
 import { parse } from 'yaml'
 import { type Expression, naturalScale, parseExpression } from './expression.ts'
@@ -27,7 +27,7 @@ export interface Window {
 export interface Measure {
   name: string
   op: 'count' | 'sum' | 'min' | 'max' | 'average'
-  /** What is computed per line; null for counts. */
+  /** The expression computed for each line; null for counts. */
   of: Expression | null
   countsEvents: boolean
   scale: number
@@ -48,7 +48,7 @@ export interface Projection {
   fields: Record<string, string>
 }
 
-/** What decides the rows. Durations in milliseconds. */
+/** The settings that determine the rows. Durations in milliseconds. */
 export interface Rules {
   id: string | null
   time: { path: string; format: 'rfc3339' | 'epoch'; unit: 's' | 'ms' | 'us' | 'ns'; zone: string | null }
@@ -64,7 +64,7 @@ export interface Rules {
 export interface Spec {
   topic: string
   owner: string
-  /** Of PostgreSQL. */
+  /** PostgreSQL schema. */
   schema: string
   rules: Rules
   raw: { table: string; retention: number | null } | null
@@ -125,25 +125,25 @@ export interface WrittenDocument {
   }
 }
 
-/** The document of a YAML or JSON text. */
+/** Parses a document from YAML or JSON text. */
 export function readDocument(text: string): WrittenDocument {
   return parse(text) as WrittenDocument
 }
 
-/** A field of the event or of its lines. */
+/** Returns a field of the event or of its lines. Throws when the spec has no such field. */
 export function fieldNamed({ fields, explode }: Rules, name: string): Field {
   const field = [...fields, ...(explode?.fields ?? [])].find(field => field.name === name)
   if (!field) throw new Error(`the spec has no field ${name}`)
   return field
 }
 
-/** Applies the defaults and brings everything to base units. */
+/** Applies the defaults and converts everything to base units. */
 export function readSpec({ metadata, spec }: WrittenDocument): Spec {
   const { name, namespace = 'default' } = metadata
   return {
     topic: spec.source.topic,
     owner: `${namespace}/${name}`,
-    schema: spec.sinks?.postgres?.schema ?? ownSchema(namespace, name),
+    schema: spec.sinks?.postgres?.schema ?? defaultSchema(namespace, name),
     rules: readRules(spec),
     raw: spec.raw ? { table: spec.raw.table, retention: optionalDuration(spec.raw.retention) } : null,
     lateRetention: optionalDuration(spec.lateEvents?.retention),
@@ -156,7 +156,7 @@ export function readSpec({ metadata, spec }: WrittenDocument): Spec {
   }
 }
 
-function ownSchema(namespace: string, name: string): string {
+function defaultSchema(namespace: string, name: string): string {
   return (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_')
 }
 

@@ -12,14 +12,14 @@ export interface PostgresAddress {
   database: string
 }
 
-/** A row of any table as the comparison takes it. */
+/** A row of any table, in the form that is compared. */
 export interface FoundRow {
   key: string
   values: string
 }
 
 export interface AggregationRow extends FoundRow {
-  /** Group-by values as PostgreSQL shows them. */
+  /** Group-by values as PostgreSQL prints them. */
   groups: string[]
   version: string
   final: boolean
@@ -42,7 +42,7 @@ export type AggregationProgress = Record<string, number>
 
 const PAGE = 10_000
 
-/** Columns by type: how each is selected as text, and what the text becomes. */
+/** Column type: determines how a column is selected and converted to a cell. */
 type Kind = 'time' | 'integer' | 'number' | 'text' | 'boolean' | 'bytes' | 'times'
 
 export class Tables {
@@ -64,12 +64,12 @@ export class Tables {
     await this.client.end()
   }
 
-  /** All tables as they stand at one moment. */
+  /** Starts a snapshot: later queries see all tables as of this time. */
   async beginSnapshot(): Promise<void> {
     await this.client.query('begin isolation level repeatable read, read only')
   }
 
-  /** `text` names tables as `@name`: those of the schema. */
+  /** Runs a query in which `@name` means table `name` of the pipeline's schema. */
   private async query<T extends object>(text: string): Promise<T[]> {
     return (await this.client.query<T>(this.inSchema(text))).rows
   }
@@ -82,7 +82,7 @@ export class Tables {
     const rows = await this.query<{ owner: string; topic: string; topic_id: string; watermark: string | null }>(
       'select owner, topic, topic_id, watermark from @pipeline',
     )
-    if (rows.length !== 1) throw new Error(`table pipeline has ${rows.length} rows in place of one`)
+    if (rows.length !== 1) throw new Error(`table pipeline has ${rows.length} rows, expected 1`)
     const { owner, topic, topic_id: topicId, watermark } = rows[0]!
     return { owner, topic, topicId, watermark: numberOrNull(watermark) }
   }
@@ -112,9 +112,9 @@ export class Tables {
     return this.count('@dead_letters where redriven_at is not null')
   }
 
-  /** Rows that a projection has yet to show, and documents that its sink will never accept. */
-  async unprojected(): Promise<{ waiting: number; refused: number }> {
-    return { waiting: await this.count('@outbox'), refused: await this.count('@projection_errors') }
+  /** Resolves with the number of rows that are not projected yet, and of documents that the sink rejected for good. */
+  async unprojected(): Promise<{ pending: number; rejected: number }> {
+    return { pending: await this.count('@outbox'), rejected: await this.count('@projection_errors') }
   }
 
   private async count(from: string): Promise<number> {
@@ -140,7 +140,7 @@ export class Tables {
     }))
   }
 
-  /** Counters by partition and aggregation. */
+  /** Resolves with the counters by partition and aggregation. */
   async aggregationProgress(): Promise<{ partition: number; aggregation: string; counters: AggregationProgress }[]> {
     const rows = await this.query<Record<string, string>>(
       `select partition, aggregation, late, on_time, partly_late, missed_windows, added, missed
@@ -192,7 +192,7 @@ export class Tables {
     for await (const row of this.scan(table, names, kinds)) yield found(row, columns.key.length, names.length)
   }
 
-  /** All rows of a table, a page at a time; `more` are expressions taken as they come. */
+  /** Yields all rows of a table, fetched page by page; values of the `more` expressions are not converted. */
   private async *scan(table: string, names: string[], kinds: Kind[], more: string[] = []): AsyncGenerator<unknown[]> {
     const selected = [...names.map((name, index) => selectText(quote(name), kinds[index]!)), ...more]
     await this.client.query(
@@ -228,7 +228,7 @@ function toCell(value: unknown, kind: Kind): Cell {
   return kind === 'number' ? numberText(value as string) : (value as string)
 }
 
-/** `extract` of an infinite time is Infinity. */
+/** PostgreSQL's `extract` returns Infinity for an infinite time. */
 function toTime(text: string): Cell {
   return Number.isFinite(Number(text)) ? Number(text) : text.toLowerCase()
 }

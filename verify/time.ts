@@ -7,7 +7,7 @@ const LATEST = 253_402_300_799_999
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)?$/
 
-/** Milliseconds since the epoch, or undefined when the text is no such time or names no zone where none is declared. */
+/** Returns ms since the epoch; undefined when the text is not a valid time, or has no zone and none is declared. */
 export function parseRfc3339(text: string, declaredZone: string | null): number | undefined {
   const match = RFC3339.exec(text)
   if (!match) return undefined
@@ -26,7 +26,7 @@ export function parseRfc3339(text: string, declaredZone: string | null): number 
   return inRange(midnight + ((hour * 60 + minute - zone) * 60 + second) * 1000 + fraction)
 }
 
-/** Minutes east of UTC; undefined without a zone or with one that does not exist. */
+/** Returns minutes east of UTC; undefined without a zone or with an invalid one. */
 function zoneMinutes(zone: string | null): number | undefined {
   if (zone === null) return undefined
   if (/^(Z|z|UTC)$/.test(zone)) return 0
@@ -36,7 +36,7 @@ function zoneMinutes(zone: string | null): number | undefined {
 }
 
 function startOfDay(year: number, month: number, day: number): number | undefined {
-  // Date.UTC would take years below 100 for 19xx.
+  // Date.UTC would treat years below 100 as 19xx.
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
   const exists = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
@@ -45,7 +45,7 @@ function startOfDay(year: number, month: number, day: number): number | undefine
 
 const IN_MILLISECONDS = { s: '1000', ms: '1', us: '0.001', ns: '0.000001' }
 
-/** Milliseconds since the epoch of a JSON number in the declared unit, or undefined outside years 0001 to 9999. */
+/** Returns ms since the epoch for a JSON number in the declared unit; undefined outside years 0001 to 9999. */
 export function parseEpoch(text: string, unit: keyof typeof IN_MILLISECONDS): number | undefined {
   const exact = new Big(text).times(IN_MILLISECONDS[unit])
   if (exact.e > 20) return undefined
@@ -54,6 +54,6 @@ export function parseEpoch(text: string, unit: keyof typeof IN_MILLISECONDS): nu
 }
 
 function inRange(time: number): number | undefined {
-  // Adding 0 takes the sign off a negative zero.
+  // Adding 0 turns a negative zero into zero.
   return time >= EARLIEST && time <= LATEST ? time + 0 : undefined
 }

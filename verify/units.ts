@@ -1,4 +1,4 @@
-/** Durations and sizes as the document writes them: `1h30m`, `250ms`, `64Ki`. A bare number is already in the base unit. */
+/** Durations and sizes as written in a document: `1h30m`, `250ms`, `64Ki`. A bare number is already in the base unit. */
 
 const MILLISECONDS: Record<string, number> = {
   ms: 1,
@@ -20,7 +20,7 @@ const BYTES: Record<string, number> = {
   Gi: 1024 ** 3,
 }
 
-/** Milliseconds of a duration; throws on anything else. */
+/** Returns the milliseconds of a duration. Throws when the text is not a duration. */
 export function milliseconds(text: string | number): number {
   if (typeof text === 'number') return text
   if (!/^(\d+(\.\d+)?(ms|s|m|h|d|w))+$/.test(text)) throw new Error(`not a duration: ${text}`)
@@ -31,7 +31,7 @@ export function milliseconds(text: string | number): number {
   return total
 }
 
-/** Bytes of a size; throws on anything else. */
+/** Returns the bytes of a size. Throws when the text is not a size. */
 export function bytes(text: string | number): number {
   if (typeof text === 'number') return text
   const match = /^(\d+)([kKMG]i?)?$/.exec(text)

@@ -1,14 +1,14 @@
-/** What the verifier found, for programs and for people. */
+/** The result of the verifier, as data and as text. */
 import type { Comparison } from './compare.ts'
 import type { DelayReport } from './delay.ts'
 
 export interface Verdict {
-  /** Nothing lost or doubled, every row equal, the log as announced, no other problem, and something was compared. */
+  /** True when no sale is lost or doubled, all rows are equal, there are no problems, and at least one row was compared. */
   ok: boolean
   /** Records that the journal announced, and those that the broker acknowledged; null without a journal. */
   sent: number | null
   acknowledged: number | null
-  /** Records of the log that the pipeline had to judge: the sum of the next four. */
+  /** Records of the log that the pipeline had to process: the sum of the next four. */
   records: number
   /** Accepted, and not late for every aggregation. */
   aggregated: number
@@ -16,30 +16,30 @@ export interface Verdict {
   late: number
   deadLettered: number
   duplicates: number
-  /** Of the dead letters, those that only PostgreSQL refused: they cannot be predicted and are believed. */
+  /** Dead letters of records that only PostgreSQL rejected: the verifier cannot predict them and trusts the table. */
   storeRejected: number
   /** Acknowledged records that are not in the log; null without a journal. */
   lostFromLog: number | null
-  /** Records of the log that nobody announced; null without a journal. */
+  /** Records of the log that are in no journal; null without a journal. */
   foreign: number | null
   /**
-   * Sales that the tables have too few, or too many: over the rows of an aggregation the sum of expected lines − found
-   * lines where positive (lost) or negative (doubled); of all aggregations the greatest. Lines are taken from a `count`
-   * or an average's count; without either a wrong or missing row counts as one lost, an extra row as one doubled.
-   * Acknowledged records that are not in the log are lost, too.
+   * Sales that are missing from the tables (lost) or counted too often (doubled). For an aggregation this is the sum of
+   * expected lines − found lines over its rows, positive (lost) and negative (doubled) differences apart; the greatest
+   * of all aggregations is reported. Lines come from a `count` or an average's count; without either, a wrong or missing
+   * row counts as one lost, an extra row as one doubled. Acknowledged records that are not in the log count as lost.
    */
   lost: number
   doubled: number
   rows: { compared: number; missing: number; extra: number; unequal: number }
   perTable: Record<string, Comparison>
-  /** Rows of aggregations that are marked final. */
+  /** Number of aggregation rows marked final. */
   finalWindows: number
   /** Null without commit logs. */
   delayMs: DelayReport | null
   problems: string[]
 }
 
-/** Totals over tables. */
+/** Returns the totals over all tables. */
 export function sumRows(tables: Comparison[]): Verdict['rows'] {
   const rows = { compared: 0, missing: 0, extra: 0, unequal: 0 }
   for (const { compared, missing, extra, unequal } of tables) {
@@ -51,11 +51,11 @@ export function sumRows(tables: Comparison[]): Verdict['rows'] {
   return rows
 }
 
-/** The verdict as text, a few lines and one per table. */
+/** Returns the verdict as text: a few lines, and one per table. */
 export function renderVerdict(verdict: Verdict): string {
   const { rows, delayMs } = verdict
   return [
-    verdict.ok ? 'OK: the tables hold exactly what the log says' : 'NOT OK',
+    verdict.ok ? 'OK: the tables match the log exactly' : 'NOT OK: see the differences and problems below',
     line('journal', journalText(verdict)),
     line(
       'log',
@@ -85,12 +85,12 @@ function rowsText({ compared, missing, extra, unequal }: Verdict['rows']): strin
 
 function journalText({ sent, acknowledged, lostFromLog, foreign }: Verdict): string {
   if (sent === null) return 'none given'
-  const inLog = `${n(lostFromLog!)} of them not in the log, ${n(foreign!)} records that nobody announced`
+  const inLog = `${n(lostFromLog!)} of them not in the log, ${n(foreign!)} records in the log but in no journal`
   return `${n(sent)} sent, ${n(acknowledged!)} acknowledged, ${inLog}`
 }
 
 function delayText({ p50, p90, p99, max, samples, neverCommitted }: DelayReport): string {
-  if (samples === 0) return 'not measured: no record of this run'
+  if (samples === 0) return 'not measured: no records in the given time range'
   const ms = (value: number | null) => (value === null ? 'never' : `${n(Math.round(value))} ms`)
   const of = `of ${n(samples)} records, ${n(neverCommitted)} never committed`
   return `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, max ${ms(max)} (${of})`

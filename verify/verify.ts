@@ -1,6 +1,6 @@
 /**
- * The independent verifier: reads the log and the tables with other libraries than the engine, recomputes every row
- * from docs/semantics.md in the plainest way, and says whether the engine kept its contract.
+ * The independent verifier: reads the log and the tables with other libraries than the engine, recomputes every row by
+ * docs/semantics.md in the simplest way, and reports whether the engine kept its contract.
  */
 import { type Comparison, compareRows, linesColumn } from './compare.ts'
 import { checkProgress } from './conservation.ts'
@@ -22,25 +22,25 @@ export interface VerifyOptions {
   specText: string
   /** Kafka's `host:port`, several joined by commas. */
   bootstrap: string
-  /** In place of the spec's. */
+  /** Topic to read instead of the spec's. */
   topic?: string
   postgres: PostgresAddress
-  /** Left out: projections are not compared. */
+  /** Without it, projections are not compared. */
   elasticsearch?: ElasticsearchAddress
   /**
-   * The pipeline goes on meanwhile: its tables are judged as of one moment, against the log as far as their progress
-   * tells. Documents have no such moment: projections cannot be compared then.
+   * The pipeline is still running: a snapshot of its tables is compared with the log up to the offsets in `progress`.
+   * Elasticsearch has no such snapshot, so projections cannot be compared.
    */
   running?: boolean
-  /** Folder of the load generator's journal; left out: the log itself is not judged. */
+  /** Folder of the load generator's journal; without it, the log itself is not checked. */
   journalDir?: string
-  /** Commit logs of the workers; left out: the delay is not measured. */
+  /** Commit logs of the workers; without them, the delay is not measured. */
   commitLogs?: string[]
   delay?: DelayFilter
   onProgress?: (message: string) => void
 }
 
-/** Judges a pipeline that has drained its topic, or is `running`. Rejects when a server, the journal or a table cannot be read. */
+/** Verifies a pipeline that has drained its topic, or is `running`. Rejects when a server, journal or table cannot be read. */
 export async function verify(options: VerifyOptions): Promise<Verdict> {
   const spec = readSpec(readDocument(options.specText))
   const tables = await Tables.connect(options.postgres, spec.schema)
@@ -94,12 +94,13 @@ class Verification {
     const firstOffsets = new Map((await this.tables.progress()).map(row => [row.partition, row.firstOffset ?? 0]))
     for (const { partition, low } of log.ranges) {
       const first = firstOffsets.get(partition) ?? 0
-      if (first < low) this.problems.push(`partition ${partition}: the log begins at ${low}, after ${first}`)
+      if (first < low)
+        this.problems.push(`partition ${partition}: the log begins at ${low}, but the pipeline began at ${first}`)
     }
     let count = 0
     const positions = await log.read(record => {
       if (++count % 100_000 === 0) this.options.onProgress?.(`${count} records read`)
-      journal?.meet(record.partition, record.offset, record.key, record.value)
+      journal?.checkOff(record.partition, record.offset, record.key, record.value)
       if (record.offset < (firstOffsets.get(record.partition) ?? 0)) return
       recomputation.add(record)
       if (record.madeAt !== null) delays?.add(record.partition, record.offset, record.madeAt)
@@ -107,21 +108,23 @@ class Verification {
     for (const { partition, end } of log.ranges) {
       const position = positions.get(partition)!
       if (position < end)
-        this.problems.push(`partition ${partition}: the log could be read to ${position} of ${end} only`)
+        this.problems.push(`partition ${partition}: the log was read only up to offset ${position} of ${end}`)
     }
   }
 
   private async compareTables(recomputation: Recomputation, history: History): Promise<void> {
     const { watermark, owner, topic } = await this.tables.pipeline()
     if (owner !== this.spec.owner) this.problems.push(`the schema belongs to ${owner}, not to ${this.spec.owner}`)
-    if (topic !== this.spec.topic) this.problems.push(`the tables are about topic ${topic}, not ${this.spec.topic}`)
+    if (topic !== this.spec.topic)
+      this.problems.push(`the tables were filled from topic ${topic}, not ${this.spec.topic}`)
     for (const aggregation of this.spec.rules.aggregations) {
       const lateness = shortestLateness(history, aggregation.name)
       await this.compareAggregation(aggregation, recomputation, watermark ?? Number.NEGATIVE_INFINITY, lateness)
     }
     await this.compareEvents(recomputation, watermark ?? Number.NEGATIVE_INFINITY)
     const redriven = await this.tables.redriven()
-    if (redriven > 0) this.problems.push(`${redriven} dead letters were redriven: their effect is not recomputed`)
+    if (redriven > 0)
+      this.problems.push(`${redriven} dead letters were redriven; the verifier does not recompute their effect`)
   }
 
   private async compareAggregation(
@@ -147,7 +150,7 @@ class Verification {
     }
   }
 
-  /** Passes rows on, counts the final ones and notes what their documents should be. */
+  /** Yields the rows, counts the final ones and records their expected documents. */
   private async *observe(
     rows: AsyncIterable<AggregationRow>,
     name: string,
@@ -173,12 +176,12 @@ class Verification {
   ): Promise<void> {
     const found = documents(this.options.elasticsearch!, projection, aggregation, this.spec.rules)
     this.perTable[expected.table.name] = await compareRows(expected.table, found)
-    const { waiting, refused } = await this.tables.unprojected()
-    if (waiting > 0) this.problems.push(`${waiting} rows wait to be projected`)
-    if (refused > 0) this.problems.push(`${refused} documents were refused by the sink (projection_errors)`)
+    const { pending, rejected } = await this.tables.unprojected()
+    if (pending > 0) this.problems.push(`${pending} rows are not projected yet`)
+    if (rejected > 0) this.problems.push(`Elasticsearch rejected ${rejected} documents; see table projection_errors`)
   }
 
-  /** Late events, dead letters and the raw table. */
+  /** Compares late events, dead letters and the raw table. */
   private async compareEvents(recomputation: Recomputation, watermark: number): Promise<void> {
     const { spec, tables } = this
     const past = (time: Cell, retention: number | null) => retention !== null && Number(time) + retention <= watermark
@@ -187,9 +190,9 @@ class Verification {
     })
     const full = recomputation.deadBytes > spec.deadLetters.maxBytes
     this.perTable.dead_letters = await compareRows(recomputation.deadTable(), tables.deadRows(), {
-      // They have no event time to tell retention by: the counters of progress still hold them to account.
+      // Dead letters have no event time to apply retention to; the counters in progress still check their number.
       mayBeAbsent: () => spec.deadLetters.retention !== null,
-      // Above deadLetters.maxBytes coordinates only are kept.
+      // Above deadLetters.maxBytes, dead letters are stored without payload.
       equivalent: ([reason, field], found) => full && reason === found[0] && field === found[1] && found[3] === null,
     })
     const raw = recomputation.rawTable()

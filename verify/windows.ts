@@ -1,7 +1,7 @@
 /** Event-time windows, half-open: `[start, end)`. */
 import type { Window } from './spec.ts'
 
-/** Starts of the windows that hold an event time, ascending; −Infinity for the one window over all time. */
+/** Returns the starts of the windows that contain an event time, ascending; −Infinity for the window over all time. */
 export function windowStarts(window: Window, time: number): number[] {
   if (window.infinite) return [Number.NEGATIVE_INFINITY]
   const { size, slide, offset } = window

@@ -6,7 +6,7 @@ import { alerts, allRules, mutants, readRuleTests } from './rules.ts'
 
 const served = await servedMetrics()
 
-it('every alert says what is wrong, how bad it is, what to do, and where more is said', () => {
+it('has a severity, a summary, a description and a runbook section for every alert', () => {
   expect(alerts().length).toBeGreaterThan(15)
   for (const { alert, labels, annotations } of alerts()) {
     expect(alert).toMatch(/^SalesPipeline[A-Z]\w+$/)
@@ -21,7 +21,7 @@ it('every alert says what is wrong, how bad it is, what to do, and where more is
   expect(new Set(alerts().map(({ alert }) => alert)).size).toBe(alerts().length)
 })
 
-it('rules ask for series that our processes serve, by labels that these have', () => {
+it('queries only series that our processes serve, by labels that they have', () => {
   for (const { alert, record, expr } of allRules()) {
     const rule = alert ?? record
     const names = seriesIn(expr)
@@ -36,12 +36,12 @@ it('rules ask for series that our processes serve, by labels that these have', (
   }
 })
 
-it('what is recorded is used', () => {
+it('uses every recorded series in an alert', () => {
   const used = new Set(alerts().flatMap(({ expr }) => seriesIn(expr)))
   expect(allRules().filter(({ record }) => record && !used.has(record))).toEqual([])
 })
 
-it('their tests feed series that there are, with labels that these have', () => {
+it('feeds only existing series and labels to the tests of the rules', () => {
   type Input = { input_series: { series: string }[] }
   const fed = (readRuleTests().tests as unknown as Input[]).flatMap(test => test.input_series)
   expect(fed.length).toBeGreaterThan(80)
@@ -83,7 +83,7 @@ describe('conditions in alerts are those of pipeline/conditions.ts', () => {
   })
 })
 
-it('every alert has tests of its own, and faults that can be planted in it', () => {
+it('has tests and plantable faults for every alert', () => {
   const names = readRuleTests().tests.map(({ name }) => name)
   for (const { alert } of alerts()) {
     expect(names.filter(name => name.startsWith(alert.slice('SalesPipeline'.length))).length, alert).toBeGreaterThan(0)

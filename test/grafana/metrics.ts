@@ -5,10 +5,10 @@ import { createMetrics } from '#producer/serve/metrics.ts'
 import { telemetryForTest } from '../processor/telemetry/fixture.ts'
 import { allRules } from './rules.ts'
 
-/** Prometheus gives every target these; PodMonitors make them. */
+/** Labels that every target of a PodMonitor has. */
 const OF_THE_TARGET = ['namespace', 'pod', 'container', 'job', 'instance']
 
-/** Series name → its labels. */
+/** Resolves with the labels of each series, by its name. */
 export async function servedMetrics(): Promise<Map<string, Set<string>>> {
   const served = new Map<string, Set<string>>()
   const operator = createTelemetry().registry
@@ -45,10 +45,10 @@ async function metricsIn(registry: Registry) {
 
 const NAME = /(?<![\w:"$])(?:ALERTS|(?:salespipeline|process|nodejs)[_:][\w:]+)/g
 
-/** Names of series in a query. */
+/** Returns the names of the series in a query. */
 export const seriesIn = (expr: string) => [...new Set(expr.replaceAll(/"[^"]*"/g, '""').match(NAME) ?? [])]
 
-/** Selectors of a query: a series and the labels that it is chosen by. */
+/** Returns the selectors of a query: a series and the labels that select it. */
 export function selectorsIn(expr: string): { series: string; labels: string[] }[] {
   return [...expr.matchAll(/([a-zA-Z_:][\w:]*)\{([^}]*)\}/g)].map(([, series, matchers]) => ({
     series: series!,
@@ -56,7 +56,7 @@ export function selectorsIn(expr: string): { series: string; labels: string[] }[
   }))
 }
 
-/** Labels that a query groups or joins by. */
+/** Returns the labels that a query groups or joins by. */
 export const groupedBy = (expr: string) =>
   [...expr.matchAll(/\b(?:by|on) \(([\w, ]*)\)/g)]
     .flatMap(([, list]) => list!.split(',').map(label => label.trim()))

@@ -24,7 +24,7 @@ function anchorOf(heading: string): string {
 
 describe('docs/operations.md', () => {
   it.each(alerts().map(({ alert }) => alert))(
-    '%s has its section: meaning, impact, what to look at, what to do',
+    'has a section for %s with meaning, impact, commands and actions',
     alert => {
       const section = sections.get(alert) ?? ''
       expect(section).toMatch(/\*\*Means:\*\*/)
@@ -35,7 +35,7 @@ describe('docs/operations.md', () => {
     },
   )
 
-  it('has no section of an alert that is not there', () => {
+  it('has sections only for existing alerts', () => {
     const named = [...sections.keys()].filter(heading => heading.startsWith('SalesPipeline'))
     expect(named.sort()).toEqual(
       alerts()
@@ -44,7 +44,7 @@ describe('docs/operations.md', () => {
     )
   })
 
-  it('links to headings and files that there are', () => {
+  it('links only to existing headings and files', () => {
     const links = [...OPERATIONS.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!)
     expect(links.length).toBeGreaterThan(15)
     const dead = links.filter(target =>
@@ -53,7 +53,7 @@ describe('docs/operations.md', () => {
     expect(dead).toEqual([])
   })
 
-  it('names every condition and reason that the code has, and none that it has not', () => {
+  it('names every condition and reason of the code, and no others', () => {
     const codes = Object.keys(CONDITIONS)
     expect(codes.length).toBeGreaterThan(35)
     const named = new Set([...OPERATIONS.matchAll(/`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`/g)].map(([, code]) => code!))
@@ -69,7 +69,7 @@ describe('docs/operations.md', () => {
     expect(replaceSections(OPERATIONS, renderConditions())).toBe(OPERATIONS)
   })
 
-  it('names fields of the spec and of the status that the CRD has', () => {
+  it('names only fields of the spec and the status that the CRD has', () => {
     const schema = parse(readFileSync(CRD_FILE, 'utf8')).spec.versions[0].schema.openAPIV3Schema
     const paths = [...OPERATIONS.matchAll(/(?<![\w.])\.?((?:spec|status)(?:\.[a-zA-Z]+)+)/g)].map(([, path]) => path!)
     expect(paths.length).toBeGreaterThan(15)
@@ -81,18 +81,18 @@ type Node = { properties?: Record<string, Node>; items?: Node }
 
 function isField(node: Node | undefined, [first, ...rest]: string[]): boolean {
   const child = (node?.properties ?? node?.items?.properties)?.[first!]
-  // What Kubernetes itself has under a pod is not ours to check.
+  // Fields of a pod's own status belong to Kubernetes and are not checked.
   if (first === 'containerStatuses') return true
   return child !== undefined && (rest.length === 0 || isField(child, rest))
 }
 
-describe('its commands', () => {
+describe('commands of docs/operations.md', () => {
   const commands = commandsIn(OPERATIONS)
   const objects = ['load-and-ingest', 'monitored', 'strimzi-tls'].flatMap(shape => desired(observedOf(shape)))
 
-  it('are there to check', () => expect(commands.length).toBeGreaterThan(40))
+  it('finds commands to check', () => expect(commands.length).toBeGreaterThan(40))
 
-  it('name objects that the operator makes', () => {
+  it('names only objects that the operator creates', () => {
     const made = new Set(
       objects.map(
         ({ kind, metadata }) =>
@@ -109,7 +109,7 @@ describe('its commands', () => {
     expect(named.filter(name => !made.has(name))).toEqual([])
   })
 
-  it('choose pods by labels that they have', () => {
+  it('selects pods only by labels that they have', () => {
     const text = JSON.stringify(objects) + readFileSync(join(ROOT, 'k8s/operator/operator.yaml'), 'utf8')
     const ours = commands.flatMap(command => [
       ...command.matchAll(/(app\.kubernetes\.io\/[\w-]+)=("\$PIPELINE"|[\w-]+)/g),
@@ -121,7 +121,7 @@ describe('its commands', () => {
     }
   })
 
-  it('run scripts that package.json has, and apply what kubectl knows', () => {
+  it('runs only scripts of package.json, and only known programs', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
     const run = commands.flatMap(command =>
       [...command.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(([, name]) => name!),
@@ -133,7 +133,7 @@ describe('its commands', () => {
   })
 })
 
-/** PostgreSQL's are the chart's (a StatefulSet, or CloudNativePG's Cluster with the same label on its Service). */
+/** The chart creates PostgreSQL (a StatefulSet, or CloudNativePG's Cluster with the same label on its Service). */
 const OF_THE_CHART = 'app.kubernetes.io/name=postgres'
 const hasLabel = (text: string, label: string, value: string) =>
   `${label}=${value}` === OF_THE_CHART || text.includes(`"${label}":"${value}"`) || text.includes(`${label}: ${value}`)

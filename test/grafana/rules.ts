@@ -1,4 +1,4 @@
-/** The alert rules as data, and the faults that are planted in them. */
+/** The alert rules as data, and faults to plant in them. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
@@ -29,7 +29,7 @@ export type Mutant = { alert: string; fault: string; rule: Rule }
 
 const COMPARISON = /(==|>|<) (\d+(?:\.\d+)?)(?![\d.])/g
 
-/** Every alert with its waiting time, each of its thresholds, each of its label matchers and each of its clauses at fault. */
+/** Returns faults of every alert: no waiting time, and each threshold, label matcher and clause wrong or missing. */
 export function mutants(): Mutant[] {
   return alerts().flatMap(rule => {
     const { alert, expr } = rule
@@ -55,7 +55,7 @@ const turned = (operator: string, value: string) =>
 const replaced = (text: string, found: RegExpMatchArray, by: string) =>
   text.slice(0, found.index) + by + text.slice(found.index! + found[0].length)
 
-/** Lines that begin with and, or, unless, up to where their parentheses close. */
+/** Returns the clauses that begin with and, or, unless, each up to its closing parenthesis. */
 function clausesOf(expr: string): string[] {
   const lines = expr.split('\n')
   return lines.flatMap((line, start) => {

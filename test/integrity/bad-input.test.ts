@@ -15,10 +15,10 @@ const sale = (change: object) => JSON.stringify({ ...good, transaction_id: `id-$
 const raw = (field: string, text: string) => sale({ [field]: '@' }).replace(`"${field}":"@"`, `"${field}":${text}`)
 let count = 0
 
-/** What is sent, the reason that its dead letter must give, and the field that it must name. */
+/** The value sent, and the reason and field expected in its dead letter. */
 const POISON: [what: string, value: Buffer | string | null, reason: string, field: string | null][] = [
   ['a tombstone', null, 'tombstone', null],
-  ['nothing at all', '', 'empty_value', null],
+  ['an empty value', '', 'empty_value', null],
   ['broken JSON', '{"transaction_id": "x", ', 'not_json', null],
   ['a byte order mark', `\uFEFF${sale({})}`, 'not_json', null],
   ['an array', '[1, 2]', 'not_an_object', null],
@@ -51,8 +51,8 @@ const POISON: [what: string, value: Buffer | string | null, reason: string, fiel
   ['10 MB of nothing useful', `{"padding":"${'x'.repeat(10_000_000)}"}`, 'missing_id', 'transaction_id'],
 ]
 
-/** Odd, but sales all the same. */
-const SOUND: [what: string, value: string][] = [
+/** Unusual but valid sales. */
+const VALID: [what: string, value: string][] = [
   ['0.1', raw('amount', '0.1')],
   ['0.2', raw('amount', '"0.2"')],
   ['a refund', raw('amount', '-0.30')],
@@ -90,8 +90,8 @@ async function send(values: (Buffer | string | null)[]): Promise<void> {
 }
 
 describe('bad input', () => {
-  it('ends in dead letters that name the reason and the field, and the stream goes on', async () => {
-    await send([...POISON.map(([, value]) => value), ...SOUND.map(([, value]) => value)])
+  it('stores bad input as dead letters with reason and field, and continues', async () => {
+    await send([...POISON.map(([, value]) => value), ...VALID.map(([, value]) => value)])
     await rig.drained()
     const letters = await rig.query<{ reason: string; field: string | null }>(
       `SELECT reason, field FROM ${rig.schema}.dead_letters ORDER BY partition, record_offset`,
@@ -102,15 +102,15 @@ describe('bad input', () => {
     const [{ accepted }] = (await rig.query<{ accepted: string }>(
       `SELECT sum(accepted) AS accepted FROM ${rig.schema}.progress`,
     )) as [{ accepted: string }]
-    expect(Number(accepted)).toBe(SOUND.length)
+    expect(Number(accepted)).toBe(VALID.length)
     const [{ revenue }] = (await rig.query<{ revenue: string }>(
       `SELECT sum(revenue)::text AS revenue FROM ${rig.schema}.sales_by_payment`,
     )) as [{ revenue: string }]
-    // 0.1 + 0.2 − 0.30 + 1 + 100 + 999…9.99 + 1 + 1 + 2 + 1 + 1: to the cent, where doubles would be off by billions.
+    // 0.1 + 0.2 − 0.30 + 1 + 100 + 999…9.99 + 1 + 1 + 2 + 1 + 1: exact to the cent; doubles would be off by billions.
     expect(revenue).toBe('1000000000000000000000000000106.99')
   }, 120_000)
 
-  it('in a flood of nothing but poison is stored, and the next sale is counted', async () => {
+  it('stores a flood of bad records, and counts the next sale', async () => {
     const producer = new Kafka({ brokers: [rig.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).producer({
       idempotent: true,
       maxInFlightRequests: 1,
@@ -131,13 +131,13 @@ describe('bad input', () => {
     expect(await worker.exited).toBe(0)
   }, 240_000)
 
-  it('in the addresses of a file is said plainly, and the worker waits for what may come', async () => {
-    const lost = await rig.startWorker(rig.specText.replace(rig.servers.kafka.bootstrap, '127.0.0.1:1'))
+  it('reports an unreachable Kafka address while the worker keeps waiting', async () => {
+    const waiting = await rig.startWorker(rig.specText.replace(rig.servers.kafka.bootstrap, '127.0.0.1:1'))
     let ready: { reasons: string[] } = { reasons: [] }
     while (!ready.reasons.join().includes('127.0.0.1:1'))
-      ready = (await (await fetch(`${lost.url}/readyz`)).json()) as typeof ready
+      ready = (await (await fetch(`${waiting.url}/readyz`)).json()) as typeof ready
     expect(ready.reasons.join()).toMatch(/SourceUnavailable/)
-    lost.process.kill('SIGTERM')
-    expect(await lost.exited).toBe(0)
+    waiting.process.kill('SIGTERM')
+    expect(await waiting.exited).toBe(0)
   }, 120_000)
 })

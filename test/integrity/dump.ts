@@ -1,6 +1,6 @@
 import type { Rig } from './rig.ts'
 
-/** Every stored row that the log decides, as text: all but versions, finality and moments (contract, section 2). */
+/** Returns all rows that the log determines, as text, without versions, finality and times (contract, section 2). */
 export async function dumpOf(rig: Rig, schema: string): Promise<string[]> {
   const tables = {
     sales_summary:

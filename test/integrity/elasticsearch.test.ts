@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { pause } from '#local/services/process.ts'
+import { until } from '#test/support/until.ts'
 import { Rig } from './rig.ts'
 
 let rig: Rig
@@ -9,27 +9,31 @@ beforeAll(async () => {
 })
 afterAll(() => rig.stop())
 
-describe('Elasticsearch', () => {
-  it('is killed under load, comes back, and holds what PostgreSQL holds', async () => {
+async function committed(): Promise<number> {
+  const [row] = await rig.query<{ records: number }>(
+    `SELECT coalesce(sum(records), 0)::int AS records FROM ${rig.schema}.progress`,
+  )
+  return row!.records
+}
+
+async function waitingForSink(): Promise<number> {
+  const [row] = await rig.query<{ waiting: number }>(`SELECT count(*)::int AS waiting FROM ${rig.schema}.outbox`)
+  return row!.waiting
+}
+
+describe('integrity with Elasticsearch', () => {
+  it('brings Elasticsearch up to date after it is killed under load and restarted', async () => {
     const worker = await rig.startWorker()
     let waiting = 0
     await Promise.all([
       rig.load(500, 15, 7),
       (async () => {
-        await pause(4000)
+        await until('the first commit', async () => (await committed().catch(() => 0)) > 0, 60_000)
         await rig.servers.elasticsearch!.kill()
-        await pause(5000)
-        const [row] = await rig.query<{ waiting: number }>(`SELECT count(*)::int AS waiting FROM ${rig.schema}.outbox`)
-        waiting = row!.waiting
-        // PostgreSQL goes on meanwhile: what a dead sink delays is nothing but itself.
-        const [before] = await rig.query<{ records: string }>(
-          `SELECT sum(records) AS records FROM ${rig.schema}.progress`,
-        )
-        await pause(1500)
-        const [after] = await rig.query<{ records: string }>(
-          `SELECT sum(records) AS records FROM ${rig.schema}.progress`,
-        )
-        expect(Number(after!.records)).toBeGreaterThan(Number(before!.records))
+        waiting = await until('changes wait for Elasticsearch', waitingForSink, 60_000)
+        // PostgreSQL continues meanwhile: a dead sink delays only itself.
+        const before = await committed()
+        await until('commits continue without Elasticsearch', async () => (await committed()) > before, 60_000)
         await rig.servers.elasticsearch!.start()
       })(),
     ])

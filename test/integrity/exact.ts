@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Verdict } from '#verify/verify.ts'
 
-/** Nothing lost, nothing doubled, every row equal, and there were rows of every kind to compare. */
+/** Expects that nothing is lost or doubled, that every row is equal, and that rows of every kind were compared. */
 export function expectExact(verdict: Verdict): void {
   expect(verdict.problems).toEqual([])
   expect(verdict).toMatchObject({ ok: true, lost: 0, doubled: 0 })

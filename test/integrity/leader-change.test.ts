@@ -1,4 +1,4 @@
-/** Three brokers: leaders die and come back under load; whatever moves, the rows stay exact. */
+/** Three brokers: leaders die and come back under load, and the rows stay exact. */
 import type { ITopicMetadata } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pause } from '#local/services/process.ts'
@@ -8,7 +8,7 @@ import { until } from '#test/support/until.ts'
 import { expectExact } from './exact.ts'
 import { Rig } from './rig.ts'
 
-/** INTEGRITY_SEED=… replays the moments of the faults; the machine's own timing cannot be replayed. */
+/** INTEGRITY_SEED=… replays the times of the faults; the timing of the machine cannot be replayed. */
 const seed = Number(process.env.INTEGRITY_SEED ?? Date.now() % 1_000_000)
 const random = new Random(seed)
 
@@ -25,13 +25,13 @@ type Partitions = ITopicMetadata['partitions']
 const leadersOf = (partitions: Partitions) =>
   new Map(partitions.map(({ partitionId, leader }) => [partitionId, leader] as const))
 
-/** Waits until no partition, or one at least, is led by `broker`. */
+/** Resolves with the leaders by partition once `broker` leads some partition, or none. */
 function untilLeading(broker: number, leads: boolean): Promise<Map<number, number>> {
-  const asWanted = async () => {
+  const leadersWhenReached = async () => {
     const leaders = leadersOf(await rig.topicPartitions())
     return [...leaders.values()].includes(broker) === leads && ![...leaders.values()].includes(-1) && leaders
   }
-  return until(`broker ${broker} leads ${leads ? 'some partition' : 'none'}`, asWanted, 60_000, 200)
+  return until(`broker ${broker} leads ${leads ? 'some partition' : 'none'}`, leadersWhenReached, 60_000, 200)
 }
 
 async function committed(): Promise<number> {
@@ -41,26 +41,26 @@ async function committed(): Promise<number> {
   return Number(row!.sum)
 }
 
-describe('with three brokers', () => {
-  it('nothing is lost or doubled when leaders die and leadership comes back', async () => {
+describe('integrity with three brokers', () => {
+  it('keeps rows exact when leaders die and leadership comes back', async () => {
     const workers = [await rig.startWorker(), await rig.startWorker()]
     const before = leadersOf(await rig.topicPartitions())
     expect(new Set(before.values()).size, 'brokers that lead').toBe(3)
     for (const broker of [1, 2]) {
       const loading = rig.load(1000, 8, random.int(1, 1e6))
       await pause(random.int(1500, 3000))
-      const then = await committed()
+      const committedBefore = await committed()
       await rig.servers.kafka.kill(broker)
       expect(await untilLeading(broker, false), 'leaders moved away').not.toEqual(before)
       await loading
       await rig.drained()
-      expect(await committed(), 'it goes on without that broker').toBeGreaterThan(then + 1000)
+      expect(await committed(), 'progress without that broker').toBeGreaterThan(committedBefore + 1000)
       await rig.servers.kafka.start(broker)
       await untilLeading(broker, true)
     }
     expectExact(await rig.verdict())
     const epochs = await rig.query<{ leader_epoch: number }>(`SELECT leader_epoch FROM ${rig.schema}.progress`)
-    expect(Math.max(...epochs.map(row => row.leader_epoch)), 'leader epochs that were counted from').toBeGreaterThan(0)
+    expect(Math.max(...epochs.map(row => row.leader_epoch)), 'leader epoch in progress').toBeGreaterThan(0)
     for (const { process, exited } of workers) {
       process.kill('SIGTERM')
       expect(await exited).toBe(0)

@@ -1,6 +1,6 @@
 /**
- * A whole pipeline of real processes for one integrity test: its own Kafka and PostgreSQL (and Elasticsearch where it
- * matters), workers and the load generator as they ship, and the verifier as the judge.
+ * A whole pipeline of real processes for one integrity test: its own Kafka and PostgreSQL (and Elasticsearch on request),
+ * workers and load generator as they ship, and the verifier.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ import { PARTITIONS, schemaOf, specFor } from './spec.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const TOPIC = 'transactions'
-/** Far more than any test needs: what is never drained shall fail by that name. */
+/** Far longer than any test needs: a pipeline that never drains must fail with that message. */
 const DRAINED_WITHIN_MS = 120_000
 
 type Servers<K> = {
@@ -31,7 +31,7 @@ export type Worker = {
   process: ChildProcess
   url: string
   exited: Promise<number | null>
-  /** What it has logged. */
+  /** Returns the log so far. */
   log(): string
 }
 
@@ -50,12 +50,12 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     this.#file = file
   }
 
-  /** Brings the servers up and creates topic and database. `name`: also the PostgreSQL schema. */
+  /** Starts the servers and creates topic and database. `name`: also the PostgreSQL schema. */
   static start(name: string, options: { elasticsearch?: boolean } = {}): Promise<Rig> {
     return Rig.on(ownKafka(name), name, options)
   }
 
-  /** The same on a Kafka that is already on its way. */
+  /** Does the same with a Kafka that is already starting. */
   static async on<K extends { bootstrap: string; stop(): Promise<void> }>(
     starting: Promise<K>,
     name: string,
@@ -85,7 +85,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     return { host, port, user, password, database: 'sales' }
   }
 
-  /** Resolves when it listens; it may not have joined the group yet. */
+  /** Starts a worker. Resolves when it listens; it may not have joined the group yet. */
   async startWorker(specText = this.specText, env: Record<string, string> = {}): Promise<Worker> {
     const id = `worker-${this.#started++}`
     const settings = {
@@ -98,7 +98,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     }
     const args = ['--file', this.#write(id, specText)]
     const { child, log } = this.#fork('processor/main.ts', args, { ...settings, ...env })
-    const { port } = await this.#heard<{ port: number }>(child, 'listening')
+    const { port } = await this.#message<{ port: number }>(child, 'listening')
     return {
       id,
       process: child,
@@ -108,12 +108,12 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     }
   }
 
-  /** `producer serve`. Resolves when it takes sales. */
+  /** Starts `producer serve`. Resolves when it accepts sales. */
   async startIngest(specText = this.specText, env: Record<string, string> = {}): Promise<Worker> {
     const id = `ingest-${this.#started++}`
     const args = ['serve', '--file', this.#write(id, specText), '--port', '0', '--log-level', 'warn']
     const { child, log } = this.#fork('producer/main.ts', args, env)
-    const { url } = await this.#heard<{ url: string }>(child, 'serving')
+    const { url } = await this.#message<{ url: string }>(child, 'serving')
     return { id, process: child, url, exited: exitOf(child), log: () => readFileSync(log, 'utf8') }
   }
 
@@ -123,14 +123,14 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     return file
   }
 
-  #heard<T>(child: ChildProcess, type: string): Promise<T> {
+  #message<T>(child: ChildProcess, type: string): Promise<T> {
     return new Promise((resolve, reject) => {
       child.on('message', (message: { type: string }) => message.type === type && resolve(message as T))
-      child.once('exit', code => reject(new Error(`a process ended with ${code}; see ${this.#folder}`)))
+      child.once('exit', code => reject(new Error(`exit code ${code} before message ${type}; see ${this.#folder}`)))
     })
   }
 
-  /** Sends `rate` sales/s for `seconds` with every mishap switched on; resolves when the generator has ended well. */
+  /** Sends `rate` sales/s for `seconds` with every kind of fault. Rejects when the load generator fails. */
   async load(rate: number, seconds: number, seed: number): Promise<void> {
     const args = [
       'load',
@@ -147,7 +147,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     ]
     const { child } = this.#fork('producer/main.ts', args, {})
     const code = await exitOf(child)
-    if (code !== 0) throw new Error(`the load generator ended with ${code}; see ${this.#folder}`)
+    if (code !== 0) throw new Error(`the load generator exited with code ${code}; see ${this.#folder}`)
   }
 
   #fork(script: string, args: string[], env: Record<string, string>): { child: ChildProcess; log: string } {
@@ -175,7 +175,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     }
   }
 
-  /** Locks every progress row, so that commits wait; answers how to let go. */
+  /** Locks every progress row, so that commits wait. Resolves with a function that releases the locks. */
   async holdProgress(): Promise<() => Promise<void>> {
     const client = new pg.Client(this.database)
     await client.connect()
@@ -183,7 +183,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     return () => client.query('ROLLBACK').then(() => client.end())
   }
 
-  /** Waits until every partition is committed to its end and nothing waits for a projection. */
+  /** Waits until every partition is committed to its end and every row is projected. */
   drained(schema = this.schema): Promise<true> {
     const isDrained = () => this.#isDrained(schema).catch(() => false)
     return until('all is committed and projected', isDrained, DRAINED_WITHIN_MS, 200)
@@ -199,20 +199,20 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
       `SELECT partition, next_offset AS next FROM ${schema}.progress`,
     )
     if (rows.length !== ends.size || rows.some(row => Number(row.next) !== ends.get(row.partition))) return false
-    // Asked last: asked first, it would miss what a commit adds before its progress is read.
+    // Queried last: an earlier query would miss what a commit adds before its progress is read.
     const [{ waiting } = { waiting: 1 }] = await this.query<{ waiting: number }>(
       `SELECT count(*)::int AS waiting FROM ${schema}.outbox`,
     )
     return waiting === 0
   }
 
-  /** High watermarks, by an independent client. */
+  /** Resolves with the high watermarks by partition, from an independent client. */
   async logEnds(): Promise<Map<number, number>> {
     const offsets = await this.#asAdmin(admin => admin.fetchTopicOffsets(TOPIC))
     return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))
   }
 
-  /** The topic has `count` partitions from now on. */
+  /** Grows the topic to `count` partitions. */
   async growTo(count: number): Promise<void> {
     await this.#asAdmin(admin => admin.createPartitions({ topicPartitions: [{ topic: TOPIC, count }] }))
   }
@@ -232,7 +232,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     }
   }
 
-  /** `journal: false`: what is in the log was not sent by the load generator. */
+  /** Verifies the pipeline. `journal: false`: the records in the log are not from the load generator. */
   async verdict({ journal = true } = {}): Promise<Verdict> {
     const { kafka, elasticsearch } = this.servers
     const commitLogs = readdirSync(join(this.#folder, 'commits')).map(name => join(this.#folder, 'commits', name))
@@ -246,7 +246,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     })
   }
 
-  /** Ends everything and removes the folder. */
+  /** Stops all processes and servers, and removes the folder. */
   async stop(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL')
     await Promise.all(Object.values(this.servers).map(server => server?.stop()))
@@ -256,7 +256,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
 
 const exitOf = (child: ChildProcess) => new Promise<number | null>(resolve => child.once('exit', resolve))
 
-/** One metric of a worker, summed over its series whose labels contain `label`. */
+/** Resolves with a metric of a worker, summed over the series whose labels contain `label`. */
 export async function counterOf(worker: Worker, name: string, label = ''): Promise<number> {
   const text = await (await fetch(`${worker.url}/metrics`)).text()
   return text

@@ -15,7 +15,7 @@ export function schemaOf(specText: string): string {
   return String(parseDocument(specText).getIn(['metadata', 'name'])).replaceAll('-', '_')
 }
 
-/** The e-commerce example on our servers, with mishaps and short windows, so that a short run sees every verdict. */
+/** Returns the e-commerce example with faulty input and short windows, so that a short run has every verdict. */
 export function specFor(name: string, { kafka, postgres, elasticsearch }: Addresses): string {
   const document = parseDocument(readFileSync(EXAMPLE, 'utf8'))
   document.setIn(['metadata', 'name'], name)
@@ -29,7 +29,7 @@ export function specFor(name: string, { kafka, postgres, elasticsearch }: Addres
   document.setIn(['spec', 'sinks', 'postgres', 'port'], postgres.port)
   if (elasticsearch) document.setIn(['spec', 'sinks', 'elasticsearch', 'nodes'], [elasticsearch.url])
   else document.deleteIn(['spec', 'sinks', 'elasticsearch'])
-  // Servers on loopback: users come from the environment, and nothing is encrypted.
+  // The servers are on loopback: users come from the environment, and nothing is encrypted.
   for (const sink of elasticsearch ? ['postgres', 'elasticsearch'] : ['postgres'])
     for (const name of ['usernameSecretRef', 'passwordSecretRef', 'tls'])
       document.deleteIn(['spec', 'sinks', sink, name])

@@ -1,6 +1,6 @@
 /**
- * kibana/import.mjs as a process of its own, against a server that behaves as Kibana's import API is documented
- * (stand-in.ts). Kibana itself cannot be had for tests: that a real one takes the file is not shown here.
+ * Runs kibana/import.mjs as a process against a server that implements Kibana's import API as documented (stand-in.ts).
+ * Kibana itself is not available to tests, so they do not prove that a real Kibana accepts the file.
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,8 +9,8 @@ import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { PASSWORD, refusal, type Script, type StandIn, startStandIn, USER } from './stand-in.ts'
 
-const ROOM = resolve(import.meta.dirname, '../../kibana')
-const OBJECTS = readFileSync(join(ROOM, 'saved-objects.ndjson'), 'utf8')
+const SOURCE = resolve(import.meta.dirname, '../../kibana')
+const OBJECTS = readFileSync(join(SOURCE, 'saved-objects.ndjson'), 'utf8')
 const NAMES = ['index-pattern sales-pipeline-transactions', 'dashboard sales-pipeline-sales']
 const ACCOUNT = { KIBANA_USER: USER, KIBANA_PASSWORD: PASSWORD }
 
@@ -18,9 +18,9 @@ let folder: string
 let kibana: StandIn
 
 beforeEach(() => {
-  // As a ConfigMap gives them: the script and its file side by side, and nothing else.
+  // As a ConfigMap mounts them: the script and its file in one folder, and nothing else.
   folder = mkdtempSync(join(tmpdir(), 'kibana-'))
-  for (const name of ['import.mjs', 'saved-objects.ndjson']) copyFileSync(join(ROOM, name), join(folder, name))
+  for (const name of ['import.mjs', 'saved-objects.ndjson']) copyFileSync(join(SOURCE, name), join(folder, name))
 })
 afterEach(async () => {
   await kibana?.stop()
@@ -28,7 +28,7 @@ afterEach(async () => {
 })
 
 describe('kibana/import.mjs', () => {
-  it('imports everything, and again over what is there', async () => {
+  it('imports everything, and overwrites an earlier import', async () => {
     kibana = await startStandIn()
     for (const _ of [1, 2]) expect(await run()).toEqual({ code: 0, out: 'imported 2 saved objects\n', err: '' })
     expect([...kibana.imported.keys()]).toEqual(NAMES)
@@ -38,45 +38,45 @@ describe('kibana/import.mjs', () => {
     )
   })
 
-  it('waits while Kibana starts, and says so', async () => {
+  it('waits while Kibana starts, and logs the reason', async () => {
     const migrating = { status: 503, body: { status: { overall: { level: 'critical' } } } }
-    const before = [{ status: 503, body: 'Kibana server is not ready yet' }, migrating]
+    const notReady = [{ status: 503, body: 'Kibana server is not ready yet' }, migrating]
     const loading = { status: 200, body: { status: { overall: { level: 'unavailable' } } } }
-    kibana = await startStandIn({ before: [...before, loading] })
+    kibana = await startStandIn({ statusResponses: [...notReady, loading] })
     const { code, out } = await run()
     expect(code).toBe(0)
-    expect(out.match(/^Kibana is not ready \(it answers 503\); asking again for \d+ s$/gm)).toHaveLength(2)
-    expect(out).toContain('Kibana is not ready (its status is unavailable)')
+    expect(out.match(/^Kibana is not ready \(HTTP 503\); retrying for \d+ s$/gm)).toHaveLength(2)
+    expect(out).toContain('Kibana is not ready (status unavailable)')
     expect([...kibana.imported.keys()]).toEqual(NAMES)
   })
 
-  it('begins again when Kibana goes away during the import', async () => {
-    kibana = await startStandIn({ instead: [refusal(503, 'Service Unavailable', 'License is not available.')] })
+  it('repeats the import when Kibana fails during it', async () => {
+    kibana = await startStandIn({ importResponses: [refusal(503, 'Service Unavailable', 'License is not available.')] })
     expect(await run()).toMatchObject({ code: 0, err: '' })
     expect([...kibana.imported.keys()]).toEqual(NAMES)
     expect(kibana.requests.filter(line => line.startsWith('POST'))).toHaveLength(2)
   })
 
-  it('gives up in the end, with the last reason', async () => {
+  it('gives up after KIBANA_PATIENCE_S with the last reason', async () => {
     kibana = await startStandIn()
     await kibana.stop()
     const { code, err } = await run({ KIBANA_PATIENCE_S: '1' })
     expect({ code, err }).toEqual({
       code: 1,
-      err: 'nothing or not all was imported: Kibana was not ready within 1 s: ECONNREFUSED\n',
+      err: 'import failed: Kibana was not ready within 1 s: ECONNREFUSED\n',
     })
   })
 
-  it('ends at once when the password is wrong, and shows none', async () => {
+  it('exits at once when the password is wrong, and prints no password', async () => {
     kibana = await startStandIn()
     const { code, out, err } = await run({ KIBANA_PASSWORD: 'not-this-one' })
     expect(code).toBe(1)
-    expect(err).toMatch(/401: Kibana does not know KIBANA_USER with this KIBANA_PASSWORD/)
+    expect(err).toMatch(/HTTP 401: wrong KIBANA_USER or KIBANA_PASSWORD/)
     expect(out + err).not.toContain('not-this-one')
     expect(kibana.requests).toEqual(['GET /api/status 401'])
   })
 
-  it('names each object that was not imported, and its fault', async () => {
+  it('reports each object that was not imported, with its error', async () => {
     const [, dashboard] = OBJECTS.split('\n')
     writeFileSync(join(folder, 'saved-objects.ndjson'), `${dashboard}\n`)
     kibana = await startStandIn()
@@ -86,40 +86,43 @@ describe('kibana/import.mjs', () => {
     expect(kibana.imported.size).toBe(0)
   })
 
-  it('takes no answer for success that is not one', async () => {
+  it('fails on every response that is not a complete success', async () => {
     const error = { type: 'unknown', message: 'mapping is strict', statusCode: 400 }
     const errors = [{ type: 'dashboard', id: 'sales', meta: { title: 'Sales' }, error }]
-    for (const [answer, said] of [
+    for (const [response, message] of [
       [
         { status: 200, body: { success: false, successCount: 1, errors } },
         /dashboard sales \(Sales\): unknown: mapping/,
       ],
-      [{ status: 200, body: { success: true, successCount: 1 } }, /took 1 of 2 objects/],
-      [{ status: 200, body: 'a page of a proxy' }, /took none of 2 objects/],
-      [refusal(400, 'Bad Request', 'belongs to a more recent version of Kibana'), /answers 400: belongs to a more/],
-      [{ status: 302, body: '' }, /answers 302: nothing else/],
+      [{ status: 200, body: { success: true, successCount: 1 } }, /imported 1 of 2 objects/],
+      [{ status: 200, body: 'a page of a proxy' }, /imported none of 2 objects/],
+      [
+        refusal(400, 'Bad Request', 'belongs to a more recent version of Kibana'),
+        /returned HTTP 400: belongs to a more/,
+      ],
+      [{ status: 302, body: '' }, /returned HTTP 302: empty response/],
     ] as const) {
       await kibana?.stop()
-      kibana = await startStandIn({ instead: [answer] })
+      kibana = await startStandIn({ importResponses: [response] })
       const { code, err } = await run()
-      expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(said) })
+      expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(message) })
     }
   })
 
-  it('names what is wrong in its environment, and shows no secret of it', async () => {
-    for (const [env, said] of [
-      [{ KIBANA_PASSWORD: '', KIBANA_USER: '' }, /KIBANA_USER, KIBANA_PASSWORD: set this/],
-      [{ KIBANA_URL: 'kibana' }, /KIBANA_URL: not a URL/],
-      [{ KIBANA_URL: 'https://elastic:hidden-word@localhost' }, /KIBANA_URL: no user in it/],
-      [{ KIBANA_PATIENCE_S: 'ten' }, /KIBANA_PATIENCE_S: not a number/],
+  it('reports each wrong environment variable, and prints no secret', async () => {
+    for (const [env, message] of [
+      [{ KIBANA_PASSWORD: '', KIBANA_USER: '' }, /not set in the environment: KIBANA_USER, KIBANA_PASSWORD/],
+      [{ KIBANA_URL: 'kibana' }, /KIBANA_URL is not a URL/],
+      [{ KIBANA_URL: 'https://elastic:hidden-word@localhost' }, /KIBANA_URL contains credentials/],
+      [{ KIBANA_PATIENCE_S: 'ten' }, /KIBANA_PATIENCE_S is not a number of seconds: ten/],
     ] as const) {
       const { code, out, err } = await run({ KIBANA_URL: 'http://localhost:1', ...env })
-      expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(said) })
+      expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(message) })
       expect(out + err).not.toMatch(/hidden-word|7f3c/)
     }
   })
 
-  it('trusts the certificate that NODE_EXTRA_CA_CERTS names, and no other', async () => {
+  it('trusts a self-signed certificate only when NODE_EXTRA_CA_CERTS names it', async () => {
     const ca = join(folder, 'ca.crt')
     kibana = await startStandIn({ tls: certificate(ca) })
     expect(await run({ NODE_EXTRA_CA_CERTS: ca })).toMatchObject({ code: 0, err: '' })

@@ -1,21 +1,21 @@
-/** The search that Lens makes of a panel, written after what Kibana's Lens sends; of it as much as our panels need. */
+/** Builds the search of a panel as Kibana's Lens does, as far as our panels need it. */
 import type { estypes } from '@elastic/elasticsearch'
 import { dashboardOf, layerOf, type Panel, type SavedObject } from './saved-objects.ts'
 
 type Aggregations = Record<string, estypes.AggregationsAggregationContainer>
 type Column = ReturnType<typeof layerOf>[1]['columns'][string]
 
-/** `filtered: false`: without the panel's own query. */
+/** Returns the search of a panel; `filtered: false` leaves out the panel's query. */
 export function searchOf(panel: Panel, objects: SavedObject[], { filtered = true } = {}): estypes.SearchRequest {
   const { timeFrom, timeTo } = dashboardOf(objects)
   const view = dataViewOf(panel, objects)
   const range = { range: { [view.timeFieldName]: { gte: timeFrom, lte: timeTo } } }
-  const own = filtered ? [kqlOf(panel.embeddableConfig.attributes.state.query.query)] : []
+  const panelFilter = filtered ? [kqlOf(panel.embeddableConfig.attributes.state.query.query)] : []
   const [, { columns, columnOrder }] = layerOf(panel)
   return {
     index: view.title,
     size: 0,
-    query: { bool: { filter: [range, ...own] } },
+    query: { bool: { filter: [range, ...panelFilter] } },
     aggs: nested(columnOrder, columns),
   }
 }
@@ -26,18 +26,18 @@ function dataViewOf(panel: Panel, objects: SavedObject[]) {
     ({ name }) => name === `indexpattern-datasource-layer-${layer}`,
   )
   const view = objects.find(({ type, id }) => type === reference?.type && id === reference.id)
-  if (view?.type !== 'index-pattern') throw new Error(`${panel.title}: refers to no data view`)
+  if (view?.type !== 'index-pattern') throw new Error(`panel ${panel.title} refers to no data view`)
   return view.attributes
 }
 
-/** `field : "value"`, which is all of KQL that is used: a quoted value becomes match_phrase. */
+/** Translates `field : "value"`, the only KQL in use, to match_phrase. Throws on any other query. */
 function kqlOf(query: string): estypes.QueryDslQueryContainer {
   const [, field, value] = /^(\S+) : "([^"*]+)"$/.exec(query) ?? []
-  if (!field || !value) throw new Error(`not understood: ${query}`)
+  if (!field || !value) throw new Error(`unsupported KQL: ${query}`)
   return { match_phrase: { [field]: value } }
 }
 
-/** Each bucket column holds those after it; metrics are innermost. */
+/** Nests the columns: each bucket column contains those after it; metrics are innermost. */
 function nested(order: string[], columns: Record<string, Column>): Aggregations {
   const [id, ...rest] = order
   if (!id) return {}
@@ -54,20 +54,20 @@ function nested(order: string[], columns: Record<string, Column>): Aggregations 
   return { [id]: { terms, aggs: { ...inner, order: { sum: { field: by.sourceField } } } } }
 }
 
-/** The answer as a table: one array a row, buckets first. What the chart would hide is a row "beyond size". */
-export function rowsOf(panel: Panel, answer: estypes.SearchResponse): unknown[][] {
+/** Returns a response as a table: one array per row, buckets first. Values beyond `size` become a row "beyond size". */
+export function rowsOf(panel: Panel, response: estypes.SearchResponse): unknown[][] {
   const [, { columns, columnOrder }] = layerOf(panel)
-  return tableOf(columnOrder, columns, answer.aggregations as Record<string, Answered>)
+  return tableOf(columnOrder, columns, response.aggregations as Record<string, Result>)
 }
 
-type Answered = { value?: number; buckets?: Bucket[]; sum_other_doc_count?: number }
-type Bucket = { key: string | number; doc_count: number } & Record<string, Answered>
+type Result = { value?: number; buckets?: Bucket[]; sum_other_doc_count?: number }
+type Bucket = { key: string | number; doc_count: number } & Record<string, Result>
 
-function tableOf(order: string[], columns: Record<string, Column>, answers: Record<string, Answered>): unknown[][] {
+function tableOf(order: string[], columns: Record<string, Column>, results: Record<string, Result>): unknown[][] {
   const [id, ...rest] = order
-  const answer = answers[id!]!
-  if (columns[id!]!.operationType === 'sum') return [[answer.value]]
-  const filled = answer.buckets!.filter(bucket => bucket.doc_count > 0)
+  const result = results[id!]!
+  if (columns[id!]!.operationType === 'sum') return [[result.value]]
+  const filled = result.buckets!.filter(bucket => bucket.doc_count > 0)
   const rows = filled.flatMap(bucket => tableOf(rest, columns, bucket).map(row => [bucket.key, ...row]))
-  return answer.sum_other_doc_count ? [...rows, ['beyond size', answer.sum_other_doc_count]] : rows
+  return result.sum_other_doc_count ? [...rows, ['beyond size', result.sum_other_doc_count]] : rows
 }

@@ -1,13 +1,14 @@
 /**
- * Each panel's search, derived from the saved object, on the documents of a real run with every mishap, beside SQL over
- * the rows. Kibana cannot be had: that it makes these searches of these objects is its documented behaviour, not shown.
+ * Runs each panel's search, derived from the saved object, on the documents of a real run with every kind of fault, and
+ * compares it with SQL over the rows. Kibana is not available to tests: that it derives these searches from these
+ * objects is documented, but not proved here.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Rig } from '#test/integrity/rig.ts'
 import { rowsOf, searchOf } from './lens-query.ts'
 import { dashboardOf, type Panel, readSavedObjects } from './saved-objects.ts'
 
-/** Buckets, then the figure. PostgreSQL answers what Elasticsearch is asked for, panel by panel. */
+/** Panel → SQL for the same figures: buckets first, then the figure. */
 const SQL: Record<string, string> = {
   'Total revenue': 'SELECT sum(revenue) AS figure FROM sales_summary',
   Orders: 'SELECT sum(orders) AS figure FROM sales_summary',
@@ -34,19 +35,19 @@ beforeAll(async () => {
 afterAll(() => rig?.stop())
 
 describe('the dashboard’s panels, on what a run left in Elasticsearch', () => {
-  it('are those that are compared here', () => {
+  it('compares every panel of the dashboard', () => {
     expect(panels.map(({ title }) => title)).toEqual(Object.keys(SQL))
   })
 
   for (const panel of panels)
-    it(`${panel.title}: shows what PostgreSQL holds`, async () => {
+    it(`shows the figures of PostgreSQL in panel ${panel.title}`, async () => {
       const [shown, stored] = [await search(panel), await rowsInPostgres(SQL[panel.title]!)]
       expect(stored.length).toBeGreaterThan(0)
       expect(stored.at(-1)!.at(-1)).toBeGreaterThan(0)
       expect(shown).toEqual(stored)
     })
 
-  it('would count orders twice without their own query: both indices have them', async () => {
+  it('counts orders twice without the panel’s query, because both indices hold them', async () => {
     const orders = panels.find(({ title }) => title === 'Orders')!
     const [once] = (await search(orders))[0] as [number]
     const [twice] = (await search(orders, { filtered: false }))[0] as [number]
@@ -62,9 +63,9 @@ async function search(panel: Panel, options?: { filtered: boolean }): Promise<un
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
   })
-  const answer = await response.json()
-  expect(response.status, JSON.stringify(answer)).toBe(200)
-  return rowsOf(panel, answer as Parameters<typeof rowsOf>[1]).map(toCents)
+  const result = await response.json()
+  expect(response.status, JSON.stringify(result)).toBe(200)
+  return rowsOf(panel, result as Parameters<typeof rowsOf>[1]).map(toCents)
 }
 
 async function rowsInPostgres(sql: string): Promise<unknown[][]> {
@@ -74,5 +75,5 @@ async function rowsInPostgres(sql: string): Promise<unknown[][]> {
   )
 }
 
-/** Elasticsearch sums binary fractions: the figures are equal as they are shown. */
+/** Rounds the figure as it is displayed, because Elasticsearch sums binary fractions. */
 const toCents = (row: unknown[]) => [...row.slice(0, -1), Math.round((row.at(-1) as number) * 100) / 100]

@@ -15,11 +15,11 @@ const view = objects.find(object => object.type === 'index-pattern')!
 const text = readFileSync(SAVED_OBJECTS_FILE, 'utf8')
 
 describe('kibana/saved-objects.ndjson', () => {
-  it('is what `npm run kibana` writes', () => {
+  it('equals the output of `npm run kibana`', () => {
     expect(text).toBe(savedObjectsFile())
   })
 
-  it('is of the form that Kibana takes, and the form is told from another', () => {
+  it('has the format that Kibana accepts, checked by a schema that rejects other formats', () => {
     expect(objects.map(({ type }) => type)).toEqual(['index-pattern', 'dashboard'])
     for (const [from, to] of [
       ['"timeRestore"', '"timeRestored"'],
@@ -30,13 +30,13 @@ describe('kibana/saved-objects.ndjson', () => {
       expect(() => readSavedObjects(replaced(from, to)), from).toThrow()
   })
 
-  it('names no object and no panel twice', () => {
+  it('has unique names of objects and panels', () => {
     const names = [...objects.map(({ type, id }) => `${type} ${id}`), ...panels.map(({ panelIndex }) => panelIndex)]
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([])
     expect(panels.map(({ gridData }) => gridData.i)).toEqual(panels.map(({ panelIndex }) => panelIndex))
   })
 
-  it('refers only to what is in the file, and the dashboard repeats what its panels refer to', () => {
+  it('refers only to objects in the file, and repeats the references of panels in the dashboard', () => {
     const ours = new Set(objects.map(({ type, id }) => `${type} ${id}`))
     const own = panels.map(panel => ({ panel, references: panel.embeddableConfig.attributes.references }))
     const expected = own.flatMap(({ panel, references }) =>
@@ -50,7 +50,7 @@ describe('kibana/saved-objects.ndjson', () => {
       expect(references.map(({ name }) => name)).toEqual([`indexpattern-datasource-layer-${layerOf(panel)[0]}`])
   })
 
-  it('draws columns that its layer has, all of them', () => {
+  it('draws exactly the columns of its layer in each panel', () => {
     for (const panel of panels) {
       const [id, { columns, columnOrder }] = layerOf(panel)
       expect(Object.keys(columns), panel.title).toEqual(columnOrder)
@@ -61,7 +61,7 @@ describe('kibana/saved-objects.ndjson', () => {
     }
   })
 
-  it('places its panels on the 48 columns of a dashboard, none over another', () => {
+  it('places its panels on the 48 columns of a dashboard without overlap', () => {
     const taken = new Map<string, string>()
     for (const { title, gridData } of panels) {
       expect(gridData.x + gridData.w, title).toBeLessThanOrEqual(48)
@@ -73,11 +73,11 @@ describe('kibana/saved-objects.ndjson', () => {
   })
 })
 
-describe('the panels, and what the pipeline writes', () => {
+describe('kibana/saved-objects.ndjson with the indices of the example', () => {
   const result = parsePipeline(readFileSync(EXAMPLE, 'utf8'))
   const definitions = indexDefinitions(compileSpec(result.spec))
 
-  it('the data view covers both indices of the example, by their time', () => {
+  it('covers both indices in the data view, by their time field', () => {
     expect(view.attributes.title).toBe('transactions-*')
     expect(definitions.map(({ index }) => index)).toEqual(['transactions-aggregated', 'transactions-by-payment'])
     for (const { index, mappings } of definitions) {
@@ -86,7 +86,7 @@ describe('the panels, and what the pipeline writes', () => {
     }
   })
 
-  it('each panel reads one index, and fields that are in it, of the kind that it needs', () => {
+  it('reads one index in each panel, and fields of that index with suitable types', () => {
     const kinds = { sum: ['double', 'long'], terms: ['keyword'], date_histogram: ['date'] }
     for (const panel of panels) {
       const { properties } = definitions.find(({ index }) => index === indexOf(panel))!.mappings
@@ -95,7 +95,7 @@ describe('the panels, and what the pipeline writes', () => {
     }
   })
 
-  it('buckets of time are no finer than the windows', () => {
+  it('uses time buckets as long as the windows', () => {
     const columns = panels.flatMap(panel => Object.values(layerOf(panel)[1].columns))
     const intervals = columns.flatMap(c => (c.operationType === 'date_histogram' ? [c.params.interval] : []))
     expect(intervals).toEqual([`${result.spec.window.size! / 60_000}m`])

@@ -1,7 +1,7 @@
 /**
- * kibana/saved-objects.ndjson, read as Kibana reads it. The schemas are written after Kibana's: the attributes of a
- * dashboard (model version 1, which forbids what it does not know), of a data view, and Lens's state by value. Kibana
- * itself cannot be had for tests.
+ * Reads kibana/saved-objects.ndjson as Kibana does. The schemas follow Kibana's: the attributes of a dashboard (model
+ * version 1, which forbids unknown fields), of a data view, and Lens's state by value. Kibana itself is not available to
+ * tests.
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -9,7 +9,7 @@ import { z } from 'zod'
 
 const FILE = resolve(import.meta.dirname, '../../kibana/saved-objects.ndjson')
 
-/** JSON in a string, as most of a saved object is. */
+/** A string that holds JSON, as in many fields of a saved object. */
 const json = <T extends z.ZodType>(schema: T) =>
   z
     .string()
@@ -177,7 +177,7 @@ export type SavedObject = z.infer<typeof savedObject>
 export type Panel = z.infer<typeof panel>
 export type Layer = z.infer<typeof layer>
 
-/** Throws when a line is not what Kibana takes. */
+/** Returns the saved objects in a text. Throws when Kibana would not accept a line. */
 export function readSavedObjects(text = readFileSync(FILE, 'utf8')): SavedObject[] {
   const lines = text.split('\n').filter(line => line !== '')
   return lines.map(line => savedObject.parse(JSON.parse(line)))
@@ -185,18 +185,18 @@ export function readSavedObjects(text = readFileSync(FILE, 'utf8')): SavedObject
 
 export function dashboardOf(objects: SavedObject[]) {
   const found = objects.find(object => object.type === 'dashboard')
-  if (!found) throw new Error('no dashboard')
+  if (!found) throw new Error('no dashboard among the saved objects')
   return found.attributes
 }
 
-/** The one layer of a panel: whatever is drawn comes from it. */
+/** Returns id and content of a panel's only layer. Throws when the panel does not have exactly one. */
 export function layerOf({ title, embeddableConfig: { attributes } }: Panel): [id: string, layer: Layer] {
-  const [entry, ...more] = Object.entries(attributes.state.datasourceStates.formBased.layers)
-  if (!entry || more.length > 0) throw new Error(`${title}: not one layer`)
-  return entry
+  const layers = Object.entries(attributes.state.datasourceStates.formBased.layers)
+  if (layers.length !== 1) throw new Error(`panel ${title} has ${layers.length} layers, expected 1`)
+  return layers[0]!
 }
 
-/** The columns that the drawing of a panel shows. */
+/** Returns the columns that the drawing of a panel shows. */
 export function drawn({ embeddableConfig: { attributes } }: Panel): string[] {
   if (attributes.visualizationType === 'lnsMetric') return [attributes.state.visualization.metricAccessor]
   if (attributes.visualizationType === 'lnsPie')

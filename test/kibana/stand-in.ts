@@ -1,6 +1,6 @@
 /**
- * An HTTP server that takes imports as Kibana's documentation describes it (POST /api/saved_objects/_import, GET
- * /api/status). Kibana itself cannot be had for tests.
+ * An HTTP server that accepts imports as Kibana's documentation describes (POST /api/saved_objects/_import, GET
+ * /api/status). Kibana itself is not available to tests.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -10,12 +10,12 @@ export const USER = 'elastic'
 export const PASSWORD = 'pass:word-Ü-7f3c'
 
 type Imported = { type: string; id: string; attributes: { title: string }; references: { type: string; id: string }[] }
-type Answer = { status: number; body: unknown }
+type StatusAndBody = { status: number; body: unknown }
 export type Script = {
-  /** Answers to GET /api/status before it is available. */
-  before?: Answer[]
-  /** Instead of importing. */
-  instead?: Answer[]
+  /** Responses to the first requests of GET /api/status; then Kibana is available. */
+  statusResponses?: StatusAndBody[]
+  /** Responses to the first imports, which import nothing. */
+  importResponses?: StatusAndBody[]
   tls?: { key: string; cert: string }
 }
 
@@ -27,31 +27,31 @@ export type StandIn = {
   stop(): Promise<void>
 }
 
-export async function startStandIn({ before = [], instead = [], tls }: Script = {}): Promise<StandIn> {
+export async function startStandIn({ statusResponses = [], importResponses = [], tls }: Script = {}): Promise<StandIn> {
   const requests: string[] = []
   const imported = new Map<string, Imported>()
-  const [starting, refusals] = [[...before], [...instead]]
+  const [statuses, imports] = [[...statusResponses], [...importResponses]]
 
-  async function answerTo(request: IncomingMessage): Promise<Answer> {
+  async function respondTo(request: IncomingMessage): Promise<StatusAndBody> {
     const { pathname, searchParams } = new URL(request.url!, 'http://kibana')
-    if (pathname === '/api/status' && starting.length > 0) return starting.shift()!
-    if (!isKnown(request)) return refusal(401, 'Unauthorized', 'unable to authenticate user')
+    if (pathname === '/api/status' && statuses.length > 0) return statuses.shift()!
+    if (!isAuthorized(request)) return refusal(401, 'Unauthorized', 'unable to authenticate user')
     if (pathname === '/api/status') return { status: 200, body: { status: { overall: { level: 'available' } } } }
     if (request.method !== 'POST' || pathname !== '/api/saved_objects/_import')
       return refusal(404, 'Not Found', 'Not Found')
     if (!request.headers['kbn-xsrf']) return refusal(400, 'Bad Request', 'Request must contain a kbn-xsrf header.')
     const file = await fileOf(request)
     if (!file?.name.endsWith('.ndjson')) return refusal(400, 'Bad Request', 'Invalid file extension')
-    if (refusals.length > 0) return refusals.shift()!
+    if (imports.length > 0) return imports.shift()!
     const objects = (await file.text())
       .trim()
       .split('\n')
       .map(line => JSON.parse(line) as Imported)
-    return { status: 200, body: take(objects, imported, searchParams.get('overwrite') === 'true') }
+    return { status: 200, body: importAll(objects, imported, searchParams.get('overwrite') === 'true') }
   }
 
   const listener = async (request: IncomingMessage, response: ServerResponse) => {
-    const { status, body } = await answerTo(request)
+    const { status, body } = await respondTo(request)
     requests.push(`${request.method} ${request.url} ${status}`)
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(typeof body === 'string' ? body : JSON.stringify(body))
@@ -63,7 +63,7 @@ export async function startStandIn({ before = [], instead = [], tls }: Script = 
   return { url: `${tls ? 'https' : 'http'}://localhost:${port}`, requests, imported, stop }
 }
 
-function isKnown({ headers }: IncomingMessage): boolean {
+function isAuthorized({ headers }: IncomingMessage): boolean {
   const [scheme, credentials = ''] = (headers.authorization ?? '').split(' ')
   return scheme === 'Basic' && Buffer.from(credentials, 'base64').toString() === `${USER}:${PASSWORD}`
 }
@@ -76,8 +76,8 @@ async function fileOf(request: IncomingMessage): Promise<File | null> {
   return form.get('file') as File | null
 }
 
-/** All or nothing: with one fault Kibana creates no object. */
-function take(objects: Imported[], imported: Map<string, Imported>, overwrite: boolean) {
+/** Imports all objects or none: Kibana creates no object when one has an error. */
+function importAll(objects: Imported[], imported: Map<string, Imported>, overwrite: boolean) {
   const nameOf = ({ type, id }: { type: string; id: string }) => `${type} ${id}`
   const known = new Set([...imported.keys(), ...objects.map(nameOf)])
   const errors = objects.flatMap(object => {
@@ -92,6 +92,6 @@ function take(objects: Imported[], imported: Map<string, Imported>, overwrite: b
   return { successCount: objects.length, success: true, warnings: [] }
 }
 
-export function refusal(status: number, error: string, message: string): Answer {
+export function refusal(status: number, error: string, message: string): StatusAndBody {
   return { status, body: { statusCode: status, error, message } }
 }

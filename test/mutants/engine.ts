@@ -162,7 +162,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     find: 'if (isExpelled) flow.stop',
     plant: 'if (isExpelled !== null) flow.stop',
     test: 'test/integrity/faults.test.ts',
-    turnsRed: 'is stopped past its session time-out',
+    turnsRed: 'is stopped past its session timeout',
   },
   {
     name: 'progress outside the transaction',

@@ -27,7 +27,7 @@ export const NETWORK_POLICY_MUTANTS: Mutant[] = [
     name: 'network policy: exceptions of an ipBlock are forgotten',
     find: ' && !ipBlock.except?.some(cidr => isWithin(cidr, ip))',
     plant: '',
-    turnsRed: 'but for the exceptions',
+    turnsRed: 'except for the exceptions',
   },
   {
     ...shared,
@@ -70,7 +70,7 @@ export const NETWORK_POLICY_MUTANTS: Mutant[] = [
     find: 'if (isTurned) return',
     plant: 'if (isTurned === null) return',
     test: 'test/support/flows.test.ts',
-    turnsRed: 'is turned round',
+    turnsRed: 'reverses a connection',
   },
   {
     name: 'flows: an address of a pod that ended names it',

@@ -39,7 +39,7 @@ const newJournal = () => mkdtempSync(join(journals, 'run-'))
 /** The log holds what the journal says: nothing else, nothing less, and where it says. */
 async function expectAgreement(journalFolder: string, log: LogRecord[], report: LoadReport): Promise<void> {
   const journal = await readJournal(journalFolder)
-  for (const { partition, offset, key, value } of log) journal.meet(partition, offset, key, value)
+  for (const { partition, offset, key, value } of log) journal.checkOff(partition, offset, key, value)
   expect(log.length).toBeGreaterThan(0)
   expect(journal).toMatchObject({ sent: report.sent, acknowledged: report.acknowledged, foreign: 0 })
   expect(journal.lostFromLog()).toBe(0)

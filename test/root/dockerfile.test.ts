@@ -1,13 +1,13 @@
 /**
- * The Dockerfile, built for real without Docker: by buildah, on a base made here in place of node:24-bookworm-slim
- * (Debian 12, the pinned Node, this machine's npm). What it makes is what `npm run images` makes.
+ * Builds the Dockerfile without Docker: with buildah, on a base image made here in place of node:24-bookworm-slim
+ * (Debian 12, the pinned Node, this machine's npm). The result must equal the image of `npm run images`.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { temporaryFolder } from '../support/services.ts'
-import { installed } from './debian.ts'
+import { installMissing } from './debian.ts'
 import { entering, environment, type Unpacked, unpack } from './unpacked.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -15,7 +15,7 @@ const CACHE = process.env.SALESPIPELINE_CACHE ?? join(ROOT, '.cache')
 /** Debian is unpacked once, and npm installs everything: some minutes on a busy machine. */
 const BUILD_MS = 1_200_000
 const work = temporaryFolder('dockerfile')
-const say = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: 'utf8', cwd: ROOT }).trim()
+const run = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: 'utf8', cwd: ROOT }).trim()
 
 function buildah(...args: string[]): string {
   const storage = ['--root', join(work, 'storage'), '--runroot', join(work, 'run'), '--storage-driver', 'vfs']
@@ -28,13 +28,13 @@ function debian(): string {
   if (existsSync(file)) return file
   mkdirSync(CACHE, { recursive: true })
   const packages = '--include=ca-certificates,libstdc++6'
-  say('mmdebstrap', '--quiet', '--variant=essential', packages, 'bookworm', `${file}.making.tar`)
+  run('mmdebstrap', '--quiet', '--variant=essential', packages, 'bookworm', `${file}.making.tar`)
   renameSync(`${file}.making.tar`, file)
   return file
 }
 
 function makeBase(): void {
-  const npm = resolve(realpathSync(say('which', 'npm')), '../..')
+  const npm = resolve(realpathSync(run('which', 'npm')), '../..')
   const container = buildah('from', 'scratch')
   buildah('add', '--quiet', container, debian(), '/')
   buildah('copy', '--quiet', container, process.execPath, '/usr/bin/node')
@@ -43,9 +43,9 @@ function makeBase(): void {
   buildah('commit', '--quiet', '--rm', container, 'localhost/base')
 }
 
-/** npm in the build reaches the registry that npm reaches here. */
+/** Returns the volumes with which npm in the build uses the same registry as npm here. */
 function npmConfig(): string[] {
-  const get = (name: string) => say('npm', 'config', 'get', name)
+  const get = (name: string) => run('npm', 'config', 'get', name)
   const [user, cache, settings] = [get('userconfig'), get('cache'), join(work, 'npmrc')]
   const authorities = [get('cafile'), process.env.NODE_EXTRA_CA_CERTS].find(file => file && existsSync(file))
   writeFileSync(settings, `registry=${get('registry')}\n${authorities ? `cafile=${authorities}\n` : ''}`)
@@ -55,24 +55,24 @@ function npmConfig(): string[] {
   return mounts.flatMap(mount => ['--volume', mount])
 }
 
-/** Name, kind and mode, of all that it holds. */
+/** Returns path, type, mode and owner of every file. */
 const listing = ({ root }: Unpacked) =>
-  say('find', root, '-mindepth', '1', '-printf', '%P %y %m %U %G\n').split('\n').sort()
+  run('find', root, '-mindepth', '1', '-printf', '%P %y %m %U %G\n').split('\n').sort()
 
 beforeAll(() => {
-  installed({ buildah: 'buildah', mmdebstrap: 'mmdebstrap' })
+  installMissing({ buildah: 'buildah', mmdebstrap: 'mmdebstrap' })
   makeBase()
 }, BUILD_MS)
 afterAll(() => rmSync(work, { recursive: true, force: true }))
 
 it(
-  'makes the image that npm run images makes',
+  'builds the same image as npm run images',
   () => {
     const base = ['--build-arg', 'NODE_IMAGE=localhost/base', '--build-arg', 'REVISION=0123abc']
     buildah('build', '--layers=false', ...base, ...npmConfig(), '--target', 'processor', '--tag', 'localhost/made', '.')
     buildah('push', '--quiet', 'localhost/made', `docker-archive:${join(work, 'made.tar')}`)
     execFileSync(process.execPath, ['images/main.ts', '--archive', work], { cwd: ROOT, stdio: 'pipe' })
-    const [made, wanted] = ['made', 'processor'].map(name => unpack(join(work, `${name}.tar`), work)) as [
+    const [made, expected] = ['made', 'processor'].map(name => unpack(join(work, `${name}.tar`), work)) as [
       Unpacked,
       Unpacked,
     ]
@@ -80,14 +80,14 @@ it(
     const { Env, Labels, ...config } = made.config
     const { 'io.buildah.version': _, ...labels } = Labels
     expect({ Entrypoint: config.Entrypoint, User: config.User, WorkingDir: config.WorkingDir }).toEqual({
-      Entrypoint: wanted.config.Entrypoint,
-      User: wanted.config.User,
-      WorkingDir: wanted.config.WorkingDir,
+      Entrypoint: expected.config.Entrypoint,
+      User: expected.config.User,
+      WorkingDir: expected.config.WorkingDir,
     })
-    expect([...Env].sort()).toEqual([...wanted.config.Env].sort())
-    expect(labels).toEqual({ ...wanted.config.Labels, 'org.opencontainers.image.revision': '0123abc' })
+    expect([...Env].sort()).toEqual([...expected.config.Env].sort())
+    expect(labels).toEqual({ ...expected.config.Labels, 'org.opencontainers.image.revision': '0123abc' })
 
-    expect(listing(made)).toEqual(listing(wanted))
+    expect(listing(made)).toEqual(listing(expected))
     for (const file of [
       'app/bin/processor.mjs',
       'app/signals.cjs',
@@ -95,8 +95,8 @@ it(
       'usr/bin/node',
       'etc/passwd',
     ])
-      expect(readFileSync(join(made.root, file)).equals(readFileSync(join(wanted.root, file))), file).toBe(true)
-    const help = say('env', '--ignore-environment', '/usr/sbin/chroot', ...entering(made, ['--help']))
+      expect(readFileSync(join(made.root, file)).equals(readFileSync(join(expected.root, file))), file).toBe(true)
+    const help = run('env', '--ignore-environment', '/usr/sbin/chroot', ...entering(made, ['--help']))
     expect(help).toContain('A SalesPipeline worker')
     expect(environment(made.config)).toMatchObject({ NODE_ENV: 'production' })
   },

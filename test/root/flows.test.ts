@@ -1,4 +1,4 @@
-/** Real connections between network namespaces that stand for a node and its pods, found by what the kernel tracks. */
+/** Makes connections between network namespaces, as a node and its pods, and finds them in the kernel's tracking. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { addressesIn, flowsIn, recordFlows } from '#test/cluster/flows.ts'
 const FLOWS = join(import.meta.dirname, '../cluster/flows.sh')
 const [NODE, WEB, DB] = ['node', 'web', 'db'].map(name => `${name}-${process.pid}`) as [string, string, string]
 const [WEB_IP, DB_IP, OUTSIDE] = ['10.244.1.2', '10.244.1.3', '198.51.100.9']
-/** As kube-proxy does it: Services of db, one of them also web's own. */
+/** Services as kube-proxy implements them: two of db, and one of web. */
 const SERVICES = `
 table ip nat {
   chain prerouting {
@@ -23,19 +23,19 @@ table ip nat {
   }
 }
 `
-/** Connects by TCP, or sends one packet by UDP; prints how each went. The addresses are in its arguments. */
+/** Connects by TCP, or sends one packet by UDP, to the addresses in its arguments, and prints each outcome. */
 const CLIENT = `
 const [net, dgram] = [require('node:net'), require('node:dgram')]
 for (const target of process.argv.slice(1)) {
   const [protocol, host, port] = target.split(' ')
-  const say = outcome => console.log(target, outcome)
+  const report = outcome => console.log(target, outcome)
   if (protocol === 'udp') {
     const socket = dgram.createSocket('udp4')
-    socket.send('?', port, host, () => (say('sent'), socket.close()))
+    socket.send('?', port, host, () => (report('sent'), socket.close()))
     continue
   }
-  const socket = net.connect(port, host, () => (say('connected'), socket.destroy()))
-  socket.setTimeout(1000, () => (say('unanswered'), socket.destroy())).on('error', error => say(error.code))
+  const socket = net.connect(port, host, () => (report('connected'), socket.destroy()))
+  socket.setTimeout(1000, () => (report('unanswered'), socket.destroy())).on('error', error => report(error.code))
 }
 `
 const SERVER = `require('node:net').createServer(socket => socket.resume()).listen(8080, () => console.log('listens'))`
@@ -66,7 +66,7 @@ afterAll(() => {
   for (const namespace of [NODE, WEB, DB]) execFileSync('ip', ['netns', 'delete', namespace])
 })
 
-/** Into the node's bridge, which also gives a pod its own packets back, as the bridge of a cluster does. */
+/** Connects a namespace to the node's bridge, in hairpin mode as in a cluster: a pod can connect to itself. */
 function plug(namespace: string, port: string, address: string): void {
   execFileSync('ip', ['link', 'add', port, 'netns', NODE, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace])
   script(NODE, `ip link set ${port} master cni0 up; ip link set ${port} type bridge_slave hairpin on`)
@@ -88,8 +88,8 @@ const connect = (namespace: string, ...targets: string[]) =>
     .split('\n')
     .sort()
 
-it('finds every connection and attempt, those to Services where they end', async () => {
-  connect(NODE, `tcp ${WEB_IP} 8080`) // before anything is recorded: the list must have it
+it('finds every connection and attempt, with the pod behind a Service as destination', async () => {
+  connect(NODE, `tcp ${WEB_IP} 8080`) // before the recording: the initial list must contain it
   const recording = await recordFlows('ip', ['netns', 'exec', NODE, FLOWS])
   const outcomes = connect(
     WEB,
@@ -129,7 +129,7 @@ it('refuses to record where a bridge would hide connections', async () => {
   await expect(recordFlows('ip', ['netns', 'exec', NODE, FLOWS])).rejects.toThrow('goes untracked')
 })
 
-it('says so when it could not record, or not to the end', async () => {
+it('rejects when the recording could not start, or ended early', async () => {
   await expect(recordFlows('/nowhere/flows', [])).rejects.toThrow('ENOENT')
   const short = await recordFlows('sh', ['-c', 'echo the buffer size has been set >&2; kill $$'])
   await expect.poll(() => short.stop().then(String, String), { timeout: 30_000 }).toContain('recording ended early')

@@ -1,4 +1,4 @@
-/** A run for the dashboards to show: every process that serves metrics, a Prometheus that fetches them, and sales. */
+/** A run that fills the dashboards: every process that serves metrics, a Prometheus that scrapes them, and sales. */
 import { execFile } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -18,7 +18,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const NAME = 'board'
 export const SCHEMA_OF_SALES = 'sales_map'
 const SALES_DATABASE = 'sales_db'
-/** Of the map: at its pace, five weeks' worth, across the end of a month. */
+/** Sales of the map example: five weeks of event time, across the end of a month. */
 const SALES = 100_000
 const [RATE, SECONDS] = [400, 45]
 
@@ -54,8 +54,8 @@ export async function startStage() {
   try {
     await Promise.all([rig.load(RATE, SECONDS, 7), sell(ingest, cluster.touch), makeSales(folder, map)])
     await rig.drained()
-    await until('all sales of the map stand', () => salesStand(rig), 120_000, 500)
-    // The counters of the last commits, too, are fetched by then.
+    await until('all sales of the map are stored', () => allSalesStored(rig), 120_000, 500)
+    // By then, Prometheus has also scraped the counters of the last commits.
     await new Promise(resolve => setTimeout(resolve, 3000))
   } catch (error) {
     await stop()
@@ -65,7 +65,7 @@ export async function startStage() {
   return { rig, prometheus, startedAt, endedAt: Date.now(), sales: SALES, salesDatabase, stop }
 }
 
-/** An operator with a pipeline of the same name, which was scaled once and is watched by the autoscaler. */
+/** Starts an operator with a pipeline of the same name, which was scaled once and is observed by the autoscaler. */
 async function startCluster() {
   const server = await ownApiServer('grafana')
   const kube = new Kube(server)
@@ -88,7 +88,7 @@ async function startCluster() {
   const operator = await startOperator({ address: server, token: await operatorToken(kube) })
   return {
     operator,
-    /** A change that means nothing: the operator looks at the pipeline all the same. */
+    /** Changes an annotation, so that the operator reconciles the pipeline. */
     touch: (mark: string) =>
       kube.demand(
         'PATCH',
@@ -103,7 +103,7 @@ async function startCluster() {
   }
 }
 
-/** As a PodMonitor has it scraped: with namespace, pod and container beside our own labels. */
+/** Returns a scrape target as of a PodMonitor: with the labels namespace, pod and container besides our own. */
 function target({ id, url }: Pick<Worker, 'id' | 'url'>, container: string) {
   return {
     targets: [new URL(url).host],
@@ -117,7 +117,7 @@ const configuration = (targets: object[]) => ({
   scrape_configs: [{ job_name: 'pods', static_configs: targets }],
 })
 
-/** The example as it is, but for where its servers are. */
+/** Returns the example with the addresses of these servers. */
 function salesMap(rig: Rig): string {
   const document = parseDocument(readFileSync(join(ROOT, 'k8s/examples/sales-map.yaml'), 'utf8'))
   const { host, port } = rig.servers.postgres
@@ -126,7 +126,7 @@ function salesMap(rig: Rig): string {
   return String(document)
 }
 
-/** By the example's own generator: as many as there are to be, as fast as Kafka takes them. */
+/** Sends SALES sales with the example's own load generator, as fast as Kafka accepts them. */
 async function makeSales(folder: string, specText: string): Promise<void> {
   const file = join(folder, 'sales-map.yaml')
   writeFileSync(file, specText)
@@ -134,15 +134,20 @@ async function makeSales(folder: string, specText: string): Promise<void> {
   await promisify(execFile)(process.execPath, args, { cwd: ROOT })
 }
 
-/** Over REST, a good one and a bad one each second while the load runs; now and then the operator has something to do. */
+/** Posts a valid and an invalid sale each second while the load runs; makes the operator reconcile every 5 s. */
 async function sell(ingest: Worker, touch: (mark: string) => Promise<unknown>): Promise<void> {
   for (let i = 0; i < SECONDS; i++) {
     if (i % 5 === 0) await touch(String(i))
     const sale = {
-      ...{ transaction_id: `rest-${i}`, timestamp: new Date().toISOString(), category: 'books' },
-      ...{ payment_method: 'paypal', store_id: 'rest', amount: '12.90', quantity: 1 },
+      transaction_id: `rest-${i}`,
+      timestamp: new Date().toISOString(),
+      category: 'books',
+      payment_method: 'paypal',
+      store_id: 'rest',
+      amount: '12.90',
+      quantity: 1,
     }
-    for (const body of [sale, { ...sale, amount: 'dear' }])
+    for (const body of [sale, { ...sale, amount: 'expensive' }])
       await fetch(`${ingest.url}/transactions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -152,7 +157,7 @@ async function sell(ingest: Worker, touch: (mark: string) => Promise<unknown>): 
   }
 }
 
-async function salesStand(rig: Rig): Promise<boolean> {
+async function allSalesStored(rig: Rig): Promise<boolean> {
   const client = new pg.Client({ ...rig.database, database: SALES_DATABASE })
   await client.connect()
   try {

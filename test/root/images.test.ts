@@ -1,4 +1,4 @@
-/** The images, unpacked and entered as their own user: each program runs from its bundle, on nothing but what is in it. */
+/** Unpacks the images and runs each program as the image's user, with only the files of the image. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ const PROGRAMS = ['operator', 'processor', 'producer', 'verify']
 const work = temporaryFolder('images')
 const images = new Map<string, Unpacked>()
 
-/** When: a day that is not the first of 1970, in seconds. */
+/** SOURCE_DATE_EPOCH of the builds, in seconds: a day other than the default. */
 const EPOCH = 86_400
 const buildInto = (folder: string) =>
   execFileSync(process.execPath, ['images/main.ts', '--archive', folder, '--tag', 'test'], {
@@ -32,7 +32,7 @@ beforeAll(() => {
 afterAll(() => rmSync(work, { recursive: true, force: true }))
 
 describe('images', () => {
-  it('are the same bytes each time', () => {
+  it('builds the same bytes each time', () => {
     const hashes = (folder: string) =>
       readdirSync(join(work, folder)).map(name => [
         name,
@@ -44,17 +44,17 @@ describe('images', () => {
     expect(hashes('first').map(([name]) => name)).toEqual(PROGRAMS.map(name => `${name}.tar`))
   })
 
-  it.each(PROGRAMS)('%s runs as nobody in particular, with nothing but its image', program => {
+  it.each(PROGRAMS)('runs %s as an unprivileged user, with only the files of its image', program => {
     const image = images.get(program)!
     expect(image.tags).toEqual([`salespipeline/${program}:test`])
     expect(image.config.User).toBe('10001:10001')
     const entered = entering(image, ['--help'])
-    const said = execFileSync('/usr/sbin/chroot', entered, { encoding: 'utf8', env: environment(image.config) })
-    expect(said).toMatch(/SalesPipeline/)
+    const output = execFileSync('/usr/sbin/chroot', entered, { encoding: 'utf8', env: environment(image.config) })
+    expect(output).toMatch(/SalesPipeline/)
     expect(readdirSync(join(image.root, 'usr/bin'))).toEqual(['node'])
   })
 
-  it.each(PROGRAMS)('%s says what it is, of which commit, and when', program => {
+  it.each(PROGRAMS)('labels the image of %s with title, version, commit and time', program => {
     const { config, created } = images.get(program)!
     const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
     const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim()
@@ -64,23 +64,23 @@ describe('images', () => {
     expect(label('description')).toBe(manifest.description)
     expect(label('version')).toBe(manifest.version)
     expect(label('licenses')).toBe(manifest.license)
-    // A working copy that differs from its commit says so.
+    // The revision of a working copy that differs from its commit ends in -dirty.
     expect(label('revision')!.replace(/-dirty$/, '')).toBe(commit)
   })
 })
 
-/** Loaded after what the image loads first, before its program: nothing of the program has run until stdin ends. */
+/** Loaded after the image's own preload and before its program, which does not start until stdin ends. */
 const SLOW = `process.stdout.write('starting\\n')
 for await (const _ of process.stdin);`
 const unguarded = (entrypoint: string[]) => entrypoint.toSpliced(entrypoint.indexOf('--require'), 2)
 
-/** Sends the signal to a program whose start takes long, then lets it go on, to its help. */
+/** Starts a program that waits while it starts, and sends it the signal. */
 async function whileStarting(image: Unpacked, signal: NodeJS.Signals, entrypoint: string[]) {
   writeFileSync(join(image.root, 'slow.mjs'), SLOW)
   const first = startAsFirst(image, { args: ['--help'], entrypoint, env: { NODE_OPTIONS: '--import=/slow.mjs' } })
-  await first.said(/starting/)
+  await first.printed(/starting/)
   first.signal(signal)
-  first.stdin.on('error', () => {}) // it may be gone
+  first.stdin.on('error', () => {}) // the process may have ended
   return first
 }
 
@@ -91,13 +91,13 @@ describe('a signal to process 1', () => {
   ] as const
   const cases = PROGRAMS.flatMap(program => signals.map(([signal, code]) => ({ program, signal, code })))
 
-  it.each(cases)('ends $program while it starts: $signal', async ({ program, signal, code }) => {
+  it.each(cases)('ends $program on $signal while it starts', async ({ program, signal, code }) => {
     const image = images.get(program)!
     const first = await whileStarting(image, signal, image.config.Entrypoint)
     expect(await first.ended).toMatchObject({ code, stdout: 'starting\n' })
   })
 
-  it.each(cases)('would be lost on $program without what is loaded first: $signal', async ({ program, signal }) => {
+  it.each(cases)('loses $signal in $program without the preload, while it starts', async ({ program, signal }) => {
     const image = images.get(program)!
     const first = await whileStarting(image, signal, unguarded(image.config.Entrypoint))
     first.stdin.end()
@@ -107,7 +107,7 @@ describe('a signal to process 1', () => {
     })
   })
 
-  /** The example, in the image, on servers that are not there. */
+  /** Writes the example with unreachable servers into the image. Returns its path there. */
   function document({ root }: Unpacked): string {
     const { metadata, spec, ...rest } = parse(readFileSync(join(ROOT, 'k8s/examples/product-sales.yaml'), 'utf8'))
     const source = { ...spec.source, bootstrapServers: ['127.0.0.1:9'] }
@@ -116,23 +116,23 @@ describe('a signal to process 1', () => {
     return '/pipeline.yaml'
   }
 
-  it('is the program’s own once it listens: a worker that waits for Kafka stops in order', async () => {
+  it('stops a worker in order while it waits for Kafka', async () => {
     const image = images.get('processor')!
     const env = { HTTP_PORT: '0', PGUSER: 'nobody', PGPASSWORD: 'none' }
     const first = startAsFirst(image, { args: ['--file', document(image)], env })
-    await first.said(/will try again/)
+    await first.printed(/will try again/)
     first.signal('SIGTERM')
     expect((await first.ended).code).toBe(0)
   })
 
-  it('ends the verifier while it works, too: it never listens', async () => {
+  it('ends the verifier, which handles no signals, while it works', async () => {
     const image = images.get('verify')!
-    const mute = createServer().listen(0, '127.0.0.1')
-    onTestFinished(() => void mute.close())
-    await once(mute, 'listening')
-    const { port } = mute.address() as AddressInfo
+    const silent = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void silent.close())
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
     const first = startAsFirst(image, { args: [document(image), '--pg-host=127.0.0.1', `--pg-port=${port}`] })
-    await once(mute, 'connection')
+    await once(silent, 'connection')
     first.signal('SIGTERM')
     expect((await first.ended).code).toBe(143)
   })

@@ -21,7 +21,7 @@ const KIND = { client: 3, consumer: 5 }
 const BUILD_MS = 900_000
 
 test(
-  'a real collector receives the commit and the projection, linked to the producer’s trace',
+  'exports the commit and the projection to a real collector, linked to the producer’s trace',
   async () => {
     const collector = await startCollector()
     onTestFinished(async () => {

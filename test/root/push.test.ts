@@ -1,4 +1,4 @@
-/** `npm run images -- --push`: to a real registry, by skopeo, with its own credentials and settings. */
+/** `npm run images -- --push`: pushes to a real registry with skopeo, and with skopeo's own credentials and settings. */
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -8,13 +8,13 @@ import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { freePort } from '#local/services/host.ts'
 import { ownFolder } from '../support/folder.ts'
 import { until } from '../support/until.ts'
-import { installed } from './debian.ts'
+import { installMissing } from './debian.ts'
 import { unpack } from './unpacked.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const MINUTES = 60_000
 
-beforeAll(() => installed({ skopeo: 'skopeo', 'docker-registry': 'docker-registry' }))
+beforeAll(() => installMissing({ skopeo: 'skopeo', 'docker-registry': 'docker-registry' }))
 
 async function startRegistry(folder: string): Promise<string> {
   const address = `127.0.0.1:${await freePort()}`
@@ -37,11 +37,11 @@ async function startRegistry(folder: string): Promise<string> {
 }
 
 it(
-  'pushes all images, which are there as they were built',
+  'pushes all images unchanged to a registry',
   async () => {
     const folder = ownFolder('push')
     const address = await startRegistry(folder)
-    // Where whoever pushes keeps skopeo's settings.
+    // skopeo reads the settings of the user who pushes from here.
     const settings = join(folder, '.config/containers')
     mkdirSync(settings, { recursive: true })
     writeFileSync(join(settings, 'registries.conf'), `[[registry]]\nlocation = "${address}"\ninsecure = true\n`)

@@ -1,4 +1,4 @@
-/** An image's archive, unpacked and entered as its own user, with nothing but what is in it. */
+/** Unpacks an image's archive and runs its programs as the image's user, with only the files of the image. */
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -21,7 +21,7 @@ export function unpack(archive: string, into: string): Unpacked {
 export const environment = ({ Env }: Config): Record<string, string> =>
   Object.fromEntries(Env.map(variable => variable.split(/=(.*)/s)))
 
-/** The arguments of chroot for a program of this image. */
+/** Returns the arguments of chroot for a program of this image. */
 export const entering = ({ root, config }: Unpacked, args: string[], entrypoint = config.Entrypoint) => [
   `--userspec=${config.User}`,
   root,
@@ -29,14 +29,14 @@ export const entering = ({ root, config }: Unpacked, args: string[], entrypoint 
   ...args,
 ]
 
-/** Process 1 of a PID namespace, as in a container. */
+/** Starts a program as process 1 of a PID namespace, as in a container. */
 export function startAsFirst(
   image: Unpacked,
   { args, entrypoint = image.config.Entrypoint, env = {} }: { args: string[]; entrypoint?: string[]; env?: object },
 ) {
   const command = ['--pid', '--fork', '--mount-proc', '/usr/sbin/chroot', ...entering(image, args, entrypoint)]
   const child = spawn('unshare', command, { env: { ...environment(image.config), ...env } })
-  // Nobody but the kernel can tell process 1 of another namespace apart: it is the only child.
+  // Process 1 of the namespace is the only child of unshare.
   const first = () => Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
   onTestFinished(() => {
     if (child.exitCode === null) process.kill(first(), 'SIGKILL')
@@ -44,13 +44,13 @@ export function startAsFirst(
   return {
     stdin: child.stdin,
     signal: (name: NodeJS.Signals) => process.kill(first(), name),
-    /** Resolves once it has said this, on either stream. */
-    said: (words: RegExp) =>
+    /** Resolves when its output matches, on either stream. Rejects when it ends before that. */
+    printed: (pattern: RegExp) =>
       new Promise<void>((resolve, reject) => {
-        let said = ''
-        child.once('close', () => reject(new Error(`it ended after saying\n${said}`)))
+        let output = ''
+        child.once('close', () => reject(new Error(`the program ended; its output is\n${output}`)))
         for (const stream of [child.stdout, child.stderr])
-          stream.on('data', data => words.test((said += data)) && resolve())
+          stream.on('data', data => pattern.test((output += data)) && resolve())
       }),
     ended: Promise.all([
       new Promise<number | null>(resolve => child.once('close', resolve)),

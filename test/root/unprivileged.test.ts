@@ -7,7 +7,7 @@ import { temporaryFolder } from '#test/support/services.ts'
 const dataDir = temporaryFolder('closed')
 afterAll(() => rmSync(dataDir, { recursive: true }))
 
-it('names the folder that the other user may not enter', async () => {
+it('reports the folder that the other user may not enter', async () => {
   chmodSync(dataDir, 0o700)
   await expect(startPostgres({ dataDir })).rejects.toThrow(`user nobody, who may not enter ${dataDir}.`)
 })

@@ -5,7 +5,7 @@ import { basename, join, resolve } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { ownFolder } from '../support/folder.ts'
 import { ROOT, workflowFiles } from '../support/workflows.ts'
-import { installed } from './debian.ts'
+import { installMissing } from './debian.ts'
 
 const VERSION = 'v1.7.12'
 const CACHE = resolve(process.env.SALESPIPELINE_CACHE ?? join(ROOT, '.cache'))
@@ -35,7 +35,7 @@ function lint(files: string[], cwd = ROOT): { ok: boolean; text: string } {
 }
 
 beforeAll(() => {
-  installed({ shellcheck: 'shellcheck' })
+  installMissing({ shellcheck: 'shellcheck' })
   actionlint()
 }, BUILD_MS)
 

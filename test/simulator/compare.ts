@@ -1,4 +1,4 @@
-/** Every difference between what the database holds and what the oracle expects, conservation included. */
+/** Returns every difference between the database and the oracle's expectation, including conservation. */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { MemoryDatabase } from '#processor/adapters/memory/database.ts'
 import type { MemorySink } from '#processor/adapters/memory/sink.ts'
@@ -28,7 +28,7 @@ export function differences(
   ]
 }
 
-/** The sink holds every projected row in its newest version, and nothing else. */
+/** Returns a difference unless the sink holds exactly the newest version of every projected row. */
 export function projectionDifferences(database: MemoryDatabase, sink: MemorySink): string[] {
   const stored = [...database.tables.get('by_category')!.values()].map(row => String(row.version)).sort()
   const shown = [...sink.revisions.values()].map(revision => String(revision.version)).sort()

@@ -1,4 +1,4 @@
-/** A consumer group as its members see it: late news, overlapping owners, expiry of the silent. */
+/** A consumer group as its members see it: delayed assignments, overlapping owners, expiry of silent members. */
 import type { Membership } from '#processor/ports.ts'
 import type { Life, World } from './world.ts'
 
@@ -16,10 +16,10 @@ export class Group {
   constructor(world: World, partitions: number) {
     this.#world = world
     this.#partitions = partitions
-    this.#watch()
+    this.#checkSessions()
   }
 
-  /** The topic has that many partitions now. */
+  /** Sets the number of partitions of the topic, and rebalances. */
   grow(partitions: number): void {
     this.#partitions = partitions
     this.#rebalance()
@@ -43,7 +43,7 @@ export class Group {
     if (this.#members.delete(life)) this.#rebalance()
   }
 
-  /** Each member hears of its new share when it hears of it: until then it goes on with the old one. */
+  /** Each member receives its new assignment after a random delay and continues with the old one until then. */
   #rebalance(): void {
     this.rebalances++
     const members = [...this.#members.values()]
@@ -58,16 +58,16 @@ export class Group {
     })
   }
 
-  #watch(): void {
+  #checkSessions(): void {
     for (const member of [...this.#members.values()]) {
       if (member.life.state === 'up') member.lastSeen = this.#world.now
-      else if (this.#world.now - member.lastSeen > SESSION_TIMEOUT_MS) this.#expel(member)
+      else if (this.#world.now - member.lastSeen > SESSION_TIMEOUT_MS) this.#removeExpired(member)
     }
-    this.#world.after(HEARTBEAT_MS, () => this.#watch())
+    this.#world.after(HEARTBEAT_MS, () => this.#checkSessions())
   }
 
-  /** A zombie learns at its next heartbeat that it was thrown out, and joins again. */
-  #expel(member: Member): void {
+  /** A zombie learns at its next heartbeat that it was removed, and rejoins. */
+  #removeExpired(member: Member): void {
     this.#remove(member.life)
     member.life.deliver(() => {
       this.#world.after(this.#world.random.int(1, HEARTBEAT_MS), () =>

@@ -1,33 +1,33 @@
-/** A topic whose records appear as virtual time goes by, transactions and gaps included. */
+/** A topic whose records appear over virtual time, with transactions and gaps. */
 import type { Fetched, Source } from '#processor/ports.ts'
 import { encodeBatch, type TestBatch } from '#test/support/record-batch.ts'
 import type { Life, World } from './world.ts'
 
-/** What a record means to the oracle, kept beside its bytes so that the oracle never parses. */
+/** What a record means, kept beside its bytes so that the oracle never parses. */
 export type Intent = { dead: string } | { id: string; time: number; category: string; cents: number }
 
 export type Visible = { offset: number; intent: Intent }
 
-type Laid = { base: number; end: number; appearsAt: number; bytes: Buffer }
+type AppendedBatch = { base: number; end: number; appearsAt: number; bytes: Buffer }
 
-/** How long a fetch with nothing to send is held, ms. */
+/** How long a fetch waits when there is no data, ms. */
 const MAX_WAIT_MS = 250
 
 export class PartitionLog {
-  readonly #laid: Laid[] = []
+  readonly #batches: AppendedBatch[] = []
   readonly aborted: { producerId: bigint; firstOffset: number; lastOffset: number }[] = []
-  /** What a read-committed reader must see in the end. */
+  /** The records that a read-committed reader must see in the end. */
   readonly visible: Visible[] = []
   end = 0
 
-  /** Appends one batch of values; `transaction`: decided by a marker right behind it. `gap`: offsets left empty. */
+  /** Appends one batch. `transaction`: a marker right after it ends its transaction. `gap`: number of offsets left empty. */
   append(
     appearsAt: number,
     sales: { intent: Intent; value: Buffer | null }[],
     options: { transaction?: 'commit' | 'abort'; gap?: number } = {},
   ): void {
     const { transaction, gap = 0 } = options
-    const producerId = BigInt(1 + (this.#laid.length % 3))
+    const producerId = BigInt(1 + (this.#batches.length % 3))
     const base = this.end
     const records = sales.map(({ value }, delta) => ({ delta, timestamp: appearsAt, key: null, value }))
     const batch: TestBatch = { baseOffset: base, records, lastDelta: sales.length - 1 + gap }
@@ -40,15 +40,15 @@ export class PartitionLog {
     }
     if (transaction === 'abort') this.aborted.push({ producerId, firstOffset: base, lastOffset: this.end - 1 })
     else this.visible.push(...sales.map(({ intent }, delta) => ({ offset: base + delta, intent })))
-    this.#laid.push({ base, end: this.end, appearsAt, bytes: Buffer.concat(bytes) })
+    this.#batches.push({ base, end: this.end, appearsAt, bytes: Buffer.concat(bytes) })
   }
 
   highWatermark(now: number): number {
-    return this.#laid.findLast(batch => batch.appearsAt <= now)?.end ?? 0
+    return this.#batches.findLast(batch => batch.appearsAt <= now)?.end ?? 0
   }
 
   fetch(offset: number, now: number, maxBatches: number) {
-    const ready = this.#laid.filter(batch => batch.appearsAt <= now && batch.end > offset).slice(0, maxBatches)
+    const ready = this.#batches.filter(batch => batch.appearsAt <= now && batch.end > offset).slice(0, maxBatches)
     const upTo = ready.at(-1)?.end ?? offset
     const aborted = this.aborted
       .filter(t => t.lastOffset >= offset && t.firstOffset < upTo)
@@ -58,15 +58,15 @@ export class PartitionLog {
 }
 
 export class Topic {
-  /** Those to come included. */
+  /** All partitions, including those that are added later. */
   readonly partitions: PartitionLog[]
-  /** How many partitions it has by now. */
+  /** Current number of partitions. */
   known: number
   readonly #world: World
 
-  constructor(world: World, partitions: number, toCome: number) {
+  constructor(world: World, partitions: number, addedLater: number) {
     this.#world = world
-    this.partitions = Array.from({ length: partitions + toCome }, () => new PartitionLog())
+    this.partitions = Array.from({ length: partitions + addedLater }, () => new PartitionLog())
     this.known = partitions
   }
 
@@ -82,10 +82,10 @@ export class Topic {
         ),
       endOfEpoch: partition => life.call(async () => at(partition).highWatermark(this.#world.now)),
       poll: requests => {
-        // Whoever still looks at the bytes of the answer before the last one must notice (ports.ts).
+        // Only the last response stays valid (ports.ts): overwriting older ones exposes code that still reads them.
         for (const { data } of handedOut.splice(0, handedOut.length - 1).flat()) data?.fill(0)
         return life.call(async () => {
-          const answers = requests.map(({ partition, offset }): Fetched => {
+          const responses = requests.map(({ partition, offset }): Fetched => {
             const highWatermark = at(partition).highWatermark(this.#world.now)
             const { data, aborted } = at(partition).fetch(offset, this.#world.now, this.#world.random.int(1, 4))
             return {
@@ -99,10 +99,10 @@ export class Topic {
               outOfRange: false,
             }
           })
-          if (answers.every(a => a.data === null))
+          if (responses.every(response => response.data === null))
             await new Promise<void>(resolve => this.#world.after(MAX_WAIT_MS, resolve))
-          handedOut.push(answers)
-          return answers
+          handedOut.push(responses)
+          return responses
         })
       },
       close: async () => {},

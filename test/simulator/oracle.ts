@@ -1,4 +1,4 @@
-/** Sections 5 to 7 of the contract in the plainest code, over what the sales mean rather than what was sent. */
+/** Sections 5 to 7 of the contract in the simplest code, computed from what the sales mean, not from their bytes. */
 import type { Intent, Visible } from './log.ts'
 import type { Knobs } from './scenario.ts'
 
@@ -23,7 +23,7 @@ const AGGREGATIONS = [
   { name: 'totals', size: null, slide: null, grouped: true },
 ]
 
-/** `knobsAt`: those in force for a record. */
+/** Returns the expected rows of a log. `knobsAt` returns the settings in force for a record. */
 export function expect(logs: Visible[][], knobsAt: (partition: number, offset: number) => Knobs): Expected {
   const expected: Expected = {
     rows: new Map(),
@@ -59,7 +59,7 @@ function expectPartition(
     keepNewest(sightings, knobs.maxIds)
     const duplicate = sightings.delete(intent.id)
     sightings.set(intent.id, max)
-    keepNewest(sightings, knobs.maxIds) // what is forgotten under one version stays forgotten under the next
+    keepNewest(sightings, knobs.maxIds) // an id forgotten under one version stays forgotten under the next
     if (duplicate) {
       expected.duplicates++
       continue
@@ -74,7 +74,7 @@ function keepNewest(sightings: Map<string, number>, count: number): void {
   for (const id of sightings.keys()) if (sightings.size > count) sightings.delete(id)
 }
 
-/** False when it is late everywhere. */
+/** Adds a sale to its open windows. Returns false when the sale is late for every aggregation. */
 function accept(sale: Sale, place: string, watermark: number, knobs: Knobs, expected: Expected): boolean {
   let counted = false
   for (const { name, size, slide, grouped } of AGGREGATIONS) {

@@ -1,12 +1,12 @@
-/** One seed's spec and sales: small windows, few ids and much disorder, so that every verdict occurs. */
+/** Spec and sales of one seed: small windows, few ids and much disorder, so that every verdict occurs. */
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Random } from '#test/support/random.ts'
 import type { Intent, Topic } from './log.ts'
 import type { World } from './world.ts'
 
-/** A category that the simulated database refuses: such a sale ends as a dead letter, and the stream goes on. */
-export const CURSED = 'cursed'
+/** A category that the simulated database rejects: its sales become dead letters, and processing continues. */
+export const REJECTED_CATEGORY = 'rejected'
 
 export type Knobs = {
   outOfOrderness: number
@@ -66,8 +66,8 @@ spec:
 }
 
 /**
- * Sales that appear over `spanMs` of virtual time, in batches, some of them in transactions that abort. Partitions that
- * are still to come get theirs from `growsAfterMs` on.
+ * Writes sales that appear over `spanMs` of virtual time, in batches, some of them in transactions that abort. Partitions
+ * that are added later get their sales from `growsAfterMs` on.
  */
 export function writeSales(world: World, topic: Topic, spanMs: number, growsAfterMs: number): void {
   const { random } = world
@@ -76,20 +76,22 @@ export function writeSales(world: World, topic: Topic, spanMs: number, growsAfte
     for (let at = partition < topic.known ? 0 : growsAfterMs; at < spanMs; at += random.int(50, 1500)) {
       const appearsAt = world.now + at
       const sales = Array.from({ length: random.int(1, 8) }, () => drawSale(random, appearsAt, partition, ids))
-      const fate = random.next()
+      const draw = random.next()
       log.append(appearsAt, sales, {
-        ...(fate < 0.1 ? { transaction: 'abort' as const } : fate < 0.2 ? { transaction: 'commit' as const } : {}),
+        ...(draw < 0.1 ? { transaction: 'abort' as const } : draw < 0.2 ? { transaction: 'commit' as const } : {}),
         gap: random.chance(0.1) ? random.int(1, 3) : 0,
       })
     }
   })
 }
 
-/** Each costs its partition a dozen rounds of halving and reading again. */
-const CURSED_SHARE = 0.003
+/** Small, because each rejected sale costs its partition a dozen rounds of bisection and re-reading. */
+const REJECTED_SHARE = 0.003
 
-function cursedSale(random: Random, at: number): { intent: Intent; value: Buffer } {
-  const value = Buffer.from(`{"id":"cursed-${random.next()}","at":${at},"category":"${CURSED}","amount":"1.00"}`)
+function rejectedSale(random: Random, at: number): { intent: Intent; value: Buffer } {
+  const value = Buffer.from(
+    `{"id":"rejected-${random.next()}","at":${at},"category":"${REJECTED_CATEGORY}","amount":"1.00"}`,
+  )
   return { intent: { dead: 'store_rejected' }, value }
 }
 
@@ -99,11 +101,11 @@ function drawSale(
   partition: number,
   ids: string[],
 ): { intent: Intent; value: Buffer | null } {
-  const fate = random.next()
-  if (fate < 0.03) return { intent: { dead: 'tombstone' }, value: null }
-  if (fate < 0.06) return { intent: { dead: 'not_json' }, value: Buffer.from('{"id": broken') }
-  if (fate < 0.06 + CURSED_SHARE) return cursedSale(random, appearsAt)
-  if (fate < 0.09) return { intent: { dead: 'missing_field' }, value: Buffer.from(`{"id":"x","at":${appearsAt}}`) }
+  const draw = random.next()
+  if (draw < 0.03) return { intent: { dead: 'tombstone' }, value: null }
+  if (draw < 0.06) return { intent: { dead: 'not_json' }, value: Buffer.from('{"id": broken') }
+  if (draw < 0.06 + REJECTED_SHARE) return rejectedSale(random, appearsAt)
+  if (draw < 0.09) return { intent: { dead: 'missing_field' }, value: Buffer.from(`{"id":"x","at":${appearsAt}}`) }
   const repeated = ids.length > 0 && random.chance(0.2)
   const id = repeated ? random.pick(ids.slice(-30)) : `p${partition}-${ids.length}`
   if (!repeated) ids.push(id)
@@ -114,11 +116,11 @@ function drawSale(
     category: random.pick(['books', 'toys', 'games']),
     cents: random.int(-500, 99_999),
   }
-  return { intent, value: Buffer.from(spell(random, intent)) }
+  return { intent, value: Buffer.from(encodeSale(random, intent)) }
 }
 
-/** The same sale in several spellings: the scanner's fast road and its fallback both get work. */
-function spell(random: Random, sale: { id: string; time: number; category: string; cents: number }): string {
+/** Encodes a sale in one of several spellings, so that the scanner's fast path and its fallback are both used. */
+function encodeSale(random: Random, sale: { id: string; time: number; category: string; cents: number }): string {
   const sign = sale.cents < 0 ? '-' : ''
   const digits = String(Math.abs(sale.cents)).padStart(3, '0')
   const amount = `${sign}${digits.slice(0, -2)}.${digits.slice(-2)}`

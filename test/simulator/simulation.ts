@@ -1,6 +1,7 @@
 /**
- * One seed: sales are written, workers come, stall, die and come back, answers are lost; in the end everything must be
- * counted exactly once. The flow, the core and the committer are the production ones; only the ports are simulated.
+ * Simulates one seed: sales are written, workers start, stall, die and come back, responses are lost; in the end every
+ * sale must be counted exactly once. The flow, the core and the committer are production code; only the ports are
+ * simulated.
  */
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { specIdentity } from '#pipeline/identity.ts'
@@ -13,15 +14,15 @@ import { Fatal, Rejected, Retryable } from '#processor/errors.ts'
 import { Flow } from '#processor/flow.ts'
 import type { Outbox, Sink, Store } from '#processor/ports.ts'
 import { runProjector } from '#processor/projector.ts'
-import { type Bites, countBites, noBites } from './bites.ts'
 import { differences, projectionDifferences } from './compare.ts'
 import { Group } from './group.ts'
 import { Topic } from './log.ts'
 import { expect as expectRows } from './oracle.ts'
-import { CURSED, drawKnobs, type Knobs, pipelineOf, writeSales } from './scenario.ts'
+import { drawKnobs, type Knobs, pipelineOf, REJECTED_CATEGORY, writeSales } from './scenario.ts'
+import { countingTelemetry, emptyStatistics, type Statistics } from './statistics.ts'
 import { Life, World } from './world.ts'
 
-/** The same aggregations, judged by other lateness, disorder and deduplication. */
+/** A version of the spec: the same aggregations with other lateness, disorder and deduplication. */
 type Version = { knobs: Knobs; pipeline: SalesPipeline; compiled: CompiledSpec; identity: string }
 
 function versionOf(knobs: Knobs): Version {
@@ -30,24 +31,24 @@ function versionOf(knobs: Knobs): Version {
 }
 
 const SPAN_MS = 30_000
-/** Virtual: the idle time-out of the spec, and a few rounds of upkeep. */
+/** Virtual ms: the idle timeout of the spec and a few rounds of upkeep. */
 const SETTLES_WITHIN_MS = 6000
-/** Virtual. Draining after the last fault takes seconds; a system that needs minutes is stuck. */
+/** Virtual ms. Draining after the last fault takes seconds; a system that needs minutes is stuck. */
 const LIMIT_MS = 240_000
 
-export async function simulate(seed: number): Promise<Bites> {
+export async function simulate(seed: number): Promise<Statistics> {
   const world = new World(seed)
   return new Simulation(world).run()
 }
 
 class Simulation {
   readonly #world: World
-  readonly #bites = noBites()
+  readonly #statistics = emptyStatistics()
   readonly #database = new MemoryDatabase()
-  readonly #shown = new MemorySink()
+  readonly #projected = new MemorySink()
   readonly #topic: Topic
   readonly #group: Group
-  /** Versions of the spec, and how many of them are rolled out. */
+  /** All versions of the spec; the first `#rolledOut` of them are rolled out. */
   readonly #versions: Version[]
   #rolledOut = 1
   readonly #workers = new Map<Life, { gathered: number }>()
@@ -62,7 +63,7 @@ class Simulation {
     this.#group = new Group(world, this.#topic.known)
   }
 
-  async run(): Promise<Bites> {
+  async run(): Promise<Statistics> {
     const world = this.#world
     const growsAfter = world.random.int(1000, SPAN_MS / 2)
     writeSales(world, this.#topic, SPAN_MS, growsAfter)
@@ -71,64 +72,64 @@ class Simulation {
     for (let version = 1; version < this.#versions.length; version++)
       world.after(world.random.int(1000, SPAN_MS), () => this.#rollOut())
     for (let i = world.random.int(1, 3); i > 0; i--) this.#startWorker()
-    this.#plague()
-    // Sometimes before the last sales: then nobody is restarted, and nothing new comes, after the last fault.
+    this.#injectFaults()
+    // Faults end before or after the last sales: both a drain with new sales and one without them are tested.
     world.after(SPAN_MS * (0.9 + world.random.next()), () => {
       this.#quiet = true
     })
     await this.#untilDrained()
-    // What a failover took back of finality comes again once the partitions are idle again: with a newer version.
+    // A failover may roll back final rows; they become final again, with a newer version, once the partitions are idle.
     const settledAt = world.now + SETTLES_WITHIN_MS
     await world.run(() => world.now >= settledAt, LIMIT_MS)
     await this.#untilDrained()
-    this.#bites.rebalances = this.#group.rebalances
+    this.#statistics.rebalances = this.#group.rebalances
     const expected = expectRows(
       this.#topic.partitions.map(p => p.visible),
       (partition, offset) => this.#versionAt(partition, offset).knobs,
     )
-    this.#bites.failures.push(
+    this.#statistics.failures.push(
       ...differences(this.#database, this.#topic, this.#versions[0]!.compiled, expected),
-      ...projectionDifferences(this.#database, this.#shown),
+      ...projectionDifferences(this.#database, this.#projected),
     )
-    return this.#bites
+    return this.#statistics
   }
 
   async #untilDrained(): Promise<void> {
     await this.#world
       .run(() => this.#quiet && !this.#failingOver && this.#drained(), LIMIT_MS)
       .catch(error => {
-        throw new Error(`${error.message}: ${this.#whatIsLeft()}`, { cause: error })
+        throw new Error(`${error.message}: ${this.#remainingWork()}`, { cause: error })
       })
   }
 
   #grow(): void {
-    this.#bites.added = this.#topic.partitions.length - this.#topic.known
+    this.#statistics.addedPartitions = this.#topic.partitions.length - this.#topic.known
     this.#topic.known = this.#topic.partitions.length
     this.#group.grow(this.#topic.known)
   }
 
-  /** A standby that was behind takes over: rows and progress go back together (contract, section 3). */
+  /** A standby that lags behind takes over: rows and progress are rolled back together (contract, section 3). */
   #failOver(afterMs: number, lagMs: number): void {
     this.#failingOver = true
     this.#world.after(afterMs, () => {
       const standby = structuredClone({ ...this.#database, lease: null })
-      const before = this.#bites.commits
+      const before = this.#statistics.commits
       this.#world.after(lagMs, () => {
         this.#failingOver = false
-        this.#bites.takenBack += this.#bites.commits > before ? 1 : 0
+        this.#statistics.rolledBack += this.#statistics.commits > before ? 1 : 0
         Object.assign(this.#database, standby)
         this.#database.renew(this.#world.now)
       })
     })
   }
 
-  /** A worker of the new version comes up; those of the old ones go on until they are refused. */
+  /** Starts a worker of the new version; workers of older versions continue until they are refused. */
   #rollOut(): void {
     this.#rolledOut++
     this.#startWorker()
   }
 
-  /** In force for a record, by the spec history: what the claims wrote down. */
+  /** Returns the version in force for a record, by the spec history that the claims wrote. */
   #versionAt(partition: number, offset: number): Version {
     const { specHistory, specs } = this.#database
     const { generation } = specHistory
@@ -143,7 +144,7 @@ class Simulation {
     return committed && this.#database.outbox.length === 0
   }
 
-  #whatIsLeft(): string {
+  #remainingWork(): string {
     const positions = this.#topic.partitions.map(
       (log, p) => `${this.#database.progress.get(p)?.nextOffset} of ${log.end}`,
     )
@@ -151,8 +152,8 @@ class Simulation {
     return `committed ${positions.join(', ')}; ${this.#database.outbox.length} entries to project; ${lives.join(', ')}`
   }
 
-  /** Something bad every now and then, until it is quiet; then whatever is stopped goes on, and somebody is alive. */
-  #plague(): void {
+  /** Injects a fault now and then until `#quiet`; then resumes stopped workers and makes sure that one is alive. */
+  #injectFaults(): void {
     const { random } = this.#world
     const alive = [...this.#workers.keys()].filter(life => life.state !== 'dead')
     if (this.#quiet) {
@@ -161,18 +162,18 @@ class Simulation {
       return
     }
     const victim = alive.length > 0 ? random.pick(alive) : undefined
-    const fate = random.next()
-    if (victim && fate < 0.25) this.#kill(victim)
-    else if (victim && fate < 0.5) {
+    const draw = random.next()
+    if (victim && draw < 0.25) this.#kill(victim)
+    else if (victim && draw < 0.5) {
       victim.pause()
       this.#world.after(random.int(100, 9000), () => victim.resume())
-      this.#bites.zombies++
+      this.#statistics.zombies++
     } else if (alive.length < 4) this.#startWorker()
-    this.#world.after(random.int(200, 4000), () => this.#plague())
+    this.#world.after(random.int(200, 4000), () => this.#injectFaults())
   }
 
   #kill(life: Life): void {
-    if (this.#workers.get(life)!.gathered > 0) this.#bites.killedDirty++
+    if (this.#workers.get(life)!.gathered > 0) this.#statistics.killedUncommitted++
     life.kill()
   }
 
@@ -182,7 +183,11 @@ class Simulation {
     this.#workers.set(life, gauge)
     const version = this.#versions[this.#rolledOut - 1]!
     const memory = this.#memoryStore(version)
-    const shared = { clock: life.clock(), chance: this.#world.random, telemetry: countBites(this.#bites, gauge) }
+    const shared = {
+      clock: life.clock(),
+      chance: this.#world.random,
+      telemetry: countingTelemetry(this.#statistics, gauge),
+    }
     const flow = new Flow({
       ...shared,
       compiled: version.compiled,
@@ -194,13 +199,13 @@ class Simulation {
     })
     const fail = (error: Error) => {
       if (error instanceof Fatal && error.code === 'GenerationOutdated') {
-        this.#bites.outdated++
+        this.#statistics.outdated++
         life.kill()
-        if (this.#quiet) this.#startWorker() // as whoever keeps workers does; before, #plague does
-      } else this.#bites.failures.push(`${life.name} failed: ${error.stack}`)
+        if (this.#quiet) this.#startWorker() // as a Deployment would; until then, #injectFaults does it
+      } else this.#statistics.failures.push(`${life.name} failed: ${error.stack}`)
     }
     flow.run().catch(fail)
-    const { signal } = new AbortController() // nobody stops it in order: it dies with its process
+    const { signal } = new AbortController() // never aborted: the projector dies with its process
     const ports = { outbox: this.#outbox(life, memory), sink: this.#sink(life) }
     runProjector({ ...shared, ...ports, signal }).catch(fail)
   }
@@ -226,14 +231,14 @@ class Simulation {
     }
   }
 
-  /** Sometimes away, sometimes its answer is lost after it took the rows. */
+  /** A sink that is sometimes unavailable, and whose response is sometimes lost after it wrote the rows. */
   #sink(life: Life): Sink {
     const write: Sink['write'] = async rows => {
       if (!this.#quiet && this.#world.random.chance(0.1)) {
-        this.#bites.sinkFailures++
-        throw new Retryable('the sink is away')
+        this.#statistics.sinkFailures++
+        throw new Retryable('the sink is unavailable')
       }
-      return this.#shown.write(rows)
+      return this.#projected.write(rows)
     }
     return {
       prepare: () => life.call(async () => {}),
@@ -249,7 +254,7 @@ class Simulation {
       claim: (partition, start) =>
         call(async () => {
           const claim = await memory.claim(partition, start)
-          if (claim.restoreOffset < claim.nextOffset) this.#bites.restored++
+          if (claim.restoreOffset < claim.nextOffset) this.#statistics.restored++
           return claim
         }),
       positions: () => call(() => memory.positions()),
@@ -264,9 +269,9 @@ class Simulation {
 
   async #commit(memory: MemoryStore, commit: Commit): Promise<void> {
     if (!this.#quiet && this.#world.random.chance(0.05)) throw new Retryable('the connection was refused')
-    if (commit.aggregates.some(rows => rows.keys.some(column => column.includes(CURSED))))
-      throw new Rejected('a constraint refuses the data')
+    if (commit.aggregates.some(rows => rows.keys.some(column => column.includes(REJECTED_CATEGORY))))
+      throw new Rejected('a constraint rejects the data')
     await memory.commit(commit)
-    this.#bites.commits++
+    this.#statistics.commits++
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Virtual time and the processes that live in it. Everything that production code awaits goes through here, so one
- * seed decides the order of all events: which call takes effect first, whose answer is lost, who dies in between.
+ * Virtual time and the processes that live in it. Everything that production code awaits goes through here, so one seed
+ * decides the order of all events: which call takes effect first, which response is lost, which process dies meanwhile.
  */
 import { Retryable } from '#processor/errors.ts'
 import type { Clock } from '#processor/ports.ts'
@@ -30,12 +30,12 @@ export class World {
     this.#events.splice(i, 0, event) // latest first: the next one is popped off the end
   }
 
-  /** Runs events in order until `done`, checked after each one, says so. Throws when `limitMs` of virtual time passed. */
+  /** Runs events in order until `done()`, checked before each event. Rejects after `limitMs` of virtual time. */
   async run(done: () => boolean, limitMs: number): Promise<void> {
     const deadline = this.now + limitMs
     while (!done()) {
       const event = this.#events.pop()
-      if (!event) throw new Error('nothing is left to happen: the system is stuck')
+      if (!event) throw new Error('no events are left: the system is stuck')
       if (event.at > deadline) throw new Error(`not done after ${limitMs} ms of virtual time`)
       this.now = event.at
       event.run()
@@ -43,18 +43,18 @@ export class World {
     }
   }
 
-  /** A trip over the network, ms: mostly quick, sometimes not. */
+  /** Returns a random network delay, ms: mostly short, sometimes long. */
   delay(): number {
     return this.random.chance(0.05) ? this.random.int(20, 800) : this.random.int(1, 10)
   }
 }
 
-/** All promise callbacks that were ready have run: one turn of the real event loop. */
+/** Resolves after all promise callbacks that were ready: one turn of the real event loop. */
 function settled(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }
 
-/** A process: running, stopped (SIGSTOP) or dead (SIGKILL). Code of a stopped or dead process gets no answers. */
+/** A process: running, stopped (SIGSTOP) or dead (SIGKILL). Code of a stopped or dead process gets no responses. */
 export class Life {
   readonly name: string
   state: 'up' | 'paused' | 'dead' = 'up'
@@ -87,19 +87,20 @@ export class Life {
   }
 
   /**
-   * A call to a server. It takes effect at one virtual moment, whether or not the caller still lives then, and is
-   * answered at a later one. `loseAnswer`: the effect happens, the caller hears Retryable.
+   * Calls a server. The effect happens at one virtual time, the response arrives at a later one. The request of a caller
+   * that died meanwhile may still take effect. `loseResponse`: probability that the effect happens, but the call rejects
+   * with Retryable.
    */
-  call<T>(effect: () => Promise<T>, loseAnswer = 0): Promise<T> {
+  call<T>(effect: () => Promise<T>, loseResponse = 0): Promise<T> {
     const world = this.#world
     return new Promise<T>((resolve, reject) => {
-      const answer = (run: () => void) => world.after(world.delay(), () => this.deliver(run))
+      const respond = (run: () => void) => world.after(world.delay(), () => this.deliver(run))
       world.after(world.delay(), () => {
         if (this.state === 'dead' && world.random.chance(0.5)) return // the request died with its sender
-        const lost = world.random.chance(loseAnswer)
+        const lost = world.random.chance(loseResponse)
         effect().then(
-          value => answer(() => (lost ? reject(new Retryable('the answer was lost')) : resolve(value))),
-          error => answer(() => reject(error)),
+          value => respond(() => (lost ? reject(new Retryable('the response was lost')) : resolve(value))),
+          error => respond(() => reject(error)),
         )
       })
     })

@@ -1,4 +1,4 @@
-/** Stands between the operator and a real API server, and does to the operator what networks and servers do. */
+/** A proxy between the operator and a real API server that simulates the faults of networks and servers. */
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Agent, request } from 'node:https'
@@ -6,17 +6,17 @@ import type { AddressInfo } from 'node:net'
 import type { ApiServerAddress } from './api-server.ts'
 
 type Request = { method: string; path: string; query: URLSearchParams }
-/** What to do in place of passing a request on; undefined: pass it on. */
+/** Returns the response to a request, or 'hang' to never respond, or undefined to forward the request. */
 type Mishap = (request: Request) => { status: number; body: unknown } | 'hang' | undefined
 
 export type ApiProxy = ApiServerAddress & {
   /** All requests so far. */
   requests: Request[]
-  /** For all requests from now on; null: none any more. */
+  /** Applies to all requests from now on; null: none. */
   mishap: Mishap | null
-  /** Answers under way say nothing more, and nobody is told. Answers how many there were. */
+  /** Stops all open responses without closing them. Returns their number. */
   freeze(): number
-  /** One more line into every watch of the collection under way. Answers how many there were. */
+  /** Sends an event to every open watch of the collection. Returns their number. */
   tellWatches(plural: string, event: unknown): number
   close(): Promise<void>
 }
@@ -26,9 +26,9 @@ export async function startApiProxy(address: ApiServerAddress): Promise<ApiProxy
   const open = new Map<ServerResponse, { upstream: IncomingMessage; request: Request }>()
   const server = createServer((incoming, response) => {
     const url = new URL(incoming.url!, address.url)
-    const asked = { method: incoming.method!, path: url.pathname, query: url.searchParams }
-    proxy.requests.push(asked)
-    const mishap = proxy.mishap?.(asked)
+    const parsed = { method: incoming.method!, path: url.pathname, query: url.searchParams }
+    proxy.requests.push(parsed)
+    const mishap = proxy.mishap?.(parsed)
     if (mishap === 'hang') return
     if (mishap) {
       incoming.resume()
@@ -36,10 +36,10 @@ export async function startApiProxy(address: ApiServerAddress): Promise<ApiProxy
       return
     }
     const { host: _host, connection: _connection, ...headers } = incoming.headers
-    const outgoing = request(url, { method: asked.method, headers, agent }, upstream => {
+    const outgoing = request(url, { method: parsed.method, headers, agent }, upstream => {
       response.writeHead(upstream.statusCode!, upstream.headers)
       response.flushHeaders()
-      open.set(response, { upstream, request: asked })
+      open.set(response, { upstream, request: parsed })
       upstream.pipe(response)
       upstream.once('error', () => response.destroy())
     })

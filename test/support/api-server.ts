@@ -13,25 +13,29 @@ import { type ServerOptions, ServerProcess, stablePort } from '#local/services/p
 const ASSETS = process.env.KUBEBUILDER_ASSETS ?? ''
 const HOST = '127.0.0.1'
 const ADMIN_TOKEN = 'admin'
-/** CRDs of the operators that ours stands on: folders strimzi and prometheus-operator, as these projects publish them. */
+/** CRDs of the operators that ours needs: folders strimzi and prometheus-operator, as these projects publish them. */
 export const CRDS_DIR = process.env.CRDS_DIR ?? ''
 
-const HOW = {
+const INSTRUCTIONS = {
   server:
     'set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd (setup-envtest use 1.34.x -p path prints one)',
   crds: 'set CRDS_DIR to a folder with the CRDs of Strimzi (strimzi/) and of Prometheus’ operator (prometheus-operator/)',
 }
 
-/** `describe` where there is an API server to be had, else a skipped one that says how to get it. */
-export const describeWithApiServer = (name: string, tests: () => void, how = lacking()) =>
-  how === null ? describe(name, tests) : describe.skip(`${name} (skipped: ${how})`, tests)
+/** `describe` when an API server is installed, else a skipped one that says how to get it. */
+export const describeWithApiServer = (name: string, tests: () => void, missing = missingPrerequisite()) =>
+  missing === null ? describe(name, tests) : describe.skip(`${name} (skipped: ${missing})`, tests)
 
-/** The same where the CRDs of others are needed, too. */
+/** Does the same for tests that also need the CRDs of other operators. */
 export const describeWithCrds = (name: string, tests: () => void) =>
-  describeWithApiServer(name, tests, lacking() ?? (existsSync(join(CRDS_DIR, 'strimzi')) ? null : HOW.crds))
+  describeWithApiServer(
+    name,
+    tests,
+    missingPrerequisite() ?? (existsSync(join(CRDS_DIR, 'strimzi')) ? null : INSTRUCTIONS.crds),
+  )
 
-function lacking(): string | null {
-  return existsSync(join(ASSETS, 'kube-apiserver')) ? null : HOW.server
+function missingPrerequisite(): string | null {
+  return existsSync(join(ASSETS, 'kube-apiserver')) ? null : INSTRUCTIONS.server
 }
 
 export type ApiServerAddress = { url: string; caFile: string; token: string }
@@ -70,7 +74,7 @@ function etcdServer(folder: string, temporary: boolean | undefined) {
       ]
       return { command: join(ASSETS, 'etcd'), args, cwd: folder, port, stopSignal: 'SIGTERM' }
     },
-    isReady: () => fetch(`${url}/health`).then(answer => answer.ok),
+    isReady: () => fetch(`${url}/health`).then(response => response.ok),
     readyWithinMs: 60_000,
   })
   return Object.assign(server, { url: () => url })
@@ -96,7 +100,7 @@ async function apiServer(dataDir: string, etcd: string, temporary: boolean | und
         '--service-account-issuer=https://kubernetes.default.svc',
         '--service-cluster-ip-range=10.0.0.0/16',
         '--authorization-mode=RBAC',
-        // Nobody makes the namespaces' default ServiceAccounts here.
+        // No controller creates the namespaces' default ServiceAccounts here.
         '--disable-admission-plugins=ServiceAccount',
         '--profiling=false',
       ]
@@ -125,9 +129,9 @@ function isServing(port: number, caFile: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     get(
       { host: HOST, port, path: '/readyz', ca: readFileSync(caFile), headers, agent: false, timeout: 5000 },
-      answer => {
-        answer.resume()
-        resolve(answer.statusCode === 200)
+      response => {
+        response.resume()
+        resolve(response.statusCode === 200)
       },
     ).once('error', reject)
   })

@@ -1,4 +1,4 @@
-/** On lines that a kernel printed of connections between network namespaces, and on such lines turned round. */
+/** Parses lines that a kernel printed about connections between network namespaces, and reversed versions of them. */
 import { expect, it } from 'vitest'
 import { addressesIn, flowsIn, named } from '#test/cluster/flows.ts'
 import type { Pod } from './network-policy.ts'
@@ -31,7 +31,7 @@ const pod = (name: string, podIP: string, hostIP: string, phase = 'Running', hos
   status: { phase, podIP, hostIP },
 })
 
-it('finds who asked whom, behind Services too, each once', () => {
+it('finds each connection once, with the pod behind a Service as destination', () => {
   expect(flowsIn(ADDRESSES + BEGUN + LISTED + PROC)).toEqual([
     flow('10.244.1.2', '10.244.1.3', 8080),
     flow('10.244.1.2', '10.244.1.3', 9999),
@@ -49,7 +49,7 @@ it('reads lines with counters', () => {
   expect(flowsIn(counted)).toEqual([flow('10.244.1.2', '10.244.1.3', 8080)])
 })
 
-it('an answer that was taken for a question is turned round', () => {
+it('reverses a connection whose reply was tracked as the request', () => {
   const late =
     'ipv4     2 udp      17 28 src=10.244.1.3 dst=10.244.1.2 sport=53 dport=51112 [UNREPLIED] src=10.244.1.2 dst=10.244.1.3 sport=51112 dport=53 mark=0 use=1'
   expect(flowsIn(late)).toEqual([flow('10.244.1.2', '10.244.1.3', 53, 'UDP')])
@@ -57,7 +57,7 @@ it('an answer that was taken for a question is turned round', () => {
 
 it('finds the addresses of the node', () => expect(addressesIn(ADDRESSES + BEGUN)).toEqual(['127.0.0.1', '10.244.0.1']))
 
-it('names pods, and takes a node for the node of the pod that it asks', () => {
+it('names pods, and replaces a node address by that of the destination pod’s node', () => {
   const pods = [
     pod('ended', '10.244.1.3', '10.99.0.2', 'Succeeded'),
     pod('web', '10.244.1.2', '10.99.0.2'),

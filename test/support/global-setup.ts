@@ -1,4 +1,4 @@
-/** Holds the servers that tests share: started when the first test asks over loopback HTTP, ended with the run. */
+/** Runs the servers that tests share: each starts when a test first requests it over loopback HTTP, and stops at the end. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ServerProcess } from '#local/services/process.ts'

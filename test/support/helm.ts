@@ -1,4 +1,4 @@
-/** The chart as a user has it: helm, on whatever cluster KUBECONFIG names. */
+/** Runs helm on the chart as users do, on the cluster that KUBECONFIG names. */
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ const HELM = process.env.HELM ?? 'helm'
 
 export { CHART }
 
-/** Answers what it prints; throws what it complains of. */
+/** Returns the output of helm. Throws with its error output. */
 export function helm(args: string[], env: Record<string, string> = {}): string {
   try {
     const options = { encoding: 'utf8', stdio: 'pipe', maxBuffer: 1 << 26, env: { ...process.env, ...env } } as const
@@ -21,13 +21,13 @@ export function helm(args: string[], env: Record<string, string> = {}): string {
   }
 }
 
-/** Rendered as for a cluster that nobody asks. */
+/** Returns the objects of the chart, rendered without access to a cluster. */
 export const rendered = (args: string[]): Json[] =>
   parseAllDocuments(helm(['template', 'sales', CHART, '--namespace', 'shop', ...args]), { version: '1.1' })
     .map(document => document.toJS())
     .filter(object => object !== null)
 
-/** Name and flags of each: as it is, on a laptop, and its ci/*-values.yaml. */
+/** Returns name and helm flags of each configuration: the default, the laptop's, and ci/*-values.yaml. */
 export const chartShapes = (): [string, string[]][] => [
   ['default', []],
   ['laptop', ['-f', join(CHART, 'values-laptop.yaml')]],
@@ -37,7 +37,7 @@ export const chartShapes = (): [string, string[]][] => [
   ]),
 ]
 
-const isThere = (() => {
+const isInstalled = (() => {
   try {
     return helm(['version']).length > 0
   } catch {
@@ -45,8 +45,8 @@ const isThere = (() => {
   }
 })()
 
-/** `describe` where there is helm, else a skipped one that says how to get it. */
+/** `describe` when helm is installed, else a skipped one that says how to get it. */
 export const describeWithHelm = (name: string, tests: () => void) =>
-  isThere
+  isInstalled
     ? describe(name, tests)
     : describe.skip(`${name} (skipped: set HELM to a helm ≥ 3.19, or put it on the PATH)`, tests)

@@ -1,9 +1,9 @@
-/** A cluster with one pod for each role of test/cluster/connections.ts, and what policies do there with a rule. */
+/** Evaluates policies in a cluster with one pod for each role of test/cluster/connections.ts. */
 import { ADDRESSES, PODS, type Role, type Ruled } from '#test/cluster/connections.ts'
 import { type Cluster, evaluate, type Pod } from './network-policy.ts'
 
 const NODE = '10.0.0.1'
-const ELSEWHERE: Partial<Record<Role, string>> = {
+const OTHER_NAMESPACES: Partial<Record<Role, string>> = {
   prometheus: 'monitoring',
   grafana: 'monitoring',
   collector: 'observability',
@@ -13,19 +13,19 @@ const ELSEWHERE: Partial<Record<Role, string>> = {
   foreigner: 'elsewhere',
 }
 
-/** `system`: namespace of the operator. `more`: labels that all of them have. */
+/** Returns the pods and their namespaces. `system`: namespace of the operator. `more`: labels added to every pod. */
 export function onePodEach(
   namespace: string,
   more: Record<string, string> = {},
   system = 'salespipeline-system',
 ): Pick<Cluster, 'namespaces' | 'pods'> {
-  const places = { ...ELSEWHERE, operator: system } as Partial<Record<string, string>>
-  const pods = Object.entries(PODS).map(([role, labels], place): Pod => {
-    const metadata = { name: role, namespace: places[role] ?? namespace, labels: { ...more, ...labels } }
+  const namespaceOf = { ...OTHER_NAMESPACES, operator: system } as Partial<Record<string, string>>
+  const pods = Object.entries(PODS).map(([role, labels], index): Pod => {
+    const metadata = { name: role, namespace: namespaceOf[role] ?? namespace, labels: { ...more, ...labels } }
     return {
       metadata,
       spec: { containers: [] },
-      status: { phase: 'Running', podIP: `10.1.0.${place + 1}`, hostIP: NODE },
+      status: { phase: 'Running', podIP: `10.1.0.${index + 1}`, hostIP: NODE },
     }
   })
   const names = [...new Set(pods.map(({ metadata }) => metadata.namespace))]
@@ -35,7 +35,7 @@ export function onePodEach(
 
 export const text = ({ from, to, port, protocol }: Omit<Ruled, 'why'>) => `${from} > ${to}:${port}/${protocol}`
 
-/** What the policies do with what a rule is about. */
+/** Returns the connection of a rule as text, and whether the policies let it pass. */
 export function judge(cluster: Cluster, { from, to, port, protocol }: Ruled): string {
   const end = (role: Role) => {
     const address = (ADDRESSES as Record<string, string>)[role]

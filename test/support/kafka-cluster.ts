@@ -1,4 +1,4 @@
-/** Three real brokers on loopback, each a controller too, with three replicas of everything. */
+/** Three real Kafka brokers on loopback, each also a controller, with three replicas of every partition. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '#local/services/host.ts'
@@ -9,7 +9,7 @@ import { temporaryFolder } from './services.ts'
 
 const NODES = [1, 2, 3]
 
-/** A dead broker loses its leaderships after the session's time; they come back to it soon after it has. */
+/** A dead broker loses its leaderships after the session timeout, and gets them back soon after it returns. */
 const REPLICATED = `default.replication.factor=3
 min.insync.replicas=2
 offsets.topic.replication.factor=3
@@ -22,7 +22,7 @@ leader.imbalance.per.broker.percentage=0
 `
 
 export type KafkaCluster = {
-  /** All three addresses, by commas. */
+  /** All three addresses, comma-separated. */
   bootstrap: string
   kill(id: number): Promise<void>
   start(id: number): Promise<void>
@@ -52,7 +52,7 @@ export async function ownKafkaCluster(name: string): Promise<KafkaCluster> {
     kill: id => nodes[id - 1]!.kill(),
     start: id => nodes[id - 1]!.start(),
     async stop() {
-      // Not in order: one that leaves would wait for a quorum that is gone.
+      // Kills them: a broker that stops in order would wait for a quorum that no longer exists.
       await Promise.all(nodes.map(node => node.kill()))
       rmSync(folder, { recursive: true, force: true })
     },

@@ -1,17 +1,17 @@
-/** The cluster as a test sees it: plain requests that share nothing with the operator's client. */
+/** A minimal Kubernetes client for tests, which shares no code with the operator's client. */
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import type { ApiServerAddress } from './api-server.ts'
 import { until } from './until.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: objects of the API, of whatever kind
+// biome-ignore lint/suspicious/noExplicitAny: API objects of any kind
 export type Json = any
 export type Answer = { code: number; body: Json }
 
 const agent = new Agent({ keepAlive: true })
 const SALES_PIPELINES = '/apis/salespipeline.dev/v1alpha1'
 
-/** Resolves with whatever the API server says; rejects when it does not answer. */
+/** A request resolves with any response of the API server; it rejects only without a response. */
 export class Kube {
   readonly #address: ApiServerAddress
   constructor(address: ApiServerAddress) {
@@ -41,7 +41,7 @@ export class Kube {
     })
   }
 
-  /** The same; throws what was refused. */
+  /** Does the same, but rejects when the API server refuses the request. */
   async demand(method: string, path: string, body?: unknown, contentType?: string): Promise<Json> {
     const answer = await this.request(method, path, body, contentType)
     if (answer.code >= 300) throw new Error(`${method} ${path}: ${answer.code} ${answer.body.message ?? answer.body}`)
@@ -64,12 +64,12 @@ export class Kube {
     return `${SALES_PIPELINES}/namespaces/${namespace}/salespipelines${name ? `/${name}` : ''}`
   }
 
-  /** Installs or replaces it, and waits until the API server serves it. */
+  /** Installs or replaces a CRD, and waits until the API server serves it. */
   async installCrd(crd: Json): Promise<void> {
     const collection = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
     const path = `${collection}/${crd.metadata.name}`
-    const there = await this.find(path)
-    if (there) await this.demand('PUT', path, { ...crd, metadata: { ...there.metadata, ...crd.metadata } })
+    const existing = await this.find(path)
+    if (existing) await this.demand('PUT', path, { ...crd, metadata: { ...existing.metadata, ...crd.metadata } })
     else await this.demand('POST', collection, crd)
     await until(`CRD ${crd.metadata.name} is established`, async () => {
       const { status } = await this.demand('GET', path)

@@ -1,6 +1,6 @@
 /**
- * The clauses of the API reference of NetworkPolicy, each with connections that it allows and that it refuses, among the
- * pods of network-policy.test.ts. A spec is YAML, of a policy in shop.
+ * The clauses of the API reference of NetworkPolicy, each with connections that it allows and that it refuses between the
+ * pods of network-policy.test.ts. A spec is the YAML of a policy in namespace shop.
  */
 type Case = { clause: string; specs: string[]; allowed: string[]; refused: string[] }
 
@@ -57,7 +57,7 @@ export const CASES: Case[] = [
     refused: ['shop/db > 192.0.2.1:80', 'shop/web > shop/db:5432'],
   },
   {
-    clause: 'policyTypes rule over the lists: a list whose type is absent means nothing',
+    clause: 'policyTypes override the lists: a list whose type is absent has no effect',
     specs: [`{ podSelector: ${DB}, policyTypes: [Egress], ingress: [{ ports: [{ port: 1 }] }] }`],
     allowed: ['shop/web > shop/db:2'],
     refused: ['shop/db > 192.0.2.1:443'],
@@ -69,7 +69,7 @@ export const CASES: Case[] = [
     refused: ['shop/web > shop/db:3'],
   },
   {
-    clause: 'a rule needs both its peer and its port; rules do not lend them to each other',
+    clause: 'a connection must match both peer and port of the same rule',
     specs: [
       `
       podSelector: ${DB}
@@ -106,7 +106,7 @@ export const CASES: Case[] = [
     refused: ['bank/audit > shop/db:1', 'shop/web > shop/db:1'],
   },
   {
-    clause: 'of the selectors of two peers one is enough',
+    clause: 'the selector of one of two peers is enough',
     specs: [
       `
       podSelector: ${DB}
@@ -146,7 +146,7 @@ export const CASES: Case[] = [
     refused: ['shop/web > shop/db:1', 'shop/other > shop/db:1'],
   },
   {
-    clause: 'an ipBlock holds its addresses but for the exceptions',
+    clause: 'an ipBlock contains its addresses except for the exceptions',
     specs: [
       `{ podSelector: ${DB}, ingress: [{ from: [{ ipBlock: { cidr: 192.0.2.0/24, except: [192.0.2.128/25, 192.0.2.7/32] } }] }] }`,
     ],
@@ -154,7 +154,7 @@ export const CASES: Case[] = [
     refused: ['192.0.2.7 > shop/db:1', '192.0.2.128 > shop/db:1', '192.0.3.1 > shop/db:1', 'shop/web > shop/db:1'],
   },
   {
-    clause: 'an ipBlock holds pods by their addresses; IPv6 is another family',
+    clause: 'an ipBlock contains pods by their addresses; IPv6 is another family',
     specs: [
       `{ podSelector: ${DB}, egress: [{ to: [{ ipBlock: { cidr: 10.1.2.0/24 } }, { ipBlock: { cidr: '2001:db8::/32' } }] }] }`,
     ],
@@ -180,7 +180,7 @@ export const CASES: Case[] = [
     refused: ['shop/db > 192.0.2.1:31999', 'shop/db > 192.0.2.1:32769', 'shop/db > 192.0.2.1:32100/UDP'],
   },
   {
-    clause: 'a named port of an ingress rule is what the selected pod calls so',
+    clause: 'a named port of an ingress rule is the port of that name in the selected pod',
     specs: ['{ podSelector: {}, ingress: [{ ports: [{ port: http }] }] }'],
     allowed: ['bank/web > shop/web:8080', 'bank/web > shop/db:5432'],
     refused: [
@@ -191,7 +191,7 @@ export const CASES: Case[] = [
     ],
   },
   {
-    clause: 'a named port of an egress rule is what the destination calls so, and no address outside has one',
+    clause: 'a named port of an egress rule is the port of that name in the destination; an external address has none',
     specs: [
       '{ podSelector: { matchLabels: { app: web } }, policyTypes: [Egress], egress: [{ ports: [{ port: http }] }] }',
     ],
@@ -208,7 +208,7 @@ export const CASES: Case[] = [
     refused: ['shop/web > shop/db:1', 'shop/web > shop/db:3'],
   },
   {
-    clause: 'replies are implied: what may be asked is answered by a pod that may not ask',
+    clause: 'replies are implied: a pod that must not connect may reply to connections',
     specs: [`{ podSelector: ${DB}, policyTypes: [Ingress, Egress], ingress: [{}] }`],
     allowed: ['shop/web > shop/db:5432'],
     refused: ['shop/db > shop/web:8080'],
@@ -220,7 +220,7 @@ export const CASES: Case[] = [
     refused: ['10.0.0.2 > shop/web:8080', 'shop/agent > shop/web:8080', 'shop/web > 10.0.0.1:6443'],
   },
   {
-    clause: 'a pod on its node’s network is neither selected nor a peer but by its node’s address',
+    clause: 'a pod on its node’s network is never selected, and is a peer only by its node’s address',
     specs: [
       `{ podSelector: { matchLabels: { app: web } }, policyTypes: [Ingress, Egress] }`,
       `{ podSelector: ${DB}, ingress: [{ from: [{ podSelector: {} }] }, { from: [{ ipBlock: { cidr: 10.0.0.2/32 } }], ports: [{ port: 7 }] }] }`,
@@ -229,13 +229,13 @@ export const CASES: Case[] = [
     refused: ['shop/agent > shop/db:8', 'shop/web > 192.0.2.1:443'],
   },
   {
-    clause: 'no pod is kept from itself',
+    clause: 'a pod may always connect to itself',
     specs: ['{ podSelector: {}, policyTypes: [Ingress, Egress] }'],
     allowed: ['shop/web > shop/web:8080', 'shop/web > 10.1.1.1:8080'],
     refused: ['shop/web > shop/db:5432'],
   },
   {
-    clause: 'the address of a pod is that pod',
+    clause: 'the address of a pod means that pod',
     specs: [`{ podSelector: ${DB}, ingress: [{ from: [{ podSelector: {} }], ports: [{ port: http }] }] }`],
     allowed: ['10.1.1.1 > 10.1.1.2:5432'],
     refused: ['10.1.2.4 > 10.1.1.2:5432', '10.1.1.1 > 10.1.1.2:5433'],

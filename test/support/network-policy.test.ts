@@ -4,7 +4,7 @@ import { parse } from 'yaml'
 import { type Cluster, evaluate, type NetworkPolicy, type Pod, type Protocol } from './network-policy.ts'
 import { CASES, DB } from './network-policy-cases.ts'
 
-/** shop/web and shop/db are on node 10.0.0.1, the others on 10.0.0.2; shop/agent has but its node's address. */
+/** shop/web and shop/db are on node 10.0.0.1, the others on 10.0.0.2; shop/agent has only its node's address. */
 const CLUSTER: Cluster = {
   policies: [],
   namespaces: [
@@ -33,9 +33,9 @@ function pod(name: string, labels: Record<string, string>, podIP: string, hostIP
   }
 }
 
-/** Policies of shop, named by their places: p0, p1, … */
+/** Returns policies of namespace shop, named by their index: p0, p1, … */
 function policies(specs: string[]): NetworkPolicy[] {
-  return specs.map((spec, place) => ({ metadata: { name: `p${place}`, namespace: 'shop' }, spec: parse(spec) }))
+  return specs.map((spec, index) => ({ metadata: { name: `p${index}`, namespace: 'shop' }, spec: parse(spec) }))
 }
 
 function verdict(policies: NetworkPolicy[], connection: string, pods = CLUSTER.pods) {
@@ -44,22 +44,25 @@ function verdict(policies: NetworkPolicy[], connection: string, pods = CLUSTER.p
   return evaluate({ ...CLUSTER, policies, pods }, { from: from!, to: to!, port: Number(port), ...proto })
 }
 
-it.each(CASES.map(one => [one.clause, one] as const))('%s', (_, { specs, allowed, refused }) => {
-  const given = policies(specs)
-  const outcomes = (connections: string[]) => connections.map(one => `${one} ${verdict(given, one).allowed}`)
-  expect(outcomes(allowed)).toEqual(allowed.map(one => `${one} true`))
-  expect(outcomes(refused)).toEqual(refused.map(one => `${one} false`))
-})
+it.each(CASES.map(one => [one.clause, one] as const))(
+  'follows the API reference: %s',
+  (_, { specs, allowed, refused }) => {
+    const given = policies(specs)
+    const outcomes = (connections: string[]) => connections.map(one => `${one} ${verdict(given, one).allowed}`)
+    expect(outcomes(allowed)).toEqual(allowed.map(one => `${one} true`))
+    expect(outcomes(refused)).toEqual(refused.map(one => `${one} false`))
+  },
+)
 
-it('a pod that has ended lends its name to no packet: its address may be another’s', () => {
+it('ignores a pod that has ended, because its address may belong to another pod', () => {
   const ended = { ...CLUSTER.pods[1]!, status: { ...CLUSTER.pods[1]!.status, phase: 'Succeeded' } }
-  const heir = pod('bank/heir', { app: 'heir' }, ended.status.podIP!, '10.0.0.2')
+  const successor = pod('bank/successor', { app: 'successor' }, ended.status.podIP!, '10.0.0.2')
   const given = policies([`{ podSelector: ${DB}, policyTypes: [Ingress, Egress] }`])
-  expect(verdict(given, '10.1.1.2 > 192.0.2.1:443', [ended, heir]).allowed).toBe(true)
+  expect(verdict(given, '10.1.1.2 > 192.0.2.1:443', [ended, successor]).allowed).toBe(true)
   expect(verdict(given, '10.1.1.2 > 192.0.2.1:443', [CLUSTER.pods[1]!]).allowed).toBe(false)
 })
 
-it('a sidecar’s named port counts, an init container’s does not', () => {
+it('finds the named port of a sidecar, but not of an init container', () => {
   const ports = [{ name: 'side', containerPort: 99 }]
   const withInit = (container: object): Pod => {
     const base = pod('shop/db', { app: 'db' }, '10.1.1.2', '10.0.0.1')
@@ -70,7 +73,7 @@ it('a sidecar’s named port counts, an init container’s does not', () => {
   expect(verdict(given, '192.0.2.1 > shop/db:99', [withInit({})]).allowed).toBe(false)
 })
 
-it('says which policies decide', () => {
+it('reports which policies decide', () => {
   const given = policies([
     `{ podSelector: ${DB}, ingress: [{ ports: [{ port: 1 }] }] }`,
     `{ podSelector: {}, ingress: [{ ports: [{ port: 2 }] }], egress: [{ ports: [{ port: 1 }] }] }`,
@@ -82,9 +85,9 @@ it('says which policies decide', () => {
   expect(because('shop/web > shop/db:2')).toBe('egress of shop/web is isolated by shop/p1')
 })
 
-it('refuses to guess: an unknown pod, a pod without address, a peer that says nothing', () => {
+it('throws for an unknown pod, a pod without address and an empty peer', () => {
   const empty = policies([`{ podSelector: ${DB}, ingress: [{ from: [{}] }] }`])
   expect(() => verdict([], 'shop/nobody > shop/db:1')).toThrow('no pod is named shop/nobody')
   expect(() => verdict([], 'shop/db > 192.0.2.1:1', [{ ...CLUSTER.pods[1]!, status: {} }])).toThrow('has no address')
-  expect(() => verdict(empty, 'shop/web > shop/db:1')).toThrow('shop/p0 has a peer that says nothing')
+  expect(() => verdict(empty, 'shop/web > shop/db:1')).toThrow('policy shop/p0 has an empty peer')
 })

@@ -1,7 +1,7 @@
 /**
- * What a cluster that enforces NetworkPolicies would do with a connection, after the API reference of
- * networking.k8s.io/v1: isolation is asked at both ends, and whatever is isolated is reached by what some policy allows.
- * Objects are as `kubectl get -o json` prints them. Destinations are those behind Services: policies see no Service.
+ * Evaluates whether NetworkPolicies allow a connection, by the API reference of networking.k8s.io/v1: both ends are
+ * checked, and an isolated end accepts only connections that some policy allows. Objects are as `kubectl get -o json`
+ * prints them. Destinations are the pods behind Services: policies do not apply to Services.
  */
 import { BlockList, isIP, isIPv6 } from 'node:net'
 
@@ -34,10 +34,10 @@ export type Pod = {
 export type Cluster = { policies: NetworkPolicy[]; namespaces: Namespace[]; pods: Pod[] }
 /** Each end is "namespace/pod" or an address; the address of a pod is that pod. */
 export type Connection = { from: string; to: string; port: number; protocol?: Protocol }
-/** `because` names the policies that decide, or why none has a say. */
+/** `because` names the policies that decide, or the reason why none applies. */
 export type Verdict = { allowed: boolean; because: string }
 
-/** A pod on its node's network is but that node's address: nothing tells its packets from the node's. */
+/** A pod on its node's network is only an address: its packets cannot be distinguished from the node's. */
 type End = { ip: string; pod: Pod | null; name: string }
 type Ends = { source: End; target: End; port: number; protocol: Protocol }
 
@@ -45,7 +45,7 @@ export function evaluate(cluster: Cluster, connection: Connection): Verdict {
   const { port, protocol = 'TCP' } = connection
   const ends = { source: endOf(cluster, connection.from), target: endOf(cluster, connection.to), port, protocol }
   if (ends.source.pod !== null && ends.source.pod === ends.target.pod) {
-    return { allowed: true, because: 'no pod is kept from itself' }
+    return { allowed: true, because: 'a pod may always connect to itself' }
   }
   const [egress, ingress] = [decide(cluster, 'Egress', ends), decide(cluster, 'Ingress', ends)]
   if (egress.allowed && ingress.allowed) return { allowed: true, because: `${egress.because}; ${ingress.because}` }
@@ -62,7 +62,7 @@ function endOf({ pods }: Cluster, end: string): End {
   return { ip, pod: found.spec.hostNetwork ? null : found, name: nameOf(found) }
 }
 
-/** The address of a pod that has ended may be another's already. */
+/** Returns the pod at an address, but none that has ended: its address may already belong to another pod. */
 export function podAt(pods: Pod[], ip: string): Pod | undefined {
   const hasEnded = (pod: Pod) => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
   return pods.find(pod => pod.status.podIP === ip && !pod.spec.hostNetwork && !hasEnded(pod))
@@ -72,8 +72,8 @@ function decide(cluster: Cluster, direction: Direction, ends: Ends): Verdict {
   const side = direction.toLowerCase() as 'egress' | 'ingress'
   const [self, other] = direction === 'Egress' ? [ends.source, ends.target] : [ends.target, ends.source]
   const { pod } = self
-  if (pod === null) return { allowed: true, because: `no policy has a say on ${side} of ${self.name}` }
-  // The reference promises it for ingress alone; what a pod sends to its own node is judged like all else.
+  if (pod === null) return { allowed: true, because: `no policy applies to ${side} of ${self.name}` }
+  // The reference guarantees this only for ingress; egress of a pod to its own node is evaluated as usual.
   if (direction === 'Ingress' && other.ip === pod.status.hostIP) {
     return { allowed: true, because: `${self.name} is open to its own node` }
   }
@@ -88,8 +88,8 @@ function decide(cluster: Cluster, direction: Direction, ends: Ends): Verdict {
 }
 
 function isolates({ metadata, spec }: NetworkPolicy, direction: Direction, pod: Pod): boolean {
-  const unsaid: Direction[] = spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress']
-  const types = spec.policyTypes?.length ? spec.policyTypes : unsaid
+  const defaultTypes: Direction[] = spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress']
+  const types = spec.policyTypes?.length ? spec.policyTypes : defaultTypes
   return (
     types.includes(direction) &&
     metadata.namespace === pod.metadata.namespace &&
@@ -105,7 +105,7 @@ function hasPeer(cluster: Cluster, policy: NetworkPolicy, rule: Rule, end: End):
 function isPeer({ namespaces }: Cluster, policy: NetworkPolicy, peer: Peer, { ip, pod }: End): boolean {
   const { podSelector, namespaceSelector, ipBlock } = peer
   if (ipBlock) return isWithin(ipBlock.cidr, ip) && !ipBlock.except?.some(cidr => isWithin(cidr, ip))
-  if (!podSelector && !namespaceSelector) throw new Error(`${nameOf(policy)} has a peer that says nothing`)
+  if (!podSelector && !namespaceSelector) throw new Error(`policy ${nameOf(policy)} has an empty peer`)
   if (pod === null || !selects(podSelector ?? {}, pod.metadata.labels)) return false
   if (!namespaceSelector) return pod.metadata.namespace === policy.metadata.namespace
   const namespace = namespaces.find(({ metadata }) => metadata.name === pod.metadata.namespace)
@@ -113,7 +113,7 @@ function isPeer({ namespaces }: Cluster, policy: NetworkPolicy, peer: Peer, { ip
   return selects(namespaceSelector, namespace.metadata.labels)
 }
 
-/** A name means whatever the destination calls so, in either direction. */
+/** A port name means the port of that name in the destination, in either direction. */
 function hasPort(ports: Port[] = [], { target, port, protocol }: Ends): boolean {
   if (ports.length === 0) return true
   return ports.some(allowed => {

@@ -1,4 +1,4 @@
-/** Debian's Prometheus and promtool, unpacked beside the other servers: nothing is installed, and no service starts. */
+/** Debian's Prometheus and promtool, unpacked in the cache: nothing is installed, and no service starts. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -8,13 +8,13 @@ const CACHE = resolve(process.env.SALESPIPELINE_CACHE ?? join(import.meta.dirnam
 const FOLDER = join(CACHE, 'prometheus-debian')
 const HOST = '127.0.0.1'
 
-/** Path of the program; fetched the first time. Throws with apt's words where there is no Debian. */
+/** Returns the path of the program, which is downloaded the first time. Throws apt's error when this is not Debian. */
 export function prometheusProgram(name: 'prometheus' | 'promtool'): string {
   if (!existsSync(FOLDER)) fetchPackage()
   return join(FOLDER, 'usr/bin', name)
 }
 
-/** Into a folder of its own first: two test files may come here at once, and one may be killed. */
+/** Downloads to a temporary folder first, because two test files may do this at once, and one may be killed. */
 function fetchPackage(): void {
   mkdirSync(CACHE, { recursive: true })
   const work = mkdtempSync(join(CACHE, 'prometheus-'))
@@ -29,13 +29,13 @@ function fetchPackage(): void {
   rmSync(work, { recursive: true, force: true })
 }
 
-/** What promtool says, and whether it is content. */
+/** Runs promtool. Returns its output, and whether it exited with 0. */
 export function promtool(...args: string[]): { ok: boolean; text: string } {
   const { status, stdout, stderr } = spawnSync(prometheusProgram('promtool'), args, { encoding: 'utf8' })
   return { ok: status === 0, text: `${stdout}${stderr}` }
 }
 
-/** Runs with this configuration (prometheus.yml, as JSON). */
+/** Starts Prometheus with a configuration (prometheus.yml, as JSON). */
 export async function startPrometheus({ dataDir, temporary }: ServerOptions, config: object) {
   const port = await stablePort(dataDir, 'prometheus', undefined)
   const url = `http://${HOST}:${port}`
@@ -58,7 +58,7 @@ export async function startPrometheus({ dataDir, temporary }: ServerOptions, con
       port,
       stopSignal: 'SIGTERM',
     }),
-    isReady: () => fetch(`${url}/-/ready`).then(answer => answer.ok),
+    isReady: () => fetch(`${url}/-/ready`).then(response => response.ok),
     readyWithinMs: 60_000,
   })
   await server.start()

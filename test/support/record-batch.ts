@@ -1,4 +1,4 @@
-/** Encodes Kafka record batches (v2) by the protocol's text, for tests: shares nothing with the walker it checks. */
+/** Encodes Kafka record batches (v2) by the protocol's specification, without code of the walker that it tests. */
 import { gzipSync } from 'node:zlib'
 import { crc32c } from '@platformatic/kafka'
 
@@ -14,7 +14,7 @@ export type TestRecord = {
 export type TestBatch = {
   baseOffset: number
   records: TestRecord[]
-  /** Last offset of the batch, when compaction or the producer left a gap behind the last record. */
+  /** Last offset relative to the base offset, when compaction or the producer left a gap after the last record. */
   lastDelta?: number
   gzip?: boolean
   /** LogAppendTime of the whole batch, ms. */

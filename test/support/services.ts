@@ -1,6 +1,6 @@
 /**
- * Real servers for tests. The shared ones are started on first demand and live until the run ends (global-setup.ts
- * holds them); `own…` starts one for a test that kills it, on fresh data, and the test's `stop` removes both.
+ * Real servers for tests. Shared servers start on first use and run until the run ends (global-setup.ts). `own…` starts a
+ * server with fresh data for a test that kills it; its `stop` removes both.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,13 +16,14 @@ import { startApiServer } from './api-server.ts'
 export type PostgresAddress = { host: string; port: number; user: string; password: string }
 export type Database = PostgresAddress & { database: string; url: string }
 
-/** Asks the run's global setup, which starts the server if it does not run yet. */
+/** Resolves with the address of a server from the global setup, which starts it if needed. */
 async function shared<T>(name: string): Promise<T> {
   const broker = process.env.TEST_SERVICES
-  if (!broker) throw new Error('run the tests with `npm test` or vitest: its global setup starts the servers')
-  const answer = await fetch(`${broker}/${name}`)
-  if (!answer.ok) throw new Error(await answer.text())
-  return (await answer.json()) as T
+  if (!broker)
+    throw new Error('TEST_SERVICES is not set; run the tests with `npm test` or vitest, which start the servers')
+  const response = await fetch(`${broker}/${name}`)
+  if (!response.ok) throw new Error(await response.text())
+  return (await response.json()) as T
 }
 
 export const kafka = () => shared<{ bootstrap: string }>('kafka')
@@ -46,10 +47,10 @@ export async function createDatabase({ host, port, user, password }: PostgresAdd
   return { host, port, user, password, database: name, url: `postgres://${user}:${password}@${host}:${port}/${name}` }
 }
 
-let made = 0
-/** A name that no other test uses: also a valid identifier, topic and index. */
+let namesCreated = 0
+/** Returns a name that no other test uses; it is a valid identifier, topic and index. */
 export function unique(prefix: string): string {
-  return `${prefix}_${process.pid}_${Date.now().toString(36)}_${made++}`
+  return `${prefix}_${process.pid}_${Date.now().toString(36)}_${namesCreated++}`
 }
 
 export async function createTopic(
@@ -67,7 +68,7 @@ export async function createTopic(
   }
 }
 
-/** A folder that servers may use whose user is not ours. */
+/** Creates a folder that servers can use although they run as another user. */
 export function temporaryFolder(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `sales-pipeline-${name}-`))
   chmodSync(folder, 0o755)

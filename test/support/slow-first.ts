@@ -1,4 +1,4 @@
-/** Order of the test files: what takes longest or waits for servers first, so that unit tests run beside it. */
+/** Orders the test files: slow ones and those that wait for servers come first, so that unit tests run beside them. */
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { suiteNames } from '../suites.ts'
 
@@ -11,7 +11,7 @@ export class SlowFirst extends BaseSequencer {
   }
 }
 
-/** suiteNames go from light to heavy; the simulator is one long computation. */
+/** Returns a higher rank for slower tests: suiteNames go from light to heavy; the simulator is one long computation. */
 function rank({ moduleId, project }: TestSpecification): number {
   return moduleId.includes(SIMULATOR) ? Infinity : suiteNames.indexOf(project.name as (typeof suiteNames)[number])
 }

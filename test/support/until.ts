@@ -1,4 +1,4 @@
-/** Asks every `everyMs` until the answer is neither false nor null; throws after `withinMs` with what it waited for. */
+/** Calls `ask` every `everyMs` and resolves with its first truthy result. Rejects after `withinMs`; `what` is in the error. */
 export async function until<T>(
   what: string,
   ask: () => Promise<T> | T,
@@ -6,8 +6,8 @@ export async function until<T>(
   everyMs = 50,
 ): Promise<Exclude<T, false | null | undefined>> {
   for (const deadline = Date.now() + withinMs; ; await new Promise(resolve => setTimeout(resolve, everyMs))) {
-    const answer = await ask()
-    if (answer) return answer as Exclude<T, false | null | undefined>
-    if (Date.now() > deadline) throw new Error(`not within ${withinMs / 1000} s: ${what}`)
+    const result = await ask()
+    if (result) return result as Exclude<T, false | null | undefined>
+    if (Date.now() > deadline) throw new Error(`timed out after ${withinMs / 1000} s: ${what}`)
   }
 }

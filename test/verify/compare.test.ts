@@ -14,7 +14,7 @@ async function compare(expected: Row[], found: Row[], rules: ComparisonRules = {
 }
 
 describe('compareRows', () => {
-  it('finds nothing in equal rows', async () => {
+  it('finds no difference between equal rows', async () => {
     const rows: Row[] = [
       ['a', '1', '1'],
       ['b', '2', '2'],
@@ -57,11 +57,11 @@ describe('compareRows', () => {
       ],
       { unequal: 2, lost: 1, doubled: 1 },
     ],
-  ])('counts lines: %s', async (_, expected, found, result) => {
+  ])('counts lost and doubled lines: %s', async (_, expected, found, result) => {
     expect(await compare(expected, found, { linesAt: 1 })).toMatchObject(result)
   })
 
-  it('counts rows where no column counts lines', async () => {
+  it('counts each wrong row as one sale when no column counts lines', async () => {
     const result = await compare(
       [
         ['a', '9', '4'],
@@ -75,13 +75,13 @@ describe('compareRows', () => {
     expect(result).toMatchObject({ missing: 1, extra: 1, unequal: 1, lost: 2, doubled: 1 })
   })
 
-  it('excuses only absence, not other values', async () => {
+  it('accepts the absence of a row that may be absent, but no wrong value', async () => {
     const mayBeAbsent = () => true
     expect(await compare([['a', '1', '1']], [], { mayBeAbsent })).toMatchObject({ missing: 0, lost: 0 })
     expect(await compare([['a', '1', '1']], [['a', '2', '1']], { mayBeAbsent })).toMatchObject({ unequal: 1 })
   })
 
-  it('gives the first three examples of each kind', async () => {
+  it('reports the first three examples of each kind of difference', async () => {
     const expected = Array.from({ length: 5 }, (_, index): Row => [`k${index}`, '1', '1'])
     const { examples, missing } = await compare(expected, [])
     expect(missing).toBe(5)
@@ -96,7 +96,7 @@ describe('linesColumn', () => {
   const of = (...measures: (typeof BASE.aggregations)[number]['measures']) =>
     linesColumn(specOf({ aggregations: [{ name: 'a', measures }] }).rules.aggregations[0]!, columns)
 
-  it('is a count of lines, else the count of an average, else nothing', () => {
+  it('finds the column that counts lines: a count, else the count of an average, else none', () => {
     expect(of(mean, count)).toBe(4)
     expect(of(mean, { ...count, of: 'events' })).toBe(2)
     expect(of({ ...count, of: 'events' })).toBeNull()
@@ -110,6 +110,6 @@ it.each([
   ['-0.00', '0'],
   ['-0.10', '-0.1'],
   ['0.05', '0.05'],
-])('numberText(%s) is %s', (text, expected) => {
+])('formats %s as %s', (text, expected) => {
   expect(numberText(text)).toBe(expected)
 })

@@ -23,7 +23,7 @@ async function commits(...files: Line[][]) {
 }
 
 describe('delay of a record made at 1000', () => {
-  it('ends with the commit that holds it, whichever worker made it', async () => {
+  it('measures the delay up to the commit that contains the record, whichever worker made it', async () => {
     const log = await commits(
       [
         {
@@ -43,7 +43,7 @@ describe('delay of a record made at 1000', () => {
     expect(delays.report()).toEqual({ p50: 100, p90: 300, p99: 300, max: 300, samples: 3, neverCommitted: 0 })
   })
 
-  it('ends with the next commit of its partition when its own was never written down', async () => {
+  it('uses the next commit of the partition when the commit of a record was not logged', async () => {
     const log = await commits([
       { at: 1100, partitions: [[0, 0, 5]] },
       '{"at":1200,"part',
@@ -54,20 +54,20 @@ describe('delay of a record made at 1000', () => {
     expect(delays.report().max).toBe(700)
   })
 
-  it('ends now when progress says that it was committed and no log says when', async () => {
+  it('uses the current time when a record was committed and no log says when', async () => {
     const delays = new Delays(await commits(), new Map([[0, 5]]), { now: 4000 })
     delays.add(0, 4, 1000)
     expect(delays.report()).toMatchObject({ max: 3000, neverCommitted: 0 })
   })
 
-  it('never ends when it was not committed', async () => {
+  it('reports an infinite delay for a record that was not committed', async () => {
     const delays = new Delays(await commits([{ at: 1100, partitions: [[0, 0, 5]] }]), new Map([[0, 5]]), {})
     delays.add(0, 4, 1000)
     delays.add(0, 5, 1000)
     expect(delays.report()).toEqual({ p50: 100, p90: null, p99: null, max: null, samples: 2, neverCommitted: 1 })
   })
 
-  it('ends with the commit made after a failover took one back', async () => {
+  it('uses the later commit when a failover rolled back the first', async () => {
     const log = await commits([
       { at: 1100, partitions: [[0, 0, 5]] },
       { at: 1900, partitions: [[0, 0, 7]] },
@@ -77,7 +77,7 @@ describe('delay of a record made at 1000', () => {
     expect(delays.report().max).toBe(900)
   })
 
-  it('counts only in the given time', async () => {
+  it('counts only records made in the given time range', async () => {
     const delays = new Delays(await commits([{ at: 9000, partitions: [[0, 0, 5]] }]), new Map(), {
       from: 1000,
       to: 2000,
@@ -94,11 +94,11 @@ describe('percentile', () => {
     [0.9, 90],
     [0.99, 99],
     [1, 100],
-  ])('%d of 1 to 100 is %i', (share, expected) => {
+  ])('computes percentile %d of 1 to 100 as %i', (share, expected) => {
     expect(percentile(hundred, share)).toBe(expected)
   })
 
-  it('of nothing is null', () => {
+  it('returns null as the percentile of no samples', () => {
     expect(percentile(new Float64Array(), 0.5)).toBeNull()
   })
 })

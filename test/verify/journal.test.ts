@@ -26,43 +26,43 @@ it('hashes key, a 0 byte and value', () => {
 })
 
 describe('against the log', () => {
-  it('accepts what was announced, acknowledged or not', async () => {
+  it('accepts announced records, acknowledged or not', async () => {
     const read = await journal(['s', 10, hashes], ['a', 10, 3, 7, [0, 2]])
-    read.meet(3, 7, KEY, values[0]!)
-    read.meet(3, 8, KEY, values[2]!)
+    read.checkOff(3, 7, KEY, values[0]!)
+    read.checkOff(3, 8, KEY, values[2]!)
     expect([read.sent, read.acknowledged, read.lostFromLog(), read.foreign]).toEqual([3, 2, 0, 0])
   })
 
-  it('names an acknowledged record that is not there', async () => {
+  it('reports an acknowledged record that is missing from the log', async () => {
     const read = await journal(['s', 0, hashes], ['a', 0, 0, 5, [0, 1, 2]])
-    read.meet(0, 5, KEY, values[0]!)
-    read.meet(0, 6, KEY, values[2]!)
+    read.checkOff(0, 5, KEY, values[0]!)
+    read.checkOff(0, 6, KEY, values[2]!)
     expect(read.lostFromLog()).toBe(2)
     expect(read.examples[0]).toBe(`lost from the log: ${hashes[1]} was acknowledged at 0/6`)
   })
 
-  it('names a foreign record, and a second copy of a sent one', async () => {
+  it('reports a record that was never announced, and a second copy of one that was announced once', async () => {
     const read = await journal(['s', 0, [hashes[0]]])
-    read.meet(0, 0, KEY, values[0]!)
-    read.meet(0, 1, KEY, values[0]!)
-    read.meet(1, 0, KEY, Buffer.from('stranger'))
+    read.checkOff(0, 0, KEY, values[0]!)
+    read.checkOff(0, 1, KEY, values[0]!)
+    read.checkOff(1, 0, KEY, Buffer.from('stranger'))
     expect(read.foreign).toBe(2)
     expect(read.examples[0]).toContain('foreign record at 0/1')
   })
 
-  it('expects a record as often as it was sent', async () => {
+  it('accepts a record as often as it was announced', async () => {
     const read = await journal(['s', 0, [hashes[0], hashes[0]]])
-    read.meet(0, 0, KEY, values[0]!)
-    read.meet(0, 1, KEY, values[0]!)
+    read.checkOff(0, 0, KEY, values[0]!)
+    read.checkOff(0, 1, KEY, values[0]!)
     expect(read.foreign).toBe(0)
   })
 })
 
-it('leaves out a line torn by a kill', async () => {
+it('skips a journal line that a kill cut off', async () => {
   await writeFile(join(folder, '1-1.jsonl'), `${JSON.stringify(['s', 0, hashes])}\n["a",0,0,`)
   expect(await readJournal(folder)).toMatchObject({ sent: 3, acknowledged: 0 })
 })
 
-it('refuses a folder without journals', async () => {
+it('rejects a folder without journals', async () => {
   await expect(readJournal(folder)).rejects.toThrow('no journal')
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from '#verify/json.ts'
 
-/** The reader's values as JSON.parse would give them. */
+/** Converts the reader's values to those that JSON.parse returns. */
 function plain(json: Json): unknown {
   if (json instanceof JsonNumber) return Number(json.text)
   if (json instanceof JsonString) return textOf(json)
@@ -11,7 +11,7 @@ function plain(json: Json): unknown {
 }
 
 describe('parseJson', () => {
-  it('reads what JSON.stringify writes', () => {
+  it('parses the output of JSON.stringify', () => {
     const wellFormed = fc.string({ unit: 'binary' }).filter(text => !text.includes('\0') && text.isWellFormed())
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), wellFormed, (value, text) => {
@@ -45,12 +45,12 @@ describe('parseJson', () => {
     '"open',
     '"a\nb"',
     '\ufeff{}',
-  ])('refuses %j, as JSON.parse does', text => {
+  ])('rejects %j, as JSON.parse does', text => {
     expect(() => JSON.parse(text)).toThrow()
     expect(parseJson(Buffer.from(text))).toBeUndefined()
   })
 
-  it('takes the last of duplicate keys, whatever way they are written', () => {
+  it('keeps the last of duplicate keys, also when one is escaped', () => {
     expect(plain(parseJson(Buffer.from('{"a":1,"\\u0061":2}'))!)).toEqual({ a: 2 })
   })
 
@@ -59,7 +59,7 @@ describe('parseJson', () => {
     expect(number.text).toBe('12345678901234567890.10')
   })
 
-  it('reads a key named __proto__ as any other', () => {
+  it('treats __proto__ as an ordinary key', () => {
     expect((parseJson(Buffer.from('{"__proto__":1}')) as Map<string, Json>).get('__proto__')).toEqual(
       new JsonNumber('1'),
     )
@@ -80,13 +80,13 @@ describe('textOf', () => {
 
   it.each([
     ['invalid UTF-8', quoted(0xff)],
-    ['an overlong form', quoted(0xc0, 0xaf)],
+    ['an overlong encoding', quoted(0xc0, 0xaf)],
     ['a surrogate in UTF-8', quoted(0xed, 0xa0, 0x80)],
-    ['a cut sequence', quoted(0xc3)],
+    ['a truncated sequence', quoted(0xc3)],
     ['a lone surrogate', Buffer.from('"\\ud83d"')],
     ['surrogates in the wrong order', Buffer.from('"\\ude00\\ud83d"')],
     ['U+0000', Buffer.from('"a\\u0000"')],
-  ])('refuses %s', (_, bytes) => {
+  ])('rejects a string with %s', (_, bytes) => {
     expect(parseJson(bytes)).toBeInstanceOf(JsonString)
     expect(read(bytes)).toBeUndefined()
   })
@@ -99,7 +99,7 @@ describe('nesting', () => {
     ['"[[[["', 0],
     ['["\\"[[", "\\\\", [1]]', 2],
     ['[[[', 3],
-  ])('of %s is %i', (text, depth) => {
+  ])('measures the nesting of %s as %i', (text, depth) => {
     expect(nesting(Buffer.from(text))).toBe(depth)
   })
 })

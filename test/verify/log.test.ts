@@ -18,8 +18,8 @@ describe('withoutAborted', () => {
       batchContext: { producerId: text[0]!, inTransaction: text !== '-' },
     }))
     const abortedTransactions = aborted.map(([producerId, offset]) => ({ producerId, firstOffset: String(offset) }))
-    const left = withoutAborted({ messages, abortedTransactions })
-    return left
+    const remaining = withoutAborted({ messages, abortedTransactions })
+    return remaining
       .filter(({ isControlRecord }) => !isControlRecord)
       .map(({ text }) => text)
       .join(' ')
@@ -59,11 +59,11 @@ describe('withoutAborted', () => {
       'a2',
     ],
     ['one of two', 'a1 b1 a2 b2 a! b.', [['a', 0]], 0, 'b1 b2'],
-  ])('%s', (_, log, aborted, from, expected) => {
+  ])('drops the records of aborted transactions: %s', (_, log, aborted, from, expected) => {
     expect(kept(log, aborted, from)).toBe(expected)
   })
 
-  it('takes no record for a marker because of its key', () => {
+  it('does not mistake a record for a control record because of its key', () => {
     const context = { producerId: 'a', inTransaction: true }
     const message = (offset: number, isControlRecord: boolean, key: Buffer | null) => ({
       offset: String(offset),
@@ -78,7 +78,7 @@ describe('withoutAborted', () => {
 })
 
 describe('openTopic', () => {
-  it('reads committed records only, over many fetches of interleaved transactions', async () => {
+  it('reads only committed records, over many fetches of interleaved transactions', async () => {
     const { bootstrap } = await kafka()
     const topic = unique('log')
     const client = new Kafka({ brokers: bootstrap.split(','), logLevel: logLevel.NOTHING })
@@ -124,7 +124,7 @@ describe('openTopic', () => {
     )
   })
 
-  it('tells when a record was made on a topic of append times: by its header, or not at all', async () => {
+  it('reads the creation time from the sent-at header on a topic with append times, else null', async () => {
     const { bootstrap } = await kafka()
     const topic = unique('log')
     await createTopic(bootstrap, topic, 1, { 'message.timestamp.type': 'LogAppendTime' })

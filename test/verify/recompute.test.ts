@@ -1,16 +1,16 @@
-/** Sections 5 and 6 of the contract, on histories small enough to work out by hand. Times are in seconds. */
+/** Sections 5 and 6 of the contract, on histories small enough to calculate by hand. Times are in seconds. */
 import { describe, expect, it } from 'vitest'
 import type { WrittenDocument } from '#verify/spec.ts'
 import { aggregated, BASE, historyOf, recompute, rowsOf, specOf } from './support.ts'
 
 const S = 1000
 
-/** A sale of category `category` at `seconds`. */
+/** Returns a sale of category a at `seconds`. */
 function at(seconds: number, more: object = {}): object {
   return { at: seconds * S, category: 'a', ...more }
 }
 
-/** The base aggregation with other settings. */
+/** Returns the base aggregation with changed settings. */
 function aggregation(more: Partial<WrittenDocument['spec']['aggregations'][number]> = {}) {
   return { aggregations: [{ ...BASE.aggregations[0]!, ...more }] }
 }
@@ -19,7 +19,7 @@ describe('tumbling windows', () => {
   //      0         60        120
   //      [---------)[--------)
   //     -1 0    59  60
-  it('are half-open and align to the epoch', () => {
+  it('aligns half-open tumbling windows to the epoch', () => {
     const spec = specOf({ watermark: { outOfOrderness: '10m' } })
     expect(aggregated(spec, recompute(spec, [at(0), at(59.999), at(60), at(-0.001)]))).toEqual([
       [0, 'a', 60 * S, '2', '2'],
@@ -32,7 +32,7 @@ describe('tumbling windows', () => {
   //  -45     [---------)
   //  [-------)
   //        14.999 15
-  it('shift by offset', () => {
+  it('shifts tumbling windows by their offset', () => {
     const spec = specOf({ window: { size: '1m', offset: '15s' }, watermark: { outOfOrderness: '10m' } })
     const starts = aggregated(spec, recompute(spec, [at(14.999), at(15)])).map(([start]) => start)
     expect(starts).toEqual([-45 * S, 15 * S])
@@ -47,7 +47,7 @@ describe('sliding windows', () => {
   //            [-------------------)
   //                  60                  120
   //                  [-------------------)
-  it('hold an event in each window that spans it', () => {
+  it('adds an event to each sliding window that contains it', () => {
     const spec = specOf({ window: { type: 'sliding', size: '60s', slide: '20s' } })
     expect(aggregated(spec, recompute(spec, [at(70)])).map(([start, , end]) => [start, end])).toEqual([
       [20 * S, 80 * S],
@@ -56,8 +56,8 @@ describe('sliding windows', () => {
     ])
   })
 
-  // the watermark stands at 90: of the three windows of a sale at 70 the first, [20, 80), is missed
-  it('may be missed in part', () => {
+  // The watermark is 90: a sale at 70 misses the first of its three windows, [20, 80).
+  it('misses only the closed sliding windows of a late event', () => {
     const spec = specOf({ window: { type: 'sliding', size: '60s', slide: '20s' } })
     const recomputation = recompute(spec, [at(90), at(70)])
     expect(rowsOf(recomputation.lateTable()).map(row => row.slice(0, 6))).toEqual([
@@ -77,36 +77,36 @@ describe('sliding windows', () => {
 })
 
 describe('one window over all time', () => {
-  it('is never missed', () => {
+  it('never closes the window over all time', () => {
     const spec = specOf({ window: { type: 'none' } })
     expect(aggregated(spec, recompute(spec, [at(1e4), at(0)]))).toEqual([['-infinity', 'a', 'infinity', '2', '2']])
   })
 })
 
 describe('lateness', () => {
-  // outOfOrderness 5, allowedLateness 10: [0, 60) is missed once the watermark reaches 70, thus after a sale at 75
+  // outOfOrderness 5, allowedLateness 10: [0, 60) is missed once the watermark reaches 70, so after a sale at 75.
   const spec = specOf({ watermark: { outOfOrderness: '5s' }, allowedLateness: '10s' })
 
   it.each([
     [74.999, 0],
     [75, 1],
-  ])('after a sale at %d, a sale at 0 makes %i late', (seconds, late) => {
+  ])('after a sale at %d, counts %i late for a sale at 0', (seconds, late) => {
     const recomputation = recompute(spec, [at(seconds), at(0)])
     expect(recomputation.partition(0)).toMatchObject({ accepted: 2, late })
     expect(recomputation.late.size).toBe(late)
   })
 
-  it('is judged by the records before, not by the record itself', () => {
+  it('judges lateness by earlier records, not by the record itself', () => {
     expect(recompute(spec, [at(1000)]).partition(0).late).toBe(0)
   })
 
-  it('is judged partition by partition', () => {
+  it('judges lateness separately in each partition', () => {
     const recomputation = recompute(spec, [at(1000)])
     recomputation.add({ partition: 1, offset: 0, timestamp: 0, key: null, value: Buffer.from(JSON.stringify(at(0))) })
     expect(recomputation.partition(1)).toMatchObject({ accepted: 1, late: 0 })
   })
 
-  it('leaves dead records out of the watermark, and keeps duplicates in', () => {
+  it('advances the watermark by duplicates, but not by dead records', () => {
     const deduplicated = specOf({ event: { ...BASE.event, id: 'id' }, deduplication: { horizon: '1h' } })
     const sale = (seconds: number, id: string | null) => at(seconds, { id })
     expect(recompute(deduplicated, [sale(1000, null), sale(0, 'x')]).partition(0).late).toBe(0)
@@ -114,7 +114,7 @@ describe('lateness', () => {
     expect(moved.partition(0)).toMatchObject({ duplicate: 1, accepted: 2, late: 1 })
   })
 
-  it('is judged for each aggregation apart', () => {
+  it('judges lateness separately for each aggregation', () => {
     const [first] = BASE.aggregations
     const two = specOf({
       aggregations: [first!, { ...first!, name: 'patient', allowedLateness: '1h' }],
@@ -134,7 +134,7 @@ describe('lateness', () => {
 })
 
 describe('duplicates', () => {
-  /** Offsets of the duplicates among sales given as [seconds, id]. */
+  /** Returns the offsets of the duplicates among sales given as [seconds, id]. */
   function duplicates(rule: { horizon?: string; maxIds?: number }, sales: [number, string | number][]): number[] {
     const spec = specOf({ event: { ...BASE.event, id: 'id' }, deduplication: rule })
     const found: number[] = []
@@ -261,11 +261,11 @@ describe('duplicates', () => {
       ],
       [1],
     ],
-  ])('%s', (_, rule, sales, expected) => {
+  ])('finds duplicates: %s', (_, rule, sales, expected) => {
     expect(duplicates({ horizon: '1h', ...rule }, sales)).toEqual(expected)
   })
 
-  it('are counted apart and add nothing', () => {
+  it('counts duplicates separately and adds them to no row', () => {
     const spec = specOf({ event: { ...BASE.event, id: 'id' }, deduplication: {}, raw: { table: 'sales' } })
     const recomputation = recompute(spec, [at(0, { id: 1 }), at(0, { id: 1 }), at(0)])
     expect(recomputation.partition(0)).toMatchObject({ records: 3, dead: 1, duplicate: 1, accepted: 1 })
@@ -273,7 +273,7 @@ describe('duplicates', () => {
     expect(recomputation.raw.size).toBe(1)
   })
 
-  it('remember many ids without keeping those that went', () => {
+  it('remembers many ids and forgets those beyond the horizon', () => {
     const sales = Array.from({ length: 30_000 }, (_, index): [number, string] => [index, `id-${index}`])
     expect(duplicates({ horizon: '5s' }, [...sales, [29_999, 'id-29995'], [29_999, 'id-29000']])).toEqual([30_000])
   })
@@ -297,7 +297,7 @@ describe('spec history', () => {
   it.each([
     [2, 0],
     [3, 1],
-  ])('lateness changes at offset %i: %i late', (from, late) => {
+  ])('applies a new lateness from offset %i on: %i late', (from, late) => {
     const recomputation = recompute(patient, [at(0), at(1000), at(0)], historyOf(patient, generations(from)))
     expect(recomputation.partition(0).late).toBe(late)
   })
@@ -309,7 +309,7 @@ describe('spec history', () => {
     expect(recomputation.partition(0).aggregations.get('summary')).toMatchObject({ accepted: 1, on_time: 1 })
   })
 
-  it('forgets for good what a shorter horizon forgot', () => {
+  it('does not remember again what a shorter horizon forgot', () => {
     const withHorizon = (horizon: string) => specOf({ event: { ...BASE.event, id: 'id' }, deduplication: { horizon } })
     const [short, long] = [withHorizon('10s'), withHorizon('1h')]
     const history = historyOf(long, {
@@ -334,15 +334,15 @@ describe('measures', () => {
   const measures = (...measures: WrittenDocument['spec']['aggregations'][number]['measures']) =>
     specOf(aggregation({ groupBy: [], measures }))
 
-  it('sum exactly, refunds too', () => {
+  it('sums amounts exactly, refunds too', () => {
     const spec = measures({ name: 'revenue', op: 'sum', of: 'amount' })
     expect(aggregated(spec, recompute(spec, amounts(0.1, 0.2, '-1000000000000000000.05', 1e3)))).toEqual([
       [0, 60 * S, '-999999999999998999.75'],
     ])
   })
 
-  it('find extremes', () => {
-    const spec = measures({ name: 'least', op: 'min', of: 'amount' }, { name: 'most', op: 'max', of: 'amount' })
+  it('finds the smallest and largest amount', () => {
+    const spec = measures({ name: 'smallest', op: 'min', of: 'amount' }, { name: 'largest', op: 'max', of: 'amount' })
     expect(aggregated(spec, recompute(spec, amounts(10, 9, -9.5, 10.5)))).toEqual([[0, 60 * S, '-9.5', '10.5']])
   })
 
@@ -350,26 +350,26 @@ describe('measures', () => {
     ['down to even', ['0.10', '0.15'], '0.12'],
     ['up to even', ['0.13', '0.14'], '0.14'],
     ['negative', ['-0.10', '-0.15'], '-0.12'],
-    ['by what follows', ['0.10', '0.10', '0.11'], '0.1'],
+    ['below the tie', ['0.10', '0.10', '0.11'], '0.1'],
     ['to no negative zero', ['-0.01', '0', '0'], '0'],
-  ])('show averages rounded half-even: %s', (_, values, shown) => {
+  ])('rounds averages half-even: %s', (_, values, shown) => {
     const spec = measures({ name: 'x', op: 'average', of: 'amount', scale: 2 })
     const [row] = aggregated(spec, recompute(spec, amounts(...values)))
     expect(row!.slice(3)).toEqual([String(values.length), shown])
   })
 
-  it('round per event, half-even, never sums', () => {
+  it('rounds each event half-even, never the sum', () => {
     const spec = measures({ name: 'fee', op: 'sum', of: 'amount * 0.5', scale: 2 })
-    // 0.005 → 0.00 and 0.015 → 0.02: of the sum 0.02 would be left either way only by rounding per event
-    expect(aggregated(spec, recompute(spec, amounts('0.01', '0.01', '0.03')))).toEqual([[0, 60 * S, '0.02']])
+    // Three times 0.005 → 0.00, and 0.015 → 0.02. The exact sum is 0.03; rounding half up would give 0.05.
+    expect(aggregated(spec, recompute(spec, amounts('0.01', '0.01', '0.01', '0.03')))).toEqual([[0, 60 * S, '0.02']])
   })
 
-  it('keep the natural scale of an expression: a product adds scales', () => {
+  it('keeps the natural scale of an expression: a product adds scales', () => {
     const spec = measures({ name: 'square', op: 'sum', of: 'amount * (amount - 0.001)' })
     expect(aggregated(spec, recompute(spec, amounts('0.01')))).toEqual([[0, 60 * S, '0.00009']])
   })
 
-  it('count lines, or events', () => {
+  it('counts lines, or events', () => {
     const lines = specOf({
       event: {
         time: { path: 'at', format: 'epoch' },
@@ -399,7 +399,7 @@ describe('measures', () => {
 })
 
 describe('dead letters', () => {
-  it('are kept with reason and field, under the topic id', () => {
+  it('records dead letters with reason and field, under the topic id', () => {
     const recomputation = recompute(specOf(), [null, at(0, { amount: true })])
     expect(rowsOf(recomputation.deadTable()).map(row => row.slice(0, 5))).toEqual([
       ['topic', 0, 0, 'tombstone', null],
@@ -407,7 +407,7 @@ describe('dead letters', () => {
     ])
   })
 
-  it('believe the table about what PostgreSQL refused, and nothing else', () => {
+  it('trusts the dead_letters table only about what PostgreSQL rejected', () => {
     const spec = specOf()
     const rejected = new Map([
       ['0/0', 'category'],

@@ -1,6 +1,6 @@
 /**
  * A small shop whose log and tables are written by hand: no engine is involved, so that a fault of the verifier cannot
- * hide behind an equal fault of the engine. The expected rows below are worked out on paper.
+ * hide behind an equal fault of the engine. The expected rows below are calculated by hand.
  */
 import type { ProducerRecord } from 'kafkajs'
 import type { Client } from 'pg'
@@ -50,14 +50,14 @@ const PLAIN = [
   sale('b', 30, 'books', '5.50'),
   sale('a', 0, 'books', '10.00'), // duplicate
   sale('c', 130, 'toys', '1.00'),
-  sale('d', 10, 'books', '99.00'), // late: the watermark stands at 130
+  sale('d', 10, 'books', '99.00'), // late: the watermark is 130
   Buffer.from('no JSON'), // dead
 ]
 const ABORTED = sale('x', 130, 'toys', '1000.00')
 const COMMITTED = sale('e', 125, 'toys', '2.25')
 const OTHER = sale('f', 5, 'books', '-3.00')
 
-/** Every record of the log with its place. */
+/** Every record of the log with its partition and offset. */
 export const LOG: [partition: number, offset: number, value: Buffer][] = [
   ...PLAIN.map((value, offset): [number, number, Buffer] => [0, offset, value]),
   [0, 8, COMMITTED],
@@ -84,13 +84,13 @@ export async function fillTopic(bootstrap: string, topic: string): Promise<void>
   await settled(bootstrap, topic, [10, 3])
 }
 
-/** The broker answers the end of a transaction before its markers stand in the log: waits for them. */
+/** Waits until the log ends at `ends`: the broker confirms a transaction's end before its markers are in the log. */
 export async function settled(bootstrap: string, topic: string, ends: number[]): Promise<void> {
   const endsNow = async () => (await openTopic(bootstrap, topic)).ranges.map(({ end }) => end)
   await vi.waitFor(async () => expect(await endsNow()).toEqual(ends), { timeout: 30_000, interval: 100 })
 }
 
-/** Appends records that the tables know nothing of. */
+/** Appends records that are not in the tables. */
 export async function append(bootstrap: string, topic: string, values: Buffer[]): Promise<void> {
   const producer = new Kafka({ brokers: bootstrap.split(','), logLevel: logLevel.NOTHING }).producer()
   await producer.connect()
@@ -102,7 +102,7 @@ function records(topic: string, partition: number, values: Buffer[]): ProducerRe
   return { topic, messages: values.map(value => ({ partition, key: KEY, value, timestamp: String(NOW) })) }
 }
 
-/** The schema of docs/tables.md, drained and right. */
+/** Creates the schema of docs/tables.md, with the correct rows of a drained pipeline. */
 export async function fillTables(client: Client, topic: string, spec: unknown): Promise<void> {
   await client.query(`
     drop schema if exists corner_shop cascade;

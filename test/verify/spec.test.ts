@@ -13,11 +13,11 @@ describe('units', () => {
     ['1.5s', 1500],
     ['2d', 172_800_000],
     [42, 42],
-  ])('%s is %i ms', (text, expected) => {
+  ])('parses duration %s as %i ms', (text, expected) => {
     expect(milliseconds(text)).toBe(expected)
   })
 
-  it.each(['', '5', '-1s', '1 s', '1y'])('%j is no duration', text => {
+  it.each(['', '5', '-1s', '1 s', '1y'])('rejects %j as a duration', text => {
     expect(() => milliseconds(text)).toThrow('not a duration')
   })
 
@@ -27,7 +27,7 @@ describe('units', () => {
     ['2M', 2_000_000],
     ['100', 100],
     [7, 7],
-  ])('%s is %i bytes', (text, expected) => {
+  ])('parses size %s as %i bytes', (text, expected) => {
     expect(bytes(text)).toBe(expected)
   })
 })
@@ -45,19 +45,19 @@ describe('expressions', () => {
     ['10 - 2 - 3', '5', 0],
     ['-price + 0.05', '-2.45', 2],
     ['((price))', '2.5', 2],
-  ])('%s is %s with %i decimals', (text, value, scale) => {
+  ])('evaluates %s to %s with %i decimals', (text, value, scale) => {
     const expression = parseExpression(text)
     expect(evaluate(expression, field => new Big(values[field]!)).toFixed()).toBe(value)
     expect(naturalScale(expression, field => scales[field]!)).toBe(scale)
   })
 
-  it.each(['', '1 +', '(1', '1)', 'a b', 'a / b', '* 1', '1..2'])('%j is none', text => {
+  it.each(['', '1 +', '(1', '1)', 'a b', 'a / b', '* 1', '1..2'])('rejects %j as an expression', text => {
     expect(() => parseExpression(text)).toThrow()
   })
 })
 
 describe('the document', () => {
-  it('is read with its defaults', async () => {
+  it('reads a document with its defaults', async () => {
     const spec = readSpec(readDocument(await readFile('k8s/examples/ecommerce.yaml', 'utf8')))
     expect(spec).toMatchObject({
       topic: 'transactions',
@@ -94,7 +94,7 @@ describe('the document', () => {
     expect(spec.projections.map(({ index }) => index)).toEqual(['transactions-aggregated', 'transactions-by-payment'])
   })
 
-  it('puts the settings of an aggregation in place of those of the spec', () => {
+  it('prefers the settings of an aggregation to those of the spec', () => {
     const [first] = BASE.aggregations
     const own = { ...first!, window: { type: 'sliding' as const, size: '1m', slide: '20s' }, allowedLateness: '7s' }
     expect(specOf({ aggregations: [own], allowedLateness: '1s' }).rules.aggregations[0]).toMatchObject({
@@ -107,7 +107,7 @@ describe('the document', () => {
     [{ name: 'corner-shop' }, 'corner_shop'],
     [{ name: 'shop', namespace: 'default' }, 'shop'],
     [{ name: 'shop', namespace: 'team-a' }, 'team_a_shop'],
-  ])('of %j has schema %s', (metadata, schema) => {
+  ])('derives the schema of %j: %s', (metadata, schema) => {
     expect(readSpec({ metadata, spec: BASE }).schema).toBe(schema)
   })
 

@@ -1,4 +1,4 @@
-/** A pipeline in a few lines, and what the verifier's recomputation makes of hand-written records. */
+/** A minimal pipeline, and helpers that run the verifier's recomputation on hand-written records. */
 import { type History, type LogRecord, Recomputation } from '#verify/recompute.ts'
 import { readSpec, type Spec, type WrittenDocument } from '#verify/spec.ts'
 
@@ -32,13 +32,13 @@ export function specOf(changes: Partial<WrittenSpec> = {}): Spec {
   return readSpec({ metadata: { name: 'shop' }, spec: { ...BASE, ...changes } })
 }
 
-/** One generation from offset 0 on, unless told otherwise. */
+/** Returns a history of one generation from offset 0 on, with `changes`. */
 export function historyOf(spec: Spec, changes: Partial<History> = {}): History {
   const generations = [{ number: 1, rules: spec.rules }]
   return { stretches: new Map(), generations, introduced: new Map(), topicId: 'topic', rejected: new Map(), ...changes }
 }
 
-/** A record of partition 0 whose value is the given text, or object as JSON. */
+/** Returns a record of partition 0 whose value is the given text, or the object as JSON. */
 export function record(offset: number, value: string | Buffer | object | null, timestamp = 0): LogRecord {
   const bytes =
     value === null || Buffer.isBuffer(value)
@@ -47,7 +47,7 @@ export function record(offset: number, value: string | Buffer | object | null, t
   return { partition: 0, offset, timestamp, key: null, value: bytes }
 }
 
-/** Records at offsets 0, 1, … of partition 0. */
+/** Recomputes records at offsets 0, 1, … of partition 0. */
 export function recompute(spec: Spec, values: (string | object | null)[], history = historyOf(spec)): Recomputation {
   const recomputation = new Recomputation(spec, history)
   values.forEach((value, offset) => {
@@ -56,12 +56,12 @@ export function recompute(spec: Spec, values: (string | object | null)[], histor
   return recomputation
 }
 
-/** Rows of a table as arrays: key cells, then value cells. */
+/** Returns the rows of a table as arrays: key cells, then value cells. */
 export function rowsOf(table: { rows: Map<string, string> }): unknown[][] {
   return [...table.rows].map(([key, values]) => [...JSON.parse(key), ...JSON.parse(values)])
 }
 
-/** Rows of the spec's first aggregation. */
+/** Returns the rows of the spec's first aggregation. */
 export function aggregated(spec: Spec, recomputation: Recomputation): unknown[][] {
   return rowsOf(recomputation.aggregationTable(spec.rules.aggregations[0]!))
 }

@@ -14,7 +14,7 @@ describe('parseRfc3339', () => {
     ['2024-02-29T12:00:00Z', 1_709_208_000_000],
     ['0001-01-01T00:00:00Z', -62_135_596_800_000],
     ['9999-12-31T23:59:59.999Z', 253_402_300_799_999],
-  ])('%s is %i ms', (text, expected) => {
+  ])('parses %s as %i ms', (text, expected) => {
     expect(parseRfc3339(text, null)).toBe(expected)
   })
 
@@ -41,7 +41,7 @@ describe('parseRfc3339', () => {
     '0001-01-01T00:00:00+00:01',
     '9999-12-31T23:59:59-00:01',
     '0000-12-31T00:00:00Z',
-  ])('%j is no time', text => {
+  ])('rejects %j as a time', text => {
     expect(parseRfc3339(text, null)).toBeUndefined()
   })
 
@@ -49,7 +49,7 @@ describe('parseRfc3339', () => {
     ['1970-01-01T00:00:00', 'UTC', 0],
     ['1970-01-01T00:00:00', '-03:00', 10_800_000],
     ['1970-01-01T00:00:00Z', '-03:00', 0],
-  ])('%s where %s is declared', (text, zone, expected) => {
+  ])('parses %s with declared zone %s', (text, zone, expected) => {
     expect(parseRfc3339(text, zone)).toBe(expected)
   })
 })
@@ -67,7 +67,7 @@ describe('parseEpoch', () => {
     ['-0', 'ms', 0],
     ['1e-400', 's', 0],
     ['-62135596800', 's', -62_135_596_800_000],
-  ] as const)('%s %s is %i ms', (text, unit, expected) => {
+  ] as const)('parses epoch number %s in %s as %i ms', (text, unit, expected) => {
     expect(parseEpoch(text, unit)).toBe(expected)
   })
 
@@ -75,7 +75,7 @@ describe('parseEpoch', () => {
     ['1e400', 'ms'],
     ['-62135596800.001', 's'],
     ['253402300800', 's'],
-  ] as const)('%s %s is outside years 0001 to 9999', (text, unit) => {
+  ] as const)('rejects epoch number %s in %s: outside years 0001 to 9999', (text, unit) => {
     expect(parseEpoch(text, unit)).toBeUndefined()
   })
 })

@@ -1,4 +1,4 @@
-/** The whole verifier on real servers, over tables written by hand: right ones pass, and every fault is named. */
+/** The whole verifier on real servers, over hand-written tables: correct ones pass, and every fault is reported. */
 import { execFile, execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -37,14 +37,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** The verdict when some SQL went over the right tables. */
+/** Resolves with the verdict after some SQL changed the correct tables. */
 async function tampered(sql: string, more: Partial<VerifyOptions> = {}): Promise<Verdict> {
   await client.query(sql)
   return verify({ ...options, ...more })
 }
 
-describe('right tables', () => {
-  it('pass, aborted transactions and control records left out', async () => {
+describe('verify with correct tables', () => {
+  it('passes correct tables, without aborted transactions and control records', async () => {
     const verdict = await verify(options)
     expect(verdict.problems).toEqual([])
     expect(verdict).toMatchObject({
@@ -61,10 +61,10 @@ describe('right tables', () => {
       finalWindows: 1,
       delayMs: null,
     })
-    expect(renderVerdict(verdict)).toContain('OK: the tables hold exactly what the log says')
+    expect(renderVerdict(verdict)).toContain('OK: the tables match the log exactly')
   })
 
-  it('pass without rows that retention removed', async () => {
+  it('passes tables without the rows that retention removed', async () => {
     const retained = specText.replace('- name: summary', '- name: summary\n      retention: 60s')
     const remove = `update pipeline set watermark = 120000; delete from summary where category = 'books';
       update specs set document = jsonb_set(document, '{spec,aggregations,0,retention}', '"60s"')`
@@ -74,7 +74,7 @@ describe('right tables', () => {
   })
 })
 
-describe('a fault in the rows is named', () => {
+describe('verify with faulty rows', () => {
   it.each<[string, string, object, RegExp]>([
     [
       'a wrong amount',
@@ -126,12 +126,12 @@ describe('a fault in the rows is named', () => {
       /sales: extra partition=0 record_offset=6 line=0/,
     ],
     [
-      'a late event said to be late in part',
+      'a late event marked as partly late',
       'update late_events set entirely = false',
       { rows: { unequal: 1 } },
       /entirely expected true, found false/,
     ],
-    ['a late event that is not there', 'delete from late_events', { rows: { missing: 1 } }, /late_events: missing/],
+    ['a missing late event', 'delete from late_events', { rows: { missing: 1 } }, /late_events: missing/],
     [
       'a doubled late event',
       'insert into late_events select * from late_events',
@@ -146,34 +146,38 @@ describe('a fault in the rows is named', () => {
     ],
     ['changed bytes', `update dead_letters set payload = 'x'`, { rows: { unequal: 1 } }, /payload expected/],
     ['a dead letter without bytes', 'update dead_letters set payload = null', { rows: { unequal: 1 } }, /found null/],
-  ])('%s', async (_, sql, expected, message) => {
+  ])('reports %s', async (_, sql, expected, message) => {
     const verdict = await tampered(sql)
     expect(verdict).toMatchObject({ ok: false, ...expected })
     expect(renderVerdict(verdict)).toMatch(message)
   })
 })
 
-describe('a fault in the bookkeeping is named', () => {
+describe('verify with faulty bookkeeping', () => {
   it.each<[string, string, string]>([
     [
-      'not drained',
+      'a log that is not drained',
       'update progress set next_offset = 9, skipped = 2 where partition = 0',
       'partition 0: next_offset (not drained, or the log has grown): expected 10, found 9',
     ],
-    ['never claimed', 'update progress set first_offset = null where partition = 1', 'partition 1 was never claimed'],
-    ['no progress', 'delete from progress where partition = 1', 'partition 1 has no row in progress'],
+    [
+      'a partition that was never claimed',
+      'update progress set first_offset = null where partition = 1',
+      'partition 1 was never claimed',
+    ],
+    ['missing progress', 'delete from progress where partition = 1', 'partition 1 has no row in progress'],
     [
       'counters that do not add up',
       'update progress set skipped = 4 where partition = 0',
       'partition 0: records + skipped: expected 10, found 11',
     ],
     [
-      'a wrong verdict',
+      'a wrong counter',
       'update progress set duplicate = 2, accepted = 4 where partition = 0',
       'partition 0: duplicate: expected 1, found 2',
     ],
     [
-      'a wrong greatest time',
+      'a wrong maximum event time',
       'update progress set max_event_time = 1 where partition = 1',
       'partition 1: max_event_time: expected 5000, found 1',
     ],
@@ -183,19 +187,19 @@ describe('a fault in the bookkeeping is named', () => {
       'partition 0, summary: late: expected 1, found 0',
     ],
     [
-      'no counters of an aggregation',
+      'missing counters of an aggregation',
       'delete from progress_aggregations where partition = 1',
       'partition 1, summary: no row in progress_aggregations',
     ],
     ['a row final too early', 'update summary set final = true', 'summary: 1 rows are final before'],
     [
-      'another spec',
+      'a different spec',
       `update specs set document = jsonb_set(document, '{spec,window,size}', '"30s"')`,
-      'generation 1 in table specs is not the spec that was given',
+      'generation 1 in table specs differs from the given spec',
     ],
-    ['another owner', `update pipeline set owner = 'default/other'`, 'the schema belongs to default/other'],
+    ['a different owner', `update pipeline set owner = 'default/other'`, 'the schema belongs to default/other'],
     ['a redrive', 'update dead_letters set redriven_at = now()', '1 dead letters were redriven'],
-  ])('%s', async (_, sql, problem) => {
+  ])('reports %s', async (_, sql, problem) => {
     const verdict = await tampered(sql)
     expect(verdict.ok).toBe(false)
     expect(verdict.problems.join('\n')).toContain(problem)
@@ -203,23 +207,25 @@ describe('a fault in the bookkeeping is named', () => {
 })
 
 describe('spec history', () => {
-  it('lets rows be final that a shorter lateness had closed before', async () => {
+  it('accepts final rows that an earlier, shorter lateness closed', async () => {
     const patient = specText.replace('window: { size: 60s }', 'window: { size: 60s }\n  allowedLateness: 1h')
     await client.query('insert into specs values (2, $1, $2)', [JSON.stringify(parse(patient)), 'i'])
     expect(await tampered('select', { specText: patient })).toMatchObject({ ok: true, finalWindows: 1 })
   })
 
-  it('judges each stretch of a partition under its generation', async () => {
+  it('verifies each part of a partition under its generation of the spec', async () => {
     const patient = specText.replace('window: { size: 60s }', 'window: { size: 60s }\n  allowedLateness: 1h')
     await client.query('insert into specs values (2, $1, $2)', [JSON.stringify(parse(patient)), 'i'])
-    // The late sale stands at offset 4: it stays late under generation 1 and would not be under generation 2.
+    // The late sale is at offset 4: it is late under generation 1 and would not be under generation 2.
     const stillLate = await tampered('insert into spec_history values (0, 5, 2)', { specText: patient })
     expect(stillLate).toMatchObject({ late: 1, lost: 0, rows: { missing: 0, extra: 0, unequal: 0 } })
-    const taken = await tampered('update spec_history set from_offset = 4 where generation = 2', { specText: patient })
-    expect(taken).toMatchObject({ ok: false, late: 0, lost: 1 })
+    const accepted = await tampered('update spec_history set from_offset = 4 where generation = 2', {
+      specText: patient,
+    })
+    expect(accepted).toMatchObject({ ok: false, late: 0, lost: 1 })
   })
 
-  it('begins where the pipeline began', async () => {
+  it('starts at the offset where the pipeline started', async () => {
     const verdict = await tampered(`
       update progress set first_offset = 9, records = 0, skipped = 1, dead = 0, duplicate = 0, accepted = 0,
         max_event_time = null where partition = 0;
@@ -232,7 +238,7 @@ describe('spec history', () => {
 })
 
 describe('the journal', () => {
-  /** A journal in a folder of its own, of the records in the log but `forgotten`, and acknowledgements but `changed`. */
+  /** Writes the lines as a journal and resolves with its folder. */
   async function journalDir(lines: unknown[]): Promise<string> {
     const dir = await mkdtemp(join(folder, 'journal-'))
     await writeFile(join(dir, '1-1.jsonl'), lines.map(line => `${JSON.stringify(line)}\n`).join(''))
@@ -241,19 +247,19 @@ describe('the journal', () => {
   const hashes = LOG.map(([, , value]) => recordHash(KEY, value))
   const acknowledged = LOG.map(([partition, offset], index) => ['a', 0, partition, offset, [index]])
 
-  it('agrees with the log', async () => {
+  it('passes a journal that matches the log', async () => {
     const verdict = await verify({ ...options, journalDir: await journalDir([['s', 0, hashes], ...acknowledged]) })
     expect(verdict).toMatchObject({ ok: true, sent: 8, acknowledged: 8, lostFromLog: 0, foreign: 0 })
   })
 
-  it('shows an acknowledged record that the log lost', async () => {
+  it('reports an acknowledged record that is missing from the log', async () => {
     const dir = await journalDir([['s', 0, [...hashes, '00000000000000ff']], ...acknowledged, ['a', 0, 1, 1, [8]]])
     const verdict = await verify({ ...options, journalDir: dir })
     expect(verdict).toMatchObject({ ok: false, lostFromLog: 1, lost: 1, rows: { missing: 0 } })
     expect(verdict.problems).toEqual(['lost from the log: 00000000000000ff was acknowledged at 1/1'])
   })
 
-  it('shows a foreign record', async () => {
+  it('reports a record that is in no journal', async () => {
     const dir = await journalDir([['s', 0, hashes.slice(0, 7)], ...acknowledged.slice(0, 7)])
     const verdict = await verify({ ...options, journalDir: dir })
     expect(verdict).toMatchObject({ ok: false, lostFromLog: 0, foreign: 1 })
@@ -288,23 +294,23 @@ async function runWith(environment: Record<string, string>, ...more: string[]) {
   })
 }
 
-/** Elasticsearch as a cluster has it: HTTPS with a certificate of its own, for those who know the password. */
+/** Starts a proxy to Elasticsearch with HTTPS, a self-signed certificate and a password, as in a cluster. */
 async function securedElasticsearch(url: string) {
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost']
-  execFileSync('openssl', [...request, '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], {
+  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost']
+  execFileSync('openssl', [...args, '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], {
     stdio: 'ignore',
   })
-  const server = createServer({ key: await readFile(key), cert: await readFile(cert) }, async (asked, answer) => {
-    const isKnown = asked.headers.authorization === `Basic ${Buffer.from('reader:secret').toString('base64')}`
-    if (!isKnown) return void answer.writeHead(401).end()
-    const body = Buffer.concat(await asked.toArray())
+  const server = createServer({ key: await readFile(key), cert: await readFile(cert) }, async (request, response) => {
+    const isAuthorized = request.headers.authorization === `Basic ${Buffer.from('reader:secret').toString('base64')}`
+    if (!isAuthorized) return void response.writeHead(401).end()
+    const body = Buffer.concat(await request.toArray())
     const headers = { 'content-type': 'application/json' }
-    const passed = await fetch(new URL(asked.url!, url), {
-      method: asked.method!,
+    const forwarded = await fetch(new URL(request.url!, url), {
+      method: request.method!,
       ...(body.length > 0 && { headers, body }),
     })
-    answer.writeHead(passed.status, headers).end(await passed.text())
+    response.writeHead(forwarded.status, headers).end(await forwarded.text())
   })
   await new Promise<void>(resolve => server.listen(0, 'localhost', resolve))
   return { url: `https://localhost:${(server.address() as AddressInfo).port}`, cert, close: () => server.close() }
@@ -355,7 +361,7 @@ describe('a projection', () => {
 
   const table = (verdict: Verdict) => verdict.perTable[`elasticsearch/${topic}`]
 
-  it('passes when it shows every row', async () => {
+  it('passes a projection that shows every row', async () => {
     const verdict = await verify({ ...options, elasticsearch: { url } })
     expect(verdict.problems).toEqual([])
     expect(verdict.ok).toBe(true)
@@ -370,13 +376,13 @@ describe('a projection', () => {
       /_version expected 1002, found 1003; revenue expected 3.25, found 3.26/,
     ],
     [
-      'a document too many',
+      'an extra document',
       () => index(['summary', '1970-01-01T00:02:00.000Z', 'toy'], 1, { ...TOYS, category: 'toy' }),
       { extra: 1 },
       /extra _id=.* category=toy/,
     ],
-    ['no index', () => fetch(`${url}/${topic}`, { method: 'DELETE' }), { missing: 2 }, /missing _id=/],
-  ])('with %s fails', async (_, spoil, expected, message) => {
+    ['a missing index', () => fetch(`${url}/${topic}`, { method: 'DELETE' }), { missing: 2 }, /missing _id=/],
+  ])('reports a projection with %s', async (_, spoil, expected, message) => {
     await spoil()
     const verdict = await verify({ ...options, elasticsearch: { url } })
     expect(verdict.ok).toBe(false)
@@ -384,20 +390,20 @@ describe('a projection', () => {
     expect(renderVerdict(verdict)).toMatch(message)
   })
 
-  it('compares documents behind TLS and a password, trusting the authorities of CA_FILES', async () => {
+  it('compares documents behind TLS and a password, trusting the CA certificates in CA_FILES', async () => {
     const { url, cert, close } = await securedElasticsearch((await elasticsearch()).url)
-    const known = { ELASTIC_USER: 'reader', ELASTIC_PASSWORD: 'secret' }
+    const credentials = { ELASTIC_USER: 'reader', ELASTIC_PASSWORD: 'secret' }
     const args = ['--json', '--elasticsearch', url]
-    const { stdout, stderr } = await runWith({ ...known, CA_FILES: cert }, ...args)
+    const { stdout, stderr } = await runWith({ ...credentials, CA_FILES: cert }, ...args)
     expect(stderr).not.toContain('cannot verify')
     expect(JSON.parse(stdout).perTable[`elasticsearch/${topic}`].compared).toBe(2)
-    expect((await runWith(known, ...args)).stderr).toMatch(/self-signed certificate/)
-    const wrong = { ...known, ELASTIC_PASSWORD: 'guess', CA_FILES: cert }
-    expect((await runWith(wrong, ...args)).stderr).toMatch(/Elasticsearch answers 401/)
+    expect((await runWith(credentials, ...args)).stderr).toMatch(/self-signed certificate/)
+    const wrong = { ...credentials, ELASTIC_PASSWORD: 'guess', CA_FILES: cert }
+    expect((await runWith(wrong, ...args)).stderr).toMatch(/Elasticsearch returned 401/)
     close()
   })
 
-  it('fails while rows wait for it or were refused', async () => {
+  it('reports rows that are not projected yet or were rejected', async () => {
     const verdict = await tampered(`insert into outbox values (1); insert into projection_errors values ('x')`, {
       elasticsearch: { url },
     })
@@ -406,41 +412,41 @@ describe('a projection', () => {
 })
 
 describe('the command', () => {
-  it('prints the verdict and exits with 0 when all is right', async () => {
+  it('prints the verdict and exits with 0 when the tables are correct', async () => {
     const { code, stdout } = await run('--json')
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, rows: { compared: 9 } })
     expect(code).toBe(0)
   })
 
-  it('exits with 1 when something is wrong', async () => {
+  it('exits with 1 when the tables are wrong', async () => {
     await client.query('delete from sales')
     const { code, stdout } = await run()
     expect(stdout).toMatch(/^NOT OK/)
     expect(code).toBe(1)
   })
 
-  it('refuses to compare documents of a pipeline that goes on', async () => {
+  it('refuses to compare documents of a running pipeline', async () => {
     const { code, stderr } = await run('--running', '--elasticsearch', 'http://localhost:9200')
     expect(stderr).toContain('mutually exclusive')
     expect(code).toBe(1)
   })
 
-  it('exits with 1 when it cannot tell', async () => {
+  it('exits with 1 when it cannot read the journal', async () => {
     const { code, stderr } = await run('--journal', join(folder, 'nowhere'))
     expect(stderr).toContain('cannot verify')
     expect(code).toBe(1)
   })
 })
 
-it('reports a log that grew on', async () => {
+it('reports a log that has grown since the pipeline drained it', async () => {
   await append(options.bootstrap, topic, [sale('g', 6, 'books', '1')])
   const verdict = await verify(options)
   expect(verdict).toMatchObject({ ok: false, lost: 1, rows: { unequal: 1, missing: 1 } })
   expect(verdict.problems[0]).toContain('expected 4, found 3')
 })
 
-it('judges a pipeline that goes on by what it has committed', async () => {
-  // A sale more than the tables know of.
+it('verifies a running pipeline up to what it has committed', async () => {
+  // The tables do not contain this sale.
   await append(options.bootstrap, topic, [sale('h', 6, 'books', '1')])
   expect(await verify({ ...options, running: true })).toMatchObject({ ok: true, problems: [], rows: { compared: 9 } })
   const lost = await tampered(`update progress set next_offset = next_offset + 1 where partition = 1`, {

@@ -81,7 +81,7 @@ describe('with a Kafka that answers', () => {
     await journalling.close()
     const read = await readJournal(journal)
     for (const { partition, offset, key, value } of await readBack(bootstrap, own))
-      read.meet(partition, offset, key, value)
+      read.checkOff(partition, offset, key, value)
     expect([read.foreign, read.lostFromLog(), read.sent, read.acknowledged]).toEqual([0, 0, 2, 2])
   })
 

@@ -28,15 +28,15 @@ export type CollectedSpan = {
 }
 
 type Collector = {
-  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  /** Value for OTEL_EXPORTER_OTLP_ENDPOINT. */
   endpoint: string
-  /** Stops the collector, which writes out what it holds, and answers every span that it received. */
+  /** Stops the collector, which flushes its spans first. Resolves with every span that it received. */
   finish(): Promise<CollectedSpan[]>
-  /** Leaves neither process nor file behind; for the end of every test, green or red. */
+  /** Removes the process and its files; call it at the end of every test, passed or failed. */
   stop(): Promise<void>
 }
 
-/** Builds the collector if it must (about two minutes of CPU, once) and starts it on a free loopback port. */
+/** Builds the collector if needed (about two minutes of CPU, once) and starts it on a free loopback port. */
 export async function startCollector(): Promise<Collector> {
   const binary = await collectorProgram()
   const folder = await mkdtemp(join(tmpdir(), 'otelcol-'))
@@ -63,7 +63,7 @@ export async function startCollector(): Promise<Collector> {
   }
 }
 
-/** The binary for exactly these sources: a changed dependency or main.go has another name. */
+/** Resolves with the path of the binary for exactly these sources: its name is their hash. */
 export async function collectorProgram(): Promise<string> {
   const stamp = createHash('sha256')
   for (const name of ['go.mod', 'go.sum', 'main.go']) stamp.update(await readFile(join(SOURCE, name)))
@@ -71,7 +71,7 @@ export async function collectorProgram(): Promise<string> {
   const binary = join(folder, stamp.digest('hex').slice(0, 16))
   if (existsSync(binary)) return binary
   await mkdir(folder, { recursive: true })
-  // Renamed when whole, so that a build that was interrupted, or runs twice at once, leaves no broken binary.
+  // Renamed when complete, so that an interrupted or concurrent build leaves no broken binary.
   const unfinished = `${binary}.${process.pid}`
   const flags = ['-trimpath', '-buildvcs=false', '-ldflags=-s -w']
   await promisify(execFile)('go', ['build', ...flags, '-o', unfinished, '.'], { cwd: SOURCE })
@@ -79,7 +79,7 @@ export async function collectorProgram(): Promise<string> {
   return binary
 }
 
-/** Reads on after it is ready too: a full pipe would stop the collector. */
+/** Resolves when the collector is ready. Keeps reading its log, because a full pipe would block it. */
 async function ready(log: ReturnType<typeof createInterface>): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const lines: string[] = []

@@ -22,7 +22,7 @@ function post(url: string, id: string, headers: Record<string, string> = {}): Pr
   })
 }
 
-/** The worker's spans for one sale alone: all in its trace, below and linked to the span under which it was made. */
+/** Expects the worker's spans for one sale in its trace, as children of the span that created it and linked to it. */
 function expectFollowed(spans: CollectedSpan[], created: Created): void {
   const own = spans.filter(({ traceId, resource }) => {
     return traceId === created.traceId && resource['service.name'] === 'sales-pipeline-worker'
@@ -37,7 +37,7 @@ function expectFollowed(spans: CollectedSpan[], created: Created): void {
   ])
 }
 
-test('a sale can be followed from the request to its row and to its document', { timeout: BUILD_MS }, async () => {
+test('traces a sale from the request to its row and to its document', { timeout: BUILD_MS }, async () => {
   const collector = await startCollector()
   onTestFinished(() => collector.stop())
   const rig = await Rig.start('traced', { elasticsearch: true })
@@ -49,7 +49,7 @@ test('a sale can be followed from the request to its row and to its document', {
   const ingest = await rig.startIngest(String(document), exporting)
 
   expect((await post(ingest.url, 'begun')).status).toBe(202)
-  await rig.drained() // so that each sale has a commit of its own
+  await rig.drained() // so that each sale has a separate commit
   expect((await post(ingest.url, 'carried', { traceparent: traceparentOf(CALLER) })).status).toBe(202)
   await rig.drained()
   for (const { process, exited } of [ingest, worker]) {
