@@ -105,7 +105,7 @@ describe('with real processes, nothing is lost and nothing is doubled', () => {
       expect(await answer.json()).toEqual({ removed: true })
       expect(await goes.exited).toBe(1)
     })
-    expect(goes.log()).toContain('RemovedFromGroup: the operator found this worker dead')
+    expect(goes.log()).toContain('RemovedFromGroup: the operator declared this worker dead')
     expectExact(verdict)
     await stopAll([stays])
   }, 180_000)
