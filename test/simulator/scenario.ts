@@ -117,7 +117,7 @@ function drawSale(
   return { intent, value: Buffer.from(spell(random, intent)) }
 }
 
-/** The same sale in several spellings: the scanner's fast road and its fallback both get work. */
+/** The same sale in several spellings: the scanner's fast path and its fallback are both used. */
 function spell(random: Random, sale: { id: string; time: number; category: string; cents: number }): string {
   const sign = sale.cents < 0 ? '-' : ''
   const digits = String(Math.abs(sale.cents)).padStart(3, '0')
