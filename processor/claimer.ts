@@ -1,4 +1,4 @@
-/** Makes assigned partitions ours: claim in the store, then read from where its deduplication set can be rebuilt. */
+/** Claims assigned partitions in the store, and places reading where the deduplication set can be rebuilt. */
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Decompress } from './core/batches.ts'
@@ -10,7 +10,10 @@ import type { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Membership, Source, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
-/** Pause before claiming again what was lost, ms: two workers that both believe in an assignment must not duel. */
+/**
+ * Pause before a lost partition is claimed again, ms. Without it, two workers that both consider themselves assigned
+ * would take the partition from each other in a loop.
+ */
 const RECLAIM_PAUSE_MS = 400
 
 export type ClaimerDeps = {
@@ -22,7 +25,7 @@ export type ClaimerDeps = {
   chance: Chance
   telemetry: Telemetry
   decompress: Decompress
-  /** Gives every partition that the topic has by now its row in the store. */
+  /** Adds a row to the store for each partition of the topic. Resolves with false when the flow stops first. */
   openTopic: () => Promise<boolean>
   fail: (error: unknown) => void
   signal: AbortSignal
@@ -30,7 +33,7 @@ export type ClaimerDeps = {
 
 export class Claimer {
   readonly #deps: ClaimerDeps
-  /** Records that the store refused, by partition, until their dead letters are stored. */
+  /** Offsets of records that the store rejected, by partition. A claim returns only those with a stored dead letter. */
   readonly #rejected = new Map<number, number[]>()
 
   constructor(deps: ClaimerDeps) {
@@ -41,13 +44,16 @@ export class Claimer {
     this.#claim(partition).catch(this.#deps.fail)
   }
 
-  /** `lost`: another worker claimed it; ours again only if the coordinator still says so. `moved`: restore from the row. */
+  /**
+   * Claims the partition again. `lost`: another worker claimed it, so the coordinator must first confirm that it is
+   * still assigned. `moved`: its progress row changed, so its state is restored from there.
+   */
   reclaim(partition: OwnedPartition, reason: 'lost' | 'moved'): void {
     partition.enter('assigned')
-    this.#deps.telemetry.log('info', `partition ${partition.partition} ${reason}: claiming again`)
-    const ready = reason === 'moved' ? Promise.resolve(true) : this.#isStillAssigned(partition)
-    ready
-      .then(ours => (ours && partition.phase === 'assigned' ? this.#claim(partition) : undefined))
+    this.#deps.telemetry.log('info', 'reclaiming partition', { partition: partition.partition, reason })
+    const stillAssigned = reason === 'moved' ? Promise.resolve(true) : this.#isStillAssigned(partition)
+    stillAssigned
+      .then(isAssigned => (isAssigned && partition.phase === 'assigned' ? this.#claim(partition) : undefined))
       .catch(this.#deps.fail)
   }
 
@@ -69,17 +75,17 @@ export class Claimer {
     const claim = await retrying(this.#deps, 'StoreUnavailable', async () =>
       store.claim(number, await this.#startOffset(number)),
     )
-    if (!claim) return // the worker is stopping
+    if (!claim) return // the flow is stopping
     const bounds = await retrying(this.#deps, 'SourceUnavailable', async () => ({
       earliest: (await source.offsets([number], 'earliest')).get(number)!,
       end: (await source.offsets([number], 'latest')).get(number)!,
       epochEnd: claim.leaderEpoch === null ? null : await source.endOfEpoch(number, claim.leaderEpoch),
     }))
-    if (!bounds || partition.phase !== 'claiming') return // revoked, or the worker is stopping
+    if (!bounds || partition.phase !== 'claiming') return // revoked, or the flow is stopping
     this.#place(partition, claim, bounds)
   }
 
-  /** Only used by the very first claim; resolved then, once, and stored (contract, section 2). */
+  /** The stored position, or that of spec.source.startFrom, which only the first claim uses and stores (section 2). */
   async #startOffset(partition: number): Promise<number> {
     const known = await this.#position(partition)
     if (known !== null) return known
@@ -88,14 +94,15 @@ export class Claimer {
     return (await this.#deps.source.offsets([partition], at)).get(partition)!
   }
 
-  /** Null: never claimed. A partition that nobody knows was added to the topic while the pipeline runs. */
+  /** Null when the partition was never claimed. One without a row was added to the topic while the pipeline runs. */
   async #position(partition: number): Promise<number | null> {
     const { store, openTopic } = this.#deps
     const known = (await store.positions()).get(partition)
     if (known !== undefined) return known
     await openTopic()
     const opened = (await store.positions()).get(partition)
-    if (opened === undefined) throw new Retryable(`partition ${partition} is not known to every broker yet`)
+    if (opened === undefined)
+      throw new Retryable(`partition ${partition} was just added to the topic, and not every broker reports it yet`)
     return opened
   }
 

@@ -1,11 +1,11 @@
 /**
- * Commits what the partitions gathered, one transaction at a time, and finds out what became of each (section 3):
+ * Commits what the partitions gathered, one transaction at a time, and determines the outcome of each (section 3):
  *
- *   1. freeze: every dirty partition's increments become its share; it goes on gathering the next.
- *   2. merge the shares and send them as one transaction.
- *   3. acknowledged → done. Fenced, or no answer → read the progress rows and decide partition by partition:
+ *   1. Freeze: the increments of each dirty partition become its share, while it continues to gather.
+ *   2. Merge the shares and send them as one transaction.
+ *   3. Acknowledged → done. Fenced, or no answer → read the progress rows and decide for each partition:
  *      committed | retry the same share | restore from the row | lost to another worker.
- *   4. refused data → halve until one record is left; that one is dead (`store_rejected`).
+ *   4. Rejected data → halve the commit until one record is left; that record is dead (`store_rejected`).
  */
 import { backOff } from '#pipeline/backoff.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
@@ -17,13 +17,13 @@ import type { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Store, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
-/** Far behind, fewer and larger transactions cost less; nobody waits for the newest sale then. */
+/** Interval while far behind, ms: fewer and larger transactions cost less, and nobody waits for the newest sale. */
 const BACKLOG_INTERVAL_MS = 1000
 
-/** Rows of one commit, before partitions are merged: bounds its memory when every event has a key of its own. */
+/** Rows of one commit, before partitions are merged: bounds its memory when every event has a different key. */
 const MAX_ROWS = 16_000
 
-/** Pauses before a commit is tried again. */
+/** Pauses before a commit is retried. */
 const RETRY = { baseMs: 100, capMs: 5000 }
 
 export type CommitterDeps = {
@@ -35,11 +35,11 @@ export type CommitterDeps = {
   partitions: () => Iterable<OwnedPartition>
   /** Cuts oversized dead letters, or strips them when their table is full. */
   boundDeadLetters: (commit: Commit) => Commit
-  /** Somebody else owns it, or its row went elsewhere: claim again, if it is still ours to read. */
+  /** The partition has another owner (`lost`), or its progress row changed (`moved`): it must be claimed again. */
   onLost: (partition: OwnedPartition, reason: 'lost' | 'moved') => void
-  /** The store refuses this very record. */
+  /** The store rejects exactly this record. */
   onRejected: (partition: OwnedPartition, offset: number) => void
-  /** A Fatal ends the flow. */
+  /** Ends the flow with this error. */
   fail: (error: unknown) => void
   signal: AbortSignal
 }
@@ -49,20 +49,20 @@ export class Committer {
   #inFlight: Promise<void> | null = null
   #lastStart = 0
   #timer: Promise<void> | null = null
-  /** While a refused record is hunted: at most so many records in a commit, of one partition. */
-  #bisect = Number.POSITIVE_INFINITY
+  /** Most records in a commit while a rejected record is searched for, one partition at a time; else Infinity. */
+  #bisectionLimit = Number.POSITIVE_INFINITY
 
   constructor(deps: CommitterDeps) {
     this.#deps = deps
   }
 
-  /** How many more records a partition may gather before the next commit. */
+  /** Returns how many more records a partition may gather before the next commit. */
   budget(partition: OwnedPartition): number {
-    return this.#bisect - (partition.state?.pendingRecords ?? 0)
+    return this.#bisectionLimit - (partition.state?.pendingRecords ?? 0)
   }
 
-  /** Starts a commit if one is due; otherwise sees to it that one starts when it is. */
-  consider(): void {
+  /** Starts a commit if one is due; otherwise schedules one. */
+  commitIfDue(): void {
     if (this.#inFlight) return
     const dirty = this.#dirty()
     if (dirty.length === 0) return
@@ -71,13 +71,14 @@ export class Committer {
     else this.#start(dirty)
   }
 
-  /** Resolves when more may be gathered: memory holds one commit on its way and one in the making. */
-  async room(): Promise<void> {
-    while (this.#inFlight && (this.#isFull(this.#dirty()) || Number.isFinite(this.#bisect))) await this.#inFlight
-    this.consider()
+  /** Resolves when more may be gathered: memory holds one commit in flight and one that is being gathered. */
+  async waitForCapacity(): Promise<void> {
+    while (this.#inFlight && (this.#isFull(this.#dirty()) || Number.isFinite(this.#bisectionLimit)))
+      await this.#inFlight
+    this.commitIfDue()
   }
 
-  /** Commits everything there is; returns early when the signal aborts. */
+  /** Commits everything that was gathered; resolves early when the signal aborts. */
   async flush(): Promise<void> {
     while (!this.#deps.signal.aborted) {
       if (this.#inFlight) await this.#inFlight
@@ -99,7 +100,7 @@ export class Committer {
     const dirty = [...this.#deps.partitions()].filter(
       p => p.state?.dirty && (p.phase === 'running' || p.phase === 'draining'),
     )
-    return Number.isFinite(this.#bisect) ? dirty.slice(0, 1) : dirty
+    return Number.isFinite(this.#bisectionLimit) ? dirty.slice(0, 1) : dirty
   }
 
   #isFull(dirty: OwnedPartition[]): boolean {
@@ -112,7 +113,7 @@ export class Committer {
       bytes += state!.pendingBytes
       rows += state!.pendingRows
     }
-    return records >= Math.min(maxRecords, this.#bisect) || bytes >= maxBytes || rows >= MAX_ROWS
+    return records >= Math.min(maxRecords, this.#bisectionLimit) || bytes >= maxBytes || rows >= MAX_ROWS
   }
 
   #interval(): number {
@@ -126,7 +127,7 @@ export class Committer {
   #wakeAfter(ms: number): void {
     this.#timer ??= this.#deps.clock.sleep(ms, this.#deps.signal).then(() => {
       this.#timer = null
-      this.consider()
+      this.commitIfDue()
     })
   }
 
@@ -141,7 +142,7 @@ export class Committer {
       const failure = await this.#attempt(live)
       if (!failure) return
       if (failure instanceof Rejected) {
-        this.#hunt(live, records)
+        this.#bisect(live, records)
         return
       }
       if (attempt > 0 || failure instanceof Retryable) await clock.sleep(backOff({ attempt, ...RETRY }, chance), signal)
@@ -149,7 +150,7 @@ export class Committer {
     }
   }
 
-  /** Null: acknowledged. */
+  /** Resolves with null when the commit was acknowledged. */
   async #attempt(live: OwnedPartition[]): Promise<Fenced | Retryable | Rejected | null> {
     const { store, compiled, clock, telemetry, boundDeadLetters } = this.#deps
     const startedAt = clock.now()
@@ -166,7 +167,7 @@ export class Committer {
       else if (error instanceof Rejected) telemetry.commitFailed('rejected')
       else if (error instanceof Retryable) telemetry.commitFailed('retryable')
       else throw error
-      telemetry.log('warn', 'commit did not succeed', { error: error.message })
+      telemetry.log('warn', 'commit failed', { error: error.message })
       if (error instanceof Retryable) telemetry.condition('StoreUnavailable', error.message)
       return error
     }
@@ -176,11 +177,11 @@ export class Committer {
       commit,
       startedAt,
     )
-    if (Number.isFinite(this.#bisect)) this.#widen()
+    if (Number.isFinite(this.#bisectionLimit)) this.#widenBisection()
     return null
   }
 
-  /** The shares of `committed` are in the store, as `commit`: count them and forget them. */
+  /** Counts and drops the shares of `committed`, which the store has as `commit`. */
   #settle(committed: OwnedPartition[], commit: Commit, startedAt: number): void {
     const { telemetry, clock } = this.#deps
     const shares = committed.map(p => p.share!)
@@ -198,7 +199,7 @@ export class Committer {
     const rows = await retrying(this.#deps, 'StoreUnavailable', () => store.inspect(live.map(p => p.partition)))
     if (!rows) return
     for (const partition of live) {
-      if (!partition.share) continue // dropped while we were reading
+      if (!partition.share) continue // dropped while the rows were read
       const outcome = outcomeOf(
         partition.share.commit,
         rows.find(row => row.partition === partition.partition),
@@ -209,19 +210,20 @@ export class Committer {
   }
 
   /**
-   * Everything in the refused commit is read again, in smaller commits, until a single record is refused. `records` were
-   * sent; some of the partitions may be gone since, but what is left need not be to blame.
+   * Reads everything in the rejected commit again, in smaller commits, until a single record is rejected. `records` is
+   * the number sent: partitions may have been revoked since then, so the rest need not contain the rejected record.
    */
-  #hunt(sent: OwnedPartition[], records: number): void {
+  #bisect(sent: OwnedPartition[], records: number): void {
     const live = sent.filter(p => p.share)
     if (live.length === 0) return
     if (sent.length === 1 && records === 1) this.#deps.onRejected(live[0]!, live[0]!.share!.lastOffset)
-    else this.#bisect = Math.max(1, Math.floor(Math.min(records, this.#bisect) / 2))
+    else this.#bisectionLimit = Math.max(1, Math.floor(Math.min(records, this.#bisectionLimit) / 2))
     for (const partition of live) this.#deps.onLost(partition, 'moved')
   }
 
-  #widen(): void {
-    this.#bisect *= 2
-    if (this.#bisect >= this.#deps.compiled.spec.commit.maxRecords) this.#bisect = Number.POSITIVE_INFINITY
+  #widenBisection(): void {
+    this.#bisectionLimit *= 2
+    if (this.#bisectionLimit >= this.#deps.compiled.spec.commit.maxRecords)
+      this.#bisectionLimit = Number.POSITIVE_INFINITY
   }
 }

@@ -1,4 +1,4 @@
-/** Keeps dead_letters bounded: a record as prefix and hash when it is large, as coordinates only when the table is full. */
+/** Bounds the size of dead_letters: large records are stored as prefix and hash; all without bytes while it is full. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { Commit, DeadLetter } from './core/commit.ts'
 
@@ -12,18 +12,18 @@ export class DeadLetterBounds {
     this.#sha256 = sha256
   }
 
-  /** Reading stops when the table is full and the spec says so. */
+  /** True when the table is full and the spec says to pause reading then. */
   get paused(): boolean {
     return this.#full && this.#bounds.whenFull === 'pause'
   }
 
-  /** `storedBytes`: what the table holds now. Answers a message while it is full. */
+  /** `storedBytes`: size of the table's payloads now. Returns a message while the table is full, else null. */
   observe(storedBytes: number): string | null {
     const { maxBytes, whenFull } = this.#bounds
     this.#full = storedBytes >= maxBytes
     if (!this.#full) return null
-    const what = whenFull === 'pause' ? 'reading is paused' : 'new dead letters are stored without their bytes'
-    return `dead_letters holds ${storedBytes} of at most ${maxBytes} bytes; ${what}. Delete some, or raise spec.deadLetters.maxBytes`
+    const effect = whenFull === 'pause' ? 'reading is paused' : 'new dead letters are stored without their bytes'
+    return `dead_letters holds ${storedBytes} of at most ${maxBytes} bytes; ${effect}. Delete dead letters, or raise spec.deadLetters.maxBytes`
   }
 
   apply(commit: Commit): Commit {

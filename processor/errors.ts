@@ -5,8 +5,8 @@
 import type { FatalCode, WorkerCode } from '#pipeline/conditions.ts'
 
 /**
- * Passing: the same call may succeed later. `afterMs` is the least time to wait. The outcome may be unknown.
- * `condition`: raised meanwhile, where it is more exact than that the server is unavailable.
+ * A transient failure: the same call may succeed later. The outcome may be unknown. `afterMs`: least time to wait.
+ * `condition`: shown meanwhile, where it is more exact than that the server is unavailable.
  */
 export class Retryable extends Error {
   readonly afterMs: number
@@ -19,7 +19,7 @@ export class Retryable extends Error {
   }
 }
 
-/** A commit's progress update found fewer rows than it named: somebody else owns a partition, or it is already done. */
+/** A commit's progress update matched too few rows: a partition has another owner, or the commit is already stored. */
 export class Fenced extends Error {
   constructor(message: string) {
     super(message)
@@ -27,7 +27,7 @@ export class Fenced extends Error {
   }
 }
 
-/** PostgreSQL refuses the data itself (SQLSTATE class 22 or 23): bisect to the record, then dead-letter it. */
+/** PostgreSQL rejects the data itself (SQLSTATE class 22 or 23): bisect to the record, then dead-letter it. */
 export class Rejected extends Error {
   constructor(message: string, options: { cause?: unknown } = {}) {
     super(message, options)
@@ -35,7 +35,7 @@ export class Rejected extends Error {
   }
 }
 
-/** Not healed by waiting. `code` is also the reason shown in status and metrics. */
+/** A failure that waiting does not fix. `code` is also the reason shown in status and metrics. */
 export class Fatal extends Error {
   readonly code: FatalCode
   constructor(code: FatalCode, message: string, options: { cause?: unknown } = {}) {

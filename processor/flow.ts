@@ -1,9 +1,9 @@
 /**
- * The one road: source → decode → window → commit → project (the projector runs beside it, see projector.ts).
+ * Data path: source → decode → window → commit → project (the projector runs beside it, see projector.ts).
  *
- * Membership says which partitions to read; a claim in the store makes them ours (contract, section 3). Reading,
- * stepping and committing go on side by side: the next fetch travels while an answer is worked on, and increments
- * gather while a commit is on its way.
+ * Membership says which partitions to read; a claim in the store makes this worker their owner (contract, section 3).
+ * Reading, processing and committing overlap: the next fetch is in flight while an answer is processed, and increments
+ * gather while a commit is in flight.
  */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Claimer } from './claimer.ts'
@@ -17,7 +17,7 @@ import { retrying } from './retrying.ts'
 import { topicConditions } from './topic-conditions.ts'
 import { Upkeep } from './upkeep.ts'
 
-/** Nothing to read yet: how long to wait for an assignment or a claim before looking again, ms. */
+/** Pause before the next poll while there is no assignment or claim to read from, ms. */
 const NOTHING_TO_READ_MS = 20
 
 export type FlowDeps = {
@@ -36,9 +36,9 @@ export type FlowDeps = {
 export class Flow {
   readonly #deps: FlowDeps
   readonly #partitions = new Map<number, OwnedPartition>()
-  /** Graceful: stop reading, commit, leave. */
+  /** Graceful stop: stop reading, commit, leave the group. */
   readonly #draining = new AbortController()
-  /** Hard: give up whatever is under way. */
+  /** Hard stop: abandon everything in progress. */
   readonly #halted = new AbortController()
   #failure: unknown = null
   readonly #committer: Committer
@@ -66,7 +66,7 @@ export class Flow {
     })
   }
 
-  /** Runs until `drain` or a Fatal (thrown). Opens the store, joins, reads, commits; leaves the group at the end. */
+  /** Opens the store, joins the group, reads and commits until `drain`, then leaves. Throws the error that ended it. */
   async run(): Promise<void> {
     const { membership } = this.#deps
     const shared = { ...this.#deps, signal: this.#draining.signal }
@@ -85,18 +85,18 @@ export class Flow {
     if (this.#failure) throw this.#failure
   }
 
-  /** Stop reading, commit what there is, leave the group; `run` then resolves. `withinMs`: when to give up committing. */
+  /** Stops reading, commits for at most `withinMs`, leaves the group; `run` then resolves. */
   drain(withinMs: number): void {
     this.#draining.abort()
     void this.#deps.clock.sleep(withinMs, this.#halted.signal).then(() => this.#halted.abort())
   }
 
-  /** Gives up whatever is under way; `run` then throws the reason. */
+  /** Abandons everything in progress; `run` then throws `reason`. */
   stop(reason: Fatal): void {
     this.#fail(reason)
   }
 
-  /** A row for each partition that the topic has now. False when the flow stops first. */
+  /** Adds a row to the store for each partition of the topic. Resolves with false when the flow stops first. */
   async #openTopic(): Promise<boolean> {
     const { compiled, source, store, telemetry } = this.#deps
     const shared = { ...this.#deps, signal: this.#draining.signal }
@@ -138,8 +138,8 @@ export class Flow {
       const answers = (await unlessAborted(polled, signal)) ?? []
       for (const answer of answers) this.#advance(answer)
       polled = this.#poll()
-      for (const answer of answers) this.#take(answer)
-      await this.#committer.room()
+      for (const answer of answers) this.#handle(answer)
+      await this.#committer.waitForCapacity()
     }
   }
 
@@ -150,7 +150,7 @@ export class Flow {
     this.#partitions.clear()
   }
 
-  /** Never rejects: it may be left unawaited when the flow stops. */
+  /** Never rejects, because nobody may await it when the flow stops. */
   async #poll(): Promise<Fetched[]> {
     const { source, clock, telemetry } = this.#deps
     const requests = this.#bounds.paused
@@ -175,24 +175,24 @@ export class Flow {
     return []
   }
 
-  /** Moves the position past an answer before it is worked on, so that the next fetch can already be sent. */
+  /** Moves the position past an answer before it is processed, so that the next fetch can already be sent. */
   #advance(answer: Fetched): void {
     const partition = this.#partitions.get(answer.partition)
     if (partition?.position === answer.offset && answer.data)
       partition.moveTo(offsetAfter(answer.data, answer.offset), lastEpoch(answer.data))
   }
 
-  #take(answer: Fetched): void {
+  #handle(answer: Fetched): void {
     const partition = this.#partitions.get(answer.partition)
     const state = partition?.state
     if (!partition || !state || !partition.readable) return
     const budget = this.#committer.budget(partition)
     if (answer.offset !== state.nextOffset || budget <= 0) {
-      partition.moveTo(state.nextOffset) // an answer for where we are no longer, or not yet allowed to go on
+      partition.moveTo(state.nextOffset) // the answer is for an older position, or the partition must wait for a commit
       return
     }
     if (answer.outOfRange) {
-      this.#claimer.reclaim(partition, 'moved') // the claim looks at the log's bounds and says what is wrong
+      this.#claimer.reclaim(partition, 'moved') // the claim checks the log's bounds and reports the problem
       return
     }
     partition.highWatermark = answer.highWatermark
@@ -221,8 +221,8 @@ export class Flow {
 }
 
 /**
- * What `promise` (which never rejects) resolves to, or null as soon as the signal aborts. Not Promise.race: against a
- * promise that lives as long as the flow, it would keep every answer alive, and with it all the bytes ever fetched.
+ * Resolves with the result of `promise` (which never rejects), or with null as soon as the signal aborts. Promise.race
+ * would keep every answer, and thus all fetched bytes, in memory: its other promise would live as long as the flow.
  */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
   return new Promise(resolve => {

@@ -1,6 +1,6 @@
 /**
- * The worker, and the removal of what it stored: reads its environment, wires the ports to their adapters, handles
- * signals. Nothing else does.
+ * Entry point of the worker and of `remove`. Only this file reads the environment, wires the ports to their adapters
+ * and handles signals.
  */
 import { createHash } from 'node:crypto'
 import { readTextFile } from '#common/files.ts'
@@ -27,10 +27,10 @@ import { Flow } from './flow.ts'
 import { retrying } from './retrying.ts'
 import { readSettings, type Settings } from './settings.ts'
 
-/** What a worker cannot commit within this after SIGTERM is read again by its successor. */
+/** Time to commit after SIGTERM, ms. The next owner of a partition reads again what is not committed by then. */
 const DRAIN_MS = WORKER_EXIT_MS - 1000
 const EXPELLED =
-  'the operator found this worker dead and had it removed from the consumer group. It exits, and restarts if its pod still exists'
+  'the operator declared this worker dead and removed it from the consumer group. It exits, and restarts if its pod still exists'
 
 async function main(): Promise<number> {
   const settings = readSettings(process.argv.slice(2), process.env)
@@ -57,9 +57,9 @@ async function main(): Promise<number> {
     return 0
   } catch (error) {
     telemetry.setLive(false, (error as Error).message)
-    // The operator reads the code from the pod's last words.
+    // The operator reads the code from this line, which becomes the container's termination message.
     const code = error instanceof Fatal ? { code: error.code } : {}
-    telemetry.log('error', 'the worker stops', { error: (error as Error).message, ...code })
+    telemetry.log('error', 'worker exiting', { error: (error as Error).message, ...code })
     return 1
   } finally {
     await http.close()
@@ -84,8 +84,8 @@ async function work(
     topic: spec.source.topic,
     sessionTimeoutMs: settings.sessionTimeoutMs,
     onTrouble: message => telemetry.log('warn', message),
-    // A broker that was away renames members, too: only what stands in the store says that it was meant.
-    onRenamed: before => void stopIfExpelled(before),
+    // A broker that was unavailable also renames members, so only the store shows whether this one was expelled.
+    onRenamed: previous => void stopIfExpelled(previous),
   })
   group.member = {
     describe: () => membership.describe(),
@@ -109,8 +109,8 @@ async function work(
 
   const stopping = new AbortController()
   const stopIfExpelled = async (member: string) => {
-    const waits = { clock, chance, telemetry, signal: stopping.signal }
-    const isExpelled = await retrying(waits, 'StoreUnavailable', () => store.isExpelled(member)).catch(() => false)
+    const retryDeps = { clock, chance, telemetry, signal: stopping.signal }
+    const isExpelled = await retrying(retryDeps, 'StoreUnavailable', () => store.isExpelled(member)).catch(() => false)
     if (isExpelled) flow.stop(new Fatal('RemovedFromGroup', EXPELLED))
   }
   onStopSignal(() => {
@@ -120,7 +120,7 @@ async function work(
   })
   reportBusy(settings.cpuMillis, telemetry.busy, stopping.signal)
   const projecting = project(pipeline, telemetry, store, stopping.signal)
-  // What it cannot retry ends the worker, whose restart is seen: one that went on without projecting would look well.
+  // Any other error ends the worker, and the restart is visible. A worker without a projector would look healthy.
   projecting.catch(() => flow.drain(DRAIN_MS))
   try {
     await flow.run()
@@ -131,7 +131,7 @@ async function work(
   }
 }
 
-/** The client of Elasticsearch takes a while to load: only where it is used. */
+/** Loads the Elasticsearch client only when it is used, because loading takes a while. */
 async function project(
   pipeline: SalesPipeline,
   telemetry: WorkerTelemetry,
@@ -151,7 +151,7 @@ async function project(
   }
 }
 
-/** False when it was stopped before all was gone. */
+/** Resolves with false when it was stopped before everything was removed. */
 async function remove(pipeline: SalesPipeline, telemetry: WorkerTelemetry): Promise<boolean> {
   const [{ removeResults }, { openElasticsearchRemoval }] = await Promise.all([
     import('./removal.ts'),
@@ -170,7 +170,7 @@ async function remove(pipeline: SalesPipeline, telemetry: WorkerTelemetry): Prom
   }
 }
 
-/** Ready once the group gave us our share: before that a rollout must not go on. */
+/** Reports ready at the first assignment: a rollout must not continue before that. */
 function readyOnceAssigned(telemetry: WorkerTelemetry): WorkerTelemetry {
   return {
     ...telemetry,
@@ -181,7 +181,7 @@ function readyOnceAssigned(telemetry: WorkerTelemetry): WorkerTelemetry {
   }
 }
 
-/** SIGTERM, Ctrl-C, or the death of the parent that started us over IPC. */
+/** Calls `stop` once: on SIGTERM, on Ctrl-C, or when the parent process disconnects from IPC. */
 function onStopSignal(stop: () => void): void {
   let stopped = false
   const once = () => {

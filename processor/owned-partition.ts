@@ -1,9 +1,9 @@
 /**
- * One partition in the hands of this worker, from assignment to revocation:
+ * One partition of this worker, from assignment to revocation:
  *
  *   assigned → claiming → restoring → running → draining → revoked
  *       ↑__________↓__________↓__________↓                    ↑ from every phase
- *   (claim failed, fenced, or moved: claim again)      halted: claimed, but not read until a person decides
+ *   (claim failed, fenced, or moved: claim again)      halted: claimed, but not read until a person intervenes
  */
 import type { PartitionState } from './core/partition.ts'
 import type { Share } from './core/pending.ts'
@@ -24,15 +24,15 @@ export class OwnedPartition {
   readonly partition: number
   /** Set by a claim; null before it, and after the partition was lost. */
   state: PartitionState | null = null
-  /** Frozen and on its way into the store; retried until its outcome is known. */
+  /** The frozen part of a commit in flight; retried until the outcome is known. */
   share: Share | null = null
-  /** Next offset to ask for: ahead of state.nextOffset while an answer is worked on. */
+  /** Next offset to fetch; ahead of state.nextOffset while an answer is processed. */
   position = 0
-  /** Of the record before it; −1 where it is not known. A leader tells when its log has another record there. */
+  /** Leader epoch of the record before `position`, −1 when unknown: the leader detects another record there by it. */
   positionEpoch = -1
   highWatermark = -1
   lastStableOffset = -1
-  /** Wall clock, ms: when data last came, for idleness. */
+  /** When data last arrived, to detect idleness (wall clock, ms). */
   lastDataAt = 0
   #phase: Phase = 'assigned'
 
@@ -44,9 +44,10 @@ export class OwnedPartition {
     return this.#phase
   }
 
-  /** The only place where the phase changes. Leaving towards `assigned` or `revoked` drops all uncommitted work. */
+  /** The only place where the phase changes. Entering `assigned` or `revoked` drops all uncommitted work. */
   enter(phase: Phase): void {
-    if (!ALLOWED[this.#phase].includes(phase)) throw new Error(`partition ${this.partition}: ${this.#phase} → ${phase}`)
+    if (!ALLOWED[this.#phase].includes(phase))
+      throw new Error(`partition ${this.partition}: invalid phase change ${this.#phase} → ${phase}`)
     this.#phase = phase
     if (phase === 'assigned' || phase === 'revoked') {
       this.state = null
@@ -63,12 +64,12 @@ export class OwnedPartition {
     return this.#phase === 'restoring' || this.#phase === 'running'
   }
 
-  /** The results hold what lies before it. Only where there is a state. */
+  /** First offset that the results do not include. Requires a state. */
   get committed(): number {
     return this.share?.commit.fromOffset ?? this.state!.uncommittedFrom
   }
 
-  /** Read to the end of the log with nothing left to commit: only then may idleness begin (FLIP-471). */
+  /** True when all of the log is read and committed: only then may the partition become idle (FLIP-471). */
   get caughtUp(): boolean {
     const { state, share } = this
     if (this.#phase !== 'running' || !state || share || state.dirty) return false

@@ -1,4 +1,4 @@
-/** What the flow needs of the world. Every clock, random number and I/O call stands behind one of these ports. */
+/** Ports of the flow: every clock, random number and I/O call is behind one of them. */
 import type { WorkerCode } from '#pipeline/conditions.ts'
 import type { AbortedTransaction } from './core/batches.ts'
 import type { Claim, Progress } from './core/claim.ts'
@@ -8,7 +8,7 @@ import type { Commit } from './core/commit.ts'
 
 export type Topic = {
   topic: string
-  /** Kafka's own id of the topic (uuid text); a topic made anew has another. */
+  /** Kafka's id of the topic (UUID text); a recreated topic has another one. */
   topicId: string
   partitions: number
 }
@@ -18,49 +18,49 @@ export type TopicInfo = Topic & {
   maxAheadMs: number
 }
 
-/** `epoch`: leader epoch of the record before `offset`, −1 where unknown. */
+/** `epoch`: leader epoch of the record before `offset`, −1 when unknown. */
 export type FetchRequest = { partition: number; offset: number; epoch: number }
 
-/** One partition's share of an answer. Offsets fit a double (Kafka's int64 never gets past 2^53 in practice). */
+/** One partition's part of an answer. Offsets fit a double (Kafka's int64 never gets past 2^53 in practice). */
 export type Fetched = {
   partition: number
-  /** The offset that was asked for. */
+  /** The requested offset. */
   offset: number
   highWatermark: number
   lastStableOffset: number
   logStartOffset: number
-  /** Whole record batches, oldest first, as they lie in the log; null when there is nothing new. */
+  /** Whole record batches, oldest first, as they are in the log; null when there is nothing new. */
   data: Buffer | null
   /** Transactions that were aborted inside this data, as Kafka lists them. */
   aborted: AbortedTransaction[]
-  /** The log does not hold `offset`, or not what was before it: retention, or the log was cut. Nothing else is set then. */
+  /** The log lacks `offset` or the record before it, by retention or truncation. No other field is set then. */
   outOfRange: boolean
 }
 
 export interface Source {
-  /** Throws Fatal TopicCompacted; Retryable when no broker answers, or (condition TopicMissing) when there is none yet. */
+  /** Throws Fatal TopicCompacted; Retryable when no broker answers, or (TopicMissing) when the topic does not exist. */
   describe(): Promise<TopicInfo>
-  /** The first offset at or after `at` of each partition: 'earliest', 'latest' or an epoch in ms. */
+  /** Resolves with each partition's first offset at or after `at`: 'earliest', 'latest' or an epoch in ms. */
   offsets(partitions: number[], at: 'earliest' | 'latest' | number): Promise<Map<number, number>>
-  /** Where a leader epoch ends in the log as it is now; null: the leader does not know it. Throws Retryable. */
+  /** Resolves with the end offset of a leader epoch in the log; null: unknown to the leader. Throws Retryable. */
   endOfEpoch(partition: number, epoch: number): Promise<number | null>
   /**
-   * Answers as soon as any leader has something (or after its wait time, with what it knows). One request per leader is
-   * under way at once: what is not answered yet comes with a later call, so an answer may be for an older position.
-   * The bytes of an answer are the caller's until the second call after the one that gave it; then they may be reused.
+   * Resolves as soon as any leader has data, or after the leader's wait time. One request per leader is in flight at a
+   * time: a late answer comes with a later call, so an answer may be for an older position.
+   * The bytes of an answer are valid until the second call after the one that returned it; then they may be reused.
    * Throws Retryable, Fatal TopicReplaced.
    */
   poll(requests: FetchRequest[]): Promise<Fetched[]>
   close(): Promise<void>
 }
 
-/** The consumer group: who reads what. It decides nothing about correctness; claims in the store do. */
+/** The consumer group: which worker reads which partition. Correctness depends on claims in the store, not on it. */
 export interface Membership {
-  /** Joins, and calls back with the whole assignment at each change ([] when we were thrown out). */
+  /** Joins, and calls back with the whole assignment at each change ([] after removal from the group). */
   join(onAssignment: (partitions: number[]) => void): Promise<void>
-  /** The assignment as the coordinator confirmed it after this call began: a zombie must not trust what it remembers. */
+  /** Resolves with the assignment that the coordinator confirms after this call: the last known may be outdated. */
   confirm(): Promise<number[]>
-  /** Kafka's own group offsets: for lag tools only, never read back. */
+  /** Commits the group's offsets in Kafka, for lag tools only; they are never read back. */
   publishOffsets(offsets: Map<number, number>): Promise<void>
   leave(): Promise<void>
 }
@@ -77,42 +77,42 @@ export type Opened = {
 
 export type PipelineClock = {
   watermark: number | null
-  /** Windows that became final by this call, over all aggregations. */
+  /** Windows that this call made final, in all aggregations. */
   finalised: number
   removed: number
 }
 
 export interface Store {
   /**
-   * Migrates, takes or checks ownership of the schema, creates the aggregation tables, adds a progress row for each
-   * partition (one that the topic got later is read from its first record), registers the spec and answers its
-   * generation. May be called again, when the topic has grown. Throws Fatal SchemaTooNew, SchemaOwnedByOther,
-   * AggregationChanged, TopicReplaced; Retryable when PostgreSQL is away.
+   * Migrates the schema, takes or checks its ownership, creates the aggregation tables, adds a progress row for each
+   * partition (one that was added to the topic later is read from its first record), registers the spec and resolves
+   * with its generation. Call it again when the topic has grown. Throws Fatal SchemaTooNew, SchemaOwnedByOther,
+   * AggregationChanged, TopicReplaced; Retryable when PostgreSQL is unavailable.
    */
   open(topic: Topic): Promise<Opened>
-  /** Epoch + 1, new token, idle lease cleared. `start` is stored as first offset where none is known yet. */
+  /** Sets epoch + 1 and a new token, clears the idle lease. Stores `start` as first offset when there is none yet. */
   claim(partition: number, start: number): Promise<Claim>
-  /** Where each partition stands without claiming it (null nextOffset: never claimed). */
+  /** Resolves with the nextOffset of each partition, without claiming it; null: never claimed. */
   positions(): Promise<Map<number, number | null>>
   /**
-   * One transaction, progress first. Resolves when COMMIT was acknowledged. Throws Fenced (nothing written), Rejected
-   * (nothing written), Retryable (outcome unknown: inspect before trying again).
+   * Writes one transaction, progress first. Resolves when COMMIT was acknowledged. Throws Fenced (nothing written),
+   * Rejected (nothing written), Retryable (outcome unknown: inspect before retrying).
    */
   commit(commit: Commit): Promise<void>
-  /** The rows, read FOR UPDATE: waits for a transaction that is still deciding. */
+  /** Reads the progress rows FOR UPDATE, which waits for a transaction that is still open. */
   inspect(partitions: number[]): Promise<Progress[]>
-  /** Renews the idle lease of partitions that we own (epoch and token checked) for `leaseMs` of PostgreSQL's clock. */
+  /** Renews idle leases for `leaseMs` of PostgreSQL's clock, where epoch and token are still those of the owner. */
   renewIdle(owned: { partition: number; epoch: number; token: string }[], leaseMs: number): Promise<void>
-  /** Pipeline watermark, finality, retention; a no-op answer when another worker holds the lease. */
+  /** Advances pipeline watermark, finality and retention. Resolves with null when another worker holds the lease. */
   advance(): Promise<PipelineClock | null>
-  /** Bytes of payload held in dead_letters, for deadLetters.maxBytes. */
+  /** Resolves with the payload bytes in dead_letters, which deadLetters.maxBytes bounds. */
   deadLetterBytes(): Promise<number>
   close(): Promise<void>
 }
 
 /**
- * Members of the group that somebody who knew better than the broker declared dead. A process that was only cut off
- * finds its name here and stops; correctness does not hang on it, since claims fence it anyway.
+ * Group members that the operator declared dead before the broker did. A process that was only disconnected finds its
+ * name here and stops. Correctness does not depend on this, because claims fence the process anyway.
  */
 export interface Expulsions {
   expel(member: string): Promise<void>
@@ -132,7 +132,7 @@ export type ProjectedRow = {
   updatedAt: number
 }
 
-/** `traces`: contexts of the commits that are shown for the first time, as far as they are known. */
+/** `traces`: contexts of the commits that are projected for the first time, where they are known. */
 export type ProjectionWork = {
   entries: bigint[]
   rows: ProjectedRow[]
@@ -141,41 +141,41 @@ export type ProjectionWork = {
 
 export type ProjectionFault = { aggregation: number; id: string; version: bigint; error: string }
 
-/** The bookkeeping that commits write: which rows a projection has yet to show. */
+/** Entries that commits write: the rows that must still be projected. */
 export interface Outbox {
-  /** A snapshot of rows that wait, at most about `limit`; null when there are none or another worker has the lease. */
+  /** Resolves with at most about `limit` pending rows; null when there are none or another worker has the lease. */
   take(limit: number): Promise<ProjectionWork | null>
-  /** Removes the entries, once the sink has answered; records what it will not accept, until it accepts the row. */
+  /** Removes the entries that the sink has answered. Records each fault until the sink accepts the row. */
   confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void>
-  /** Rows (approximately) that wait. */
+  /** Resolves with the approximate number of pending rows. */
   pending(): Promise<number>
-  /** Rows that the sink did not accept. */
+  /** Resolves with the number of rows that the sink rejected. */
   rejected(): Promise<number>
 }
 
 export interface Sink {
-  /** Applies the index templates and creates what is missing. Throws Retryable while the sink is away. */
+  /** Applies the index templates and creates what is missing. Throws Retryable while the sink is unavailable. */
   prepare(): Promise<void>
-  /** Writes with external versions. An equal or greater version already there is success. Throws Retryable. */
+  /** Writes with external versions. Succeeds where the sink already has an equal or greater one. Throws Retryable. */
   write(rows: ProjectedRow[]): Promise<ProjectionFault[]>
   close(): Promise<void>
 }
 
 // ---------------------------------------------------------------- Removal of what a pipeline stored
 
-/** `foreign`: what goes by the name was not made by this pipeline. */
+/** `foreign`: the object of this name was not created by this pipeline. */
 export type Belonging = 'ours' | 'foreign' | 'absent'
 
 export interface Stored {
-  /** For people: "index sales-by-store". */
+  /** Name in messages: "index sales-by-store". */
   readonly name: string
-  /** Removes it if it is ours; answers what it was. Throws Retryable (it may be gone or not), Fatal AccessDenied. */
+  /** Removes it if it is `ours`; resolves with what it was. Throws Retryable (outcome unknown), Fatal AccessDenied. */
   remove(): Promise<Belonging>
 }
 
-/** The rows and the progress. They prove whose the rest is, too: the last to be removed. */
+/** The rows and the progress. They are removed last, because they prove who owns the rest. */
 export interface StoredRows extends Stored {
-  /** Throws Retryable, Fatal AccessDenied. */
+  /** Resolves with what the rows are, without removing them. Throws Retryable, Fatal AccessDenied. */
   find(): Promise<Belonging>
 }
 
@@ -195,13 +195,13 @@ export interface Chance {
 
 export interface Telemetry {
   fetched(partition: number, bytes: number): void
-  /** Called once per acknowledged commit. createdAt: when its data records were made (ms), where that is known. */
+  /** Called once per acknowledged commit. createdAt: when its data records were created (ms), where known. */
   committed(commit: Commit, info: { startedAt: number; endedAt: number; createdAt: Float64Array }): void
   commitFailed(kind: 'fenced' | 'rejected' | 'retryable'): void
   rebalanced(assigned: number[]): void
   position(
     partition: number,
-    /** `nextOffset`: read up to there; `committed`: the results hold what lies before it. */
+    /** `nextOffset`: first offset that is not read yet; `committed`: first offset that the results do not include. */
     position: { committed: number; nextOffset: number; lastStableOffset: number; watermark: number | null },
   ): void
   released(partition: number): void

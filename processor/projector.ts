@@ -1,16 +1,16 @@
 /**
- * Shows committed rows in a projection (contract, section 4): take → write → confirm, over and over. Nothing is
- * confirmed before the sink has answered, so a row that changes meanwhile, or a crash, only leads to another round.
+ * Projects committed rows to a sink (contract, section 4): take → write → confirm, in a loop. Nothing is confirmed
+ * before the sink has answered, so a row that changes meanwhile, or a crash, only leads to another round.
  */
 import type { Chance, Clock, Outbox, ProjectedRow, ProjectionFault, Sink, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
 /** Rows of one round: a few MB of documents, a fraction of a second for a healthy sink. */
 const BATCH_ROWS = 5000
-/** Pause where nothing waits, ms, jittered so that several workers do not ask PostgreSQL in step. */
+/** Pause while no rows are pending, ms; jittered so that workers do not query PostgreSQL at the same time. */
 const IDLE_MS = 100
 const IDLE_JITTER_MS = 150
-/** Counting what waits costs a query: often enough for a gauge, ms. */
+/** Interval between counts of the pending rows, ms. Each is a query, and a gauge does not need more. */
 const REPORT_EVERY_MS = 1000
 
 export type ProjectorDeps = {
@@ -22,13 +22,13 @@ export type ProjectorDeps = {
   signal: AbortSignal
 }
 
-/** Until the signal aborts, which a sink that hangs does not delay. Throws what is not Retryable. */
+/** Projects until the signal aborts; a hanging sink does not delay the end. Throws errors that are not Retryable. */
 export async function runProjector(deps: ProjectorDeps): Promise<void> {
   const projector = new Projector(deps)
   while (!deps.signal.aborted) await projector.turn()
 }
 
-/** Until nothing waits, for at most `withinMs`. Answers whether it got there. Throws what is not Retryable. */
+/** Projects for at most `withinMs`. Resolves with whether no row is pending. Throws errors that are not Retryable. */
 export async function drain(deps: ProjectorDeps, withinMs: number): Promise<boolean> {
   const done = new AbortController()
   const signal = AbortSignal.any([deps.signal, done.signal])
@@ -55,14 +55,14 @@ class Projector {
     this.#deps = deps
   }
 
-  /** One round, repeated until it succeeds, and the pause after an idle one. */
+  /** Repeats a round until it succeeds, and pauses after an idle one. */
   async turn(): Promise<void> {
     const { clock, chance, signal } = this.#deps
     const worked = await retrying(this.#deps, 'ProjectionBehind', () => this.#round())
     if (worked === false) await clock.sleep(IDLE_MS + chance.next() * IDLE_JITTER_MS, signal)
   }
 
-  /** False when there was nothing to do, or when the signal came first. */
+  /** Resolves with false when there was nothing to do, or when the signal aborted first. */
   async #round(): Promise<boolean> {
     const { outbox, clock, telemetry, signal } = this.#deps
     await this.#report()
@@ -80,14 +80,14 @@ class Projector {
 
   async #prepare(): Promise<void> {
     if (this.#prepared) return
-    const done = await orStopped(this.#deps.signal, () => this.#deps.sink.prepare().then(() => true))
+    const done = await unlessAborted(this.#deps.signal, () => this.#deps.sink.prepare().then(() => true))
     this.#prepared = done === true
   }
 
-  /** Null when the signal came first: the rows may be written or not, and nothing is confirmed. */
+  /** Resolves with null when the signal aborted first: the rows may be written or not, and nothing is confirmed. */
   async #write(rows: ProjectedRow[]): Promise<ProjectionFault[] | null> {
-    this.#prepared = false // until it answers: a sink that failed may come back without its templates
-    const faults = await orStopped(this.#deps.signal, () => this.#deps.sink.write(rows))
+    this.#prepared = false // until the sink answers: after a failure it may come back without its templates
+    const faults = await unlessAborted(this.#deps.signal, () => this.#deps.sink.write(rows))
     this.#prepared = faults !== null
     return faults
   }
@@ -108,8 +108,8 @@ class Projector {
   }
 }
 
-/** What the call answers; null as soon as the signal aborts, whatever becomes of the call. */
-async function orStopped<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T | null> {
+/** Resolves with the call's result, or with null as soon as the signal aborts; the call itself is not cancelled. */
+async function unlessAborted<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T | null> {
   if (signal.aborted) return null
   let stop = () => {}
   const stopped = new Promise<null>(resolve => {

@@ -1,6 +1,6 @@
 /**
- * Removes what a pipeline stored, and nothing else: documents first, rows last. Whatever way a run ends, the next one
- * goes on: while the rows are there, they prove that the documents are this pipeline's to remove.
+ * Removes what a pipeline stored, and nothing else: documents first, rows last. After an interruption the next run
+ * continues: as long as the rows exist, they prove that the documents belong to this pipeline.
  */
 import { Fatal, Retryable } from './errors.ts'
 import type { Belonging, Chance, Clock, Stored, StoredRows, Telemetry } from './ports.ts'
@@ -15,35 +15,35 @@ export type RemovalDeps = {
   signal: AbortSignal
 }
 
-/** Waits for sinks that are down or refuse us. False when the signal came before all was done. */
+/** Waits for sinks that are unavailable or deny access. Resolves with false when the signal aborts before the end. */
 export async function removeResults(deps: RemovalDeps): Promise<boolean> {
   const { rows, documents, telemetry } = deps
-  const whose = await patiently(deps, () => rows.find())
-  if (whose === null) return false
-  if (whose !== 'ours') {
-    tell(telemetry, rows, whose)
-    telemetry.log('info', 'nothing is removed')
+  const belonging = await retryingUntilAllowed(deps, () => rows.find())
+  if (belonging === null) return false
+  if (belonging !== 'ours') {
+    logRemoval(telemetry, rows, belonging)
+    telemetry.log('info', 'nothing removed')
     return true
   }
   for (const stored of [...documents, rows]) {
-    const was = await patiently(deps, () => stored.remove())
-    if (was === null) return false
-    tell(telemetry, stored, was)
+    const belonging = await retryingUntilAllowed(deps, () => stored.remove())
+    if (belonging === null) return false
+    logRemoval(telemetry, stored, belonging)
   }
   return true
 }
 
-function tell(telemetry: Telemetry, { name }: Stored, was: Belonging): void {
-  if (was === 'foreign') telemetry.log('warn', `${name} was not made by this pipeline: it is left alone`)
-  else telemetry.log('info', was === 'ours' ? `removed ${name}` : `there is no ${name}`)
+function logRemoval(telemetry: Telemetry, { name }: Stored, belonging: Belonging): void {
+  if (belonging === 'foreign') telemetry.log('warn', `skipped ${name}: this pipeline did not create it`)
+  else telemetry.log('info', belonging === 'ours' ? `removed ${name}` : `${name} does not exist`)
 }
 
-/** As retrying, but what a person can heal is waited for, too: then it goes on by itself. */
-function patiently<T>(deps: RemovalDeps, call: () => Promise<T>): Promise<T | null> {
+/** As `retrying`, but also retries AccessDenied until a person grants access. */
+function retryingUntilAllowed<T>(deps: RemovalDeps, call: () => Promise<T>): Promise<T | null> {
   return retrying(deps, 'StoreUnavailable', () =>
     call().catch(error => {
-      const isHealable = error instanceof Fatal && error.code === 'AccessDenied'
-      throw isHealable ? new Retryable(error.message, { cause: error }) : error
+      const isDenied = error instanceof Fatal && error.code === 'AccessDenied'
+      throw isDenied ? new Retryable(error.message, { cause: error }) : error
     }),
   )
 }

@@ -1,15 +1,15 @@
-/** Calls that must succeed in the end: repeated with growing, jittered pauses while their failure may pass. */
+/** Retries calls that must succeed in the end, with growing, jittered pauses while their failure is transient. */
 import { backOff } from '#pipeline/backoff.ts'
 import type { WorkerCode } from '#pipeline/conditions.ts'
 import { Retryable } from './errors.ts'
 import type { Chance, Clock, Telemetry } from './ports.ts'
 
-/** Longest pause between two tries, ms: recovery is noticed within seconds, a dead server is not hammered. */
+/** Longest pause between two tries, ms: recovery is noticed within seconds, a dead server is not overloaded. */
 const LONGEST_PAUSE_MS = 5000
 
 /**
- * Repeats `call` while it throws Retryable, and shows `condition` (or the error's own) meanwhile. Resolves with the call's
- * result, or with null when the signal aborts first. Throws every other error.
+ * Repeats `call` while it throws Retryable, and shows `condition` (or the error's own) meanwhile. Resolves with the
+ * call's result, or with null when the signal aborts first. Throws every other error.
  */
 export async function retrying<T>(
   deps: { clock: Clock; chance: Chance; telemetry: Telemetry; signal: AbortSignal },
@@ -20,14 +20,14 @@ export async function retrying<T>(
   let shown: WorkerCode | null = null
   for (let attempt = 0; !deps.signal.aborted; attempt++) {
     try {
-      const answer = await call()
+      const result = await call()
       if (shown !== null) telemetry.condition(shown, null)
-      return answer
+      return result
     } catch (error) {
       if (!(error instanceof Retryable)) throw error
       const code = error.condition ?? condition
       if (shown !== null && shown !== code) telemetry.condition(shown, null)
-      if (shown !== code) telemetry.log('warn', `${code}: will try again`, { error: error.message })
+      if (shown !== code) telemetry.log('warn', 'retrying', { condition: code, error: error.message })
       telemetry.condition(code, error.message)
       shown = code
       const pause = { attempt, baseMs: error.afterMs, capMs: LONGEST_PAUSE_MS }

@@ -1,4 +1,4 @@
-/** A worker's settings beside its pipeline: read once, with every fault reported at once. */
+/** A worker's settings outside the pipeline document: read once, with all faults reported together. */
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Environment, LOG_LEVELS } from '#common/environment.ts'
@@ -11,10 +11,10 @@ export type Settings = {
   file: string
   workerId: string
   httpHost: string
-  /** 0: any free one. */
+  /** 0 selects any free port. */
   httpPort: number
   sessionTimeoutMs: number
-  /** Thousandths of a CPU that the worker may use; undefined: all there is. */
+  /** CPU limit in thousandths of a CPU; undefined: no limit. */
   cpuMillis: number | undefined
   commitLog: string | undefined
   logLevel: (typeof LOG_LEVELS)[number]
@@ -22,27 +22,28 @@ export type Settings = {
 
 const HELP = `A SalesPipeline worker: reads its share of the topic, aggregates, commits to PostgreSQL, projects to Elasticsearch.
 
-  node processor/main.ts --file PIPELINE.yaml           works until SIGTERM
+  node processor/main.ts --file PIPELINE.yaml           runs until SIGTERM
   node processor/main.ts remove --file PIPELINE.yaml    removes what the pipeline stored
 
-remove is for a pipeline whose workers are gone. It deletes the indices and index templates that they made in
-Elasticsearch, then their PostgreSQL schema with everything in it, and leaves alone what another pipeline or a person
-made. It waits for sinks that are down or refuse it (/status says which and why) and ends with 0 once all is gone; with
-1 on SIGTERM before that, and can be run again.
+Stop all workers of the pipeline before you run remove. It deletes the indices and index templates that the workers
+created in Elasticsearch, then their PostgreSQL schema with everything in it. It skips everything that another pipeline
+or a person created. While a sink is unavailable or denies access, it waits, and /status shows the sink and the reason.
+It exits with 0 after everything is removed, or with 1 on SIGTERM before that; you can then run it again.
 
 Environment:
-  WORKER_ID           name in logs, metrics and the group (default: host name and process id)
+  WORKER_ID           name in logs, metrics and the consumer group (default: host name and process id)
   HTTP_HOST           address of /metrics, /healthz, /readyz, /status (default 0.0.0.0)
-  HTTP_PORT           its port; 0 takes any free one (default ${WORKER_PORT})
-  SESSION_TIMEOUT_MS  a worker silent for so long loses its partitions (default ${SESSION_TIMEOUT_MS}, the least a broker allows by default)
-  CPU_MILLIS          thousandths of a CPU that it may use, where it is limited: busy is measured by it
-  COMMIT_LOG          file for one line per commit: raw samples of the end-to-end delay
+  HTTP_PORT           their port; 0 selects any free port (default ${WORKER_PORT})
+  SESSION_TIMEOUT_MS  a worker without heartbeats for this long loses its partitions (default ${SESSION_TIMEOUT_MS}, which is
+                      the minimum that brokers allow by default)
+  CPU_MILLIS          CPU limit in thousandths of a CPU; the busy metric is relative to it (default: no limit)
+  COMMIT_LOG          file to which each commit adds a line with raw samples of the end-to-end delay
   LOG_LEVEL           ${LOG_LEVELS.join(', ')} (default info)
-  PGUSER, PGPASSWORD  where the pipeline names no Secret for PostgreSQL
-  SECRET_<NAME>_<KEY> stands for key KEY of Secret NAME
-  OTEL_EXPORTER_OTLP_ENDPOINT and the other standard variables switch tracing on
+  PGUSER, PGPASSWORD  used when the pipeline names no Secret for PostgreSQL
+  SECRET_<NAME>_<KEY> value of key KEY of Secret NAME
+  OTEL_EXPORTER_OTLP_ENDPOINT and the other standard variables enable tracing
 
-Exit code: 0 when it stopped as asked, 2 when the settings or the document are wrong, 1 for every other failure.
+Exit code: 0 after a requested stop, 2 if the settings or the document are invalid, 1 for every other failure.
 `
 
 /** Throws a UsageError that lists all faults. Prints the help and exits when asked for it. */
@@ -54,7 +55,7 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   }
   const variables = new Environment(env)
   const { faults } = variables
-  if (!file) faults.push('--file is needed: the SalesPipeline document')
+  if (!file) faults.push('--file is missing: set it to the SalesPipeline document')
   const settings: Settings = {
     command: commandOf(words, faults),
     file: file ?? '',
@@ -73,8 +74,7 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
 function commandOf(words: string[], faults: string[]): Settings['command'] {
   if (words.length === 0) return 'work'
   const given = words.join(' ')
-  if (given !== 'remove')
-    faults.push(`there is no command "${given}". The commands: remove; without one, a worker runs`)
+  if (given !== 'remove') faults.push(`unknown command "${given}". Use remove, or no command to run a worker`)
   return 'remove'
 }
 

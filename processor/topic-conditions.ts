@@ -1,4 +1,4 @@
-/** Weaknesses of the topic's settings, as conditions; null: none (contract, sections 5 and 6). */
+/** Derives conditions from weaknesses of the topic; null: no such weakness (contract, sections 5 and 6). */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Opened, TopicInfo } from './ports.ts'
 
@@ -8,7 +8,7 @@ export function topicConditions(
   { firstPartitions }: Opened,
 ): { WeakFutureGuard: string | null; PartitionsAdded: string | null } {
   const { maxFutureSkew } = spec.watermark
-  const ahead = Number.isSafeInteger(topic.maxAheadMs) ? `up to ${topic.maxAheadMs} ms` : 'however far'
+  const ahead = Number.isSafeInteger(topic.maxAheadMs) ? `up to ${topic.maxAheadMs} ms` : 'arbitrarily far'
   const grown = spec.deduplication && topic.partitions > firstPartitions
   return {
     WeakFutureGuard:
@@ -16,7 +16,7 @@ export function topicConditions(
         ? `topic ${topic.topic} accepts timestamps ${ahead} ahead of its brokers' clocks, so one wrong clock can close windows early. Set the topic's message.timestamp.after.max.ms to ${maxFutureSkew} (spec.watermark.maxFutureSkew), or its message.timestamp.type to LogAppendTime`
         : null,
     PartitionsAdded: grown
-      ? `topic ${topic.topic} had ${firstPartitions} partitions and has ${topic.partitions}: a sale that was sent before and again after the change may be in two partitions, where it is not recognised as a duplicate`
+      ? `topic ${topic.topic} grew from ${firstPartitions} to ${topic.partitions} partitions: a sale that was sent both before and after the change may be in two partitions, where it is not recognised as a duplicate`
       : null,
   }
 }

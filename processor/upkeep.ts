@@ -1,6 +1,6 @@
 /**
- * What is done every second rather than per record: idle leases, pipeline watermark and finality, published offsets, a
- * look whether the store still holds what it acknowledged.
+ * Tasks that run every second, not per record: idle leases, pipeline watermark and finality, published offsets, and a
+ * check that the store still has what it acknowledged.
  */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { DeadLetterBounds } from './dead-letter-bounds.ts'
@@ -20,7 +20,7 @@ export type UpkeepDeps = {
   telemetry: Telemetry
   partitions: () => Iterable<OwnedPartition>
   bounds: DeadLetterBounds
-  /** The store went back behind what this partition has committed. */
+  /** The store lost commits of this partition that it had acknowledged. */
   onMoved: (partition: OwnedPartition) => void
 }
 
@@ -31,22 +31,22 @@ export class Upkeep {
     this.#deps = deps
   }
 
-  /** Until the signal aborts. A passing failure of one task neither stops the others nor the next round. Throws Fatal. */
+  /** Runs until the signal aborts. A Retryable stops neither the other tasks nor the next round; other errors throw. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#reportOn(signal), this.#tend(signal)])
+    await Promise.all([this.#reportLoop(signal), this.#taskLoop(signal)])
   }
 
-  /** Apart from all that waits for the store: how far behind the results are matters most while it is away. */
-  async #reportOn(signal: AbortSignal): Promise<void> {
+  /** Does not wait for the store: the lag of the results matters most while the store is unavailable. */
+  async #reportLoop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#report()
       await this.#deps.clock.sleep(EVERY_MS, signal)
     }
   }
 
-  async #tend(signal: AbortSignal): Promise<void> {
+  async #taskLoop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#attempt(() => this.#noticeFailover())
+      await this.#attempt(() => this.#detectFailover())
       await this.#attempt(() => this.#renewIdle())
       await this.#attempt(() => this.#advance())
       await this.#attempt(() => this.#watchDeadLetters())
@@ -60,7 +60,7 @@ export class Upkeep {
       await task()
     } catch (error) {
       if (!(error instanceof Retryable)) throw error
-      this.#deps.telemetry.log('debug', 'upkeep: will try again', { error: error.message })
+      this.#deps.telemetry.log('debug', 'upkeep task failed; retrying', { error: error.message })
     }
   }
 
@@ -83,10 +83,10 @@ export class Upkeep {
   }
 
   /**
-   * A failover may take back commits that were acknowledged (contract, section 3). The next commit would find out, but
-   * none comes where no sale comes: what was taken back would stay missing.
+   * A failover may undo acknowledged commits (contract, section 3). The next commit would detect it, but a partition
+   * without new sales has no next commit, and the undone results would stay missing.
    */
-  async #noticeFailover(): Promise<void> {
+  async #detectFailover(): Promise<void> {
     const { store, partitions, onMoved } = this.#deps
     const committed = [...partitions()].filter(p => p.phase === 'running' && !p.share && !p.state!.dirty)
     const expected = committed.map(({ state }) => ({ state, nextOffset: state!.nextOffset }))

@@ -1,9 +1,9 @@
 /**
- * Walks Kafka record batches (message format v2) where they lie, without an object per record.
+ * Walks Kafka record batches (message format v2) in place, without an object per record.
  * Layout: https://kafka.apache.org/documentation/#recordbatch. CRCs are checked by the adapter that received the bytes.
  *
- * Aborted transactions are left out as a read-committed consumer must: from the list in the fetch answer, each aborted
- * producer is ignored from its first offset until its abort marker.
+ * Aborted transactions are skipped, as a read-committed consumer must do: the fetch answer lists the aborted producers,
+ * and each is ignored from its first offset until its abort marker.
  */
 
 /** Bytes of a batch before its first record. */
@@ -20,14 +20,14 @@ export type Decompress = (codec: number, bytes: Buffer) => Buffer
 
 export type AbortedTransaction = { producerId: bigint; firstOffset: number }
 
-/** Total length of the batch at `at`, or 0 when it is cut off: brokers may end an answer in the middle of a batch. */
+/** Returns the total length of the batch at `at`, or 0 when it is cut off: an answer may end inside a batch. */
 export function batchLength(data: Buffer, at: number): number {
   if (data.length - at < BATCH_HEADER) return 0
   const length = 12 + data.readInt32BE(at + 8)
   return at + length <= data.length ? length : 0
 }
 
-/** The offset after the last whole batch, or `from` when there is none: where the next fetch goes on. */
+/** Returns the offset where the next fetch continues: after the last whole batch, or `from` when there is none. */
 export function offsetAfter(data: Buffer, from: number): number {
   let next = from
   for (let at = 0, length: number; (length = batchLength(data, at)) > 0; at += length)
@@ -35,33 +35,33 @@ export function offsetAfter(data: Buffer, from: number): number {
   return next
 }
 
-/** The leader epoch of the last whole batch; −1 when there is none. */
+/** Returns the leader epoch of the last whole batch; −1 when there is none. */
 export function lastEpoch(data: Buffer): number {
   let epoch = -1
   for (let at = 0, length: number; (length = batchLength(data, at)) > 0; at += length) epoch = data.readInt32BE(at + 12)
   return epoch
 }
 
-/** Offsets and timestamps fit a double: 2^53 records take longer than the hardware lives. */
+/** Offsets and timestamps fit a double: no log reaches 2^53 records. */
 function readOffset(data: Buffer, at: number): number {
   return data.readInt32BE(at) * 2 ** 32 + data.readUInt32BE(at + 4)
 }
 
-/** A cursor: `begin`, then `next` until it answers false; the fields describe the current data record. */
+/** Call `begin`, then `next` until it returns false. The fields describe the current data record. */
 export class BatchCursor {
   /** Holds key and value: the fetched bytes themselves, or a decompressed copy. */
   bytes: Buffer = Buffer.alloc(0)
   offset = 0
-  /** CreateTime or LogAppendTime in ms, as the topic says. */
+  /** CreateTime or LogAppendTime in ms, as configured for the topic. */
   timestamp = 0
-  /** keyEnd < 0, valueEnd < 0: null. */
+  /** A negative keyEnd or valueEnd means null. */
   keyStart = 0
   keyEnd = -1
   valueStart = 0
   valueEnd = -1
   headerCount = 0
   headersStart = 0
-  /** Of the last batch, be it one without data records; −1 before the first. */
+  /** Leader epoch of the last batch, even if it had no data records; −1 before the first. */
   leaderEpoch = -1
   /** First offset that is not yet delivered or skipped. */
   nextOffset = 0
@@ -84,7 +84,7 @@ export class BatchCursor {
     this.#decompress = decompress
   }
 
-  /** Records before `fromOffset` are passed over: a fetch answers with whole batches. */
+  /** Skips records before `fromOffset`, because a fetch returns whole batches. */
   begin(data: Buffer, aborted: AbortedTransaction[], fromOffset: number): void {
     this.#data = data
     this.#at = 0
@@ -100,22 +100,22 @@ export class BatchCursor {
       while (this.#remaining > 0) {
         this.#remaining--
         this.#readRecord()
-        const wanted = this.offset >= this.nextOffset
+        const isNew = this.offset >= this.nextOffset
         // Compaction and aborted tails leave gaps: the batch's own last offset counts, not its last record's.
         if (this.#remaining === 0) this.nextOffset = this.#nextAfterBatch
-        else if (wanted) this.nextOffset = this.offset + 1
-        if (wanted) return true
+        else if (isNew) this.nextOffset = this.offset + 1
+        if (isNew) return true
       }
       if (!this.#openBatch()) return false
     }
   }
 
-  /** The timestamp is the broker's, and says nothing about when the record was made. */
+  /** True when the broker set the timestamp, which then does not show when the record was created. */
   get isAppendTime(): boolean {
     return this.#appendTime >= 0
   }
 
-  /** Key and value text of each header of the current record. */
+  /** Returns key and value text of each header of the current record. */
   headers(): [string, string][] {
     const saved = this.#position
     this.#position = this.headersStart
@@ -153,7 +153,7 @@ export class BatchCursor {
     return true
   }
 
-  /** Control batches, and batches of transactions that were aborted. */
+  /** True for control batches, and for batches of aborted transactions. */
   #isInvisible(data: Buffer, at: number, attributes: number, lastOffset: number): boolean {
     if (!(attributes & TRANSACTIONAL)) return (attributes & CONTROL) !== 0
     const producerId = data.readBigInt64BE(at + 43)

@@ -1,11 +1,11 @@
 /** A partition's stored progress, and the claim that a worker starts reading from. */
 
-/** What a partition's row holds after a claim, or when a commit's outcome is looked up. Event times in ms; null: none yet. */
+/** A partition's row after a claim, or when a commit's outcome is determined. Event times in ms; null: none yet. */
 export type Progress = {
   partition: number
   epoch: number
   token: string
-  /** First offset that is not counted yet. */
+  /** First offset that was not counted yet. */
   nextOffset: number
   /** Where reading starts to rebuild the deduplication set. */
   restoreOffset: number
@@ -13,11 +13,11 @@ export type Progress = {
   restoreMaxEventTime: number | null
   /** Greatest event time of the non-dead records before nextOffset. */
   maxEventTime: number | null
-  /** Of the record before nextOffset; null: not known. */
+  /** Leader epoch of the record before nextOffset; null: unknown. */
   leaderEpoch: number | null
 }
 
-/** A stretch of the log that was, or is, counted under one generation of the spec. */
+/** A range of the log that was, or is, counted under one generation of the spec. */
 export type SpecSegment = {
   fromOffset: number
   generation: number

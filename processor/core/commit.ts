@@ -1,4 +1,4 @@
-/** The core's output: what one transaction writes. */
+/** The core's output: the content of one transaction. */
 import type { DeadReason } from './dead-reasons.ts'
 import type { Amount } from './exact.ts'
 
@@ -34,7 +34,7 @@ export type AggregationCounters = {
 /** Increments of one aggregation's rows, column by column; row i is keys[*][i], windowStart[i], columns[*][i]. */
 export type AggregateRows = {
   aggregation: number
-  /** Milliseconds since the epoch; -Infinity for all time. Each (windowStart, keys) stands once. */
+  /** Milliseconds since the epoch; -Infinity for all time. Each (windowStart, keys) occurs once. */
   windowStart: number[]
   keys: KeyText[][]
   /** One per CompiledColumn, in its order. */
@@ -46,9 +46,9 @@ export type LateEvent = {
   offset: number
   aggregation: number
   eventTime: number
-  /** Starts of the windows that it missed. */
+  /** Starts of the windows that the event missed. */
   missed: number[]
-  /** True when it missed all of them (late), false when only some (partly late). */
+  /** True when it missed all its windows (late), false when it missed some (partly late). */
   entirely: boolean
   payload: Buffer
 }
@@ -62,7 +62,7 @@ export type DeadLetter = {
   recordTimestamp: number
   key: Buffer | null
   headers: [string, string][]
-  /** Null for a tombstone. Cut to deadLetters.maxPayload by the flow; then payloadSha256 is of the whole. */
+  /** Null for a tombstone. Cut to deadLetters.maxPayload by the flow; payloadSha256 then covers the whole. */
   payload: Buffer | null
   payloadBytes: number
   payloadSha256: string | null

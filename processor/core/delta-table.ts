@@ -60,7 +60,7 @@ export class DeltaTable {
     }
   }
 
-  /** The rows in readable form; the table is empty afterwards. */
+  /** Returns the rows, with their keys as text, and empties the table. */
   take(aggregation: number, strings: Interner): AggregateRows {
     const { size } = this
     const width = this.#keys.length

@@ -6,7 +6,7 @@
 /** An exact integer, scaled by 10^scale of its column: a number while it is a safe integer, else a bigint. */
 export type Amount = number | bigint
 
-/** a + b, exact. */
+/** Returns a + b, exact. */
 export function add(a: Amount, b: Amount): Amount {
   if (typeof a === 'number' && typeof b === 'number') {
     const sum = a + b
@@ -16,12 +16,12 @@ export function add(a: Amount, b: Amount): Amount {
   return canonical(BigInt(a) + BigInt(b))
 }
 
-/** a − b, exact. */
+/** Returns a − b, exact. */
 export function subtract(a: Amount, b: Amount): Amount {
   return add(a, negate(b))
 }
 
-/** a × b, exact; scales add up. */
+/** Returns a × b, exact; the scales add up. */
 export function multiply(a: Amount, b: Amount): Amount {
   if (typeof a === 'number' && typeof b === 'number') {
     const product = a * b
@@ -34,7 +34,7 @@ export function negate(a: Amount): Amount {
   return typeof a === 'number' ? 0 - a : -a
 }
 
-/** The same value with `to` instead of `from` decimals. Fewer decimals: rounded half to even. */
+/** Returns the same value with `to` instead of `from` decimals. Fewer decimals are rounded half to even. */
 export function rescale(amount: Amount, from: number, to: number): Amount {
   if (to === from) return amount
   if (to > from) return multiply(amount, powerOfTen(to - from))
@@ -47,7 +47,7 @@ export function rescale(amount: Amount, from: number, to: number): Amount {
   return canonical(up ? quotient + (value < 0n ? -1n : 1n) : quotient)
 }
 
-/** 1234 with scale 2 → "12.34". */
+/** Returns plain decimal text: 1234 with scale 2 → "12.34". */
 export function decimalText(amount: Amount, scale: number): string {
   const text = String(amount)
   if (scale === 0) return text
@@ -56,7 +56,7 @@ export function decimalText(amount: Amount, scale: number): string {
   return `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`
 }
 
-/** The canonical form: a number when it is a safe integer. */
+/** Returns the canonical form: a number when it is a safe integer. */
 export function canonical(value: bigint): Amount {
   const number = Number(value)
   return Number.isSafeInteger(number) ? number : value

@@ -1,4 +1,4 @@
-/** Records that are kept whole: too late for a window, or of no use. Copied, since a fetch's bytes are used again. */
+/** Records that are stored whole: late events and dead letters. They are copied, because a fetch's bytes are reused. */
 import type { BatchCursor } from './batches.ts'
 import type { DeadLetter, LateEvent } from './commit.ts'
 import type { DecodeFault } from './decode/decoder.ts'

@@ -4,14 +4,14 @@ import type { Expression } from '#pipeline/expression.ts'
 import type { Amount } from './exact.ts'
 import { add, canonical, multiply, negate, rescale, subtract } from './exact.ts'
 
-/** `amounts` by field index of the compiled spec → the value at the column's scale. */
+/** Returns the value at the column's scale. `amounts`: by field index of the compiled spec. */
 export type Evaluate = (amounts: Amount[]) => Amount
 
 type Scaled = { scale: number; evaluate: Evaluate }
 
-/** Throws on a count column: that has nothing to evaluate. */
+/** Throws for a count column, which has nothing to evaluate. */
 export function evaluatorOf(column: CompiledColumn, fields: CompiledField[]): Evaluate {
-  if ('count' in column.source) throw new Error(`${column.name} is a count`)
+  if ('count' in column.source) throw new Error(`column ${column.name} is a count, which has no expression`)
   const { evaluate, scale } = compile(column.source.of, fields)
   if (scale === column.scale) return evaluate
   return amounts => rescale(evaluate(amounts), scale, column.scale)

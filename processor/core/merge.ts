@@ -1,4 +1,4 @@
-/** Several partitions' shares as one commit: increments of the same row are added up, so that it is written once. */
+/** Merges the shares of several partitions into one commit: increments of a row are combined, so it is written once. */
 import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { AggregateRows, Commit } from './commit.ts'
 import type { Amount } from './exact.ts'
@@ -10,7 +10,7 @@ const MAX_TRACES = 128
 
 type Merge = 'add' | 'min' | 'max'
 
-/** min and max: the lesser or greater; add: the exact sum. Undefined: the row is new. */
+/** Returns the lesser (min), the greater (max) or the exact sum (add). `present` is undefined for a new row. */
 export function mergeAmount(kind: Merge, present: Amount | undefined, value: Amount): Amount {
   if (present === undefined) return value
   if (kind === 'add') return add(present, value)
@@ -18,7 +18,7 @@ export function mergeAmount(kind: Merge, present: Amount | undefined, value: Amo
   return value > present ? value : present
 }
 
-/** Shares stay as they are: after a failure the commit is built anew from those that are still ours. */
+/** Does not change the shares: after a failure the commit is built again, from the partitions that are still owned. */
 export function mergeShares(compiled: CompiledSpec, shares: Share[]): Commit {
   return {
     partitions: shares.map(share => share.commit).sort((a, b) => a.partition - b.partition),
@@ -58,7 +58,7 @@ function mergeRows(aggregation: CompiledAggregation, parts: AggregateRows[]): Ag
   return merged
 }
 
-/** Where the row stands among the merged ones; it is added there if it is new. */
+/** Returns the row's index among the merged rows; adds the row if it is new. */
 function placeOf(
   merged: AggregateRows,
   places: Map<number, Map<string, number>>,

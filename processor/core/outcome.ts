@@ -1,10 +1,10 @@
-/** What became of a commit whose answer was lost or refused: read the progress row and decide (contract, section 3). */
+/** Determines the outcome of an unanswered or fenced commit from its progress row (contract, section 3). */
 import type { Progress } from './claim.ts'
 import type { PartitionCommit } from './commit.ts'
 
 /**
- * committed: it is there, count it as done. retry: it is not there and still ours, send the same deltas again.
- * moved: ours, but the row went elsewhere (a failover went back): restore from the row. lost: somebody else owns it.
+ * committed: it is stored, count it as done. retry: it is not stored and the owner is the same, send the same deltas
+ * again. moved: the owner is the same, but the row changed (by a failover): restore from it. lost: another owner.
  */
 export type Outcome = 'committed' | 'retry' | 'moved' | 'lost'
 

@@ -17,17 +17,17 @@ import { Pending, type Share } from './pending.ts'
 import { SeenIds } from './seen-ids.ts'
 import { lastWindowStart, missedWindows, windowsPerEvent } from './window.ts'
 
-/** Interned strings above this are forgotten at the next commit: memory stays bounded whatever the keys. */
+/** Interned strings above this size are dropped at the next commit, so that memory stays bounded for any keys. */
 const MAX_INTERNED_BYTES = 4 << 20
 
-/** A stretch of the log with the spec that judges it. */
+/** A range of the log with the spec that applies to it. */
 type Program = { fromOffset: number; compiled: CompiledSpec; decoder: Decoder }
 
 export class PartitionState {
   readonly partition: number
   readonly epoch: number
   readonly token: string
-  /** The first record that has not been looked at. */
+  /** Offset of the first record that was not processed yet. */
   nextOffset: number
   /** Greatest event time of the non-dead records before nextOffset; −Infinity: none. */
   maxEventTime: number
@@ -38,10 +38,10 @@ export class PartitionState {
   readonly #cursor: BatchCursor
   readonly #seen: SeenIds | null
   readonly #tables: DeltaTable[]
-  /** Everything before it was counted by earlier commits. */
+  /** Earlier commits counted everything before this offset. */
   readonly #countFrom: number
   readonly #rejected: Set<number>
-  /** While restoring: greatest event time so far, which ids are remembered by. */
+  /** Greatest event time so far while restoring; ids are remembered by it. */
   #restoredMax: number
   #pending: Pending
 
@@ -71,32 +71,33 @@ export class PartitionState {
     return this.nextOffset < this.#countFrom
   }
 
-  /** Data records and payload bytes that wait for a commit. */
+  /** Data records that wait for a commit. */
   get pendingRecords(): number {
     return this.#pending.counters.records
   }
 
+  /** Payload bytes of these records. */
   get pendingBytes(): number {
     return this.#pending.bytes
   }
 
-  /** Aggregate rows, late, dead and raw ones that they touch. */
+  /** Aggregate, late, dead and raw rows of these records. */
   get pendingRows(): number {
     const { late, dead, raw } = this.#pending
     return this.#tables.reduce((rows, table) => rows + table.size, late.length + dead.length + raw.length)
   }
 
-  /** True when offsets moved since the last commit, be it over control records only. */
+  /** True when the offset moved since the last commit, even if over control records only. */
   get dirty(): boolean {
     return !this.restoring && this.nextOffset > this.#pending.fromOffset
   }
 
-  /** What lies before it was committed, or frozen for a commit. */
+  /** First offset that is neither committed nor frozen for a commit. */
   get uncommittedFrom(): number {
     return this.#pending.fromOffset
   }
 
-  /** Under the latest spec; −Infinity before the first event. */
+  /** Watermark under the latest spec; −Infinity before the first event. */
   get watermark(): number {
     return this.maxEventTime - this.#compiled.spec.watermark.outOfOrderness
   }
@@ -106,10 +107,10 @@ export class PartitionState {
     return this.#seen?.forgottenEarly ?? 0
   }
 
-  /** Steps over whole batches as fetched at nextOffset, at most `budget` counted records. */
+  /** Processes whole batches that were fetched at nextOffset; counts at most `budget` records. */
   process(data: Buffer, aborted: AbortedTransaction[], budget = Number.POSITIVE_INFINITY): void {
     const cursor = this.#cursor
-    if (this.restoring) this.#boundStrings() // nothing is gathered yet that could refer to one
+    if (this.restoring) this.#boundStrings() // nothing gathered yet can refer to a string
     cursor.begin(data, aborted, this.nextOffset)
     const limit = this.#pending.counters.records + budget
     while (this.#pending.counters.records < limit && cursor.next()) {
@@ -120,17 +121,17 @@ export class PartitionState {
     if (this.#pending.counters.records < limit) this.nextOffset = cursor.nextOffset
   }
 
-  /** Goes on at `offset` when the log no longer holds what lies before it. */
+  /** Continues at `offset` when the log no longer has the records before it. */
   skipTo(offset: number): void {
     this.nextOffset = Math.max(this.nextOffset, offset)
   }
 
-  /** The record at `offset` was refused by the store alone: from now on it is dead. */
+  /** Treats the record at `offset` as dead from now on, because the store rejected it. */
   reject(offset: number): void {
     this.#rejected.add(offset)
   }
 
-  /** Everything since the last call, for one commit; the pending effects are empty afterwards. */
+  /** Returns everything since the last call, for one commit, and empties the pending effects. */
   freeze(): Share {
     const oldest = this.#seen?.oldest() ?? null
     const max = finiteOrNull(this.maxEventTime)
@@ -212,7 +213,7 @@ export class PartitionState {
     if (this.#compiled.spec.raw && !lateEverywhere) this.#keepRaw(cursor.offset, decoder)
   }
 
-  /** Adds every line to every window that is still open; answers the starts of those that are not, ascending. */
+  /** Adds every line to every window that is still open; returns the starts of the closed ones, ascending. */
   #aggregate(a: number, decoder: Decoder, offset: number, watermark: number): number[] {
     const { window, allowedLateness } = this.#compiled.aggregations[a]!
     const table = this.#tables[a]!

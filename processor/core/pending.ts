@@ -1,22 +1,22 @@
-/** What a partition gathered since its last commit, beside the aggregate rows. */
+/** Effects that a partition gathered since its last commit, except the aggregate rows. */
 import type { BatchCursor } from './batches.ts'
 import type { AggregateRows, AggregationCounters, DeadLetter, LateEvent, PartitionCommit, RawSale } from './commit.ts'
 
-/** One partition's part of a commit, frozen: retried as it is, or dropped whole with its partition. */
+/** One partition's part of a commit, frozen: retried unchanged, or dropped whole with its partition. */
 export type Share = {
   commit: PartitionCommit
   aggregates: AggregateRows[]
   late: LateEvent[]
   dead: DeadLetter[]
   raw: RawSale[]
-  /** When the data records were made (ms), where that is known: the raw samples of the end-to-end delay. */
+  /** When the data records were created (ms), where known: the raw samples of the end-to-end delay. */
   createdAt: number[]
   traces: string[]
-  /** The newest data record in it; −1: none. */
+  /** Offset of the newest data record; −1: none. */
   lastOffset: number
 }
 
-/** Of a trace that is recorded. Of later versions of the format the known part. Anybody may write a header. */
+/** A sampled trace context; of later format versions, the known part. Strict: any sender may write this header. */
 const TRACEPARENT = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f][13579bdf](?=-|$)/
 const EPOCH_MS = /^\d{1,15}$/
 
@@ -44,15 +44,15 @@ export class Pending {
     }))
   }
 
-  /** When the record was made, and under which trace. Where brokers set the timestamp, its sender's header tells. */
+  /** Notes the record's creation time and trace. Where brokers set the timestamp, the header sent-at has the time. */
   noteOrigin(cursor: BatchCursor): void {
     const { timestamp, isAppendTime } = cursor
-    let madeAt = isAppendTime ? -1 : timestamp
+    let createdAt = isAppendTime ? -1 : timestamp
     if (cursor.headerCount > 0)
       for (const [name, value] of cursor.headers())
         if (name === 'traceparent') this.traces.push(...(TRACEPARENT.exec(value) ?? []))
-        else if (name === 'sent-at' && isAppendTime && EPOCH_MS.test(value)) madeAt = Number(value)
-    if (madeAt >= 0) this.createdAt.push(madeAt)
+        else if (name === 'sent-at' && isAppendTime && EPOCH_MS.test(value)) createdAt = Number(value)
+    if (createdAt >= 0) this.createdAt.push(createdAt)
   }
 
   effects(): Omit<Share, 'commit' | 'aggregates'> {

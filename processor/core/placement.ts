@@ -1,4 +1,4 @@
-/** Where to start reading a claimed partition, given what the log still holds (contract, section 11). */
+/** Decides where to start reading a claimed partition, from what the log still has (contract, section 11). */
 import type { Claim } from './claim.ts'
 
 export type Placement =
@@ -10,11 +10,11 @@ export type LogBounds = {
   earliest: number
   /** The offset after its last record (high watermark). */
   end: number
-  /** Where the leader epoch of the last counted record ends in the log as it is now; null: not known (KIP-320). */
+  /** End offset of the last counted record's leader epoch in the current log; null: unknown (KIP-320). */
   epochEnd: number | null
 }
 
-export function placeReading(claim: Claim, bounds: LogBounds, whenGone: 'stop' | 'skip'): Placement {
+export function placeReading(claim: Claim, bounds: LogBounds, offsetOutOfRange: 'stop' | 'skip'): Placement {
   const { partition, nextOffset, restoreOffset } = claim
   const { earliest, end, epochEnd } = bounds
   if (end < nextOffset)
@@ -25,9 +25,9 @@ export function placeReading(claim: Claim, bounds: LogBounds, whenGone: 'stop' |
   if (epochEnd !== null && epochEnd < nextOffset)
     return {
       stop: 'LogTruncated',
-      message: `partition ${partition} holds other records from offset ${epochEnd} on than the results, which are stored up to ${nextOffset}: a replica without the counted records became leader. Restore the topic, or start over with an empty schema`,
+      message: `partition ${partition} has different records from offset ${epochEnd} on, but results are stored up to ${nextOffset}: a replica without the counted records became leader. Restore the topic, or start over with an empty schema`,
     }
-  if (earliest > nextOffset && whenGone === 'stop')
+  if (earliest > nextOffset && offsetOutOfRange === 'stop')
     return {
       stop: 'OffsetOutOfRange',
       message: `offsets ${nextOffset} to ${earliest - 1} of partition ${partition} were removed by retention before they were read. Set spec.source.offsetOutOfRange: skip to continue without them`,

@@ -1,6 +1,6 @@
 /**
  * The ids that a partition has seen, by 128-bit hash, in order of their last sighting (contract, section 6).
- * Open addressing over typed arrays: 48 bytes an id, no object, nothing for the garbage collector to walk.
+ * Open addressing over typed arrays: 48 bytes per id, no objects, nothing for the garbage collector to walk.
  */
 
 const NONE = -1
@@ -9,7 +9,7 @@ const FIRST_CAPACITY = 1024
 export class SeenIds {
   readonly maxIds: number
   size = 0
-  /** Ids forgotten because of maxIds while still inside the horizon. Above zero: duplicates may pass unseen. */
+  /** Ids forgotten because of maxIds while still inside the horizon. Above zero, duplicates may be missed. */
   forgottenEarly = 0
 
   #capacity = FIRST_CAPACITY
@@ -30,7 +30,7 @@ export class SeenIds {
   }
 
   /**
-   * Notes a sighting. True: the id was seen before and is remembered, so this record is a duplicate.
+   * Notes a sighting. Returns true when the id is remembered, which makes this record a duplicate.
    * `maxTime`: M(r), the greatest event time up to and including this record; it never decreases.
    */
   sight(id: Int32Array, offset: number, maxTime: number): boolean {
@@ -54,13 +54,13 @@ export class SeenIds {
     while (this.#oldest !== NONE && maxTime - this.#maxTimes[this.#oldest]! > horizon) this.#remove(this.#oldest)
   }
 
-  /** Where the oldest remembered id was last seen: reading from there rebuilds the whole set. Null when empty. */
+  /** Returns where the oldest remembered id was last seen; reading from there rebuilds the set. Null when empty. */
   oldest(): { offset: number; maxTime: number } | null {
     if (this.#oldest === NONE) return null
     return { offset: this.#offsets[this.#oldest]!, maxTime: this.#maxTimes[this.#oldest]! }
   }
 
-  /** The place of `id` in the index, or the free place where it belongs. */
+  /** Returns the place of `id` in the index, or the free place where it belongs. */
   #find(id: Int32Array): number {
     const mask = this.#index.length - 1
     const hashes = this.#hashes

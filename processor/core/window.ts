@@ -1,5 +1,5 @@
 /**
- * Which windows an event time falls into, and which of them are closed to it. Pure arithmetic over milliseconds.
+ * Computes the windows of an event time, and which of them are closed to it. Pure arithmetic over milliseconds.
  *
  *   tumbling, size 10:   [0 ······· 10)[10 ······ 20)         15 → [10, 20)
  *   sliding, size 10,    [0 ······· 10)
@@ -7,30 +7,30 @@
  */
 import type { CompiledWindow } from '#pipeline/compiled-spec.ts'
 
-/** Start of the newest window that holds `time`. −Infinity for all time. */
+/** Returns the start of the newest window that contains `time`; −Infinity for all time. */
 export function lastWindowStart(window: CompiledWindow, time: number): number {
   if (window === null) return Number.NEGATIVE_INFINITY
   return Math.floor((time - window.offset) / window.slide) * window.slide + window.offset
 }
 
-/** How many windows hold any one event time. */
+/** Returns the number of windows that contain one event time. */
 export function windowsPerEvent(window: CompiledWindow): number {
   return window === null ? 1 : window.size / window.slide
 }
 
-/** Half-open: the end does not belong to the window. Infinity for all time. */
+/** Returns the end, which does not belong to the window; Infinity for all time. */
 export function windowEnd(window: CompiledWindow, start: number): number {
   return window === null ? Number.POSITIVE_INFINITY : start + window.size
 }
 
-/** Closed to an event when the partition's watermark before it has reached end + allowed lateness (section 5). */
+/** True when the partition's watermark before the event has reached end + allowed lateness (section 5). */
 export function isClosed(window: CompiledWindow, start: number, allowedLateness: number, watermark: number): boolean {
   return windowEnd(window, start) + allowedLateness <= watermark
 }
 
 const NONE_MISSED: number[] = []
 
-/** The oldest windows close first, so the missed ones are the tail of last, last − slide, … */
+/** Returns the starts of closed windows, ascending. The oldest close first: the tail of last, last − slide, … */
 export function missedWindows(
   window: CompiledWindow,
   last: number,

@@ -112,7 +112,7 @@ describe('integrity of real processes', () => {
       expect(await answer.json()).toEqual({ removed: true })
       expect(await removed.exited).toBe(1)
     })
-    expect(removed.log()).toContain('RemovedFromGroup: the operator found this worker dead')
+    expect(removed.log()).toContain('RemovedFromGroup: the operator declared this worker dead')
     expectExact(verdict)
     await stopAll([remaining])
   }, 180_000)

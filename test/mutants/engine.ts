@@ -25,7 +25,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     find: 'if (Number.isSafeInteger(sum)) return sum',
     plant: 'return sum',
     test: 'test/processor/core/exact.test.ts',
-    turnsRed: 'add, subtract and multiply like bigint',
+    turnsRed: 'adds, subtracts and multiplies like bigint',
   },
   {
     name: 'rounding half up instead of half to even',
@@ -65,7 +65,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     find: 'return windowEnd(window, start) + allowedLateness <= watermark',
     plant: 'return windowEnd(window, start) + allowedLateness < watermark',
     test: 'test/processor/core/window.test.ts',
-    turnsRed: 'close when the watermark reaches',
+    turnsRed: 'closes a window when the watermark reaches',
   },
   {
     name: 'dedup horizon is open instead of closed',
@@ -138,7 +138,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     find: "if (row.nextOffset === commit.fromOffset) return 'retry'",
     plant: "if (row.nextOffset === commit.fromOffset) return 'committed'",
     test: 'test/processor/core/outcome.test.ts',
-    turnsRed: 'is retry when',
+    turnsRed: 'decides retry for',
   },
   {
     name: 'increments of one partition overwrite another’s',

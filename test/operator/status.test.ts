@@ -219,16 +219,16 @@ describe('pods', () => {
     ],
     [
       waiting('CrashLoopBackOff', 'back-off', {
-        lastState: { terminated: { exitCode: 2, message: 'a\n{"msg":"the worker stops","error":"set PGUSER"}\n' } },
+        lastState: { terminated: { exitCode: 2, message: 'a\n{"msg":"worker exiting","error":"set PGUSER"}\n' } },
       }),
-      'WorkerCrashLooping: pod w-1, container processor crashed 4 times, last exit code 2: the worker stops: set PGUSER',
+      'WorkerCrashLooping: pod w-1, container processor crashed 4 times, last exit code 2: worker exiting: set PGUSER',
     ],
     [
       restarted({
         exitCode: 1,
-        message: '{"msg":"the worker stops","error":"TopicCompacted: mend it","code":"TopicCompacted"}',
+        message: '{"msg":"worker exiting","error":"TopicCompacted: mend it","code":"TopicCompacted"}',
       }),
-      'TopicCompacted: pod w-1, container processor crashed 2 times, last exit code 1: the worker stops: TopicCompacted: mend it',
+      'TopicCompacted: pod w-1, container processor crashed 2 times, last exit code 1: worker exiting: TopicCompacted: mend it',
     ],
     [
       pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes: Insufficient memory' }] }),

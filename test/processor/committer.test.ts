@@ -20,11 +20,18 @@ spec:
 `)
 const compiled = compileSpec(pipeline.spec)
 
-/** Running, with one record that waits for a commit. */
+/** Returns a running partition with one record that waits for a commit. */
 function withOneRecord(partition: number): OwnedPartition {
   const claim = {
-    ...{ partition, epoch: 1, token: 't', nextOffset: 0, restoreOffset: 0 },
-    ...{ restoreMaxEventTime: null, maxEventTime: null, leaderEpoch: null, rejectedOffsets: [] },
+    partition,
+    epoch: 1,
+    token: 't',
+    nextOffset: 0,
+    restoreOffset: 0,
+    restoreMaxEventTime: null,
+    maxEventTime: null,
+    leaderEpoch: null,
+    rejectedOffsets: [],
     segments: [{ fromOffset: 0, generation: 1, specJson: JSON.stringify(pipeline) }],
   }
   const state = new PartitionState(
@@ -40,13 +47,13 @@ function withOneRecord(partition: number): OwnedPartition {
   return owned
 }
 
-/** What became of the partitions when the store refused what was committed. */
-async function refused(partitions: OwnedPartition[], meanwhile: () => void) {
+/** Flushes into a store that rejects every commit; returns the numbers of partitions sent, rejected and lost ones. */
+async function flushRejected(partitions: OwnedPartition[], duringCommit: () => void) {
   const [sent, rejected, lost]: [number[], number[], number[]] = [[], [], []]
   const commit = async ({ partitions }: Commit) => {
     sent.push(partitions.length)
-    meanwhile()
-    throw new Rejected('a constraint refuses the data')
+    duringCommit()
+    throw new Rejected('the data violates a constraint')
   }
   const quiet = new Proxy({}, { get: () => () => {} }) as Telemetry
   const committer = new Committer({
@@ -56,7 +63,7 @@ async function refused(partitions: OwnedPartition[], meanwhile: () => void) {
     chance: { next: () => 0 },
     telemetry: quiet,
     partitions: () => partitions.filter(p => p.phase !== 'revoked'),
-    boundDeadLetters: each => each,
+    boundDeadLetters: commit => commit,
     onLost: partition => {
       lost.push(partition.partition)
       partition.enter('assigned')
@@ -71,14 +78,14 @@ async function refused(partitions: OwnedPartition[], meanwhile: () => void) {
   return { sent, rejected, lost }
 }
 
-describe('a commit that the store refuses', () => {
-  it('makes its record dead when it is the only one', async () => {
-    expect(await refused([withOneRecord(0)], () => {})).toEqual({ sent: [1], rejected: [0], lost: [0] })
+describe('a commit that the store rejects', () => {
+  it('declares the record of a rejected commit dead when it is the only one', async () => {
+    expect(await flushRejected([withOneRecord(0)], () => {})).toEqual({ sent: [1], rejected: [0], lost: [0] })
   })
 
-  it('does not blame a record because the others went away while the answer was awaited', async () => {
-    const [gone, left] = [withOneRecord(0), withOneRecord(1)]
-    const result = await refused([gone, left], () => gone.enter('revoked'))
+  it('does not blame the one record that is left after the others were revoked during the commit', async () => {
+    const [revoked, kept] = [withOneRecord(0), withOneRecord(1)]
+    const result = await flushRejected([revoked, kept], () => revoked.enter('revoked'))
     expect(result).toEqual({ sent: [2], rejected: [], lost: [1] })
   })
 })

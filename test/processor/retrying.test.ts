@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { Retryable } from '#processor/errors.ts'
 import { retrying } from '#processor/retrying.ts'
 
-it('shows what it waits for, the more exact reason instead of the general one, and nothing once it is over', async () => {
+it('shows a condition while it retries, the more exact one if there is one, and clears it after success', async () => {
   const shown = new Map<string, string>()
   const history: string[] = []
   const telemetry = {

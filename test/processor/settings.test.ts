@@ -4,7 +4,7 @@ import { readSettings } from '#processor/settings.ts'
 
 const FILE = ['--file', 'pipeline.yaml']
 
-it('without a command a worker runs', () => {
+it('runs a worker without a command', () => {
   expect(readSettings(FILE, { WORKER_ID: 'w' })).toMatchObject({
     command: 'work',
     file: 'pipeline.yaml',
@@ -12,7 +12,7 @@ it('without a command a worker runs', () => {
   })
 })
 
-it('remove is a command, before and after its options', () => {
+it('accepts the command remove before and after its options', () => {
   for (const args of [
     ['remove', ...FILE],
     [...FILE, 'remove'],
@@ -20,18 +20,18 @@ it('remove is a command, before and after its options', () => {
     expect(readSettings(args, { HTTP_PORT: '0' })).toMatchObject({ command: 'remove', httpPort: 0 })
 })
 
-it.each([['delete'], ['remove', 'all']])('another command is refused, and the commands are listed: %s', (...words) => {
+it.each([['delete'], ['remove', 'all']])('refuses any other command, and names the valid one: %s', (...words) => {
   const refusal = () => readSettings([...words, ...FILE], {})
   expect(refusal).toThrow(UsageError)
-  expect(refusal).toThrow(`there is no command "${words.join(' ')}". The commands: remove; without one, a worker runs`)
+  expect(refusal).toThrow(`unknown command "${words.join(' ')}". Use remove, or no command to run a worker`)
 })
 
-it('names every fault at once', () => {
+it('reports all faults together', () => {
   const refusal = () => readSettings(['delete'], { HTTP_PORT: 'x', LOG_LEVEL: 'loud' })
-  for (const fault of ['no command "delete"', '--file', 'HTTP_PORT', 'LOG_LEVEL', '--help'])
+  for (const fault of ['unknown command "delete"', '--file', 'HTTP_PORT', 'LOG_LEVEL', '--help'])
     expect(refusal).toThrow(fault)
 })
 
-it('an unknown option is refused', () => {
+it('refuses an unknown option', () => {
   expect(() => readSettings(['remove', '--fille', 'x'], {})).toThrow(UsageError)
 })

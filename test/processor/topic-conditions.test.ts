@@ -22,24 +22,24 @@ const opened = { generation: 1, firstPartitions: 4, watermark: null }
 const DEDUPLICATION = 'deduplication: { horizon: 1h }'
 
 describe('conditions of a topic', () => {
-  it('has none when brokers refuse what the spec would, and nothing was added', () => {
+  it('shows no condition when brokers refuse what the spec refuses and no partition was added', () => {
     const none = { WeakFutureGuard: null, PartitionsAdded: null }
     expect(topicConditions(compiled(DEDUPLICATION), topic, opened)).toEqual(none)
     expect(topicConditions(compiled(DEDUPLICATION), { ...topic, maxAheadMs: 0 }, opened)).toEqual(none)
   })
 
-  it('says how weak the guard against wrong clocks is, and what to set', () => {
+  it('reports how weak the guard against wrong clocks is, and what to set', () => {
     const weak = (maxAheadMs: number) =>
       topicConditions(compiled(DEDUPLICATION), { ...topic, maxAheadMs }, opened).WeakFutureGuard
     expect(weak(3_600_000)).toMatch(/up to 3600000 ms ahead.*message\.timestamp\.after\.max\.ms to 300000/)
-    expect(weak(Number('9223372036854775807'))).toMatch(/however far ahead/)
-    expect(weak(Number.POSITIVE_INFINITY)).toMatch(/however far ahead/)
+    expect(weak(Number('9223372036854775807'))).toMatch(/arbitrarily far ahead/)
+    expect(weak(Number.POSITIVE_INFINITY)).toMatch(/arbitrarily far ahead/)
   })
 
-  it('warns of partitions that were added, where duplicates are looked for', () => {
+  it('warns of added partitions when deduplication is on', () => {
     const grown = { ...topic, partitions: 6 }
     expect(topicConditions(compiled(DEDUPLICATION), grown, opened).PartitionsAdded).toMatch(
-      /had 4 partitions and has 6/,
+      /grew from 4 to 6 partitions/,
     )
     expect(topicConditions(compiled(''), grown, opened).PartitionsAdded).toBeNull()
   })

@@ -120,7 +120,7 @@ describe('a signal to process 1', () => {
     const image = images.get('processor')!
     const env = { HTTP_PORT: '0', PGUSER: 'nobody', PGPASSWORD: 'none' }
     const first = startAsFirst(image, { args: ['--file', document(image)], env })
-    await first.printed(/will try again/)
+    await first.printed(/"retrying"/)
     first.signal('SIGTERM')
     expect((await first.ended).code).toBe(0)
   })

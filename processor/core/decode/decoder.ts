@@ -1,6 +1,6 @@
 /**
- * From the bytes of a record to what the engine counts (contract, sections 5 to 8). Two roads lead there: a scanner for
- * ordinary events, and a parser for all others, which alone finds records dead.
+ * Decodes the bytes of a record into what the engine counts (contract, sections 5 to 8). There are two paths: a scanner
+ * for ordinary events, and a parser for all others. Only the parser declares records dead.
  */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Amount } from '../exact.ts'
@@ -24,20 +24,20 @@ export class Decoder {
   }
 
   /**
-   * Decodes bytes[start, end). Null: good, and everything below is set until the next call. Else why it is dead.
-   * `recordTimestamp` (ms): how far ahead the event's own time may be is measured from it.
+   * Decodes bytes[start, end). Returns null for a good record, and sets everything below until the next call; otherwise
+   * returns why it is dead. `recordTimestamp` (ms) limits how far ahead the event's time may be.
    */
   decode(bytes: Buffer, start: number, end: number, recordTimestamp: number): DecodeFault | null {
     return this.scan(bytes, start, end, recordTimestamp) ? null : this.parse(bytes, start, end, recordTimestamp)
   }
 
-  /** The fast road alone. False: it cannot tell, and nothing is set. */
+  /** Tries the fast path alone. Returns false when it cannot decide; the values below are then undefined. */
   scan(bytes: Buffer, start: number, end: number, recordTimestamp: number): boolean {
     this.#scanned = this.#scanner?.scan(bytes, start, end, recordTimestamp) ?? false
     return this.#scanned
   }
 
-  /** The slow road alone. */
+  /** Uses the slow path alone. */
   parse(bytes: Buffer, start: number, end: number, recordTimestamp: number): DecodeFault | null {
     this.#scanned = false
     return this.#parser.parse(bytes, start, end, recordTimestamp)
@@ -58,7 +58,7 @@ export class Decoder {
     return this.#out.lines
   }
 
-  /** By field of the compiled spec: the interned canonical text of key fields. */
+  /** By field of the compiled spec: codes of the interned canonical text of key fields. */
   get codes(): Int32Array {
     return this.#out.codes
   }
@@ -68,12 +68,12 @@ export class Decoder {
     return this.#out.amounts
   }
 
-  /** Sets codes, amounts and texts of the fields that stand in lines. Nothing to do without explode. */
+  /** Sets codes, amounts and texts of the line fields. Does nothing without explode. */
   selectLine(line: number): void {
     if (!this.#scanned) this.#parser.selectLine(line)
   }
 
-  /** Canonical text of a field, for the raw table; null where an optional field is absent. */
+  /** Returns the canonical text of a field, for the raw table; null when an optional field is absent. */
   text(field: number): string | null {
     return this.#scanned ? this.#scanner!.text(field) : this.#parser.text(field)
   }

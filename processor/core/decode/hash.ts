@@ -5,10 +5,10 @@ const C2 = 0xab0e9789 | 0
 const C3 = 0x38b34ae5
 const C4 = 0xa1e38b93 | 0
 
-/** Any constant would do; stored nowhere, since ids are rebuilt from the log. */
+/** Any constant works: hashes are never stored, because ids are rebuilt from the log. */
 const SEED = 0x5a1e5
 
-/** The same bytes, to be read a word at a time. */
+/** Returns a view of the same bytes, to read them one word at a time. */
 export function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
@@ -53,7 +53,7 @@ function rotate(x: number, by: number): number {
   return (x << by) | (x >>> (32 - by))
 }
 
-/** Up to four bytes that are left, as the low ones of a word. */
+/** Returns up to four remaining bytes as the low bytes of a word. */
 function lastWord(bytes: DataView, p: number, end: number): number {
   let value = 0
   for (let shift = 0; p < end && shift < 32; p++, shift += 8) value |= bytes.getUint8(p) << shift

@@ -1,17 +1,17 @@
 /**
- * Small integers in place of strings: group-by values of millions of events are a few distinct texts. Found by open
- * addressing on their UTF-8 bytes, so that a known value costs no allocation.
+ * Maps strings to small integers: group-by values of millions of events are a few distinct texts. They are found by
+ * open addressing on their UTF-8 bytes, so that a known value costs no allocation.
  */
 import { isUtf8 } from './utf8.ts'
 
 const FIRST_TEXTS = 1024
 const FIRST_BYTES = 1 << 14
-/** Of one text beside its bytes: a start, a hash, two places in the index, and a string once it is asked for. */
+/** Memory of one text besides its bytes: a start, a hash, two places in the index, and a string once it is read. */
 const OVERHEAD_BYTES = 64
 
 export class Interner {
   #size = 0
-  /** The texts' bytes one after the other; text i lies in [starts[i], starts[i + 1]). */
+  /** The bytes of all texts, concatenated; text i is [starts[i], starts[i + 1]). */
   #bytes = new Uint8Array(FIRST_BYTES)
   #starts = new Int32Array(FIRST_TEXTS + 1)
   #hashes = new Int32Array(FIRST_TEXTS)
@@ -19,7 +19,7 @@ export class Interner {
   #index = new Int32Array(FIRST_TEXTS * 2)
   #texts: (string | undefined)[] = []
 
-  /** The code of bytes[start, end); −1 when they are not valid UTF-8, which is checked once, at first sight. */
+  /** Returns the code of bytes[start, end), or −1 when they are not valid UTF-8; only new texts are checked. */
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = hashOf(bytes, start, end)
     const mask = this.#index.length - 1
@@ -30,7 +30,7 @@ export class Interner {
     }
   }
 
-  /** The same for a well-formed string. */
+  /** Returns the code of a well-formed string. */
   internText(text: string): number {
     const bytes = Buffer.from(text)
     return this.intern(bytes, 0, bytes.length)
@@ -56,12 +56,12 @@ export class Interner {
     return this.#size
   }
 
-  /** Memory that the texts take, roughly. */
+  /** Approximate memory of the texts. */
   get bytes(): number {
     return this.#starts[this.#size]! + this.#size * OVERHEAD_BYTES
   }
 
-  /** Forgets all texts. Codes given before mean nothing afterwards. */
+  /** Removes all texts, which invalidates their codes. */
   clear(): void {
     this.#size = 0
     this.#index.fill(0)

@@ -3,19 +3,19 @@ import { MAX_INTEGER_DIGITS } from '#pipeline/limits.ts'
 import type { Amount } from '../exact.ts'
 import { canonical, decimalText } from '../exact.ts'
 
-/** 10^15 milliseconds lie far beyond the year 9999. */
+/** 10^15 milliseconds are far beyond the year 9999. */
 const MAX_SAFE_DIGITS = 15
 
 /** The grammar of JSON numbers. */
 const NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 const ZERO = 0x30
 
-/** ±0.DIGITS × 10^point, without leading or trailing zeros: no digits are zero. */
+/** ±0.DIGITS × 10^point, without leading or trailing zeros; zero has no digits. */
 type Parts = { negative: boolean; digits: string; point: number }
 
 type NumberFault = 'bad_number' | 'overflow' | 'too_many_decimals'
 
-/** The number that `text` spells, as an integer scaled by 10^scale. */
+/** Returns the number in `text` as an integer scaled by 10^scale. */
 export function parseDecimal(text: string, scale: number): Amount | NumberFault {
   const parts = partsOf(text)
   if (parts === null) return 'bad_number'
@@ -27,7 +27,7 @@ export function parseDecimal(text: string, scale: number): Amount | NumberFault 
   return canonical(BigInt(`${negative ? '-' : ''}${digits}${'0'.repeat(scale - decimals)}`))
 }
 
-/** The greatest integer at or below text × 10^shift; ±Infinity beyond 15 digits; NaN when `text` is not a number. */
+/** Returns the greatest integer at or below text × 10^shift; ±Infinity beyond 15 digits; NaN when not a number. */
 export function parseFloored(text: string, shift: number): number {
   const parts = partsOf(text)
   if (parts === null) return Number.NaN
@@ -40,7 +40,7 @@ export function parseFloored(text: string, shift: number): number {
   return negative ? 0 - whole - (cut ? 1 : 0) : whole
 }
 
-/** Plain decimal text without trailing zeros: "12.5", "-3", "0". One text for each value. */
+/** Returns plain decimal text without trailing zeros: "12.5", "-3", "0". Each value has one text. */
 export function canonicalText(amount: Amount, scale: number): string {
   const text = decimalText(amount, scale)
   return scale === 0 ? text : text.replace(/\.?0+$/, '')
@@ -51,7 +51,7 @@ function partsOf(text: string): Parts | null {
   if (match === null) return null
   const [, sign, whole = '', fraction = '', exponent = '0'] = match
   const all = whole + fraction
-  // Loops and not /0+$/, which takes quadratic time on a long run of zeros with a digit behind it.
+  // Loops instead of /0+$/, which takes quadratic time on a long run of zeros before another digit.
   let end = all.length
   while (end > 0 && all.charCodeAt(end - 1) === ZERO) end--
   let start = 0

@@ -1,4 +1,4 @@
-/** What both roads of the decoder fill in for one record; good until the next. Fields are those of the compiled spec. */
+/** Output of both decoder paths for one record, valid until the next. Fields are those of the compiled spec. */
 import type { Amount } from '../exact.ts'
 
 export class Outputs {

@@ -1,4 +1,4 @@
-/** Event times (contract, section 5): milliseconds since the epoch, floored; NaN for what is not a time. */
+/** Parses event times (contract, section 5): milliseconds since the epoch, floored; NaN for invalid times. */
 import { FIRST_EVENT_TIME, LAST_EVENT_TIME } from '#pipeline/limits.ts'
 import { parseFloored } from './number.ts'
 
@@ -26,30 +26,30 @@ type EpochUnit = 's' | 'ms' | 'us' | 'ns'
 /** An epoch of this unit times 10^shift is milliseconds. */
 export const EPOCH_SHIFT: Record<EpochUnit, number> = { s: 3, ms: 0, us: -3, ns: -6 }
 
-/** An epoch as JSON number text. */
+/** Parses an epoch from JSON number text. */
 export function parseEpoch(text: string, unit: EpochUnit): number {
   return withinYears(parseFloored(text, EPOCH_SHIFT[unit]))
 }
 
-/** The time itself in the years 0001 to 9999, else NaN. */
+/** Returns `time` if it is in the years 0001 to 9999, else NaN. */
 export function withinYears(time: number): number {
   return time >= FIRST_EVENT_TIME && time <= LAST_EVENT_TIME ? time : Number.NaN
 }
 
-/** Reads RFC 3339 text. Remembers the last day it saw: events come in order of time, more or less. */
+/** Parses RFC 3339 text. Remembers the last day, because events arrive roughly in order of time. */
 export class Rfc3339 {
-  /** Offset in ms of times that name none; NaN: they must name one. */
+  /** Offset in ms of times without one; NaN: an offset is required. */
   readonly #defaultOffset: number
   #day = 0
   #dayStart = Number.NaN
 
-  /** `zone`: as in spec.event.time.zone: Z, UTC or a fixed offset such as -03:00. */
+  /** `zone`: spec.event.time.zone, which is Z, UTC or a fixed offset such as -03:00. */
   constructor(zone: string | undefined) {
     const bytes = Buffer.from(zone === undefined || zone === 'UTC' ? 'Z' : zone)
     this.#defaultOffset = zone === undefined ? Number.NaN : offsetAt(bytes, 0, bytes.length)
   }
 
-  /** The time that bytes[start, end) spell, all of them. */
+  /** Returns the time in bytes[start, end), or NaN unless all bytes are one time. */
   parse(bytes: Buffer, start: number, end: number): number {
     if (end - start < SHORTEST) return Number.NaN
     const separator = bytes[start + 10]!
@@ -64,7 +64,7 @@ export class Rfc3339 {
     return withinYears(time - (p === end ? this.#defaultOffset : offsetAt(bytes, p, end)))
   }
 
-  /** Start of the day YYYY-MM-DD. */
+  /** Returns the start of the day YYYY-MM-DD. */
   #dayAt(bytes: Buffer, p: number): number {
     const century = twoDigits(bytes, p)
     const year = twoDigits(bytes, p + 2)
@@ -89,7 +89,7 @@ function dayStart(year: number, month: number, date: number): number {
   return exists ? day.getTime() - CYCLE : Number.NaN
 }
 
-/** Milliseconds of HH:MM:SS. */
+/** Returns the milliseconds of HH:MM:SS. */
 function clockAt(bytes: Buffer, p: number): number {
   const hour = twoDigits(bytes, p)
   const minute = twoDigits(bytes, p + 3)
@@ -99,7 +99,7 @@ function clockAt(bytes: Buffer, p: number): number {
   return hour * HOUR + minute * MINUTE + second * 1000
 }
 
-/** Milliseconds of Z or ±HH:MM, which must fill [p, end). */
+/** Returns the milliseconds of Z or ±HH:MM, which must fill [p, end). */
 function offsetAt(bytes: Buffer, p: number, end: number): number {
   const sign = bytes[p]!
   if (end - p === 1) return (sign | SMALL) === SMALL_Z ? 0 : Number.NaN
@@ -111,7 +111,7 @@ function offsetAt(bytes: Buffer, p: number, end: number): number {
   return sign === PLUS ? offset : sign === MINUS ? -offset : Number.NaN
 }
 
-/** 0 to 99, or −1. */
+/** Returns 0 to 99, or −1. */
 function twoDigits(bytes: Buffer, p: number): number {
   const tens = bytes[p]!
   const ones = bytes[p + 1]!

@@ -1,4 +1,4 @@
-/** Is bytes[start, end) valid UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF)? */
+/** Returns whether bytes[start, end) is UTF-8 (RFC 3629: no overlong forms, surrogates or code points > U+10FFFF). */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   for (let p = start; p < end; ) {
     const lead = bytes[p]!
@@ -19,10 +19,10 @@ function sequenceLength(lead: number): number {
 
 function isSequence(bytes: Uint8Array, p: number, length: number): boolean {
   const lead = bytes[p]!
-  // The second byte is where overlong forms, surrogates and what is above U+10FFFF show.
-  const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
-  const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
-  if (bytes[p + 1]! < least || bytes[p + 1]! > most) return false
+  // The second byte shows overlong forms, surrogates and code points above U+10FFFF.
+  const min = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
+  const max = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
+  if (bytes[p + 1]! < min || bytes[p + 1]! > max) return false
   for (let i = 2; i < length; i++) if ((bytes[p + i]! & 0xc0) !== 0x80) return false
   return true
 }

@@ -1,18 +1,18 @@
-/** From JSON values to field values, by the field's type (contract, section 7). */
+/** Converts JSON values to field values, by the field's type (contract, section 7). */
 import type { CompiledField } from '#pipeline/compiled-spec.ts'
 import type { DeadReason } from '../dead-reasons.ts'
 import type { Amount } from '../exact.ts'
 import { canonicalText, parseDecimal } from './number.ts'
 import { type Json, NumberText } from './parse/json.ts'
 
-/** Text in canonical form, null where an optional field is absent; the scaled amount of numbers, else 0. */
+/** Text in canonical form, null when an optional field is absent; the scaled amount of numbers, else 0. */
 export type Value = { text: string | null; amount: Amount }
 
 const NULL: Value = { text: null, amount: 0 }
 const TRUE: Value = { text: 'true', amount: 0 }
 const FALSE: Value = { text: 'false', amount: 0 }
 
-/** The value of a present field, or why it makes the record dead. */
+/** Returns the value of a present field, or why it makes the record dead. */
 export function fieldValue(field: CompiledField, json: Json): Value | DeadReason {
   switch (field.type) {
     case 'string':
@@ -29,7 +29,7 @@ export function fieldValue(field: CompiledField, json: Json): Value | DeadReason
   }
 }
 
-/** What stands for an absent or null field: its default, or null if it is optional; else it is missing. */
+/** Returns the value of an absent or null field: its default, or null if it is optional; else 'missing_field'. */
 export function absentValue(field: CompiledField): Value | 'missing_field' {
   const text = field.default
   if (text === undefined) return field.optional ? NULL : 'missing_field'
@@ -40,7 +40,7 @@ export function absentValue(field: CompiledField): Value | 'missing_field' {
   return value
 }
 
-/** PostgreSQL's text holds neither lone surrogates nor U+0000. */
+/** False for lone surrogates and U+0000, which PostgreSQL's text cannot store. */
 export function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0')
 }

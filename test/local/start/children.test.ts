@@ -86,12 +86,12 @@ describe('a child', () => {
 
   it('waits longer each time it fails, and says what its log said last', async () => {
     const { child, heard } = supervise(
-      `console.log('{"level":"error","msg":"the worker stops","error":"no schema"}'); process.exit(1)`,
+      `console.log('{"level":"error","msg":"worker exiting","error":"no schema"}'); process.exit(1)`,
     )
     await until(() => heard.told.length === 2)
     expect(heard.told).toEqual([
-      'child ended with code 1: the worker stops: no schema; starting again in 1 s',
-      'child ended with code 1: the worker stops: no schema; starting again in 2 s',
+      'child ended with code 1: worker exiting: no schema; starting again in 1 s',
+      'child ended with code 1: worker exiting: no schema; starting again in 2 s',
     ])
     await child.stop()
     expect(child.state).toBe('stopped')

@@ -42,7 +42,7 @@ const shape = fc.record({
   producer: fc.integer({ min: 1, max: 3 }),
 })
 
-/** Lays batches one after the other as a broker would, and says which records a read-committed reader must see. */
+/** Writes batches one after the other like a broker, and returns the records that a read-committed reader must see. */
 function layLog(shapes: (typeof shape extends fc.Arbitrary<infer T> ? T : never)[]) {
   const batches: TestBatch[] = []
   const open = new Map<number, { first: number; records: Seen[] }>()
@@ -78,13 +78,13 @@ function layLog(shapes: (typeof shape extends fc.Arbitrary<infer T> ? T : never)
     }))
     if (!transaction) visible.push(...seen)
     else {
-      const mine = open.get(producer) ?? { first: next, records: [] }
-      mine.records.push(...seen)
-      open.set(producer, mine)
+      const transactional = open.get(producer) ?? { first: next, records: [] }
+      transactional.records.push(...seen)
+      open.set(producer, transactional)
     }
     next += delta + tail + 1
   }
-  // A broker answers a read-committed fetch only up to the last stable offset: close what is still open.
+  // A broker answers a read-committed fetch only up to the last stable offset, so open transactions are closed.
   for (const [producer, { records }] of open) {
     batches.push({ baseOffset: next++, records: [], transaction: { producerId: BigInt(producer), control: 'commit' } })
     visible.push(...records)
@@ -94,7 +94,7 @@ function layLog(shapes: (typeof shape extends fc.Arbitrary<infer T> ? T : never)
 }
 
 describe('record batches', () => {
-  it('yield exactly the records that a read-committed reader must see, from any offset on', () => {
+  it('yields exactly the records that a read-committed reader must see, from any offset on', () => {
     let hidden = 0
     fc.assert(
       fc.property(fc.array(shape, { minLength: 1, maxLength: 12, size: 'max' }), fc.nat(60), (shapes, from) => {
@@ -111,7 +111,7 @@ describe('record batches', () => {
     expect(hidden).toBeGreaterThan(100)
   })
 
-  it('are read as far as they are whole: a broker may cut the last one off', () => {
+  it('reads whole batches only, because a broker may cut off the last one', () => {
     const one = encodeBatch({
       baseOffset: 0,
       records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.from('a') }],
@@ -126,7 +126,7 @@ describe('record batches', () => {
     expect(offsetAfter(one.subarray(0, 40), 7)).toBe(7)
   })
 
-  it('take the batch’s time where the topic stamps at append', () => {
+  it('uses the batch’s timestamp when the topic has LogAppendTime', () => {
     const data = encodeBatch({
       baseOffset: 5,
       appendTime: 777,
@@ -135,7 +135,7 @@ describe('record batches', () => {
     expect(walk(data, 0).seen[0]).toMatchObject({ offset: 5, timestamp: 777, value: null })
   })
 
-  it('refuse a record that is longer than its batch', () => {
+  it('refuses a record that is longer than its batch', () => {
     const data = encodeBatch({
       baseOffset: 0,
       records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.alloc(20) }],

@@ -13,7 +13,7 @@ const amount = fc
   .map(canonical)
 
 describe('exact amounts', () => {
-  it('add, subtract and multiply like bigint, in canonical form', () => {
+  it('adds, subtracts and multiplies like bigint, in canonical form', () => {
     fc.assert(
       fc.property(amount, amount, (a, b) => {
         expect(add(a, b)).toBe(canonical(BigInt(a) + BigInt(b)))
@@ -24,12 +24,12 @@ describe('exact amounts', () => {
     )
   })
 
-  it('never yields negative zero, which PostgreSQL and Object.is would tell from zero', () => {
+  it('never returns negative zero, which PostgreSQL and Object.is distinguish from zero', () => {
     expect(Object.is(multiply(-5, 0), 0)).toBe(true)
     expect(Object.is(add(-1, 1), 0)).toBe(true)
   })
 
-  it('rounds half to even, as another library does', () => {
+  it('rounds half to even, like big.js', () => {
     Big.RM = Big.roundHalfEven
     fc.assert(
       fc.property(amount, fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 12 }), (value, from, to) => {
@@ -47,7 +47,7 @@ describe('exact amounts', () => {
     [-25, 1, '-2'],
     [-35, 1, '-4'],
     [251, 2, '3'],
-  ])('%d with %d decimals rounds to %s', (value, from, text) => {
+  ])('rounds %d with %d decimals to %s', (value, from, text) => {
     expect(decimalText(rescale(value, from, 0), 0)).toBe(text)
   })
 
@@ -57,7 +57,7 @@ describe('exact amounts', () => {
     [1234, 2, '12.34'],
     [-1234, 0, '-1234'],
     [10n ** 30n, 2, `1${'0'.repeat(28)}.00`],
-  ])('%s with scale %d reads %s', (value, scale, text) => {
+  ])('formats %s with scale %d as %s', (value, scale, text) => {
     expect(decimalText(value, scale)).toBe(text)
   })
 })

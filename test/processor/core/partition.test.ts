@@ -1,4 +1,4 @@
-/** One partition's step against the plainest reading of sections 5 to 7, on random sales cut into random batches. */
+/** Compares one partition's step with a simple model of sections 5 to 7, on random sales in random batches. */
 import Big from 'big.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -52,7 +52,7 @@ const WINDOWS: Record<string, [size: number, slide: number, offset: number] | nu
 
 type Line = { quantity: number; mills: number }
 type Sale = { id: number; at: number; store: string; lines: Line[] }
-/** null: a record that cannot be read. */
+/** Null stands for a record that cannot be decoded. */
 type Log = (Sale | null)[]
 
 const sale = fc.record({
@@ -68,7 +68,7 @@ const sale = fc.record({
   ),
 })
 const log = fc.array(fc.option(sale, { freq: 12 }), { minLength: 1, maxLength: 60 })
-/** After which records a batch ends, a commit is made, the partition moves to another worker. */
+/** After how many records a batch ends, a commit is made, the partition moves to another worker. */
 const cuts = fc.record({ batches: fc.nat(3), commits: fc.nat(6), moves: fc.nat(12) })
 
 const priceOf = ({ mills }: Line) => Big(mills).div(1000)
@@ -98,7 +98,7 @@ const emptyOutcome = (): Outcome => ({
   watermarks: [],
 })
 
-/** Sections 5 to 7, sentence by sentence. */
+/** Computes the outcome by sections 5 to 7, sentence by sentence. */
 function expected(log: Log): Outcome {
   const outcome = emptyOutcome()
   let greatest = Number.NEGATIVE_INFINITY
@@ -129,7 +129,7 @@ function accept(outcome: Outcome, name: string, sale: Sale, offset: number, wate
   if (missed.length > 0) outcome.late.set(`${name}|${offset}`, missed)
 }
 
-/** Every start that could matter is tried: no arithmetic to get wrong. */
+/** Tries every possible start, so that there is no arithmetic to get wrong. */
 function startsOf(window: [size: number, slide: number, offset: number] | null, at: number): number[] {
   if (window === null) return [Number.NEGATIVE_INFINITY]
   const [size, slide, offset] = window
@@ -157,8 +157,8 @@ function add(outcome: Outcome, name: string, key: string, { lines }: Sale): void
   )
 }
 
-/** The same through the engine, its commits added up as a store would. */
-function found(log: Log, { batches, commits, moves }: { batches: number; commits: number; moves: number }): Outcome {
+/** Computes the outcome with the engine, and adds up its commits like a store. */
+function actual(log: Log, { batches, commits, moves }: { batches: number; commits: number; moves: number }): Outcome {
   const outcome = emptyOutcome()
   let claim = firstClaim()
   let state = stateOf(claim)
@@ -173,8 +173,15 @@ function found(log: Log, { batches, commits, moves }: { batches: number; commits
 }
 
 const firstClaim = (): Claim => ({
-  ...{ partition: 0, epoch: 1, token: 't', nextOffset: 0, restoreOffset: 0, restoreMaxEventTime: null },
-  ...{ maxEventTime: null, leaderEpoch: null, rejectedOffsets: [] },
+  partition: 0,
+  epoch: 1,
+  token: 't',
+  nextOffset: 0,
+  restoreOffset: 0,
+  restoreMaxEventTime: null,
+  maxEventTime: null,
+  leaderEpoch: null,
+  rejectedOffsets: [],
   segments: [{ fromOffset: 0, generation: 1, specJson: '' }],
 })
 
@@ -185,7 +192,7 @@ const stateOf = (claim: Claim) =>
     () => Buffer.alloc(0),
   )
 
-/** Another worker: what was not committed is gone, the ids are read again. */
+/** Moves the partition to another worker: uncommitted work is lost, the ids are read again. */
 function moved(log: Log, claim: Claim): PartitionState {
   const state = stateOf(claim)
   if (claim.restoreOffset < claim.nextOffset) state.process(encoded(log, claim.restoreOffset, claim.nextOffset, 1), [])
@@ -193,7 +200,7 @@ function moved(log: Log, claim: Claim): PartitionState {
   return state
 }
 
-/** Records from `from` to before `to`, in batches of `size` + 1. */
+/** Encodes the records from `from` to before `to`, in batches of `size` + 1. */
 function encoded(log: Log, from: number, to: number, size: number): Buffer {
   const batches: Buffer[] = []
   for (let base = from; base < to; base += size + 1) {
@@ -212,11 +219,11 @@ function commit(outcome: Outcome, state: PartitionState, claim: Claim): Claim {
   for (const event of share.late)
     outcome.late.set(`${compiled.aggregations[event.aggregation]!.name}|${event.offset}`, event.missed)
   for (const { aggregation, windowStart, keys, columns } of share.aggregates) {
-    const { name, columns: of } = compiled.aggregations[aggregation]!
+    const { name, columns: specs } = compiled.aggregations[aggregation]!
     windowStart.forEach((start, row) => {
       const key = `${name}|${start}|${keys.map(column => column[row]).join()}`
       const before = outcome.rows.get(key)
-      const after = of.map(({ merge, scale }, c) => {
+      const after = specs.map(({ merge, scale }, c) => {
         const value = Big(String(columns[c]![row]!)).div(Big(10).pow(scale))
         if (!before) return value
         const old = Big(before[c]!)
@@ -240,27 +247,27 @@ const sorted = ({ rows, late, counts }: Outcome) => ({
 })
 
 describe('a partition (sections 5 to 7)', () => {
-  it('gives the rows, verdicts and watermark of the contract, however the log is cut and whoever reads it', () => {
-    const met = { late: 0, duplicate: 0, dead: 0, rows: 0 }
+  it('returns the rows, verdicts and watermark of the contract for any batches, commits and moves', () => {
+    const totals = { late: 0, duplicate: 0, dead: 0, rows: 0 }
     fc.assert(
       fc.property(log, cuts, (log, cuts) => {
-        const [is, should] = [found(log, cuts), expected(log)]
-        expect(sorted(is)).toEqual(sorted(should))
-        expect(is.watermarks.at(-1)).toBe(should.watermarks.at(-1))
-        met.late += should.late.size
-        met.duplicate += should.counts.duplicate
-        met.dead += should.counts.dead
-        met.rows += should.rows.size
+        const [outcome, model] = [actual(log, cuts), expected(log)]
+        expect(sorted(outcome)).toEqual(sorted(model))
+        expect(outcome.watermarks.at(-1)).toBe(model.watermarks.at(-1))
+        totals.late += model.late.size
+        totals.duplicate += model.counts.duplicate
+        totals.dead += model.counts.dead
+        totals.rows += model.rows.size
       }),
       { numRuns: 500 },
     )
-    for (const [what, times] of Object.entries(met)) expect(times, what).toBeGreaterThan(100)
+    for (const [what, count] of Object.entries(totals)) expect(count, what).toBeGreaterThan(100)
   })
 
   it('judges each record by the watermark before it, even within one batch', () => {
     const at = (at: number, id: number): Sale => ({ id, at, store: 'a', lines: [{ quantity: 1, mills: 1000 }] })
     const log = [at(0, 1), at(30_000, 2), at(1, 3)]
-    const outcome = found(log, { batches: 3, commits: 0, moves: 99 })
+    const outcome = actual(log, { batches: 3, commits: 0, moves: 99 })
     expect(outcome.late.get('tumbling|2')).toEqual([-7000])
     expect(outcome.late.size).toBe(2)
     expect(outcome.rows.get('ever|-Infinity|a')).toEqual(['3'])

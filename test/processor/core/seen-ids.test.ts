@@ -4,7 +4,7 @@ import { SeenIds } from '#processor/core/seen-ids.ts'
 
 const hash = (id: number) => Int32Array.of(id % 7, id, id * 31, -id) // few distinct first words: long probe chains
 
-/** The contract's words, in the plainest code: section 6. */
+/** The rules of the contract, section 6, in the simplest code. */
 class NaiveSeen {
   readonly sightings: { id: number; offset: number; maxTime: number }[] = []
   readonly horizon: number
@@ -31,7 +31,7 @@ const steps = fc.array(fc.record({ id: fc.integer({ min: 0, max: 40 }), later: f
 })
 
 describe('ids seen by a partition', () => {
-  it('are remembered by horizon and by count of distinct ids, as the contract says', () => {
+  it('remembers ids by horizon and by count of distinct ids, as the contract says', () => {
     let duplicates = 0
     let forgotten = 0
     fc.assert(
@@ -60,7 +60,7 @@ describe('ids seen by a partition', () => {
     expect(forgotten).toBeGreaterThan(100)
   })
 
-  it('are the same after reading again from the oldest sighting', () => {
+  it('rebuilds the same ids by reading again from the oldest sighting', () => {
     fc.assert(
       fc.property(
         steps,
@@ -90,7 +90,7 @@ describe('ids seen by a partition', () => {
     )
   })
 
-  it('grows past its first capacity and shrinks again without losing any', () => {
+  it('grows past its first capacity and shrinks again without losing an id', () => {
     const seen = new SeenIds(1_000_000)
     for (let i = 0; i < 50_000; i++) expect(seen.sight(Int32Array.of(i * 2654435761, i, 1, 2), i, i)).toBe(false)
     for (let i = 0; i < 50_000; i++)

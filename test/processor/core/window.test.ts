@@ -13,7 +13,7 @@ const windows = fc
 const time = fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 })
 
 describe('windows', () => {
-  it('hold a time exactly when start <= time < end, each aligned to the epoch plus offset', () => {
+  it('assigns a time to exactly the windows with start <= time < end, aligned to the epoch plus offset', () => {
     fc.assert(
       fc.property(windows, time, (window, t) => {
         const last = lastWindowStart(window, t)
@@ -22,7 +22,7 @@ describe('windows', () => {
           expect(start <= t && t < windowEnd(window, start)).toBe(true)
           expect(Math.abs((start - window.offset) % window.slide)).toBe(0)
         }
-        // The neighbours on both sides do not hold it: nothing is missing, nothing is doubled.
+        // The neighbours on both sides do not contain it, so no window is missing or counted twice.
         expect(last + window.slide > t).toBe(true)
         expect(windowEnd(window, last - windowsPerEvent(window) * window.slide) <= t).toBe(true)
       }),
@@ -39,12 +39,12 @@ describe('windows', () => {
     [9, [5, 0]],
     [10, [10, 5]],
     [-1, [-5, -10]],
-  ])('a sliding window of 10 by 5 puts %d into those that start at %j', (t, starts) => {
+  ])('assigns %d to the sliding windows of 10 by 5 that start at %j', (t, starts) => {
     const window = { size: 10, slide: 5, offset: 0 }
     expect([lastWindowStart(window, t), lastWindowStart(window, t) - window.slide]).toEqual(starts)
   })
 
-  it('close when the watermark reaches end + allowed lateness, not before', () => {
+  it('closes a window when the watermark reaches end + allowed lateness, not before', () => {
     const window = { size: 10, slide: 10, offset: 0 }
     expect(isClosed(window, 0, 3, 12)).toBe(false)
     expect(isClosed(window, 0, 3, 13)).toBe(true)
@@ -52,7 +52,7 @@ describe('windows', () => {
     expect(isClosed(window, 0, 0, Number.NEGATIVE_INFINITY)).toBe(false)
   })
 
-  it('over all time never close', () => {
+  it('never closes a window over all time', () => {
     expect(lastWindowStart(null, 5)).toBe(Number.NEGATIVE_INFINITY)
     expect(isClosed(null, lastWindowStart(null, 5), 0, Number.MAX_SAFE_INTEGER)).toBe(false)
   })

@@ -121,7 +121,7 @@ it('removes what the pipeline stored and nothing else, and a second run finds no
   expect(await left('neighbour')).toEqual(ALL)
   const second = await startRemoval(text)
   expect(await second.exited).toBe(0)
-  expect(messages(second)).toEqual(['there is no schema removed of database sales', 'nothing is removed'])
+  expect(messages(second)).toEqual(['schema removed of database sales does not exist', 'nothing removed'])
 })
 
 it('leaves everything alone where the schema is another pipeline’s', async () => {
@@ -129,8 +129,8 @@ it('leaves everything alone where the schema is another pipeline’s', async () 
   const other = await startRemoval(text.replace('name: owned, namespace: shop', 'name: owned, namespace: other'))
   expect(await other.exited).toBe(0)
   expect(messages(other)).toEqual([
-    'schema owned of database sales was not made by this pipeline: it is left alone',
-    'nothing is removed',
+    'skipped schema owned of database sales: this pipeline did not create it',
+    'nothing removed',
   ])
   expect(await left('owned')).toEqual(ALL)
 })

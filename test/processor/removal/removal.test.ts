@@ -45,21 +45,21 @@ it('takes documents first and rows last, and says what it did', async () => {
   expect(done).toEqual(['index a', 'index b', 'template a', 'schema s'])
   expect(said()).toEqual([
     'info: removed index a',
-    'warn: index b was not made by this pipeline: it is left alone',
-    'info: there is no template a',
+    'warn: skipped index b: this pipeline did not create it',
+    'info: template a does not exist',
     'info: removed schema s',
   ])
 })
 
 it.each([
-  ['foreign', 'warn: schema s was not made by this pipeline: it is left alone'],
-  ['absent', 'info: there is no schema s'],
+  ['foreign', 'warn: skipped schema s: this pipeline did not create it'],
+  ['absent', 'info: schema s does not exist'],
 ] as const)('touches nothing where the rows are %s, and has succeeded', async (belonging, words) => {
   const done: string[] = []
   const { deps, said } = world(rowsOf(belonging, stored('schema s', done, 'ours')), [stored('index a', done, 'ours')])
   expect(await removeResults(deps)).toBe(true)
   expect(done).toEqual([])
-  expect(said()).toEqual([words, 'info: nothing is removed'])
+  expect(said()).toEqual([words, 'info: nothing removed'])
 })
 
 it('waits for what time or a person heals, and shows it meanwhile', async () => {

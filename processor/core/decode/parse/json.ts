@@ -1,4 +1,4 @@
-/** JSON with the text of its numbers kept: JSON.parse decides what is JSON, and what it rounds is not used. */
+/** Parses JSON and keeps the text of numbers: JSON.parse decides what is JSON, its rounded numbers are not used. */
 
 const BACKSLASH = 0x5c
 const CLOSE_BRACE = 0x7d
@@ -7,7 +7,7 @@ const OPEN_BRACE = 0x7b
 const OPEN_BRACKET = 0x5b
 const QUOTE = 0x22
 
-/** A JSON number as it was written. */
+/** The text of a JSON number. */
 export class NumberText {
   readonly text: string
   constructor(text: string) {
@@ -18,7 +18,7 @@ export class NumberText {
 export type Json = null | boolean | string | NumberText | Json[] | JsonObject
 export type JsonObject = { [key: string]: Json }
 
-/** Undefined: not JSON. The last of duplicate keys wins. */
+/** Returns undefined when `text` is not JSON. The last of duplicate keys wins. */
 export function parseJson(text: string): Json | undefined {
   try {
     return JSON.parse(text, keepNumberText as (key: string, value: unknown) => unknown)
@@ -36,7 +36,7 @@ export function isObject(value: Json): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumberText)
 }
 
-/** What stands at `path` ("a.b", or its parts), by own properties of objects only; null: absent or null. */
+/** Returns the value at `path` ("a.b", or its parts), by own properties of objects only; null when absent or null. */
 export function valueAt(root: Json, path: string | string[]): Json {
   let value = root
   for (const key of typeof path === 'string' ? path.split('.') : path) {
@@ -47,13 +47,13 @@ export function valueAt(root: Json, path: string | string[]): Json {
 }
 
 /**
- * bytes[start, end) as text. A sequence that is not UTF-8 becomes two lone low surrogates, so that only the string that
- * it stands in is bad. Two, because one could pair with an escaped high surrogate before it.
+ * Returns bytes[start, end) as text. A sequence that is not UTF-8 becomes two lone low surrogates, so that only its
+ * string is bad. Two, because one could pair with an escaped high surrogate before it.
  */
 export function textOf(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString('utf8', start, end)
   if (!text.includes('\uFFFD')) return text
-  // A U+FFFD is either a replacement or was really written: as EF BF BD, which no broken sequence can swallow.
+  // A U+FFFD is either a replacement or part of the input: EF BF BD, which no broken sequence can include.
   return bytes
     .toString('latin1', start, end)
     .split('\xEF\xBF\xBD')
@@ -61,7 +61,7 @@ export function textOf(bytes: Buffer, start: number, end: number): string {
     .join('\uFFFD')
 }
 
-/** Do arrays and objects nest deeper than `limit`? Counted on the bytes, so that no parser's stack decides. */
+/** Returns whether arrays and objects nest deeper than `limit`. Counts bytes, so it depends on no parser's stack. */
 export function isDeeperThan(limit: number, bytes: Buffer, start: number, end: number): boolean {
   let depth = 0
   let inString = false

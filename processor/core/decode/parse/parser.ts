@@ -1,4 +1,4 @@
-/** The slow road: any record, by JSON.parse. It alone says why a record is dead; the checks run in a fixed order. */
+/** The slow path: any record, by JSON.parse. Only it decides why a record is dead; the checks run in a fixed order. */
 
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { MAX_JSON_DEPTH, MAX_KEY_BYTES } from '#pipeline/limits.ts'
@@ -10,7 +10,7 @@ import { parseEpoch, Rfc3339 } from '../time.ts'
 import { absentValue, fieldValue, isStorable, type Value } from '../values.ts'
 import { isDeeperThan, isObject, type Json, type JsonObject, NumberText, parseJson, textOf, valueAt } from './json.ts'
 
-/** Why a record is dead, and the spec's name or path of what is at fault. */
+/** Why a record is dead, and the spec's name or path of the value at fault. */
 export type DecodeFault = { reason: DeadReason; field: string | null }
 
 const INTEGER = /^-?\d+$/
@@ -25,7 +25,7 @@ export class Parser {
   readonly #ownSlots: Slot[]
   readonly #lineSlots: Slot[]
   readonly #rfc3339: Rfc3339
-  /** By field index; those of line fields are the selected line's. */
+  /** By field index; line fields have the values of the selected line. */
   readonly #values: Value[]
   /** One row per line, in the order of #lineSlots. */
   #lines: Value[][] = []
@@ -94,7 +94,7 @@ export class Parser {
     return null
   }
 
-  /** NaN: not a time; null: not of the type that the format needs. */
+  /** Returns NaN for an invalid time, null for a type that the format does not allow. */
   #timeOf(value: Json): number | null {
     const { format, unit } = this.#compiled.spec.event.time
     if (format === 'epoch') return value instanceof NumberText ? parseEpoch(value.text, unit) : null
@@ -153,7 +153,7 @@ export class Parser {
     })
   }
 
-  /** Interns only once the record is known to be good: a dead one's keys may be of any length. */
+  /** Interns only after the record is known to be good: the keys of a dead one may have any length. */
   #publish(slots: Slot[]): void {
     for (const { index, field } of slots) {
       const { text, amount } = this.#values[index]!
@@ -168,7 +168,7 @@ function readSlot({ field, absent }: Slot, holder: JsonObject): Value | DeadReas
   return json === null ? absent : fieldValue(field, json)
 }
 
-/** Of a string, or of an integer as it is written: "5" and 5 are one id. Null: neither. */
+/** Returns the text of a string or integer, so that "5" and 5 are one id; null for any other value. */
 function idText(id: Json): string | null {
   if (typeof id === 'string') return id
   return id instanceof NumberText && INTEGER.test(id.text) ? id.text : null

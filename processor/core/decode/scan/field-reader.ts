@@ -1,4 +1,4 @@
-/** Reads the value of one field for the scanner: a good, plain one. A position of −1 leaves the record to the parser. */
+/** Reads a plain value of one field for the scanner. A returned position of −1 leaves the record to the parser. */
 
 import type { CompiledField } from '#pipeline/compiled-spec.ts'
 import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
@@ -22,10 +22,10 @@ const DECIMAL = 2
 const BOOLEAN = 3
 const TYPES = { string: STRING, number: NUMBER, decimal: DECIMAL, boolean: BOOLEAN } as const
 
-/** In place of where a value starts: there is none. */
+/** Start position of an absent value. */
 const ABSENT = -1
 
-/** What stands for an absent value; `bytes`: its text, for interning. */
+/** Value of an absent field; `bytes`: its text, for interning. */
 type Absent = { text: string | null; amount: Amount; bytes: Buffer }
 
 export class FieldReader {
@@ -38,7 +38,7 @@ export class FieldReader {
   readonly #strings: Interner
   readonly #out: Outputs
   readonly #number = new PlainNumber()
-  /** Where a string or a boolean stands in the record. */
+  /** Position of a string or boolean in the record. */
   #start = 0
   #end = 0
 
@@ -52,7 +52,7 @@ export class FieldReader {
     this.#out = out
   }
 
-  /** The value at p. Answers the position behind it. */
+  /** Reads the value at p. Returns the position after it, or −1. */
   read(bytes: Buffer, p: number, last: number): number {
     const byte = bytes[p]
     if (byte === LETTER_N) return this.setAbsent() ? skipNull(bytes, p, last) : -1
@@ -64,7 +64,7 @@ export class FieldReader {
     return end > 0 && bytes[end] === QUOTE ? end + 1 : -1
   }
 
-  /** False: the field is required. */
+  /** Returns false when the field is required. */
   setAbsent(): boolean {
     const absent = this.#absent
     if (absent === null) return false
@@ -74,14 +74,14 @@ export class FieldReader {
     return true
   }
 
-  /** As Decoder.text; `bytes`: those that were read. */
+  /** As Decoder.text; `bytes`: the buffer that was read. */
   text(bytes: Buffer): string | null {
     if (this.#start === ABSENT) return this.#absent!.text
     if (this.#type === STRING || this.#type === BOOLEAN) return bytes.toString('utf8', this.#start, this.#end)
     return canonicalText(this.#out.amounts[this.#index]!, this.#scale)
   }
 
-  /** `start`: behind the opening quote. */
+  /** `start`: position after the opening quote. */
   #readString(bytes: Buffer, start: number, last: number): number {
     const end = this.#isKey ? plainEnd(bytes, start, last) : utf8End(bytes, start, last)
     if (end < 0 || (this.#isKey && !this.#setKey(bytes, start, end))) return -1
@@ -107,7 +107,7 @@ export class FieldReader {
     return end
   }
 
-  /** False: too long, or not UTF-8. */
+  /** Returns false when the key is too long or not UTF-8. */
   #setKey(bytes: Buffer, start: number, end: number): boolean {
     if (end - start > MAX_KEY_BYTES) return false
     const code = this.#strings.intern(bytes, start, end)

@@ -1,25 +1,25 @@
 /**
- * The keys of the last event in the order in which they came: the next event has most likely the same. Then one
- * comparison of bytes finds a key with its quotes, colon and blanks, in place of a scan and a look-up.
+ * Remembers the keys of the last event in their order: the next event most likely has the same. One comparison of bytes
+ * then matches a key with its quotes, colon and spaces, instead of a scan and a lookup.
  */
 import type { Place } from './place.ts'
 
-/** Bytes of a key with what surrounds it; longer ones are not remembered. */
+/** Bytes of a key with its quotes, colon and spaces; longer ones are not remembered. */
 const MAX_LENGTH = 64
 /** Bytes are compared four at a time; nothing shorter is remembered. */
 const WORD = 4
 
-/** The key that came at one turn. */
+/** The key at one position in the event. */
 export class KeyMemo {
-  /** In which object; null: nothing is remembered. */
+  /** The object that the key is in; null: nothing is remembered. */
   #parent: Place | null = null
   #view = new DataView(new ArrayBuffer(MAX_LENGTH))
   /** Bytes from the key's opening quote to its value. */
   length = 0
-  /** Where the key leads; null: to nothing that is read. */
+  /** The place of the key's value; null: the value is not read. */
   child: Place | null = null
 
-  /** Do the bytes at p, inside the object of `parent`, spell this key? `last`: as in skip.ts. */
+  /** Returns whether the bytes at p, inside the object of `parent`, are this key. `last`: as in skip.ts. */
   matches(parent: Place, view: DataView, p: number, last: number): boolean {
     const tail = (this.length - WORD) | 0
     if (this.#parent !== parent || p + this.length > last) return false
@@ -31,7 +31,7 @@ export class KeyMemo {
     return own.getInt32(tail, true) === view.getInt32((p + tail) | 0, true)
   }
 
-  /** bytes[start, end): from the key's opening quote to its value. */
+  /** Remembers bytes[start, end): from the key's opening quote to its value. */
   learn(parent: Place, child: Place | null, bytes: Buffer, start: number, end: number): void {
     this.child = child
     this.length = end - start

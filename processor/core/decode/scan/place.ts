@@ -1,11 +1,11 @@
 /** The paths that a spec reads, as a tree of keys. */
 import type { FieldReader } from './field-reader.ts'
 
-/** A key on some path, inside its parent's object; the root stands for the event itself. */
+/** A key on some path, inside its parent's object; the root is the event. */
 export class Place {
   readonly key: Buffer
   readonly children: Place[] = []
-  // Who reads the value that stands here:
+  // Readers of the value at this place:
   isId = false
   isTime = false
   readonly fields: FieldReader[] = []
@@ -16,7 +16,7 @@ export class Place {
     this.key = Buffer.from(key)
   }
 
-  /** The place at the end of a path from here, made where it is new. */
+  /** Returns the place at the end of a path from here; creates it if it is new. */
   at(path: string[]): Place {
     const [key, ...rest] = path
     if (key === undefined) return this
@@ -28,7 +28,7 @@ export class Place {
     return child.at(rest)
   }
 
-  /** The child whose key is bytes[start, end); null: no path goes there. */
+  /** Returns the child whose key is bytes[start, end), or null when no path includes it. */
   child(bytes: Buffer, start: number, end: number): Place | null {
     for (const child of this.children)
       if (child.key.length === end - start && bytes.compare(child.key, 0, child.key.length, start, end) === 0)

@@ -1,4 +1,4 @@
-/** Numbers as ordinary events spell them: no exponent, few enough digits for exact arithmetic on doubles. */
+/** Reads numbers of ordinary events: no exponent, few enough digits for exact arithmetic on doubles. */
 
 const DOT = 0x2e
 const MINUS = 0x2d
@@ -11,10 +11,10 @@ const ZERO = 0x30
 const MAX_DIGITS = 15
 const POWERS = Float64Array.from({ length: MAX_DIGITS + 1 }, (_, i) => 10 ** i)
 
-/** Each read answers the position behind the number, or −1 when it is not a plain one; then the fields mean nothing. */
+/** Each read returns the position after the number, or −1 when it is not plain; the fields are then undefined. */
 export class PlainNumber {
   value = 0
-  /** Where the canonical text ends that starts where the number starts: without trailing zeros of decimals. */
+  /** End of the canonical text, which starts with the number and excludes trailing zeros of the decimals. */
   textEnd = 0
 
   /** Sets `value` to the number scaled by 10^scale. */
@@ -38,7 +38,7 @@ export class PlainNumber {
       }
       if (p === dot + 1) return -1
     }
-    // "-0" has the text of "0", which is not there to point at.
+    // The canonical text of "-0" is "0", which is not a range of these bytes from their start.
     if (isExponent(bytes[p]!) || (negative && value === 0)) return -1
     if (decimals < scale) value *= POWERS[scale - decimals]!
     this.value = negative ? -value : value
@@ -51,23 +51,23 @@ export class PlainNumber {
     p = wholeEnd(bytes, first)
     if (p < 0 || p - first + shift > MAX_DIGITS) return -1
     let value = digits(bytes, first, shift < 0 ? p + shift : p)
-    let wanted = Math.max(0, shift)
+    let missing = Math.max(0, shift)
     if (bytes[p] === DOT) {
       const dot = p++
       for (; isDigit(bytes[p]!); p++)
-        if (wanted > 0) {
+        if (missing > 0) {
           value = value * 10 + bytes[p]! - ZERO
-          wanted--
+          missing--
         }
       if (p === dot + 1) return -1
     }
     if (isExponent(bytes[p]!)) return -1
-    this.value = value * POWERS[wanted]!
+    this.value = value * POWERS[missing]!
     return p
   }
 }
 
-/** Behind the integer digits at p: one, or more without a leading zero; −1 if there are none. */
+/** Returns the position after the integer digits at p (one, or more without a leading zero), or −1 without digits. */
 export function wholeEnd(bytes: Buffer, p: number): number {
   if (bytes[p] === ZERO) return p + 1
   const first = p

@@ -1,13 +1,13 @@
-/** Strings without escapes. `p`: behind the opening quote; the answer is the place of the closing one, or −1. */
+/** Finds the end of strings without escapes: from the position after the opening quote to the closing one, or −1. */
 import { isUtf8 } from '../utf8.ts'
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
-/** 1: a string cannot simply go on with this byte (a quote, a backslash, a control character). */
+/** 1 for bytes that end a run of plain characters: a quote, a backslash, a control character. */
 const STOPS = Uint8Array.from({ length: 256 }, (_, byte) => Number(byte < 0x20 || byte === QUOTE || byte === BACKSLASH))
 
-/** The first byte that a string cannot simply go on with, at most `last`. */
+/** Returns the position of the first byte that is not a plain character, at most `last`. */
 export function stringStop(bytes: Buffer, p: number, last: number): number {
   // `| 0` keeps the loop on machine integers: a third less time for each byte.
   p |= 0
@@ -16,13 +16,13 @@ export function stringStop(bytes: Buffer, p: number, last: number): number {
   return p
 }
 
-/** Of a string whose encoding does not matter here. */
+/** Returns the end of a string whose encoding does not matter here. */
 export function plainEnd(bytes: Buffer, p: number, last: number): number {
   p = stringStop(bytes, p, last)
   return p < last && bytes[p] === QUOTE ? p : -1
 }
 
-/** Of a string that is valid UTF-8. */
+/** Returns the end of a string that must be valid UTF-8. */
 export function utf8End(bytes: Buffer, start: number, last: number): number {
   let p = start | 0
   last |= 0

@@ -1,7 +1,7 @@
 /**
- * The fast road: one pass over the bytes of an ordinary event, no allocation. It answers good records only; whatever is
- * unusual (escapes in what is read, duplicates of it, exponents, long digits, anything dead) is left to the parser.
- * Where it answers, it answers as the parser would. Positions are as in skip.ts.
+ * The fast path: one pass over the bytes of an ordinary event, without allocation. It accepts good records only and
+ * leaves anything unusual to the parser: escapes in values that are read, duplicates of their keys, exponents, many
+ * digits, anything dead. For accepted records it sets what the parser would set. Positions are as in skip.ts.
  */
 
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
@@ -27,7 +27,7 @@ const COLON = 0x3a
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
-/** Keys of an event that are remembered; those behind them share the last memo. */
+/** Keys of an event that are remembered; later keys share the last memo. */
 const MEMOS = 64
 
 export class Scanner {
@@ -47,14 +47,14 @@ export class Scanner {
   readonly #maxFutureSkew: number
   readonly #memos = Array.from({ length: MEMOS }, () => new KeyMemo())
 
-  // Of the record at hand:
+  // State of the current record:
   #record = 0
   #bytes: Buffer = Buffer.alloc(0)
   #view: DataView = new DataView(new ArrayBuffer(0))
   #keysMet = 0
   #latestTime = 0
 
-  /** Exploded events, and keys that no UTF-8 can spell, are the parser's alone. */
+  /** Returns false for exploded events, and for keys that UTF-8 cannot encode: only the parser reads these. */
   static suits({ fields, spec }: CompiledSpec): boolean {
     const { id = '', time, explode } = spec.event
     return !explode && [id, time.path, ...fields.flatMap(field => field.path)].every(path => path.isWellFormed())
@@ -79,7 +79,7 @@ export class Scanner {
     this.#maxFutureSkew = watermark.maxFutureSkew
   }
 
-  /** True: the record is good and the outputs are set. False: ask the parser; the outputs mean nothing. */
+  /** Returns true when the record is good and the outputs are set. False: ask the parser; the outputs are undefined. */
   scan(bytes: Buffer, start: number, end: number, recordTimestamp: number): boolean {
     let last = end - 1
     while (last > start && isSpace(bytes[last]!)) last--
@@ -103,7 +103,7 @@ export class Scanner {
     this.#record++
   }
 
-  /** `p`: behind the brace. */
+  /** `p`: position after the brace. */
   #readObject(place: Place, bytes: Buffer, p: number, last: number, depth: number): number {
     if (bytes[p]! <= SPACE) p = skipSpace(bytes, p)
     if (bytes[p] === CLOSE_BRACE) return p < last || depth === 1 ? p + 1 : -1
@@ -122,7 +122,7 @@ export class Scanner {
     }
   }
 
-  /** Reads a key and what stands before its value. False: no plain key. */
+  /** Reads a key and everything up to its value. Returns false when the key is not plain. */
   #learnKey(memo: KeyMemo, parent: Place, bytes: Buffer, start: number, last: number): boolean {
     if (bytes[start] !== QUOTE) return false
     const end = plainEnd(bytes, start + 1, last)
@@ -133,7 +133,7 @@ export class Scanner {
     return true
   }
 
-  /** The value of a key that is on some path. */
+  /** Reads the value of a key that is on some path. */
   #readPlace(place: Place, bytes: Buffer, p: number, last: number, depth: number): number {
     if (place.metIn === this.#record) return -1
     place.metIn = this.#record
@@ -148,7 +148,7 @@ export class Scanner {
     }
     if (place.isId) return this.#readId(bytes, p, last)
     if (end > 0) return end
-    // Nobody reads the value itself, but something in it.
+    // The value itself is not read, but something inside it is.
     if (bytes[p] !== OPEN_BRACE) return skipValue(bytes, p, last, depth)
     return depth < MAX_SCAN_DEPTH ? this.#readObject(place, bytes, p + 1, last, depth + 1) : -1
   }
@@ -174,13 +174,13 @@ export class Scanner {
     return end > 0 && this.#setTime(withinYears(this.#number.value)) ? end : -1
   }
 
-  /** False for NaN, too. */
+  /** Returns false when the time is too far ahead, or NaN. */
   #setTime(time: number): boolean {
     this.#out.time = time
     return time <= this.#latestTime
   }
 
-  /** Was everything there that must be? Fields that were not take their default or null. */
+  /** Returns whether all required values were present. Sets absent fields to their default or null. */
   #isComplete(): boolean {
     const record = this.#record
     if (this.#time.metIn !== record || (this.#id !== null && this.#id.metIn !== record)) return false
@@ -189,7 +189,7 @@ export class Scanner {
     return true
   }
 
-  /** Are the keys of each aggregation short enough together? */
+  /** Returns whether the keys of each aggregation are short enough together. */
   #keysFit(): boolean {
     const codes = this.#out.codes
     for (const keys of this.#keysOfAggregations) {

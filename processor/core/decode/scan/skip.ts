@@ -1,9 +1,9 @@
 /**
- * Steps over JSON while checking that it is JSON. Each function takes a position and answers the one behind what it
- * read, or −1: not plain enough for the scanner, perhaps not JSON at all.
+ * Skips JSON values while checking that they are JSON. Each function takes a position and returns the one after what it
+ * read, or −1 when that is not plain enough for the scanner, perhaps not JSON at all.
  *
- * `last` is the place of the record's closing brace. Everything but a string stops there of itself, so only loops over
- * strings look at it, and no read leaves the record.
+ * `last` is the position of the record's closing brace. Every loop stops at a brace, except those over strings: only
+ * these check `last`, and no read leaves the record.
  */
 
 import { stringStop } from './plain-string.ts'
@@ -32,10 +32,10 @@ const ZERO = 0x30
 /** Deeper values are left to JSON.parse: they are rare, and this recursion stays shallow. */
 export const MAX_SCAN_DEPTH = 32
 
-/** `"\/bfnrt`: what may follow a backslash, beside u and four hexadecimal digits. */
+/** Characters that may follow a backslash, besides u with four hexadecimal digits. */
 const ESCAPED = new Set(Buffer.from('"\\/bfnrt'))
 
-/** Behind white space: blank, tab, line feed, carriage return. */
+/** Returns the position after white space: space, tab, line feed, carriage return. */
 export function skipSpace(bytes: Buffer, p: number): number {
   while (isSpace(bytes[p]!)) p++
   return p
@@ -45,7 +45,7 @@ export function isSpace(byte: number): boolean {
   return byte === SPACE || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 
-/** Any value that starts at p. */
+/** Skips any value that starts at p. */
 export function skipValue(bytes: Buffer, p: number, last: number, depth: number): number {
   const byte = bytes[p]!
   if (byte === QUOTE) return skipString(bytes, p + 1, last)
@@ -57,7 +57,7 @@ export function skipValue(bytes: Buffer, p: number, last: number, depth: number)
   return skipNumber(bytes, p)
 }
 
-/** `p`: behind the opening quote. */
+/** `p`: position after the opening quote. */
 function skipString(bytes: Buffer, p: number, last: number): number {
   p = stringStop(bytes, p, last)
   while (p < last && bytes[p] === BACKSLASH) {
@@ -92,14 +92,14 @@ function skipNumber(bytes: Buffer, p: number): number {
   return p
 }
 
-/** One digit or more. */
+/** Skips one digit or more. */
 function skipDigits(bytes: Buffer, p: number): number {
   const first = p
   while (bytes[p]! >= ZERO && bytes[p]! <= NINE) p++
   return p === first ? -1 : p
 }
 
-/** `p`: behind the brace. */
+/** `p`: position after the brace. */
 function skipObject(bytes: Buffer, p: number, last: number, depth: number): number {
   p = skipSpace(bytes, p)
   if (bytes[p] === CLOSE_BRACE) return p < last ? p + 1 : -1
@@ -118,7 +118,7 @@ function skipObject(bytes: Buffer, p: number, last: number, depth: number): numb
   }
 }
 
-/** `p`: behind the bracket. */
+/** `p`: position after the bracket. */
 function skipArray(bytes: Buffer, p: number, last: number, depth: number): number {
   p = skipSpace(bytes, p)
   if (bytes[p] === CLOSE_BRACKET) return p + 1
@@ -132,7 +132,7 @@ function skipArray(bytes: Buffer, p: number, last: number, depth: number): numbe
   }
 }
 
-/** Behind an escape; `p`: behind its backslash. */
+/** Returns the position after an escape; `p`: position after its backslash. */
 function escapeEnd(bytes: Buffer, p: number, last: number): number {
   if (p >= last) return -1
   if (bytes[p] !== LETTER_U) return ESCAPED.has(bytes[p]!) ? p + 1 : -1

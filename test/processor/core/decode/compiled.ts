@@ -1,4 +1,4 @@
-/** Compiled specs for the decoder's tests, made from only what the decoder reads of a spec. */
+/** Compiles specs for the decoder's tests from the parts that the decoder reads. */
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 
@@ -14,10 +14,10 @@ export type FieldSpec = {
 export type EventSpec = {
   time?: { path?: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
   fields?: FieldSpec[]
-  /** Path of the id; given: deduplication is on. */
+  /** Path of the id; setting it enables deduplication. */
   id?: string | undefined
   explode?: { path: string; fields: FieldSpec[] }
-  /** One aggregation for each. */
+  /** Each makes one aggregation. */
   groupBys?: string[][]
 }
 

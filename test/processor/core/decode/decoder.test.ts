@@ -1,5 +1,5 @@
-/** What good records give, and every reason for which a record is dead (contract, sections 5 to 8). */
-import { describe, expect, test } from 'vitest'
+/** Tests the outputs of good records, and every reason for which a record is dead (contract, sections 5 to 8). */
+import { describe, expect, it } from 'vitest'
 import { type DecodeFault, Decoder } from '#processor/core/decode/decoder.ts'
 import { Interner } from '#processor/core/decode/interner.ts'
 import { compiledFor, type EventSpec, MAX_SKEW } from './compiled.ts'
@@ -22,7 +22,7 @@ const GOOD = { id: 'a-1', ts: '2026-01-31T10:00:00.123Z', category: 'books', amo
 
 type Decoded = { time: number; id: number[]; keys: Record<string, string>; amounts: unknown[]; texts: unknown[] }
 
-/** The record stands in the middle of a buffer, as in the log. */
+/** Decodes the record in the middle of a buffer, as in the log. */
 function decode(spec: EventSpec, record: string | Buffer | object, timestamp = TIME): Decoded | DecodeFault {
   const compiled = compiledFor(spec)
   const strings = new Interner()
@@ -45,7 +45,7 @@ function decode(spec: EventSpec, record: string | Buffer | object, timestamp = T
 
 const sale = (change: object) => decode(SALE, { ...GOOD, ...change })
 const without = (key: keyof typeof GOOD) => decode(SALE, { ...GOOD, [key]: undefined })
-/** GOOD with raw JSON text in place of one value. */
+/** Decodes GOOD with raw JSON text in place of one value. */
 const raw = (key: string, json: string) =>
   decode(
     SALE,
@@ -54,7 +54,7 @@ const raw = (key: string, json: string) =>
 const bytesOf = (...parts: (string | number[])[]) => Buffer.concat(parts.map(part => Buffer.from(part as string)))
 
 describe('a good record', () => {
-  test('gives time, keys, amounts and texts', () => {
+  it('decodes time, keys, amounts and texts', () => {
     expect(sale({})).toMatchObject({
       time: TIME,
       keys: { category: 'books', country: 'unknown', online: 'false', quantity: '2', amount: '12.5' },
@@ -69,7 +69,7 @@ describe('a good record', () => {
     })
   })
 
-  test.each([
+  it.each([
     ['-12.5', -1250, '-12.5'],
     ['0.1', 10, '0.1'],
     ['0.2', 20, '0.2'],
@@ -82,26 +82,26 @@ describe('a good record', () => {
     ['90071992547409.91', 9007199254740991, '90071992547409.91'],
     ['90071992547409.92', 9007199254740992n, '90071992547409.92'],
     [`"${'9'.repeat(30)}"`, BigInt(`${'9'.repeat(30)}00`), '9'.repeat(30)],
-  ])('amount %s is exact', (json, amount, key) => {
+  ])('keeps amount %s exact', (json, amount, key) => {
     const result = raw('amount', json)
     expect(result).toMatchObject({ keys: { amount: key } })
     expect((result as Decoded).amounts[2]).toBe(amount)
   })
 
-  test('takes defaults and nulls for null as for absent', () => {
+  it('treats null like an absent field', () => {
     const nulls = sale({ customer: null, online: null, note: null, rate: null })
     expect(nulls).toEqual(sale({}))
     expect(sale({ customer: { address: null } })).toEqual(nulls)
   })
 
-  test('walks through what is not an object as through nothing', () => {
+  it('treats a field inside a value that is not an object as absent', () => {
     for (const customer of [7, 'x', true, [], [{ address: { country: 'AT' } }], { address: [1] }, { address: 'x' }])
       expect(sale({ customer })).toMatchObject({ keys: { country: 'unknown' } })
     const indexed: EventSpec = { fields: [{ name: 'size', path: 'list.length', type: 'number', optional: true }] }
     expect(decode(indexed, { ts: GOOD.ts, list: [1, 2] })).toMatchObject({ texts: [null] })
   })
 
-  test('reads own properties only', () => {
+  it('reads own properties only', () => {
     const spec: EventSpec = {
       fields: [
         { name: 'proto', path: '__proto__.x', optional: true },
@@ -116,25 +116,25 @@ describe('a good record', () => {
     expect(decode({}, `{"__proto__":{"ts":"${GOOD.ts}"}}`)).toEqual({ reason: 'missing_field', field: 'ts' })
   })
 
-  test('tells keys apart that UTF-8 cannot', () => {
+  it('distinguishes keys that UTF-8 cannot encode', () => {
     const spec: EventSpec = { fields: [{ name: 'odd', path: '\ud800', optional: true }] }
     expect(decode(spec, `{"ts":"${GOOD.ts}","\\ud800":"x"}`)).toMatchObject({ texts: ['x'] })
     expect(decode(spec, `{"ts":"${GOOD.ts}","\uFFFD":"x"}`)).toMatchObject({ texts: [null] })
   })
 
-  test('takes the last of duplicate keys, also of objects on the way', () => {
+  it('uses the last of duplicate keys, also for objects on a path', () => {
     expect(raw('amount', '1,"amount":2.5')).toMatchObject({ keys: { amount: '2.5' } })
     expect(raw('amount', '"x","\\u0061mount":2.5')).toMatchObject({ keys: { amount: '2.5' } })
     const twice = '{"address":{"country":"AT"}},"customer":{"address":{}}'
     expect(raw('customer', twice)).toMatchObject({ keys: { country: 'unknown' } })
   })
 
-  test('keeps empty strings, and U+FFFD that was really written', () => {
+  it('keeps empty strings, and U+FFFD of the input', () => {
     expect(sale({ category: '' })).toMatchObject({ keys: { category: '' } })
     expect(sale({ category: 'a\uFFFDb', note: '\uFFFD' })).toMatchObject({ keys: { category: 'a\uFFFDb' } })
   })
 
-  test('may hold broken strings where nobody looks', () => {
+  it('accepts broken strings in fields that are not read', () => {
     const record = JSON.stringify({ ...GOOD, extra: '@' })
     for (const junk of [[0xff], [0xed, 0xa0, 0x80], [0xc0, 0x80], [...Buffer.from('\\ud800 \\u0000')]]) {
       const [before, after] = record.split('@')
@@ -142,7 +142,7 @@ describe('a good record', () => {
     }
   })
 
-  test('has one id for "5" and 5, and another for every other text', () => {
+  it('gives "5" and 5 the same id, and every other text another id', () => {
     const ids = ['"5"', '5', '"05"', '"5 "', '""', '-5', '"é"', '"e\u0301"', '12345678901234567890123'].map(json =>
       (raw('id', json) as Decoded).id.join(),
     )
@@ -150,7 +150,7 @@ describe('a good record', () => {
     expect(new Set(ids).size).toBe(ids.length - 1)
   })
 
-  test('is no duplicate of anything without deduplication: no id is needed', () => {
+  it('requires no id without deduplication', () => {
     expect(decode({ ...SALE, id: undefined }, { ...GOOD, id: undefined })).toMatchObject({ time: TIME })
   })
 })
@@ -159,24 +159,24 @@ describe('time', () => {
   const epoch = (unit: 's' | 'ms' | 'us' | 'ns', json: string) =>
     decode({ time: { format: 'epoch', unit } }, `{"ts":${json}}`)
 
-  test.each([
+  it.each([
     ['s', '1735689600.123456'],
     ['ms', '1735689600123'],
     ['ms', '1735689600123.999'],
     ['ms', '1.735689600123e12'],
     ['us', '1735689600123456'],
     ['ns', '1735689600123456789'],
-  ] as const)('epoch in %s: %s', (unit, json) => {
+  ] as const)('decodes an epoch in %s: %s', (unit, json) => {
     expect(epoch(unit, json)).toMatchObject({ time: 1735689600123 })
   })
 
-  test('epochs floor, below zero too', () => {
+  it('floors epochs, also below zero', () => {
     expect(epoch('s', '-0.0001')).toMatchObject({ time: -1 })
     expect(epoch('ns', '-1')).toMatchObject({ time: -1 })
     expect(epoch('us', '-2000')).toMatchObject({ time: -2 })
   })
 
-  test.each([
+  it.each([
     [{}, '1735689600000', 'wrong_type'],
     [{}, 'true', 'wrong_type'],
     [{}, '["2026-01-31T10:00:00Z"]', 'wrong_type'],
@@ -192,19 +192,19 @@ describe('time', () => {
     [{ format: 'epoch' }, '253402300800000', 'bad_time'],
     [{ format: 'epoch' }, '1e400', 'bad_time'],
     [{ format: 'epoch' }, 'null', 'missing_field'],
-  ] as const)('%j refuses %s as %s', (time, json, reason) => {
+  ] as const)('refuses, with time spec %j, the value %s as %s', (time, json, reason) => {
     expect(decode({ time }, `{"ts":${json}}`)).toEqual({ reason, field: 'ts' })
   })
 
-  test('is named by its path', () => {
+  it('names a missing time by its path', () => {
     expect(decode({ time: { path: 'meta.at' } }, { meta: {} })).toEqual({ reason: 'missing_field', field: 'meta.at' })
   })
 
-  test('takes the declared zone where there is none', () => {
+  it('uses the declared zone for a time without one', () => {
     expect(decode({ time: { zone: '-03:00' } }, { ts: '2026-01-31T07:00:00.123' })).toMatchObject({ time: TIME })
   })
 
-  test('may be ahead of the record by maxFutureSkew and no more', () => {
+  it('accepts a time ahead of the record by at most maxFutureSkew', () => {
     expect(decode(SALE, GOOD, TIME - MAX_SKEW)).toMatchObject({ time: TIME })
     expect(decode(SALE, GOOD, TIME - MAX_SKEW - 1)).toEqual({ reason: 'future_timestamp', field: 'ts' })
     const last = { ts: '9999-12-31T23:59:59.999Z' }
@@ -214,8 +214,8 @@ describe('time', () => {
 })
 
 describe('a dead record', () => {
-  test.each([
-    ['nothing', '', 'empty_value'],
+  it.each([
+    ['an empty value', '', 'empty_value'],
     ['blanks', '  ', 'not_json'],
     ['a truncated object', '{"id":"a"', 'not_json'],
     ['a truncated string', '{"id":"a', 'not_json'],
@@ -232,32 +232,32 @@ describe('a dead record', () => {
     ['an unknown escape', '{"id":"\\x"}', 'not_json'],
     ['a byte order mark', `\uFEFF${JSON.stringify(GOOD)}`, 'not_json'],
     ['a no-break space', `${JSON.stringify(GOOD)}\u00A0`, 'not_json'],
-    ['a NUL behind it', `${JSON.stringify(GOOD)}\0`, 'not_json'],
+    ['a NUL after the event', `${JSON.stringify(GOOD)}\0`, 'not_json'],
     ['an array', '[{}]', 'not_an_object'],
     ['null', 'null', 'not_an_object'],
     ['a number', '7', 'not_an_object'],
     ['a string', '"{}"', 'not_an_object'],
-  ])('%s', (_, text, reason) => {
+  ])('refuses %s', (_, text, reason) => {
     expect(decode(SALE, text)).toEqual({ reason, field: null })
   })
 
-  test('bytes that are not UTF-8 outside strings', () => {
+  it('refuses bytes that are not UTF-8 outside strings', () => {
     expect(decode(SALE, bytesOf(JSON.stringify(GOOD), [0xff]))).toEqual({ reason: 'not_json', field: null })
     expect(decode(SALE, bytesOf('{"id":"\\', [0xff], '"}'))).toEqual({ reason: 'not_json', field: null })
   })
 
-  test('nests deeper than 500 levels, be it JSON or not', () => {
+  it('refuses more than 500 levels of nesting, in JSON and in other text', () => {
     const nested = (levels: number) => raw('extra', '['.repeat(levels) + ']'.repeat(levels))
     expect(nested(499)).toMatchObject({ time: TIME })
     expect(nested(500)).toEqual({ reason: 'too_deep', field: null })
     expect(nested(1_000_000)).toEqual({ reason: 'too_deep', field: null })
     expect(decode(SALE, '{"a":'.repeat(501))).toEqual({ reason: 'too_deep', field: null })
     expect(decode(SALE, '{"a":'.repeat(500))).toEqual({ reason: 'not_json', field: null })
-    // Escaped quotes do not end the string; being in a field that is read, they are the parser's.
+    // Escaped quotes do not end the string. The parser reads them, because the field is read.
     expect(sale({ note: '[{"'.repeat(600) })).toMatchObject({ time: TIME })
   })
 
-  test.each([
+  it.each([
     ['undefined', undefined, 'missing_id'],
     ['null', 'null', 'missing_id'],
     ['a fraction', '1.0', 'wrong_type'],
@@ -267,12 +267,12 @@ describe('a dead record', () => {
     ['an object', '{}', 'wrong_type'],
     ['U+0000', '"\\u0000"', 'bad_string'],
     ['a lone surrogate', '"\\udc00"', 'bad_string'],
-  ])('its id is %s', (_, json, reason) => {
+  ])('refuses an id that is %s', (_, json, reason) => {
     const result = json === undefined ? without('id') : raw('id', json)
     expect(result).toEqual({ reason, field: 'id' })
   })
 
-  test.each([
+  it.each([
     ['category', undefined, 'missing_field'],
     ['category', 'null', 'missing_field'],
     ['category', '5', 'wrong_type'],
@@ -303,12 +303,12 @@ describe('a dead record', () => {
     ['online', '"true"', 'wrong_type'],
     ['online', '1', 'wrong_type'],
     ['rate', '0.0001', 'too_many_decimals'],
-  ])('%s: %s is %s', (key, json, reason) => {
+  ])('refuses field %s with value %s as %s', (key, json, reason) => {
     const result = json === undefined ? without(key as keyof typeof GOOD) : raw(key, json)
     expect(result).toEqual({ reason, field: key })
   })
 
-  test('a used string is not UTF-8', () => {
+  it('refuses a used string that is not UTF-8', () => {
     const [before, after] = JSON.stringify({ ...GOOD, category: '@' }).split('@') as [string, string]
     const dead = { reason: 'bad_string', field: 'category' }
     for (const junk of [
@@ -321,18 +321,18 @@ describe('a dead record', () => {
       [0xf4, 0x90, 0x80, 0x80],
     ])
       expect(decode(SALE, bytesOf(before, 'a', junk, after))).toEqual(dead)
-    // Beside a U+FFFD that was really written, and behind an escaped surrogate with which it must not pair.
+    // Next to a U+FFFD of the input, and after an escaped surrogate with which it must not pair.
     expect(decode(SALE, bytesOf(before, '\uFFFD', [0xff], after))).toEqual(dead)
     expect(decode(SALE, bytesOf(before, '\\ud83d', [0x80], after))).toEqual(dead)
     expect(decode(SALE, bytesOf(before, [0x80], '\\ude00', after))).toEqual(dead)
   })
 
-  test('the names in a spec may differ from the paths: faults name the field', () => {
+  it('names the field at fault, not its path', () => {
     const spec: EventSpec = { fields: [{ name: 'city', path: 'shop.city' }] }
     expect(decode(spec, { ts: GOOD.ts, shop: {} })).toEqual({ reason: 'missing_field', field: 'city' })
   })
 
-  test('keys are longer than 1,024 bytes together', () => {
+  it('refuses keys of more than 1,024 bytes together', () => {
     const key = (category: string, country: string) => sale({ category, customer: { address: { country } } })
     expect(key('c'.repeat(1000), 'd'.repeat(24))).toMatchObject({ keys: { category: 'c'.repeat(1000) } })
     expect(key('c'.repeat(1000), 'd'.repeat(25))).toEqual({ reason: 'key_too_long', field: 'category' })
@@ -341,7 +341,7 @@ describe('a dead record', () => {
     expect(sale({ note: 'x'.repeat(10_000) })).toMatchObject({ time: TIME })
   })
 
-  test('the first fault counts', () => {
+  it('reports the first fault', () => {
     const all = { id: 1.5, ts: 'x', category: 5, amount: 'y' }
     expect(sale(all)).toEqual({ reason: 'wrong_type', field: 'id' })
     expect(sale({ ...all, id: 1 })).toEqual({ reason: 'bad_time', field: 'ts' })
@@ -368,7 +368,7 @@ describe('an exploded record', () => {
   }
   const order = (lines: unknown, store: unknown = 'Graz') => ({ ts: GOOD.ts, store, order: { lines } })
 
-  test('gives its lines one by one, with the fields of the event', () => {
+  it('returns the lines one by one, with the fields of the event', () => {
     const compiled = compiledFor(ORDER)
     const strings = new Interner()
     const decoder = new Decoder(compiled, strings)
@@ -392,11 +392,11 @@ describe('an exploded record', () => {
   })
 
   const line = { item: { sku: 'pen' }, price: 1 }
-  test.each([
-    ['no array', undefined, 'missing_field', 'order.lines'],
-    ['null', null, 'missing_field', 'order.lines'],
-    ['an object', {}, 'wrong_type', 'order.lines'],
-    ['a string', 'pen', 'wrong_type', 'order.lines'],
+  it.each([
+    ['missing lines', undefined, 'missing_field', 'order.lines'],
+    ['null instead of lines', null, 'missing_field', 'order.lines'],
+    ['an object instead of lines', {}, 'wrong_type', 'order.lines'],
+    ['a string instead of lines', 'pen', 'wrong_type', 'order.lines'],
     ['no lines', [], 'empty_lines', 'order.lines'],
     ['a line that is no object', [line, 7], 'wrong_type', 'order.lines'],
     ['a line that is null', [line, null], 'wrong_type', 'order.lines'],
@@ -404,16 +404,16 @@ describe('an exploded record', () => {
     ['one bad line', [line, { ...line, price: 0.001 }], 'too_many_decimals', 'price'],
     ['a line without product', [line, { price: 1 }], 'missing_field', 'product'],
     ['a long key in one line', [line, { ...line, item: { sku: 'x'.repeat(1021) } }], 'key_too_long', 'product'],
-  ])('with %s is dead', (_, lines, reason, field) => {
+  ])('refuses an exploded record with %s', (_, lines, reason, field) => {
     expect(decode(ORDER, order(lines))).toEqual({ reason, field })
   })
 
-  test("checks the event's fields before its lines", () => {
+  it("checks the event's fields before its lines", () => {
     expect(decode(ORDER, order([], 5))).toEqual({ reason: 'wrong_type', field: 'store' })
   })
 })
 
-test('a dead record leaves nothing behind for the next one', () => {
+it('keeps nothing of a dead record for the next one', () => {
   const compiled = compiledFor(SALE)
   const strings = new Interner()
   const decoder = new Decoder(compiled, strings)

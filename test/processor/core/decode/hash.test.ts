@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { hash128, viewOf } from '#processor/core/decode/hash.ts'
 
 /** From the reference implementation (mmh3.hash_bytes(…, x64arch=False)), seed 0. */
@@ -19,15 +19,15 @@ function hashOf(bytes: Buffer, start = 0, end = bytes.length, seed = 0): string 
   return Buffer.from(out.buffer).toString('hex')
 }
 
-test.each(VECTORS)('hashes %j as MurmurHash3 x86_128 does', (text, hash) => {
+it.each(VECTORS)('hashes %j as MurmurHash3 x86_128 does', (text, hash) => {
   expect(hashOf(Buffer.from(text))).toBe(hash)
 })
 
-test('depends on the seed', () => {
+it('uses the seed', () => {
   expect(hashOf(Buffer.from('abc'), 0, 3, 0x5a1e5)).toBe('cf7c03b74701de694701de694701de69')
 })
 
-test('depends on nothing around the bytes', () => {
+it('ignores the bytes around the hashed range', () => {
   fc.assert(
     fc.property(fc.uint8Array(), fc.uint8Array({ maxLength: 70 }), fc.uint8Array(), (before, bytes, after) => {
       const start = before.length
@@ -37,7 +37,7 @@ test('depends on nothing around the bytes', () => {
   )
 })
 
-test('every bit of the input reaches all four words', () => {
+it('changes all four words with every bit of the input', () => {
   const base = Buffer.from('0123456789abcdef0123456789abcdef012')
   const hash = hashOf(base)
   for (let bit = 0; bit < base.length * 8; bit++) {

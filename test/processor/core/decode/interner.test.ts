@@ -1,10 +1,10 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { Interner } from '#processor/core/decode/interner.ts'
 
 const wellFormed = fc.string({ unit: 'binary', maxLength: 12 })
 
-test('gives equal texts equal codes and others other ones, from 0 on', () => {
+it('gives equal texts the same code and different texts different codes, from 0 on', () => {
   fc.assert(
     fc.property(fc.array(wellFormed, { maxLength: 200 }), texts => {
       const interner = new Interner()
@@ -25,7 +25,7 @@ test('gives equal texts equal codes and others other ones, from 0 on', () => {
   )
 })
 
-test('keeps codes while it grows past many texts', () => {
+it('keeps codes while it grows past many texts', () => {
   const interner = new Interner()
   for (let i = 0; i < 50_000; i++) expect(interner.internText(`store-${i}`)).toBe(i)
   for (let i = 0; i < 50_000; i++) expect(interner.internText(`store-${i}`)).toBe(i)
@@ -33,14 +33,14 @@ test('keeps codes while it grows past many texts', () => {
   expect(interner.bytes).toBeGreaterThan(50_000 * 'store-12345'.length)
 })
 
-test('refuses what is not UTF-8 and keeps nothing of it', () => {
+it('refuses bytes that are not UTF-8 and keeps none of them', () => {
   const interner = new Interner()
   expect(interner.intern(Buffer.from([0x61, 0xff]), 0, 2)).toBe(-1)
   expect(interner.size).toBe(0)
   expect(interner.bytes).toBe(0)
 })
 
-test('starts over after clear', () => {
+it('starts over after clear', () => {
   const interner = new Interner()
   interner.internText('books')
   expect(interner.text(0)).toBe('books')

@@ -1,6 +1,6 @@
 import Big from 'big.js'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { canonicalText, parseDecimal, parseFloored } from '#processor/core/decode/number.ts'
 
 const digits = (max: number) => fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 1, maxLength: max })
@@ -20,7 +20,7 @@ const numberText = fc
   )
 
 describe('parseDecimal', () => {
-  test.each([
+  it.each([
     ['0', 2, 0],
     ['-0', 2, 0],
     ['-0.00', 2, 0],
@@ -47,11 +47,11 @@ describe('parseDecimal', () => {
     [`1e-${'9'.repeat(400)}`, 2, 'too_many_decimals'],
     ['12.345', 2, 'too_many_decimals'],
     ['0.5', 0, 'too_many_decimals'],
-  ] as const)('%s at scale %d is %s', (text, scale, expected) => {
+  ] as const)('parses %s at scale %d as %s', (text, scale, expected) => {
     expect(parseDecimal(text, scale)).toBe(expected)
   })
 
-  test.each([
+  it.each([
     '',
     ' 1',
     '1 ',
@@ -70,11 +70,11 @@ describe('parseDecimal', () => {
     '1_0',
     '1\n',
     '١',
-  ])('%j is not a number', text => {
+  ])('refuses %j as a number', text => {
     expect(parseDecimal(text, 2)).toBe('bad_number')
   })
 
-  test('agrees with big.js', () => {
+  it('parses decimals like big.js', () => {
     const seen = { amount: 0, overflow: 0, too_many_decimals: 0 }
     fc.assert(
       fc.property(numberText, fc.integer({ min: 0, max: 12 }), (text, scale) => {
@@ -98,7 +98,7 @@ describe('parseDecimal', () => {
     for (const count of Object.values(seen)) expect(count).toBeGreaterThan(100)
   })
 
-  test('takes time in proportion to the digits, however they lie', () => {
+  it('needs time proportional to the digits, wherever the zeros are', () => {
     // A megabyte of zeros before the last digit makes a backtracking trim quadratic: minutes.
     expect(parseDecimal(`0.${'0'.repeat(1 << 20)}1`, 2)).toBe('too_many_decimals')
     expect(parseDecimal(`1${'0'.repeat(1 << 20)}1`, 2)).toBe('overflow')
@@ -106,7 +106,7 @@ describe('parseDecimal', () => {
 })
 
 describe('parseFloored', () => {
-  test.each([
+  it.each([
     ['1.9', 0, 1],
     ['-1.1', 0, -2],
     ['-2', 0, -2],
@@ -121,11 +121,11 @@ describe('parseFloored', () => {
     ['1e-400', 0, 0],
     ['-1e-400', 0, -1],
     ['1.5e3', 0, 1500],
-  ])('%s shifted by %d is %d', (text, shift, expected) => {
+  ])('floors %s shifted by %d to %d', (text, shift, expected) => {
     expect(parseFloored(text, shift)).toBe(expected)
   })
 
-  test('agrees with big.js', () => {
+  it('floors numbers like big.js', () => {
     fc.assert(
       fc.property(numberText, fc.constantFrom(3, 0, -3, -6), (text, shift) => {
         const exact = new Big(text).times(new Big(`1e${shift}`))
@@ -140,7 +140,7 @@ describe('parseFloored', () => {
   })
 })
 
-test('canonicalText is one plain text for each value', () => {
+it('formats each value as one plain text', () => {
   expect(canonicalText(1250, 2)).toBe('12.5')
   expect(canonicalText(-300, 2)).toBe('-3')
   expect(canonicalText(0, 2)).toBe('0')

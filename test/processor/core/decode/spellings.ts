@@ -1,4 +1,4 @@
-/** Generated specs, and byte strings that spell events for them: mostly plausible ones, in all the ways JSON allows. */
+/** Generates specs, and byte strings of events for them: mostly plausible ones, in all forms that JSON allows. */
 import fc from 'fast-check'
 import type { EventSpec, FieldSpec } from './compiled.ts'
 
@@ -63,7 +63,7 @@ export const eventSpec: fc.Arbitrary<EventSpec> = fc
 
 const space = fc.constantFrom('', '', '', '', ' ', '  ', '\n', '\t', '\r\n')
 
-/** The common forms by far the most, so that whole events are good. */
+/** Generates the common forms by far the most often, so that most events are good. */
 const often = <T>(common: fc.Arbitrary<T>, ...others: fc.Arbitrary<T>[]) =>
   fc.oneof({ weight: 15 * others.length, arbitrary: common }, ...others)
 
@@ -120,7 +120,7 @@ const LITERALS = [
 ]
 const anyText = fc.oneof(stringText, numberText, timeText, fc.constantFrom(...LITERALS))
 
-/** Mostly of the right type. */
+/** Values that are mostly of the right type. */
 const textFor = {
   string: often(stringText, anyText),
   number: often(numberText, anyText),
@@ -142,7 +142,7 @@ const textFor = {
 }
 
 type Node = { text?: string; children: Map<string, Node> }
-type Wanted = { path: string; text: fc.Arbitrary<string> }
+type PathText = { path: string; text: fc.Arbitrary<string> }
 
 const spelledKey = (key: string) =>
   fc.oneof(
@@ -150,15 +150,15 @@ const spelledKey = (key: string) =>
     fc.constant(`"${key.replace(/^./u, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`),
   )
 
-/** The members of one object, in any order, with strangers and a duplicate among them now and then. */
+/** Generates the members of one object in any order, sometimes with unknown keys and duplicates. */
 function objectText(node: Node): fc.Arbitrary<string> {
   const own = [...node.children].map(([key, child]) => member(spelledKey(key), valueText(child)))
-  const stranger = member(fc.oneof(fc.constantFrom('"x"', '"é"', '"ab"', '""', '"\\u0041"'), stringText), anyText)
-  const twice = own.length === 0 ? stranger : fc.oneof({ weight: 8, arbitrary: stranger }, ...own)
+  const unknown = member(fc.oneof(fc.constantFrom('"x"', '"é"', '"ab"', '""', '"\\u0041"'), stringText), anyText)
+  const extra = own.length === 0 ? unknown : fc.oneof({ weight: 8, arbitrary: unknown }, ...own)
   return fc
     .tuple(
       fc.tuple(...own),
-      often(fc.constant<string[]>([]), fc.array(twice, { maxLength: 2 })),
+      often(fc.constant<string[]>([]), fc.array(extra, { maxLength: 2 })),
       space,
       fc.infiniteStream(fc.nat()),
     )
@@ -169,7 +169,7 @@ function objectText(node: Node): fc.Arbitrary<string> {
     })
 }
 
-/** Empty where the key is left out. */
+/** Generates a key with its value; sometimes empty text, to omit the key. */
 function member(key: fc.Arbitrary<string>, value: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc
     .tuple(key, value, space, space, fc.integer({ min: 0, max: 39 }))
@@ -182,7 +182,7 @@ function valueText(node: Node): fc.Arbitrary<string> {
   return node.children.size === 0 ? fc.constant(node.text) : fc.oneof(fc.constant(node.text), object)
 }
 
-/** Bytes for one record: sometimes with a byte changed, put in, taken out, or with the end cut off. */
+/** A change of one record's bytes: a byte is replaced, inserted or deleted, or the end is cut off. */
 const mutation = fc.record({
   kind: fc.constantFrom('replace', 'insert', 'delete', 'cut'),
   at: fc.nat(),
@@ -200,16 +200,16 @@ function mutate(bytes: Buffer, { kind, at, byte }: { kind: string; at: number; b
   return Buffer.concat([bytes.subarray(0, place), Buffer.from(middle), bytes.subarray(after)])
 }
 
-/** A record for this spec. */
+/** Generates a record for this spec. */
 export function recordFor(spec: EventSpec): fc.Arbitrary<Buffer> {
-  const wanted: Wanted[] = [
+  const values: PathText[] = [
     ...(spec.fields ?? []).map(({ path, type }) => ({ path: path!, text: textFor[type!] })),
     { path: spec.time!.path!, text: textFor[spec.time!.format!] },
     ...(spec.id === undefined ? [] : [{ path: spec.id, text: textFor.id }]),
   ]
   return fc
-    .tuple(...wanted.map(({ text }) => text))
-    .chain(texts => objectText(treeOf(wanted.map(({ path }, i) => ({ path, text: texts[i]! })))))
+    .tuple(...values.map(({ text }) => text))
+    .chain(texts => objectText(treeOf(values.map(({ path }, i) => ({ path, text: texts[i]! })))))
     .chain(text => {
       const bytes = fc.tuple(space, space).map(([before, after]) => Buffer.from(before + text + after))
       const mutated = fc.tuple(bytes, mutation).map(([bytes, change]) => mutate(bytes, change))

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { parseEpoch, Rfc3339 } from '#processor/core/decode/time.ts'
 
 function parse(text: string, zone?: string): number {
@@ -8,7 +8,7 @@ function parse(text: string, zone?: string): number {
 }
 
 describe('RFC 3339', () => {
-  test.each([
+  it.each([
     ['1970-01-01T00:00:00Z', 0],
     ['1970-01-01t00:00:00z', 0],
     ['1970-01-01 00:00:00Z', 0],
@@ -25,11 +25,11 @@ describe('RFC 3339', () => {
     ['0000-12-31T23:59:59-00:01', -62135596741000],
     ['9999-12-31T23:59:59.999Z', 253402300799999],
     ['9999-12-31T23:59:59.999+00:01', 253402300739999],
-  ])('%s', (text, expected) => {
+  ])('parses RFC 3339 text %s', (text, expected) => {
     expect(parse(text)).toBe(expected)
   })
 
-  test.each([
+  it.each([
     '10000-01-01T00:00:00Z',
     '9999-12-31T23:59:59-00:01',
     '0001-01-01T00:00:00+00:01',
@@ -65,22 +65,22 @@ describe('RFC 3339', () => {
     '２０２６-01-31T10:00:00Z',
     '1735689600000',
     '',
-  ])('%j is not a time', text => {
+  ])('refuses %j as RFC 3339 text', text => {
     expect(parse(text)).toBeNaN()
   })
 
-  test.each([
+  it.each([
     ['Z', 0],
     ['UTC', 0],
     ['-03:00', 3 * 3_600_000],
     ['+05:30', -5.5 * 3_600_000],
-  ])('the declared zone %s counts where the text has none', (zone, offset) => {
+  ])('uses the declared zone %s when the text has none', (zone, offset) => {
     expect(parse('1970-01-01T00:00:00', zone)).toBe(offset)
     expect(parse('1970-01-01T00:00:00.25', zone)).toBe(offset + 250)
     expect(parse('1970-01-01T00:00:00+01:00', zone)).toBe(-3_600_000)
   })
 
-  test('agrees with Date on every time that Date can spell', () => {
+  it('agrees with Date on every time that Date can format', () => {
     const times = fc.date({
       min: new Date('0001-01-01T00:00:00Z'),
       max: new Date('9999-12-31T23:59:59.999Z'),
@@ -101,7 +101,7 @@ describe('RFC 3339', () => {
     )
   })
 
-  test('knows the days of every month of 800 years', () => {
+  it('knows the days of every month of 800 years', () => {
     const reader = new Rfc3339(undefined)
     for (let year = 1600; year < 2400; year++)
       for (let month = 1; month <= 12; month++)
@@ -116,7 +116,7 @@ describe('RFC 3339', () => {
 })
 
 describe('epoch', () => {
-  test.each([
+  it.each([
     ['1735689600', 's', 1735689600000],
     ['1735689600.9999', 's', 1735689600999],
     ['1735689600123', 'ms', 1735689600123],
@@ -130,16 +130,16 @@ describe('epoch', () => {
     ['0', 'ns', 0],
     ['253402300799.999', 's', 253402300799999],
     ['-62135596800', 's', -62135596800000],
-  ] as const)('%s %s', (text, unit, expected) => {
+  ] as const)('parses epoch %s %s', (text, unit, expected) => {
     expect(parseEpoch(text, unit)).toBe(expected)
   })
 
-  test.each([
+  it.each([
     ['253402300800', 's'],
     ['-62135596800.001', 's'],
     ['1e400', 'ms'],
     ['-1e400', 'ns'],
-  ] as const)('%s %s is outside the years 1 to 9999', (text, unit) => {
+  ] as const)('refuses epoch %s %s, outside the years 1 to 9999', (text, unit) => {
     expect(parseEpoch(text, unit)).toBeNaN()
   })
 })

@@ -1,6 +1,6 @@
-/** The scanner and the parser give the same answer, and ordinary events are the scanner's. */
+/** Tests that the scanner and the parser agree, and that the scanner accepts ordinary events. */
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Decoder } from '#processor/core/decode/decoder.ts'
 import { Interner } from '#processor/core/decode/interner.ts'
@@ -9,8 +9,8 @@ import { eventSpec, recordFor } from './spellings.ts'
 
 const NOW = Date.UTC(2026, 0, 31, 12)
 
-/** Everything that a decoder answers for its last record, in comparable form. */
-function answerOf(decoder: Decoder, compiled: CompiledSpec, strings: Interner) {
+/** Returns all outputs of a decoder for its last record, in comparable form. */
+function outputsOf(decoder: Decoder, compiled: CompiledSpec, strings: Interner) {
   return {
     time: decoder.time,
     id: compiled.spec.deduplication ? [...decoder.id] : null,
@@ -21,8 +21,8 @@ function answerOf(decoder: Decoder, compiled: CompiledSpec, strings: Interner) {
   }
 }
 
-/** Records one after the other in a buffer, as the log has them, so that a road that runs over its end is seen. */
-function layOut(records: Buffer[]): { bytes: Buffer; spans: [number, number][] } {
+/** Concatenates records in one buffer, like the log, to catch a path that reads beyond the end of its record. */
+function concatenate(records: Buffer[]): { bytes: Buffer; spans: [number, number][] } {
   const spans: [number, number][] = []
   let at = 0
   for (const record of records) {
@@ -32,7 +32,7 @@ function layOut(records: Buffer[]): { bytes: Buffer; spans: [number, number][] }
   return { bytes: Buffer.concat(records), spans }
 }
 
-test('where the scanner answers, the parser gives the same answer', () => {
+it('returns the same from the scanner as from the parser for every record that the scanner accepts', () => {
   const seen = { records: 0, scanned: 0, good: 0 }
   const cases = eventSpec.chain(spec =>
     fc.tuple(fc.constant(spec), fc.array(recordFor(spec), { minLength: 1, maxLength: 5 })),
@@ -44,7 +44,7 @@ test('where the scanner answers, the parser gives the same answer', () => {
       const parseStrings = new Interner()
       const scanning = new Decoder(compiled, scanStrings)
       const parsing = new Decoder(compiled, parseStrings)
-      const { bytes, spans } = layOut(records)
+      const { bytes, spans } = concatenate(records)
       for (const [start, end] of spans) {
         const scanned = scanning.scan(bytes, start, end, NOW)
         const fault = parsing.parse(bytes, start, end, NOW)
@@ -53,7 +53,7 @@ test('where the scanner answers, the parser gives the same answer', () => {
         if (!scanned) continue
         seen.scanned++
         expect(fault, bytes.toString('latin1', start, end)).toBeNull()
-        expect(answerOf(scanning, compiled, scanStrings)).toEqual(answerOf(parsing, compiled, parseStrings))
+        expect(outputsOf(scanning, compiled, scanStrings)).toEqual(outputsOf(parsing, compiled, parseStrings))
       }
     }),
     { numRuns: 4000 },
@@ -88,51 +88,51 @@ const EVENT = {
   online: true,
 }
 
-describe('the scanner answers', () => {
+describe('the scanner on ordinary events', () => {
   const scans = (record: string | object, spec = ORDINARY) => {
     const compiled = compiledFor(spec)
     const bytes = Buffer.from(typeof record === 'string' ? record : JSON.stringify(record))
     return new Decoder(compiled, new Interner()).scan(bytes, 0, bytes.length, NOW)
   }
 
-  test.each([
+  it.each([
     ['an ordinary event', EVENT],
-    ['one as Python writes it', JSON.stringify(EVENT, null, 1).replace(/\n */g, ' ')],
-    ['one over several lines', `${JSON.stringify(EVENT, null, 2)}\n`],
-    ['times without fraction', { ...EVENT, timestamp: '2026-01-31T10:00:00Z' }],
-    ['times of Python', { ...EVENT, timestamp: '2026-01-31T10:00:00.123456+00:00' }],
-    ['numbers as amounts', { ...EVENT, amount: 12.5 }],
-    ['refunds', { ...EVENT, amount: '-12.50' }],
-    ['whole amounts', { ...EVENT, amount: 12 }],
+    ['an event formatted by Python', JSON.stringify(EVENT, null, 1).replace(/\n */g, ' ')],
+    ['an event of several lines', `${JSON.stringify(EVENT, null, 2)}\n`],
+    ['a time without fraction', { ...EVENT, timestamp: '2026-01-31T10:00:00Z' }],
+    ['a time formatted by Python', { ...EVENT, timestamp: '2026-01-31T10:00:00.123456+00:00' }],
+    ['a number as amount', { ...EVENT, amount: 12.5 }],
+    ['a refund', { ...EVENT, amount: '-12.50' }],
+    ['a whole amount', { ...EVENT, amount: 12 }],
     ['zeros beyond the scale', { ...EVENT, amount: '12.5000' }],
-    ['keys that are not ASCII', { ...EVENT, category: 'Bücher' }],
-    ['texts and ids that are not ASCII', { ...EVENT, note: '☃', transaction_id: 'é' }],
-    ['numeric ids', { ...EVENT, transaction_id: 12345 }],
+    ['a key that is not ASCII', { ...EVENT, category: 'Bücher' }],
+    ['a text and an id that are not ASCII', { ...EVENT, note: '☃', transaction_id: 'é' }],
+    ['a numeric id', { ...EVENT, transaction_id: 12345 }],
     ['defaults and nulls', { ...EVENT, store: { name: 'x', country: null }, online: null }],
     ['keys in another order', Object.fromEntries(Object.entries(EVENT).reverse())],
-  ])('%s', (_, record) => {
+  ])('scans %s', (_, record) => {
     expect(scans(record)).toBe(true)
   })
 
-  test.each(['s', 'ms', 'us', 'ns'] as const)('epochs in %s', unit => {
+  it.each(['s', 'ms', 'us', 'ns'] as const)('scans an epoch in %s', unit => {
     const time = { s: 1735689600.5, ms: 1735689600123, us: 1735689600123456, ns: '1735689600123456789' }[unit]
     const spec: EventSpec = { time: { path: 'ts', format: 'epoch', unit } }
     expect(scans(`{"ts":${time}}`, spec)).toBe(true)
   })
 
-  test('events with more keys than it remembers', () => {
+  it('scans an event with more keys than it remembers', () => {
     const many = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`key_${i}`, i]))
     expect(scans({ ...many, ...EVENT })).toBe(true)
     expect(scans({ ...EVENT, [`k${'e'.repeat(300)}y`]: 1 })).toBe(true)
   })
 })
 
-describe('the scanner leaves to the parser', () => {
+describe('the scanner on unusual events', () => {
   const { customer, ...rest } = EVENT
   const text = JSON.stringify(rest)
   const decoder = () => new Decoder(compiledFor(ORDINARY), new Interner())
 
-  test.each([
+  it.each([
     '"\\x"',
     '"\\u12g4"',
     '"\\u12"',
@@ -160,19 +160,22 @@ describe('the scanner leaves to the parser', () => {
     '{a:1}',
     '{',
     '',
-  ])('what is not JSON in a value that nobody reads: %s', json => {
+  ])('leaves to the parser an unread value that is not JSON: %s', json => {
     const bytes = Buffer.from(`${text.slice(0, -1)},"customer":${json}}`)
     expect(decoder().scan(bytes, 0, bytes.length, NOW)).toBe(false)
     expect(decoder().parse(bytes, 0, bytes.length, NOW)?.reason).toBe('not_json')
   })
 
-  test.each(['}', ' }', ',}', '{}', ' {}', ',"x":1}', '\u00A0}', '\0}'])('what goes on behind the event: %j', more => {
-    const bytes = Buffer.from(text + more)
-    expect(decoder().scan(bytes, 0, bytes.length, NOW)).toBe(false)
-    expect(decoder().parse(bytes, 0, bytes.length, NOW)?.reason).toBe('not_json')
-  })
+  it.each(['}', ' }', ',}', '{}', ' {}', ',"x":1}', '\u00A0}', '\0}'])(
+    'leaves to the parser an event that is followed by %j',
+    more => {
+      const bytes = Buffer.from(text + more)
+      expect(decoder().scan(bytes, 0, bytes.length, NOW)).toBe(false)
+      expect(decoder().parse(bytes, 0, bytes.length, NOW)?.reason).toBe('not_json')
+    },
+  )
 
-  test('an event cut off anywhere, at the very end of the buffer and before another one', () => {
+  it('leaves to the parser a truncated event, at the end of the buffer and before another event', () => {
     const whole = Buffer.from(text)
     const one = decoder()
     for (let length = 1; length < whole.length; length++)
@@ -188,7 +191,7 @@ describe('the scanner leaves to the parser', () => {
   })
 })
 
-test('the same events give the same ids in whatever buffer they lie', () => {
+it('gives an event the same id in any buffer', () => {
   const compiled = compiledFor(ORDINARY)
   const scanning = new Decoder(compiled, new Interner())
   const parsing = new Decoder(compiled, new Interner())
@@ -202,18 +205,18 @@ test('the same events give the same ids in whatever buffer they lie', () => {
   expect(new Set(ids).size).toBe(3)
 })
 
-test('what the scanner remembers of an event never decides about the next', () => {
+it('decodes each event independently of what the scanner remembers of the last one', () => {
   const compiled = compiledFor(ORDINARY)
   const strings = new Interner()
   const decoder = new Decoder(compiled, strings)
   const moved = { ...EVENT, store: EVENT.customer, customer: EVENT.store, category: 'toys' }
   const { note, ...nested } = { ...EVENT, note: 0, x: { category: 'inner', amount: '1', store: { name: 'inner' } } }
   const records = [EVENT, nested, EVENT, moved, { ...nested, store: { x: nested.x, ...nested.store } }, EVENT]
-  const answers = records.map(record => {
+  const decoded = records.map(record => {
     const bytes = Buffer.from(JSON.stringify(record))
     return decoder.decode(bytes, 0, bytes.length, NOW)?.reason ?? [decoder.text(0), decoder.text(1), decoder.text(3)]
   })
   const ordinary = ['books', 'Köln', '12.5']
   const other = ['toys', EVENT.customer.name, '12.5']
-  expect(answers).toEqual([ordinary, ordinary, ordinary, other, ordinary, ordinary])
+  expect(decoded).toEqual([ordinary, ordinary, ordinary, other, ordinary, ordinary])
 })
