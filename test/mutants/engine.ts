@@ -198,12 +198,12 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'equal ones: success',
   },
   {
-    name: 'a batch’s CRC is not looked at',
+    name: 'a batch’s CRC is not checked',
     file: 'processor/adapters/kafka/fetch.ts',
     find: 'if (crc32c(data.subarray(at + 21, at + length)) !== data.readUInt32BE(at + 17))',
     plant: 'if (length < 0)',
     test: 'test/processor/kafka/source.test.ts',
-    turnsRed: 'is noticed by its CRC',
+    turnsRed: 'detects corrupted bytes of a batch by its CRC',
   },
   {
     name: 'a check that is content with any amount',
