@@ -1,12 +1,12 @@
-/** What all commands have in common that read their arguments with yargs. */
+/** Settings shared by all commands that read their arguments with yargs. */
 import type { Argv } from 'yargs'
 import { UsageError } from '#pipeline/user-error.ts'
 
 const MAX_WIDTH = 120
 
 /**
- * Refuses unknown arguments, wraps the help to the terminal, and throws instead of exiting: UsageError for what yargs
- * finds wrong; whatever a command throws, as it is. `help`: what to type for help.
+ * Refuses unknown arguments, wraps the help to the terminal width, and throws instead of exiting: a UsageError for an
+ * error that yargs finds. Errors that a command throws are passed on unchanged. `help`: the command that shows the help.
  */
 export function strictly<T>(argv: Argv<T>, help?: string): Argv<T> {
   return argv

@@ -1,10 +1,10 @@
-/** Reads a program's settings from environment variables, and gathers all faults before it complains. */
+/** Reads a program's settings from environment variables and reports all faults at once. */
 import { UsageError } from '#pipeline/user-error.ts'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 export class Environment {
-  /** One sentence each. */
+  /** One message per fault. */
   readonly faults: string[] = []
   readonly #env: NodeJS.ProcessEnv
 
@@ -12,10 +12,10 @@ export class Environment {
     this.#env = env
   }
 
-  /** A variable that must be set. */
+  /** Returns a variable that must be set. */
   text(name: string): string {
     const value = this.#env[name] ?? ''
-    if (value === '') this.faults.push(`${name} is needed`)
+    if (value === '') this.faults.push(`${name} is not set`)
     return value
   }
 

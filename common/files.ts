@@ -1,17 +1,17 @@
-/** Files that people name on a command line. */
+/** Files that users name on a command line. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { UserError } from '#pipeline/user-error.ts'
 
-/** A file or folder that was named cannot be used. */
+/** A file or folder that the user named cannot be used. */
 export class FileError extends UserError {}
 
-/** The file's text. Throws FileError. */
+/** Returns the file's text. Throws FileError. */
 export function readTextFile(file: string): string {
   return namingFile('read', file, () => readFileSync(file, 'utf8'))
 }
 
-/** Writes the file, and creates folders that are missing. Throws FileError. */
+/** Writes the file and creates missing folders. Throws FileError. */
 export function writeTextFile(file: string, text: string): void {
   namingFile('write', file, () => {
     mkdirSync(dirname(file), { recursive: true })
@@ -19,7 +19,7 @@ export function writeTextFile(file: string, text: string): void {
   })
 }
 
-/** Whatever `work` throws, as a FileError. */
+/** Runs `work` and rethrows its errors as a FileError that names the file. */
 export function namingFile<T>(verb: 'read' | 'write', file: string, work: () => T): T {
   try {
     return work()

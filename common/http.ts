@@ -1,21 +1,21 @@
-/** A small HTTP server for metrics and probes: a table of routes in, a port and `close` out. */
+/** A small HTTP server for metrics and probes, made from a table of routes. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { UserError } from '#pipeline/user-error.ts'
 
 export type Answer = { status: number; type: string; body: string }
-/** `rest`: what follows the path of a route that ends with a slash, still percent-encoded; else empty. */
+/** `rest`: the request's path after that of a route that ends with a slash, still percent-encoded; otherwise empty. */
 export type Handler = (rest: string) => Answer | Promise<Answer>
-/** 'GET /status' → its handler. A path that ends with a slash stands for all paths below it. HEAD is answered as GET. */
+/** 'GET /status' → its handler. A path that ends with a slash matches all paths below it. HEAD is handled as GET. */
 export type Routes = Record<`${'GET' | 'DELETE'} /${string}`, Handler>
 export type HttpServer = { port: number /** Resolves once the port is free again. */; close(): Promise<void> }
 
 type Route = { method: string; path: string; handler: Handler }
 
 /**
- * Listens on `port` (0: any free one) of `host` (all addresses when left out). Rejects with a UserError when it cannot,
- * for example because the port is taken.
+ * Listens on `port` (0: any free port) of `host` (default: all addresses). Rejects with a UserError when it cannot
+ * listen, for example because the port is in use.
  */
 export async function startHttpServer(options: { port: number; host?: string; routes: Routes }): Promise<HttpServer> {
   const routes = Object.entries(options.routes).map(([name, handler]) => {
@@ -23,9 +23,9 @@ export async function startHttpServer(options: { port: number; host?: string; ro
     return { method, path, handler }
   })
   const server = createServer(async (request, response) => {
-    const { status, type, body, ...more } = await answer(routes, request)
+    const { status, type, body, ...extra } = await answer(routes, request)
     const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' }
-    response.writeHead(status, { ...headers, ...more.headers }).end(body)
+    response.writeHead(status, { ...headers, ...extra.headers }).end(body)
   })
   server.listen(options.port, options.host)
   await once(server, 'listening').catch((error: Error) => {
@@ -44,11 +44,13 @@ export async function startHttpServer(options: { port: number; host?: string; ro
 async function answer(routes: Route[], request: IncomingMessage): Promise<Answer & { headers?: { allow: string } }> {
   const path = request.url?.split('?')[0] ?? '/'
   const method = request.method === 'HEAD' ? 'GET' : request.method
-  const below = routes.filter(route => (route.path.endsWith('/') ? path.startsWith(route.path) : path === route.path))
-  if (below.length === 0) return json(404, { error: `no route ${path}`, routes: pagesOf(routes) })
-  const route = below.find(candidate => candidate.method === method)
+  const matching = routes.filter(route =>
+    route.path.endsWith('/') ? path.startsWith(route.path) : path === route.path,
+  )
+  if (matching.length === 0) return json(404, { error: `no route ${path}`, routes: pagesOf(routes) })
+  const route = matching.find(candidate => candidate.method === method)
   if (!route) {
-    const allow = below.map(allowed => (allowed.method === 'GET' ? 'GET, HEAD' : allowed.method)).join(', ')
+    const allow = matching.map(allowed => (allowed.method === 'GET' ? 'GET, HEAD' : allowed.method)).join(', ')
     return { ...json(405, { error: `${request.method} is not allowed; allowed: ${allow}` }), headers: { allow } }
   }
   try {
@@ -58,7 +60,7 @@ async function answer(routes: Route[], request: IncomingMessage): Promise<Answer
   }
 }
 
-/** What somebody who mistyped may have looked for. */
+/** Returns the paths to suggest in a 404 response. */
 function pagesOf(routes: Route[]): string[] {
   return routes.filter(({ method, path }) => method === 'GET' && !path.endsWith('/')).map(({ path }) => path)
 }
@@ -67,12 +69,12 @@ export function json(status: number, value: unknown): Answer {
   return { status, type: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` }
 }
 
-/** For Kubernetes: 200 or 503, and the reasons for people. */
+/** Returns a response to a Kubernetes probe: 200 or 503, with the reasons for people who read it. */
 export function probe(ok: boolean, reasons: string[]): Answer {
   return json(ok ? 200 : 503, { ok, reasons })
 }
 
-/** For Prometheus. `registry`: prom-client's. */
+/** Returns the metrics in Prometheus' text format. `registry`: a registry of prom-client. */
 export async function metricsPage(registry: { contentType: string; metrics(): Promise<string> }): Promise<Answer> {
   return { status: 200, type: registry.contentType, body: await registry.metrics() }
 }

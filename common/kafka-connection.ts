@@ -1,4 +1,4 @@
-/** How to reach the brokers that a document names. */
+/** Connection options for the brokers that a SalesPipeline document names. */
 import type { ConnectionOptions } from '@platformatic/kafka'
 import type { Spec } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
@@ -6,8 +6,8 @@ import { secretsFrom } from '#pipeline/secrets.ts'
 export type KafkaConnection = ConnectionOptions & { clientId: string; bootstrapBrokers: string[] }
 
 /**
- * Secrets come from `env`, never from arguments. Time-outs are the client's own where `timeouts` gives none. Throws a
- * UserError that names the variable when a Secret is not in `env`.
+ * Reads Secrets from `env`, never from arguments. Time-outs that `timeouts` leaves out are the client's defaults. Throws
+ * a UserError that names the variable when a Secret is not in `env`.
  */
 export function kafkaConnection(
   source: Spec['source'],

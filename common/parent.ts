@@ -1,4 +1,4 @@
-/** What a process tells the one that started it over IPC, where there is one. */
+/** Messages of a process to its parent, over the IPC channel if there is one. */
 
 /** Reports the CPU time and the peak memory that this process used. Resolves once the message is sent. */
 export function reportUsage(): Promise<void> {

@@ -1,23 +1,23 @@
-/** How every command starts and ends: one form of errors, one set of exit codes. */
+/** Runs a command's main function with the error format and the exit codes that all commands share. */
 import { SpecError } from '#pipeline/parse.ts'
 import { UsageError, UserError } from '#pipeline/user-error.ts'
 import { FileError } from './files.ts'
 
-/** 128 + SIGPIPE: what shells report of a program whose reader is gone, as in `… | head`. */
+/** 128 + SIGPIPE: the exit code that shells report when a program's reader has closed the pipe, as in `… | head`. */
 const BROKEN_PIPE = 141
 
 export type MainOptions = {
-  /** In place of `exitCodeOf`. */
+  /** Replaces `exitCodeOf`. */
   exitCodeOf?: (error: unknown) => number
-  /** Called with every outcome, right before the process exits. */
+  /** Called right before the process exits, whatever the result; not after an uncaught exception or a closed pipe. */
   beforeExit?: () => Promise<void>
 }
 
 /**
  * Runs a command and exits with the code that it resolves with. When it throws:
  *
- * - a UserError: prints its message, for the person who runs it;
- * - anything else is a bug: prints the stack and says so. The same for an exception or a rejection that nobody caught.
+ * - for a UserError, it prints the message, which tells the user what to do;
+ * - anything else is a bug: it prints the stack and says so, as for uncaught exceptions and rejections.
  */
 export async function runMain(main: () => Promise<number>, options: MainOptions = {}): Promise<void> {
   const { exitCodeOf: codeOf = exitCodeOf, beforeExit } = options
@@ -38,7 +38,7 @@ export async function runMain(main: () => Promise<number>, options: MainOptions 
   process.exit(code)
 }
 
-/** 2: the command line, the settings or the document are wrong. 1: everything else. */
+/** Returns 2 when the command line, the settings or the document are wrong, and 1 for everything else. */
 export function exitCodeOf(error: unknown): number {
   return [UsageError, FileError, SpecError].some(kind => error instanceof kind) ? 2 : 1
 }
@@ -52,7 +52,7 @@ function bugReport(error: unknown): string {
   return `This is a bug in SalesPipeline: please report it with these lines.\n${stack}`
 }
 
-/** Pipes are written asynchronously on some systems. */
+/** Waits for pending output, because some systems write to pipes asynchronously. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise(resolve => stream.write('', () => resolve()))
 }

@@ -1,4 +1,4 @@
-/** How to reach the stores that a document names. Secrets come from the environment, never from arguments. */
+/** Connection options for the stores that a SalesPipeline document names. Secrets come from the environment. */
 import type { Spec } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
 import { UserError } from '#pipeline/user-error.ts'
@@ -10,7 +10,7 @@ export type PostgresConnection = {
   database: string
   user: string
   password: string | undefined
-  /** TLS, with certificates checked, where it is an object. `ca`: PEM of the authority to trust; the system's when left out. */
+  /** An object enables TLS with certificate checks. `ca`: PEM of the authority to trust (default: the system's). */
   ssl?: { ca?: string } | false
 }
 
@@ -18,32 +18,35 @@ export type PostgresConnection = {
 export type ElasticsearchConnection = {
   nodes: string[]
   auth?: { username: string; password: string }
-  /** `ca`: PEM of the authority to trust; the system's when left out. */
+  /** `ca`: PEM of the authority to trust (default: the system's). */
   tls?: { ca: string }
 }
 
 /**
- * User and password are those of the document's Secrets, else PGUSER and PGPASSWORD. Throws a UserError that names the
- * variable when one is not in `env`.
+ * Takes user and password from the document's Secrets, else from PGUSER and PGPASSWORD. Throws a UserError that names
+ * the variable when a Secret or PGUSER is not in `env`.
  */
 export function postgresConnection({ sinks }: Spec, env: NodeJS.ProcessEnv): PostgresConnection {
   const secret = secretsFrom(env)
   const { host, port, database, usernameSecretRef, passwordSecretRef, tls } = sinks.postgres
   const user = usernameSecretRef ? secret(usernameSecretRef) : env.PGUSER
-  if (user === undefined) throw new UserError('set PGUSER, or name the Secret in spec.sinks.postgres.usernameSecretRef')
+  if (user === undefined) throw new UserError('no PostgreSQL user: set PGUSER or spec.sinks.postgres.usernameSecretRef')
   return {
-    ...{ host, port, database, user },
+    host,
+    port,
+    database,
+    user,
     password: passwordSecretRef ? secret(passwordSecretRef) : env.PGPASSWORD,
     ssl: tls?.enabled ? (tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}) : false,
   }
 }
 
-/** The document must name an Elasticsearch. Throws a UserError that names the variable when a Secret is not in `env`. */
+/** Requires sinks.elasticsearch. Throws a UserError that names the variable when a Secret is not in `env`. */
 export function elasticsearchConnection({ sinks }: Spec, env: NodeJS.ProcessEnv): ElasticsearchConnection {
   const secret = secretsFrom(env)
   const { nodes, usernameSecretRef, passwordSecretRef, tls } = sinks.elasticsearch!
   const connection: ElasticsearchConnection = { nodes }
-  // The document names both or neither (pipeline/checks.ts).
+  // The document has both or neither (pipeline/checks.ts).
   if (usernameSecretRef && passwordSecretRef)
     connection.auth = { username: secret(usernameSecretRef), password: secret(passwordSecretRef) }
   if (tls?.enabled && tls.caSecretRef) connection.tls = { ca: secret(tls.caSecretRef) }

@@ -1,17 +1,17 @@
-/** The worker's own endpoint: metrics for Prometheus, probes for Kubernetes, a snapshot for the local live view. */
+/** The worker's HTTP endpoint: metrics, probes, a status snapshot, and the removal of dead members. */
 import { type Answer, type HttpServer, json, metricsPage, probe, startHttpServer } from '#common/http.ts'
 import type { WorkerTelemetry } from './telemetry/telemetry.ts'
 
 /** The worker as a member of its consumer group. */
 export type Member = {
   describe(): { member: string | null; topicPartitions: number }
-  /** Declares another member dead. False: it has left already. */
+  /** Declares another member dead. Resolves with false if it has already left the group. */
   expel(member: string): Promise<boolean>
 }
 
 const NO_MEMBER: ReturnType<Member['describe']> = { member: null, topicPartitions: 0 }
 
-/** Listens on `port` (0: any free one) of `host`. Rejects with a UserError when it cannot. `member`: null before joining. */
+/** Listens on `port` (0: any free port). Rejects with a UserError when it cannot. `member` returns null before joining. */
 export async function startHttp(options: {
   port: number
   host: string
@@ -21,16 +21,21 @@ export async function startHttp(options: {
   const { port, host, telemetry, member = () => null } = options
   const { registry, health } = telemetry
   return startHttpServer({
-    ...{ port, host },
+    port,
+    host,
     routes: {
       'GET /metrics': () => metricsPage(registry),
       'GET /healthz': () => probe(health().live, health().reasons),
       'GET /readyz': () => probe(health().ready, health().reasons),
       'GET /status': async () => {
-        const about = member()?.describe() ?? NO_MEMBER
-        return json(200, { ...(await telemetry.snapshot()), startedAt: Math.round(performance.timeOrigin), ...about })
+        const membership = member()?.describe() ?? NO_MEMBER
+        return json(200, {
+          ...(await telemetry.snapshot()),
+          startedAt: Math.round(performance.timeOrigin),
+          ...membership,
+        })
       },
-      // For the operator: when the API server reports a pod as dead, its partitions move at once.
+      // The operator calls this when the API server reports a pod as dead, so that its partitions move at once.
       'DELETE /members/': id => expel(member(), id),
     },
   })

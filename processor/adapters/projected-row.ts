@@ -1,9 +1,9 @@
-/** From a stored row to the document that a projection shows (docs/tables.md, "Elasticsearch"). */
+/** Converts a stored row into the document that a projection shows (docs/tables.md, "Elasticsearch"). */
 import { createHash } from 'node:crypto'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { ProjectedRow } from '#processor/ports.ts'
 
-/** A row as any store reads it: exact text for every number, times in ms (±Infinity without windows). */
+/** A row as every store returns it: numbers as exact text, times in ms (±Infinity for a window over all time). */
 export type StoredRow = {
   windowStart: number
   windowEnd: number
@@ -18,12 +18,12 @@ export type StoredRow = {
   updatedAt: number
 }
 
-/** The index that shows each projected aggregation, by name. */
+/** Returns the index of each projected aggregation, by the aggregation's name. */
 export function projectionsOf(compiled: CompiledSpec): Map<string, string> {
   return new Map(compiled.spec.sinks.elasticsearch?.projections.map(p => [p.aggregation, p.index]))
 }
 
-/** SHA-256 of the canonical key: the same row has the same id for ever. */
+/** Returns the SHA-256 of the canonical key, so that a row always has the same id. */
 export function documentId(aggregation: string, windowStart: number, keys: string[]): string {
   const start = Number.isFinite(windowStart) ? new Date(windowStart).toISOString() : '-infinity'
   return createHash('sha256')

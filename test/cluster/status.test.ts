@@ -98,7 +98,7 @@ describe('a pipeline says what is at fault', () => {
       await cutOff('nobody')
       await shop.k('delete', 'salespipeline/doors', '--wait=false')
       const message = await told('doors', 'DeletionWaits')
-      expect(message).toMatch(/StoreUnavailable: PostgreSQL while .* set spec.deletionPolicy to retain/)
+      expect(message).toMatch(/StoreUnavailable: PostgreSQL error while .* set spec.deletionPolicy to retain/)
       expect((await shop.json('get', 'salespipeline/doors')).metadata.finalizers).toHaveLength(1)
       expect(await schemas()).toContain('doors')
       await cutOff('postgres')

@@ -20,20 +20,20 @@ describe('strictly', () => {
     [['go', '--far', '1', '--fast'], 'Unknown argument: fast'],
     [['go'], 'Missing required argument: far'],
     [[], 'Name a command: go.'],
-  ])('throws a UsageError for %j', async (args, message) => {
+  ])('throws a UsageError for the arguments %j', async (args, message) => {
     const refused = parse(args)
     await expect(refused).rejects.toBeInstanceOf(UsageError)
     await expect(refused).rejects.toThrow(`${message}\nSee npm run go -- --help.`)
   })
 
-  it('throws what a command throws, as it is', async () => {
+  it('passes on an error that a command throws, unchanged', async () => {
     for (const error of [new UserError('no broker'), new TypeError('a bug')])
       await expect(parse(['go', '--far', '1'], () => Promise.reject(error))).rejects.toBe(error)
   })
 })
 
 describe('Environment', () => {
-  it('reads what is set, and defaults for the rest', () => {
+  it('reads environment variables, with defaults for those that are not set', () => {
     const variables = new Environment({ NAME: 'a', PORT: '0' })
     expect(variables.text('NAME')).toBe('a')
     expect(variables.integer('PORT', 8080, 0, 10)).toBe(0)
@@ -42,27 +42,27 @@ describe('Environment', () => {
     expect(() => variables.check()).not.toThrow()
   })
 
-  it('reports all faults at once', () => {
+  it('reports all faults of the environment variables at once', () => {
     const variables = new Environment({ PORT: 'x', LEVEL: 'loud' })
     variables.text('NAME')
     variables.integer('PORT', 8080, 0, 10)
     variables.oneOf('LEVEL', ['low', 'high'], 'high')
     expect(() => variables.check()).toThrow(
       new UsageError(
-        'NAME is needed\nPORT must be a whole number from 0 to 10, not "x"\nLEVEL must be one of low, high, not "loud"',
+        'NAME is not set\nPORT must be a whole number from 0 to 10, not "x"\nLEVEL must be one of low, high, not "loud"',
       ),
     )
   })
 })
 
 describe('files', () => {
-  it('are written with their folders, and read', () => {
+  it('writes a file with its missing folders, and reads it', () => {
     const file = join(ownFolder('files'), 'new/folder/a.txt')
     writeTextFile(file, 'text')
     expect(readTextFile(file)).toBe('text')
   })
 
-  it('that cannot be used are named in a FileError', () => {
+  it('throws a FileError that names a file that cannot be used', () => {
     const folder = ownFolder('files')
     expect(() => readTextFile(folder)).toThrow(FileError)
     expect(() => readTextFile(folder)).toThrow(`cannot read ${folder}: EISDIR`)

@@ -15,24 +15,24 @@ const ROUTES: Routes = {
 async function served(routes = ROUTES) {
   const server = await startHttpServer({ port: 0, host: '127.0.0.1', routes })
   onTestFinished(() => server.close())
-  const ask = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${server.port}${path}`, { method })
-  return { port: server.port, ask }
+  const send = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${server.port}${path}`, { method })
+  return { port: server.port, send }
 }
 
 describe('the HTTP server', () => {
-  it('answers a route with its type, uncached, whatever the query', async () => {
-    const { ask } = await served()
-    const answer = await ask('/status?verbose')
+  it('serves a route with its content type, uncached, with or without a query', async () => {
+    const { send } = await served()
+    const answer = await send('/status?verbose')
     expect([answer.status, await answer.json()]).toEqual([200, { name: 'ü' }])
     expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8')
     expect(answer.headers.get('cache-control')).toBe('no-store')
-    const metrics = await ask('/metrics')
+    const metrics = await send('/metrics')
     expect([metrics.headers.get('content-type'), await metrics.text()]).toEqual(['text/plain; version=0.0.4', 'up 1\n'])
   })
 
   it('answers probes with 200 or 503, and with reasons', async () => {
-    const { ask } = await served()
-    const [ready, healthy] = [await ask('/readyz'), await ask('/healthz')]
+    const { send } = await served()
+    const [ready, healthy] = [await send('/readyz'), await send('/healthz')]
     expect([ready.status, await ready.json()]).toEqual([503, { ok: false, reasons: ['caches not synced'] }])
     expect([healthy.status, await healthy.json()]).toEqual([200, { ok: true, reasons: [] }])
   })
@@ -56,41 +56,41 @@ describe('the HTTP server', () => {
     })
   })
 
-  it('lists its pages on an unknown path', async () => {
-    const { ask } = await served()
+  it('lists its routes in the answer to an unknown path', async () => {
+    const { send } = await served()
     for (const path of ['/', '/constructor', '/status/x', '/members']) {
-      const missing = await ask(path)
+      const missing = await send(path)
       const routes = ['/status', '/readyz', '/healthz', '/metrics', '/broken']
       expect([missing.status, await missing.json()]).toEqual([404, { error: `no route ${path}`, routes }])
     }
   })
 
-  it('refuses other methods and names those that are allowed', async () => {
-    const { ask } = await served()
-    const posted = await ask('/status', 'POST')
+  it('refuses other methods of a route and names the allowed ones', async () => {
+    const { send } = await served()
+    const posted = await send('/status', 'POST')
     expect([posted.status, posted.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
     expect(await posted.json()).toEqual({ error: 'POST is not allowed; allowed: GET, HEAD' })
-    const read = await ask('/members/a')
+    const read = await send('/members/a')
     expect([read.status, read.headers.get('allow')]).toEqual([405, 'DELETE'])
   })
 
-  it('hands what follows a path with a slash at its end to the route, still encoded', async () => {
-    const { ask } = await served()
-    expect(await (await ask('/members/w-2%2Fa', 'DELETE')).json()).toEqual({ rest: 'w-2%2Fa' })
+  it('passes the rest of the path, still encoded, to a route that ends with a slash', async () => {
+    const { send } = await served()
+    expect(await (await send('/members/w-2%2Fa', 'DELETE')).json()).toEqual({ rest: 'w-2%2Fa' })
   })
 
-  it('answers 500 when a route fails, and goes on serving', async () => {
-    const { ask } = await served()
-    const broken = await ask('/broken')
+  it('answers 500 when a route fails, and continues to serve', async () => {
+    const { send } = await served()
+    const broken = await send('/broken')
     expect([broken.status, await broken.json()]).toEqual([500, { error: 'Error: out of order' }])
-    expect((await ask('/healthz')).status).toBe(200)
+    expect((await send('/healthz')).status).toBe(200)
   })
 
-  it('reports a port that is taken as an error of the user, and frees its own on close', async () => {
+  it('rejects with a UserError when the port is in use, and frees its own port on close', async () => {
     const { port } = await served()
-    const again = startHttpServer({ port, host: '127.0.0.1', routes: {} })
-    await expect(again).rejects.toBeInstanceOf(UserError)
-    await expect(again).rejects.toThrow(/EADDRINUSE.*127\.0\.0\.1/)
+    const second = startHttpServer({ port, host: '127.0.0.1', routes: {} })
+    await expect(second).rejects.toBeInstanceOf(UserError)
+    await expect(second).rejects.toThrow(/EADDRINUSE.*127\.0\.0\.1/)
     const other = await startHttpServer({ port: 0, host: '127.0.0.1', routes: ROUTES })
     await other.close()
     const reused = await startHttpServer({ port: other.port, host: '127.0.0.1', routes: ROUTES })

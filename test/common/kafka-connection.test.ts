@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { kafkaConnection } from '#common/kafka-connection.ts'
 import type { Spec } from '#pipeline/schema.ts'
 
@@ -20,7 +20,7 @@ const connect = (security: typeof secured, from: NodeJS.ProcessEnv) => {
   )
 }
 
-test('secrets come from the environment', () => {
+it('reads Secrets from the environment', () => {
   expect(connect(secured, env)).toEqual({
     clientId: 'client',
     bootstrapBrokers: ['a:9092', 'b:9092'],
@@ -29,7 +29,7 @@ test('secrets come from the environment', () => {
   })
 })
 
-test('time-outs are the client’s own unless they are given', () => {
+it('leaves time-outs to the client unless they are given', () => {
   const source = { bootstrapServers: ['a:9092'], topic: 't', partitions: 1, startFrom: 'earliest' } as const
   const timeouts = { requestTimeout: 10, connectTimeout: 5 }
   const connection = kafkaConnection(
@@ -41,7 +41,7 @@ test('time-outs are the client’s own unless they are given', () => {
   expect(connection).toEqual({ clientId: 'c', bootstrapBrokers: ['a:9092'], ...timeouts })
 })
 
-test('plain, and TLS with the system’s authorities', () => {
+it('connects without TLS, or with TLS and the system’s authorities', () => {
   expect(connect({}, {})).toEqual({
     clientId: 'client',
     bootstrapBrokers: ['a:9092', 'b:9092'],
@@ -50,7 +50,7 @@ test('plain, and TLS with the system’s authorities', () => {
   expect(connect({ tls: { enabled: false } }, {}).tls).toBeUndefined()
 })
 
-test('a secret that is not there is named by its variable', () => {
+it('throws an error with the variable’s name for a missing Secret', () => {
   expect(() => connect(secured, { ...env, SECRET_KAFKA_USER_PASSWORD: undefined })).toThrow(
     'set SECRET_KAFKA_USER_PASSWORD: the value of key password of Secret kafka-user',
   )

@@ -1,4 +1,4 @@
-/** Commands as people start them: what they print when something is wrong, and their exit codes. */
+/** Runs commands as processes and checks their error output and exit codes. */
 import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -11,7 +11,7 @@ const HEAD = `
   import { UsageError, UserError } from '${root}/pipeline/user-error.ts'
 `
 
-/** Runs `body` as a program. `closeStdout`: its reader goes away at once. */
+/** Runs `body` as a program. `closeStdout`: the reader closes the pipe at once. */
 async function run(body: string, { closeStdout = false } = {}) {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', HEAD + body], { cwd: root })
   let [stdout, stderr] = ['', '']
@@ -23,7 +23,7 @@ async function run(body: string, { closeStdout = false } = {}) {
 }
 
 describe('runMain', { timeout: 60_000 }, () => {
-  it('exits with the code of a command that ends, although something would keep the process alive', async () => {
+  it('exits with the code that the command resolves with, even if a timer would keep the process alive', async () => {
     const ended = await run(`
       setInterval(() => {}, 1000)
       await runMain(async () => { process.stdout.write('x'.repeat(1e6)); return 3 })`)
@@ -59,24 +59,24 @@ describe('runMain', { timeout: 60_000 }, () => {
   it.each([
     ['exception', `await runMain(async () => { null.x })`],
     [
-      'rejection that nobody caught',
+      'uncaught rejection',
       `await runMain(() => { Promise.resolve().then(() => null.x); return new Promise(() => setInterval(() => {}, 1000)) })`,
     ],
     ['exception of a callback', `await runMain(() => { setTimeout(() => null.x); return new Promise(() => {}) })`],
-  ])('prints the stack of a bug, and says that it is one: an %s', async (_kind, body) => {
+  ])('prints the stack of a bug and asks to report it: %s', async (_kind, body) => {
     const { code, stderr } = await run(body)
     expect(code).toBe(1)
     expect(stderr).toMatch(/^This is a bug in SalesPipeline: .*\nTypeError: Cannot read properties of null.*\n +at /)
   })
 
-  it('exits with the codes of the command where it has its own, after beforeExit', async () => {
+  it('calls beforeExit, then exits with the code that the command’s own exitCodeOf returns', async () => {
     const { code, stderr } = await run(`
       const beforeExit = async () => void process.stderr.write('last\\n')
       await runMain(async () => { throw new UserError('first') }, { exitCodeOf: () => 7, beforeExit })`)
     expect({ code, stderr }).toEqual({ code: 7, stderr: 'first\nlast\n' })
   })
 
-  it('exits quietly when nobody reads its output any more', async () => {
+  it('exits quietly with code 141 when the reader of its output is closed', async () => {
     const body = `await runMain(() => new Promise(() => setInterval(() => process.stdout.write('line\\n'), 5)))`
     expect(await run(body, { closeStdout: true })).toEqual({ code: 141, stdout: '', stderr: '' })
   })

@@ -1,5 +1,5 @@
-/** How workers, checks and npm start connect to the stores: by what the document and the environment say. */
-import { expect, test } from 'vitest'
+/** How workers, checks and npm start derive their store connections from the document and the environment. */
+import { expect, it } from 'vitest'
 import { elasticsearchConnection, postgresConnection } from '#common/store-connections.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 
@@ -31,7 +31,7 @@ const ENV = {
   PGPASSWORD: 'mine',
 }
 
-test('the Secrets of the document, and its authorities', () => {
+it('connects with the Secrets and the authorities that the document names', () => {
   const pipeline = pipelineOf(user('pg') + authority('pg-ca'), user('es') + authority('es-ca'))
   const postgres = { host: 'db', port: 5432, database: 'shop', user: 'app', password: 'word', ssl: { ca: 'PEM' } }
   expect(postgresConnection(pipeline, ENV)).toEqual(postgres)
@@ -42,14 +42,14 @@ test('the Secrets of the document, and its authorities', () => {
   })
 })
 
-test('without Secrets: PGUSER and PGPASSWORD, nobody in Elasticsearch, and the system’s authorities', () => {
+it('falls back to PGUSER, PGPASSWORD, an anonymous Elasticsearch user and the system’s authorities', () => {
   expect(postgresConnection(pipelineOf('', ''), ENV)).toMatchObject({ user: 'me', password: 'mine', ssl: false })
   expect(postgresConnection(pipelineOf('tls: {},', 'tls: {},'), ENV)).toMatchObject({ ssl: {} })
   expect(postgresConnection(pipelineOf('tls: { enabled: false },', ''), ENV)).toMatchObject({ ssl: false })
   expect(elasticsearchConnection(pipelineOf('', 'tls: {},'), ENV)).toEqual({ nodes: ['https://search:9200'] })
 })
 
-test('what is missing is named', () => {
+it('names the missing variable', () => {
   const pipeline = pipelineOf(user('pg'), user('es'))
   expect(() => postgresConnection(pipeline, {})).toThrow(/SECRET_PG_USERNAME.*key username of Secret pg/)
   expect(() => postgresConnection(pipelineOf('', ''), {})).toThrow(/PGUSER.*usernameSecretRef/)

@@ -171,15 +171,15 @@ export const ENGINE_MUTANTS: Mutant[] = [
     plant:
       "...queries.slice(0, 2).map(query => client.query(query)), client.query('COMMIT'), client.query('BEGIN'), ...queries.slice(2).map(query => client.query(query)),",
     test: POSTGRES,
-    turnsRed: 'refuses data that it cannot hold, writes nothing of the commit',
+    turnsRed: 'rejects data that it cannot store, writes nothing of the commit',
   },
   {
     name: 'measures overwritten instead of added in PostgreSQL',
     file: 'processor/adapters/postgres/aggregate-statements.ts',
-    find: "if (merge === 'add') return `${of} = t.${of} + EXCLUDED.${of}`",
-    plant: "if (merge === 'add') return `${of} = EXCLUDED.${of}`",
+    find: "if (merge === 'add') return `${ident} = t.${ident} + EXCLUDED.${ident}`",
+    plant: "if (merge === 'add') return `${ident} = EXCLUDED.${ident}`",
     test: POSTGRES,
-    turnsRed: 'adds, and keeps the least and the greatest',
+    turnsRed: 'adds sums and counts, and keeps minimum and maximum',
   },
   {
     name: 'projection confirmed before the sink answered',
@@ -195,15 +195,15 @@ export const ENGINE_MUTANTS: Mutant[] = [
     find: "if (status === 409) return versionFound(error) > version ? 'newer' : 'done'",
     plant: "if (status === 409) return 'rejected'",
     test: 'test/processor/projection/faults.test.ts',
-    turnsRed: 'equal ones: success',
+    turnsRed: 'succeeds on equal versions',
   },
   {
-    name: 'a batch’s CRC is not looked at',
+    name: 'a batch’s CRC is not checked',
     file: 'processor/adapters/kafka/fetch.ts',
     find: 'if (crc32c(data.subarray(at + 21, at + length)) !== data.readUInt32BE(at + 17))',
     plant: 'if (length < 0)',
     test: 'test/processor/kafka/source.test.ts',
-    turnsRed: 'is noticed by its CRC',
+    turnsRed: 'detects corrupted bytes of a batch by its CRC',
   },
   {
     name: 'a check that is content with any amount',

@@ -36,7 +36,7 @@ const IMAGES = { PROCESSOR_IMAGE: 'a:1', PRODUCER_IMAGE: 'b:1' }
 it.each<[string, string[], Record<string, string>, number, RegExp, string?]>([
   ['an unknown command', ['paln'], {}, 2, /Unknown argument: paln\nSee --help/],
   ['a plan without a file', ['plan'], {}, 2, /See --help/],
-  ['every invalid setting', [], { HTTP_PORT: 'x' }, 2, /PROCESSOR_IMAGE is needed\nPRODUCER_.*\nHTTP_PORT must be/],
+  ['every invalid setting', [], { HTTP_PORT: 'x' }, 2, /PROCESSOR_IMAGE is not set\nPRODUCER_.*\nHTTP_PORT must be/],
   ['a missing cluster', [], IMAGES, 1, /no cluster is configured: set KUBECONFIG/],
   ['a file that does not exist', ['plan', 'nowhere.yaml'], {}, 1, /cannot read nowhere.yaml/],
   ['a file that is not YAML', ['plan', 'FILE'], {}, 1, /cannot read .*my.yaml/, 'a: ['],

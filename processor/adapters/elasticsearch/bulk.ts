@@ -1,20 +1,20 @@
-/** Bulk requests with external versions, and what the answer says about each row. */
+/** Builds bulk requests with external versions and judges the result of each row. */
 import type { ProjectedRow } from '#processor/ports.ts'
 import { brief, type Cause, causes } from './errors.ts'
 
-/** Elastic's advice for bulk requests is 5 to 15 MB; smaller ones also get past most proxies. */
+/** Elastic recommends 5 to 15 MB per bulk request; at 5 MB it also passes most proxies. */
 const CHUNK_BYTES = 5_000_000
 const CHUNK_ROWS = 2000
 
-/** A row and its lines in the request, the last newline left out. */
+/** A row and its lines in the request, without the last newline. */
 export type BulkEntry = { row: ProjectedRow; lines: string }
 
 export type BulkItem = { status: number; error?: Cause }
 
-/** `newer`: a greater version than the row's is there already. `later`: not now, perhaps next time. */
+/** `newer`: the index already has a newer version of the row. `later`: a retry may succeed. */
 export type Verdict = 'done' | 'newer' | 'rejected' | 'later'
 
-/** In the order of the rows. A row that is larger than a chunk gets one of its own. */
+/** Yields chunks in the order of the rows. A row that is larger than a chunk gets its own. */
 export function* chunksOf(rows: ProjectedRow[], indexOf: (aggregation: number) => string): Generator<BulkEntry[]> {
   let chunk: BulkEntry[] = []
   let bytes = 0
@@ -37,15 +37,15 @@ function linesOf({ id, version, document }: ProjectedRow, index: string): string
   return document ? `{"index":${target}}\n${JSON.stringify(document)}` : `{"delete":${target}}`
 }
 
-/** 404 without an error is a removal of what was never there: its version is remembered all the same. */
+/** A 404 without an error is a delete of a missing document, which Elasticsearch records with its version. */
 export function judge({ status, error }: BulkItem, version: bigint): Verdict {
   if (status < 300 || (status === 404 && !error)) return 'done'
   if (status === 409) return versionFound(error) > version ? 'newer' : 'done'
-  // 400 tells of the document; a closed index, a missing permission (403), index (404) or capacity (429) can be healed.
+  // 400 means a bad document. A closed index, a missing permission (403) or index (404) and overload (429) can pass.
   return status === 400 && error?.type !== 'index_closed_exception' ? 'rejected' : 'later'
 }
 
-/** Elasticsearch tells the version that is there only in its message. */
+/** Returns the version in the index, −1 if unknown; Elasticsearch reports it only in the message of the error. */
 export function versionFound(error: BulkItem['error']): bigint {
   return BigInt(/current version \[(\d+)\]/.exec(error?.reason ?? '')?.[1] ?? -1)
 }

@@ -1,24 +1,24 @@
-/** Everything that the client throws, as one of our errors. A sink's failures always may pass: a person can heal them. */
+/** Translates the client's errors into Retryable ones, because a person can fix every failure of a sink. */
 import { errors } from '@elastic/elasticsearch'
 import { Retryable } from '#processor/errors.ts'
 
-/** As Elasticsearch nests them: the innermost says what is wrong. */
+/** Errors as Elasticsearch nests them; the innermost says what is wrong. */
 export type Cause = { type: string; reason?: string | null; caused_by?: Cause | null }
 
-/** Reasons may quote documents, or be a proxy's page: cut to this. */
+/** Longer messages are cut, because reasons may quote documents or be a proxy's page. */
 const MAX_MESSAGE = 1000
 
-/** The client's error is not kept as the cause: it carries the request, headers included. */
+/** Does not keep the client's error as the cause, because that contains the request with its headers. */
 export function elasticsearchError(error: unknown, doing: string, user: string | undefined): Retryable {
   if (error instanceof Retryable) return error
   if (!(error instanceof errors.ResponseError))
-    return new Retryable(`Elasticsearch: ${doing}: ${brief((error as Error).message)}`)
+    return new Retryable(`Elasticsearch error while ${doing}: ${brief((error as Error).message)}`)
   const { statusCode, body } = error
-  const said = brief(`${statusCode} ${body?.error?.type ? causes(body.error) : error.message}`)
-  return new Retryable([`Elasticsearch: ${doing}: ${said}`, ...hintFor(statusCode, user)].join('; '))
+  const reason = brief(`${statusCode} ${body?.error?.type ? causes(body.error) : error.message}`)
+  return new Retryable([`Elasticsearch error while ${doing}: ${reason}`, ...hintFor(statusCode, user)].join('; '))
 }
 
-/** "type: reason, caused by type: reason, …" */
+/** Returns "type: reason, caused by type: reason, …". */
 export function causes({ type, reason, caused_by }: Cause): string {
   const outer = `${type}: ${reason}`
   return caused_by ? `${outer}, caused by ${causes(caused_by)}` : outer
@@ -32,7 +32,7 @@ function hintFor(status: number | undefined, user = 'anonymous'): string[] {
   switch (status) {
     case 400:
       return [
-        'if the index is in the way, name another in spec.sinks.elasticsearch: all rows are then projected into it',
+        'if an existing index conflicts, name another in spec.sinks.elasticsearch; all rows are then projected into it',
       ]
     case 401:
       return [`check user ${user} and its password`]

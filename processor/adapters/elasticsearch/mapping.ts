@@ -1,4 +1,4 @@
-/** What Elasticsearch must know before the first document, from the compiled spec alone. */
+/** Derives index settings and mappings from the compiled spec. */
 import type { estypes } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Projection } from '#pipeline/schema.ts'
@@ -13,18 +13,18 @@ export type IndexDefinition = {
   mappings: estypes.MappingTypeMapping & { properties: Record<string, estypes.MappingProperty> }
 }
 
-/** Above the templates that others write for name patterns (built-in ones have 100 and less). */
+/** Higher than the priority of templates that others write for name patterns (built-in ones have at most 100). */
 export const TEMPLATE_PRIORITY = 500
 
-/** How an index or a template tells whose it is: written where it is made, so that only what is ours is ever removed. */
+/** Marks an index or template with its pipeline when it is created, so that only our own are ever removed. */
 export const markOf = (owner: string) => ({ salesPipeline: owner })
 
 export const isMarked = (meta: estypes.Metadata | undefined, owner: string) => meta?.salesPipeline === owner
 
 const SETTINGS: estypes.IndicesIndexSettings = {
-  // One node is then enough for a green index; a second one gets the copy.
+  // The index is green on a single node; with a second node it gets a replica.
   auto_expand_replicas: '0-1',
-  // For so long a removed row's version is remembered: the write of a projector that hung longer would bring it back.
+  // How long Elasticsearch remembers a deleted row's version. A projector that hangs longer could write the row again.
   gc_deletes: '10m',
 }
 
@@ -35,7 +35,7 @@ const COUNT: estypes.MappingProperty = { type: 'long' }
 // For searches and sums, which are approximate; _source keeps the exact text.
 const AMOUNT: estypes.MappingProperty = { type: 'double' }
 
-/** One per projection of the spec. */
+/** Returns one definition per projection of the spec. */
 export function indexDefinitions(compiled: CompiledSpec): IndexDefinition[] {
   const projections = compiled.spec.sinks.elasticsearch?.projections ?? []
   return projections.map(projection => ({
@@ -47,7 +47,7 @@ export function indexDefinitions(compiled: CompiledSpec): IndexDefinition[] {
   }))
 }
 
-/** The fields of docs/tables.md, "Elasticsearch". Number keys are keywords: they name things, and may exceed a double. */
+/** Returns the fields of docs/tables.md, "Elasticsearch". Number keys are keywords: they may not fit a double. */
 function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<string, estypes.MappingProperty> {
   const { keys, columns, averages } = compiled.aggregations.find(a => a.name === projection.aggregation)!
   const fields = keys.map(k => compiled.fields[k]!)

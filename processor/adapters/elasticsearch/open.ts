@@ -1,4 +1,4 @@
-/** The Elasticsearch that a pipeline names. */
+/** Opens the Elasticsearch that a pipeline names. */
 import { elasticsearchConnection } from '#common/store-connections.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey } from '#pipeline/identity.ts'
@@ -7,7 +7,7 @@ import type { Sink, Telemetry } from '#processor/ports.ts'
 import { ElasticsearchRemoval } from './removal.ts'
 import { createElasticsearchSink } from './sink.ts'
 
-/** Throws a UserError that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+/** Does not connect yet. Throws a UserError that names the variable when a Secret of the spec is not in `env`. */
 export function openElasticsearchSink(pipeline: SalesPipeline, env: NodeJS.ProcessEnv, log: Telemetry['log']): Sink {
   return createElasticsearchSink({
     ...elasticsearchConnection(pipeline.spec, env),
@@ -17,7 +17,7 @@ export function openElasticsearchSink(pipeline: SalesPipeline, env: NodeJS.Proce
   })
 }
 
-/** The indices and templates that a projection made. Throws and connects as openElasticsearchSink does. */
+/** Returns the removal of a projection's indices and templates. Connects and throws like openElasticsearchSink. */
 export function openElasticsearchRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchRemoval {
   return new ElasticsearchRemoval(
     elasticsearchConnection(pipeline.spec, env),

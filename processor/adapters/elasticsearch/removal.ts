@@ -1,4 +1,4 @@
-/** Removes what the projection made in Elasticsearch: its indices and index templates, known by their mark. */
+/** Removes the indices and index templates that carry the mark of the pipeline's projection. */
 import type { Client, estypes, TransportRequestOptions } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
@@ -29,14 +29,14 @@ export class ElasticsearchRemoval {
 type Found = { name: string; meta: estypes.Metadata | undefined }
 
 type Kind = {
-  called: string
+  label: string
   find(client: Client, name: string, options: TransportRequestOptions): Promise<Found[]>
   delete(client: Client, names: string[], options: TransportRequestOptions): Promise<{ acknowledged: boolean }>
 }
 
 const INDEX: Kind = {
-  called: 'index',
-  /** Under their own names where `index` is an alias. */
+  label: 'index',
+  /** Returns the real names of the indices if `index` is an alias. */
   async find(client, index, options) {
     const found = await client.indices.getMapping({ index, ignore_unavailable: true }, options)
     return Object.entries(found).map(([name, { mappings }]) => ({ name, meta: mappings._meta }))
@@ -45,7 +45,7 @@ const INDEX: Kind = {
 }
 
 const TEMPLATE: Kind = {
-  called: 'index template',
+  label: 'index template',
   async find(client, name, options) {
     const { index_templates } = await client.indices.getIndexTemplate({ name }, { ...options, ignore: [404] })
     return (index_templates ?? []).map(({ name, index_template }) => ({ name, meta: index_template._meta }))
@@ -53,14 +53,14 @@ const TEMPLATE: Kind = {
   delete: (client, name, options) => client.indices.deleteIndexTemplate({ name }, options),
 }
 
-/** All that goes by `name`, or nothing of it where a part is somebody else's. Throws Retryable. */
+/** Removes everything called `name`, or nothing if any of it belongs to somebody else. Throws Retryable. */
 async function removeMarked(server: ElasticsearchServer, kind: Kind, name: string, owner: string): Promise<Belonging> {
-  const found = await server.request(`looking at ${kind.called} ${name}`, (c, o) => kind.find(c, name, o))
+  const found = await server.request(`looking at ${kind.label} ${name}`, (c, o) => kind.find(c, name, o))
   if (found.length === 0) return 'absent'
   if (!found.every(({ meta }) => isMarked(meta, owner))) return 'foreign'
   const names = found.map(({ name }) => name)
-  const doing = `removing ${kind.called} ${names.join(', ')}`
+  const doing = `removing ${kind.label} ${names.join(', ')}`
   const { acknowledged } = await server.request(doing, (c, o) => kind.delete(c, names, o))
-  if (!acknowledged) throw new Retryable(`Elasticsearch: ${doing}: not acknowledged by all nodes`)
+  if (!acknowledged) throw new Retryable(`Elasticsearch error while ${doing}: not acknowledged by all nodes`)
   return 'ours'
 }

@@ -1,11 +1,11 @@
-/** Requests to the Elasticsearch that a pipeline names, under a deadline each. */
+/** Sends requests to a pipeline's Elasticsearch, each with a deadline. */
 import { Client, type TransportRequestOptions } from '@elastic/elasticsearch'
 import type { ElasticsearchConnection } from '#common/store-connections.ts'
 import { Retryable } from '#processor/errors.ts'
 import { elasticsearchError } from './errors.ts'
 
 export type ElasticsearchServerOptions = ElasticsearchConnection & {
-  /** Until the answer has arrived whole; a sink that is silent for longer counts as away. */
+  /** Time until the whole response has arrived, ms; after that the sink counts as unreachable. */
   requestTimeoutMs?: number
 }
 
@@ -14,10 +14,10 @@ export class ElasticsearchServer {
   readonly #client: Client
   readonly #user: string | undefined
   readonly #timeoutMs: number
-  readonly #underWay = new Set<AbortController>()
+  readonly #inFlight = new Set<AbortController>()
 
   constructor({ requestTimeoutMs = 10_000, ...connection }: ElasticsearchServerOptions) {
-    // No retries: the caller repeats, and looks again first.
+    // The client does not retry, because the caller does, after checking the state again.
     const { nodes, auth, tls } = connection
     this.#client = new Client({ nodes, ...(auth && { auth }), ...(tls && { tls }), maxRetries: 0 })
     this.#user = auth?.username
@@ -25,29 +25,29 @@ export class ElasticsearchServer {
   }
 
   /**
-   * One deadline for connecting, waiting and reading: the client's own time-out starts anew with each piece of a body.
-   * Throws Retryable, whatever is wrong; `doing` says in its message what was under way.
+   * Applies one deadline to connecting, waiting and reading; the client's time-out restarts with each chunk of a body.
+   * Throws Retryable for every error. `doing` completes the message "Elasticsearch error while …".
    */
   async request<T>(doing: string, call: (client: Client, options: TransportRequestOptions) => Promise<T>): Promise<T> {
     const controller = new AbortController()
     const timer = setTimeout(() => controller.abort(), this.#timeoutMs)
-    this.#underWay.add(controller)
+    this.#inFlight.add(controller)
     try {
-      // The project's own span already tells of the projection.
+      // The projection has our own span already.
       return await call(this.#client, { signal: controller.signal, openTelemetry: { enabled: false } })
     } catch (error) {
       if (controller.signal.aborted)
-        throw new Retryable(`Elasticsearch: ${doing}: no answer within ${this.#timeoutMs} ms`)
+        throw new Retryable(`Elasticsearch error while ${doing}: no answer within ${this.#timeoutMs} ms`)
       throw elasticsearchError(error, doing, this.#user)
     } finally {
       clearTimeout(timer)
-      this.#underWay.delete(controller)
+      this.#inFlight.delete(controller)
     }
   }
 
-  /** Requests that are still under way are given up. */
+  /** Aborts requests in flight. */
   async close(): Promise<void> {
-    for (const controller of this.#underWay) controller.abort()
+    for (const controller of this.#inFlight) controller.abort()
     await this.#client.close()
   }
 }

@@ -1,4 +1,4 @@
-/** The port Sink in Elasticsearch: one index per projection, external versions, bulk requests. */
+/** The Sink port on Elasticsearch: one index per projection, external versions, bulk requests. */
 import { type Client, errors, type TransportRequestOptions } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
@@ -9,7 +9,7 @@ import { ElasticsearchServer, type ElasticsearchServerOptions } from './server.t
 
 export type ElasticsearchOptions = ElasticsearchServerOptions & {
   compiled: CompiledSpec
-  /** namespace/name of the pipeline: marks what is made for it. */
+  /** namespace/name of the pipeline, which marks its indices and templates. */
   owner: string
   log: Telemetry['log']
 }
@@ -38,7 +38,7 @@ class ElasticsearchSink implements Sink {
     for (const definition of this.#definitions) await this.#prepareIndex(definition)
   }
 
-  /** The template comes first, so that the index gets its mapping and our mark whoever creates it. */
+  /** Writes the template first, so that the index gets its mapping and our mark even if somebody else creates it. */
   async #prepareIndex({ index, template: name, settings, mappings }: IndexDefinition): Promise<void> {
     const server = this.#server
     const _meta = this.#mark
@@ -51,10 +51,11 @@ class ElasticsearchSink implements Sink {
     }
     await server.request(`writing index template ${name}`, (c, o) => c.indices.putIndexTemplate(template, o))
     const exists = await server.request(`looking for index ${index}`, (c, o) => c.indices.exists({ index }, o))
-    const create = { index, mappings: { _meta } } // marked also where a template of somebody else comes before ours
+    // The mark is also set here, because somebody else's template may have a higher priority than ours.
+    const create = { index, mappings: { _meta } }
     if (!exists)
-      await server.request(`creating index ${index}`, (c, o) => c.indices.create(create, o).catch(unlessThere))
-    // Without the mark: the index may be somebody else's. One that it carries already stays.
+      await server.request(`creating index ${index}`, (c, o) => c.indices.create(create, o).catch(ignoreExisting))
+    // This leaves the mark as it is, because the index may be somebody else's.
     await server.request(`adding fields to index ${index}`, (c, o) => c.indices.putMapping({ index, ...mappings }, o))
   }
 
@@ -65,7 +66,7 @@ class ElasticsearchSink implements Sink {
     return faults
   }
 
-  /** A request that is too large for a proxy on the way is halved, down to the row at fault. */
+  /** Halves a request that is too large for a proxy, down to the single row that is too large. */
   async #send(chunk: BulkEntry[]): Promise<ProjectionFault[]> {
     const items = await this.#server.request(`writing ${chunk.length} rows`, (c, o) => bulk(c, chunk, o))
     if (items !== 'too large') return this.#faultsOf(chunk, items)
@@ -77,14 +78,14 @@ class ElasticsearchSink implements Sink {
   #faultsOf(chunk: BulkEntry[], items: BulkItem[]): ProjectionFault[] {
     const judged = items.map((item, i) => ({ item, row: chunk[i]!.row, verdict: judge(item, chunk[i]!.row.version) }))
     const later = judged.find(({ verdict }) => verdict === 'later')
-    if (later) throw new Retryable(`Elasticsearch: not all rows were taken: ${describe(later.item)}`)
+    if (later) throw new Retryable(`Elasticsearch did not accept all rows: ${describe(later.item)}`)
     const newer = judged.filter(({ verdict }) => verdict === 'newer')
     if (newer.length > 0) this.#reportNewer(newer[0]!.row, newer[0]!.item, newer.length)
     return judged.filter(({ verdict }) => verdict === 'rejected').map(({ row, item }) => faultOf(row, describe(item)))
   }
 
   #reportNewer({ aggregation, id, version }: ProjectedRow, { error }: BulkItem, rows: number): void {
-    this.#log('warn', 'Elasticsearch holds greater versions than those that were to be written', {
+    this.#log('warn', 'Elasticsearch already has newer versions; rows skipped', {
       rows,
       index: this.#indices.get(aggregation),
       id,
@@ -108,7 +109,9 @@ async function bulk(
     const answer = await client.bulk<string>({ operations, filter_path: 'items.*.status,items.*.error' }, options)
     const items = Array.isArray(answer?.items) ? answer.items.map(item => Object.values(item)[0] as BulkItem) : []
     if (items.length === chunk.length && items.every(item => Number.isInteger(item?.status))) return items
-    throw new Retryable(`Elasticsearch: answered for ${items.length} of ${chunk.length} rows; is a proxy in between?`)
+    throw new Retryable(
+      `Elasticsearch answered for ${items.length} of ${chunk.length} rows; check for a proxy that changes its responses`,
+    )
   } catch (error) {
     if (error instanceof errors.ResponseError && error.statusCode === 413) return 'too large'
     throw error
@@ -118,7 +121,7 @@ async function bulk(
 const faultOf = ({ aggregation, id, version }: ProjectedRow, error: string) => ({ aggregation, id, version, error })
 
 /** Another worker may have created the index at the same moment. */
-function unlessThere(error: unknown): void {
+function ignoreExisting(error: unknown): void {
   const type = error instanceof errors.ResponseError ? error.body?.error?.type : undefined
   if (type !== 'resource_already_exists_exception') throw error
 }

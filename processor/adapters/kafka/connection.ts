@@ -1,7 +1,7 @@
-/** How long a worker waits for a broker, and what the client's errors mean. */
+/** Time-outs of a worker's Kafka clients, and the translation of their errors into ours. */
 import { Fatal, Retryable } from '#processor/errors.ts'
 
-/** A broker that does not answer within this counts as dead; a fetch waits far less. */
+/** A broker that does not answer within this time counts as dead; a fetch returns much sooner. All in ms. */
 export const KAFKA_TIMEOUTS = { requestTimeout: 10_000, connectTimeout: 5_000 }
 
 const DENIED = new Set([
@@ -11,7 +11,7 @@ const DENIED = new Set([
   'SASL_AUTHENTICATION_FAILED',
 ])
 
-/** Everything the client throws, as one of our errors: only a refusal of access does not pass by itself. */
+/** Translates any error of the client into one of ours. Only denied access is Fatal; everything else may pass. */
 export function kafkaError(error: unknown, doing: string): Retryable | Fatal {
   if (error instanceof Retryable || error instanceof Fatal) return error
   const { reason, ids } = describe(error)
@@ -22,13 +22,13 @@ export function kafkaError(error: unknown, doing: string): Retryable | Fatal {
       `Kafka denied access while ${doing} (${denied}): check the user, its password and its ACLs`,
       { cause: error },
     )
-  return new Retryable(`Kafka: ${doing}: ${reason}`, { cause: error })
+  return new Retryable(`Kafka error while ${doing}: ${reason}`, { cause: error })
 }
 
-/** Whether the broker's answer was this error code. */
+/** Returns whether the broker answered with this error code. */
 export const hasCode = (error: unknown, code: string) => describe(error).ids.includes(code)
 
-/** The library nests errors; the innermost ones say what happened. */
+/** Collects the innermost errors, which say what happened; the library nests them. */
 function describe(error: unknown): { reason: string; ids: string[] } {
   const leaves: Error[] = []
   const walk = (e: unknown, depth: number): void => {

@@ -1,4 +1,4 @@
-/** Fetch (API key 1, version 17) that leaves the record batches as bytes: the hot path walks them in place. */
+/** Kafka's Fetch (API key 1, version 17). It leaves record batches as bytes, because the hot path walks them in place. */
 import { crc32c, createAPI, fetchV17, type Reader } from '@platformatic/kafka'
 import { batchLength } from '#processor/core/batches.ts'
 import { Retryable } from '#processor/errors.ts'
@@ -11,7 +11,7 @@ export type FetchedPartition = {
   logStartOffset: number
   aborted: { producerId: bigint; firstOffset: number }[]
   data: Buffer | null
-  /** Before the offset that was asked for stands another record than the one that was read (KIP-595). */
+  /** The record before the requested offset is no longer the one that was read (KIP-595). */
   diverged: boolean
 }
 
@@ -72,17 +72,17 @@ function parsePartition(r: Reader): FetchedPartition {
   return { partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, data, diverged }
 }
 
-/** Reads over tagged fields: a number of them, each with its tag and its length. */
-function hasTag(r: Reader, wanted: number): boolean {
+/** Skips the tagged fields (a count, then tag, length and bytes of each) and returns whether `tag` was among them. */
+function hasTag(r: Reader, tag: number): boolean {
   let found = false
   for (let left = r.readUnsignedVarInt(); left > 0; left--) {
-    if (r.readUnsignedVarInt() === wanted) found = true
+    if (r.readUnsignedVarInt() === tag) found = true
     r.skip(r.readUnsignedVarInt())
   }
   return found
 }
 
-/** Throws Retryable when a batch's CRC-32C does not match its bytes: fetched again, another replica may be sound. */
+/** Throws Retryable when a batch's CRC-32C does not match its bytes; the next fetch may return intact bytes. */
 export function checkBatches(data: Buffer, partition: number): void {
   for (let at = 0, length: number; (length = batchLength(data, at)) > 0; at += length) {
     const offset = data.readBigInt64BE(at)

@@ -1,7 +1,7 @@
 /**
- * The consumer group, through @platformatic/kafka's Consumer without a stream: it joins, heartbeats and is assigned
- * partitions; what is read and from where is ours. The library stops heartbeating for good when a rejoin fails (a broker
- * was away), so a failed membership is joined again here.
+ * Membership in the consumer group, through @platformatic/kafka's Consumer without a stream. The library joins,
+ * heartbeats and receives the assignment; KafkaSource reads the records. When a rejoin fails, for example because a
+ * broker is down, the library stops heartbeating for good, so this class rejoins.
  */
 
 import { Admin, Consumer, type GroupAssignment } from '@platformatic/kafka'
@@ -14,18 +14,18 @@ export type MembershipOptions = {
   connection: KafkaConnection
   groupId: string
   topic: string
-  /** A worker that is silent for so long loses its partitions, ms. Fencing is the store's, so it may be short. */
+  /** A worker that is silent for this long loses its partitions, ms. The store fences it, so the value may be short. */
   sessionTimeoutMs: number
   onTrouble: (message: string) => void
-  /** Called with the name that this worker had when it comes back under another: the group took it for dead. */
-  onRenamed: (before: string) => void
-  /** How often it looks whether the topic has grown, ms. */
-  lookEveryMs?: number
+  /** Called with the former member id when the group gives this worker a new one, because it was considered dead. */
+  onRenamed: (formerId: string) => void
+  /** How often to check for new partitions of the topic, ms. */
+  growthCheckMs?: number
 }
 
 const REJOIN_PAUSE_MS = 500
-const LOOK_EVERY_MS = 10_000
-/** The broker's answer where the member has left already. */
+const GROWTH_CHECK_MS = 10_000
+/** The broker's error code for a member that has already left. */
 const UNKNOWN_MEMBER = 'UNKNOWN_MEMBER_ID'
 
 export class KafkaMembership implements Membership {
@@ -35,7 +35,7 @@ export class KafkaMembership implements Membership {
   #left = false
   #rejoining = false
   #partitions = 0
-  #looking: NodeJS.Timeout | undefined
+  #growthTimer: NodeJS.Timeout | undefined
   #member: string | null = null
 
   constructor(options: MembershipOptions) {
@@ -54,22 +54,23 @@ export class KafkaMembership implements Membership {
     this.#consumer.on('error', error => void this.#rejoin(error.message))
   }
 
-  /** Who this worker is to the group, and how many partitions it has seen in the topic. */
+  /** Returns this worker's member id in the group, and how many partitions it has seen in the topic. */
   describe(): { member: string | null; topicPartitions: number } {
     return { member: this.#member, topicPartitions: this.#partitions }
   }
 
   /**
-   * Declares another member dead, so that its partitions move now and not after its session time-out. Should it live
-   * after all, the store fences it, and it comes back under another name. False: it has left already. Throws Retryable.
+   * Declares another member dead, so that its partitions move now and not after its session time-out. If the member is
+   * alive after all, the store fences it and it rejoins under a new id. Resolves with false if it has already left.
+   * Rejects with Retryable, or with Fatal when Kafka denies access.
    */
   async expel(member: string): Promise<boolean> {
     const { connection, groupId } = this.#options
     const admin = new Admin({ ...connection, clientId: `${connection.clientId}-admin` })
     try {
-      const members = [{ memberId: member, reason: 'its pod is gone' }]
+      const members = [{ memberId: member, reason: 'its pod is dead' }]
       await admin.removeMembersFromConsumerGroup({ groupId, members })
-      this.#options.onTrouble(`member ${member} is dead: its partitions move`)
+      this.#options.onTrouble(`removed dead member ${member} from the group; its partitions are being reassigned`)
       return true
     } catch (error) {
       if (!hasCode(error, UNKNOWN_MEMBER)) throw kafkaError(error, `removing member ${member} from the group`)
@@ -87,15 +88,19 @@ export class KafkaMembership implements Membership {
     } catch (error) {
       throw kafkaError(error, `joining group ${this.#options.groupId}`)
     }
-    this.#looking = setInterval(() => void this.#look(), this.#options.lookEveryMs ?? LOOK_EVERY_MS).unref()
+    this.#growthTimer = setInterval(
+      () => void this.#checkForGrowth(),
+      this.#options.growthCheckMs ?? GROWTH_CHECK_MS,
+    ).unref()
   }
 
   confirm(): Promise<number[]> {
+    const { sessionTimeoutMs } = this.#options
     const { promise, resolve, reject } = Promise.withResolvers<number[]>()
     const confirmed = () => resolve(this.#partitionsOf(this.#consumer.assignments ?? []))
     const timer = setTimeout(
-      () => reject(new Retryable('the group coordinator did not confirm the assignment')),
-      this.#options.sessionTimeoutMs,
+      () => reject(new Retryable(`the group coordinator did not confirm the assignment within ${sessionTimeoutMs} ms`)),
+      sessionTimeoutMs,
     )
     this.#consumer.once('consumer:heartbeat:end', confirmed)
     this.#consumer.once('consumer:group:join', confirmed)
@@ -125,7 +130,7 @@ export class KafkaMembership implements Membership {
 
   async leave(): Promise<void> {
     this.#left = true
-    clearInterval(this.#looking)
+    clearInterval(this.#growthTimer)
     try {
       if (this.#consumer.isActive()) await this.#consumer.leaveGroup()
     } finally {
@@ -134,20 +139,22 @@ export class KafkaMembership implements Membership {
   }
 
   #joined(partitions: number[]): void {
-    const before = this.#member
+    const formerId = this.#member
     this.#member = this.#consumer.memberId
-    if (before !== null && before !== this.#member) this.#options.onRenamed(before)
+    if (formerId !== null && formerId !== this.#member) this.#options.onRenamed(formerId)
     this.#onAssignment(partitions)
   }
 
   async #rejoin(reason: string): Promise<void> {
     if (this.#left || this.#rejoining) return
     this.#rejoining = true
-    this.#options.onTrouble(`left the group unwillingly (${reason}); joining again`)
+    this.#options.onTrouble(`lost consumer-group membership: ${reason}; rejoining`)
     try {
       while (!this.#left && !this.#consumer.isActive()) {
         await new Promise(resolve => setTimeout(resolve, REJOIN_PAUSE_MS))
-        await this.#consumer.joinGroup({}).catch(error => this.#options.onTrouble((error as Error).message))
+        await this.#consumer
+          .joinGroup({})
+          .catch(error => this.#options.onTrouble(`failed to rejoin: ${(error as Error).message}`))
       }
     } finally {
       this.#rejoining = false
@@ -155,11 +162,11 @@ export class KafkaMembership implements Membership {
   }
 
   /**
-   * The group's leader assigns the partitions that it knew when the group last came together: when the topic has grown,
-   * it must come together again. Where another member is the leader, joining again changes nothing.
+   * Rejoins when the topic has more partitions. The group's leader assigns only the partitions that it knew at the last
+   * rebalance, so new ones need another. If this member is not the leader, rejoining changes nothing.
    */
-  async #look(): Promise<void> {
-    const partitions = await this.#countPartitions(true).catch(() => 0) // a broker that is away is noticed elsewhere
+  async #checkForGrowth(): Promise<void> {
+    const partitions = await this.#countPartitions(true).catch(() => 0) // other calls report an unreachable broker
     if (partitions <= this.#partitions || this.#rejoining || !this.#consumer.isActive()) return
     try {
       await this.#consumer.joinGroup({})
@@ -176,7 +183,7 @@ export class KafkaMembership implements Membership {
   }
 
   #partitionsOf(assignments: GroupAssignment[] | undefined): number[] {
-    const mine = (assignments ?? []).find(assignment => assignment.topic === this.#options.topic)
-    return [...(mine?.partitions ?? [])].sort((a, b) => a - b)
+    const assignment = (assignments ?? []).find(({ topic }) => topic === this.#options.topic)
+    return [...(assignment?.partitions ?? [])].sort((a, b) => a - b)
   }
 }

@@ -1,4 +1,4 @@
-/** The log, read with our own fetches on @platformatic/kafka's connections: one request per leader under way at a time. */
+/** Reads the topic with its own Fetch requests on @platformatic/kafka's connections, one per leader at a time. */
 
 import { performance } from 'node:perf_hooks'
 import {
@@ -15,13 +15,13 @@ import type { Fetched, FetchRequest, Source, TopicInfo } from '#processor/ports.
 import { kafkaError } from './connection.ts'
 import { checkBatches, type FetchAnswer, type FetchedPartition, fetchBatches } from './fetch.ts'
 
-/** How long a leader may hold a fetch with nothing to send, ms: also how long a new assignment may wait for its turn. */
+/** How long a leader may hold a fetch without data, ms. A new assignment may wait as long for its first fetch. */
 const MAX_WAIT_MS = 250
-/** Two answers are in memory at once (one worked on, one travelling): 2 × 1 MiB, however long the lag. */
+/** Per response. Two are in memory at once, one being processed and one in flight: 2 × 1 MiB, whatever the lag. */
 const MAX_BYTES = 1 << 20
 const PARTITION_MAX_BYTES = 256 << 10
-/** How often to ask for the leaders of partitions that have none, ms. */
-const LOOK_AGAIN_MS = 500
+/** How often to refresh the leaders while a partition has none, ms. */
+const LEADER_REFRESH_MS = 500
 const READ_COMMITTED = 1
 const TOPIC_CONFIGS = ['cleanup.policy', 'message.timestamp.type', 'message.timestamp.after.max.ms']
 
@@ -39,10 +39,10 @@ export class KafkaSource implements Source {
   readonly #connections: ConnectionPool
   #topicId = ''
   #leaders: Map<number, Leader> | null = null
-  #lookAgainAt = 0
-  readonly #inFlight = new Map<number, Promise<{ leader: number; asked: FetchRequest[]; answer: FetchAnswer }>>()
+  #nextLeaderRefresh = 0
+  readonly #inFlight = new Map<number, Promise<{ leader: number; requests: FetchRequest[]; answer: FetchAnswer }>>()
 
-  /** The bytes of past answers, oldest first. At a call only those of the newest may still be worked on (ports.ts). */
+  /** The bytes of past responses, oldest first. During a call only the newest may still be in use (ports.ts). */
   readonly #handedOut: Buffer[][] = []
 
   constructor(connection: KafkaConnection, topic: string) {
@@ -50,7 +50,7 @@ export class KafkaSource implements Source {
     this.#client = new Consumer({ ...connection, groupId: 'unused' })
     this.#admin = new Admin(connection)
     this.#connections = new ConnectionPool(connection.clientId, connection)
-    for (const client of [this.#client, this.#admin]) client.on('error', () => {}) // every call reports its own error
+    for (const client of [this.#client, this.#admin]) client.on('error', () => {}) // each call reports its own errors
   }
 
   async describe(): Promise<TopicInfo> {
@@ -69,7 +69,7 @@ export class KafkaSource implements Source {
           `topic ${this.#topic} has cleanup.policy=${policy}: compaction removes sales. Set it to delete`,
         )
       this.#topicId = topic.id
-      // Brokers of before 3.6 do not know the bound, and have none.
+      // Brokers before 3.6 do not know this setting and accept any timestamp.
       const bound = Number(config('message.timestamp.after.max.ms') || Number.POSITIVE_INFINITY)
       const maxAheadMs = config('message.timestamp.type') === 'LogAppendTime' ? 0 : bound
       return { topic: this.#topic, topicId: topic.id, partitions: topic.partitionsCount, maxAheadMs }
@@ -85,14 +85,14 @@ export class KafkaSource implements Source {
         topics: [this.#topic],
         partitions: { [this.#topic]: partitions },
         timestamp,
-        isolationLevel: 0, // the end is the high watermark, whatever transactions are still open
+        isolationLevel: 0, // the end is the high watermark, even while transactions are open
       })
       const offsets = answer.get(this.#topic) ?? []
       const found = new Map(partitions.map(partition => [partition, Number(offsets[partition] ?? -1n)]))
-      const beyond = partitions.filter(partition => found.get(partition)! < 0) // no record is that young yet
-      if (beyond.length === 0) return found
-      if (at === 'latest') throw new Retryable(`no end offset for partitions ${beyond.join(', ')} of ${this.#topic}`)
-      return new Map([...found, ...(await this.offsets(beyond, 'latest'))])
+      const noRecord = partitions.filter(partition => found.get(partition)! < 0) // no record is that recent
+      if (noRecord.length === 0) return found
+      if (at === 'latest') throw new Retryable(`no end offset for partitions ${noRecord.join(', ')} of ${this.#topic}`)
+      return new Map([...found, ...(await this.offsets(noRecord, 'latest'))])
     } catch (error) {
       throw kafkaError(error, `looking up offsets of ${this.#topic}`)
     }
@@ -102,16 +102,16 @@ export class KafkaSource implements Source {
     for (const data of this.#handedOut.splice(0, this.#handedOut.length - 1).flat()) release(data)
     try {
       const leaders = await this.#leadersOf(requests)
-      for (const [id, asked] of groupByLeader(requests, leaders))
-        if (!this.#inFlight.has(id)) this.#send(leaders, id, asked)
+      for (const [id, group] of groupByLeader(requests, leaders))
+        if (!this.#inFlight.has(id)) this.#send(leaders, id, group)
       if (this.#inFlight.size === 0) throw new Retryable(`no leader is known for the partitions of ${this.#topic}`)
-      const { leader, asked, answer } = await Promise.race(this.#inFlight.values())
+      const { leader, requests: sent, answer } = await Promise.race(this.#inFlight.values())
       this.#inFlight.delete(leader)
-      const fetched = await this.#accept(asked, answer)
+      const fetched = await this.#accept(sent, answer)
       this.#handedOut.push(fetched.flatMap(({ data }) => data ?? []))
       return fetched
     } catch (error) {
-      this.#leaders = null // it may have moved: look again
+      this.#leaders = null // a leader may have moved
       throw kafkaError(error, `fetching ${this.#topic}`)
     }
   }
@@ -136,18 +136,19 @@ export class KafkaSource implements Source {
     await Promise.allSettled([this.#client.close(), this.#admin.close(), this.#connections.close()])
   }
 
-  #send(leaders: Map<number, Leader>, id: number, asked: FetchRequest[]): void {
+  #send(leaders: Map<number, Leader>, id: number, requests: FetchRequest[]): void {
     const { host, port } = [...leaders.values()].find(leader => leader.id === id)!
-    const request = this.#connections
+    const fetching = this.#connections
       .get({ host, port })
-      .then(connection => this.#fetch(connection, asked))
-      .then(answer => ({ leader: id, asked, answer }))
-    request.catch(() => this.#inFlight.delete(id)) // whoever waits for it hears of it; nobody may be waiting
-    this.#inFlight.set(id, request)
+      .then(connection => this.#fetch(connection, requests))
+      .then(answer => ({ leader: id, requests, answer }))
+    // If poll() is waiting for this request, it rejects. Otherwise nobody handles the error.
+    fetching.catch(() => this.#inFlight.delete(id))
+    this.#inFlight.set(id, fetching)
   }
 
-  #fetch(connection: Connection, asked: FetchRequest[]): Promise<FetchAnswer> {
-    const partitions = asked.map(({ partition, offset, epoch }) => ({
+  #fetch(connection: Connection, requests: FetchRequest[]): Promise<FetchAnswer> {
+    const partitions = requests.map(({ partition, offset, epoch }) => ({
       partition,
       currentLeaderEpoch: -1,
       fetchOffset: BigInt(offset),
@@ -158,24 +159,24 @@ export class KafkaSource implements Source {
     return fetchBatches.async(connection, MAX_WAIT_MS, 1, MAX_BYTES, READ_COMMITTED, 0, -1, topics, [], '')
   }
 
-  async #accept(asked: FetchRequest[], answer: FetchAnswer): Promise<Fetched[]> {
+  async #accept(requests: FetchRequest[], answer: FetchAnswer): Promise<Fetched[]> {
     const good = answer.partitions.filter(p => p.errorCode === NONE || p.errorCode === OFFSET_OUT_OF_RANGE)
     const bad = answer.partitions.filter(p => !good.includes(p))
     if (bad.length > 0 || answer.errorCode !== NONE)
-      await this.#lookAgain(
+      await this.#checkErrors(
         bad.map(p => p.errorCode),
         answer.errorCode,
       )
     for (const { data, partition } of good) if (data) checkBatches(data, partition)
     if (good.length === 0)
       throw new Retryable(
-        `no leader answered for ${this.#topic} (errors ${bad.map(p => p.errorCode).join(', ') || answer.errorCode})`,
+        `no partition of ${this.#topic} could be fetched (Kafka errors ${bad.map(p => p.errorCode).join(', ') || answer.errorCode})`,
       )
-    return good.map(p => toFetched(p, asked.find(request => request.partition === p.partition)!.offset))
+    return good.map(p => toFetched(p, requests.find(request => request.partition === p.partition)!.offset))
   }
 
-  /** Leadership moves are ordinary; a topic under our name with another id is not our topic. */
-  async #lookAgain(codes: number[], topLevel: number): Promise<void> {
+  /** Throws Fatal when access is denied or the topic has another id. Other errors are normal when a leader changes. */
+  async #checkErrors(codes: number[], topLevel: number): Promise<void> {
     this.#leaders = null
     if (codes.includes(TOPIC_AUTHORIZATION_FAILED))
       throw new Fatal('AccessDenied', `Kafka denies access to topic ${this.#topic}: grant Read and Describe`)
@@ -188,11 +189,11 @@ export class KafkaSource implements Source {
       )
   }
 
-  /** Also looks again, now and then, for partitions that have no leader yet: added ones, and those between two leaders. */
+  /** Refreshes the leaders from time to time while a partition has none, because it is new or its leader is changing. */
   async #leadersOf(requests: { partition: number }[]): Promise<Map<number, Leader>> {
     const unknown = requests.some(({ partition }) => !this.#leaders?.has(partition))
-    if (this.#leaders && (!unknown || performance.now() < this.#lookAgainAt)) return this.#leaders
-    this.#lookAgainAt = performance.now() + LOOK_AGAIN_MS
+    if (this.#leaders && (!unknown || performance.now() < this.#nextLeaderRefresh)) return this.#leaders
+    this.#nextLeaderRefresh = performance.now() + LEADER_REFRESH_MS
     this.#leaders = await this.#findLeaders()
     return this.#leaders
   }
@@ -212,7 +213,7 @@ export class KafkaSource implements Source {
       const { topics, brokers } = await this.#client.metadata({ topics: [this.#topic], forceUpdate: true })
       return { ...topics.get(this.#topic)!, brokers }
     } catch (error) {
-      // The library has no code for it.
+      // The library has no error code for a missing topic.
       if (!(error as Error).message.startsWith('Unknown topic')) throw error
       const message = `topic ${this.#topic} does not exist: create it, or correct spec.source.topic; workers then continue automatically`
       throw new Retryable(message, { afterMs: 1000, condition: 'TopicMissing', cause: error })
@@ -242,10 +243,10 @@ function toFetched(p: FetchedPartition, offset: number): Fetched {
 }
 
 /**
- * Gives memory back at once. The garbage collector frees such bytes late, since they hardly weigh on its own heap: a
- * backlog would hold tens of megabytes of answers that nobody looks at any more.
+ * Frees memory at once. The garbage collector frees such buffers late, because they hardly count towards its own heap;
+ * with a backlog, tens of megabytes of used responses would remain in memory.
  */
 function release({ buffer, byteLength }: Buffer): void {
-  // Only what is ours alone: smaller ones share a pool, others may be a view of what a socket received.
+  // Only when this buffer is the only view: small buffers share a pool, and others may be views of a socket's data.
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }

@@ -1,4 +1,4 @@
-/** What the in-memory stores of several workers share: the tables of docs/tables.md as plain collections. */
+/** The database that the in-memory stores of several workers share: the tables of docs/tables.md as collections. */
 import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Progress } from '#processor/core/claim.ts'
 import type { AggregationCounters, DeadLetter, LateEvent, RawSale } from '#processor/core/commit.ts'
@@ -18,7 +18,7 @@ export type MemoryProgress = {
   epoch: number
   token: string
   generation: number
-  /** On the database's clock, ms; −Infinity: not idle. */
+  /** ms on the database's clock; −Infinity when not idle. */
   idleUntil: number
   counters: { records: number; skipped: number; dead: number; duplicate: number; accepted: number }
   aggregations: Map<string, AggregationCounters>
@@ -64,14 +64,14 @@ export class MemoryDatabase {
   outbox: MemoryEntry[] = []
   projectionErrors: ProjectionFault[] = []
   nextSeq = 1
-  /** The projector at work: `until` on the database's clock, when its connection would be taken for dead. */
+  /** The projector's lease; `until`: ms on the database's clock, when the projector's connection would count as dead. */
   lease: { holder: unknown; until: number } | null = null
 
   get generation(): number {
     return this.specs.at(-1)?.generation ?? 0
   }
 
-  /** `start`: null where the first claim resolves it. */
+  /** `start`: null if the first claim sets it. */
   addPartition(partition: number, start: number | null): void {
     if (this.progress.has(partition)) return
     const unknown = {
@@ -87,7 +87,7 @@ export class MemoryDatabase {
     this.progress.set(partition, { partition, ...unknown, ...owner, counters, aggregations: new Map() })
   }
 
-  /** What every row is given when another server has taken over (docs/semantics.md, section 4). */
+  /** Gives every row a new version and enqueues it, as after a failover (docs/semantics.md, section 4). */
   renew(now: number): void {
     for (const [name, table] of this.tables) {
       for (const row of table.values()) row.version = Math.max(row.version + 1, now * 1000)
@@ -95,7 +95,7 @@ export class MemoryDatabase {
     }
   }
 
-  /** Rows that a projection is to show, if the aggregation is projected. */
+  /** Enqueues rows for the projection, if the aggregation has one. */
   enqueue(
     aggregation: string,
     rows: MemoryRow[],
@@ -125,8 +125,8 @@ export function storedRow(aggregation: CompiledAggregation, row: MemoryRow): Sto
 /** `denominator` > 0. */
 function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
   const quotient = numerator / denominator
-  const rest = numerator - quotient * denominator
-  const twice = rest < 0n ? -2n * rest : 2n * rest
+  const remainder = numerator - quotient * denominator
+  const twice = remainder < 0n ? -2n * remainder : 2n * remainder
   if (twice < denominator || (twice === denominator && quotient % 2n === 0n)) return quotient
   return quotient + (numerator < 0n ? -1n : 1n)
 }
@@ -145,5 +145,5 @@ export function progressOf(row: MemoryProgress): Progress {
   }
 }
 
-export const aggregationNamed = (compiled: CompiledSpec, name: string) =>
+export const aggregationIndex = (compiled: CompiledSpec, name: string) =>
   compiled.aggregations.findIndex(a => a.name === name)

@@ -10,6 +10,6 @@ export type MemoryStoreOptions = {
   specIdentity: string
   /** The database's clock, ms. */
   now: () => number
-  /** Never the same twice. */
+  /** Returns a different token at each call. */
   newToken: () => string
 }

@@ -1,20 +1,20 @@
-/** The projector's side of the outbox in memory. */
+/** The outbox in memory, as the projector uses it. */
 import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
 import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
-import { aggregationNamed, type MemoryEntry, rowKey, storedRow } from './database.ts'
+import { aggregationIndex, type MemoryEntry, rowKey, storedRow } from './database.ts'
 import type { MemoryStoreOptions } from './options.ts'
 
-/** After so long without a word PostgreSQL would have noticed that the projector's connection is dead, ms. */
+/** How long PostgreSQL would take to notice that a projector's connection is dead, ms. */
 const LEASE_MS = 10_000
 
 export class MemoryOutbox {
   readonly #options: MemoryStoreOptions
-  readonly #mine: Map<string, string>
+  readonly #indices: Map<string, string>
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options
-    this.#mine = projectionsOf(options.compiled)
+    this.#indices = projectionsOf(options.compiled)
   }
 
   take(limit: number): ProjectionWork | null {
@@ -40,7 +40,8 @@ export class MemoryOutbox {
 
   confirm(work: ProjectionWork, faults: ProjectionFault[]): void {
     const { database } = this.#options
-    if (database.lease?.holder !== this) throw new Retryable('the lease on the outbox was lost')
+    if (database.lease?.holder !== this)
+      throw new Retryable('lost the lease on the outbox; its rows will be projected again')
     const written = new Set(work.rows.map(({ id }) => id))
     database.projectionErrors = [...database.projectionErrors.filter(({ id }) => !written.has(id)), ...faults]
     const done = new Set(work.entries)
@@ -61,35 +62,35 @@ export class MemoryOutbox {
     const { outbox, aggregations } = this.#options.database
     return outbox.filter(
       ({ aggregation }) =>
-        this.#mine.has(aggregation) && aggregations.get(aggregation)!.projection === this.#mine.get(aggregation),
+        this.#indices.has(aggregation) && aggregations.get(aggregation)!.projection === this.#indices.get(aggregation),
     )
   }
 
   #tracesOf(entries: MemoryEntry[]): ProjectionWork['traces'] {
     const { compiled } = this.#options
     return entries.flatMap(({ aggregation: name, traces }) =>
-      traces.map(traceparent => ({ aggregation: aggregationNamed(compiled, name), traceparent })),
+      traces.map(traceparent => ({ aggregation: aggregationIndex(compiled, name), traceparent })),
     )
   }
 
-  /** Each row once, with the newest tombstone that names it. */
+  /** Returns each row once, with the version of the newest tombstone that lists it. */
   #rowsOf(entries: MemoryEntry[]): ProjectedRow[] {
-    const named = new Map<string, MemoryEntry & { key: MemoryEntry['keys'][number] }>()
+    const newest = new Map<string, MemoryEntry & { key: MemoryEntry['keys'][number] }>()
     for (const entry of entries)
       for (const key of entry.keys) {
         const id = JSON.stringify([entry.aggregation, rowKey(key.windowStart, key.keys)])
-        const removedVersion = entry.removedVersion ?? named.get(id)?.removedVersion ?? null
-        named.set(id, { ...entry, removedVersion, key })
+        const removedVersion = entry.removedVersion ?? newest.get(id)?.removedVersion ?? null
+        newest.set(id, { ...entry, removedVersion, key })
       }
-    return [...named.values()].flatMap(entry => this.#projected(entry.aggregation, entry.key, entry) ?? [])
+    return [...newest.values()].flatMap(entry => this.#projected(entry.aggregation, entry.key, entry) ?? [])
   }
 
   #projected(name: string, key: MemoryEntry['keys'][number], entry: MemoryEntry): ProjectedRow | null {
     const { database, compiled } = this.#options
-    const aggregation = aggregationNamed(compiled, name)
+    const aggregation = aggregationIndex(compiled, name)
     const row = database.tables.get(name)!.get(rowKey(key.windowStart, key.keys))
     if (row) return projectedRow(compiled, aggregation, storedRow(compiled.aggregations[aggregation]!, row))
-    if (entry.removedVersion === null) return null // the entry that says so comes later
+    if (entry.removedVersion === null) return null // the row was deleted; the entry with its tombstone comes later
     const version = BigInt(entry.removedVersion)
     const id = documentId(name, key.windowStart, key.keys)
     return { aggregation, id, version, document: null, updatedAt: entry.createdAt }

@@ -1,4 +1,4 @@
-/** The port Sink in memory, with external versions. Every call takes effect in one synchronous step. */
+/** The Sink port in memory, with external versions. Every call takes effect in one synchronous step. */
 import type { ProjectedRow, ProjectionFault, Sink } from '#processor/ports.ts'
 
 /** A removed row stays as a tombstone (document null), so that an older write cannot bring it back. */
@@ -9,7 +9,7 @@ export class MemorySink implements Sink {
   readonly revisions = new Map<string, Revision>()
   readonly #rejects: (row: ProjectedRow) => string | null
 
-  /** `rejects` answers why a row will never be accepted; null: it is. */
+  /** `rejects` returns why the sink does not accept a row, or null if it does. */
   constructor(rejects: (row: ProjectedRow) => string | null = () => null) {
     this.#rejects = rejects
   }

@@ -1,6 +1,6 @@
 /**
- * The ports Store and Outbox in memory, with the behaviour of the PostgreSQL store (one contract suite runs against
- * both). Deterministic: no timers, no clock but `now`, and every method takes effect in one synchronous step.
+ * The ports Store and Outbox in memory. It behaves like the PostgreSQL store: one contract suite runs against both. It
+ * is deterministic: no timers, no clock but `now`, and every method takes effect in one synchronous step.
  */
 import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
 import type { AggregateRows, Commit, PartitionCommit } from '#processor/core/commit.ts'
@@ -27,7 +27,7 @@ export class MemoryStore implements Store, Outbox {
   async open(topic: Topic): Promise<Opened> {
     const { database } = this.#options
     if (database.topicId !== null && database.topicId !== topic.topicId)
-      throw new Fatal('TopicReplaced', `the results are of topic ${database.topicId}, not ${topic.topicId}`)
+      throw new Fatal('TopicReplaced', `the results were computed from topic ${database.topicId}, not ${topic.topicId}`)
     this.#refuseChangedAggregations()
     database.topicId = topic.topicId
     this.#generation = this.#registerSpec()
@@ -43,7 +43,7 @@ export class MemoryStore implements Store, Outbox {
     const { database, compiled } = this.#options
     for (const { name, identity } of compiled.aggregations)
       if ((database.aggregations.get(name)?.identity ?? identity) !== identity)
-        throw new Fatal('AggregationChanged', `${name}: give it a new name, or start over`)
+        throw new Fatal('AggregationChanged', `aggregation ${name} has changed: give it a new name, or start over`)
   }
 
   #registerSpec(): number {
@@ -60,9 +60,9 @@ export class MemoryStore implements Store, Outbox {
       database.aggregations.set(name, { identity, projection: null })
       database.tables.set(name, new Map())
     }
-    const wanted = projectionsOf(compiled)
+    const projections = projectionsOf(compiled)
     for (const [name, aggregation] of database.aggregations) {
-      const index = wanted.get(name) ?? null
+      const index = projections.get(name) ?? null
       if (aggregation.projection === index) continue
       aggregation.projection = index
       database.outbox = database.outbox.filter(entry => entry.aggregation !== name)
@@ -74,7 +74,7 @@ export class MemoryStore implements Store, Outbox {
     const { database, newToken, specIdentity } = this.#options
     const row = database.progress.get(partition)
     if (!row || database.generation !== this.#generation || database.specs.at(-1)!.identity !== specIdentity)
-      throw new Fatal('GenerationOutdated', `partition ${partition}: another version of the spec is in force`)
+      throw new Fatal('GenerationOutdated', `partition ${partition}: the store has another generation of the spec`)
     row.epoch++
     row.token = newToken()
     row.generation = this.#generation
@@ -125,7 +125,7 @@ export class MemoryStore implements Store, Outbox {
     for (const { table, key, record } of records) table.set(key, record)
   }
 
-  /** Late events, dead letters and raw sales with their keys. Throws Rejected when one is there already. */
+  /** Returns late events, dead letters and raw sales with their keys. Throws Rejected when one is already stored. */
   #records({ late, dead, raw }: Commit): { table: Map<string, unknown>; key: string; record: unknown }[] {
     const { database, compiled } = this.#options
     const at = ({ partition, offset }: { partition: number; offset: number }) => `${partition}|${offset}`
@@ -138,14 +138,14 @@ export class MemoryStore implements Store, Outbox {
       ...dead.map(letter => ({ table: database.dead, key: at(letter), record: letter })),
       ...raw.map(sale => ({ table: database.raw, key: `${at(sale)}|${sale.line}`, record: sale })),
     ]
-    for (const { table, key } of records) if (table.has(key)) throw new Rejected(`${key} is stored already`)
+    for (const { table, key } of records) if (table.has(key)) throw new Rejected(`${key} is already stored`)
     return records
   }
 
   #ownedRow(commit: PartitionCommit): MemoryProgress {
     const row = this.#options.database.progress.get(commit.partition)
     if (row?.epoch !== commit.epoch || row.token !== commit.token || row.nextOffset !== commit.fromOffset)
-      throw new Fenced(`partition ${commit.partition} is not where this commit counted from`)
+      throw new Fenced(`partition ${commit.partition} is not at the commit's epoch, token and offset`)
     return row
   }
 
@@ -226,7 +226,14 @@ export class MemoryStore implements Store, Outbox {
 }
 
 const newRow = (windowStart: number, windowEnd: number, keys: string[]): MemoryRow => ({
-  ...{ windowStart, windowEnd, keys, columns: [], version: 0, final: false, reopened: 0, updatedAt: 0 },
+  windowStart,
+  windowEnd,
+  keys,
+  columns: [],
+  version: 0,
+  final: false,
+  reopened: 0,
+  updatedAt: 0,
 })
 
 function addCounters<T extends Record<string, number>>(to: T, increments: T): T {
@@ -234,7 +241,7 @@ function addCounters<T extends Record<string, number>>(to: T, increments: T): T 
   return to
 }
 
-/** What PostgreSQL's text cannot hold. */
+/** Throws Rejected for text that PostgreSQL cannot store. */
 function refuseUnstorable({ aggregates, raw }: Commit): void {
   const texts = [...aggregates.flatMap(rows => rows.keys.flat()), ...raw.flatMap(sale => sale.values)]
   if (texts.some(text => text?.includes('\0'))) throw new Rejected('U+0000 in a text')

@@ -1,17 +1,17 @@
-/** Watermark → finality → retention → a bounded outbox, in memory. */
+/** Upkeep in memory: watermark → finality → retention → outbox compaction. */
 import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { DeadLetter } from '#processor/core/commit.ts'
 import type { PipelineClock } from '#processor/ports.ts'
 import { type MemoryDatabase, type MemoryEntry, type MemoryRow, rowKey } from './database.ts'
 
-/** Entries that may wait before they are merged. */
-const CROWDED = 1000
+/** More waiting entries than this are merged. */
+const COMPACT_ABOVE = 1000
 
 export function advance(database: MemoryDatabase, compiled: CompiledSpec, now: number): PipelineClock {
   advanceWatermark(database, compiled, now)
   let finalised = 0
   let removed = 0
-  const everywhere = everywherePassed(database, compiled)
+  const everywhere = slowestEventTime(database, compiled)
   for (const aggregation of compiled.aggregations) {
     finalised += finalise(database, aggregation, now)
     removed += removeRows(database, aggregation, everywhere, now)
@@ -34,8 +34,8 @@ function raise(database: MemoryDatabase, watermark: number): void {
   database.watermark = Math.max(database.watermark ?? Number.NEGATIVE_INFINITY, watermark)
 }
 
-/** What even idle partitions have passed; −Infinity while one was never read. */
-function everywherePassed(database: MemoryDatabase, compiled: CompiledSpec): number {
+/** Returns the event time that even idle partitions have passed; −Infinity while a partition has no event. */
+function slowestEventTime(database: MemoryDatabase, compiled: CompiledSpec): number {
   const times = [...database.progress.values()].map(row => row.maxEventTime ?? Number.NEGATIVE_INFINITY)
   return Math.min(...times) - compiled.spec.watermark.outOfOrderness
 }
@@ -72,7 +72,7 @@ function removeRecords(database: MemoryDatabase, { spec }: CompiledSpec, everywh
   const { late, raw, dead, progress } = database
   const isOld = (time: number, retention: number | undefined) =>
     retention !== undefined && time + retention <= everywhere
-  // Refused records must stay known while they may be read again to rebuild the deduplication set.
+  // Rejected records must stay stored while they may be read again to rebuild the deduplication set.
   const isNeeded = ({ reason, partition, offset }: DeadLetter) =>
     reason === 'store_rejected' && offset >= progress.get(partition)!.restoreOffset!
   return (
@@ -88,13 +88,13 @@ function removeWhere<T>(table: Map<string, T>, isOld: (record: T) => boolean): n
   return before - table.size
 }
 
-/** One entry of all rows that wait, and one of those that were removed. */
+/** Merges the entries of an aggregation into one of waiting rows and one of removed rows. */
 function compact(database: MemoryDatabase): void {
   for (const aggregation of database.aggregations.keys()) {
-    const crowd = database.outbox.filter(entry => entry.aggregation === aggregation)
-    if (crowd.length <= CROWDED) continue
+    const entries = database.outbox.filter(entry => entry.aggregation === aggregation)
+    if (entries.length <= COMPACT_ABOVE) continue
     const others = database.outbox.filter(entry => entry.aggregation !== aggregation)
-    const merged = mergeEntries(crowd).map(entry => ({ ...entry, seq: database.nextSeq++ }))
+    const merged = mergeEntries(entries).map(entry => ({ ...entry, seq: database.nextSeq++ }))
     database.outbox = [...others, ...merged]
   }
 }

@@ -1,13 +1,13 @@
-/** Cuts what one commit writes into statements of bounded size, without disturbing the order of locks. */
+/** Splits the rows of one commit into statements of bounded size, without changing the order of locks. */
 import type { AggregateRows } from '#processor/core/commit.ts'
 
 export type Query = { name: string; text: string; values: unknown[] }
 
-/** Larger statements gain nothing; one that takes seconds to arrive would run into the idle-in-transaction time-out. */
+/** Larger statements gain nothing, and one that takes seconds to arrive would hit the idle-in-transaction time-out. */
 const MAX_ROWS = 20_000
 const MAX_BYTES = 8 << 20
 
-/** Consecutive items, so many that their bytes together stay bounded; a larger one goes alone. */
+/** Groups consecutive items so that each group has a bounded size; a larger item gets its own group. */
 export function batchesOf<T>(items: T[], bytesOf: (item: T) => number): T[][] {
   const batches: T[][] = []
   let bytes = Number.POSITIVE_INFINITY
@@ -24,8 +24,8 @@ export function batchesOf<T>(items: T[], bytesOf: (item: T) => number): T[][] {
 }
 
 /**
- * Rows in groups of about MAX_ROWS, cut between windows only: the statement sorts its own rows by key, which begins
- * with the window, so the groups together lock in key order too.
+ * Splits rows into groups of about MAX_ROWS, only between windows. Each statement sorts its rows by key, which starts
+ * with the window, so all groups together lock rows in key order too.
  */
 export function windowGroups(rows: AggregateRows): AggregateRows[] {
   const { windowStart } = rows
@@ -34,19 +34,19 @@ export function windowGroups(rows: AggregateRows): AggregateRows[] {
   const groups: number[][] = [[]]
   for (const i of inOrder) {
     const group = groups.at(-1)!
-    const opensWindow = group.length > 0 && windowStart[i] !== windowStart[group.at(-1)!]
-    if (opensWindow && group.length >= MAX_ROWS) groups.push([i])
+    const startsWindow = group.length > 0 && windowStart[i] !== windowStart[group.at(-1)!]
+    if (startsWindow && group.length >= MAX_ROWS) groups.push([i])
     else group.push(i)
   }
   return groups.map(group => pick(rows, group))
 }
 
-function pick(rows: AggregateRows, chosen: number[]): AggregateRows {
-  const of = <T>(values: T[]) => chosen.map(i => values[i]!)
+function pick(rows: AggregateRows, indices: number[]): AggregateRows {
+  const select = <T>(values: T[]) => indices.map(i => values[i]!)
   return {
     aggregation: rows.aggregation,
-    windowStart: of(rows.windowStart),
-    keys: rows.keys.map(of),
-    columns: rows.columns.map(of),
+    windowStart: select(rows.windowStart),
+    keys: rows.keys.map(select),
+    columns: rows.columns.map(select),
   }
 }

@@ -1,4 +1,4 @@
-/** Ownership of partitions: claimed, looked at, kept idle. */
+/** Claims partitions and inspects their progress. */
 import { randomUUID } from 'node:crypto'
 import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
 import { Fatal } from '#processor/errors.ts'
@@ -26,13 +26,13 @@ type ProgressRow = {
   leader_epoch: number | null
 }
 
-/** One transaction: epoch + 1, new token; what the previous owner sends from now on is fenced. */
+/** Claims a partition in one transaction: epoch + 1, new token. Later commits of the previous owner are fenced. */
 export async function claim(context: ClaimContext, partition: number, start: number): Promise<Claim> {
   try {
     return await claimRow(context, partition, start)
   } catch (error) {
-    // The previous owner's backend may hold the row while its worker is stopped, or while a standby does not answer.
-    if (!isLockTimeout(error) || !(await endHolder(context, partition))) throw error
+    // The previous owner's backend may hold the row's lock while its worker is stopped, or while a standby is silent.
+    if (!isLockTimeout(error) || !(await endLockHolder(context, partition))) throw error
     return await claimRow(context, partition, start)
   }
 }
@@ -75,8 +75,8 @@ async function rejectedOffsets(session: Session, context: ClaimContext, progress
   return rows.map(row => row.record_offset)
 }
 
-/** True when a backend was ended: only one of this pipeline's, since process ids are used again. */
-async function endHolder(
+/** Resolves with true if it ended a backend. It ends only this pipeline's, because process ids are reused. */
+async function endLockHolder(
   { connections, statements, applicationPrefix }: ClaimContext,
   partition: number,
 ): Promise<boolean> {
@@ -84,7 +84,7 @@ async function endHolder(
   return rows.some(row => row.ended)
 }
 
-/** Rows read under their locks: whoever is still deciding has decided by then. */
+/** Reads progress rows under their locks, so that transactions in progress have finished. */
 export async function inspect({ connections, statements }: ClaimContext, partitions: number[]): Promise<Progress[]> {
   return connections.transaction(async session => {
     const { rows } = await session.query<ProgressRow>(statements.inspect, [partitions])

@@ -1,7 +1,7 @@
 /**
- * One commit as one pipelined transaction, COMMIT included (docs/semantics.md, section 3):
+ * Sends a commit as one pipelined transaction, including COMMIT (docs/semantics.md, section 3):
  *
- *   1. progress rows, locked in order, then moved on if they are where we counted from; else the whole is undone.
+ *   1. progress rows: locked in order, then advanced if they are at the commit's start; otherwise all is rolled back.
  *   2. counters of the aggregations.
  *   3. aggregate rows: tables by name, rows by key.
  *   4. late events, dead letters, raw sales.
@@ -21,12 +21,12 @@ export type CommitContext = {
   compiled: CompiledSpec
   topicId: string
   statements: Statements
-  /** By index of the aggregation. */
+  /** By the aggregation's index. */
   aggregates: AggregateStatements[]
   raw: { insert: string } | null
 }
 
-/** Every statement between BEGIN and COMMIT. */
+/** Returns all statements between BEGIN and COMMIT. */
 export function commitQueries(context: CommitContext, commit: Commit): Query[] {
   const partitions = [...commit.partitions].sort((a, b) => a.partition - b.partition)
   return [
@@ -39,8 +39,8 @@ export function commitQueries(context: CommitContext, commit: Commit): Query[] {
 }
 
 /**
- * Sends everything in one write and waits for all answers. Throws the first failure: the ones behind it only say that
- * the transaction is aborted. Resolves when COMMIT was acknowledged as such.
+ * Sends everything in one write and waits for all answers. Rejects with the first failure, because later ones only say
+ * that the transaction is aborted. Resolves once COMMIT is acknowledged.
  */
 export async function sendTransaction(client: pg.Client, queries: Query[], beforeCommit: string): Promise<void> {
   const { stream } = client.connection
@@ -60,13 +60,13 @@ export async function sendTransaction(client: pg.Client, queries: Query[], befor
 }
 
 function progressQueries({ compiled, statements }: CommitContext, partitions: PartitionCommit[]): Query[] {
-  const column = (of: (p: PartitionCommit) => number | string | null) => plainArray(partitions.map(of))
+  const column = (value: (p: PartitionCommit) => number | string | null) => plainArray(partitions.map(value))
   const numbers = column(p => p.partition)
   const counters = partitions.flatMap(p =>
     p.aggregations.map((counts, i) => ({ partition: p.partition, name: compiled.aggregations[i]!.name, counts })),
   )
-  const count = (of: (c: PartitionCommit['aggregations'][number]) => number) =>
-    plainArray(counters.map(c => of(c.counts)))
+  const count = (value: (c: PartitionCommit['aggregations'][number]) => number) =>
+    plainArray(counters.map(c => value(c.counts)))
   return [
     { name: 'lock-progress', text: statements.lockProgress, values: [numbers] },
     {
@@ -107,7 +107,7 @@ function progressQueries({ compiled, statements }: CommitContext, partitions: Pa
   ]
 }
 
-/** Tables in one order whatever the spec's order, so that workers of two generations cannot wait for each other. */
+/** Sorts by table name, independent of the spec's order, so that workers of two generations cannot deadlock. */
 function byTableName(compiled: CompiledSpec, aggregates: AggregateRows[]): AggregateRows[] {
   const name = (rows: AggregateRows) => compiled.aggregations[rows.aggregation]!.name
   return aggregates.filter(rows => rows.windowStart.length > 0).sort((a, b) => (name(a) < name(b) ? -1 : 1))
@@ -132,7 +132,7 @@ function aggregateQueries(context: CommitContext, rows: AggregateRows, traces: s
   }))
 }
 
-/** Few windows, many rows: each time is written once. */
+/** Formats each window only once, because there are few windows for many rows. */
 function windowColumns({ window }: CompiledAggregation, starts: number[]): [string, string] {
   const texts = new Map<number, [string, string]>()
   const ends: string[] = []

@@ -1,6 +1,6 @@
 /**
- * How we are connected: one pipelined connection that only commits, and a small pool for everything else, so that a
- * commit never waits behind housekeeping. All of them reconnect when they are next needed.
+ * Connections to PostgreSQL: one pipelined connection only for commits and a small pool for everything else, so that a
+ * commit never waits for housekeeping. A lost connection is replaced when it is next needed.
  */
 import pg from 'pg'
 import type { PostgresConnection } from '#common/store-connections.ts'
@@ -9,9 +9,9 @@ import type { PostgresConnection } from '#common/store-connections.ts'
 export type Timeouts = {
   statement: number
   lock: number
-  /** Must stay below the group's session time-out: a stopped worker's locks are gone when its partitions move. */
+  /** Below the group's session time-out, so that a stopped worker's locks are released before its partitions move. */
   idleInTransaction: number
-  /** A server that has not answered by then is taken for unreachable. */
+  /** A server that has not answered after this time counts as unreachable. */
   answer: number
   connect: number
 }
@@ -25,10 +25,10 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
 }
 
 const KEEPALIVE_AFTER_MS = 5_000
-/** Projector, claims and inspections, upkeep. */
+/** For the projector, claims, inspections and upkeep. */
 const POOL_SIZE = 4
 
-/** int8 as a number: offsets, counters and milliseconds stay far below 2^53. Versions are selected as text. */
+/** Parses int8 as a number: offsets, counters and milliseconds are far below 2^53. Versions are read as text. */
 const types = new pg.TypeOverrides()
 types.setTypeParser(pg.types.builtins.INT8, Number)
 
@@ -43,12 +43,12 @@ export class Connections {
   constructor(connection: PostgresConnection, applicationName: string, timeouts: Timeouts) {
     this.#config = configOf(connection, applicationName, timeouts)
     this.#pool = new pg.Pool({ ...this.#config, max: POOL_SIZE })
-    // A lost connection fails the query that runs on it; without a listener it would also end the process.
+    // A lost connection fails the query that uses it. Without a listener it would also end the process.
     this.#pool.on('error', () => {})
     this.#pool.on('connect', client => client.on('error', () => {}))
   }
 
-  /** The connection that commits. Connects when there is none. */
+  /** Returns the connection for commits; connects if there is none. */
   committer(): Promise<pg.Client> {
     this.#committer ??= this.#connectCommitter()
     return this.#committer
@@ -57,20 +57,20 @@ export class Connections {
   async #connectCommitter(): Promise<pg.Client> {
     if (this.#closed) throw new Error('the store is closed')
     const client = new pg.Client({ ...this.#config, pipeline: true })
-    const forget = () => {
+    const clearCommitter = () => {
       this.#committer = null
     }
-    client.on('error', forget)
-    client.on('end', forget)
+    client.on('error', clearCommitter)
+    client.on('end', clearCommitter)
     try {
       return await client.connect()
     } catch (error) {
-      forget()
+      clearCommitter()
       throw error
     }
   }
 
-  /** After a read-only answer: the next commit connects anew. */
+  /** Closes the connection for commits after a read-only error; the next commit reconnects. */
   async dropCommitter(): Promise<void> {
     const client = this.#committer
     this.#committer = null
@@ -81,7 +81,7 @@ export class Connections {
     return this.session(session => session.query<Row>(text, values))
   }
 
-  /** A connection of the pool for `work`. After any error it is closed: whatever state it was in is gone with it. */
+  /** Runs `work` on a connection of the pool. Closes it after an error, because its state is then unknown. */
   async session<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect()
     try {
@@ -103,13 +103,13 @@ export class Connections {
     })
   }
 
-  /** For whoever needs a connection for longer than one call, as a session lock does; releases it himself. */
-  lend(): Promise<pg.PoolClient> {
+  /** Returns a connection for longer than one call, for example for a session lock. The caller must release it. */
+  checkOut(): Promise<pg.PoolClient> {
     return this.#pool.connect()
   }
 
-  /** A transaction without time limits on a connection of its own: migrations and first projections take their time. */
-  async patiently<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  /** Runs a transaction without statement time-outs on its own connection, for migrations and full projections. */
+  async longTransaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const client = new pg.Client({ ...this.#config, statement_timeout: false, query_timeout: undefined })
     client.on('error', () => {})
     await client.connect()
@@ -144,7 +144,7 @@ function configOf(connection: PostgresConnection, applicationName: string, timeo
     idle_in_transaction_session_timeout: timeouts.idleInTransaction,
     query_timeout: timeouts.answer,
     types,
-    // Compiling to machine code costs more than our short statements take.
+    // JIT compilation takes longer than our short statements.
     options: '-c search_path= -c timezone=UTC -c datestyle=ISO -c jit=off',
   }
 }

@@ -1,15 +1,15 @@
-/** What PostgreSQL and its client throw, as one of our errors. */
+/** Translates the errors of PostgreSQL and its client into ours. */
 import pg from 'pg'
 import { Fatal, Fenced, Rejected, Retryable } from '#processor/errors.ts'
 
-/** Raised by our function assert_rows. */
+/** The SQLSTATE that our function assert_rows raises. */
 const FENCED = 'SP001'
 const LOCK_NOT_AVAILABLE = '55P03'
 const READ_ONLY = '25006'
 
-/** SQLSTATE class → what it means to us. 54: an index row or a column that is too large. */
+/** SQLSTATE classes of data that PostgreSQL rejects. 54: an index row or a column is too large. */
 const REFUSED_DATA = ['22', '23', '54']
-/** Connection, rolled back by the server, resources, operator intervention, I/O. */
+/** SQLSTATE classes that may pass: connection, rollback by the server, resources, operator intervention, I/O. */
 const PASSING = ['08', '40', '53', '57', '58']
 const PASSING_CODES = [LOCK_NOT_AVAILABLE, READ_ONLY, '25P02', '25P03', '55006']
 
@@ -21,13 +21,13 @@ export function sqlState(error: unknown): string | undefined {
 
 export const isLockTimeout = (error: unknown) => sqlState(error) === LOCK_NOT_AVAILABLE
 
-/** The server chose to roll back: the same transaction may be sent again at once. */
+/** The server rolled the transaction back; it may be sent again at once. */
 export const isRolledBack = (error: unknown) => sqlState(error)?.startsWith('40') ?? false
 
-/** This connection leads to a standby, after a failover: the next one may not. */
+/** The connection leads to a standby after a failover; a new connection may reach the primary. */
 export const isReadOnly = (error: unknown) => sqlState(error) === READ_ONLY
 
-/** Bugs (a TypeError, bad SQL) come out as they are. `doing` completes the sentence "while …". */
+/** Returns one of our errors; bugs (a TypeError, bad SQL) unchanged. `doing` completes "PostgreSQL error while …". */
 export function storeError(error: unknown, doing: string): unknown {
   if (error instanceof pg.DatabaseError) return fromServer(error, doing)
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return error
@@ -36,15 +36,15 @@ export function storeError(error: unknown, doing: string): unknown {
   const code = (error as NodeJS.ErrnoException).code ?? ''
   const reason = error.message || code || 'no connection'
   if (CERTIFICATE.test(`${code} ${error.message}`))
-    return new Fatal('AccessDenied', `PostgreSQL while ${doing}: ${reason}. Check spec.sinks.postgres.tls`, {
+    return new Fatal('AccessDenied', `PostgreSQL error while ${doing}: ${reason}. Check spec.sinks.postgres.tls`, {
       cause: error,
     })
-  return new Retryable(`PostgreSQL while ${doing}: ${reason}`, { cause: error })
+  return new Retryable(`PostgreSQL error while ${doing}: ${reason}`, { cause: error })
 }
 
 function fromServer(error: pg.DatabaseError, doing: string): Error {
   const code = error.code ?? ''
-  const message = `PostgreSQL while ${doing}: ${error.message} (SQLSTATE ${code})`
+  const message = `PostgreSQL error while ${doing}: ${error.message} (SQLSTATE ${code})`
   const options = { cause: error }
   if (code === FENCED) return new Fenced(error.message)
   if (REFUSED_DATA.includes(code.slice(0, 2))) return new Rejected(message, options)

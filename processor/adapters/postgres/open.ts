@@ -1,4 +1,4 @@
-/** The PostgreSQL that a pipeline names. Secrets come from the environment, never from arguments. */
+/** Opens the PostgreSQL that a pipeline names. Secrets come from the environment, never from arguments. */
 import { postgresConnection } from '#common/store-connections.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey, schemaName, specIdentity } from '#pipeline/identity.ts'
@@ -7,7 +7,7 @@ import type { Expulsions, Outbox, Store } from '#processor/ports.ts'
 import { PostgresRemoval } from './removal.ts'
 import { createPostgresStore } from './store.ts'
 
-/** Throws a UserError that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+/** Does not connect yet. Throws a UserError that names the variable when a Secret of the spec is not in `env`. */
 export function openPostgresStore(
   pipeline: SalesPipeline,
   workerId: string,
@@ -25,7 +25,7 @@ export function openPostgresStore(
   })
 }
 
-/** The schema that the store made. Throws and connects as openPostgresStore does. */
+/** Returns the removal of the store's schema. Connects and throws like openPostgresStore. */
 export function openPostgresRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): PostgresRemoval {
   return new PostgresRemoval({
     connection: postgresConnection(pipeline.spec, env),

@@ -1,4 +1,4 @@
-/** What a store is made for: one worker of one pipeline in one schema. */
+/** Options of a store for one worker of one pipeline in one schema. */
 
 import type { PostgresConnection } from '#common/store-connections.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
@@ -13,18 +13,18 @@ export type PostgresStoreOptions = {
   compiled: CompiledSpec
   /** The whole SalesPipeline document, defaults applied. */
   pipelineJson: string
-  /** See pipeline/identity.ts: another one is another generation. */
+  /** See pipeline/identity.ts: a different identity is a new generation. */
   specIdentity: string
   workerId: string
-  /** ms, in place of DEFAULT_TIMEOUTS. */
+  /** Replaces DEFAULT_TIMEOUTS, ms. */
   timeouts?: Partial<Timeouts>
 }
 
-/** PostgreSQL keeps 63 bytes of a connection's name; both parts are to be seen. */
+/** PostgreSQL truncates a connection's name to 63 bytes; both parts must fit. */
 const OWNER_CHARACTERS = 36
 const WORKER_CHARACTERS = 20
 
-/** How the names of all this pipeline's connections begin. */
+/** Returns the start of the names of all connections of a pipeline. */
 export function applicationPrefix(owner: string): string {
   return `sales ${owner.slice(0, OWNER_CHARACTERS)} `
 }

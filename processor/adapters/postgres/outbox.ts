@@ -1,6 +1,6 @@
 /**
- * The projector's side of the outbox. One worker at a time holds the lease, a session lock on a connection of its own
- * from `take` to `confirm`: no row is locked while a sink is awaited, and the lock is gone when the worker is.
+ * The outbox as the projector uses it. One worker at a time holds the lease, a session lock on its own connection from
+ * `take` to `confirm`. So no row is locked while a sink writes, and the lock is released when the worker dies.
  */
 import type pg from 'pg'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
@@ -20,7 +20,7 @@ export type OutboxContext = {
   schema: string
 }
 
-/** Numbers as text, so that none is rounded; version is null where the row is gone. */
+/** Numbers are text, so that none is rounded. `version` is null if the row was deleted. */
 type SnapshotRow = {
   window_start: string
   window_end: string
@@ -37,24 +37,24 @@ type SnapshotRow = {
 export class PostgresOutbox {
   readonly #context: OutboxContext
   readonly #lock: string
-  readonly #mine: [names: string[], indices: string[]]
+  readonly #projections: [names: string[], indices: string[]]
   #lease: pg.PoolClient | null = null
-  /** Rows in projection_errors, as far as we know: usually none, and then none need be forgotten. */
+  /** Last known number of rows in projection_errors. If it is 0, `confirm` skips a statement. */
   #rejected = 0
 
   constructor(context: OutboxContext) {
     this.#context = context
     this.#lock = `sales-pipeline projector ${context.schema}`
     const projections = [...projectionsOf(context.compiled)]
-    this.#mine = [projections.map(([name]) => name), projections.map(([, index]) => index)]
+    this.#projections = [projections.map(([name]) => name), projections.map(([, index]) => index)]
   }
 
-  /** A work that was not confirmed is taken again. */
+  /** Returns unconfirmed work again. */
   async take(limit: number): Promise<ProjectionWork | null> {
     if (!this.#lease && !(await this.#isWaiting())) return null // the usual case: one query, no lease
     if (!(await this.#acquire())) return null
     try {
-      const work = await snapshot(this.#context, this.#lease!, this.#mine, limit)
+      const work = await snapshot(this.#context, this.#lease!, this.#projections, limit)
       if (!work) await this.#release()
       return work
     } catch (error) {
@@ -64,12 +64,12 @@ export class PostgresOutbox {
   }
 
   /**
-   * On the connection that took, and on no other: after a failover that took commits back, the numbers of entries are
-   * given again. Where it is lost, the rows are taken again.
+   * Confirms only on the connection that took the work, because sequence numbers may be reused after a failover that
+   * lost commits. If that connection is lost, the rows are taken again.
    */
   async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
     const lease = this.#lease
-    if (!lease) throw new Retryable('the lease on the outbox was lost')
+    if (!lease) throw new Retryable('lost the lease on the outbox; its rows will be projected again')
     try {
       await this.#settle(lease, work, faults)
     } catch (error) {
@@ -97,7 +97,7 @@ export class PostgresOutbox {
 
   async pending(): Promise<number> {
     const { connections, statements } = this.#context
-    const { rows } = await connections.query<{ rows: number }>(statements.pending, this.#mine)
+    const { rows } = await connections.query<{ rows: number }>(statements.pending, this.#projections)
     return rows[0]!.rows
   }
 
@@ -108,21 +108,21 @@ export class PostgresOutbox {
     return this.#rejected
   }
 
-  /** Gives the lease back, so that another worker need not wait for the server to notice. */
+  /** Releases the lease, so that another worker need not wait until the server notices. */
   async close(): Promise<void> {
     await this.#release()
   }
 
   async #isWaiting(): Promise<boolean> {
     const { connections, statements } = this.#context
-    const { rows } = await connections.query<{ waiting: boolean }>(statements.waiting, this.#mine)
+    const { rows } = await connections.query<{ waiting: boolean }>(statements.waiting, this.#projections)
     return rows[0]!.waiting
   }
 
   async #acquire(): Promise<boolean> {
     if (this.#lease) return true
     const { connections, statements } = this.#context
-    const client = await connections.lend()
+    const client = await connections.checkOut()
     try {
       const { rows } = await client.query<{ held: boolean }>(statements.tryLease, [this.#lock])
       if (rows[0]!.held) this.#lease = client
@@ -152,17 +152,17 @@ export class PostgresOutbox {
   }
 }
 
-/** Entries and rows as they stand at one moment. */
+/** Reads entries and rows in one snapshot. */
 async function snapshot(
   context: OutboxContext,
   session: Session,
-  mine: unknown[],
+  projections: unknown[],
   limit: number,
 ): Promise<ProjectionWork | null> {
   const { statements, compiled, aggregates } = context
   await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   const oldest = await session.query<{ seq: string; aggregation: string; traces: string[] | null }>(statements.oldest, [
-    ...mine,
+    ...projections,
     limit,
   ])
   const entries = oldest.rows.map(row => row.seq)
@@ -180,7 +180,7 @@ async function snapshot(
   return entries.length > 0 ? { entries: entries.map(BigInt), rows, traces } : null
 }
 
-/** Null: gone, and the entry that says so comes later. */
+/** Returns null if the row was deleted and the entry with its tombstone comes later. */
 function toProjected(compiled: CompiledSpec, aggregation: number, row: SnapshotRow): ProjectedRow | null {
   const windowStart = Number(row.window_start)
   if (row.version !== null) {

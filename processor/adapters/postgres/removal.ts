@@ -1,4 +1,4 @@
-/** Removes what the store made in PostgreSQL: the pipeline's schema with all it holds, if it is this pipeline's own. */
+/** Removes the pipeline's schema in PostgreSQL with everything in it, if this pipeline owns it. */
 import type { Belonging, StoredRows } from '#processor/ports.ts'
 import { Connections, DEFAULT_TIMEOUTS, type Session } from './connections.ts'
 import { isLockTimeout, storeError } from './errors.ts'
@@ -9,10 +9,10 @@ import { quoted, type Statements, statementsOf } from './statements.ts'
 export type PostgresRemovalOptions = Pick<PostgresStoreOptions, 'connection' | 'schema' | 'owner' | 'timeouts'>
 
 /**
- * Ends those who hold a lock in the schema, if they are workers of the pipeline that are stopped or lost: $1 schema,
- * $2 start of their connections' names. Ours begins otherwise, so that two removals do not end each other.
+ * Ends connections of the pipeline's stopped or lost workers that hold a lock in the schema: $1 schema, $2 start of
+ * their names. The name of a removal's connection starts differently, so that two removals do not end each other.
  */
-const END_HOLDERS = `
+const END_LOCK_HOLDERS = `
   SELECT pg_terminate_backend(pid, 1000) AS ended FROM pg_stat_activity
   WHERE datname = current_database() AND starts_with(application_name, $2) AND pid IN (
     SELECT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
@@ -43,7 +43,7 @@ export class PostgresRemoval implements StoredRows {
       try {
         return await this.#remove()
       } catch (error) {
-        if (!isLockTimeout(error) || !(await this.#endHolders())) throw error
+        if (!isLockTimeout(error) || !(await this.#endLockHolders())) throw error
         return await this.#remove()
       }
     })
@@ -71,10 +71,13 @@ export class PostgresRemoval implements StoredRows {
     })
   }
 
-  /** True when somebody was ended. */
-  async #endHolders(): Promise<boolean> {
+  /** Resolves with true if it ended a connection. */
+  async #endLockHolders(): Promise<boolean> {
     const { schema, owner } = this.#options
-    const { rows } = await this.#connections.query<{ ended: boolean }>(END_HOLDERS, [schema, applicationPrefix(owner)])
+    const { rows } = await this.#connections.query<{ ended: boolean }>(END_LOCK_HOLDERS, [
+      schema,
+      applicationPrefix(owner),
+    ])
     return rows.some(row => row.ended)
   }
 

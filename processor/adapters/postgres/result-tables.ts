@@ -1,4 +1,4 @@
-/** The tables that follow from the spec: created when new, refused when they are somebody else's or of another shape. */
+/** Creates the tables of aggregations and raw sales; refuses tables of other owners or with other columns. */
 import { createHash } from 'node:crypto'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Fatal } from '#processor/errors.ts'
@@ -39,7 +39,7 @@ function resultTables(statements: Statements, compiled: CompiledSpec): ResultTab
   return [...aggregations, { name: raw.table, kind: 'raw', identity: rawIdentity(compiled), create: [create] }]
 }
 
-/** Where each column of the raw table comes from. */
+/** Returns a hash of where each column of the raw table comes from. */
 function rawIdentity({ fields }: CompiledSpec): string {
   const columns = fields.map(f => [f.name, f.type, f.path.join('.'), f.line])
   return createHash('sha256').update(JSON.stringify(columns)).digest('hex')
@@ -74,17 +74,17 @@ async function isKnown(
   return false
 }
 
-/** An aggregation that is newly projected, or into another index, is projected whole; one no longer projected, not at all. */
+/** Enqueues all rows of an aggregation whose index is new; removes the entries of one that is no longer projected. */
 async function setProjections(session: Session, statements: Statements, compiled: CompiledSpec): Promise<void> {
   const { table } = statements
-  const wanted = projectionsOf(compiled)
+  const projections = projectionsOf(compiled)
   const { rows } = await session.query<{ name: string; projection: string | null }>(
     `SELECT name, projection FROM ${table('aggregations')} WHERE kind = 'aggregation' ORDER BY name`,
   )
   for (const { name, projection } of rows) {
-    const index = wanted.get(name) ?? null
+    const index = projections.get(name) ?? null
     if (index === projection) continue
-    // Commits that are under way did not see the projection: their rows must be there before we list all.
+    // Commits in progress do not enqueue for the new projection, so their rows must be stored before all are listed.
     await session.query(`LOCK TABLE ${table(name)} IN SHARE ROW EXCLUSIVE MODE`)
     await session.query(`UPDATE ${table('aggregations')} SET projection = $2 WHERE name = $1`, [name, index])
     await session.query(`DELETE FROM ${table('outbox')} WHERE aggregation = $1`, [name])
@@ -94,7 +94,7 @@ async function setProjections(session: Session, statements: Statements, compiled
   }
 }
 
-/** Retention looks rows up by time. No table's name holds a dot, so that of an index with one is free. */
+/** Retention finds rows by time. Table names contain no dot, so an index name with a dot is free. */
 async function createRetentionIndexes(session: Session, { table }: Statements, { spec }: CompiledSpec): Promise<void> {
   const aged: [string, string, number | undefined][] = [
     ['late_events', 'event_time', spec.lateEvents.retention],

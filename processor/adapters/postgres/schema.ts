@@ -1,5 +1,5 @@
 /**
- * Opens a pipeline's schema in one transaction under one lock, so that workers may start at the same time:
+ * Opens a pipeline's schema in one transaction under one lock, so that workers can start at the same time:
  * ownership → migrations → topic → the spec's generation → result tables → partitions.
  */
 import { readFileSync } from 'node:fs'
@@ -12,8 +12,8 @@ import { createResultTables } from './result-tables.ts'
 import { quoted, SERVER, type Statements } from './statements.ts'
 
 /**
- * Applied in order, each once. A migration only expands: a worker of the previous release must still be able to run
- * beside it. What it makes superfluous is removed by a migration of the release after.
+ * Applied in order, each once. A migration only adds, because a worker of the previous release must still be able to
+ * run on the new schema. A migration of the next release removes what is no longer needed.
  */
 const MIGRATIONS = ['001-tables.sql', '002-expelled.sql']
 
@@ -24,7 +24,7 @@ export async function openSchema(
   topic: Topic,
 ): Promise<Opened> {
   await lockSchema(session, options.schema)
-  await takeSchema(session, statements, options)
+  await ensureOwnSchema(session, statements, options)
   await migrate(session, statements, options)
   const { watermark, firstPartitions } = await registerPipeline(session, statements, options, topic)
   const generation = await registerSpec(session, statements, options)
@@ -33,7 +33,7 @@ export async function openSchema(
   return { generation, firstPartitions, watermark }
 }
 
-/** Where reading begins is resolved by the first claim (start), but a partition that was added is read from offset 0. */
+/** The first claim sets the start of an initial partition; a partition that was added later is read from offset 0. */
 async function addPartitions(
   session: Session,
   { table }: Statements,
@@ -50,8 +50,8 @@ async function addPartitions(
   )
 }
 
-/** Creates the schema, or makes sure that it is empty or this pipeline's. Changes nothing in somebody else's. */
-async function takeSchema(
+/** Creates the schema if it is missing. Throws Fatal SchemaOwnedByOther if it is neither empty nor this pipeline's. */
+async function ensureOwnSchema(
   session: Session,
   statements: Statements,
   { schema, owner }: PostgresStoreOptions,
@@ -83,7 +83,7 @@ async function migrate(session: Session, { table }: Statements, { schema }: Post
   if (present > MIGRATIONS.length)
     throw new Fatal(
       'SchemaTooNew',
-      `schema ${schema} is at version ${present}, this release supports version ${MIGRATIONS.length}. Run the newer release`,
+      `schema ${schema} is at version ${present}, but this release supports only version ${MIGRATIONS.length}. Run the newer release`,
     )
   for (let version = present + 1; version <= MIGRATIONS.length; version++) {
     const sql = readFileSync(new URL(`./sql/${MIGRATIONS[version - 1]}`, import.meta.url), 'utf8')
@@ -94,7 +94,7 @@ async function migrate(session: Session, { table }: Statements, { schema }: Post
   }
 }
 
-/** Answers what is stored. */
+/** Registers the pipeline if it is new, and returns its stored values. Throws Fatal TopicReplaced. */
 async function registerPipeline(
   session: Session,
   { table }: Statements,
@@ -120,7 +120,7 @@ async function registerPipeline(
 
 type PipelineRow = { topic: string; topic_id: string; first_partitions: number; watermark: number | null }
 
-/** The newest generation if it is this spec, else a new one. */
+/** Returns the newest generation if it has this spec; otherwise registers a new one. */
 async function registerSpec(session: Session, { table }: Statements, options: PostgresStoreOptions): Promise<number> {
   const { rows } = await session.query<{ generation: number; identity: string }>(
     `SELECT generation, identity FROM ${table('specs')} ORDER BY generation DESC LIMIT 1`,

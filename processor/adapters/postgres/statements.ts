@@ -1,15 +1,15 @@
 /**
- * All SQL over the tables that every pipeline has. Names are qualified and quoted here; values are always parameters.
+ * SQL over the tables that every pipeline has. Names are qualified and quoted here; values are always parameters.
  * Statements over an aggregation's own table are in aggregate-statements.ts, migrations in sql/.
  */
 import pg from 'pg'
 
 export const quoted = pg.escapeIdentifier
 
-/** Microseconds of PostgreSQL's clock: exact, since extract() is numeric. */
+/** Microseconds of PostgreSQL's clock; exact, because extract() is numeric. */
 export const CLOCK_MICROS = '(extract(epoch FROM clock_timestamp()) * 1000000)::bigint'
 
-/** System identifier and timeline. (pg_control_checkpoint() learns of a new timeline only with the next checkpoint.) */
+/** System identifier and timeline. (pg_control_checkpoint() shows a new timeline only after the next checkpoint.) */
 export const SERVER = `(SELECT system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
   FROM pg_control_system())`
 
@@ -21,7 +21,7 @@ const AGGREGATION_COUNTERS = ['late', 'on_time', 'partly_late', 'missed_windows'
 
 export type Statements = ReturnType<typeof statementsOf>
 
-/** `schema`: as it is named, not quoted. */
+/** `schema`: its name, not quoted. */
 export function statementsOf(schema: string) {
   const t = (name: string) => `${quoted(schema)}.${quoted(name)}`
   return {
@@ -38,7 +38,7 @@ type Table = (name: string) => string
 
 function claimStatements(t: Table) {
   return {
-    /** $1 partition, $2 token, $3 generation, $4 backend pid, $5 start, $6 identity. No row: another spec is in force. */
+    /** $1 partition, $2 token, $3 generation, $4 backend pid, $5 start, $6 identity. No row: another spec is current. */
     claim: `
       UPDATE ${t('progress')} AS p
       SET epoch = p.epoch + 1, token = $2, generation = $3, backend_pid = $4, idle_until = NULL,
@@ -55,7 +55,7 @@ function claimStatements(t: Table) {
       WHERE $3 IS DISTINCT FROM
         (SELECT generation FROM ${t('spec_history')} WHERE partition = $1 ORDER BY from_offset DESC LIMIT 1)
       ON CONFLICT (partition, from_offset) DO UPDATE SET generation = EXCLUDED.generation`,
-    /** $1 partition, $2 restore offset: the stretch that holds it and all later ones. */
+    /** $1 partition, $2 restore offset. Returns the segment that contains it and all later ones. */
     segments: `
       SELECT h.from_offset, h.generation, s.document::text AS document
       FROM ${t('spec_history')} h JOIN ${t('specs')} s USING (generation)
@@ -66,7 +66,7 @@ function claimStatements(t: Table) {
       SELECT record_offset FROM ${t('dead_letters')}
       WHERE topic_id = $1 AND partition = $2 AND record_offset >= $3 AND reason = 'store_rejected'
       ORDER BY record_offset`,
-    /** Ends whoever holds the lock on a partition's row, if it is one of ours: $1 partition, $2 start of our names. */
+    /** Ends the connection that locks a partition's row, if it is one of ours: $1 partition, $2 start of our names. */
     endHolder: `
       SELECT pg_terminate_backend(a.pid, 1000) AS ended
       FROM ${t('progress')} p JOIN pg_stat_activity a ON a.backend_xid = p.xmax
@@ -75,7 +75,7 @@ function claimStatements(t: Table) {
     inspect: `
       SELECT ${PROGRESS_COLUMNS} FROM ${t('progress')} p
       WHERE p.partition = ANY ($1::int[]) AND p.next_offset IS NOT NULL ORDER BY p.partition FOR UPDATE`,
-    /** A locked row is being claimed or committed to: not idle. $1 partitions, $2 epochs, $3 tokens, $4 ms. */
+    /** Skips locked rows, because a claim or commit is using them. $1 partitions, $2 epochs, $3 tokens, $4 ms. */
     renewIdle: `
       UPDATE ${t('progress')} AS p SET idle_until = clock_timestamp() + $4 * interval '1 millisecond'
       WHERE p.partition IN (
@@ -91,7 +91,7 @@ function commitStatements(t: Table) {
   const increments = (columns: string[], from: string) => columns.map(c => `${c} = p.${c} + ${from}.${c}`).join(', ')
   return {
     lockProgress: `SELECT FROM ${t('progress')} WHERE partition = ANY ($1::int[]) ORDER BY partition FOR UPDATE`,
-    /** READ COMMITTED checks the condition again on the newest row. $15: how many rows it must be. */
+    /** READ COMMITTED checks the condition again on the newest row. $15: expected number of rows. */
     advanceProgress: `
       WITH advanced AS (
         UPDATE ${t('progress')} AS p
@@ -128,18 +128,18 @@ function commitStatements(t: Table) {
         AS r (partition, record_offset, reason, field, record_timestamp, record_key, headers, payload, payload_bytes,
           payload_sha256)
       ORDER BY partition, record_offset`,
-    /** A time-out that strikes while COMMIT waits for a synchronous standby would acknowledge what may yet be lost. */
+    /** A time-out while COMMIT waits for a synchronous standby would acknowledge a commit that may still be lost. */
     waitForStandby: 'SET LOCAL statement_timeout = 0',
   }
 }
 
 function upkeepStatements(t: Table) {
   return {
-    /** $1 lock's name: held to the end of the transaction. */
+    /** $1 lock's name. The lock is held until the end of the transaction. */
     tryLock: 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS held',
     /**
      * The pipeline watermark (docs/semantics.md, section 5). $1 out-of-orderness, $2 generation, $3 ms that the clock
-     * trails when all partitions are idle, null to hold. `everywhere`: what even idle partitions have passed.
+     * trails when all partitions are idle, null to hold. `everywhere`: the event time that even idle ones have passed.
      */
     advanceWatermark: `
       WITH seen AS (
@@ -156,10 +156,10 @@ function upkeepStatements(t: Table) {
         CASE WHEN h.all_idle THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $3::bigint END)
       FROM heard h WHERE p.generation = $2
       RETURNING p.watermark, h.everywhere - $1::bigint AS everywhere`,
-    /** Whether the server is another one than before. */
-    hasMoved: `SELECT server <> ${SERVER} AS moved FROM ${t('pipeline')}`,
+    /** Returns whether the server or its timeline has changed. */
+    serverChanged: `SELECT server <> ${SERVER} AS moved FROM ${t('pipeline')}`,
     noteServer: `UPDATE ${t('pipeline')} SET server = ${SERVER}`,
-    /** Old enough by `column`, a batch of $2. */
+    /** Deletes at most $2 rows whose `column` is at or before $1. */
     removeOld: (table: string, column: string, key: string[]) => {
       const columns = key.map(quoted).join(', ')
       return `
@@ -167,7 +167,7 @@ function upkeepStatements(t: Table) {
         SELECT ${columns} FROM ${t(table)} WHERE ${quoted(column)} <= $1::timestamptz
         ORDER BY ${quoted(column)} LIMIT $2 FOR UPDATE)`
     },
-    /** Refused records must stay known while they may be read again to rebuild the deduplication set. */
+    /** Rejected records must stay stored while they may be read again to rebuild the deduplication set. */
     removeOldDead: `
       DELETE FROM ${t('dead_letters')} WHERE (topic_id, partition, record_offset) IN (
         SELECT d.topic_id, d.partition, d.record_offset
@@ -178,10 +178,10 @@ function upkeepStatements(t: Table) {
   }
 }
 
-/** An outbox entry lists at most so many rows: a projector takes whole entries. */
+/** Rows per outbox entry at most, because a projector takes whole entries. */
 const ENTRY_ROWS = 5000
 
-/** INSERT INTO outbox of all rows (k jsonb) in `source`, cut into entries. `more`: further columns and their values. */
+/** Returns an INSERT of all rows (k jsonb) of `source` into the outbox, as entries. `more`: other columns, values. */
 export function enqueue(
   outbox: string,
   aggregation: string,
@@ -196,7 +196,7 @@ export function enqueue(
     GROUP BY entry`
 }
 
-/** A member's name is of use for as long as it may take a process that was cut off to come back. */
+/** How long a member id is kept: longer than a process that was cut off takes to come back. */
 const EXPELLED_FOR = "interval '7 days'"
 
 function expulsionStatements(t: Table) {
@@ -211,34 +211,34 @@ function expulsionStatements(t: Table) {
 
 function outboxStatements(t: Table) {
   const outbox = t('outbox')
-  /** Entries whose aggregation is projected into the index that this worker knows: $1 names, $2 indices. */
-  const ours = `
+  /** Entries whose aggregation is projected into the index of this worker's spec: $1 names, $2 indices. */
+  const projected = `
     o.aggregation IN (SELECT a.name FROM ${t('aggregations')} a
       JOIN unnest($1::text[], $2::text[]) AS mine (name, index) ON a.name = mine.name AND a.projection = mine.index)`
   return {
-    /** Oldest entries until about $3 rows are together, the first in any case. */
+    /** Returns the oldest entries with about $3 rows in total, at least one entry. */
     oldest: `
       SELECT seq, aggregation, traces FROM (
         SELECT o.seq, o.aggregation, o.traces, sum(o.rows) OVER (ORDER BY o.seq) - o.rows AS before
-        FROM (SELECT seq, aggregation, rows, traces FROM ${outbox} o WHERE ${ours} ORDER BY seq LIMIT 1000) o) e
+        FROM (SELECT seq, aggregation, rows, traces FROM ${outbox} o WHERE ${projected} ORDER BY seq LIMIT 1000) o) e
       WHERE before < $3 ORDER BY seq`,
-    waiting: `SELECT EXISTS (SELECT FROM ${outbox} o WHERE ${ours}) AS waiting`,
-    pending: `SELECT coalesce(sum(o.rows), 0)::bigint AS rows FROM ${outbox} o WHERE ${ours}`,
+    waiting: `SELECT EXISTS (SELECT FROM ${outbox} o WHERE ${projected}) AS waiting`,
+    pending: `SELECT coalesce(sum(o.rows), 0)::bigint AS rows FROM ${outbox} o WHERE ${projected}`,
     confirm: `DELETE FROM ${outbox} WHERE seq = ANY ($1::bigint[])`,
     rejected: `SELECT count(*) AS rows FROM ${t('projection_errors')}`,
-    /** Document ids: the sink gave its newest word on them. */
+    /** $1 document ids, whose newest result from the sink replaces older ones. */
     forgetFaults: `DELETE FROM ${t('projection_errors')} WHERE id = ANY ($1::text[])`,
     fault: `
       INSERT INTO ${t('projection_errors')} (aggregation, id, version, error)
       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])`,
-    /** Aggregations with more than $1 new entries, or $2 new rows, beyond what the last compaction left. */
-    crowded: `
+    /** Returns aggregations with more than $1 new entries, or $2 new rows, beyond those of the last compaction. */
+    needCompaction: `
       SELECT aggregation FROM ${outbox} GROUP BY aggregation
       HAVING count(*) FILTER (WHERE NOT compacted) > $1 + count(*) FILTER (WHERE compacted)
         OR sum(rows) FILTER (WHERE NOT compacted) > $2 + coalesce(sum(rows) FILTER (WHERE compacted), 0)`,
     /**
-     * $1 aggregation. Its entries become ones that list each row once; those that a confirmation holds are left alone.
-     * Their traces are given up: a sink that was away for so long shows in other ways.
+     * $1 aggregation. Merges its entries so that each row is listed once, except entries that a confirmation locks.
+     * Drops their traces, because a sink that is unavailable for so long shows in other ways.
      */
     compact: `
       WITH taken AS (

@@ -1,4 +1,4 @@
-/** The ports Store and Outbox on PostgreSQL 14 or newer (docs/semantics.md, sections 2 to 5; docs/tables.md). */
+/** The Store and Outbox ports on PostgreSQL 14 or newer (docs/semantics.md, sections 2 to 5; docs/tables.md). */
 import { performance } from 'node:perf_hooks'
 import type { Claim, Progress } from '#processor/core/claim.ts'
 import type { Commit } from '#processor/core/commit.ts'
@@ -24,16 +24,16 @@ import { openSchema } from './schema.ts'
 import { type Statements, statementsOf } from './statements.ts'
 import { advance } from './upkeep.ts'
 
-/** A deadlock victim sends the same data again so often before it gives up for now. */
-const ATTEMPTS = 4
-/** The dead letters' size is summed up again when this many times its own duration has passed. */
-const SUM_AT_MOST_EVERY = 50
+/** How often a commit that the server rolled back, for example in a deadlock, is sent before it fails as Retryable. */
+const MAX_ATTEMPTS = 4
+/** The size of dead letters is summed again after this many times the duration of the last sum. */
+const SUM_INTERVAL_FACTOR = 50
 
 export function createPostgresStore(options: PostgresStoreOptions): Store & Outbox & Expulsions {
   return new PostgresStore(options)
 }
 
-/** What `open` found out; nothing but `open` works before it. */
+/** The result of `open`, which the other calls need. */
 type Open = { topicId: string; generation: number }
 
 class PostgresStore implements Store, Outbox, Expulsions {
@@ -58,7 +58,7 @@ class PostgresStore implements Store, Outbox, Expulsions {
 
   open(topic: Topic): Promise<Opened> {
     return this.#guard('opening the schema', async () => {
-      const opened = await this.#connections.patiently(session =>
+      const opened = await this.#connections.longTransaction(session =>
         openSchema(session, this.#statements, this.#options, topic),
       )
       this.#open = { topicId: topic.topicId, generation: opened.generation }
@@ -90,14 +90,14 @@ class PostgresStore implements Store, Outbox, Expulsions {
           break
         } catch (error) {
           if (isReadOnly(error)) await this.#connections.dropCommitter()
-          if (!isRolledBack(error) || attempt === ATTEMPTS) throw error
+          if (!isRolledBack(error) || attempt === MAX_ATTEMPTS) throw error
         }
       for (const { payload } of commit.dead) this.#deadLetters.bytes += payload?.length ?? 0
     })
   }
 
   inspect(partitions: number[]): Promise<Progress[]> {
-    return this.#guard('looking at progress', () => inspect(this.#claimContext(), partitions))
+    return this.#guard('reading progress', () => inspect(this.#claimContext(), partitions))
   }
 
   renewIdle(owned: { partition: number; epoch: number; token: string }[], leaseMs: number): Promise<void> {
@@ -113,14 +113,14 @@ class PostgresStore implements Store, Outbox, Expulsions {
     )
   }
 
-  /** Summed up now and then, since that reads the whole table; in between, what this worker added is added. */
+  /** Sums from time to time, because that reads the whole table. In between it adds what this worker wrote. */
   deadLetterBytes(): Promise<number> {
     return this.#guard('measuring dead letters', async () => {
       const startedAt = performance.now()
       if (startedAt < this.#deadLetters.validUntil) return this.#deadLetters.bytes
       const { rows } = await this.#connections.query<{ bytes: number }>(this.#statements.deadLetterBytes)
       const endedAt = performance.now()
-      this.#deadLetters = { bytes: rows[0]!.bytes, validUntil: endedAt + (endedAt - startedAt) * SUM_AT_MOST_EVERY }
+      this.#deadLetters = { bytes: rows[0]!.bytes, validUntil: endedAt + (endedAt - startedAt) * SUM_INTERVAL_FACTOR }
       return rows[0]!.bytes
     })
   }
@@ -133,13 +133,13 @@ class PostgresStore implements Store, Outbox, Expulsions {
   }
 
   isExpelled(member: string): Promise<boolean> {
-    return this.#guard('looking for a dead member', async () => {
+    return this.#guard('looking up a dead member', async () => {
       const { rows } = await this.#connections.query<{ is: boolean }>(this.#statements.isExpelled, [member])
       return rows[0]!.is
     })
   }
 
-  /** Null also before `open`: the projector may be started first. */
+  /** Also resolves with null before `open`, because the projector may start first. */
   take(limit: number): Promise<ProjectionWork | null> {
     return this.#guard('reading the outbox', async () => (this.#open ? this.#outbox.take(limit) : null))
   }
@@ -182,7 +182,7 @@ class PostgresStore implements Store, Outbox, Expulsions {
     return this.#open
   }
 
-  /** Everything that PostgreSQL or its client throws leaves here as one of our errors. */
+  /** Translates errors of PostgreSQL and its client into ours. */
   async #guard<T>(doing: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work()

@@ -1,6 +1,6 @@
 /**
- * What one leased worker does for the whole pipeline: watermark → failover → finality → retention → a bounded outbox. Each step is
- * a transaction of its own that takes the lease anew, so nothing is held for long.
+ * Upkeep of the whole pipeline by the worker that holds the lease: watermark → failover → finality → retention →
+ * outbox compaction. Each step is its own transaction and acquires the lease again, so no lock is held for long.
  */
 import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { PipelineClock } from '#processor/ports.ts'
@@ -20,18 +20,18 @@ export type UpkeepContext = {
   schema: string
 }
 
-/** Rows that one transaction locks: commits to them wait so long. */
+/** Rows that one transaction locks at most; commits to these rows wait for it. */
 const BATCH_ROWS = 2000
-/** Batches of one kind in one call: the rest has time until the next. */
+/** Batches of one kind per call; the next call processes the rest. */
 const MAX_BATCHES = 25
-/** Entries, and rows in them, that may wait before they are merged. */
-const CROWDED = [1000, 100_000]
+/** More new entries, or more rows in them, than this are merged. */
+const COMPACT_ABOVE = [1000, 100_000]
 
-/** Null: another worker holds the lease, or a newer generation decides what is final. */
+/** Resolves with null if another worker holds the lease or a newer generation exists, which then decides finality. */
 export async function advance(context: UpkeepContext): Promise<PipelineClock | null> {
   const clock = await leased(context, session => advanceWatermark(session, context))
   if (!clock) return null
-  await projectAgain(context)
+  await reprojectAfterFailover(context)
   const { watermark, everywhere } = clock
   let finalised = 0
   let removed = 0
@@ -42,7 +42,7 @@ export async function advance(context: UpkeepContext): Promise<PipelineClock | n
   return { watermark, finalised, removed }
 }
 
-/** Null without having run when another worker holds the lease. */
+/** Runs `work` under the lease; resolves with null, without running it, if another worker holds the lease. */
 function leased<T>(context: UpkeepContext, work: (session: Session) => Promise<T>): Promise<T | null> {
   return context.connections.transaction(session => underLease(session, context, work))
 }
@@ -69,15 +69,15 @@ async function advanceWatermark(
 }
 
 /**
- * After a failover or a restore sinks may show what is no more, so all rows are projected again (section 4), under new
- * versions: a sink would keep the greater one that it has.
+ * After a failover or a restore, sinks may show rows that PostgreSQL lost. So all rows are projected again (section 4),
+ * with new versions, because a sink keeps the newest version that it has.
  */
-async function projectAgain(context: UpkeepContext): Promise<void> {
+async function reprojectAfterFailover(context: UpkeepContext): Promise<void> {
   const { connections, statements, aggregates, compiled } = context
-  const { rows } = await connections.query<{ moved: boolean }>(statements.hasMoved)
+  const { rows } = await connections.query<{ moved: boolean }>(statements.serverChanged)
   if (!rows[0]?.moved) return
   const projected = projectionsOf(compiled)
-  await connections.patiently(session =>
+  await connections.longTransaction(session =>
     underLease(session, context, async () => {
       for (const [i, { name }] of compiled.aggregations.entries())
         if (projected.has(name)) await session.query(aggregates[i]!.renew, [name])
@@ -86,13 +86,13 @@ async function projectAgain(context: UpkeepContext): Promise<void> {
   )
 }
 
-/** The newest window start whose window is closed and has been for `ms`; a window's end is its start + size. */
+/** Returns the newest window start whose window closed at least `ms` before the watermark; its end is start + size. */
 const closedBefore = ({ window }: CompiledAggregation, watermark: number, ms: number) =>
   timestampText(watermark - ms - window!.size)
 
 async function finalise(context: UpkeepContext, watermark: number): Promise<number> {
   return sum(context.compiled.aggregations, (aggregation, i) => {
-    if (aggregation.window === null) return Promise.resolve(0) // all time never ends
+    if (aggregation.window === null) return Promise.resolve(0) // a window over all time never ends
     const before = closedBefore(aggregation, watermark, aggregation.allowedLateness)
     return inBatches(context, context.aggregates[i]!.finalise, [before, BATCH_ROWS, aggregation.name])
   })
@@ -122,19 +122,19 @@ async function removeRecords(context: UpkeepContext, everywhere: number): Promis
   })
 }
 
-/** Merges the outbox where a sink has been away for long: it then lists each row once, however often it was written. */
+/** Merges entries of a large outbox, which has grown while a sink was unavailable, so that each row is listed once. */
 async function compact(context: UpkeepContext): Promise<void> {
   const { connections, statements } = context
-  const { rows } = await connections.query<{ aggregation: string }>(statements.crowded, CROWDED)
+  const { rows } = await connections.query<{ aggregation: string }>(statements.needCompaction, COMPACT_ABOVE)
   if (rows.length === 0) return
-  await connections.patiently(session =>
+  await connections.longTransaction(session =>
     underLease(session, context, async () => {
       for (const { aggregation } of rows) await session.query(statements.compact, [aggregation])
     }),
   )
 }
 
-/** Repeats a statement that changes at most BATCH_ROWS rows until there are fewer; answers how many there were. */
+/** Repeats a statement that changes at most BATCH_ROWS rows until it changes fewer; resolves with the total. */
 async function inBatches(context: UpkeepContext, text: string, values: unknown[]): Promise<number> {
   let total = 0
   for (let batch = 0; batch < MAX_BATCHES; batch++) {

@@ -1,12 +1,12 @@
-/** JavaScript values as the text of PostgreSQL parameters. */
+/** Formats JavaScript values as text parameters of PostgreSQL. */
 
-/** PostgreSQL's timestamps begin in 4714 BC; JavaScript's go on for longer in both directions. */
+/** The first year that PostgreSQL's timestamps cover whole, and the last moment of JavaScript's Date. */
 const EARLIEST = Date.UTC(-4712, 0, 1)
 const LATEST = 8.64e15
 
 /**
- * Milliseconds since the epoch → timestamptz text. Exact, unlike to_timestamp(double): year 9999 needs 58 bits of
- * microseconds. What lies beyond the calendar of either side becomes infinite.
+ * Converts ms since the epoch to timestamptz text. Unlike to_timestamp(double) it is exact: year 9999 needs 58 bits of
+ * microseconds. Times beyond the range of PostgreSQL or JavaScript become infinite.
  */
 export function timestampText(ms: number): string {
   if (ms < EARLIEST) return '-infinity'
@@ -19,14 +19,14 @@ export function timestampText(ms: number): string {
   return year > 0 ? `${year}${rest}` : `${String(1 - year).padStart(4, '0')}${rest} BC`
 }
 
-/** An array parameter of numbers, decimals, times or booleans: pg would quote and escape each element for nothing. */
+/** Formats an array of numbers, decimals, times or booleans; pg would needlessly quote and escape each element. */
 export function plainArray(values: readonly (number | bigint | string | boolean | null)[]): string {
   let text = '{'
   for (let i = 0; i < values.length; i++) text += i === 0 ? (values[i] ?? 'NULL') : `,${values[i] ?? 'NULL'}`
   return `${text}}`
 }
 
-/** jsonb and text hold neither U+0000 nor lone surrogates; headers of a dead record may: they become U+FFFD. */
+/** Replaces U+0000 and lone surrogates, which jsonb and text cannot store, by U+FFFD. A dead record may have them. */
 export function storableText(text: string): string {
   return text.replaceAll('\0', '\uFFFD').toWellFormed()
 }

@@ -1,12 +1,12 @@
-/** How much of its time the process works: what records per second of work, the true rate, are measured by. */
+/** Measures how much of its time the process works. Records per second of work are the true rate. */
 import { performance } from 'node:perf_hooks'
 
 const EVERY_MS = 1000
 
 /**
- * Tells every second, until the signal aborts. `cpuMillis`: thousandths of a CPU that the process may use, if limited.
- * The event loop knows when it was not waiting; under a limit the CPU's share counts where it is greater, since the
- * kernel stops a process that has used its own up, however idle its loop was until then.
+ * Calls `busy` every second until the signal aborts. `cpuMillis`: CPU limit in thousandths of a CPU, if there is one.
+ * The time worked is the event loop's active time. Under a CPU limit it is the used share of the limit if that is
+ * greater, because the kernel throttles a process that has used up its limit, however idle its event loop was.
  */
 export function reportBusy(
   cpuMillis: number | undefined,
@@ -25,7 +25,7 @@ export function reportBusy(
   signal.addEventListener('abort', () => clearInterval(timer), { once: true })
 }
 
-/** All in ms but the limit. */
+/** Returns the time worked. All times in ms. */
 export function workedMs(active: number, cpu: number, cpuMillis: number | undefined): number {
   return cpuMillis === undefined ? active : Math.max(active, (cpu * 1000) / cpuMillis)
 }

@@ -1,14 +1,14 @@
-/** The commit log (docs/tables.md): one JSON line per acknowledged commit, the raw samples of end-to-end delay. */
+/** The commit log (docs/tables.md): one JSON line per acknowledged commit, from which end-to-end delays are measured. */
 import { appendFileSync, closeSync, openSync } from 'node:fs'
 import type { Commit } from '#processor/core/commit.ts'
 
 export type CommitLog = {
-  /** The line is in the file when this returns. Throws what the file system throws: a gap would falsify the figures. */
+  /** Writes the line before it returns. Throws the file system's errors, because a gap would falsify the figures. */
   append(commit: Commit, at: number): void
   close(): void
 }
 
-/** Appends to `file`, which is created where it is missing. */
+/** Opens `file` for appending and creates it if it is missing. */
 export function openCommitLog(file: string, worker: string): CommitLog {
   const fd = openSync(file, 'a')
   return {

@@ -5,8 +5,8 @@ export const LAWS = ['offsets', 'verdicts', 'lateness'] as const
 export type Law = (typeof LAWS)[number]
 
 /**
- * By how much a commit breaks each law; all 0 when nothing was lost or counted twice. Absolute values, so that a surplus
- * in one partition cannot hide what another one lost.
+ * Returns by how much a commit breaks each law: 0 when nothing was lost or counted twice. It sums absolute values, so
+ * that a surplus in one partition cannot hide a loss in another.
  * - offsets: offsets advanced = records + skipped
  * - verdicts: records = dead + duplicate + accepted
  * - lateness: accepted = late + on time, per aggregation

@@ -1,31 +1,31 @@
-/** A Prometheus histogram that takes a whole commit's records in one call: one tight loop in place of 200,000 calls. */
+/** A Prometheus histogram that counts all records of a commit in one call: one tight loop instead of 200,000 calls. */
 import type { Histogram, Registry } from 'prom-client'
 
-/** Upper bounds in ms; the service levels (0.2 s, 0.3 s, 1 s, 5 s) are bounds, so that they can be read off exactly. */
+/** Upper bounds in ms. They include the service levels (0.2 s, 0.3 s, 1 s, 5 s), so that these can be read exactly. */
 export const DELAY_BOUNDS_MS = [10, 25, 50, 100, 200, 300, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000]
 
 const LAST_BOUND = DELAY_BOUNDS_MS.at(-1)!
-/** Bucket by delay rounded up to whole ms, as all bounds are whole: 5–11 ns per record, where a search takes 15–25. */
+/** The bucket of each delay, rounded up to whole ms. This takes 5–11 ns per record, where a search takes 15–25 ns. */
 const BUCKET_OF = Uint8Array.from({ length: LAST_BOUND + 1 }, (_, ms) => DELAY_BOUNDS_MS.findIndex(b => ms <= b))
 
-/** Delays from many moments to one. It shows itself to prom-client as a histogram in seconds. */
+/** Counts delays in ms; prom-client sees it as a histogram in seconds. */
 export class DelayHistogram {
   readonly name: string
   readonly help: string
   readonly type = 'histogram'
   readonly aggregator = 'sum'
-  /** One per bound, not cumulative, and one more for everything above the last. */
+  /** One count per bound, not cumulative, and one for all delays above the last bound. */
   readonly #counts = new Float64Array(DELAY_BOUNDS_MS.length + 1)
   #sumMs = 0
 
   constructor(registry: Registry, name: string, help: string) {
     this.name = name
     this.help = help
-    // The registry calls only name, help, type and get(); its type asks for one of prom-client's own classes.
+    // The registry only uses name, help, type and get(), although its type demands one of prom-client's classes.
     registry.registerMetric(this as unknown as Histogram)
   }
 
-  /** Counts `until - since[i]` for each i (all in ms). Negative delays count as 0; NaN is not measured. */
+  /** Counts `until - since[i]` for each i (all in ms). Negative delays count as 0; NaN is skipped. */
   observe(since: Float64Array, until: number): void {
     const counts = this.#counts
     let sum = 0
@@ -38,7 +38,7 @@ export class DelayHistogram {
     this.#sumMs += sum
   }
 
-  /** What prom-client's registry asks for at each scrape. */
+  /** Returns the values for prom-client's registry, which calls this at each scrape. */
   async get() {
     const { name, help, type, aggregator } = this
     let count = 0

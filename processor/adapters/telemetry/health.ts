@@ -1,23 +1,23 @@
-/** What the probes answer, and the conditions behind it. */
+/** The worker's conditions, and the answers to the probes that follow from them. */
 import { INFORMATIONAL, type WorkerCode } from '#pipeline/conditions.ts'
 
-/** An active condition whose message changes (many carry a count that grows) is told again only after so long, ms. */
-const TELL_AGAIN_MS = 60_000
+/** How often an active condition may be logged when its message changes, ms. Many messages contain a growing count. */
+const REPEAT_LOG_MS = 60_000
 
 export type HealthReport = { live: boolean; ready: boolean; reasons: string[] }
 
 export class Health {
-  readonly #conditions = new Map<WorkerCode, { message: string; toldAt: number }>()
+  readonly #conditions = new Map<WorkerCode, { message: string; loggedAt: number }>()
   #notReady: string | null = 'Starting'
   #notLive: string | null = null
 
-  /** Raises the condition, or clears it where the message is null. Answers whether to tell of it in the log. */
+  /** Raises the condition, or clears it when the message is null. Returns whether to log the change. */
   condition(code: WorkerCode, message: string | null, now: number): boolean {
     if (message === null) return this.#conditions.delete(code)
     const before = this.#conditions.get(code)
-    const tell = !before || (before.message !== message && now - before.toldAt >= TELL_AGAIN_MS)
-    this.#conditions.set(code, { message, toldAt: tell ? now : before.toldAt })
-    return tell
+    const shouldLog = !before || (before.message !== message && now - before.loggedAt >= REPEAT_LOG_MS)
+    this.#conditions.set(code, { message, loggedAt: shouldLog ? now : before.loggedAt })
+    return shouldLog
   }
 
   setReady(ready: boolean, reason: string): void {
@@ -35,7 +35,7 @@ export class Health {
   report(): HealthReport {
     const blocking = [...this.#conditions].filter(([code]) => !INFORMATIONAL.has(code))
     const reasons = [this.#notLive, this.#notReady, ...blocking.map(([code, { message }]) => `${code}: ${message}`)]
-    const given = reasons.filter(reason => reason !== null)
-    return { live: this.#notLive === null, ready: given.length === 0, reasons: given }
+    const present = reasons.filter(reason => reason !== null)
+    return { live: this.#notLive === null, ready: present.length === 0, reasons: present }
   }
 }

@@ -1,4 +1,4 @@
-/** JSON lines on stdout (pino), with everything that looks like a credential taken out first. */
+/** Logs JSON lines to stdout (pino) and redacts everything that looks like a credential. */
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -6,10 +6,10 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 const SECRET_NAME = /passw|secret|token|credential|authorization/i
 const SECRET_IN_URL = /(\w:\/\/)[^\s/@]*:[^\s/@]*@/g
 const REDACTED = '[redacted]'
-/** Deeper objects are library internals (sockets, clients) that nobody wants in a log line. */
+/** Deeper objects are library internals (sockets, clients), which do not belong in a log line. */
 const MAX_DEPTH = 5
 
-/** `base` stands in every line. `destination`: stdout when left out. */
+/** `base`: fields of every line. `destination`: default stdout. */
 export function createLogger(level: LogLevel, base: Record<string, string>, destination?: DestinationStream): Logger {
   // redact() has described the error already; pino's own serializer would flatten its causes into one message.
   const serializers = { err: (described: unknown) => described }
@@ -21,7 +21,7 @@ function levelName(label: string) {
   return { level: label }
 }
 
-/** A copy fit for logging: secrets by name at any depth, user:password in URLs, errors as plain objects. */
+/** Returns a copy with secrets redacted (by name at any depth, user:password in URLs) and errors as plain objects. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return value.replace(SECRET_IN_URL, `$1${REDACTED}@`)
   if (typeof value === 'bigint') return value.toString()
@@ -34,7 +34,7 @@ export function redact(value: unknown, depth = 0): unknown {
   )
 }
 
-/** An error's own fields beside those that are not enumerable. */
+/** Returns an error's fields, including those that are not enumerable. */
 function describe(error: Error): Record<string, unknown> {
   const { name, message, stack, cause } = error
   return { ...error, name, message, stack, ...(cause === undefined ? {} : { cause }) }

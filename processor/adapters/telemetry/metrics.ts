@@ -1,4 +1,4 @@
-/** Every metric of a worker, in one table. Labels stay few: partition, aggregation, reason, kind, law, code. */
+/** All metrics of a worker. Labels are few: partition, aggregation, reason, kind, law, code. */
 import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
@@ -6,22 +6,22 @@ import { DEAD_REASONS } from '#processor/core/dead-reasons.ts'
 import { LAWS } from './conservation.ts'
 import { DelayHistogram } from './delay-histogram.ts'
 
-/** Commits take milliseconds; lock and statement time-outs end the slowest. Seconds. */
+/** Seconds. Commits take milliseconds; lock and statement time-outs end the slowest. */
 const COMMIT_BOUNDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30]
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** A fresh registry whose every series carries `pipeline`; label values that are known stand at 0 from the start. */
+/** Creates a registry whose series all have the label `pipeline`. Series with known label values start at 0. */
 export function createMetrics(pipeline: string, compiled: CompiledSpec) {
   const registry = new Registry()
   registry.setDefaultLabels({ pipeline })
   collectDefaultMetrics({ register: registry })
   const metrics = { registry, ...counters(registry), ...gauges(registry), ...histograms(registry) }
 
-  // No value until known: 0 would be a watermark of 1970.
+  // The watermark has no value until it is known, because 0 would mean 1970.
   metrics.watermark.remove()
   const limit = process.constrainedMemory()
-  // Where there is no limit the kernel names one that no machine has.
+  // Without a limit, the kernel reports a value larger than any machine's memory.
   if (limit > 0 && limit <= totalmem()) metrics.memoryLimit.set(limit)
   else metrics.memoryLimit.remove()
   for (const reason of DEAD_REASONS) metrics.deadLetters.inc({ reason }, 0)
@@ -37,8 +37,8 @@ function counters(registry: Registry) {
     new Counter({ name: `salespipeline_${name}_total`, help, labelNames, registers: [registry] })
   return {
     fetchedBytes: counter('fetched_bytes', 'Bytes of record batches fetched from Kafka', 'partition'),
-    records: counter('records', 'Data records read and committed, whatever their verdict', 'partition'),
-    skipped: counter('skipped_offsets', 'Control, aborted and absent offsets passed over', 'partition'),
+    records: counter('records', 'Data records read and committed, whatever became of them', 'partition'),
+    skipped: counter('skipped_offsets', 'Offsets skipped: control records, aborted records and gaps', 'partition'),
     accepted: counter('accepted', 'Records that are neither dead nor duplicate', 'partition'),
     duplicates: counter('duplicates', 'Records recognised as duplicates', 'partition'),
     deadLetters: counter('dead_letters', 'Records that cannot be used', 'reason'),
@@ -47,15 +47,15 @@ function counters(registry: Registry) {
     missedWindows: counter('missed_windows', 'Windows that accepted records missed', 'aggregation'),
     busySeconds: counter(
       'busy_seconds',
-      'Time spent working rather than waiting: records divided by it are the true rate',
+      'Time spent working rather than waiting; records divided by this time are the true rate',
     ),
     commits: counter('commits', 'Acknowledged PostgreSQL commits'),
-    commitFailures: counter('commit_failures', 'Commits that did not go through', 'kind'),
+    commitFailures: counter('commit_failures', 'Commits that failed', 'kind'),
     rebalances: counter('rebalances', 'Changes of this worker’s assignment'),
-    finalised: counter('finalised_windows', 'Windows that became final, by this worker’s doing'),
-    removed: counter('removed_rows', 'Rows removed by retention, by this worker’s doing'),
+    finalised: counter('finalised_windows', 'Windows that this worker made final'),
+    removed: counter('removed_rows', 'Rows that this worker removed by retention'),
     projectedRows: counter('projected_rows', 'Rows that the projection confirmed'),
-    projectionFaults: counter('projection_faults', 'Rows that the projection’s store will never accept'),
+    projectionFaults: counter('projection_faults', 'Rows that the projection’s sink rejected'),
   }
 }
 
@@ -64,8 +64,8 @@ function gauges(registry: Registry) {
     new Gauge({ name: `salespipeline_${name}`, help, labelNames, registers: [registry] })
   return {
     assigned: gauge('assigned_partitions', 'Partitions assigned to this worker'),
-    lag: gauge('lag_records', 'Offsets between the last stable one and what is committed', 'partition'),
-    uncommitted: gauge('uncommitted_records', 'Of the lag what this worker has read already', 'partition'),
+    lag: gauge('lag_records', 'Offsets between the last stable offset and the committed offset', 'partition'),
+    uncommitted: gauge('uncommitted_records', 'Records that this worker has read but not committed', 'partition'),
     partitionWatermark: gauge(
       'partition_watermark_timestamp_seconds',
       'Event time that the partition has reached, in Unix time',
@@ -73,13 +73,13 @@ function gauges(registry: Registry) {
     ),
     watermark: gauge(
       'watermark_timestamp_seconds',
-      'Pipeline watermark in Unix time, as last computed or seen by this worker: take the max over workers',
+      'Pipeline watermark in Unix time, as this worker last computed or saw it; take the max over workers',
     ),
     busy: gauge('busy_ratio', 'Share of time spent working rather than waiting, 0 to 1'),
     conservation: gauge('conservation_violation', 'Records unaccounted for, by law: must be 0', 'law'),
-    projectionPending: gauge('projection_pending_rows', 'Rows that wait for the projection'),
+    projectionPending: gauge('projection_pending_rows', 'Rows that wait to be projected'),
     condition: gauge('condition', '1 while the condition is active', 'code'),
-    memoryLimit: gauge('memory_limit_bytes', 'Above it the kernel ends this worker; absent without a limit'),
+    memoryLimit: gauge('memory_limit_bytes', 'Memory above which the kernel kills this worker; absent without a limit'),
   }
 }
 

@@ -1,7 +1,7 @@
-/** Raw delay samples of the last seconds, for the live view's percentiles. Bounded, however much flows. */
+/** Raw delay samples of the last seconds, for the live view's percentiles. Their number is bounded. */
 
 const WINDOW_MS = 10_000
-/** 128 samples of a commit and one commit per 100 ms (the default interval) fill 12.8 s: a little over the window. */
+/** With one commit per 100 ms (the default), the ring holds 12.8 s of samples, a little more than the window. */
 const SAMPLES_PER_COMMIT = 128
 const CAPACITY = 16_384
 
@@ -13,7 +13,7 @@ export class RecentDelays {
   readonly #weight = new Float64Array(CAPACITY)
   #next = 0
 
-  /** Keeps evenly spaced samples of `until - since[i]` (ms), each weighted by how many records it stands for. */
+  /** Keeps evenly spaced samples of `until - since[i]` (ms), each weighted by the records that it represents. */
   add(since: Float64Array, until: number): void {
     const stride = Math.ceil(since.length / SAMPLES_PER_COMMIT)
     for (let i = 0; i < since.length; i += stride) {
@@ -26,7 +26,7 @@ export class RecentDelays {
     }
   }
 
-  /** In seconds, over the last 10 s before `now` (ms); null when nothing was measured in them. */
+  /** Returns seconds, over the last 10 s before `now` (ms); null when nothing was measured in them. */
   percentiles(now: number): Percentiles | null {
     const recent = [...this.#at.keys()].filter(i => this.#at[i]! > now - WINDOW_MS)
     if (recent.length === 0) return null

@@ -1,4 +1,4 @@
-/** The worker's state as one JSON object, for the local live view: read from the metrics, so that both always agree. */
+/** The worker's state as one JSON object, read from the metrics so that both always agree. */
 import type { Counter, Gauge } from 'prom-client'
 import type { HealthReport } from './health.ts'
 import type { Metrics } from './metrics.ts'
@@ -15,9 +15,9 @@ export type Snapshot = {
   counters: Record<(typeof COUNTERS)[number], number>
   assigned: number
   partitions: { partition: number; lag: number; uncommitted: number; watermark: number | null }[]
-  /** ms since the epoch; null: not known to this worker. */
+  /** ms since the epoch; null while this worker does not know it. */
   watermark: number | null
-  /** Seconds, over the last 10 s; null: nothing was measured in them. */
+  /** Seconds, over the last 10 s; null when nothing was measured in them. */
   endToEndDelay: Percentiles | null
   projectionDelay: Percentiles | null
   /** 0 to 1. */
@@ -47,7 +47,7 @@ const COUNTERS = [
 
 type Measured = 'counters' | 'assigned' | 'partitions' | 'watermark' | 'busy' | 'projectionPending'
 
-/** The share of the snapshot that the metrics know. */
+/** Returns the part of the snapshot that comes from the metrics. */
 export async function measure(metrics: Metrics): Promise<Pick<Snapshot, Measured>> {
   const totals = await Promise.all(COUNTERS.map(async name => [name, await total(metrics[name])] as const))
   const [pipelineWatermark] = (await metrics.watermark.get()).values
@@ -70,7 +70,9 @@ async function partitions(metrics: Metrics): Promise<Snapshot['partitions']> {
       const partition = Number(labels.partition)
       const watermark = seconds!.get(partition)
       return {
-        ...{ partition, lag: value, uncommitted: uncommitted!.get(partition) ?? 0 },
+        partition,
+        lag: value,
+        uncommitted: uncommitted!.get(partition) ?? 0,
         watermark: watermark === undefined ? null : Math.round(watermark * 1000),
       }
     })

@@ -1,7 +1,7 @@
 /**
- * Spans of the messaging and database conventions, linked to the contexts under which traced records were sent. A batch
- * of one record, and a projection that shows one traced sale, have that context as parent too: so the trace of a sale
- * that is looked at alone leads all the way.
+ * Spans by OpenTelemetry's messaging and database conventions, linked to the contexts of the traced records. A batch of
+ * one record, and a projection that shows one traced sale, also have that context as parent, so that the trace of a
+ * single sale continues to the sinks.
  */
 import {
   type Context,
@@ -42,8 +42,8 @@ export function createSpans(compiled: CompiledSpec, worker: string): Spans {
       if (created.length > 0) commitSpans(tracer, commit, created, times, { topic, worker })
     },
     projected({ rows, traces }, times) {
-      for (const [aggregation, shown] of Map.groupBy(traces, t => t.aggregation)) {
-        const created = shown.map(({ traceparent }) => contextOf(traceparent)).slice(-MAX_LINKS)
+      for (const [aggregation, group] of Map.groupBy(traces, t => t.aggregation)) {
+        const created = group.map(({ traceparent }) => contextOf(traceparent)).slice(-MAX_LINKS)
         const count = rows.reduce((sum, row) => sum + Number(row.aggregation === aggregation), 0)
         projectionSpan(tracer, indices.get(aggregation)!, created, times, count)
       }
@@ -51,7 +51,7 @@ export function createSpans(compiled: CompiledSpec, worker: string): Spans {
   }
 }
 
-/** `process <topic>` around `commit`. */
+/** Creates the spans `process <topic>` and, as its child, `commit`. */
 function commitSpans(
   tracer: Tracer,
   commit: Commit,
@@ -90,12 +90,12 @@ function projectionSpan(tracer: Tracer, index: string, created: SpanContext[], t
   span(tracer, `project ${index}`, times, options, parentOf(created))
 }
 
-/** Where one context alone is at hand the span goes on with its trace; where there are several it begins its own. */
+/** With exactly one context, a span continues its trace; otherwise it starts a new one. */
 function parentOf(created: SpanContext[]): Context {
   return created.length === 1 ? trace.setSpanContext(context.active(), created[0]!) : context.active()
 }
 
-/** A span of the past, begun and ended at once. Dates, since the SDK takes small numbers for its monotonic clock. */
+/** Records a span in the past. Times are Dates, because the SDK takes small numbers for its monotonic clock. */
 function span(tracer: Tracer, name: string, times: Times, options: SpanOptions, parent?: Context): SpanContext {
   const started = tracer.startSpan(name, { ...options, startTime: new Date(times.startedAt) }, parent)
   started.end(new Date(times.endedAt))

@@ -1,4 +1,4 @@
-/** The Telemetry port: Prometheus metrics, JSON logs, conditions, the commit log and, where they are wanted, traces. */
+/** The Telemetry port: Prometheus metrics, JSON logs, conditions, the commit log and optional traces. */
 import type { DestinationStream } from 'pino'
 import type { Registry } from 'prom-client'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
@@ -20,11 +20,11 @@ export type TelemetryOptions = {
   compiled: CompiledSpec
   clock: Clock
   logLevel: LogLevel
-  /** Where log lines go; stdout when left out. */
+  /** Where log lines go; default stdout. */
   logTo?: DestinationStream | undefined
-  /** The file of the commit log (docs/tables.md); undefined: none is written. */
+  /** The file of the commit log (docs/tables.md); without it no commit log is written. */
   commitLog?: string | undefined
-  /** From startTracing; null or undefined: no spans. */
+  /** The result of startTracing; without it there are no spans. */
   tracing?: Tracing | null | undefined
 }
 
@@ -32,15 +32,15 @@ export type WorkerTelemetry = Telemetry & {
   registry: Registry
   health(): HealthReport
   snapshot(): Promise<Snapshot>
-  /** Not ready until this is called with true; `reason` says why not. A blocking condition also makes it not ready. */
+  /** Sets readiness, initially false; `reason`: why not. A blocking condition also makes the worker not ready. */
   setReady(ready: boolean, reason?: string): void
-  /** False once the flow has ended: the liveness probe then fails. */
+  /** Call with false once the flow has ended: the liveness probe then fails. */
   setLive(live: boolean, reason?: string): void
-  /** Sends the spans that wait and closes the commit log. */
+  /** Sends pending spans and closes the commit log. */
   close(): Promise<void>
 }
 
-/** Throws what the file system throws when the commit log cannot be opened. */
+/** Throws the file system's error when the commit log cannot be opened. */
 export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
   const { pipeline, worker, compiled, clock, tracing } = options
   const metrics = createMetrics(pipeline, compiled)
@@ -149,16 +149,16 @@ function countPartition(metrics: Metrics, compiled: CompiledSpec, share: Partiti
   })
 }
 
-/** The sum and the condition stay until the worker restarts: a person must look at every violation. */
+/** Metric and condition stay until the worker restarts, because a person must look at every violation. */
 function checkConservation(metrics: Metrics, telemetry: Telemetry, commit: Commit): void {
-  const off = imbalance(commit)
-  const broken = LAWS.filter(law => off[law] !== 0)
+  const deviations = imbalance(commit)
+  const broken = LAWS.filter(law => deviations[law] !== 0)
   if (broken.length === 0) return
-  for (const law of broken) metrics.conservation.inc({ law }, off[law])
+  for (const law of broken) metrics.conservation.inc({ law }, deviations[law])
   const partitions = commit.partitions.map(({ partition, fromOffset, nextOffset, counters }) => {
     return { partition, fromOffset, nextOffset, ...counters }
   })
-  telemetry.log('error', 'a commit breaks conservation', { off, partitions })
+  telemetry.log('error', 'commit violates conservation', { off: deviations, partitions })
   telemetry.condition(
     'ConservationViolated',
     `records are unaccounted for (${broken.join(', ')}); the commit's counters are in the worker's log. Compare table progress with the topic`,

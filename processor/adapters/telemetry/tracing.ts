@@ -1,17 +1,17 @@
-/** Starts OpenTelemetry, only where an OTLP endpoint is named: loading the SDK costs about 0.3 CPU s of start-up. */
+/** Starts OpenTelemetry only if an OTLP endpoint is set, because loading the SDK costs about 0.3 s of CPU time. */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Spans } from './spans.ts'
 
 export type Tracing = Spans & {
-  /** Sends what waits, for at most a second: a collector that is away must not hold up a worker that leaves. */
+  /** Sends pending spans for at most a second, because an unreachable collector must not delay a worker's exit. */
   shutdown(): Promise<void>
 }
 
 const FLUSH_MS = 1000
 
 /**
- * Null when the environment names no OTLP endpoint. All standard OTEL_* variables are honoured, by the SDK itself. Never
- * throws for an endpoint that does not answer: spans are then lost, nothing else.
+ * Resolves with null when the environment has no OTLP endpoint. The SDK reads all standard OTEL_* variables itself. If
+ * the endpoint does not answer, only spans are lost; nothing is thrown.
  */
 export async function startTracing(options: {
   compiled: CompiledSpec
@@ -23,7 +23,7 @@ export async function startTracing(options: {
   const [{ NodeSDK }, { createSpans }] = await Promise.all([import('@opentelemetry/sdk-node'), import('./spans.ts')])
   const sdk = new NodeSDK({
     serviceName: env.OTEL_SERVICE_NAME ?? 'sales-pipeline-worker',
-    // Metrics are Prometheus' and logs stdout's: without these the SDK would send its own of both to the collector.
+    // Metrics go to Prometheus and logs to stdout. By default the SDK would also send both to the collector.
     metricReaders: [],
     logRecordProcessors: [],
   })

@@ -16,58 +16,58 @@ afterEach(async () => {
   await Promise.allSettled(joined.splice(0).map(member => member.leave()))
 })
 
-function member(groupId: string, of = topic) {
-  const news: number[][] = []
-  const formerNames: string[] = []
+function createMember(groupId: string, topicName = topic) {
+  const assignments: number[][] = []
+  const formerIds: string[] = []
   const membership = new KafkaMembership({
     connection: { clientId: 'test', bootstrapBrokers: [bootstrap], requestTimeout: 10_000 },
     groupId,
-    topic: of,
+    topic: topicName,
     sessionTimeoutMs: 2000,
     onTrouble: () => {},
-    onRenamed: before => void formerNames.push(before),
-    lookEveryMs: 200,
+    onRenamed: formerId => void formerIds.push(formerId),
+    growthCheckMs: 200,
   })
   joined.push(membership)
-  return { membership, news, formerNames, join: () => membership.join(partitions => news.push(partitions)) }
+  return { membership, assignments, formerIds, join: () => membership.join(partitions => assignments.push(partitions)) }
 }
 
 /** Waits until all partitions are shared out over these members without overlap. */
-async function shared(members: { news: number[][] }[], partitions = 6): Promise<number[][]> {
+async function shared(members: { assignments: number[][] }[], partitions = 6): Promise<number[][]> {
   const all = Array.from({ length: partitions }, (_, partition) => partition).join()
   for (;;) {
-    const shares = members.map(({ news }) => news.at(-1) ?? [])
+    const shares = members.map(({ assignments }) => assignments.at(-1) ?? [])
     if (shares.every(share => share.length > 0) && shares.flat().sort().join() === all) return shares
     await new Promise(resolve => setTimeout(resolve, 50))
   }
 }
 
 describe('membership', () => {
-  it('shares the partitions out, again when a member comes, and at once when one leaves', async () => {
+  it('distributes the partitions again when a member joins, and at once when a member leaves', async () => {
     const groupId = `group-${process.pid}-${groups++}`
-    const first = member(groupId)
+    const first = createMember(groupId)
     await first.join()
     await shared([first])
-    const second = member(groupId)
+    const second = createMember(groupId)
     await second.join()
     await shared([first, second])
     await second.membership.leave()
     expect(await shared([first])).toEqual([[0, 1, 2, 3, 4, 5]])
-    expect(first.news.length).toBeGreaterThanOrEqual(3)
+    expect(first.assignments.length).toBeGreaterThanOrEqual(3)
   })
 
-  it('confirms the assignment with the coordinator', async () => {
-    const only = member(`group-${process.pid}-${groups++}`)
+  it('confirms the assignment with the group coordinator', async () => {
+    const only = createMember(`group-${process.pid}-${groups++}`)
     await only.join()
     await shared([only])
     expect(await only.membership.confirm()).toEqual([0, 1, 2, 3, 4, 5])
   })
 
-  it('shares out partitions that are added to the topic', async () => {
+  it('distributes partitions that are added to the topic', async () => {
     const growing = `growing-${process.pid}`
     await createTopic(bootstrap, growing, 2)
     const groupId = `group-${process.pid}-${groups++}`
-    const members = [member(groupId, growing), member(groupId, growing)]
+    const members = [createMember(groupId, growing), createMember(groupId, growing)]
     for (const { join } of members) await join()
     await shared(members, 2)
     const admin = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING }).admin()
@@ -76,27 +76,27 @@ describe('membership', () => {
     await shared(members, 5)
   })
 
-  it('gives the partitions of a member that is declared dead to the others, and tells it when it comes back', async () => {
+  it('gives the partitions of an expelled member to the others, and reports its former id when it rejoins', async () => {
     const groupId = `group-${process.pid}-${groups++}`
-    const [first, second] = [member(groupId), member(groupId)]
+    const [first, second] = [createMember(groupId), createMember(groupId)]
     await first.join()
     await second.join()
     await shared([first, second])
     const { member: id, topicPartitions } = second.membership.describe()
     expect({ id, topicPartitions }).toEqual({ id: expect.stringMatching(/^test-/), topicPartitions: 6 })
     expect(await first.membership.expel(id!)).toBe(true)
-    while (second.formerNames.length === 0) await new Promise(resolve => setTimeout(resolve, 20))
-    expect(second.formerNames).toEqual([id])
+    while (second.formerIds.length === 0) await new Promise(resolve => setTimeout(resolve, 20))
+    expect(second.formerIds).toEqual([id])
     expect(second.membership.describe().member).not.toBe(id)
     await second.membership.leave()
     expect(await shared([first])).toEqual([[0, 1, 2, 3, 4, 5]])
-    // It has gone already: nothing to do, and nobody else is disturbed.
+    // It has already left, so there is nothing to do, and no other member is affected.
     expect(await first.membership.expel(id!)).toBe(false)
-    expect(first.formerNames).toEqual([])
+    expect(first.formerIds).toEqual([])
   })
 
-  it('publishes offsets for lag tools', async () => {
-    const only = member(`group-${process.pid}-${groups++}`)
+  it('publishes group offsets for lag tools', async () => {
+    const only = createMember(`group-${process.pid}-${groups++}`)
     await only.join()
     await shared([only])
     await expect(only.membership.publishOffsets(new Map([[0, 0]]))).resolves.toBeUndefined()

@@ -41,12 +41,12 @@ function openSource(topic: string, at = bootstrap): KafkaSource {
   return source
 }
 
-/** A retry of kafkajs must not put a record there twice. */
+/** Prevents a retry of kafkajs from writing a record twice. */
 const ONCE = { idempotent: true, maxInFlightRequests: 1 }
 
-const other = () => new Kafka({ brokers: [bootstrap], clientId: 'kafkajs', logLevel: logLevel.NOTHING })
+const kafkajs = () => new Kafka({ brokers: [bootstrap], clientId: 'kafkajs', logLevel: logLevel.NOTHING })
 
-/** Reads every partition to its end through our source and walker. */
+/** Reads every partition to its end with our source and batch cursor. */
 async function readAll(source: KafkaSource, partitions: number[]): Promise<Read[]> {
   const ends = await source.offsets(partitions, 'latest')
   const positions = new Map(partitions.map(partition => [partition, 0]))
@@ -78,9 +78,9 @@ async function readAll(source: KafkaSource, partitions: number[]): Promise<Read[
   return all.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
 }
 
-/** The same through kafkajs, with the verifier's own filter of aborted transactions: the original lets some through. */
+/** Reads with kafkajs and the verifier's filter of aborted transactions, because kafkajs returns some of their records. */
 async function readWithKafkajs(topic: string, count: number): Promise<Read[]> {
-  const consumer = other().consumer({ groupId: `check-${topic}`, readUncommitted: false })
+  const consumer = kafkajs().consumer({ groupId: `check-${topic}`, readUncommitted: false })
   const all: Read[] = []
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
@@ -102,18 +102,18 @@ async function readWithKafkajs(topic: string, count: number): Promise<Read[]> {
     },
   })
   await promise
-  await new Promise(done => setTimeout(done, 500)) // would anything more come?
+  await new Promise(done => setTimeout(done, 500)) // more records would be an error
   await consumer.disconnect()
   return all.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
 }
 
-describe('what we read', () => {
-  it('is what kafkajs reads, interleaved aborted transactions, gzip and headers included', async () => {
+describe('the records that KafkaSource reads', () => {
+  it('reads the same records as kafkajs, with interleaved aborted transactions, gzip and headers', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 2)
-    const plain = other().producer(ONCE)
+    const plain = kafkajs().producer(ONCE)
     const transactional = ['a', 'b', 'c'].map(id =>
-      other().producer({ transactionalId: `${topic}-${id}`, maxInFlightRequests: 1, idempotent: true }),
+      kafkajs().producer({ transactionalId: `${topic}-${id}`, maxInFlightRequests: 1, idempotent: true }),
     )
     await Promise.all([plain, ...transactional].map(producer => producer.connect()))
     let sent = 0
@@ -153,10 +153,10 @@ describe('what we read', () => {
     expect(ours).toEqual(await readWithKafkajs(topic, sent))
   })
 
-  it('includes a record of 10 MB, whole', async () => {
+  it('reads a whole record of 10 MB', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 1, { 'max.message.bytes': '33554432' })
-    const producer = other().producer(ONCE)
+    const producer = kafkajs().producer(ONCE)
     await producer.connect()
     await producer.send({ topic, messages: [{ value: 'x'.repeat(10_000_000) }, { value: 'after' }] })
     await producer.disconnect()
@@ -170,11 +170,11 @@ async function described(source: KafkaSource): Promise<KafkaSource> {
   return source
 }
 
-describe('the log’s bounds', () => {
-  it('are found at its beginning, its end and at a moment', async () => {
+describe('offsets of the log', () => {
+  it('finds the earliest offset, the latest, and the first one at a timestamp', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 2)
-    const producer = other().producer(ONCE)
+    const producer = kafkajs().producer(ONCE)
     await producer.connect()
     for (let i = 0; i < 5; i++)
       await producer.send({ topic, messages: [{ partition: 1, value: 'v', timestamp: String(1000 + i) }] })
@@ -193,13 +193,13 @@ describe('the log’s bounds', () => {
       ]),
     )
     expect(await source.offsets([1], 1003)).toEqual(new Map([[1, 3]]))
-    expect(await source.offsets([1], 9999)).toEqual(new Map([[1, 5]])) // no record is that young
+    expect(await source.offsets([1], 9999)).toEqual(new Map([[1, 5]])) // no record is that recent
   })
 
-  it('are reported when an offset lies outside them, while other partitions go on', async () => {
+  it('reports an offset outside the log, while other partitions are still read', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 2)
-    const producer = other().producer(ONCE)
+    const producer = kafkajs().producer(ONCE)
     await producer.connect()
     await producer.send({
       topic,
@@ -223,8 +223,8 @@ describe('the log’s bounds', () => {
   })
 })
 
-describe('trouble', () => {
-  it('with the bytes of a batch is noticed by its CRC', () => {
+describe('errors of KafkaSource', () => {
+  it('detects corrupted bytes of a batch by its CRC', () => {
     const data = encodeBatch({
       baseOffset: 3,
       records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.from('sound') }],
@@ -234,7 +234,7 @@ describe('trouble', () => {
     expect(() => checkBatches(data, 0)).toThrow(/partition 0 offset 3.*CRC/)
   })
 
-  it('with a missing topic says what to do and may pass', async () => {
+  it('reports a missing topic as Retryable, with what to do', async () => {
     const error = await openSource('no-such-topic')
       .describe()
       .catch(e => e)
@@ -245,17 +245,17 @@ describe('trouble', () => {
     })
   })
 
-  it('with an address where nobody listens may pass', async () => {
+  it('reports an address where nobody listens as Retryable', async () => {
     await expect(openSource('any', '127.0.0.1:1').describe()).rejects.toBeInstanceOf(Retryable)
   })
 
-  it('with a compacted topic is fatal: compaction removes sales', async () => {
+  it('reports a compacted topic as Fatal, because compaction removes sales', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 1, { 'cleanup.policy': 'compact' })
     await expect(openSource(topic).describe()).rejects.toMatchObject({ code: 'TopicCompacted' })
   })
 
-  it('with a topic that was made anew under the same name is fatal', async () => {
+  it('reports a topic that was deleted and created again as Fatal', async () => {
     const topic = uniqueTopic()
     await createTopic(bootstrap, topic, 1)
     const source = await described(openSource(topic))
@@ -269,7 +269,7 @@ describe('trouble', () => {
     expect(failure).toMatchObject({ code: 'TopicReplaced' })
   })
 
-  it('with a broker that dies and comes back passes', async () => {
+  it('continues after a broker crashes and restarts', async () => {
     const own = await ownKafka('source-restart')
     try {
       const topic = uniqueTopic()

@@ -6,7 +6,7 @@ import { type KafkaCluster, ownKafkaCluster } from '#test/support/kafka-cluster.
 import { Kafka, logLevel } from '#verify/kafkajs.ts'
 
 const TOPIC = 'truncated'
-/** The topic has two replicas; the third broker keeps the controllers' quorum. */
+/** The topic's two replicas; the third broker keeps the controllers' quorum. */
 const [FIRST, SECOND] = [1, 2]
 
 let cluster: KafkaCluster
@@ -30,7 +30,7 @@ const admin = async <T>(work: (admin: ReturnType<typeof kafka.admin>) => Promise
   return work(client).finally(() => client.disconnect())
 }
 
-/** Asks again until somebody who may answer does. */
+/** Repeats `attempt` until it returns a value. */
 async function until<T>(attempt: () => Promise<T | null>): Promise<T> {
   for (;;) {
     const value = await attempt().catch(() => null)
@@ -49,10 +49,10 @@ async function send(...values: string[]): Promise<void> {
 }
 
 const poll = (offset: number, epoch: number) =>
-  until(async () => (await source.poll([{ partition: 0, offset, epoch }])).find(isTelling) ?? null)
-const isTelling = ({ data, outOfRange }: Fetched) => data !== null || outOfRange
+  until(async () => (await source.poll([{ partition: 0, offset, epoch }])).find(hasResult) ?? null)
+const hasResult = ({ data, outOfRange }: Fetched) => data !== null || outOfRange
 
-it('records that an unclean election replaced by others are noticed, though the log is longer again', async () => {
+it('notices records that an unclean leader election replaced, even if the log is longer again', async () => {
   const configEntries = [
     { name: 'unclean.leader.election.enable', value: 'true' },
     { name: 'min.insync.replicas', value: '1' },
@@ -65,7 +65,7 @@ it('records that an unclean election replaced by others are noticed, though the 
   await send('a', 'b')
   await cluster.kill(SECOND)
   await until(async () => ((await partition()).isr.length === 1 ? true : null))
-  await send('lost', 'lost too', 'lost as well') // and yet they were acknowledged, and will have been counted
+  await send('lost', 'lost too', 'lost as well') // they were acknowledged, so they will have been counted
 
   const read: Fetched[] = []
   let [offset, epoch] = [0, -1]
@@ -83,7 +83,9 @@ it('records that an unclean election replaced by others are noticed, though the 
   await send(...Array.from({ length: 8 }, (_, i) => `other ${i}`))
   expect(await until(async () => (await source.offsets([0], 'latest')).get(0)!)).toBe(10)
 
-  expect(await poll(offset, -1), 'by offsets alone nothing could be noticed').toMatchObject({ outOfRange: false })
+  expect(await poll(offset, -1), 'without the leader epoch, offsets alone show nothing').toMatchObject({
+    outOfRange: false,
+  })
   expect(await poll(offset, epoch)).toMatchObject({ outOfRange: true, data: null })
   expect(await until(() => source.endOfEpoch(0, epoch))).toBe(2)
 }, 120_000)

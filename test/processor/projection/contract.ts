@@ -1,4 +1,4 @@
-/** What every Sink does with rows, tombstones and versions; run against memory and the real Elasticsearch. */
+/** The contract of every Sink for rows, tombstones and versions; runs against memory and a real Elasticsearch. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { ProjectedRow, Sink } from '#processor/ports.ts'
@@ -7,15 +7,15 @@ import { allTimeRow, minuteRow, removed, unacceptable } from './fixture.ts'
 export type Harness = {
   compiled: CompiledSpec
   sink: Sink
-  /** The document that is shown now; null: none. */
+  /** Returns the document that the sink shows now, or null. */
   shown(row: ProjectedRow): Promise<ProjectedRow['document']>
 }
 
 export function projectionContract(name: string, start: () => Promise<Harness>): void {
-  describe(`${name}: the contract of a projection`, () => {
+  describe(`${name}: the contract of a sink`, () => {
     let harness: Harness
     let stores = 0
-    /** A row that no other test touches. */
+    /** Returns a row that no other test uses. */
     const fresh = (version: bigint, more?: Parameters<typeof minuteRow>[3]) =>
       minuteRow(harness.compiled, `store-${stores++}`, version, more)
     const changed = (row: ProjectedRow, version: bigint, orders: number): ProjectedRow => ({
@@ -37,7 +37,7 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       await expectShown(row)
     })
 
-    it('lets a newer version take its place, even one that is newer by one microsecond', async () => {
+    it('replaces a row with a newer version, even one that is newer by one microsecond', async () => {
       const row = fresh(1_760_000_000_000_000n)
       await write(row)
       const newer = changed(row, row.version + 1n, 3)
@@ -45,14 +45,14 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       await expectShown(newer)
     })
 
-    it('ignores an older version, and calls that success', async () => {
+    it('ignores an older version of a row and reports success', async () => {
       const row = fresh(20n)
       await write(row)
       expect(await write(changed(row, 19n, 1))).toEqual([])
       await expectShown(row)
     })
 
-    it('ignores an equal version, and calls that success', async () => {
+    it('ignores an equal version of a row and reports success', async () => {
       const row = fresh(20n)
       await write(row)
       expect(await write(changed(row, 20n, 99))).toEqual([])
@@ -66,18 +66,18 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       expect(await harness.shown(row)).toBeNull()
     })
 
-    it('does not let an older write bring a removed row back, but a newer one', async () => {
+    it('brings a removed row back only with a newer version', async () => {
       const row = fresh(20n)
       await write(row)
       await write(removed(row, 22n))
       expect(await write(changed(row, 21n, 3))).toEqual([])
       expect(await harness.shown(row)).toBeNull()
-      const reborn = changed(row, 23n, 4)
-      expect(await write(reborn)).toEqual([])
-      await expectShown(reborn)
+      const newest = changed(row, 23n, 4)
+      expect(await write(newest)).toEqual([])
+      await expectShown(newest)
     })
 
-    it('ignores a tombstone that is older than the row, or as old', async () => {
+    it('ignores a tombstone whose version is older than the row’s, or equal', async () => {
       const row = fresh(20n)
       await write(row)
       expect(await write(removed(row, 19n), removed(row, 20n))).toEqual([])
@@ -99,21 +99,21 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       expect(Object.values(row.document!)).toEqual(expect.arrayContaining([revenue, 9007199254740991, '-0.10']))
     })
 
-    it('keeps any valid key', async () => {
+    it('keeps any valid key of a row', async () => {
       const keys = [`"\\ \u2028\n𝒳${'é'.repeat(500)}`, '-123456789012345678901234567890.5', 'false']
       const row = fresh(1n, { keys })
       expect(await write(row)).toEqual([])
       await expectShown(row)
     })
 
-    it('shows a window over all time without its ends', async () => {
+    it('shows a window over all time without start and end', async () => {
       const row = allTimeRow(harness.compiled, `store-${stores++}`, 1n, '9.99')
       expect(await write(row)).toEqual([])
       await expectShown(row)
       expect(Object.keys(row.document!)).toEqual(['store', 'largest', 'final', 'updated_at'])
     })
 
-    it('names the one document that it refuses, and shows the others', async () => {
+    it('reports the one document that it rejects, and shows the others', async () => {
       const [before, after] = [fresh(1n), allTimeRow(harness.compiled, `store-${stores++}`, 1n, '1.00')]
       const bad = unacceptable(fresh(5n))
       const faults = await write(before, bad, after)
@@ -125,17 +125,17 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       await expectShown(after)
     })
 
-    it('takes more rows than fit into one request', async () => {
+    it('accepts more rows than fit into one request', async () => {
       const rows = Array.from({ length: 4500 }, () => fresh(1n))
       expect(await write(...rows)).toEqual([])
       for (const row of [rows[0]!, rows[1999]!, rows[2000]!, rows[4499]!]) await expectShown(row)
     })
 
-    it('takes no rows at all', async () => {
+    it('accepts an empty list of rows', async () => {
       expect(await write()).toEqual([])
     })
 
-    it('can be prepared again and again', async () => {
+    it('keeps its rows when it is prepared again', async () => {
       const row = fresh(1n)
       await write(row)
       await harness.sink.prepare()

@@ -35,8 +35,8 @@ function openSink(compiled: CompiledSpec): Sink {
   return sink
 }
 
-/** By plain HTTP, not through the client under test. Undefined for 404. */
-async function ask(method: string, path: string, body?: object): Promise<Record<string, never> | undefined> {
+/** Sends plain HTTP, not through the client under test. Resolves with undefined for 404. */
+async function send(method: string, path: string, body?: object): Promise<Record<string, never> | undefined> {
   const answer = await fetch(`${url}${path}`, {
     method,
     headers: { 'content-type': 'application/json' },
@@ -51,7 +51,7 @@ const indexOf = (compiled: CompiledSpec, aggregation: number) =>
   compiled.spec.sinks.elasticsearch!.projections[aggregation]!.index
 
 async function shown(compiled: CompiledSpec, { aggregation, id }: ProjectedRow): Promise<ProjectedRow['document']> {
-  const hit = await ask('GET', `/${indexOf(compiled, aggregation)}/_doc/${id}`)
+  const hit = await send('GET', `/${indexOf(compiled, aggregation)}/_doc/${id}`)
   return hit?._source ?? null
 }
 
@@ -62,7 +62,7 @@ projectionContract('Elasticsearch', async () => {
   return { compiled, sink, shown: row => shown(compiled, row) }
 })
 
-describe('Elasticsearch: preparing', () => {
+describe('prepare on Elasticsearch', () => {
   const PROPERTIES = {
     '@timestamp': { type: 'date' },
     window_end: { type: 'date' },
@@ -78,37 +78,37 @@ describe('Elasticsearch: preparing', () => {
     updated_at: { type: 'date' },
   }
   const _meta = { salesPipeline: OWNER }
-  const mappingOf = async (index: string) => (await ask('GET', `/${index}/_mapping`))?.[index] as unknown
+  const mappingOf = async (index: string) => (await send('GET', `/${index}/_mapping`))?.[index] as unknown
 
-  it('writes the templates, and the indices have their strict mapping and our mark', async () => {
+  it('writes templates, and creates indices with their strict mapping and our mark', async () => {
     const prefix = unique('prepare')
     const compiled = compiledFor(prefix)
     await openSink(compiled).prepare()
-    const template = await ask('GET', `/_index_template/${prefix}-template`)
+    const template = await send('GET', `/_index_template/${prefix}-template`)
     expect(template!.index_templates).toMatchObject([
       { index_template: { index_patterns: [`${prefix}-by-store`], _meta } },
     ])
     const mappings = { dynamic: 'strict', _meta, properties: PROPERTIES }
     expect(await mappingOf(`${prefix}-by-store`)).toEqual({ mappings })
     await openSink(compiled).prepare()
-    expect(await mappingOf(`${prefix}-by-store`), 'the next worker leaves the mark').toEqual({ mappings })
-    const settings = await ask('GET', `/${prefix}-all-time/_settings?flat_settings=true`)
+    expect(await mappingOf(`${prefix}-by-store`), 'the next worker keeps the mark').toEqual({ mappings })
+    const settings = await send('GET', `/${prefix}-all-time/_settings?flat_settings=true`)
     expect(settings![`${prefix}-all-time`]).toMatchObject({
       settings: { 'index.auto_expand_replicas': '0-1', 'index.gc_deletes': '10m' },
     })
   })
 
-  it('is done by several workers at once', async () => {
+  it('prepares indices from several workers at once', async () => {
     const compiled = compiledFor(unique('together'))
     await Promise.all(Array.from({ length: 4 }, () => openSink(compiled).prepare()))
     expect(await mappingOf(indexOf(compiled, 0))).toBeDefined()
   })
 
-  it('gives an index that is made under its template the same mapping and mark', async () => {
+  it('gives the same mapping and mark to an index that Elasticsearch creates from the template', async () => {
     const compiled = compiledFor(unique('remade'))
     const sink = openSink(compiled)
     await sink.prepare()
-    await ask('DELETE', `/${indexOf(compiled, 0)}`)
+    await send('DELETE', `/${indexOf(compiled, 0)}`)
     const row = minuteRow(compiled, 'a', 1n)
     expect(await sink.write([row])).toEqual([])
     expect(await shown(compiled, row)).toEqual(row.document)
@@ -117,36 +117,36 @@ describe('Elasticsearch: preparing', () => {
     })
   })
 
-  it('marks its index also where a template of somebody else comes before its own', async () => {
+  it('marks its index even if a foreign template has a higher priority than its own', async () => {
     const prefix = unique('outranked')
     const compiled = compiledFor(prefix)
-    const theirs = {
+    const foreign = {
       index_patterns: [`${prefix}-*`],
       priority: 9000,
       template: { settings: { 'index.codec': 'default' } },
     }
-    await ask('PUT', `/_index_template/${prefix}-theirs`, theirs)
+    await send('PUT', `/_index_template/${prefix}-foreign`, foreign)
     await openSink(compiled).prepare()
     expect(await mappingOf(indexOf(compiled, 0))).toMatchObject({ mappings: { _meta } })
-    await ask('DELETE', `/_index_template/${prefix}-theirs`)
+    await send('DELETE', `/_index_template/${prefix}-foreign`)
   })
 
-  it('adds the fields that somebody’s index lacks, keeps its documents, and does not mark it', async () => {
+  it('adds missing fields to a foreign index, keeps its documents, and does not mark it', async () => {
     const compiled = compiledFor(unique('grown'))
     const index = indexOf(compiled, 0)
-    await ask('PUT', `/${index}`, { mappings: { dynamic: false, properties: { store: { type: 'keyword' } } } })
-    await ask('PUT', `/${index}/_doc/old`, { store: 'old' })
+    await send('PUT', `/${index}`, { mappings: { dynamic: false, properties: { store: { type: 'keyword' } } } })
+    await send('PUT', `/${index}/_doc/old`, { store: 'old' })
     const sink = openSink(compiled)
     await sink.prepare()
     expect(await sink.write([minuteRow(compiled, 'a', 1n)])).toEqual([])
     expect(await mappingOf(index)).toEqual({ mappings: { dynamic: 'strict', properties: PROPERTIES } })
-    expect((await ask('GET', `/${index}/_doc/old`))?._source).toEqual({ store: 'old' })
+    expect((await send('GET', `/${index}/_doc/old`))?._source).toEqual({ store: 'old' })
   })
 
-  it('works on an alias, as a rebuild leaves it', async () => {
+  it('writes through an alias, as a rebuild of the index leaves one', async () => {
     const compiled = compiledFor(unique('alias'))
     const alias = indexOf(compiled, 0)
-    await ask('PUT', `/${alias}-2`, { aliases: { [alias]: {} } })
+    await send('PUT', `/${alias}-2`, { aliases: { [alias]: {} } })
     const sink = openSink(compiled)
     await sink.prepare()
     const row = minuteRow(compiled, 'a', 1n)
@@ -154,9 +154,9 @@ describe('Elasticsearch: preparing', () => {
     expect(await shown(compiled, row)).toEqual(row.document)
   })
 
-  it('says what to do when an index maps a field otherwise', async () => {
+  it('reports what to do when an index maps a field to another type', async () => {
     const compiled = compiledFor(unique('conflict'))
-    await ask('PUT', `/${indexOf(compiled, 0)}`, { mappings: { properties: { orders: { type: 'keyword' } } } })
+    await send('PUT', `/${indexOf(compiled, 0)}`, { mappings: { properties: { orders: { type: 'keyword' } } } })
     const failure = await openSink(compiled)
       .prepare()
       .catch(error => error)
@@ -167,8 +167,8 @@ describe('Elasticsearch: preparing', () => {
   })
 })
 
-describe('Elasticsearch: documents', () => {
-  it('can be searched, sorted and summed by every kind of field', async () => {
+describe('documents in Elasticsearch', () => {
+  it('makes documents that can be searched, sorted and summed by every kind of field', async () => {
     const compiled = compiledFor(unique('search'))
     const sink = openSink(compiled)
     await sink.prepare()
@@ -176,8 +176,8 @@ describe('Elasticsearch: documents', () => {
       minuteRow(compiled, `s${i}`, 1n, { columns: [revenue, String(i + 1), revenue, '1'], averages: [revenue] }),
     )
     expect(await sink.write(rows)).toEqual([])
-    await ask('POST', `/${indexOf(compiled, 0)}/_refresh`)
-    const answer = await ask('POST', `/${indexOf(compiled, 0)}/_search`, {
+    await send('POST', `/${indexOf(compiled, 0)}/_refresh`)
+    const answer = await send('POST', `/${indexOf(compiled, 0)}/_search`, {
       size: 1,
       query: {
         bool: {
@@ -197,44 +197,44 @@ describe('Elasticsearch: documents', () => {
     })
   })
 
-  it('tells of a greater version that it finds, and not of an equal one', async () => {
+  it('logs a newer version that it finds in the index, but not an equal one', async () => {
     const compiled = compiledFor(unique('newer'))
     const sink = openSink(compiled)
     await sink.prepare()
-    const [kept, gone] = [minuteRow(compiled, 'kept', 30n), minuteRow(compiled, 'gone', 30n)]
-    await sink.write([kept, removed(gone, 31n)])
+    const [kept, deleted] = [minuteRow(compiled, 'kept', 30n), minuteRow(compiled, 'deleted', 30n)]
+    await sink.write([kept, removed(deleted, 31n)])
     logged.length = 0
-    expect(await sink.write([kept, removed(gone, 31n)])).toEqual([])
+    expect(await sink.write([kept, removed(deleted, 31n)])).toEqual([])
     expect(logged).toEqual([])
-    expect(await sink.write([{ ...kept, version: 29n }, gone])).toEqual([])
+    expect(await sink.write([{ ...kept, version: 29n }, deleted])).toEqual([])
     expect(logged).toEqual([
       {
-        message: expect.stringContaining('greater version'),
+        message: expect.stringContaining('newer versions'),
         fields: { rows: 2, index: indexOf(compiled, 0), id: kept.id, version: '29', found: '30' },
       },
     ])
   })
 
-  it('are written later while their index is closed', async () => {
+  it('rejects documents while their index is closed, and accepts them once it is open', async () => {
     const compiled = compiledFor(unique('closed'))
     const sink = openSink(compiled)
     await sink.prepare()
-    await ask('POST', `/${indexOf(compiled, 0)}/_close`)
+    await send('POST', `/${indexOf(compiled, 0)}/_close`)
     const row = minuteRow(compiled, 'a', 1n)
     await expect(sink.write([row])).rejects.toThrow(/index_closed_exception/)
-    await ask('POST', `/${indexOf(compiled, 0)}/_open?wait_for_active_shards=1`)
+    await send('POST', `/${indexOf(compiled, 0)}/_open?wait_for_active_shards=1`)
     expect(await sink.write([row])).toEqual([])
     expect(await shown(compiled, row)).toEqual(row.document)
   })
 
-  it('are written later while their index takes no writes', async () => {
+  it('rejects documents while writes to their index are blocked, and accepts them afterwards', async () => {
     const compiled = compiledFor(unique('blocked'))
     const sink = openSink(compiled)
     await sink.prepare()
-    await ask('PUT', `/${indexOf(compiled, 0)}/_settings`, { 'index.blocks.write': true })
+    await send('PUT', `/${indexOf(compiled, 0)}/_settings`, { 'index.blocks.write': true })
     const row = minuteRow(compiled, 'a', 1n)
     await expect(sink.write([row])).rejects.toBeInstanceOf(Retryable)
-    await ask('PUT', `/${indexOf(compiled, 0)}/_settings`, { 'index.blocks.write': null })
+    await send('PUT', `/${indexOf(compiled, 0)}/_settings`, { 'index.blocks.write': null })
     expect(await sink.write([row])).toEqual([])
   })
 })

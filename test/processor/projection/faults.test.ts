@@ -1,4 +1,4 @@
-/** What the Elasticsearch projection makes of a server that misbehaves. */
+/** The Elasticsearch sink against a server that misbehaves. */
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createElasticsearchSink } from '#processor/adapters/elasticsearch/sink.ts'
@@ -37,7 +37,7 @@ function open(requestTimeoutMs: number): Sink {
   })
 }
 
-/** What the call fails with: an error that the projector repeats, and that does not tell the password. */
+/** Resolves with the call's error, which must be Retryable and must not contain the password. */
 async function failure(call: Promise<unknown>): Promise<Retryable> {
   const error = await call.then(
     () => 'it succeeded',
@@ -49,7 +49,7 @@ async function failure(call: Promise<unknown>): Promise<Retryable> {
   return error
 }
 
-async function expectHealed(): Promise<void> {
+async function expectRecovered(): Promise<void> {
   const before = server.bulks.length
   await sink.prepare()
   expect(await sink.write(rows)).toEqual([])
@@ -57,17 +57,17 @@ async function expectHealed(): Promise<void> {
 }
 
 const itemsAnswer = (item: (id: string) => object) => {
-  server.script = asked => (asked.path.startsWith('/_bulk') ? bulkAnswer(asked, item) : healthy(asked))
+  server.script = request => (request.path.startsWith('/_bulk') ? bulkAnswer(request, item) : healthy(request))
 }
 const bulkFails = (answer: Answer) => {
-  server.script = asked => (asked.path.startsWith('/_bulk') ? answer : healthy(asked))
+  server.script = request => (request.path.startsWith('/_bulk') ? answer : healthy(request))
 }
 
-describe('a healthy server', () => {
-  it('is told templates and mappings before it gets rows, by the user of the spec', async () => {
+describe('the Elasticsearch sink with a healthy server', () => {
+  it('sends templates and mappings before rows, as the user of the spec', async () => {
     await sink.prepare()
     await sink.write(rows)
-    expect(server.asked.map(({ method, path }) => `${method} ${path.split('?')[0]}`)).toEqual([
+    expect(server.requests.map(({ method, path }) => `${method} ${path.split('?')[0]}`)).toEqual([
       'PUT /_index_template/scripted-template',
       'HEAD /scripted-by-store',
       'PUT /scripted-by-store/_mapping',
@@ -77,15 +77,15 @@ describe('a healthy server', () => {
       'POST /_bulk',
     ])
     const basic = `Basic ${Buffer.from(`projector:${PASSWORD}`).toString('base64')}`
-    expect(new Set(server.asked.map(({ authorization }) => authorization))).toEqual(new Set([basic]))
+    expect(new Set(server.requests.map(({ authorization }) => authorization))).toEqual(new Set([basic]))
   })
 
-  it('gets versions beyond 2^53 exactly', async () => {
+  it('sends versions above 2^53 exactly', async () => {
     await sink.write([minuteRow(compiled, 'a', 9_223_372_036_854_775_807n)])
     expect(server.bulks[0]!.body).toContain('"version":9223372036854775807,')
   })
 
-  it('gets large rows in several requests, each below the limit', async () => {
+  it('sends large rows in several requests, each below the limit', async () => {
     const large = Array.from({ length: 20 }, (_, i) => minuteRow(compiled, `${i}${'x'.repeat(1_000_000)}`, 1n))
     expect(await sink.write(large)).toEqual([])
     expect(server.bulks.length).toBe(5)
@@ -93,17 +93,17 @@ describe('a healthy server', () => {
   })
 })
 
-describe('a server that is away', () => {
-  it('refuses connections, and comes back', async () => {
+describe('the Elasticsearch sink with an unavailable server', () => {
+  it('fails with Retryable while connections are refused, and recovers', async () => {
     await server.stop()
     expect((await failure(sink.prepare())).message).toContain('ECONNREFUSED')
     expect((await failure(sink.write(rows))).message).toContain('ECONNREFUSED')
-    expect(server.asked).toEqual([])
+    expect(server.requests).toEqual([])
     await server.start()
-    await expectHealed()
+    await expectRecovered()
   })
 
-  it('dies while it is asked', async () => {
+  it('fails with Retryable when the server dies during a request, and recovers', async () => {
     server.script = () => {
       void server.stop()
       return 'hang'
@@ -112,21 +112,24 @@ describe('a server that is away', () => {
     expect(server.bulks.length).toBe(1)
     server.script = healthy
     await server.start()
-    await expectHealed()
+    await expectRecovered()
   })
 
-  it.each(['hang', 'stall'] as const)('accepts and never answers (%s)', async how => {
-    const impatient = open(300)
-    server.script = () => how
-    expect((await failure(impatient.prepare())).message).toContain('no answer within 300 ms')
-    expect((await failure(impatient.write(rows))).message).toContain('no answer within 300 ms')
-    expect(server.asked.length).toBe(2)
-    await impatient.close()
-    server.script = healthy
-    await expectHealed()
-  })
+  it.each(['hang', 'stall'] as const)(
+    'times out when the server accepts a request and never answers (%s)',
+    async how => {
+      const impatient = open(300)
+      server.script = () => how
+      expect((await failure(impatient.prepare())).message).toContain('no answer within 300 ms')
+      expect((await failure(impatient.write(rows))).message).toContain('no answer within 300 ms')
+      expect(server.requests.length).toBe(2)
+      await impatient.close()
+      server.script = healthy
+      await expectRecovered()
+    },
+  )
 
-  it('does not hold up close', async () => {
+  it('closes at once while a request is in flight', async () => {
     server.script = () => 'hang'
     const slow = open(3_600_000)
     const hanging = failure(slow.write(rows))
@@ -135,27 +138,27 @@ describe('a server that is away', () => {
     await hanging
   })
 
-  it.each([500, 502, 503, 504, 429])('answers %i, then well', async status => {
+  it.each([500, 502, 503, 504, 429])('fails with Retryable when the server answers %i, and recovers', async status => {
     bulkFails({ status, body: { error: { type: 'some_exception', reason: 'not now' }, status } })
     expect((await failure(sink.write(rows))).message).toMatch(new RegExp(`${status} some_exception: not now`))
     expect(server.bulks.length).toBe(1)
     server.script = healthy
-    await expectHealed()
+    await expectRecovered()
   })
 })
 
-describe('a server that refuses', () => {
+describe('the Elasticsearch sink with a server that refuses', () => {
   it.each([
     [401, /writing 5 rows: 401 .*check user projector and its password/],
     [403, /writing 5 rows: 403 .*give user projector manage_index_templates/],
-  ])('the user with %i, until somebody heals it', async (status, message) => {
+  ])('reports what to do when the server refuses the user with %i, and recovers', async (status, message) => {
     bulkFails({ status, body: { error: { type: 'security_exception', reason: 'no' }, status } })
     expect((await failure(sink.write(rows))).message).toMatch(message)
     server.script = healthy
-    await expectHealed()
+    await expectRecovered()
   })
 
-  it('one document: it is named, the others are shown', async () => {
+  it('reports the one document that the server rejects with 400, and shows the others', async () => {
     const error = {
       type: 'document_parsing_exception',
       reason: 'failed to parse',
@@ -172,19 +175,19 @@ describe('a server that refuses', () => {
     ])
   })
 
-  it.each([403, 404, 429, 503])('one document with %i: all are written again', async status => {
+  it.each([403, 404, 429, 503])('writes all rows again when the server rejects one document with %i', async status => {
     itemsAnswer(id =>
       id === rows[2]!.id ? { status, error: { type: 'some_exception', reason: 'not now' } } : { status: 201 },
     )
     expect((await failure(sink.write(rows))).message).toContain(`${status} some_exception: not now`)
     server.script = healthy
-    await expectHealed()
+    await expectRecovered()
     expect(server.bulks[1]!.body).toBe(server.bulks[0]!.body)
   })
 
-  it('a request as too large: it is halved down to the row at fault', async () => {
+  it('halves a request that is too large, down to the row that is too large', async () => {
     const large: ProjectedRow = minuteRow(compiled, 'x'.repeat(5000), 10n)
-    server.script = asked => (asked.body.length > 3000 ? { status: 413, body: '' } : healthy(asked))
+    server.script = request => (request.body.length > 3000 ? { status: 413, body: '' } : healthy(request))
     expect(await sink.write([...rows, large])).toEqual([
       { aggregation: 0, id: large.id, version: 10n, error: expect.stringContaining('413') },
     ])
@@ -197,7 +200,7 @@ describe('a server that refuses', () => {
   })
 })
 
-describe('a server that holds other versions', () => {
+describe('the Elasticsearch sink with a server that has other versions', () => {
   const conflict = (found: bigint) => ({
     status: 409,
     error: {
@@ -206,14 +209,14 @@ describe('a server that holds other versions', () => {
     },
   })
 
-  it('equal ones: success, and nothing to tell', async () => {
+  it('succeeds on equal versions, and logs nothing', async () => {
     itemsAnswer(() => conflict(10n))
     expect(await sink.write(rows)).toEqual([])
     expect(server.bulks.length).toBe(1)
     expect(logged).toEqual([])
   })
 
-  it('greater ones: success, and told', async () => {
+  it('succeeds on newer versions, and logs them', async () => {
     itemsAnswer(() => conflict(9_223_372_036_854_775_807n))
     expect(await sink.write(rows)).toEqual([])
     expect(logged).toMatchObject([
@@ -222,21 +225,29 @@ describe('a server that holds other versions', () => {
   })
 })
 
-describe('an answer that is none', () => {
+describe('the Elasticsearch sink with a malformed answer', () => {
   const answers: [string, Answer, string][] = [
     ['not JSON', { status: 200, body: '<html>It works!</html>' }, 'writing 5 rows'],
-    ['JSON cut short', { status: 200, body: '{"items":[{"index":{"status":201}}' }, 'writing 5 rows'],
-    ['no items', { status: 200, body: {} }, 'answered for 0 of 5 rows'],
-    ['too few items', { status: 200, body: { items: [{ index: { status: 201 } }] } }, 'answered for 1 of 5 rows'],
-    ['items without a status', { status: 200, body: { items: rows.map(() => ({ index: {} })) } }, 'answered for'],
+    ['truncated JSON', { status: 200, body: '{"items":[{"index":{"status":201}}' }, 'writing 5 rows'],
+    ['an object without items', { status: 200, body: {} }, 'answered for 0 of 5 rows'],
+    [
+      'a list of too few items',
+      { status: 200, body: { items: [{ index: { status: 201 } }] } },
+      'answered for 1 of 5 rows',
+    ],
+    [
+      'a list of items without a status',
+      { status: 200, body: { items: rows.map(() => ({ index: {} })) } },
+      'answered for',
+    ],
     ['null', { status: 200, body: 'null' }, 'answered for 0 of 5 rows'],
-    ['empty', { status: 200, body: '' }, 'answered for 0 of 5 rows'],
+    ['an empty body', { status: 200, body: '' }, 'answered for 0 of 5 rows'],
   ]
-  it.each(answers)('%s: the rows are not taken for shown', async (_name, answer, message) => {
+  it.each(answers)('does not treat rows as shown when the answer is %s', async (_name, answer, message) => {
     bulkFails(answer)
     expect((await failure(sink.write(rows))).message).toContain(message)
     expect(server.bulks.length).toBe(1)
     server.script = healthy
-    await expectHealed()
+    await expectRecovered()
   })
 })

@@ -1,4 +1,4 @@
-/** A compiled spec with every kind of column, and rows as the outbox takes them. */
+/** A compiled spec with every kind of column, and rows as the outbox returns them. */
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { projectedRow, type StoredRow } from '#processor/adapters/projected-row.ts'
@@ -7,7 +7,7 @@ import type { ProjectedRow } from '#processor/ports.ts'
 export const BY_STORE = 0
 export const ALL_TIME = 1
 
-/** `prefix`: names the indices, so that tests on one server do not meet. */
+/** `prefix`: start of the indices' names, so that tests on one server do not share them. */
 export function compiledFor(prefix: string): CompiledSpec {
   return compileSpec(
     parsePipeline(`
@@ -43,7 +43,7 @@ spec:
   )
 }
 
-/** A minute of one store; `more` replaces what matters to the test. */
+/** Returns the row of one minute of a store. `more` replaces some of its values. */
 export function minuteRow(
   compiled: CompiledSpec,
   store: string,
@@ -79,7 +79,7 @@ export function allTimeRow(compiled: CompiledSpec, store: string, version: bigin
 
 export const removed = (row: ProjectedRow, version: bigint): ProjectedRow => ({ ...row, version, document: null })
 
-/** A document that no projection takes: it has a field that is not in the spec. */
+/** Adds a field that is not in the spec, so that every sink rejects the document. */
 export const unacceptable = (row: ProjectedRow): ProjectedRow => ({
   ...row,
   document: { ...row.document, surprise: 'x' },

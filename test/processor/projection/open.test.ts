@@ -30,20 +30,20 @@ spec:
 async function authorizationOf(sink: ReturnType<typeof open>): Promise<string | undefined> {
   await sink.prepare()
   await sink.close()
-  return server.asked[0]!.authorization
+  return server.requests[0]!.authorization
 }
 
-describe('the projection that a pipeline names', () => {
-  it('takes user and password from the environment', async () => {
+describe('openElasticsearchSink', () => {
+  it('reads user and password from the environment', async () => {
     const sink = open(SECRETS, { SECRET_ES_USER_NAME: 'projector', SECRET_ES_USER_PASS_WORD: 'sesame:open' })
     expect(await authorizationOf(sink)).toBe(`Basic ${btoa('projector:sesame:open')}`)
   })
 
-  it('goes without where the spec names none', async () => {
+  it('connects without a user if the spec names none', async () => {
     expect(await authorizationOf(open('', {}))).toBeUndefined()
   })
 
-  it('names the variable that is missing', () => {
+  it('names the missing variable', () => {
     expect(() => open(SECRETS, { SECRET_ES_USER_NAME: 'projector' })).toThrow(/^set SECRET_ES_USER_PASS_WORD: /)
   })
 

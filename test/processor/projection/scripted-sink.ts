@@ -1,27 +1,27 @@
-/** An HTTP server in the place of Elasticsearch that answers as the test says, and remembers what it was asked. */
+/** An HTTP server in place of Elasticsearch that answers by a script and records the requests. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** `hang` never answers; `stall` sends the head of an answer and no more. */
+/** `hang` never answers; `stall` sends only the start of an answer. */
 export type Answer = { status: number; body: unknown } | 'hang' | 'stall'
-export type Asked = { method: string; path: string; body: string; authorization: string | undefined }
-export type Script = (asked: Asked) => Answer
+export type Received = { method: string; path: string; body: string; authorization: string | undefined }
+export type Script = (request: Received) => Answer
 
 export const ok: Answer = { status: 200, body: { acknowledged: true } }
 
-/** As Elasticsearch answers a bulk request: each operation by `item`, "done" when left out. */
-export function bulkAnswer(asked: Asked, item: (id: string) => object = () => ({ status: 201 })): Answer {
-  const actions = asked.body.split('\n').filter(line => /^\{"(index|delete)":/.test(line))
+/** Answers a bulk request like Elasticsearch. `item` returns the result of each operation; default: success. */
+export function bulkAnswer(request: Received, item: (id: string) => object = () => ({ status: 201 })): Answer {
+  const actions = request.body.split('\n').filter(line => /^\{"(index|delete)":/.test(line))
   return { status: 200, body: { items: actions.map(line => ({ index: item(JSON.parse(line).index?._id) })) } }
 }
 
-/** All is well: every request is carried out. */
-export const healthy: Script = asked => (asked.path.startsWith('/_bulk') ? bulkAnswer(asked) : ok)
+/** Accepts every request. */
+export const healthy: Script = request => (request.path.startsWith('/_bulk') ? bulkAnswer(request) : ok)
 
 export class ScriptedSink {
   script: Script = healthy
-  readonly asked: Asked[] = []
+  readonly requests: Received[] = []
   #server: Server | null = null
   #port = 0
 
@@ -29,11 +29,11 @@ export class ScriptedSink {
     return `http://127.0.0.1:${this.#port}`
   }
 
-  get bulks(): Asked[] {
-    return this.asked.filter(({ path }) => path.startsWith('/_bulk'))
+  get bulks(): Received[] {
+    return this.requests.filter(({ path }) => path.startsWith('/_bulk'))
   }
 
-  /** Always on the same port, so that a client finds it again. */
+  /** Always listens on the same port, so that a client finds it again after a restart. */
   async start(): Promise<void> {
     this.#server = createServer((request, response) => void this.#answer(request, response))
     this.#server.listen(this.#port, '127.0.0.1')
@@ -52,9 +52,9 @@ export class ScriptedSink {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '', headers } = request
-    const asked = { method, path: url, body: await textOf(request), authorization: headers.authorization }
-    this.asked.push(asked)
-    const answer = this.script(asked)
+    const received = { method, path: url, body: await textOf(request), authorization: headers.authorization }
+    this.requests.push(received)
+    const answer = this.script(received)
     if (answer === 'hang') return
     response.writeHead(answer === 'stall' ? 200 : answer.status, {
       'content-type': 'application/json',

@@ -1,4 +1,4 @@
-/** The projector's surroundings under a fake clock: an outbox over a table, a sink with faults, telemetry that remembers. */
+/** A test environment for the projector: a fake clock, an outbox over a table, a sink with faults, recorded telemetry. */
 import { MemorySink } from '#processor/adapters/memory/sink.ts'
 import { Retryable } from '#processor/errors.ts'
 import type {
@@ -13,12 +13,12 @@ import type {
 } from '#processor/ports.ts'
 import type { ProjectorDeps } from '#processor/projector.ts'
 
-/** Virtual time: it jumps to whatever is due next as soon as nothing else can happen. */
+/** Virtual time, which jumps to the next due timer as soon as nothing else can happen. */
 export class FakeClock implements Clock {
   ms = 1_000_000
-  /** The pauses that the projector asked for. */
+  /** All pauses that the projector requested, ms. */
   readonly slept: number[] = []
-  /** Called at the end of each of them, with what it lasted. */
+  /** Called at the end of each pause, with its duration. */
   onSleep: (ms: number) => void = () => {}
   #due: { at: number; run: () => void }[] = []
   #running = false
@@ -45,7 +45,7 @@ export class FakeClock implements Clock {
     if (this.#running) return
     this.#running = true
     for (;;) {
-      await new Promise(resolve => setImmediate(resolve)) // all promise callbacks that were ready have run
+      await new Promise(resolve => setImmediate(resolve)) // lets all ready promise callbacks run
       const next = this.#due.sort((a, b) => b.at - a.at).pop()
       if (!next) break
       this.ms = next.at
@@ -55,12 +55,12 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Rows that were committed and what waits to be shown, as the commit's bookkeeping has it. */
+/** An outbox of rows that `commit` writes. */
 export class FakeOutbox implements Outbox {
   readonly table = new Map<string, ProjectedRow>()
   readonly waiting = new Map<bigint, string>()
   readonly faults: ProjectionFault[] = []
-  /** The journal of the test: who did what when. */
+  /** The events of the test, in order. */
   readonly #log: string[]
   #seq = 0n
   failures = 0
@@ -75,7 +75,7 @@ export class FakeOutbox implements Outbox {
   }
 
   async take(limit: number): Promise<ProjectionWork | null> {
-    this.#mayFail('take')
+    this.#failIfScripted('take')
     const entries = [...this.waiting].slice(0, limit)
     if (entries.length === 0) return null
     const ids = new Set(entries.map(([, id]) => id))
@@ -84,14 +84,14 @@ export class FakeOutbox implements Outbox {
   }
 
   async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
-    this.#mayFail('confirm')
+    this.#failIfScripted('confirm')
     this.#log.push('confirmed')
     for (const entry of work.entries) this.waiting.delete(entry)
     this.faults.push(...faults)
   }
 
   async pending(): Promise<number> {
-    this.#mayFail('pending')
+    this.#failIfScripted('pending')
     return this.waiting.size
   }
 
@@ -99,26 +99,26 @@ export class FakeOutbox implements Outbox {
     return this.faults.length
   }
 
-  #mayFail(what: string): void {
+  #failIfScripted(what: string): void {
     if (this.failures <= 0) return
     this.failures--
     throw new Retryable(`PostgreSQL: ${what} failed`)
   }
 }
 
-/** How long the sink takes to answer. */
+/** How long the sink takes to answer, ms. */
 const ANSWER_MS = 20
 
-/** How a call of the sink ends. `lost`: it took effect, and the answer did not arrive. */
-export type Fate = 'done' | 'refused' | 'lost' | 'hang'
+/** The outcome of a call of the sink. `lost`: the call takes effect, but its answer does not arrive. */
+export type Outcome = 'done' | 'refused' | 'lost' | 'hang'
 
 export class FakeSink implements Sink {
   readonly memory: MemorySink
-  readonly fates: { prepare: Fate[]; write: Fate[] } = { prepare: [], write: [] }
-  readonly bites: Record<Fate, number> = { done: 0, refused: 0, lost: 0, hang: 0 }
+  readonly script: { prepare: Outcome[]; write: Outcome[] } = { prepare: [], write: [] }
+  readonly counts: Record<Outcome, number> = { done: 0, refused: 0, lost: 0, hang: 0 }
   readonly #log: string[]
   readonly #clock: FakeClock
-  /** Called while a write is under way, before it takes effect. */
+  /** Called during a write, before it takes effect. */
   onWrite: (rows: ProjectedRow[]) => void = () => {}
 
   constructor(log: string[], clock: FakeClock, rejects?: (row: ProjectedRow) => string | null) {
@@ -128,32 +128,32 @@ export class FakeSink implements Sink {
   }
 
   prepare(): Promise<void> {
-    return this.#meet('prepare', async () => {})
+    return this.#play('prepare', async () => {})
   }
 
   write(rows: ProjectedRow[]): Promise<ProjectionFault[]> {
     this.onWrite(rows)
-    return this.#meet('write', () => this.memory.write(rows))
+    return this.#play('write', () => this.memory.write(rows))
   }
 
   async close(): Promise<void> {}
 
-  async #meet<T>(call: 'prepare' | 'write', effect: () => Promise<T>): Promise<T> {
-    const fate = this.fates[call].shift() ?? 'done'
-    this.bites[fate]++
+  async #play<T>(call: 'prepare' | 'write', effect: () => Promise<T>): Promise<T> {
+    const outcome = this.script[call].shift() ?? 'done'
+    this.counts[outcome]++
     this.#log.push(`${call}…`)
     await this.#clock.after(ANSWER_MS)
-    if (fate === 'hang') return new Promise(() => {})
-    if (fate === 'refused') throw new Retryable('the sink is away')
+    if (outcome === 'hang') return new Promise(() => {})
+    if (outcome === 'refused') throw new Retryable('the sink is down')
     const answer = await effect()
-    if (fate === 'lost') throw new Retryable('no answer came')
+    if (outcome === 'lost') throw new Retryable('no answer arrived')
     this.#log.push(`${call} answered`)
     return answer
   }
 }
 
-/** Conditions as they stand, each change, and the reports that the tests look at. */
-export class Remembered {
+/** Records the current conditions, their changes, and the reports that tests check. */
+export class RecordedTelemetry {
   readonly conditions = new Map<string, string>()
   readonly changes: string[] = []
   readonly projected: { rows: number; faults: number; startedAt: number; endedAt: number }[] = []
@@ -182,22 +182,24 @@ export class Remembered {
   }
 }
 
-export type Surroundings = ReturnType<typeof surroundings>
+export type ProjectorEnvironment = ReturnType<typeof projectorEnvironment>
 
-export function surroundings(options: { rejects?: (row: ProjectedRow) => string | null; chance?: Chance } = {}) {
+export function projectorEnvironment(
+  options: { rejects?: (row: ProjectedRow) => string | null; chance?: Chance } = {},
+) {
   const log: string[] = []
   const stop = new AbortController()
   const clock = new FakeClock()
   const outbox = new FakeOutbox(log)
   const sink = new FakeSink(log, clock, options.rejects)
-  const remembered = new Remembered()
+  const recorded = new RecordedTelemetry()
   const deps: ProjectorDeps = {
     outbox,
     sink,
     clock,
     chance: options.chance ?? { next: () => 0.5 },
-    telemetry: remembered.telemetry(),
+    telemetry: recorded.telemetry(),
     signal: stop.signal,
   }
-  return { log, stop, clock, outbox, sink, remembered, deps }
+  return { log, stop, clock, outbox, sink, recorded, deps }
 }

@@ -14,8 +14,8 @@ beforeAll(async () => {
   url = (await elasticsearch()).url
 })
 
-/** By plain HTTP, not through the client under test. Undefined for 404. */
-async function ask(method: string, path: string, body?: object): Promise<Record<string, never> | undefined> {
+/** Sends plain HTTP, not through the client under test. Resolves with undefined for 404. */
+async function send(method: string, path: string, body?: object): Promise<Record<string, never> | undefined> {
   const answer = await fetch(`${url}${path}`, {
     method,
     headers: { 'content-type': 'application/json' },
@@ -26,7 +26,7 @@ async function ask(method: string, path: string, body?: object): Promise<Record<
   return (method === 'HEAD' ? {} : await answer.json()) as Record<string, never>
 }
 
-/** A pipeline that has shown a row; index and template are those of its first projection. */
+/** Projects a row of a pipeline. Returns index and template of its first projection. */
 async function projected(owner = OWNER, prefix = unique('removed')) {
   const compiled = compiledFor(prefix)
   const connection = { nodes: [url], requestTimeoutMs: 60_000 }
@@ -37,22 +37,22 @@ async function projected(owner = OWNER, prefix = unique('removed')) {
   return { compiled, prefix, index: `${prefix}-by-store`, template: `${prefix}-template` }
 }
 
-/** What each was: index and template of the first projection, then of the second. */
+/** Returns the result for index and template of the first projection, then of the second. */
 async function remove(compiled: CompiledSpec, nodes = [url]): Promise<string[]> {
   const removal = new ElasticsearchRemoval({ nodes, requestTimeoutMs: 60_000 }, compiled, OWNER)
   try {
-    const were: string[] = []
-    for (const stored of removal.stored) were.push(await stored.remove())
-    return were
+    const results: string[] = []
+    for (const stored of removal.stored) results.push(await stored.remove())
+    return results
   } finally {
     await removal.close()
   }
 }
 
-const exists = async (path: string) => (await ask('GET', path)) !== undefined
+const exists = async (path: string) => (await send('GET', path)) !== undefined
 
-describe('the removal of indices and templates', () => {
-  it('takes those that the projection made, and then finds none', async () => {
+describe('ElasticsearchRemoval', () => {
+  it('removes indices and templates that the projection created, and then finds none', async () => {
     const { compiled, prefix, index, template } = await projected()
     expect(await remove(compiled)).toEqual(['ours', 'ours', 'ours', 'ours'])
     for (const path of [
@@ -65,54 +65,54 @@ describe('the removal of indices and templates', () => {
     expect(await remove(compiled)).toEqual(['absent', 'absent', 'absent', 'absent'])
   })
 
-  it('takes an index that is closed', async () => {
+  it('removes a closed index', async () => {
     const { compiled, index } = await projected()
-    await ask('POST', `/${index}/_close`)
+    await send('POST', `/${index}/_close`)
     expect(await remove(compiled)).toEqual(['ours', 'ours', 'ours', 'ours'])
     expect(await exists(`/${index}`)).toBe(false)
   })
 
-  it('leaves another pipeline’s alone', async () => {
+  it('leaves indices and templates of another pipeline alone', async () => {
     const { compiled, index, template } = await projected('default/other')
     expect(await remove(compiled)).toEqual(['foreign', 'foreign', 'foreign', 'foreign'])
-    expect(await ask('GET', `/${index}/_count`)).toMatchObject({ count: expect.any(Number) })
+    expect(await send('GET', `/${index}/_count`)).toMatchObject({ count: expect.any(Number) })
     expect(await exists(`/_index_template/${template}`)).toBe(true)
   })
 
-  it('leaves an index alone that a person made, although the pipeline wrote into it', async () => {
-    const prefix = unique('persons')
-    await ask('PUT', `/${prefix}-by-store`, { mappings: { _meta: { team: 'sales' } } })
+  it('leaves an index alone that a person created, even if the pipeline wrote into it', async () => {
+    const prefix = unique('foreign')
+    await send('PUT', `/${prefix}-by-store`, { mappings: { _meta: { team: 'sales' } } })
     const { compiled, index } = await projected(OWNER, prefix)
     expect(await remove(compiled)).toEqual(['foreign', 'ours', 'ours', 'ours'])
-    await ask('POST', `/${index}/_refresh`)
-    expect(await ask('GET', `/${index}/_count`)).toMatchObject({ count: 1 })
-    expect((await ask('GET', `/${index}/_mapping`))![index]).toMatchObject({ mappings: { _meta: { team: 'sales' } } })
+    await send('POST', `/${index}/_refresh`)
+    expect(await send('GET', `/${index}/_count`)).toMatchObject({ count: 1 })
+    expect((await send('GET', `/${index}/_mapping`))![index]).toMatchObject({ mappings: { _meta: { team: 'sales' } } })
   })
 
-  it('leaves a template alone that a person wrote in the place of ours', async () => {
+  it('leaves a template alone that a person wrote over ours', async () => {
     const { compiled, index, template } = await projected()
-    await ask('PUT', `/_index_template/${template}`, { index_patterns: [index], priority: 500 })
+    await send('PUT', `/_index_template/${template}`, { index_patterns: [index], priority: 500 })
     expect(await remove(compiled)).toEqual(['ours', 'foreign', 'ours', 'ours'])
     expect(await exists(`/_index_template/${template}`)).toBe(true)
   })
 
-  it('finds the index behind an alias, and leaves it alone where it is not ours', async () => {
+  it('removes the index behind an alias, but not if it is foreign', async () => {
     const { compiled, index } = await projected()
-    await ask('PUT', `/${index}/_settings`, { 'index.blocks.write': true })
-    await ask('POST', `/${index}/_clone/${index}-2?wait_for_active_shards=1`)
-    await ask('DELETE', `/${index}`)
-    await ask('PUT', `/${index}-2/_alias/${index}`)
+    await send('PUT', `/${index}/_settings`, { 'index.blocks.write': true })
+    await send('POST', `/${index}/_clone/${index}-2?wait_for_active_shards=1`)
+    await send('DELETE', `/${index}`)
+    await send('PUT', `/${index}-2/_alias/${index}`)
     expect((await remove(compiled))[0]).toBe('ours')
     expect(await exists(`/${index}-2`)).toBe(false)
-    await ask('PUT', `/${index}-3`, { aliases: { [index]: {} } })
+    await send('PUT', `/${index}-3`, { aliases: { [index]: {} } })
     expect((await remove(compiled))[0]).toBe('foreign')
     expect(await exists(`/${index}-3`)).toBe(true)
   })
 })
 
-describe('a server that misbehaves', () => {
+describe('ElasticsearchRemoval with a scripted server', () => {
   const compiled = compiledFor('scripted')
-  const mine = { 'scripted-by-store': { mappings: { _meta: { salesPipeline: OWNER } } } }
+  const ownMapping = { 'scripted-by-store': { mappings: { _meta: { salesPipeline: OWNER } } } }
   let sink: ScriptedSink
   const started = async () => {
     sink = new ScriptedSink()
@@ -121,16 +121,16 @@ describe('a server that misbehaves', () => {
   }
   afterEach(() => sink?.stop())
 
-  it('is asked again when it is away, refuses us, or did not finish', async () => {
-    const { url: other } = await started()
-    const attempt = () => remove(compiled, [other]).catch(error => error)
+  it('fails with Retryable when the server is down, refuses access, or does not acknowledge', async () => {
+    const { url: scripted } = await started()
+    const attempt = () => remove(compiled, [scripted]).catch(error => error)
     sink.script = () => ({ status: 503, body: { error: { type: 'some_exception', reason: 'not now' }, status: 503 } })
     expect(await attempt()).toMatchObject({
       message: expect.stringContaining('looking at index scripted-by-store: 503'),
     })
     sink.script = () => ({ status: 403, body: { error: { type: 'security_exception', reason: 'no' }, status: 403 } })
     expect(await attempt()).toMatchObject({ message: expect.stringContaining('give user anonymous') })
-    sink.script = ({ method }) => ({ status: 200, body: method === 'GET' ? mine : { acknowledged: false } })
+    sink.script = ({ method }) => ({ status: 200, body: method === 'GET' ? ownMapping : { acknowledged: false } })
     expect(await attempt()).toMatchObject({
       message: expect.stringContaining('removing index scripted-by-store: not ack'),
     })
@@ -138,10 +138,10 @@ describe('a server that misbehaves', () => {
     expect(await attempt()).toBeInstanceOf(Retryable)
   })
 
-  it('is not asked to remove what it does not call ours', async () => {
-    const { url: other } = await started()
+  it('sends no DELETE for an index or template without our mark', async () => {
+    const { url: scripted } = await started()
     sink.script = ({ path }) => (path.includes('_mapping') ? { status: 200, body: {} } : ok)
-    expect(await remove(compiled, [other])).toEqual(['absent', 'absent', 'absent', 'absent'])
-    expect(new Set(sink.asked.map(({ method }) => method))).toEqual(new Set(['GET']))
+    expect(await remove(compiled, [scripted])).toEqual(['absent', 'absent', 'absent', 'absent'])
+    expect(new Set(sink.requests.map(({ method }) => method))).toEqual(new Set(['GET']))
   })
 })

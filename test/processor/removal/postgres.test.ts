@@ -9,7 +9,7 @@ import { onFresh } from '../store/with-harness.ts'
 
 const test = onFresh(freshPostgres) as (name: string, run: (harness: PostgresHarness) => Promise<void>) => void
 
-/** One call of a removal of its own. */
+/** Calls a removal that is created for this call and closed after it. */
 async function removal<T>(
   harness: PostgresHarness,
   call: (removal: PostgresRemoval) => Promise<T>,
@@ -43,8 +43,8 @@ async function connected(harness: PostgresHarness, applicationName: string) {
 
 const readRows = (harness: PostgresHarness) => `BEGIN; SELECT FROM "${harness.schema}".by_store`
 
-describe('the removal of a schema', () => {
-  test('takes everything in it, and then finds nothing', async harness => {
+describe('PostgresRemoval', () => {
+  test('removes the schema with everything in it, and then finds nothing', async harness => {
     const { store, claim } = await ready(harness)
     await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
     expect(await find(harness)).toBe('ours')
@@ -54,14 +54,14 @@ describe('the removal of a schema', () => {
     expect(await remove(harness)).toBe('absent')
   })
 
-  test('leaves another pipeline’s alone', async harness => {
+  test('leaves the schema of another pipeline alone', async harness => {
     const { store, claim } = await ready(harness)
     await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
     for (const call of [find, remove]) expect(await call(harness, { owner: 'shop/other' })).toBe('foreign')
     expect(await harness.rows('by_store')).toHaveLength(1)
   })
 
-  test('leaves alone what no pipeline made, whatever its tables are called', async harness => {
+  test('leaves a schema alone that no pipeline created, whatever its tables are called', async harness => {
     await harness.query(`CREATE SCHEMA ${harness.schema}`)
     expect(await remove(harness)).toBe('foreign')
     await harness.query('CREATE TABLE @pipeline (id int)')
@@ -72,7 +72,7 @@ describe('the removal of a schema', () => {
     expect(await harness.query('SELECT id FROM @pipeline')).toEqual([{ id: 1 }])
   })
 
-  test('takes a schema of any name, and no other', async harness => {
+  test('removes a schema of any name, and no other schema', async harness => {
     const schema = `odd"; DROP SCHEMA public; -- 'x`
     await harness.workerWith({ schema }).open(TOPIC)
     await harness.worker().open(TOPIC)
@@ -80,7 +80,7 @@ describe('the removal of a schema', () => {
     expect(await schemas(harness)).toEqual([harness.schema])
   })
 
-  test('ends a stopped worker that holds a lock, and not a person: for that one it waits', async harness => {
+  test('ends the connection of a stopped worker that holds a lock, but waits for a person’s', async harness => {
     await ready(harness)
     const timeouts = { lock: 100 }
     const person = await connected(harness, 'psql')
@@ -95,7 +95,7 @@ describe('the removal of a schema', () => {
     await person.end()
   })
 
-  test('goes through at once when only a stopped worker is in its way', async harness => {
+  test('succeeds at the first call when only a stopped worker holds a lock', async harness => {
     await ready(harness)
     const stopped = await connected(harness, 'sales shop/sales stopped-worker')
     await stopped.query(readRows(harness))
@@ -115,7 +115,7 @@ describe('the removal of a schema', () => {
     expect(await find(harness)).toBe('absent')
   })
 
-  test('gives up on a server that does not answer, and goes through when it does again', async harness => {
+  test('fails with Retryable while the server does not answer, and succeeds once it does', async harness => {
     await ready(harness)
     const proxy = await NetworkProxy.before(harness.address)
     const connection = { ...harness.options().connection, port: proxy.port }
@@ -134,7 +134,7 @@ describe('the removal of a schema', () => {
     await proxy.close()
   })
 
-  test('says what a person has to change', async harness => {
+  test('reports what to change when access is denied, without the password', async harness => {
     await ready(harness)
     const user = `other_${harness.address.database}`
     await harness.query(`CREATE ROLE ${user} LOGIN PASSWORD 'limited'`)
@@ -150,7 +150,7 @@ describe('the removal of a schema', () => {
     expect(JSON.stringify([error.message, error.stack, error, error.cause])).not.toContain('8472')
   })
 
-  test('is noticed by a worker that lives on: nothing it does brings the schema back', async harness => {
+  test('makes every call of a running worker fail, so that the schema is not created again', async harness => {
     const { store, claim } = await ready(harness)
     await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
     await remove(harness)
@@ -162,7 +162,7 @@ describe('the removal of a schema', () => {
       () => store.advance(),
       () => store.take(10),
     ]
-    // Not Retryable: the worker ends.
+    // These errors are not Retryable, so the worker exits.
     for (const call of calls)
       await expect(call()).rejects.toMatchObject({ code: expect.stringMatching(/42P01|3F000|42883/) })
     expect(await schemas(harness)).toEqual([])

@@ -1,4 +1,4 @@
-/** The program as it ships, on servers of its own, over what a store and a projection really wrote. */
+/** Runs the removal as a process on its own servers, over data that a store and a projection wrote. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -28,7 +28,7 @@ afterAll(() => Promise.all([postgres?.stop(), elasticsearch?.stop()]))
 
 const accessTo = ({ user, password }: typeof postgres) => ({ PGUSER: user, PGPASSWORD: password })
 
-/** A pipeline `name` that has stored a row and shown it in index `name`; answers its document. */
+/** Stores a row of the pipeline `name` and projects it into the index `name`. Resolves with the pipeline's YAML. */
 async function stored(name: string): Promise<string> {
   const text = documentOf(
     ['name: sales, namespace: shop', `name: ${name}, namespace: shop`],
@@ -53,9 +53,9 @@ async function stored(name: string): Promise<string> {
   return text
 }
 
-type Removal = { process: ChildProcess; url: string; exited: Promise<number | null>; said(): string }
+type Removal = { process: ChildProcess; url: string; exited: Promise<number | null>; output(): string }
 
-/** `node processor/main.ts remove --file …`. Resolves when it serves. */
+/** Runs `node processor/main.ts remove --file …`. Resolves once its HTTP port is open. */
 async function startRemoval(text: string, env: Record<string, string> = {}): Promise<Removal> {
   const file = join(ownFolder('removal'), 'pipeline.yaml')
   writeFileSync(file, text)
@@ -69,18 +69,18 @@ async function startRemoval(text: string, env: Record<string, string> = {}): Pro
   const exited = new Promise<number | null>(resolve => child.once('close', resolve))
   const port = await new Promise<number>((resolve, reject) => {
     child.on('message', ({ type, port }: { type: string; port: number }) => type === 'listening' && resolve(port))
-    void exited.then(code => reject(new Error(`it ended with ${code}: ${output}`)))
+    void exited.then(code => reject(new Error(`the removal exited with ${code}: ${output}`)))
   })
-  return { process: child, url: `http://127.0.0.1:${port}`, exited, said: () => output }
+  return { process: child, url: `http://127.0.0.1:${port}`, exited, output: () => output }
 }
 
-const messages = ({ said }: Removal) =>
-  said()
+const messages = ({ output }: Removal) =>
+  output()
     .split('\n')
     .filter(line => line.startsWith('{'))
     .map(line => JSON.parse(line).msg as string)
 
-/** The condition that it shows, once it shows one. */
+/** Waits until /status shows a condition, and returns it. */
 async function condition({ url }: Removal): Promise<string> {
   for (;;) {
     const { conditions } = (await (await fetch(`${url}/status`)).json()) as { conditions: Record<string, string> }
@@ -99,16 +99,16 @@ async function schemaExists(schema: string): Promise<boolean> {
   return rows.length > 0
 }
 
-const found = async (path: string) => (await fetch(`${elasticsearch.url}${path}`)).ok
-const left = async (name: string) => ({
+const exists = async (path: string) => (await fetch(`${elasticsearch.url}${path}`)).ok
+const remaining = async (name: string) => ({
   schema: await schemaExists(name),
-  index: await found(`/${name}`),
-  template: await found(`/_index_template/${name}`),
+  index: await exists(`/${name}`),
+  template: await exists(`/_index_template/${name}`),
 })
 const ALL = { schema: true, index: true, template: true }
 const NOTHING = { schema: false, index: false, template: false }
 
-it('removes what the pipeline stored and nothing else, and a second run finds nothing', async () => {
+it('removes the data of its pipeline and of no other, and finds nothing in a second run', async () => {
   const [text] = [await stored('removed'), await stored('neighbour')]
   const first = await startRemoval(text)
   expect(await first.exited).toBe(0)
@@ -117,14 +117,14 @@ it('removes what the pipeline stored and nothing else, and a second run finds no
     'removed index template removed',
     'removed schema removed of database sales',
   ])
-  expect(await left('removed')).toEqual(NOTHING)
-  expect(await left('neighbour')).toEqual(ALL)
+  expect(await remaining('removed')).toEqual(NOTHING)
+  expect(await remaining('neighbour')).toEqual(ALL)
   const second = await startRemoval(text)
   expect(await second.exited).toBe(0)
   expect(messages(second)).toEqual(['schema removed of database sales does not exist', 'nothing removed'])
 })
 
-it('leaves everything alone where the schema is another pipeline’s', async () => {
+it('removes nothing if the schema belongs to another pipeline', async () => {
   const text = await stored('owned')
   const other = await startRemoval(text.replace('name: owned, namespace: shop', 'name: owned, namespace: other'))
   expect(await other.exited).toBe(0)
@@ -132,42 +132,42 @@ it('leaves everything alone where the schema is another pipeline’s', async () 
     'skipped schema owned of database sales: this pipeline did not create it',
     'nothing removed',
   ])
-  expect(await left('owned')).toEqual(ALL)
+  expect(await remaining('owned')).toEqual(ALL)
 })
 
-it('waits for PostgreSQL, and goes on when it is back', async () => {
+it('waits while PostgreSQL is down, and continues when it is back', async () => {
   const text = await stored('nopostgres')
   await postgres.kill()
   const removal = await startRemoval(text)
-  expect(await condition(removal)).toMatch(/^StoreUnavailable: PostgreSQL while looking at schema nopostgres/)
-  expect((await fetch(`${removal.url}/healthz`)).status, 'it lives').toBe(200)
-  expect(await found('/nopostgres'), 'the documents').toBe(true)
+  expect(await condition(removal)).toMatch(/^StoreUnavailable: PostgreSQL error while looking at schema nopostgres/)
+  expect((await fetch(`${removal.url}/healthz`)).status, 'the process is alive').toBe(200)
+  expect(await exists('/nopostgres'), 'the documents').toBe(true)
   await postgres.start()
   expect(await removal.exited).toBe(0)
-  expect(await left('nopostgres')).toEqual(NOTHING)
+  expect(await remaining('nopostgres')).toEqual(NOTHING)
 })
 
-it('waits for Elasticsearch and keeps the rows meanwhile, and goes on when it is back', async () => {
+it('waits while Elasticsearch is down, keeps the rows until then, and continues when it is back', async () => {
   const text = await stored('noelastic')
   await elasticsearch.kill()
   const removal = await startRemoval(text)
   expect(await condition(removal)).toMatch(
-    /^StoreUnavailable: Elasticsearch: looking at index noelastic: .*ECONNREFUSED/,
+    /^StoreUnavailable: Elasticsearch error while looking at index noelastic: .*ECONNREFUSED/,
   )
   expect(await schemaExists('noelastic')).toBe(true)
   await elasticsearch.start()
   expect(await removal.exited).toBe(0)
-  expect(await left('noelastic')).toEqual(NOTHING)
+  expect(await remaining('noelastic')).toEqual(NOTHING)
 }, 300_000)
 
-it('waits for the right password, which it does not tell, until SIGTERM; the next run goes on', async () => {
+it('waits on a wrong password until SIGTERM without logging it, and removes the data in the next run', async () => {
   const text = await stored('refused')
   const refused = await startRemoval(text, { PGPASSWORD: 'not-the-password-8472' })
   expect(await condition(refused)).toMatch(/^StoreUnavailable: AccessDenied: .*password authentication failed/)
   refused.process.kill('SIGTERM')
   expect(await refused.exited).toBe(1)
-  expect(refused.said()).not.toContain('8472')
-  expect(await left('refused')).toEqual(ALL)
+  expect(refused.output()).not.toContain('8472')
+  expect(await remaining('refused')).toEqual(ALL)
   expect(await (await startRemoval(text)).exited).toBe(0)
-  expect(await left('refused')).toEqual(NOTHING)
+  expect(await remaining('refused')).toEqual(NOTHING)
 })

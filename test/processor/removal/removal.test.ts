@@ -1,11 +1,11 @@
-/** The order, the patience and the words of a removal, over things that are only named. */
+/** Tests the order, the retries and the log of a removal, with stored objects that are only simulated. */
 import { expect, it } from 'vitest'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Belonging, Stored, StoredRows } from '#processor/ports.ts'
 import { type RemovalDeps, removeResults } from '#processor/removal.ts'
 import { telemetryForTest } from '../telemetry/fixture.ts'
 
-/** `answers`, one per call; the last one ever after. */
+/** `answers`: one per call of `remove`; the last one is repeated. */
 function stored(name: string, done: string[], ...answers: (Belonging | Error)[]): Stored {
   return {
     name,
@@ -18,7 +18,7 @@ function stored(name: string, done: string[], ...answers: (Belonging | Error)[])
   }
 }
 
-function world(rows: StoredRows, documents: Stored[]) {
+function setUp(rows: StoredRows, documents: Stored[]) {
   const { telemetry, lines } = telemetryForTest({ logLevel: 'info' })
   const stopping = new AbortController()
   const shown: Record<string, string>[] = []
@@ -27,23 +27,23 @@ function world(rows: StoredRows, documents: Stored[]) {
     sleep: async () => void shown.push((await telemetry.snapshot()).conditions),
   }
   const deps: RemovalDeps = { rows, documents, clock, chance: { next: () => 0 }, telemetry, signal: stopping.signal }
-  const said = () => lines.map(({ level, msg }) => `${level}: ${msg}`)
-  return { deps, stopping, shown, telemetry, said }
+  const logged = () => lines.map(({ level, msg }) => `${level}: ${msg}`)
+  return { deps, stopping, shown, telemetry, logged }
 }
 
 const rowsOf = (belonging: Belonging, removal: Stored): StoredRows => ({ ...removal, find: async () => belonging })
 
-it('takes documents first and rows last, and says what it did', async () => {
+it('removes documents first and rows last, and logs each removal', async () => {
   const done: string[] = []
   const documents = [
     stored('index a', done, 'ours'),
     stored('index b', done, 'foreign'),
     stored('template a', done, 'absent'),
   ]
-  const { deps, said } = world(rowsOf('ours', stored('schema s', done, 'ours')), documents)
+  const { deps, logged } = setUp(rowsOf('ours', stored('schema s', done, 'ours')), documents)
   expect(await removeResults(deps)).toBe(true)
   expect(done).toEqual(['index a', 'index b', 'template a', 'schema s'])
-  expect(said()).toEqual([
+  expect(logged()).toEqual([
     'info: removed index a',
     'warn: skipped index b: this pipeline did not create it',
     'info: template a does not exist',
@@ -54,42 +54,42 @@ it('takes documents first and rows last, and says what it did', async () => {
 it.each([
   ['foreign', 'warn: skipped schema s: this pipeline did not create it'],
   ['absent', 'info: schema s does not exist'],
-] as const)('touches nothing where the rows are %s, and has succeeded', async (belonging, words) => {
+] as const)('removes nothing and succeeds if the rows are %s', async (belonging, line) => {
   const done: string[] = []
-  const { deps, said } = world(rowsOf(belonging, stored('schema s', done, 'ours')), [stored('index a', done, 'ours')])
+  const { deps, logged } = setUp(rowsOf(belonging, stored('schema s', done, 'ours')), [stored('index a', done, 'ours')])
   expect(await removeResults(deps)).toBe(true)
   expect(done).toEqual([])
-  expect(said()).toEqual([words, 'info: nothing removed'])
+  expect(logged()).toEqual([line, 'info: nothing removed'])
 })
 
-it('waits for what time or a person heals, and shows it meanwhile', async () => {
+it('retries errors that can pass or that a person can fix, and shows them as a condition until then', async () => {
   const done: string[] = []
   const refused = new Fatal('AccessDenied', 'password authentication failed')
-  const documents = [stored('index a', done, new Retryable('away'), 'ours')]
-  const { deps, shown, telemetry } = world(
+  const documents = [stored('index a', done, new Retryable('down'), 'ours')]
+  const { deps, shown, telemetry } = setUp(
     rowsOf('ours', stored('schema s', done, refused, refused, 'ours')),
     documents,
   )
   expect(await removeResults(deps)).toBe(true)
   expect(done).toEqual(['index a', 'schema s'])
   const denied = { StoreUnavailable: 'AccessDenied: password authentication failed' }
-  expect(shown).toEqual([{ StoreUnavailable: 'away' }, denied, denied])
+  expect(shown).toEqual([{ StoreUnavailable: 'down' }, denied, denied])
   expect((await telemetry.snapshot()).conditions).toEqual({})
 })
 
-it('stops at the signal, and what is left waits for the next run', async () => {
+it('stops at the signal without removing the rows', async () => {
   const done: string[] = []
-  const { deps, stopping } = world(rowsOf('ours', stored('schema s', done, 'ours')), [
-    stored('index a', done, new Retryable('away')),
+  const { deps, stopping } = setUp(rowsOf('ours', stored('schema s', done, 'ours')), [
+    stored('index a', done, new Retryable('down')),
   ])
   deps.clock.sleep = async () => stopping.abort()
   expect(await removeResults(deps)).toBe(false)
   expect(done).toEqual([])
 })
 
-it('does not go on over what nobody foresaw', async () => {
+it('stops at an unexpected error', async () => {
   const done: string[] = []
-  const { deps } = world(rowsOf('ours', stored('schema s', done, 'ours')), [
+  const { deps } = setUp(rowsOf('ours', stored('schema s', done, 'ours')), [
     stored('index a', done, new TypeError('a bug')),
   ])
   await expect(removeResults(deps)).rejects.toThrow('a bug')

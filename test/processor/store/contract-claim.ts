@@ -7,7 +7,7 @@ export function claimContract(fresh: Fresh): void {
   const test = onFresh(fresh)
 
   describe('claims and fencing (section 3)', () => {
-    test('knows every partition before any is claimed', async harness => {
+    test('has a position for every partition before any is claimed', async harness => {
       const store = harness.worker()
       expect(await store.open(TOPIC)).toEqual({ generation: 1, firstPartitions: 2, watermark: null })
       expect(await store.positions()).toEqual(
@@ -19,7 +19,7 @@ export function claimContract(fresh: Fresh): void {
       expect(await store.inspect([0, 1])).toEqual([])
     })
 
-    test('reads a partition that was added to the topic from its first record, whatever `start` says', async harness => {
+    test('starts a partition that was added to the topic at offset 0, whatever `start` is', async harness => {
       const { store } = await ready(harness)
       const grown = { ...TOPIC, partitions: 4 }
       expect(await store.open(grown)).toMatchObject({ firstPartitions: 2 })
@@ -32,11 +32,11 @@ export function claimContract(fresh: Fresh): void {
         ]),
       )
       expect(await store.claim(2, 555)).toMatchObject({ nextOffset: 0, restoreOffset: 0 })
-      expect(await harness.worker().open(grown), 'by another worker, too').toMatchObject({ firstPartitions: 2 })
+      expect(await harness.worker().open(grown), 'also by another worker').toMatchObject({ firstPartitions: 2 })
       expect((await store.positions()).get(3)).toBe(0)
     })
 
-    test('stores the start of the first claim and gives each claim a higher epoch and another token', async harness => {
+    test('stores the start of the first claim and gives each claim a higher epoch and a new token', async harness => {
       const { store, claim } = await ready(harness)
       expect(claim).toMatchObject({
         partition: 0,
@@ -60,9 +60,9 @@ export function claimContract(fresh: Fresh): void {
 
     test('refuses a commit of the previous owner and writes nothing of it', async harness => {
       const { store, claim } = await ready(harness)
-      const thief = harness.worker()
-      await thief.open(TOPIC)
-      const stolen = await thief.claim(0, 0)
+      const successor = harness.worker()
+      await successor.open(TOPIC)
+      const newClaim = await successor.claim(0, 0)
       const effects = {
         aggregates: [byStore([T0, 'a', 100])],
         dead: [letter(100)],
@@ -72,12 +72,12 @@ export function claimContract(fresh: Fresh): void {
       expect(await harness.rows('by_store')).toEqual([])
       expect([await harness.dead(), await harness.raw()]).toEqual([[], []])
       expect(await harness.progress(0)).toMatchObject({ nextOffset: 100, counters: { records: 0 } })
-      expect(await thief.pending()).toBe(0)
-      await commitNext(thief, stolen, effects)
+      expect(await successor.pending()).toBe(0)
+      await commitNext(successor, newClaim, effects)
       expect(await harness.rows('by_store')).toHaveLength(1)
     })
 
-    test('refuses a commit of two partitions when one was lost, and writes nothing of the other', async harness => {
+    test('refuses a commit of two partitions if one was lost, and writes nothing of the other', async harness => {
       const { store, claim } = await ready(harness)
       const other = await store.claim(1, 7)
       await store.claim(1, 7)
@@ -95,7 +95,7 @@ export function claimContract(fresh: Fresh): void {
       )
     })
 
-    test('refuses a commit that is there already', async harness => {
+    test('refuses a commit that is already stored', async harness => {
       const { store, claim } = await ready(harness)
       const commit = commitOf(claim, { aggregates: [byStore([T0, 'a', 100])] })
       await store.commit(commit)
@@ -103,7 +103,7 @@ export function claimContract(fresh: Fresh): void {
       expect((await harness.rows('by_store'))[0]!.values.revenue).toBe('1.00')
     })
 
-    test('goes on after a refusal', async harness => {
+    test('accepts the next commit after a refused one', async harness => {
       const { store, claim } = await ready(harness)
       await expect(store.commit(commitOf({ ...claim, token: 'guessed' }))).rejects.toThrow(Fenced)
       await expect(store.commit(commitOf({ ...claim, epoch: claim.epoch + 1 }))).rejects.toThrow(Fenced)
@@ -116,7 +116,7 @@ export function claimContract(fresh: Fresh): void {
       )
     })
 
-    test('shows in an inspection where each partition stands, in order', async harness => {
+    test('inspects the progress of partitions in their order', async harness => {
       const { store, claim } = await ready(harness)
       await store.claim(1, 7)
       const commit = await commitNext(
@@ -139,7 +139,7 @@ export function claimContract(fresh: Fresh): void {
       expect(second).toMatchObject({ partition: 1, nextOffset: 7, maxEventTime: null, leaderEpoch: null })
     })
 
-    test('tells a claim which records were refused, as far back as it restores', async harness => {
+    test('returns with a claim the offsets of rejected records from the restore offset on', async harness => {
       const { store, claim } = await ready(harness)
       const refused = [104, 101, 108].map(offset => letter(offset, { reason: 'store_rejected' }))
       await commitNext(store, claim, { dead: [...refused, letter(105)] }, { restoreOffset: 102 })
@@ -150,7 +150,7 @@ export function claimContract(fresh: Fresh): void {
       })
     })
 
-    test('counts what commits add', async harness => {
+    test('adds up the counters of commits', async harness => {
       const { store, claim } = await ready(harness)
       const counters = { records: 9, skipped: 3, dead: 2, duplicate: 3, accepted: 4 }
       const counts = { late: 1, onTime: 3, partlyLate: 1, missedWindows: 2, added: 5, missed: 4 }

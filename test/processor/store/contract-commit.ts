@@ -3,7 +3,7 @@ import { Rejected } from '#processor/errors.ts'
 import { BY_KIND, byStore, commitNext, commitOf, type Fresh, letter, MINUTE, ready, T0, totals } from './fixture.ts'
 import { onFresh } from './with-harness.ts'
 
-/** Values that have broken quoting, escaping or array syntax somewhere, sometime. */
+/** Values that are known to break quoting, escaping or array syntax. */
 const ODD_TEXTS = [
   '',
   ' ',
@@ -25,7 +25,7 @@ const ODD_TEXTS = [
   'x'.repeat(1024),
 ]
 
-/** Sum in hundredths, count → average, rounded half to even. */
+/** Sum in hundredths and count → average, rounded half to even. */
 const AVERAGES: [sum: number | bigint, count: number, average: string][] = [
   [5, 2, '0.02'],
   [15, 2, '0.08'],
@@ -49,7 +49,7 @@ export function commitContract(fresh: Fresh): void {
   const test = onFresh(fresh)
 
   describe('commits (sections 3 and 7)', () => {
-    test('adds, and keeps the least and the greatest', async harness => {
+    test('adds sums and counts, and keeps minimum and maximum', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1050, 250], [T0, 'b', 1])] })
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', -399, 2000], [T0 + MINUTE, 'a', 7])] })
@@ -71,7 +71,7 @@ export function commitContract(fresh: Fresh): void {
       expect(rows[0]).toMatchObject({ final: false, reopened: 0 })
     })
 
-    test('gives a row a greater version with every commit that touches it, and only then', async harness => {
+    test('raises a row’s version with every commit that changes the row, and only then', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1])] })
       const before = await harness.rows('by_store')
@@ -81,7 +81,7 @@ export function commitContract(fresh: Fresh): void {
       expect(after[1]!.version).toBe(before[1]!.version)
     })
 
-    test('is exact at any size and sign', async harness => {
+    test('sums exactly at any size and sign', async harness => {
       const { store, claim } = await ready(harness)
       const huge = 10n ** 32n
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', huge, 1], [T0, 'b', -huge])] })
@@ -99,7 +99,7 @@ export function commitContract(fresh: Fresh): void {
       })
     })
 
-    test('shows averages rounded half to even', async harness => {
+    test('rounds averages half to even', async harness => {
       const { store, claim } = await ready(harness)
       const stores = AVERAGES.map((_, i) => `store-${String(i).padStart(2, '0')}`)
       const sums = AVERAGES.map(([sum]) => sum)
@@ -115,7 +115,7 @@ export function commitContract(fresh: Fresh): void {
       expect(shown).toEqual(AVERAGES.map(([, , average]) => average))
     })
 
-    test('keeps any text as a key, apart from every other', async harness => {
+    test('keeps any text as a distinct key', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, {
         aggregates: [byStore(...ODD_TEXTS.map((text, i): [number, string, number] => [T0, text, i]))],
@@ -146,7 +146,7 @@ export function commitContract(fresh: Fresh): void {
       ])
     })
 
-    test('keeps windows at both ends of the calendar to the millisecond, and over all time', async harness => {
+    test('keeps windows at both ends of the calendar to the millisecond, and windows over all time', async harness => {
       const { store, claim } = await ready(harness)
       const lastMinute = Date.UTC(9999, 11, 31, 23, 59)
       const beforeYearOne = Date.parse('0001-01-01T00:00:00Z') - 59_999
@@ -176,7 +176,7 @@ export function commitContract(fresh: Fresh): void {
       )
     })
 
-    test('stores late events with what they missed', async harness => {
+    test('stores late events with the windows that they missed', async harness => {
       const { store, claim } = await ready(harness)
       const late = (offset: number, missed: number[], entirely: boolean) => ({
         partition: 0,
@@ -210,7 +210,7 @@ export function commitContract(fresh: Fresh): void {
       ])
     })
 
-    test('stores dead letters, whatever is in them', async harness => {
+    test('stores dead letters with any content', async harness => {
       const { store, claim } = await ready(harness)
       const headers: [string, string][] = [
         ['trace', 'a"b\\'],
@@ -255,7 +255,7 @@ export function commitContract(fresh: Fresh): void {
       expect(await store.deadLetterBytes()).toBe(3)
     })
 
-    test('stores every line of the raw sales', async harness => {
+    test('stores every line of raw sales', async harness => {
       const { store, claim } = await ready(harness)
       const raw = [
         { partition: 0, offset: 101, line: 1, eventTime: T0 + 1, values: ['b', '-0.05', '2', 'false', ''] },
@@ -272,7 +272,7 @@ export function commitContract(fresh: Fresh): void {
       expect(await harness.raw()).toEqual(raw.toReversed().map(({ partition: _, ...sale }) => sale))
     })
 
-    test('refuses data that it cannot hold, writes nothing of the commit, and goes on', async harness => {
+    test('rejects data that it cannot store, writes nothing of the commit, and accepts the next one', async harness => {
       const { store, claim } = await ready(harness)
       const effects = {
         aggregates: [totals(['good', 1]), byStore([T0, 'good', 1], [T0, 'b\0d', 1])],
@@ -290,7 +290,7 @@ export function commitContract(fresh: Fresh): void {
       )
     })
 
-    test('stores nothing but progress when nothing was accepted', async harness => {
+    test('stores only progress when no record was accepted', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, {}, { counters: { records: 0, skipped: 10, dead: 0, duplicate: 0, accepted: 0 } })
       expect((await harness.progress(0)).counters.skipped).toBe(10)

@@ -16,19 +16,19 @@ export function generationContract(fresh: Fresh): void {
   const test = onFresh(fresh)
 
   describe('generations of the spec (section 2)', () => {
-    test('is the same generation while nothing changes that results depend on', async harness => {
+    test('keeps the generation if a change of the spec does not affect results', async harness => {
       await ready(harness)
-      const again = await harness.worker().open(TOPIC)
+      const unchanged = await harness.worker().open(TOPIC)
       const faster = await harness.worker(pipelineOf(['  sinks:', '  commit: { interval: 7ms }\n  sinks:'])).open(TOPIC)
-      expect([again.generation, faster.generation]).toEqual([1, 1])
+      expect([unchanged.generation, faster.generation]).toEqual([1, 1])
     })
 
-    test('takes effect at the offset of the claim that adopts it, and refuses claims by the older one', async harness => {
+    test('applies a new generation from the next claim’s offset, and refuses claims of the older one', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, {}, { restoreOffset: 104 })
       const newer = harness.worker(pipelineOf(LATER))
       expect(await newer.open(TOPIC)).toMatchObject({ generation: 2 })
-      await commitNext(store, claim, {}, { restoreOffset: 104 }) // still its partition until somebody claims it
+      await commitNext(store, claim, {}, { restoreOffset: 104 }) // it owns the partition until another worker claims it
       const adopted = await newer.claim(0, 0)
       expect(segmentsOf(adopted)).toEqual([
         [100, 1, 30_000],
@@ -41,7 +41,7 @@ export function generationContract(fresh: Fresh): void {
       expect(await newer.advance()).not.toBeNull()
     })
 
-    test('answers only the stretches that restoring reads', async harness => {
+    test('returns only the segments from the restore offset on', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim)
       const newer = harness.worker(pipelineOf(LATER))
@@ -56,10 +56,10 @@ export function generationContract(fresh: Fresh): void {
       await harness.worker(pipelineOf(LATER)).open(TOPIC)
       const back = harness.worker()
       expect(await back.open(TOPIC)).toMatchObject({ generation: 3 })
-      expect(segmentsOf(await back.claim(0, 0))).toEqual([[100, 3, 30_000]]) // nothing was read under the first
+      expect(segmentsOf(await back.claim(0, 0))).toEqual([[100, 3, 30_000]]) // nothing was read under generation 1
     })
 
-    test('refuses an aggregation that keeps its name but not its meaning', async harness => {
+    test('refuses an aggregation that has the same name but another meaning', async harness => {
       await ready(harness)
       for (const change of [
         ['size: 1m', 'size: 2m'],
@@ -74,7 +74,7 @@ export function generationContract(fresh: Fresh): void {
       expect(await harness.worker().open(TOPIC)).toMatchObject({ generation: 1 })
     })
 
-    test('adds an aggregation beside those that are there', async harness => {
+    test('adds an aggregation to the existing ones', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
       const wider = harness.worker(
@@ -88,7 +88,7 @@ export function generationContract(fresh: Fresh): void {
       expect(await harness.rows('by_store')).toHaveLength(1)
     })
 
-    test('refuses a topic that was made anew, and takes up partitions that were added', async harness => {
+    test('refuses a topic that was created again, and adds new partitions', async harness => {
       await ready(harness)
       await expect(harness.worker().open({ ...TOPIC, topicId: 'topic-2' })).rejects.toMatchObject({
         code: 'TopicReplaced',

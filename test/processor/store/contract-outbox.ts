@@ -19,7 +19,7 @@ const idOf = (store: string, start = new Date(T0).toISOString()) =>
     .update(JSON.stringify(['by_store', start, store]))
     .digest('hex')
 
-/** Takes and confirms until nothing waits; answers all rows in the order in which they came. */
+/** Takes and confirms until nothing waits. Resolves with all rows in the order in which they were taken. */
 async function drain(worker: Worker, limit = 1000) {
   const rows = []
   for (let work = await worker.take(limit); work; work = await worker.take(limit)) {
@@ -33,14 +33,14 @@ export function outboxContract(fresh: Fresh): void {
   const test = onFresh(fresh)
 
   describe('outbox (section 4)', () => {
-    test('gives nothing before the store is open, and nothing when nothing waits', async harness => {
+    test('returns no work before the store is open, or when no row waits', async harness => {
       const store = harness.worker()
       expect([await store.take(10), await store.pending()]).toEqual([null, 0])
       await store.open(TOPIC)
       expect([await store.take(10), await store.pending()]).toEqual([null, 0])
     })
 
-    test('gives the rows that commits wrote as documents, of projected aggregations only', async harness => {
+    test('returns the rows of commits as documents, for projected aggregations only', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a"b', 1050, -25]), totals(['a', 1])] })
       expect(await store.pending()).toBe(1)
@@ -66,7 +66,7 @@ export function outboxContract(fresh: Fresh): void {
       expect([await store.take(10), await store.pending()]).toEqual([null, 0])
     })
 
-    test('names windows over all time, booleans and numbers in documents', async harness => {
+    test('returns documents and ids for windows over all time, boolean keys and number keys', async harness => {
       const projections =
         'projections: [{ aggregation: totals, index: totals }, { aggregation: by_kind, index: by-kind }, '
       const { store, claim } = await ready(harness, pipelineOf(['projections: [', projections]))
@@ -87,7 +87,7 @@ export function outboxContract(fresh: Fresh): void {
       })
     })
 
-    test('gives a row once however many commits wrote it, as it stands', async harness => {
+    test('returns the latest state of a row once, however many commits wrote it', async harness => {
       const { store, claim } = await ready(harness)
       for (let i = 0; i < 5; i++)
         await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, `b${i}`, 1])] })
@@ -97,7 +97,7 @@ export function outboxContract(fresh: Fresh): void {
       expect(work.rows.find(row => row.id === idOf('a'))!.document).toMatchObject({ orders: 5 })
     })
 
-    test('takes oldest first, about as many as asked for', async harness => {
+    test('returns the oldest rows first, up to about the limit', async harness => {
       const { store, claim } = await ready(harness)
       for (let i = 0; i < 5; i++) await commitNext(store, claim, { aggregates: [byStore([T0, `s${i}`, 1])] })
       const work = (await store.take(2))!
@@ -106,18 +106,18 @@ export function outboxContract(fresh: Fresh): void {
       expect((await drain(store, 1)).map(row => row.document!.store)).toEqual(['s2', 's3', 's4'])
     })
 
-    test('gives a row again that changed between take and confirm, with a greater version', async harness => {
+    test('returns a row again, with a higher version, that changed between take and confirm', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
       const work = (await store.take(10))!
-      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] }) // a hung sink blocks no commit
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] }) // a sink that hangs does not block commits
       await store.confirm(work, [])
-      const again = (await store.take(10))!
-      expect(again.rows).toMatchObject([{ id: idOf('a'), document: { total: '0.02' } }])
-      expect(again.rows[0]!.version).toBeGreaterThan(work.rows[0]!.version)
+      const second = (await store.take(10))!
+      expect(second.rows).toMatchObject([{ id: idOf('a'), document: { total: '0.02' } }])
+      expect(second.rows[0]!.version).toBeGreaterThan(work.rows[0]!.version)
     })
 
-    test('gives again what was not confirmed, and to one worker at a time', async harness => {
+    test('returns unconfirmed work again, to one worker at a time', async harness => {
       const { store, claim } = await ready(harness)
       const other = harness.worker()
       await other.open(TOPIC)
@@ -129,7 +129,7 @@ export function outboxContract(fresh: Fresh): void {
       expect((await other.take(10))!.rows).toEqual(work.rows)
     })
 
-    test('confirms what was taken and nothing else', async harness => {
+    test('confirms only the work that was taken, and stores its faults', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
       const work = (await store.take(10))!
@@ -147,7 +147,7 @@ export function outboxContract(fresh: Fresh): void {
       expect(await store.rejected()).toBe(1)
     })
 
-    test('hands over the traces of the sales that a projection shows, once', async harness => {
+    test('returns the traces of projected sales once', async harness => {
       const { store, claim } = await ready(harness)
       const [first, second] = ['1', '2'].map(n => `00-${n.repeat(32)}-${n.repeat(16)}-01`) as [string, string]
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])], traces: [first, second] })
@@ -159,7 +159,7 @@ export function outboxContract(fresh: Fresh): void {
       expect((await store.take(10))!.traces).toEqual([])
     })
 
-    test('forgets a rejection once the sink took a newer version of the row', async harness => {
+    test('removes a row’s projection error once the sink accepts a newer version of the row', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1])] })
       const work = (await store.take(10))!
@@ -173,7 +173,7 @@ export function outboxContract(fresh: Fresh): void {
       expect(await harness.projectionErrors()).toEqual([{ id: idOf('b'), error: 'no' }])
     })
 
-    test('gives rows that became final, and tombstones of those that retention removed', async harness => {
+    test('returns rows that became final, and tombstones of rows that retention removed', async harness => {
       const { store, claim } = await ready(harness)
       const second = await store.claim(1, 0)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] }, { maxEventTime: T0 + 10 * MINUTE })
@@ -182,7 +182,7 @@ export function outboxContract(fresh: Fresh): void {
       await store.advance()
       const [closed] = await drain(store)
       expect(closed).toMatchObject({ id: idOf('a'), document: { final: true } })
-      for (const each of [claim, second]) await commitNext(store, each, {}, { maxEventTime: T0 + 100 * MINUTE })
+      for (const owned of [claim, second]) await commitNext(store, owned, {}, { maxEventTime: T0 + 100 * MINUTE })
       expect(await store.advance()).toMatchObject({ removed: 1 })
       const [removed, ...more] = await drain(store)
       expect(removed).toMatchObject({ aggregation: 0, id: idOf('a'), document: null })
@@ -190,13 +190,13 @@ export function outboxContract(fresh: Fresh): void {
       expect(closed!.version).toBeGreaterThan(written!.version)
       expect(removed!.version).toBeGreaterThan(closed!.version)
       await harness.elapse(1)
-      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 5])] }) // a redrive may make it anew
-      const [anew] = await drain(store)
-      expect(anew).toMatchObject({ id: idOf('a'), document: { total: '0.05' } })
-      expect(anew!.version).toBeGreaterThan(removed!.version)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 5])] }) // a redrive may create the row again
+      const [recreated] = await drain(store)
+      expect(recreated).toMatchObject({ id: idOf('a'), document: { total: '0.05' } })
+      expect(recreated!.version).toBeGreaterThan(removed!.version)
     })
 
-    test('merges what waits while a sink is away: each row once', async harness => {
+    test('merges waiting entries while a sink is down, so that each row is listed once', async harness => {
       const { store, claim } = await ready(harness)
       const second = await store.claim(1, 0)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'gone', 1])] }, { maxEventTime: T0 + 100 * MINUTE })
@@ -213,13 +213,13 @@ export function outboxContract(fresh: Fresh): void {
       expect(await store.pending()).toBeGreaterThan(2000)
       await store.advance()
       expect(await store.pending()).toBe(5)
-      await store.confirm(held, []) // what it took is merged by now, and comes again
+      await store.confirm(held, []) // its entries have been merged, so its rows come again
       const rows = await drain(store)
       expect(rows.map(row => row.document?.store ?? 'tombstone').sort()).toEqual(['a', 'b0', 'b1', 'b2', 'tombstone'])
       expect(rows.find(row => row.document?.store === 'a')!.document!.orders).toBe(1000)
     })
 
-    test('gives all rows of an aggregation that is newly projected, or into another index', async harness => {
+    test('returns all rows of an aggregation that is newly projected, or projected into another index', async harness => {
       const none = pipelineOf(['aggregation: by_store, index: by-store', 'aggregation: totals, index: totals'])
       const { store, claim } = await ready(harness, none)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1])] })
@@ -227,10 +227,10 @@ export function outboxContract(fresh: Fresh): void {
       const projecting = harness.worker()
       await projecting.open(TOPIC)
       expect((await drain(projecting)).map(row => row.document!.store).sort()).toEqual(['a', 'b'])
-      await commitNext(store, claim, { aggregates: [byStore([T0, 'c', 1])] }) // by a worker that knows no projection of it
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'c', 1])] }) // this worker’s spec does not project it
       const moved = harness.worker(pipelineOf(['index: by-store', 'index: by-store-2']))
       await moved.open(TOPIC)
-      expect(await projecting.take(10)).toBeNull() // it would write into the index of old
+      expect(await projecting.take(10)).toBeNull() // it would write into the old index
       expect((await drain(moved)).map(row => row.document!.store).sort()).toEqual(['a', 'b', 'c'])
     })
   })

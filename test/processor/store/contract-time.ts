@@ -15,7 +15,7 @@ import {
 } from './fixture.ts'
 import { onFresh } from './with-harness.ts'
 
-/** Long enough for a slow machine to do what a test does within it. */
+/** Long enough for any test step on a slow machine. */
 const LONG_MS = 60_000
 
 async function bothClaimed(
@@ -32,7 +32,7 @@ export function timeContract(fresh: Fresh): void {
   const test = onFresh(fresh)
 
   describe('pipeline watermark (section 5)', () => {
-    test('is unknown while a partition was never read', async harness => {
+    test('returns no watermark while a partition has no event', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, {}, { maxEventTime: T0 })
       expect(await watermarkOf(store)).toBeNull()
@@ -40,7 +40,7 @@ export function timeContract(fresh: Fresh): void {
       expect(await watermarkOf(store)).toBeNull()
     })
 
-    test('is that of the slowest partition, and never decreases', async harness => {
+    test('returns the watermark of the slowest partition, and never lowers it', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       await commitNext(store, first, {}, { maxEventTime: T0 + MINUTE })
       await commitNext(store, second, {}, { maxEventTime: T0 })
@@ -52,7 +52,7 @@ export function timeContract(fresh: Fresh): void {
       })
     })
 
-    test('leaves out idle partitions while their lease lasts, even those that never held anything', async harness => {
+    test('ignores idle partitions while their lease lasts, even empty ones', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       await commitNext(store, first, {}, { maxEventTime: T0 })
       await store.renewIdle([second], LONG_MS)
@@ -65,28 +65,28 @@ export function timeContract(fresh: Fresh): void {
       expect(await watermarkOf(store)).toBe(T0 + MINUTE - 5000)
     })
 
-    test('heeds a lease only from the owner; a claim and a commit end it', async harness => {
+    test('accepts an idle lease only from the owner, and ends it at a claim or commit', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       await commitNext(store, first, {}, { maxEventTime: T0 })
       await store.renewIdle([{ ...second, token: 'guessed' }], LONG_MS)
       await store.renewIdle([{ ...second, epoch: 9 }], LONG_MS)
       expect(await watermarkOf(store)).toBeNull()
       await store.renewIdle([second], LONG_MS)
-      const again = await store.claim(1, 0)
+      const newClaim = await store.claim(1, 0)
       expect(await watermarkOf(store)).toBeNull()
-      await store.renewIdle([again], LONG_MS)
-      await commitNext(store, again, {}, { maxEventTime: T0 - MINUTE })
+      await store.renewIdle([newClaim], LONG_MS)
+      await commitNext(store, newClaim, {}, { maxEventTime: T0 - MINUTE })
       expect(await watermarkOf(store)).toBe(T0 - MINUTE - 5000)
     })
 
-    test('holds when all are idle', async harness => {
+    test('holds the watermark when all partitions are idle', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       await commitNext(store, first, {}, { maxEventTime: T0 })
       await store.renewIdle([first, second], LONG_MS)
       expect(await watermarkOf(store)).toBeNull()
     })
 
-    test('follows the clock when all are idle and the spec says so', async harness => {
+    test('advances the watermark with the clock when all partitions are idle, if the spec says so', async harness => {
       const { store, first, second } = await bothClaimed(harness, ['idle: hold', 'idle: advance'])
       await store.renewIdle([first, second], LONG_MS)
       const before = (await watermarkOf(store))!
@@ -100,7 +100,7 @@ export function timeContract(fresh: Fresh): void {
     /** Windows of the first minute close at event time T0 + 60 s + 30 s lateness + 5 s out-of-orderness. */
     const CLOSING = T0 + MINUTE + 35_000
 
-    test('makes windows final once the watermark has passed their end and the lateness', async harness => {
+    test('makes windows final once the watermark has passed their end plus the allowed lateness', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       await commitNext(
         store,
@@ -121,7 +121,7 @@ export function timeContract(fresh: Fresh): void {
       expect((await harness.rows('totals')).map(row => row.final)).toEqual([false])
     })
 
-    test('opens a final window again for what a waking partition adds, counts that, and closes it again', async harness => {
+    test('reopens a final window for late sales of an idle partition, counts that, and closes it again', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       await commitNext(store, first, { aggregates: [byStore([T0, 'a', 1])] }, { maxEventTime: CLOSING })
       await store.renewIdle([second], LONG_MS)
@@ -142,7 +142,7 @@ export function timeContract(fresh: Fresh): void {
       })
     })
 
-    test('finalises more rows than one transaction takes', async harness => {
+    test('finalises more rows than fit into one transaction', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       const rows = Array.from({ length: 4500 }, (_, i): [number, string, number] => [T0, `store-${i}`, 1])
       await commitNext(store, first, { aggregates: [byStore(...rows)] }, { maxEventTime: CLOSING })
@@ -151,7 +151,7 @@ export function timeContract(fresh: Fresh): void {
       expect((await harness.rows('by_store')).every(row => row.final)).toBe(true)
     })
 
-    test('removes windows only behind every partition, idle ones included', async harness => {
+    test('removes windows only once every partition has passed them, including idle ones', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       const old = T0 + MINUTE + 3_600_000 + 5000
       await commitNext(store, second, {}, { maxEventTime: T0 })
@@ -171,14 +171,14 @@ export function timeContract(fresh: Fresh): void {
       expect(await harness.rows('totals')).toHaveLength(1)
     })
 
-    test('removes nothing while a partition holds no event', async harness => {
+    test('removes nothing while a partition has no event', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       await commitNext(store, first, { aggregates: [byStore([T0, 'a', 1])] }, { maxEventTime: T0 + 86_400_000 })
       await store.renewIdle([second], LONG_MS)
       expect(await store.advance()).toMatchObject({ finalised: 1, removed: 0 })
     })
 
-    test('removes old raw sales, late events and dead letters, but no refused record that may be read again', async harness => {
+    test('removes old raw sales, late events and dead letters, but no rejected record that may be read again', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       const at = (offset: number, eventTime: number) => ({
         partition: 0,

@@ -1,4 +1,4 @@
-/** What every Store and Outbox must do, whatever holds the rows. Sections are those of docs/semantics.md. */
+/** The contract of every Store and Outbox. Section numbers refer to docs/semantics.md. */
 import { describe } from 'vitest'
 import { claimContract } from './contract-claim.ts'
 import { commitContract } from './contract-commit.ts'

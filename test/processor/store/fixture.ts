@@ -1,4 +1,4 @@
-/** Pipelines for the stores under test, and commits made of small numbers. */
+/** Pipelines for the stores under test, and commits with small numbers. */
 import { expect } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
@@ -10,7 +10,7 @@ import type { Outbox, Store } from '#processor/ports.ts'
 
 export type Worker = Store & Outbox
 
-/** A row of an aggregation's table; numbers as exact text. */
+/** A row of an aggregation's table, with numbers as exact text. */
 export type Row = {
   windowStart: number
   windowEnd: number
@@ -28,11 +28,11 @@ export type CountedProgress = {
   aggregations: Record<string, PartitionCommit['aggregations'][number]>
 }
 
-/** One pipeline's fresh database, seen from the side. */
+/** A fresh database of one pipeline, with access to its tables. */
 export type Harness = {
-  /** Another worker, not opened yet. */
+  /** Creates another worker, which is not open yet. */
   worker(pipeline?: SalesPipeline): Worker
-  /** In key order. */
+  /** Returns rows in key order. */
   rows(aggregation: string): Promise<Row[]>
   late(): Promise<
     { offset: number; aggregation: string; eventTime: number; missed: number[]; entirely: boolean; payload: string }[]
@@ -52,7 +52,7 @@ export type Harness = {
   raw(): Promise<{ offset: number; line: number; eventTime: number; values: (string | null)[] }[]>
   progress(partition: number): Promise<CountedProgress>
   projectionErrors(): Promise<{ id: string; error: string }[]>
-  /** Lets so much time pass on the database's clock. */
+  /** Lets time pass on the database's clock. */
   elapse(ms: number): Promise<void>
   close(): Promise<void>
 }
@@ -67,7 +67,7 @@ export const BY_STORE = 0
 export const TOTALS = 1
 export const BY_KIND = 2
 
-/** `change`: text of the document to replace, and what with. */
+/** `change`: a text of the document and its replacement. */
 export function pipelineOf(...change: [string, string][]): SalesPipeline {
   return parsePipeline(documentOf(...change))
 }
@@ -124,7 +124,7 @@ spec:
       projections: [{ aggregation: by_store, index: by-store, fields: { window_start: "@timestamp", revenue: total } }]
 `
 
-/** Opened, with partition 0 claimed. */
+/** Opens a worker and claims partition 0. */
 export async function ready(harness: Harness, pipeline?: SalesPipeline): Promise<{ store: Worker; claim: Claim }> {
   const store = harness.worker(pipeline)
   await store.open(TOPIC)
@@ -133,7 +133,7 @@ export async function ready(harness: Harness, pipeline?: SalesPipeline): Promise
 
 type Effects = Partial<Omit<Commit, 'partitions'>>
 
-/** One partition's next `records` records, all accepted unless they are among the dead. */
+/** Returns a commit of the claim's next `records` records. */
 export function commitOf(
   claim: Claim,
   effects: Effects = {},
@@ -163,7 +163,7 @@ export function partitionOf(
   }
 }
 
-/** Commits, and moves the claim on to where the next commit counts from. */
+/** Commits and advances the claim to the start of the next commit. */
 export async function commitNext(
   store: Store,
   claim: Claim,
@@ -177,7 +177,7 @@ export async function commitNext(
   return commit
 }
 
-/** Sales in hundredths as rows of by_store: [window start, store, …amounts]. */
+/** Returns sales in hundredths as rows of by_store: [window start, store, …amounts]. */
 export function byStore(...rows: [start: number, store: string, ...amounts: Amount[]][]): AggregateRows {
   const sums = rows.map(([, , ...amounts]) => canonical(amounts.reduce<bigint>((sum, a) => sum + BigInt(a), 0n)))
   const extreme = (pick: (a: Amount, b: Amount) => Amount) => rows.map(([, , ...amounts]) => amounts.reduce(pick))
@@ -220,7 +220,7 @@ export function letter(offset: number, more: Partial<DeadLetter> = {}): DeadLett
   }
 }
 
-/** Connections of the pool that broke are found out by using them. */
+/** Repeats a call that fails with Retryable, because broken connections of the pool are only found by using them. */
 export async function retried<T>(call: () => Promise<T>): Promise<T> {
   for (;;) {
     try {

@@ -5,7 +5,7 @@ import { MemoryStore } from '#processor/adapters/memory/store.ts'
 import { storeContract } from './contract.ts'
 import { type Harness, pipelineOf, type Row } from './fixture.ts'
 
-/** One PostgreSQL clock for all, which only moves when a test lets time pass. */
+/** All workers share a clock, which only advances when a test lets time pass. */
 async function fresh(): Promise<Harness> {
   const database = new MemoryDatabase()
   let now = Date.UTC(2026, 10, 1)
@@ -71,4 +71,4 @@ async function fresh(): Promise<Harness> {
   }
 }
 
-storeContract('the store in memory', fresh)
+storeContract('the memory store', fresh)

@@ -15,7 +15,7 @@ afterAll(() => server.stop())
 
 const connected = () => harnessOn({ ...server, database: 'sales' })
 
-/** Takes and confirms until nothing waits; answers the stores that a sink would show now. */
+/** Takes and confirms until nothing waits. Resolves with the stores that a sink would show now. */
 async function projectAll(store: Awaited<ReturnType<typeof ready>>['store']): Promise<Set<unknown>> {
   const shown = new Set<unknown>()
   for (let work = await store.take(100); work; work = await store.take(100)) {
@@ -32,10 +32,10 @@ async function newestVersion(): Promise<bigint> {
   return versions.sort((a, b) => (a < b ? -1 : 1)).at(-1)!
 }
 
-/** Owners included: the server runs under a user of its own. */
+/** Keeps file owners, because the server runs under its own user. */
 const copyFolder = (from: string, to: string) => execFileSync('cp', ['-a', from, to])
 
-/** The server dies; a standby that had replicated up to the copy takes over on its address, on a timeline of its own. */
+/** Kills the server; a standby with the state of the copy takes over its address, on a new timeline. */
 async function promoteCopy(copy: string): Promise<void> {
   await server.kill()
   const cluster = join(server.dataDir, 'cluster')
@@ -48,7 +48,7 @@ async function promoteCopy(copy: string): Promise<void> {
   await client.close()
 }
 
-it('a failover that takes commits back is noticed, and everything is projected again', async () => {
+it('notices a failover that lost commits, and projects all rows again', async () => {
   const cluster = join(server.dataDir, 'cluster')
   const copy = join(server.dataDir, 'standby')
   const harness = await connected()
@@ -66,16 +66,16 @@ it('a failover that takes commits back is noticed, and everything is projected a
   const second = commitOf({ ...claim, nextOffset }, { aggregates: [byStore([T0, 'lost', 200])] })
   await retried(() => store.commit(second))
   await store.advance()
-  expect(await projectAll(store), 'a restart is no failover').toEqual(new Set(['lost']))
+  expect(await projectAll(store), 'a restart is not a failover').toEqual(new Set(['lost']))
   const shown = await newestVersion()
 
   await promoteCopy(copy)
   const [row] = await retried(() => store.inspect([0]))
-  expect(row, 'the commit was taken back').toMatchObject({ nextOffset, epoch: claim.epoch, token: claim.token })
+  expect(row, 'the commit was lost').toMatchObject({ nextOffset, epoch: claim.epoch, token: claim.token })
   await store.advance()
-  expect(await newestVersion(), 'a sink would keep a greater one').toBeGreaterThan(shown)
+  expect(await newestVersion(), 'a sink would keep a higher version').toBeGreaterThan(shown)
   expect(await projectAll(store)).toEqual(new Set(['kept']))
   await store.advance()
-  expect(await store.pending(), 'once is enough').toBe(0)
+  expect(await store.pending(), 'rows are projected again only once').toBe(0)
   await harness.close()
 }, 60_000)

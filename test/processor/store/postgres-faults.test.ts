@@ -16,7 +16,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise(resolve => setTimeout(resolve, 10))
 }
 
-/** A worker that reaches PostgreSQL through a proxy. */
+/** Opens a worker that connects to PostgreSQL through a proxy. */
 async function proxied(
   harness: PostgresHarness,
   timeouts = {},
@@ -28,8 +28,8 @@ async function proxied(
   return { proxy, store, claim: await store.claim(0, 100) }
 }
 
-/** A connection that does what no worker would. */
-async function intruder(
+/** Opens a connection that is not a worker's. */
+async function connectAs(
   harness: PostgresHarness,
   applicationName: string,
 ): Promise<pg.Client & { ended: Promise<void> }> {
@@ -45,13 +45,13 @@ const lockPartition0 = (harness: PostgresHarness) =>
 
 type Sale = [start: number, store: string, amount: number]
 
-/** A database of its own for each test: other tests' workers are on the same server. */
-const OURS = `FROM pg_stat_activity WHERE application_name LIKE 'sales %' AND datname = current_database()`
+/** Connections of this test's workers; other tests use other databases of the same server. */
+const WORKER_CONNECTIONS = `FROM pg_stat_activity WHERE application_name LIKE 'sales %' AND datname = current_database()`
 
 const storedOrders = async (harness: PostgresHarness) => Number((await harness.rows('by_store'))[0]?.values.orders ?? 0)
 
-describe('a commit', () => {
-  test('goes out as one write, COMMIT included', async harness => {
+describe('commits to PostgreSQL', () => {
+  test('sends a commit, including COMMIT, in one write', async harness => {
     const { proxy, store, claim } = await proxied(harness)
     proxy.sent.length = 0
     await store.commit(commitOf(claim, { aggregates: [byStore([T0, 'a', 1])], dead: [letter(100)] }))
@@ -61,7 +61,7 @@ describe('a commit', () => {
     await proxy.close()
   })
 
-  test('whose answer is lost is there, and is found there', async harness => {
+  test('finds a commit whose answer was lost', async harness => {
     const { proxy, store, claim } = await proxied(harness)
     const commit = commitOf(claim, { aggregates: [byStore([T0, 'a', 1])] })
     proxy.mode = 'swallow'
@@ -77,7 +77,7 @@ describe('a commit', () => {
     await proxy.close()
   })
 
-  test('that never arrived is not there, and goes through when sent again', async harness => {
+  test('accepts a commit again that never arrived', async harness => {
     const { proxy, store, claim } = await proxied(harness)
     const commit = commitOf(claim, { aggregates: [byStore([T0, 'a', 1])] })
     proxy.mode = 'stall'
@@ -91,7 +91,7 @@ describe('a commit', () => {
     await proxy.close()
   })
 
-  test('to a server that does not answer is given up, and the next one reconnects', async harness => {
+  test('times out when the server does not answer a commit, and reconnects for the next one', async harness => {
     const { proxy, store, claim } = await proxied(harness, { answer: 300 })
     proxy.mode = 'stall'
     await expect(store.commit(commitOf(claim))).rejects.toThrow(Retryable)
@@ -101,12 +101,12 @@ describe('a commit', () => {
     await proxy.close()
   })
 
-  test('that waits too long for a lock writes nothing and may be tried again', async harness => {
+  test('writes nothing and fails with Retryable when a commit waits too long for a lock', async harness => {
     await harness.worker().open(TOPIC)
     const store = harness.workerWith({ timeouts: { lock: 100 } })
     await store.open(TOPIC)
     const claim = await store.claim(0, 100)
-    const holder = await intruder(harness, 'psql')
+    const holder = await connectAs(harness, 'psql')
     await holder.query(lockPartition0(harness))
     await expect(store.commit(commitOf(claim))).rejects.toThrow(Retryable)
     await expect(store.inspect([0])).rejects.toThrow(Retryable)
@@ -114,16 +114,16 @@ describe('a commit', () => {
     await commitNext(store, claim)
   })
 
-  test('reconnects after its backend was ended', async harness => {
+  test('reconnects after its backend was terminated', async harness => {
     const { store, claim } = await ready(harness)
     await commitNext(store, claim)
-    const ended = await harness.query(`SELECT pg_terminate_backend(pid, 5000) ${OURS}`)
+    const ended = await harness.query(`SELECT pg_terminate_backend(pid, 5000) ${WORKER_CONNECTIONS}`)
     expect(ended.length).toBeGreaterThan(1)
     await retried(() => commitNext(store, claim))
     expect(await store.inspect([0])).toMatchObject([{ nextOffset: 120 }])
   })
 
-  test('of dead records is never refused, however broken they are', async harness => {
+  test('accepts dead records however broken they are', async harness => {
     const { store, claim } = await ready(harness)
     const headers: [string, string][] = [['nul\0', 'lone \ud800']]
     const times = [Number.MAX_SAFE_INTEGER, -Number.MAX_SAFE_INTEGER, 2 ** 63, -(2 ** 63), -1]
@@ -135,8 +135,8 @@ describe('a commit', () => {
   })
 })
 
-describe('workers side by side', () => {
-  test('commit, close and open overlapping rows in any order without ever waiting for each other in a circle', async harness => {
+describe('several workers on PostgreSQL', () => {
+  test('avoids deadlocks while workers commit, finalise and reopen overlapping rows in any order', async harness => {
     const { store, claim } = await ready(harness)
     const other = harness.worker()
     await other.open(TOPIC)
@@ -146,7 +146,7 @@ describe('workers side by side', () => {
     let commits = 0
     let committing = true
     const run = async (worker: Worker, owned: Claim, sales: Sale[]) => {
-      // Until rows were closed while they were being added to, and closed again.
+      // Runs until rows were finalised, reopened by a commit and finalised again.
       for (let i = 0; i < 25 || finalised <= 400; i++, commits++)
         await commitNext(worker, owned, { aggregates: [byStore(...sales)] }, { maxEventTime: T0 + 3_600_000 })
     }
@@ -159,23 +159,23 @@ describe('workers side by side', () => {
     const stored = await harness.rows('by_store')
     expect(stored).toHaveLength(400)
     expect(stored.every(row => row.values.orders === String(commits))).toBe(true)
-    await Promise.all([store.close(), other.close()]) // a backend reports its deadlocks when it ends
-    await until(async () => (await harness.query(`SELECT ${OURS}`)).length === 0)
+    await Promise.all([store.close(), other.close()]) // a backend reports its deadlocks when it exits
+    await until(async () => (await harness.query(`SELECT ${WORKER_CONNECTIONS}`)).length === 0)
     const deadlocks = await harness.query(
       'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
     )
     expect(deadlocks).toEqual([{ deadlocks: 0 }])
   })
 
-  test('end the backend of a previous owner that holds a partition, and no other', async harness => {
+  test('terminates the backend of a previous owner that locks a partition, and no other', async harness => {
     await harness.worker().open(TOPIC)
     const store = harness.workerWith({ timeouts: { lock: 100 } })
     await store.open(TOPIC)
-    const stuck = await intruder(harness, 'sales shop/sales stopped-worker')
+    const stuck = await connectAs(harness, 'sales shop/sales stopped-worker')
     await stuck.query(lockPartition0(harness))
     expect(await store.claim(0, 100)).toMatchObject({ epoch: 1 })
     await stuck.ended
-    const person = await intruder(harness, 'psql')
+    const person = await connectAs(harness, 'psql')
     await person.query(lockPartition0(harness))
     await expect(store.claim(0, 100)).rejects.toThrow(Retryable)
     expect((await person.query('SELECT 1 AS alive; COMMIT')) as never).toHaveLength(2)
@@ -183,9 +183,9 @@ describe('workers side by side', () => {
     expect(await store.claim(0, 100)).toMatchObject({ epoch: 2 })
   })
 
-  test('leave upkeep to the one that is at it', async harness => {
+  test('leaves upkeep to the worker that holds the lease', async harness => {
     const { store } = await ready(harness)
-    const other = await intruder(harness, 'psql')
+    const other = await connectAs(harness, 'psql')
     await other.query(
       `BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('sales-pipeline upkeep ${harness.schema}', 0))`,
     )
@@ -194,7 +194,7 @@ describe('workers side by side', () => {
     await until(async () => (await store.advance()) !== null)
   })
 
-  test('take over the projection of one whose connection was lost', async harness => {
+  test('takes over the projection of a worker that lost its connection', async harness => {
     const { proxy, store, claim } = await proxied(harness)
     const other = harness.worker()
     await other.open(TOPIC)
@@ -203,7 +203,7 @@ describe('workers side by side', () => {
     expect(await other.take(10)).toBeNull()
     proxy.cut()
     await until(async () => (await other.take(10)) !== null)
-    // After a failover the numbers of its entries could be others'.
+    // After a failover, its sequence numbers may belong to other entries.
     await expect(store.confirm(work, [])).rejects.toBeInstanceOf(Retryable)
     await other.confirm((await other.take(10))!, [])
     expect(await other.take(10)).toBeNull()
@@ -211,14 +211,14 @@ describe('workers side by side', () => {
   })
 })
 
-it('loses and doubles nothing when PostgreSQL is killed again and again', async () => {
+it('loses and duplicates nothing when PostgreSQL is killed repeatedly', async () => {
   const server = await ownPostgres('killed-postgres')
   const { host, port, user, password } = server
   await server.createDatabase('sales')
   const harness = await harnessOn({ host, port, user, password, database: 'sales', url: '' })
   const { store, claim } = await ready(harness)
   let failures = 0
-  /** As the committer does it: whatever is unknown is looked up. */
+  /** Commits like the committer, which inspects the progress when the outcome is unknown. */
   const commitSurely = async (commit: Commit): Promise<void> => {
     for (let sent = false; ; ) {
       try {

@@ -1,4 +1,4 @@
-/** A pipeline's schema in a database of its own, seen through a plain connection. */
+/** A pipeline's schema in its own database, read through a plain connection. */
 import pg from 'pg'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { schemaName, specIdentity } from '#pipeline/identity.ts'
@@ -12,7 +12,7 @@ export type PostgresHarness = Harness & {
   address: Database
   schema: string
   options(pipeline?: ReturnType<typeof pipelineOf>): PostgresStoreOptions
-  /** Like worker, with other options. */
+  /** Creates a worker with other options. */
   workerWith(options: Partial<PostgresStoreOptions>): Worker & Expulsions
   /** `@name` stands for a table of the schema. */
   query<T extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<T[]>
@@ -28,7 +28,7 @@ export async function freshPostgres(): Promise<PostgresHarness> {
 
 export async function harnessOn(address: Database): Promise<PostgresHarness> {
   const client = new pg.Client({ ...address, types })
-  client.on('error', () => {}) // a test that kills the server reports it otherwise
+  client.on('error', () => {}) // a test that kills the server notices it in other ways
   await client.connect()
   const workers: Worker[] = []
   let count = 0
@@ -97,7 +97,15 @@ export async function harnessOn(address: Database): Promise<PostgresHarness> {
   }
 }
 
-const OWN = new Set(['window_start', 'window_end', 'version', 'final', 'reopened', 'created_at', 'updated_at'])
+const COMMON_COLUMNS = new Set([
+  'window_start',
+  'window_end',
+  'version',
+  'final',
+  'reopened',
+  'created_at',
+  'updated_at',
+])
 
 async function readRows(query: PostgresHarness['query'], name: string): Promise<Row[]> {
   const compiled = compileSpec(pipelineOf().spec)
@@ -109,7 +117,7 @@ async function readRows(query: PostgresHarness['query'], name: string): Promise<
        version::text AS exact_version, t.* FROM @${name} t ORDER BY ${key}`,
   )
   return rows.map(({ start, end, exact_version, final, reopened, ...row }) => {
-    const measures = Object.entries(row).filter(([column]) => !OWN.has(column) && !keyNames.includes(column))
+    const measures = Object.entries(row).filter(([column]) => !COMMON_COLUMNS.has(column) && !keyNames.includes(column))
     return {
       windowStart: Number(start),
       windowEnd: Number(end),
@@ -122,7 +130,7 @@ async function readRows(query: PostgresHarness['query'], name: string): Promise<
   })
 }
 
-/** Bytes come as PostgreSQL's escape format: octal for what is not printable. */
+/** Decodes bytes in PostgreSQL's escape format, where unprintable bytes are octal. */
 function readable(row: pg.QueryResultRow): pg.QueryResultRow {
   const bytes = (text: string | null) =>
     text?.replace(/\\(\d{3}|\\)/g, (_, code: string) =>

@@ -8,8 +8,8 @@ const withPostgres = (postgres: string) => pipelineOf(['  sinks:', `  sinks:\n  
 const secrets =
   'host: db, port: 6543, database: shop, usernameSecretRef: { name: pg-app, key: username }, passwordSecretRef: { name: pg-app, key: password }, tls: { caSecretRef: { name: pg-ca, key: ca.crt } }'
 
-describe('the connection that a pipeline names', () => {
-  it('takes user, password and authority from the Secrets’ variables', () => {
+describe('openPostgresStore', () => {
+  it('reads user, password and authority from the variables of the Secrets', () => {
     const env = {
       SECRET_PG_APP_USERNAME: 'app',
       SECRET_PG_APP_PASSWORD: 'word',
@@ -26,7 +26,7 @@ describe('the connection that a pipeline names', () => {
     })
   })
 
-  it('falls back to the usual variables, and to TLS with the system’s authorities', () => {
+  it('falls back to PGUSER, PGPASSWORD and TLS with the system’s authorities', () => {
     const env = { PGUSER: 'me', PGPASSWORD: 'secret' }
     expect(postgresConnection(withPostgres('host: db').spec, env)).toMatchObject({
       user: 'me',
@@ -37,7 +37,7 @@ describe('the connection that a pipeline names', () => {
     expect(postgresConnection(withPostgres('host: db, tls: { enabled: false }').spec, env).ssl).toBe(false)
   })
 
-  it('says which variable is missing', () => {
+  it('names the missing variable', () => {
     expect(() => openPostgresStore(withPostgres(secrets), 'w', { SECRET_PG_APP_USERNAME: 'app' })).toThrow(
       /SECRET_PG_APP_PASSWORD.*key password of Secret pg-app/,
     )

@@ -18,8 +18,8 @@ const connectionWith = (harness: PostgresHarness, change: object) => ({
   connection: { ...harness.options().connection, ...change },
 })
 
-describe('the schema', () => {
-  test('is opened by many workers at once', async harness => {
+describe('opening a schema', () => {
+  test('opens a schema for many workers at once', async harness => {
     const workers = Array.from({ length: 6 }, () => harness.worker())
     const opened = await Promise.all(workers.map(worker => worker.open(TOPIC)))
     expect(opened).toEqual(workers.map(() => ({ generation: 1, firstPartitions: 2, watermark: null })))
@@ -31,7 +31,7 @@ describe('the schema', () => {
     expect(await harness.query('SELECT version FROM @migrations')).toEqual([{ version: 1 }, { version: 2 }])
   })
 
-  test('remembers who was declared dead, for a week', async harness => {
+  test('keeps the ids of expelled members for a week', async harness => {
     const [one, other] = [harness.workerWith({}), harness.workerWith({})]
     await Promise.all([one.open(TOPIC), other.open(TOPIC)])
     await one.expel('worker-1-abc')
@@ -43,7 +43,7 @@ describe('the schema', () => {
     await expect(harness.workerWith({}).expel('worker-3')).rejects.toThrow(Retryable)
   })
 
-  test('belongs to one pipeline', async harness => {
+  test('refuses a schema of another pipeline', async harness => {
     await ready(harness)
     const other = harness.workerWith({ owner: 'shop/other' })
     await expect(other.open(TOPIC)).rejects.toMatchObject({
@@ -52,7 +52,7 @@ describe('the schema', () => {
     })
   })
 
-  test('is refused when it holds what is not ours, and left as it was', async harness => {
+  test('refuses a schema with foreign tables, and leaves it unchanged', async harness => {
     await harness.query(`CREATE SCHEMA ${harness.schema}`)
     await harness.query('CREATE TABLE @pipeline (id int)')
     await expect(harness.worker().open(TOPIC)).rejects.toMatchObject({ code: 'SchemaOwnedByOther' })
@@ -61,13 +61,13 @@ describe('the schema', () => {
     expect(await harness.worker().open(TOPIC)).toMatchObject({ generation: 1 })
   })
 
-  test('is refused when a newer release has migrated it', async harness => {
+  test('refuses a schema that a newer release has migrated', async harness => {
     await ready(harness)
     await harness.query('INSERT INTO @migrations VALUES (99)')
     await expect(harness.worker().open(TOPIC)).rejects.toMatchObject({ code: 'SchemaTooNew' })
   })
 
-  test('keeps tables that a person made there out of the way of aggregations', async harness => {
+  test('refuses an aggregation with the name of a table that a person created', async harness => {
     await ready(harness)
     await harness.query('CREATE TABLE @counted (id int)')
     const wider = pipelineOf([
@@ -81,7 +81,7 @@ describe('the schema', () => {
     expect(await harness.query('SELECT max(generation) AS generation FROM @specs')).toEqual([{ generation: 1 }])
   })
 
-  test('keeps the raw table’s meaning', async harness => {
+  test('refuses a raw table whose fields have another meaning', async harness => {
     await ready(harness)
     const change: [string, string] = ['{ name: note, optional: true }', '{ name: note, path: remark, optional: true }']
     const others = pipelineOf(
@@ -97,7 +97,7 @@ describe('the schema', () => {
     })
   })
 
-  test('may have any name, and so may tables and columns', async harness => {
+  test('accepts any name for schemas, tables and columns', async harness => {
     const pipeline = pipelineOf(
       [
         '{ name: online, type: boolean }',
@@ -145,7 +145,7 @@ describe('the schema', () => {
     expect(documents).toHaveLength(2)
   })
 
-  test('depends on no setting of the database or the user', async harness => {
+  test('works with any settings of the database', async harness => {
     await harness.query(`ALTER DATABASE ${harness.address.database} SET timezone = 'Asia/Kathmandu'`)
     await harness.query(`ALTER DATABASE ${harness.address.database} SET datestyle = 'SQL, DMY'`)
     await harness.query(`ALTER DATABASE ${harness.address.database} SET default_transaction_isolation = 'serializable'`)
@@ -156,8 +156,8 @@ describe('the schema', () => {
   })
 })
 
-describe('access', () => {
-  test('denied is said with what to change, and without the password', async harness => {
+describe('access to PostgreSQL', () => {
+  test('reports denied access with what to change, without the password', async harness => {
     const password = 'not-the-password-8472'
     const error = await harness
       .workerWith(connectionWith(harness, { password }))
@@ -171,7 +171,7 @@ describe('access', () => {
     ).rejects.toMatchObject({ code: 'AccessDenied', message: expect.stringContaining('Create the database') })
   })
 
-  test('to create the schema may be missing', async harness => {
+  test('reports a missing permission to create the schema', async harness => {
     const user = `limited_${harness.address.database}`
     await harness.query(`CREATE ROLE ${user} LOGIN PASSWORD 'limited'`)
     const limited = harness.workerWith(connectionWith(harness, { user, password: 'limited' }))
@@ -183,14 +183,14 @@ describe('access', () => {
     expect(await limited.open(TOPIC)).toMatchObject({ generation: 1 })
   })
 
-  test('by TLS is insisted on where the spec does', async harness => {
+  test('refuses a server without TLS if the spec requires it', async harness => {
     await expect(harness.workerWith(connectionWith(harness, { ssl: {} })).open(TOPIC)).rejects.toMatchObject({
       code: 'AccessDenied',
       message: expect.stringContaining('tls'),
     })
   })
 
-  test('to nobody there is tried again', async harness => {
+  test('fails with Retryable when no server listens', async harness => {
     const server = createServer()
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as { port: number }

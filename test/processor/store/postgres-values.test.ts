@@ -12,8 +12,8 @@ beforeAll(async () => {
 })
 afterAll(() => harness.close())
 
-describe('times', () => {
-  it('arrive to the millisecond, from before the year 1 to beyond 9999', async () => {
+describe('timestampText', () => {
+  it('keeps times to the millisecond, from before year 1 to after year 9999', async () => {
     const edges = [
       0,
       -1,
@@ -43,7 +43,7 @@ describe('times', () => {
     )
   })
 
-  it('beyond both calendars are infinite', () => {
+  it('makes times infinite beyond the range of either calendar', () => {
     expect([-(2 ** 63), 2 ** 63, -Infinity, Infinity].map(timestampText)).toEqual([
       '-infinity',
       'infinity',
@@ -54,7 +54,7 @@ describe('times', () => {
 })
 
 describe('divide_half_even', () => {
-  /** The definition, on whole numbers: the nearest, and of two equally near the even one. */
+  /** Returns the nearest integer, and the even one of two that are equally near. */
   function nearestEven(numerator: bigint, denominator: bigint): bigint {
     const floor = numerator / denominator - (numerator % denominator < 0n ? 1n : 0n)
     const twice = 2n * (numerator - floor * denominator)
@@ -62,7 +62,7 @@ describe('divide_half_even', () => {
     return floor % 2n === 0n ? floor : floor + 1n
   }
 
-  it('is exact for any sum, count and scale', async () => {
+  it('divides exactly for any sum, count and scale', async () => {
     const sum = fc.oneof(fc.bigInt({ min: -(10n ** 36n), max: 10n ** 36n }), fc.bigInt({ min: -50n, max: 50n }))
     const count = fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 2_000_000_000 }))
     let ties = 0
@@ -87,7 +87,7 @@ describe('divide_half_even', () => {
     expect(ties).toBeGreaterThan(50)
   })
 
-  it('is inlined: a call for each row would take longer than all the rest', async () => {
+  it('inlines divide_half_even, because a call per row would dominate the run time', async () => {
     const compiled = await harness.query<{ 'QUERY PLAN': string }>(
       `EXPLAIN (VERBOSE, COSTS OFF) SELECT @divide_half_even(s, 2, 100, 0.01) FROM unnest(ARRAY[1.5]) AS s`,
     )

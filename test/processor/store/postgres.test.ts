@@ -1,4 +1,4 @@
 import { storeContract } from './contract.ts'
 import { freshPostgres } from './postgres-harness.ts'
 
-storeContract('the store in PostgreSQL', freshPostgres)
+storeContract('the PostgreSQL store', freshPostgres)

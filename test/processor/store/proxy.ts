@@ -1,11 +1,11 @@
-/** A TCP proxy in front of a server: the network between a worker and PostgreSQL, for tests to break. */
+/** A TCP proxy between a worker and PostgreSQL, with which tests break the network. */
 import { connect, createServer, type Socket } from 'node:net'
 
 export class NetworkProxy {
   port = 0
-  /** What clients sent, write by write. */
+  /** The clients' writes, in order. */
   readonly sent: string[] = []
-  /** pass; swallow: answers are lost, requests arrive; stall: nothing arrives anywhere. */
+  /** `pass`; `swallow`: requests arrive, answers are lost; `stall`: nothing arrives in either direction. */
   mode: 'pass' | 'swallow' | 'stall' = 'pass'
   readonly #server
   readonly #sockets = new Set<Socket>()
@@ -37,7 +37,7 @@ export class NetworkProxy {
     server.on('close', () => client.destroy())
   }
 
-  /** Every connection breaks; new ones go through. */
+  /** Breaks every connection; new ones pass. */
   cut(): void {
     this.mode = 'pass'
     for (const socket of this.#sockets) socket.destroy()

@@ -1,4 +1,4 @@
-/** One test on a database of its own. */
+/** Defines tests that each run on their own database. */
 import { it } from 'vitest'
 import type { Fresh, Harness } from './fixture.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { Registry } from 'prom-client'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { DELAY_BOUNDS_MS, DelayHistogram } from '#processor/adapters/telemetry/delay-histogram.ts'
 import { RecentDelays } from '#processor/adapters/telemetry/recent-delays.ts'
 import { commitOf, infoOf, NOW, partitionCommit, projectedRow, scrape, telemetryForTest, workOf } from './fixture.ts'
@@ -12,7 +12,7 @@ const delay = fc.oneof(
   fc.constant(Number.NaN),
 )
 
-test('buckets, sum and count are those of a naive computation, over any calls', async () => {
+it('counts buckets, sum and count like a naive computation, over any calls', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(delay, { maxLength: 50 }), { maxLength: 5 }), async calls => {
       const registry = new Registry()
@@ -42,7 +42,7 @@ test('buckets, sum and count are those of a naive computation, over any calls', 
   )
 })
 
-test('a commit measures its records, a projection its rows, and both their durations', async () => {
+it('measures the delays of a commit’s records and a projection’s rows, and the duration of both', async () => {
   const { telemetry } = telemetryForTest()
   telemetry.committed(commitOf(partitionCommit(0)), infoOf([NOW - 40, NOW - 400, Number.NaN]))
   telemetry.projected(workOf(projectedRow(0, NOW - 7000)), 0, { startedAt: NOW - 600, endedAt: NOW })
@@ -59,7 +59,7 @@ test('a commit measures its records, a projection its rows, and both their durat
   expect([bucket('projection_duration', '0.5'), bucket('projection_duration', '1')]).toEqual([0, 1])
 })
 
-test('recent percentiles of a small batch are exact, and forget what is older than 10 s', () => {
+it('returns exact recent percentiles of a small batch, and forgets samples older than 10 s', () => {
   const recent = new RecentDelays()
   expect(recent.percentiles(NOW)).toBeNull()
   recent.add(
@@ -71,14 +71,14 @@ test('recent percentiles of a small batch are exact, and forget what is older th
   expect(recent.percentiles(NOW + 10_000)).toBeNull()
 })
 
-test('a large commit outweighs a small one by its records, though both are sampled', () => {
+it('weights a commit’s samples by its number of records', () => {
   const recent = new RecentDelays()
   recent.add(new Float64Array(200_000).fill(NOW - 100), NOW)
   recent.add(new Float64Array(1000).fill(NOW - 5000), NOW)
   expect(recent.percentiles(NOW)).toEqual({ p50: 0.1, p99: 0.1, samples: 201_000 })
 })
 
-test('the oldest samples make room once the ring is full', () => {
+it('overwrites the oldest samples once the ring is full', () => {
   const recent = new RecentDelays()
   for (let commit = 0; commit < 200; commit++) recent.add(new Float64Array(128).fill(NOW - commit), NOW)
   const { p50, samples } = recent.percentiles(NOW)!

@@ -1,4 +1,4 @@
-/** A compiled spec with two aggregations, commits made of small numbers, and a scrape parsed back into series. */
+/** A compiled spec with two aggregations, commits with small numbers, and a scrape parsed into series. */
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { createTelemetry, type TelemetryOptions } from '#processor/adapters/telemetry/telemetry.ts'
@@ -28,7 +28,7 @@ export const NOW = 1_800_000_000_000
 
 export const clock: Clock = { now: () => NOW, sleep: async () => {} }
 
-/** Log lines go to `lines`. */
+/** Returns telemetry and the log lines that it writes. */
 export function telemetryForTest(options: Partial<TelemetryOptions> = {}) {
   const lines: Record<string, unknown>[] = []
   const logTo = { write: (line: string) => void lines.push(JSON.parse(line)) }
@@ -44,7 +44,7 @@ export function telemetryForTest(options: Partial<TelemetryOptions> = {}) {
   return { telemetry, lines }
 }
 
-/** Counters that obey every law: 10 records and 2 other offsets from 100 on; 1 dead, 2 duplicates, 7 accepted. */
+/** Returns counters that obey every law: 10 records and 2 other offsets from 100; 1 dead, 2 duplicates, 7 accepted. */
 export function partitionCommit(partition: number, change: Partial<PartitionCommit> = {}): PartitionCommit {
   return {
     partition,
@@ -80,7 +80,7 @@ export function projectedRow(aggregation: number, updatedAt: number): ProjectedR
 
 export const workOf = (...rows: ProjectedRow[]) => ({ entries: [1n], rows, traces: [] })
 
-/** Series (name and labels, the pipeline's left out) → value, of our own metrics only. */
+/** Returns our own metrics as series (name and labels without `pipeline`) → value. */
 export async function scrape(registry: { metrics(): Promise<string> }): Promise<Map<string, number>> {
   const series = new Map<string, number>()
   for (const line of (await registry.metrics()).split('\n')) {
@@ -92,7 +92,7 @@ export async function scrape(registry: { metrics(): Promise<string> }): Promise<
   return series
 }
 
-/** What `act` changed in the scrape, histograms of durations and delays apart: series → increment. */
+/** Returns what `act` changed in the scrape (series → increment), without histograms of durations and delays. */
 export async function moved(
   registry: { metrics(): Promise<string> },
   act: () => void,

@@ -1,11 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { INFORMATIONAL, type WorkerCode } from '#pipeline/conditions.ts'
 import { clock, commitOf, infoOf, NOW, partitionCommit, scrape, telemetryForTest } from './fixture.ts'
 
-test('a worker is ready once it is told so, and not while a blocking condition is active', async () => {
+it('reports a worker as ready after setReady, except while a blocking condition is active', async () => {
   const { telemetry } = telemetryForTest()
   expect(telemetry.health()).toEqual({ live: true, ready: false, reasons: ['Starting'] })
   telemetry.setReady(true)
@@ -26,7 +26,7 @@ test('a worker is ready once it is told so, and not while a blocking condition i
   expect((await scrape(telemetry.registry)).get('salespipeline_condition{code="LogTruncated"}')).toBe(0)
 })
 
-test('an informational condition is shown and logged, and blocks nothing', async () => {
+it('shows and logs an informational condition, and stays ready', async () => {
   const { telemetry } = telemetryForTest()
   telemetry.setReady(true)
   expect(INFORMATIONAL.size).toBeGreaterThan(0)
@@ -35,7 +35,7 @@ test('an informational condition is shown and logged, and blocks nothing', async
   expect(Object.keys((await telemetry.snapshot()).conditions)).toEqual([...INFORMATIONAL])
 })
 
-test('a condition is logged when it is raised and cleared; when its message changes, once a minute; the latest is shown', () => {
+it('logs a raised or cleared condition at once and a changed message once a minute, and shows the latest message', () => {
   let now = NOW
   const { telemetry, lines } = telemetryForTest({ clock: { ...clock, now: () => now } })
   for (const [after, message] of [
@@ -58,14 +58,14 @@ test('a condition is logged when it is raised and cleared; when its message chan
   ])
 })
 
-test('a flow that has ended makes the worker neither live nor ready', () => {
+it('reports a worker whose flow has ended as neither live nor ready', () => {
   const { telemetry } = telemetryForTest()
   telemetry.setReady(true)
   telemetry.setLive(false)
   expect(telemetry.health()).toEqual({ live: false, ready: false, reasons: ['The flow has ended'] })
 })
 
-test('the commit log has one line per commit, whole when committed() returns, and is appended to', async () => {
+it('appends one line per commit to the commit log before committed() returns', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'commit-log-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const commitLog = join(folder, 'commits.jsonl')

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { startHttp } from '#processor/adapters/http.ts'
 import { commitOf, infoOf, NOW, partitionCommit, telemetryForTest } from './fixture.ts'
 
@@ -10,7 +10,7 @@ async function served() {
   return { telemetry, get, server }
 }
 
-test('/metrics is the registry in Prometheus text', async () => {
+it('serves the registry in Prometheus text format on /metrics', async () => {
   const { telemetry, get } = await served()
   telemetry.fetched(0, 5)
   const response = await get('/metrics')
@@ -21,7 +21,7 @@ test('/metrics is the registry in Prometheus text', async () => {
   )
 })
 
-test('/readyz answers 503 with its reasons until the worker is ready', async () => {
+it('answers 503 with reasons on /readyz until the worker is ready', async () => {
   const { telemetry, get } = await served()
   const starting = await get('/readyz')
   expect([starting.status, await starting.json()]).toEqual([503, { ok: false, reasons: ['Starting'] }])
@@ -30,7 +30,7 @@ test('/readyz answers 503 with its reasons until the worker is ready', async () 
   expect([ready.status, await ready.json()]).toEqual([200, { ok: true, reasons: [] }])
 })
 
-test('/healthz answers 200 while the flow is alive, ready or not', async () => {
+it('answers 200 on /healthz while the flow is alive, ready or not', async () => {
   const { telemetry, get } = await served()
   telemetry.condition('LogTruncated', 'partition 3')
   expect((await get('/healthz')).status).toBe(200)
@@ -43,7 +43,7 @@ test('/healthz answers 200 while the flow is alive, ready or not', async () => {
   })
 })
 
-test('/status shows counters, partitions, delays and conditions', async () => {
+it('shows counters, partitions, delays and conditions on /status', async () => {
   const { telemetry, get } = await served()
   telemetry.committed(commitOf(partitionCommit(0), partitionCommit(1)), infoOf([NOW - 100, NOW - 100, NOW - 300]))
   telemetry.position(10, { committed: 5, nextOffset: 5, lastStableOffset: 8, watermark: null })
@@ -82,13 +82,13 @@ test('/status shows counters, partitions, delays and conditions', async () => {
   })
 })
 
-test('a worker says who it is in its group, and removes a member that is declared dead', async () => {
+it('shows the worker’s member id on /status, and removes a dead member from the group', async () => {
   const { telemetry } = telemetryForTest()
   const expelled: string[] = []
   const member = {
     describe: () => ({ member: 'w-1/abc', topicPartitions: 8 }),
     async expel(id: string) {
-      if (id === 'unreachable') throw new Error('Kafka is away')
+      if (id === 'unreachable') throw new Error('Kafka is down')
       expelled.push(id)
       return id !== 'has-left'
     },
@@ -96,23 +96,23 @@ test('a worker says who it is in its group, and removes a member that is declare
   let joined = false
   const server = await startHttp({ port: 0, host: '127.0.0.1', telemetry, member: () => (joined ? member : null) })
   onTestFinished(() => server.close())
-  const ask = async (path: string, method = 'DELETE') => {
+  const send = async (path: string, method = 'DELETE') => {
     const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, { method })
     return { status: answer.status, body: await answer.json() }
   }
-  expect((await ask('/members/w-2')).status).toBe(503)
-  expect((await ask('/status', 'GET')).body).toMatchObject({ member: null, topicPartitions: 0 })
+  expect((await send('/members/w-2')).status).toBe(503)
+  expect((await send('/status', 'GET')).body).toMatchObject({ member: null, topicPartitions: 0 })
   joined = true
-  expect(await ask('/members/w-2%2Fdef')).toEqual({ status: 200, body: { removed: true } })
-  expect(await ask('/members/has-left')).toEqual({ status: 200, body: { removed: false } })
-  expect(await ask('/members/unreachable')).toEqual({ status: 503, body: { error: 'Kafka is away' } })
-  expect((await ask('/members/%E0%A4%A')).status).toBe(503)
-  expect((await ask('/members/w-2', 'GET')).status).toBe(405)
-  expect((await ask('/status', 'GET')).body).toMatchObject({ member: 'w-1/abc', startedAt: expect.any(Number) })
+  expect(await send('/members/w-2%2Fdef')).toEqual({ status: 200, body: { removed: true } })
+  expect(await send('/members/has-left')).toEqual({ status: 200, body: { removed: false } })
+  expect(await send('/members/unreachable')).toEqual({ status: 503, body: { error: 'Kafka is down' } })
+  expect((await send('/members/%E0%A4%A')).status).toBe(503)
+  expect((await send('/members/w-2', 'GET')).status).toBe(405)
+  expect((await send('/status', 'GET')).body).toMatchObject({ member: 'w-1/abc', startedAt: expect.any(Number) })
   expect(expelled).toEqual(['w-2/def', 'has-left'])
 })
 
-test('an unknown path lists the routes, and only GET is answered', async () => {
+it('lists the routes on an unknown path, and refuses POST', async () => {
   const { get } = await served()
   for (const path of ['/', '/constructor', '/metrics/x']) {
     const missing = await get(path)
@@ -123,10 +123,10 @@ test('an unknown path lists the routes, and only GET is answered', async () => {
   expect((await get('/readyz', { method: 'POST' })).status).toBe(405)
 })
 
-test('a port that is taken is refused, and a closed server lets go of it', async () => {
+it('rejects a port that is in use, and releases its own port on close', async () => {
   const { telemetry, server } = await served()
-  const again = () => startHttp({ port: server.port, host: '127.0.0.1', telemetry })
-  await expect(again()).rejects.toThrow('EADDRINUSE')
+  const startSecond = () => startHttp({ port: server.port, host: '127.0.0.1', telemetry })
+  await expect(startSecond()).rejects.toThrow('EADDRINUSE')
   const other = await startHttp({ port: 0, host: '127.0.0.1', telemetry })
   await fetch(`http://127.0.0.1:${other.port}/healthz`)
   await other.close()

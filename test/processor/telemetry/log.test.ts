@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { redact } from '#processor/adapters/telemetry/log.ts'
 import { telemetryForTest } from './fixture.ts'
 
-test('a line carries level, time, pipeline, worker, message and fields', () => {
+it('writes level, time, pipeline, worker, message and fields in a log line', () => {
   const { telemetry, lines } = telemetryForTest()
   telemetry.log('info', 'claimed', { partition: 3, epoch: 12n })
   expect(lines).toHaveLength(1)
@@ -11,14 +11,14 @@ test('a line carries level, time, pipeline, worker, message and fields', () => {
   expect(Number.isNaN(Date.parse(lines[0]!.time as string))).toBe(false)
 })
 
-test('lines below the level are not written', () => {
+it('writes no lines below the log level', () => {
   const { telemetry, lines } = telemetryForTest({ logLevel: 'warn' })
   telemetry.log('info', 'quiet')
   telemetry.log('error', 'loud')
   expect(lines.map(line => line.msg)).toEqual(['loud'])
 })
 
-test('no secret reaches a line: by name at any depth, inside errors, or in a URL', () => {
+it('redacts secrets in log lines: by name at any depth, inside errors and in URLs', () => {
   const { telemetry, lines } = telemetryForTest()
   const cause = Object.assign(new Error('at postgres://app:hunter2@db:5432/sales'), { PGPASSWORD: 'hunter2' })
   telemetry.log('error', 'cannot reach http://elastic:hunter2@search:9200', {
@@ -35,7 +35,7 @@ test('no secret reaches a line: by name at any depth, inside errors, or in a URL
   })
 })
 
-test('an object that contains itself is cut off', () => {
+it('cuts off an object that contains itself', () => {
   const loop: Record<string, unknown> = { name: 'loop' }
   loop.self = loop
   expect(JSON.stringify(redact(loop))).toContain('[…]')

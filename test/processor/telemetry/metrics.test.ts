@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import type { DeadLetter } from '#processor/core/commit.ts'
 import {
   commitOf,
@@ -19,7 +19,7 @@ function dead(reason: DeadLetter['reason']): DeadLetter {
   return { partition: 0, offset: 1, reason, field: null, recordTimestamp: 0, key: null, headers: [], ...payload }
 }
 
-test('a commit moves each of its counters by exactly its increments, and nothing else', async () => {
+it('increments each counter by exactly the counts of a commit, and changes nothing else', async () => {
   const { telemetry } = telemetryForTest()
   const commit = {
     ...commitOf(partitionCommit(0), partitionCommit(3)),
@@ -43,7 +43,7 @@ test('a commit moves each of its counters by exactly its increments, and nothing
   })
 })
 
-test.each([
+it.each([
   ['fetched', { 'salespipeline_fetched_bytes_total{partition="2"}': 4096 }],
   ['commitFailed', { 'salespipeline_commit_failures_total{kind="fenced"}': 1 }],
   ['rebalanced', { salespipeline_rebalances_total: 1, salespipeline_assigned_partitions: 3 }],
@@ -58,7 +58,7 @@ test.each([
       salespipeline_removed_rows_total: 2,
     },
   ],
-] as const)('%s moves its own metrics and no other', async (name, expected) => {
+] as const)('changes only the metrics of %s when it is called', async (name, expected) => {
   const { telemetry } = telemetryForTest()
   const act = {
     fetched: () => telemetry.fetched(2, 4096),
@@ -72,7 +72,7 @@ test.each([
   expect(await moved(telemetry.registry, act)).toEqual(expected)
 })
 
-test('a partition shows its lag and watermark until it is released', async () => {
+it('shows a partition’s lag and watermark until it is released', async () => {
   const { telemetry } = telemetryForTest()
   telemetry.position(4, { committed: 90, nextOffset: 96, lastStableOffset: 100, watermark: NOW })
   telemetry.position(5, { committed: 100, nextOffset: 100, lastStableOffset: 90, watermark: null })
@@ -91,13 +91,13 @@ test('a partition shows its lag and watermark until it is released', async () =>
   expect(after.get(`${lag}{partition="5"}`)).toBe(0)
 })
 
-test('an unknown pipeline watermark has no value: 0 would be 1970', async () => {
+it('shows no value for an unknown pipeline watermark, because 0 would mean 1970', async () => {
   const { telemetry } = telemetryForTest()
   telemetry.pipelineClock({ watermark: null, finalised: 0, removed: 0 })
   expect((await scrape(telemetry.registry)).has('salespipeline_watermark_timestamp_seconds')).toBe(false)
 })
 
-test('known label values stand at 0 before anything happened, so that the first increment has a rate', async () => {
+it('starts series of known label values at 0, so that the first increment has a rate', async () => {
   const series = await scrape(telemetryForTest().telemetry.registry)
   for (const name of [
     'salespipeline_dead_letters_total{reason="future_timestamp"}',
@@ -108,18 +108,18 @@ test('known label values stand at 0 before anything happened, so that the first 
     expect(series.get(name), name).toBe(0)
 })
 
-test('process metrics are there, and every series carries the pipeline', async () => {
+it('includes process metrics, and labels every series with the pipeline', async () => {
   const text = await telemetryForTest().telemetry.registry.metrics()
   expect(text).toMatch(/^process_cpu_seconds_total\{pipeline="default\/sales"\} /m)
   const series = text.split('\n').filter(line => line !== '' && !line.startsWith('#'))
   expect(series.filter(line => !line.includes('pipeline="default/sales"'))).toEqual([])
 })
 
-test.each([
+it.each([
   ['offsets', { nextOffset: 115 }, 3],
   ['verdicts', { counters: { records: 10, skipped: 2, dead: 0, duplicate: 2, accepted: 7 } }, 1],
   ['lateness', { aggregations: [lateness({ late: 1, onTime: 4 }), lateness({ onTime: 7 })] }, 2],
-] as const)('a commit that breaks the law of %s shows, and stays shown', async (law, change, off) => {
+] as const)('shows a violation of the law of %s until the worker restarts', async (law, change, deviation) => {
   const { telemetry, lines } = telemetryForTest()
   telemetry.setReady(true)
   telemetry.committed(commitOf(partitionCommit(0)), infoOf())
@@ -130,27 +130,27 @@ test.each([
   telemetry.committed(commitOf(partitionCommit(0)), infoOf())
   const violations = [...(await scrape(telemetry.registry))].filter(([name]) => name.includes('conservation'))
   expect(violations.filter(([, value]) => value !== 0)).toEqual([
-    [`salespipeline_conservation_violation{law="${law}"}`, off],
+    [`salespipeline_conservation_violation{law="${law}"}`, deviation],
   ])
   expect(telemetry.health().ready).toBe(false)
   expect(telemetry.health().reasons[0]).toContain('ConservationViolated')
   expect(lines.map(line => line.level)).toEqual(['error', 'warn'])
 })
 
-test('a surplus in one partition does not hide a loss in another', async () => {
+it('counts a surplus in one partition and a loss in another as two violations', async () => {
   const { telemetry } = telemetryForTest()
   const [less, more] = [partitionCommit(0, { nextOffset: 111 }), partitionCommit(1, { nextOffset: 113 })]
   telemetry.committed(commitOf(less, more), infoOf())
   expect((await scrape(telemetry.registry)).get('salespipeline_conservation_violation{law="offsets"}')).toBe(2)
 })
 
-test.each([
-  ['half of the machine', () => totalmem() / 2, true],
-  ['none: the kernel then names more than any machine has', () => 2 ** 63, false],
-  ['none known', () => 0, false],
-])('the limit of memory: %s', async (_, limit, isThere) => {
+it.each([
+  ['a value for half of the machine’s memory', () => totalmem() / 2, true],
+  ['no value when the kernel reports more than any machine has', () => 2 ** 63, false],
+  ['no value when the limit is unknown', () => 0, false],
+])('shows as memory limit %s', async (_, limit, isShown) => {
   onTestFinished(() => void vi.restoreAllMocks())
   vi.spyOn(process, 'constrainedMemory').mockImplementation(limit)
   const series = await scrape(telemetryForTest().telemetry.registry)
-  expect(series.get('salespipeline_memory_limit_bytes')).toBe(isThere ? limit() : undefined)
+  expect(series.get('salespipeline_memory_limit_bytes')).toBe(isShown ? limit() : undefined)
 })

@@ -1,5 +1,5 @@
 import { NodeSDK } from '@opentelemetry/sdk-node'
-import { afterAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeEach, expect, it } from 'vitest'
 import { createSpans } from '#processor/adapters/telemetry/spans.ts'
 import { startTracing } from '#processor/adapters/telemetry/tracing.ts'
 import { commitOf, compiled, NOW, partitionCommit, projectedRow } from './fixture.ts'
@@ -21,7 +21,7 @@ const TRACE = '0af7651916cd43dd8448eb211c80319c'
 
 const traced = (spanNumber: number) => `00-${TRACE}-${spanNumber.toString(16).padStart(16, '0')}-01`
 
-/** A commit that touches the first aggregation, from `endedAt` - 20 on. */
+/** Reports a commit that touches the first aggregation and took 20 ms. */
 function commitAt(spans: ReturnType<typeof createSpans>, endedAt: number, traces: string[], count = 10) {
   const share = partitionCommit(0)
   const commit = commitOf({ ...share, counters: { ...share.counters, records: count } })
@@ -31,7 +31,7 @@ function commitAt(spans: ReturnType<typeof createSpans>, endedAt: number, traces
 
 const linkedSpans = (span: (typeof ended)[number]) => span.links.map(link => Number.parseInt(link.context.spanId, 16))
 
-test('a batch is a trace of its own, linked to its records; its commit is a child', () => {
+it('starts a new trace for a batch, with links to its records and the commit as child', () => {
   commitAt(createSpans(compiled, 'w'), NOW, [traced(1), traced(2)])
   const [process, commit] = ended
   expect(ended.map(span => span.name)).toEqual(['process sales', 'commit'])
@@ -41,7 +41,7 @@ test('a batch is a trace of its own, linked to its records; its commit is a chil
   expect(commit!.parentSpanContext?.spanId).toBe(process!.spanContext().spanId)
 })
 
-test('a batch of one record goes on with that record’s trace', () => {
+it('continues a record’s trace for a batch of one record', () => {
   commitAt(createSpans(compiled, 'w'), NOW, [traced(7)], 1)
   const [process, commit] = ended
   expect(process!.parentSpanContext).toMatchObject({ traceId: TRACE, spanId: '0000000000000007' })
@@ -49,14 +49,14 @@ test('a batch of one record goes on with that record’s trace', () => {
   expect(commit!.spanContext().traceId).toBe(TRACE)
 })
 
-test('there is no span where nothing is traced', () => {
+it('creates no span when no record is traced', () => {
   const spans = createSpans(compiled, 'w')
   commitAt(spans, NOW, [])
   spans.projected({ entries: [1n], rows: [projectedRow(0, NOW)], traces: [] }, { startedAt: NOW, endedAt: NOW + 1 })
   expect(ended).toEqual([])
 })
 
-/** A projection of one row of each aggregation, which shows these sales for the first time. */
+/** Reports a projection of one row per aggregation, which shows these sales for the first time. */
 function project(...shown: [aggregation: number, spanNumber: number][]) {
   const traces = shown.map(([aggregation, n]) => ({ aggregation, traceparent: traced(n) }))
   const rows = [projectedRow(0, NOW), projectedRow(1, NOW)]
@@ -64,7 +64,7 @@ function project(...shown: [aggregation: number, spanNumber: number][]) {
   return ended.splice(0)
 }
 
-test('a projection is a span for each index, linked to the sales that it shows', () => {
+it('creates one span per projected index, with links to the sales that it shows', () => {
   const [span, ...others] = project([0, 1], [0, 2])
   expect(others).toEqual([])
   expect(span!.name).toBe('project sales-by-store')
@@ -73,18 +73,18 @@ test('a projection is a span for each index, linked to the sales that it shows',
   expect(span!.attributes['db.operation.batch.size']).toBe(1)
 })
 
-test('a projection of one sale goes on with its trace', () => {
+it('continues a sale’s trace for a projection of that one sale', () => {
   const [span] = project([0, 7])
   expect(span!.spanContext().traceId).toBe(TRACE)
   expect(span!.parentSpanContext?.spanId).toBe('0000000000000007')
 })
 
-test('links are bounded, the newest kept', () => {
+it('keeps only the newest 128 links of a span', () => {
   const [span] = project(...Array.from({ length: 300 }, (_, i): [number, number] => [0, i + 1]))
   expect(linkedSpans(span!)).toHaveLength(128)
   expect(linkedSpans(span!).at(-1)).toBe(300)
 })
 
-test('without an endpoint in the environment nothing is started', async () => {
+it('starts no tracing without an endpoint in the environment', async () => {
   expect(await startTracing({ compiled, worker: 'w', env: { OTEL_SERVICE_NAME: 'x' } })).toBeNull()
 })

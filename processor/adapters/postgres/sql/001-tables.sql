@@ -5,14 +5,14 @@ CREATE TABLE pipeline (
   topic text NOT NULL,
   topic_id text NOT NULL,
   first_partitions integer NOT NULL,
-  -- Which server, on which timeline: another one may have gone back behind what sinks show.
+  -- System identifier and timeline of the server. Another server may have lost rows that sinks already show.
   server text NOT NULL,
   watermark bigint,
   generation integer NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX pipeline_is_one_row ON pipeline ((true));
 
--- Updated by every commit: room on the page lets PostgreSQL do so in place.
+-- Updated by every commit; free space on each page lets PostgreSQL update rows in place.
 CREATE TABLE progress (
   partition integer PRIMARY KEY,
   topic_id text NOT NULL,
@@ -60,7 +60,7 @@ CREATE TABLE spec_history (
   PRIMARY KEY (partition, from_offset)
 );
 
--- The result tables. projection: the index that shows it; null when none does.
+-- The result tables. projection: the index that shows the aggregation; null if none does.
 CREATE TABLE aggregations (
   name text COLLATE "C" PRIMARY KEY,
   kind text NOT NULL CHECK (kind IN ('aggregation', 'raw')),
@@ -69,8 +69,8 @@ CREATE TABLE aggregations (
   projection text
 );
 
--- removed_version: set where retention removed the rows; their tombstones carry it. traces: W3C contexts of sampled
--- sales in them, for whoever projects them.
+-- removed_version: the version of the tombstones; set if retention removed the rows. traces: W3C contexts of sampled
+-- sales in the rows, for the projector's spans.
 CREATE TABLE outbox (
   seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   aggregation text COLLATE "C" NOT NULL,
@@ -119,7 +119,7 @@ CREATE TABLE dead_letters (
   PRIMARY KEY (topic_id, partition, record_offset)
 );
 
--- A pipelined transaction cannot look at a row count and then decide; so the database does.
+-- A pipelined transaction cannot react to a row count, so the database checks it.
 CREATE FUNCTION assert_rows(counted bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF counted <> expected THEN
@@ -129,8 +129,8 @@ END
 $$;
 
 -- numerator / denominator, rounded half to even to the digits of `unit` (0.01), whose inverse is `factor` (100).
--- Division of numerics rounds half up and at a scale of its own choice: so whole numbers are divided, and multiplied
--- by the unit, which is exact. One expression of immutable parts: PostgreSQL inlines it, which is ten times as fast.
+-- Division of numerics rounds half up, at a scale that PostgreSQL chooses. So whole numbers are divided and multiplied
+-- by the unit, which is exact. PostgreSQL inlines one expression of immutable parts, which is ten times as fast.
 CREATE FUNCTION divide_half_even(numerator numeric, denominator bigint, factor numeric, unit numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN denominator <> 0 THEN unit * (
