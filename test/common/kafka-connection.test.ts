@@ -52,6 +52,6 @@ test('plain, and TLS with the system’s authorities', () => {
 
 test('a secret that is not there is named by its variable', () => {
   expect(() => connect(secured, { ...env, SECRET_KAFKA_USER_PASSWORD: undefined })).toThrow(
-    'set SECRET_KAFKA_USER_PASSWORD: the value of key password of Secret kafka-user',
+    'SECRET_KAFKA_USER_PASSWORD is not set; set it to key password of Secret kafka-user',
   )
 })
