@@ -1,7 +1,7 @@
-/** Renders the tables of docs/operations.md that follow from pipeline/conditions.ts. Pure. */
+/** Renders the tables of docs/operations.md from pipeline/conditions.ts. Pure. */
 import { CONDITIONS, type ConditionInfo, codesWhere } from '#pipeline/conditions.ts'
 
-/** A part of a page that is generated: `<!-- generated: marker -->`, the Markdown, `<!-- /generated -->`. */
+/** A generated part of a page: `<!-- generated: marker -->`, the Markdown, `<!-- /generated -->`. */
 export type Section = { marker: string; markdown: string }
 
 type Column = [title: string, text: (info: ConditionInfo) => string]
@@ -30,12 +30,13 @@ function section(name: string, belongs: (info: ConditionInfo) => boolean, column
   return { marker: `conditions/${name}`, markdown: [head, `|${'---|'.repeat(columns.length + 1)}`, ...rows].join('\n') }
 }
 
-/** Throws unless the page has the marker of each section exactly once. */
+/** Returns the page with new sections. Throws unless it has the marker of each section exactly once. */
 export function replaceSections(page: string, sections: Section[]): string {
   return sections.reduce((text, { marker, markdown }) => {
     const [before, rest, ...more] = text.split(`<!-- generated: ${marker} -->\n`)
     const end = rest?.indexOf('<!-- /generated -->') ?? -1
-    if (rest === undefined || more.length > 0 || end < 0) throw new Error(`expected one section ${marker}`)
+    if (rest === undefined || more.length > 0 || end < 0)
+      throw new Error(`the page must have exactly one section <!-- generated: ${marker} -->`)
     return `${before}<!-- generated: ${marker} -->\n\n${markdown}\n\n${rest.slice(end)}`
   }, page)
 }

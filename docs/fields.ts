@@ -1,14 +1,14 @@
-/** The fields of the SalesPipeline document, read from its schema: one row each, in the order of the reference page. */
+/** Reads the fields of the SalesPipeline document from its schema: one row each, in the order of the reference page. */
 import { parse } from 'yaml'
 import { z } from 'zod'
 import type { Rule } from '#pipeline/rules.ts'
 import { document } from '#pipeline/schema.ts'
 import { inline } from './yaml.ts'
 
-/** Cells in Markdown. Paths begin below `spec`, but for apiVersion, kind and metadata. */
+/** Cells in Markdown. Paths begin below `spec`, except apiVersion, kind and metadata. */
 export type FieldRow = { path: string; type: string; default: string; meaning: string; example: string }
 
-/** A field of the spec with what is below it; the first section is the head of the document. */
+/** A field of the spec and the fields below it. The first section is the head of the document. */
 export type FieldSection = { name: string; meaning: string; required: boolean; example: unknown; rows: FieldRow[] }
 
 type SchemaNode = {
@@ -28,7 +28,7 @@ type SchemaNode = {
   maxItems?: number
 } & z.GlobalMeta
 
-/** Labels with a section of their own on the page; the others are rows of its section "Names and formats". */
+/** Labels with their own section on the page; the others are rows of its section "Names and formats". */
 const GRAMMARS: Record<string, string> = {
   duration: 'durations',
   size: 'sizes',
@@ -40,7 +40,7 @@ export const anchorOf = (path: string) => path.toLowerCase().replaceAll(/\W+/g, 
 
 const schema = () => z.toJSONSchema(document, { io: 'input', target: 'openapi-3.0', reused: 'inline' }) as SchemaNode
 
-/** `examples`: YAML documents from which the fields' examples are taken, where the schema gives none. */
+/** `examples`: YAML documents that supply examples for fields without one in the schema. */
 export function fieldSections(examples: string[]): FieldSection[] {
   const { properties, required } = schema()
   const { spec, ...head } = properties!
@@ -54,7 +54,7 @@ export function fieldSections(examples: string[]): FieldSection[] {
   return [{ name: 'document', meaning: 'The outermost fields', required: true, example: undefined, rows }, ...sections]
 }
 
-/** Values by label that the schema checks by rules, with what these say. */
+/** Returns the messages of the schema's rules by label. */
 export function formats(): Map<string, string[]> {
   const found = new Map<string, string[]>()
   const visit = (node: SchemaNode): void => {
@@ -69,7 +69,7 @@ export function formats(): Map<string, string[]> {
   return found
 }
 
-/** An object that has a label is described where it comes first; where it comes again, its type links there. */
+/** Describes an object that has a label where it occurs first; later occurrences link there. */
 class Fields {
   readonly #described = new Map<string, string>()
   readonly #documents: unknown[]
@@ -120,7 +120,7 @@ class Fields {
   }
 }
 
-/** An object that may be left out whole has no default of its own: those of its fields apply. */
+/** Returns '' for an object that may be left out as a whole: the defaults of its fields apply. */
 function defaultOf({ default: value }: SchemaNode): string {
   return value === undefined || inline(value) === '{}' ? '' : `\`${inline(value)}\``
 }
@@ -134,8 +134,8 @@ function boundsOf(node: SchemaNode): string[] {
     ...range(node.minimum, node.maximum, ''),
     ...range(node.minItems, node.maxItems, ' items'),
     ...range(undefined, maxProperties, ' entries'),
-    ...(listKey ? [`each with another \`${listKey}\``] : []),
-    ...(listSet ? ['none twice'] : []),
+    ...(listKey ? [`unique \`${listKey}\``] : []),
+    ...(listSet ? ['no duplicates'] : []),
   ]
 }
 
@@ -146,7 +146,7 @@ function range(min: number | undefined, max: number | undefined, unit: string): 
   return min === undefined || min === -Number.MAX_SAFE_INTEGER ? [] : [`at least ${min}${unit}`]
 }
 
-/** In a document or its spec; lists by their first item that has it. */
+/** Returns the value at a path of a document or its spec; in a list, that of the first item that has one. */
 function valueAt(document: unknown, path: string): unknown {
   const [name, ...rest] = path.split('.')
   const holder = document as Record<string, unknown>

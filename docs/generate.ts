@@ -5,13 +5,13 @@ import { renderConditions, replaceSections } from './conditions.ts'
 import { reference } from './reference.ts'
 
 const EXAMPLES = join(import.meta.dirname, '../k8s/examples')
-/** The example that the page shows first and whole. */
+/** The example that the page shows first and in full. */
 const FIRST = 'ecommerce.yaml'
 
 export const REFERENCE_FILE = join(import.meta.dirname, 'reference.md')
 const RUNBOOK_FILE = join(import.meta.dirname, 'operations.md')
 
-/** The YAML texts of k8s/examples, the first one first. */
+/** Returns the YAML texts of k8s/examples, FIRST before the others. */
 export function examples(): string[] {
   const others = readdirSync(EXAMPLES).filter(name => name !== FIRST)
   return [FIRST, ...others.toSorted()].map(name => readFileSync(join(EXAMPLES, name), 'utf8'))

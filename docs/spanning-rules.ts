@@ -1,16 +1,16 @@
 /**
- * In words for the reference page: the checks of pipeline/checks.ts and operator/crd/rules.ts that span fields, and the
- * changes that operator/crd/transitions.ts refuses. A test fails while one of their fields is missing here.
+ * Describes on the reference page the checks of pipeline/checks.ts and operator/crd/rules.ts that span fields, and the
+ * changes that operator/crd/transitions.ts refuses. A test fails if one of their fields is missing here.
  */
 
-/** Paths begin below `spec`. The section of the first one shows the rule. */
+/** Paths begin below `spec`. The page shows the rule in the section of the first path. */
 export type SpanningRule = { fields: string[]; rule: string }
 
 const WINDOW_RULES: SpanningRule[] = [
   { fields: ['window.size'], rule: 'required for type `tumbling` and `sliding`; not allowed for type `none`.' },
   {
     fields: ['window.slide'],
-    rule: 'required for type `sliding`; not allowed for the other types. It divides `size`, at most 64 times.',
+    rule: 'required for type `sliding`; not allowed for the other types. `size` is a multiple of it, at most 64 times.',
   },
   {
     fields: ['window.offset'],
@@ -30,7 +30,7 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   },
   {
     fields: ['event.explode.fields'],
-    rule: 'no field of a line has the name of a field of the event.',
+    rule: 'no field of a line has the same name as a field of the event.',
   },
   ...WINDOW_RULES,
   {
@@ -43,11 +43,11 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   },
   {
     fields: ['aggregations[]'],
-    rule: 'no measure has the name of a field in `groupBy`.',
+    rule: 'no measure has the same name as a field in `groupBy`.',
   },
   {
     fields: ['aggregations[].measures'],
-    rule: 'no measure has the name of a column that an average adds: an average `x` adds `x_sum` and `x_count`.',
+    rule: 'no measure has the same name as a column of an average: an average `x` adds `x_sum` and `x_count`.',
   },
   {
     fields: ['aggregations[].measures[].of'],
@@ -67,7 +67,7 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     fields: ['sinks.elasticsearch.projections[].fields'],
     rule: 'no two columns have the same document field.',
   },
-  { fields: ['load.startAt'], rule: 'required if `speed` is above 1: otherwise event times would lie in the future.' },
+  { fields: ['load.startAt'], rule: 'required if `speed` is above 1: otherwise event times would overtake the clock.' },
   { fields: ['load.bursts.lasting'], rule: 'at most `every`.' },
   { fields: ['workers.autoscale.min'], rule: 'at most `max`.' },
 ]

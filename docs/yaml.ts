@@ -1,13 +1,13 @@
-/** Values and pieces of documents as readers write them in YAML. */
+/** Formats values and parts of documents as YAML. */
 import { parseDocument, stringify } from 'yaml'
 
-/** On one line. kubectl reads YAML 1.1, so what that reads as another type, such as off, is quoted. */
+/** Returns a value on one line. kubectl reads YAML 1.1, so texts that it would read as another type, such as off, are quoted. */
 export const inline = (value: unknown) =>
   stringify(value, { version: '1.1', collectionStyle: 'flow', flowCollectionPadding: false, lineWidth: 0 }).trimEnd()
 
 export const block = (value: unknown) => stringify(value, { version: '1.1', lineWidth: 0 }).trimEnd()
 
-/** `spec.<name>` of a document as it is written there, comments included; undefined if the document has none. */
+/** Returns the source text of `spec.<name>` with its comments; undefined if the document has none. */
 export function sectionOf(text: string, name: string): string | undefined {
   const node = parseDocument(text).getIn(['spec', name], true) as { range?: [number, number, number] } | undefined
   if (!node?.range) return undefined

@@ -1,11 +1,12 @@
-/** Faults that span fields: names that must exist or be unique, windows that must divide, types that must fit. */
+/** Checks that span fields: names exist and are unique, slides divide windows, types fit. */
 import { type Expression, fieldsOf, parseExpression } from './expression.ts'
 import { DEFAULT_DECIMAL_SCALE, MAX_INTEGER_DIGITS, MAX_WINDOWS_PER_EVENT } from './limits.ts'
 import type { Aggregation, Field, Spec, Window } from './schema.ts'
+import { formatDuration } from './units.ts'
 
 export type Fault = { path: (string | number)[]; message: string }
 
-/** All faults at once, each with the path of the field to change. The spec has already passed the schema. */
+/** Returns all faults, each with the path of the field to change. The spec must have passed the schema. */
 export function crossFieldFaults(spec: Spec): Fault[] {
   return [
     ...windowFaults(spec.window, ['window']),
@@ -21,10 +22,10 @@ export function crossFieldFaults(spec: Spec): Fault[] {
   ]
 }
 
-/** Decimals of a field, in all that is computed from it. */
+/** Returns the number of decimals of a field's values. */
 export const scaleOf = ({ scale, type }: Field) => scale ?? (type === 'decimal' ? DEFAULT_DECIMAL_SCALE : 0)
 
-/** The event's own fields and, with explode, its lines' fields. */
+/** Returns the fields of the event and, with explode, those of its lines. */
 export function allFields(spec: Spec): Field[] {
   return [...spec.event.fields, ...(spec.event.explode?.fields ?? [])]
 }
@@ -34,22 +35,28 @@ function windowFaults(window: Window, at: Fault['path']): Fault[] {
   const fault = (name: string, message: string) => faults.push({ path: [...at, name], message })
   const { type, size, slide, offset } = window
   if (type === 'none') {
-    for (const name of ['size', 'slide', 'offset'] as const)
-      if (window[name] !== undefined) fault(name, 'must be left out when type is none')
+    for (const name of ['size', 'slide', 'offset'] as const) {
+      const value = window[name]
+      if (value !== undefined) fault(name, `${formatDuration(value)} is not allowed when type is none; remove it`)
+    }
     return faults
   }
-  if (size === undefined) fault('size', `is needed by a ${type} window, such as 1m`)
+  if (size === undefined) fault('size', `is required when type is ${type}; set it, for example to 1m`)
   if (type === 'tumbling' && slide !== undefined)
-    fault('slide', 'belongs to type sliding; remove it or change the type')
-  if (type === 'sliding' && slide === undefined) fault('slide', 'is needed by a sliding window, such as 10s')
+    fault('slide', `${formatDuration(slide)} is not allowed when type is tumbling; remove it or set type to sliding`)
+  if (type === 'sliding' && slide === undefined)
+    fault('slide', 'is required when type is sliding; set it, for example to 10s')
   if (type === 'sliding' && size !== undefined && slide !== undefined) {
-    if (size % slide !== 0) fault('slide', 'must divide size')
+    const [whole, part] = [`size ${formatDuration(size)}`, `slide ${formatDuration(slide)}`]
+    if (size % slide !== 0) fault('slide', `${whole} is not a multiple of ${part}; change one of them`)
     else if (size / slide > MAX_WINDOWS_PER_EVENT)
-      fault('slide', `may go into size at most ${MAX_WINDOWS_PER_EVENT} times`)
+      fault('slide', `${whole} is more than ${MAX_WINDOWS_PER_EVENT} times ${part}; raise slide or lower size`)
   }
   const step = slide ?? size
-  if (offset !== undefined && step !== undefined && offset >= step)
-    fault('offset', 'must be less than slide, or size where there is no slide')
+  if (offset !== undefined && step !== undefined && offset >= step) {
+    const bound = `${slide === undefined ? 'size' : 'slide'} ${formatDuration(step)}`
+    fault('offset', `must be less than ${bound}; found ${formatDuration(offset)}`)
+  }
   return faults
 }
 
@@ -71,7 +78,7 @@ function eventFaults(spec: Spec): Fault[] {
     if (inherited.has(line.name))
       faults.push({
         path: ['event', 'explode', 'fields', i, 'name'],
-        message: `"${line.name}" is already a field of the event`,
+        message: `"${line.name}" is already a field of the event; rename one of them`,
       })
   })
   event.fields.forEach((f, i) => {
@@ -81,26 +88,33 @@ function eventFaults(spec: Spec): Fault[] {
     faults.push(...fieldFaults(f, ['event', 'explode', 'fields', i]))
   })
   if (spec.deduplication && !event.id)
-    faults.push({ path: ['event', 'id'], message: 'is needed by deduplication: name the field that identifies a sale' })
+    faults.push({
+      path: ['event', 'id'],
+      message: 'is required by deduplication; set it to the path of the field that identifies a sale',
+    })
   return faults
 }
 
 function fieldFaults(field: Field, at: Fault['path']): Fault[] {
   const faults: Fault[] = []
-  const numeric = field.type === 'number' || field.type === 'decimal'
-  if (!numeric && field.scale !== undefined)
-    faults.push({ path: [...at, 'scale'], message: `belongs to type number or decimal, not ${field.type}` })
+  const isNumeric = field.type === 'number' || field.type === 'decimal'
+  if (!isNumeric && field.scale !== undefined)
+    faults.push({
+      path: [...at, 'scale'],
+      message: `${field.scale} is not allowed for type ${field.type}; remove it or set type to number or decimal`,
+    })
   if (field.default === undefined) return faults
   const scale = scaleOf(field)
+  const invalid = (expected: string) =>
+    faults.push({ path: [...at, 'default'], message: `must be ${expected}; found ${JSON.stringify(field.default)}` })
   if (
-    numeric &&
+    isNumeric &&
     !new RegExp(`^-?\\d{1,${MAX_INTEGER_DIGITS}}${scale > 0 ? `(\\.\\d{1,${scale}})?` : ''}$`).test(field.default)
   )
-    faults.push({ path: [...at, 'default'], message: `must be a number with at most ${scale} decimals` })
-  if (field.type === 'boolean' && !/^(true|false)$/.test(field.default))
-    faults.push({ path: [...at, 'default'], message: 'must be "true" or "false"' })
+    invalid(`a number with at most ${MAX_INTEGER_DIGITS} digits before the decimal point and at most ${scale} after it`)
+  if (field.type === 'boolean' && !/^(true|false)$/.test(field.default)) invalid('"true" or "false"')
   if (field.type === 'string' && (field.default.includes('\0') || !field.default.isWellFormed()))
-    faults.push({ path: [...at, 'default'], message: 'must be valid Unicode without U+0000' })
+    invalid('valid Unicode without U+0000')
   return faults
 }
 
@@ -110,32 +124,37 @@ function aggregationFaults(spec: Spec, aggregation: Aggregation, at: Fault['path
   const known = [...fields.keys()].join(', ') || 'none'
   if (aggregation.window) faults.push(...windowFaults(aggregation.window, [...at, 'window']))
   if (spec.raw?.table === aggregation.name)
-    faults.push({ path: [...at, 'name'], message: 'is also the raw table; choose another' })
+    faults.push({
+      path: [...at, 'name'],
+      message: `"${aggregation.name}" is also the name of the raw table (spec.raw.table); rename one of them`,
+    })
   aggregation.groupBy.forEach((name, i) => {
     const path = [...at, 'groupBy', i]
     const field = fields.get(name)
-    if (!field) faults.push({ path, message: `"${name}" is not a field of the event; there are: ${known}` })
+    if (!field) faults.push({ path, message: unknownField(name, known) })
     else if (field.optional && field.default === undefined)
-      faults.push({ path, message: `"${name}" is optional; give it a default to group by it` })
+      faults.push({ path, message: `"${name}" is optional and has no default; give it a default to group by it` })
     if (aggregation.measures.some(m => m.name === name))
-      faults.push({ path, message: `"${name}" is also a measure; rename one` })
+      faults.push({ path, message: `"${name}" is also the name of a measure; rename one of them` })
   })
   faults.push(...duplicateNames(aggregation.groupBy, i => [...at, 'groupBy', i]))
   aggregation.measures.forEach((measure, i) => {
     faults.push(...measureFaults(measure, fields, known, [...at, 'measures', i]))
   })
   faults.push(
-    ...duplicateNames(columnsOf(aggregation), i => [
-      ...at,
-      'measures',
-      Math.min(i, aggregation.measures.length - 1),
-      'name',
-    ]),
+    ...duplicateNames(
+      columnsOf(aggregation),
+      i => [...at, 'measures', Math.min(i, aggregation.measures.length - 1), 'name'],
+      'rename a measure; an average x also has the columns x_sum and x_count',
+    ),
   )
   return faults
 }
 
-/** Every measure's columns: an average x is stored as x_sum and x_count and shown as x. */
+const unknownField = (name: string, known: string) =>
+  `"${name}" is not a field of the event; correct it or add the field. Existing fields: ${known}`
+
+/** Returns the columns of all measures. An average x is stored as x_sum and x_count and shown as x. */
 function columnsOf(aggregation: Aggregation): string[] {
   const names = aggregation.measures.map(m => m.name)
   return [
@@ -152,25 +171,30 @@ function measureFaults(
 ): Fault[] {
   const path = [...at, 'of']
   if (measure.op === 'count') {
-    if (measure.scale !== undefined) return [{ path: [...at, 'scale'], message: 'a count has no decimals; remove it' }]
+    if (measure.scale !== undefined) {
+      const message = `${measure.scale} is not allowed when op is count, which has no decimals; remove it`
+      return [{ path: [...at, 'scale'], message }]
+    }
     const ok = measure.of === undefined || measure.of === 'lines' || measure.of === 'events'
-    return ok ? [] : [{ path, message: 'must be lines or events' }]
+    return ok ? [] : [{ path, message: `must be lines or events when op is count; found "${measure.of}"` }]
   }
-  if (measure.of === undefined)
-    return [{ path, message: `is needed by ${measure.op}: a field or an expression such as quantity * price` }]
+  if (measure.of === undefined) {
+    const remedy = 'set it to a field or an expression such as quantity * price'
+    return [{ path, message: `is required when op is ${measure.op}; ${remedy}` }]
+  }
   let expression: Expression
   try {
     expression = parseExpression(measure.of)
   } catch (error) {
-    return [{ path, message: `${(error as Error).message}` }]
+    return [{ path, message: `${(error as Error).message}; found "${measure.of}"` }]
   }
   return fieldsOf(expression).flatMap(name => {
     const field = fields.get(name)
-    if (!field) return [{ path, message: `"${name}" is not a field of the event; there are: ${known}` }]
+    if (!field) return [{ path, message: unknownField(name, known) }]
     if (field.type !== 'number' && field.type !== 'decimal')
-      return [{ path, message: `"${name}" is a ${field.type}; only number and decimal can be measured` }]
+      return [{ path, message: `"${name}" has type ${field.type}; use a field of type number or decimal` }]
     if (field.optional && field.default === undefined)
-      return [{ path, message: `"${name}" is optional; give it a default to measure it` }]
+      return [{ path, message: `"${name}" is optional and has no default; give it a default to measure it` }]
     return []
   })
 }
@@ -186,7 +210,7 @@ function sinkFaults(spec: Spec): Fault[] {
         : [
             {
               path: [...at, i, 'aggregation'],
-              message: `"${p.aggregation}" is not an aggregation; there are: ${names.join(', ')}`,
+              message: `"${p.aggregation}" is not an aggregation; use one of: ${names.join(', ')}`,
             },
           ],
     ),
@@ -213,7 +237,7 @@ function credentialFaults(spec: Spec): Fault[] {
   const { usernameSecretRef, passwordSecretRef } = spec.sinks.elasticsearch ?? {}
   if (!usernameSecretRef === !passwordSecretRef) return []
   const path = ['sinks', 'elasticsearch', usernameSecretRef ? 'passwordSecretRef' : 'usernameSecretRef']
-  return [{ path, message: 'is needed: name both user and password, or neither' }]
+  return [{ path, message: 'is required; set both usernameSecretRef and passwordSecretRef, or neither' }]
 }
 
 function loadFaults({ load }: Spec): Fault[] {
@@ -221,20 +245,29 @@ function loadFaults({ load }: Spec): Fault[] {
   if (load.speed > 1 && load.startAt === undefined)
     faults.push({
       path: ['load', 'startAt'],
-      message: 'is needed with speed above 1: otherwise events lie in the future, where they are dead',
+      message: `is required when speed is above 1 (found ${load.speed}): without it, event times overtake the clock and the events become dead letters`,
     })
-  if (load.bursts && load.bursts.lasting > load.bursts.every)
-    faults.push({ path: ['load', 'bursts', 'lasting'], message: 'must not exceed every' })
+  if (load.bursts && load.bursts.lasting > load.bursts.every) {
+    const { lasting, every } = load.bursts
+    const message = `must not exceed every (${formatDuration(every)}); found ${formatDuration(lasting)}`
+    faults.push({ path: ['load', 'bursts', 'lasting'], message })
+  }
   return faults
 }
 
 function workerFaults(spec: Spec): Fault[] {
   const { min, max } = spec.workers.autoscale
-  return min > max ? [{ path: ['workers', 'autoscale', 'min'], message: 'must not exceed max' }] : []
+  return min > max
+    ? [{ path: ['workers', 'autoscale', 'min'], message: `must not exceed max (${max}); found ${min}` }]
+    : []
 }
 
-function duplicateNames(names: string[], at: (i: number) => Fault['path']): Fault[] {
+function duplicateNames(
+  names: string[],
+  at: (i: number) => Fault['path'],
+  remedy = 'remove or rename one of them',
+): Fault[] {
   return names.flatMap((name, i) =>
-    names.indexOf(name) < i ? [{ path: at(i), message: `"${name}" is there twice` }] : [],
+    names.indexOf(name) < i ? [{ path: at(i), message: `"${name}" occurs twice; ${remedy}` }] : [],
   )
 }

@@ -8,25 +8,25 @@ import { aggregationIdentity } from './identity.ts'
 import { MAX_SCALE } from './limits.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
 
-/** `line`: it stands in each element of the exploded array, not in the event itself. */
+/** `line`: the field is in each element of the exploded array, not in the event itself. */
 export type CompiledField = {
   name: string
   path: string[]
   type: 'string' | 'number' | 'decimal' | 'boolean'
   /** Decimals of number and decimal fields; 0 for the others. */
   scale: number
-  /** Text that stands for an absent or null value; undefined: there is none. */
+  /** Text to use for an absent or null value; undefined if the field has no default. */
   default: string | undefined
   optional: boolean
   line: boolean
-  /** Used by a group-by: interned. Other strings are only carried to the raw table. */
+  /** An aggregation groups by the field, so its values are interned. Other strings only go to the raw table. */
   isKey: boolean
 }
 
 /** Half-open windows [start, start + size), every `slide` ms, shifted by `offset`; null: one window over all time. */
 export type CompiledWindow = { size: number; slide: number; offset: number } | null
 
-/** One stored column. `add`: t + delta; `min`, `max`: LEAST, GREATEST. Amounts are integers scaled by 10^scale. */
+/** One stored column. `merge`: add is t + delta; min and max are LEAST and GREATEST. Amounts are integers scaled by 10^scale. */
 export type CompiledColumn = {
   name: string
   merge: 'add' | 'min' | 'max'
@@ -53,7 +53,7 @@ export type CompiledAggregation = {
 
 export type CompiledSpec = { fields: CompiledField[]; aggregations: CompiledAggregation[]; spec: Spec }
 
-/** Throws only on a spec that did not pass the checks. */
+/** Compiles a spec that has passed the checks; throws on any other. */
 export function compileSpec(spec: Spec): CompiledSpec {
   const keys = new Set(spec.aggregations.flatMap(a => a.groupBy))
   const own = new Set(spec.event.fields)
@@ -108,7 +108,7 @@ function averageOf(measure: Measure, scales: Map<string, number>): CompiledAvera
   return { name: measure.name, sum: sum!.name, count: count!.name, scale: sum!.scale }
 }
 
-/** Exact decimals of a result: a product adds its factors' scales, a sum takes the greater. */
+/** Returns the exact decimals of a result: a product adds its factors' scales, a sum has the greater one. */
 function scaleOfExpression(expression: Expression, scales: Map<string, number>): number {
   switch (expression.op) {
     case 'field':

@@ -1,28 +1,28 @@
 /**
- * Every reason that a condition of a pipeline can have. The types of the code that raises them, the alerts' lists and the
- * runbook's tables follow from this table. Names are API: renaming one is a breaking change (CHANGELOG.md).
+ * Every reason that a condition of a pipeline can have. TypeScript types, alert rules and the runbook's tables are derived
+ * from this table. The names are API: renaming one is a breaking change (CHANGELOG.md).
  */
 
 export type ConditionType = 'Ready' | 'Accepted' | 'WorkersReady' | 'Autoscaling' | 'Notice'
 
 type Text = {
-  /** A clause in Markdown; what `kubectl describe` shows names the object and the value as well. */
+  /** A clause in Markdown. The message that `kubectl describe` shows also names the object and the value. */
   meaning: string
-  /** What an operator of the pipeline should do; Markdown, links are relative to docs/operations.md. */
+  /** What the on-call engineer should do. Markdown; links are relative to docs/operations.md. */
   action: string
 }
 
 type Traits = {
   raisedBy: 'worker' | 'operator'
-  /** The conditions of the resource that have it as their reason. */
+  /** The conditions of the resource that can have this reason. */
   types: readonly ConditionType[]
   /** While it is raised, results do not reach every sink. */
   blocking: boolean
-  /** The only sink that it keeps results from; omitted where it concerns all of them. */
+  /** The only sink that receives no results; omitted if no sink receives any. */
   sink?: 'elasticsearch'
   /** Part of normal operation: the operator's Event about it is no Warning. */
   expected?: boolean
-  /** The alert that fires for it (grafana/alerts.yaml); null: none does. */
+  /** The alert that fires for it (grafana/alerts.yaml), or null. */
   alert: string | null
 }
 
@@ -36,7 +36,7 @@ function define<Code extends string>(
   return Object.fromEntries(defined)
 }
 
-/** A worker, or one of its partitions, stops until somebody acts. */
+/** A worker, or one of its partitions, stops until an engineer acts. */
 const FATAL = define(
   { raisedBy: 'worker', types: ['Ready', 'WorkersReady'], blocking: true, alert: 'SalesPipelineBlocked' },
   {
@@ -208,7 +208,7 @@ const POD_PROBLEMS = define(
   },
 )
 
-/** What else the operator finds, well or not. */
+/** Other states that the operator reports. */
 const STATES = define(
   { raisedBy: 'operator', types: ['Ready'], blocking: true, expected: true, alert: null },
   {
@@ -251,7 +251,7 @@ const STATES = define(
 export const CONDITIONS = { ...STATES, ...OBSTACLES, ...POD_PROBLEMS, ...BLOCKING, ...FATAL, ...INFORMING }
 
 export type ConditionCode = keyof typeof CONDITIONS
-/** Conditions that stop the pipeline or one of its partitions until a person decides. */
+/** Conditions that stop the pipeline or one of its partitions until an engineer acts. */
 export type FatalCode = keyof typeof FATAL
 /** Conditions that workers raise. */
 export type WorkerCode = FatalCode | keyof typeof BLOCKING | keyof typeof INFORMING
@@ -262,5 +262,5 @@ export type ReportedCode = string & { readonly reported: unique symbol }
 export const codesWhere = (holds: (info: ConditionInfo) => boolean): ConditionCode[] =>
   (Object.keys(CONDITIONS) as ConditionCode[]).filter(code => holds(CONDITIONS[code]))
 
-/** These report a weaker guarantee while everything still runs; all other codes of workers, unknown ones too, block. */
+/** Codes that report a weaker guarantee while everything runs. All other worker codes block, including unknown ones. */
 export const INFORMATIONAL: ReadonlySet<string> = new Set(Object.keys(INFORMING))

@@ -1,6 +1,6 @@
 /**
  * Arithmetic over event fields, as in `quantity * price`: + - *, parentheses, field names, decimal literals.
- * Parsed once into a tree; evaluated by whoever needs it, with its own exact numbers.
+ * An expression is parsed once into a tree. Each user evaluates it with its own exact numbers.
  */
 
 export type Expression =
@@ -9,14 +9,14 @@ export type Expression =
   | { op: '+' | '-' | '*'; left: Expression; right: Expression }
   | { op: 'negate'; operand: Expression }
 
-/** Characters: more than any sensible formula has; bounds the recursion on hostile specs, and CEL's estimate of a rule. */
+/** Characters, more than a sensible formula has. It bounds the recursion on hostile specs and CEL's cost estimate of a rule. */
 export const MAX_EXPRESSION = 150
-/** + - * in one expression. */
+/** Operators + - * in one expression. */
 export const MAX_SIGNS = 15
-/** Parentheses within parentheses. A regular expression, which is what the CRD has, counts only so far. */
+/** Levels of parentheses. The CRD checks expressions with a regular expression, which can only count to a fixed depth. */
 export const MAX_NESTING = 3
 
-/** Throws an Error whose message names the place. Example: `parseExpression('quantity * (price - discount)')`. */
+/** Throws an Error whose message names the position. Example: `parseExpression('quantity * (price - discount)')`. */
 export function parseExpression(text: string): Expression {
   const tokens = tokenize(text)
   let next = 0
@@ -38,29 +38,29 @@ export function parseExpression(text: string): Expression {
   }
   function factor(): Expression {
     const token = tokens[next++]
-    if (!token) throw new Error('ends where a field, a number or ( is expected')
+    if (!token) throw new Error('ends too early; add a field, a number or a parenthesis')
     if (token.text === '-') return { op: 'negate', operand: factor() }
     if (token.text === '(') return parenthesis(token.at)
     if (/^[a-z_]/.test(token.text)) return { op: 'field', name: token.text }
     if (/^\d/.test(token.text)) return { op: 'literal', text: token.text }
-    throw new Error(`unexpected "${token.text}" at ${token.at}`)
+    throw new Error(`unexpected "${token.text}" at position ${token.at}`)
   }
 
   function parenthesis(at: number): Expression {
-    if (++depth > MAX_NESTING) throw new Error(`nests more than ${MAX_NESTING} parentheses`)
+    if (++depth > MAX_NESTING) throw new Error(`has more than ${MAX_NESTING} levels of parentheses`)
     const inner = sum()
     depth--
-    if (tokens[next++]?.text !== ')') throw new Error(`the ( at ${at} is never closed`)
+    if (tokens[next++]?.text !== ')') throw new Error(`the ( at position ${at} is not closed`)
     return inner
   }
 
   const result = sum()
   const rest = tokens[next]
-  if (rest) throw new Error(`unexpected "${rest.text}" at ${rest.at}`)
+  if (rest) throw new Error(`unexpected "${rest.text}" at position ${rest.at}`)
   return result
 }
 
-/** The names of all fields in it, each once. */
+/** Returns the names of all fields in the expression, each once. */
 export function fieldsOf(expression: Expression): string[] {
   switch (expression.op) {
     case 'field':
@@ -74,7 +74,7 @@ export function fieldsOf(expression: Expression): string[] {
   }
 }
 
-/** The same grammar as a regular expression (RE2) for the CRD, as short as it goes: its cost there is by length. */
+/** Returns the same grammar as a regular expression (RE2) for the CRD. It is short because CEL charges by its length. */
 export function expressionPattern(nesting = MAX_NESTING): string {
   const inner = nesting > 0 ? `|\\(${expressionPattern(nesting - 1)}\\)` : ''
   const term = ` *(- *)*([a-z_][a-z0-9_]*|\\d+(\\.\\d+)?${inner}) *`
@@ -89,7 +89,7 @@ function tokenize(text: string): { text: string; at: number }[] {
     const at = pattern.lastIndex
     const match = pattern.exec(text)
     if (!match) throw new Error(`cannot read "${text.slice(at).trim()}"; use field names, numbers, + - * ( )`)
-    if (/[-+*]/.test(match[1]!) && ++signs > MAX_SIGNS) throw new Error(`has more than ${MAX_SIGNS} signs + - *`)
+    if (/[-+*]/.test(match[1]!) && ++signs > MAX_SIGNS) throw new Error(`has more than ${MAX_SIGNS} operators + - *`)
     tokens.push({ text: match[1]!, at: pattern.lastIndex - match[1]!.length })
   }
   return tokens

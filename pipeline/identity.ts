@@ -1,12 +1,12 @@
-/** What an aggregation is, apart from its name: a change of any of it is another aggregation (contract, section 2). */
+/** The identity of an aggregation apart from its name: if it changes, it is another aggregation (contract, section 2). */
 import { createHash } from 'node:crypto'
 import { fieldsOf, parseExpression } from './expression.ts'
 import { MAX_IDENTIFIER } from './limits.ts'
 import type { Aggregation, Measure, SalesPipeline, Spec } from './schema.ts'
 
 /**
- * SHA-256 over window, group-by, measures and the mapping of what they use: the event's time, its lines and the fields
- * named. Other fields are not in it, so that one can be added; lateness, horizons and retention are not in it either.
+ * Returns a SHA-256 of window, group-by, measures and the mapping of what they use: the event's time, its lines and the
+ * fields named. It leaves out other fields, so that fields can be added, and lateness, horizons and retention.
  */
 export function aggregationIdentity(spec: Spec, aggregation: Aggregation): string {
   const { groupBy, measures } = aggregation
@@ -21,18 +21,18 @@ function fieldsOfMeasure({ op, of }: Measure): string[] {
   return op === 'count' || of === undefined ? [] : fieldsOf(parseExpression(of))
 }
 
-/** SHA-256 over what the engine's results depend on: a new value is a new generation of the spec history. */
+/** Returns a SHA-256 of everything that the engine's results depend on. A new value is a new generation of the spec history. */
 export function specIdentity(spec: Spec): string {
   const { event, window, watermark, allowedLateness, aggregations, deduplication, raw } = spec
   return hash({ event, window, watermark, allowedLateness, aggregations, deduplication, raw })
 }
 
-/** `namespace/name`: everything we store is marked with it, so that a pipeline never touches the data of another. */
+/** Returns `namespace/name`. All stored data carries it, so that a pipeline never touches the data of another. */
 export function pipelineKey({ metadata: { namespace, name } }: SalesPipeline): string {
   return `${namespace}/${name}`
 }
 
-/** The PostgreSQL schema that the pipeline owns: given, or from namespace and name (`default` is left out). */
+/** Returns the PostgreSQL schema that the pipeline owns: the one in the spec, or namespace and name without `default`. */
 export function schemaName(pipeline: SalesPipeline): string {
   const { name, namespace } = pipeline.metadata
   return (
@@ -45,7 +45,7 @@ function hash(value: unknown): string {
   return createHash('sha256').update(canonical(value)).digest('hex')
 }
 
-/** JSON with sorted keys, so that the order of a YAML file's fields does not matter. */
+/** Returns JSON with sorted keys, so that the order of a YAML file's fields does not matter. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'

@@ -1,4 +1,4 @@
-/** Names in a spec become PostgreSQL identifiers, Kafka topics and Elasticsearch indices: validated here, quoted there. */
+/** Names in a spec that become PostgreSQL identifiers, Kafka topics or Elasticsearch indices. Each user also quotes them. */
 import { MAX_DNS_LABEL, MAX_DNS_NAME, MAX_IDENTIFIER, MAX_TOPIC_NAME } from './limits.ts'
 import { noneOf, text } from './rules.ts'
 
@@ -8,11 +8,12 @@ const TOPIC = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_TOPIC_NAME}}$`)
 const INDEX = /^[a-z0-9][a-z0-9._-]{0,199}$/
 const DNS_LABEL = new RegExp(`^[a-z0-9]([a-z0-9-]{0,${MAX_DNS_LABEL - 2}}[a-z0-9])?$`)
 const SECRET = new RegExp(`^[a-z0-9]([a-z0-9.-]{0,${MAX_DNS_NAME - 2}}[a-z0-9])?$`)
-/** A Service's name has at most 63 characters and starts with a letter; ours add a suffix such as -processor. */
-export const MAX_NAME = 40
+/** A Service's name has at most 63 characters and starts with a letter. The operator adds suffixes such as -processor. */
+const MAX_NAME = 40
 export const PIPELINE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/
+export const PIPELINE_NAME_RULE = `must be lower-case letters, digits and -, start with a letter, not end with -, and have at most ${MAX_NAME} characters`
 
-/** Tables that every pipeline's schema holds; an aggregation may not take their names. */
+/** Tables in every pipeline's schema; an aggregation must not have one of their names. */
 export const RESERVED_TABLES = [
   'aggregations',
   'dead_letters',
@@ -27,7 +28,7 @@ export const RESERVED_TABLES = [
   'specs',
 ] as const
 
-/** Columns that the engine adds to aggregate and raw tables; a field or measure may not take their names. */
+/** Columns that the engine adds to aggregate and raw tables; a field or measure must not have one of their names. */
 export const RESERVED_COLUMNS = [
   'window_start',
   'window_end',
@@ -53,14 +54,14 @@ export const columnName = () =>
   noneOf(
     identifier(),
     RESERVED_COLUMNS,
-    `is a column that the engine adds itself; choose another name than ${RESERVED_COLUMNS.join(', ')}`,
+    `must not be a column that the engine adds (${RESERVED_COLUMNS.join(', ')}); choose another name`,
   ).meta({ label: 'column name' })
 
 export const tableName = () =>
   noneOf(
     identifier(),
     RESERVED_TABLES,
-    `is a table that the engine keeps itself; choose another name than ${RESERVED_TABLES.join(', ')}`,
+    `must not be a table that the engine adds (${RESERVED_TABLES.join(', ')}); choose another name`,
   ).meta({ label: 'table name' })
 
 export const topicName = () =>
@@ -71,7 +72,7 @@ export const topicName = () =>
       MAX_TOPIC_NAME,
     ),
     ['.', '..'],
-    'may not be . or ..',
+    'must not be . or ..; choose another name',
   ).meta({ label: 'topic name' })
 
 export const indexName = () =>
@@ -84,7 +85,7 @@ export const indexName = () =>
 export const dnsLabel = () =>
   text(
     DNS_LABEL,
-    `must be a DNS label: lower-case letters, digits and -, at most ${MAX_DNS_LABEL} characters`,
+    `must be a DNS label: lower-case letters, digits and -, neither starting nor ending with -, at most ${MAX_DNS_LABEL} characters`,
     MAX_DNS_LABEL,
   ).meta({
     label: 'DNS label',
@@ -93,15 +94,10 @@ export const dnsLabel = () =>
 export const secretName = () =>
   text(
     SECRET,
-    `must be the name of a Secret: lower-case letters, digits, - and ., at most ${MAX_DNS_NAME} characters`,
+    `must be the name of a Secret: lower-case letters, digits, - and ., starting and ending with a letter or digit, at most ${MAX_DNS_NAME} characters`,
     MAX_DNS_NAME,
   ).meta({
     label: 'Secret name',
   })
 
-export const pipelineName = () =>
-  text(
-    PIPELINE_NAME,
-    `must be lower-case letters, digits and -, start with a letter, and have at most ${MAX_NAME} characters, so that the names of what is made for it fit`,
-    MAX_NAME,
-  ).meta({ label: 'pipeline name' })
+export const pipelineName = () => text(PIPELINE_NAME, PIPELINE_NAME_RULE, MAX_NAME).meta({ label: 'pipeline name' })

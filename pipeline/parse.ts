@@ -1,11 +1,11 @@
-/** From YAML text to a checked, defaulted, frozen pipeline; or to every fault of the file at once. */
+/** Parses YAML into a checked, frozen pipeline with all defaults, or reports every fault of the file at once. */
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { crossFieldFaults, type Fault } from './checks.ts'
 import { document, type SalesPipeline } from './schema.ts'
 import { UserError } from './user-error.ts'
 
-/** All faults of one file. `message` has a line for each: path, what is wrong, what is allowed. */
+/** All faults of one file. `message` has a line for each: path, what is wrong, how to fix it. */
 export class SpecError extends UserError {
   readonly faults: string[]
   constructor(file: string, faults: string[]) {
@@ -17,7 +17,7 @@ export class SpecError extends UserError {
   }
 }
 
-/** Parses one YAML (or JSON) document. Throws SpecError with all faults. `file` is only named in messages. */
+/** Parses one YAML (or JSON) document. Throws SpecError with all faults. `file` only appears in messages. */
 export function parsePipeline(text: string, file = 'the document'): SalesPipeline {
   const lines = new LineCounter()
   const yaml = parseDocument(text, { lineCounter: lines, prettyErrors: true, uniqueKeys: true })
@@ -27,8 +27,8 @@ export function parsePipeline(text: string, file = 'the document'): SalesPipelin
       yaml.errors.map(e => e.message.split('\n')[0]!),
     )
   const where = (path: Fault['path']) => {
-    for (let keep = path.length; keep > 0; keep--) {
-      const node = yaml.getIn(path.slice(0, keep), true) as { range?: [number, number, number] } | undefined
+    for (let depth = path.length; depth > 0; depth--) {
+      const node = yaml.getIn(path.slice(0, depth), true) as { range?: [number, number, number] } | undefined
       if (node?.range) return ` (line ${lines.linePos(node.range[0]).line})`
     }
     return ''
@@ -36,7 +36,7 @@ export function parsePipeline(text: string, file = 'the document'): SalesPipelin
   return checkPipeline(plainValue(yaml, file), file, where)
 }
 
-/** An alias without its anchor, or a bomb of aliases, shows only when the document becomes a value. */
+/** Throws SpecError for an alias without an anchor or too many aliases: `yaml` finds these only on conversion. */
 function plainValue(yaml: Document, file: string): unknown {
   try {
     return yaml.toJS({ maxAliasCount: 100 })
@@ -45,14 +45,14 @@ function plainValue(yaml: Document, file: string): unknown {
   }
 }
 
-/** The same for a document that is already an object, such as a custom resource. */
+/** Checks a document that is already an object, such as a custom resource. Throws SpecError with all faults. */
 export function checkPipeline(
   value: unknown,
   file = 'the document',
   where: (path: Fault['path']) => string = () => '',
 ): SalesPipeline {
   const result = document.safeParse(value, { reportInput: true })
-  const faults = result.success ? spanning(result.data) : allFaults(value, result.error.issues)
+  const faults = result.success ? spanningFaults(result.data) : allFaults(value, result.error.issues)
   if (faults.length > 0 || !result.success)
     throw new SpecError(
       file,
@@ -61,17 +61,17 @@ export function checkPipeline(
   return deepFreeze(result.data)
 }
 
-function spanning({ spec }: SalesPipeline): Fault[] {
+function spanningFaults({ spec }: SalesPipeline): Fault[] {
   return crossFieldFaults(spec).map(({ path, message }) => ({ path: ['spec', ...path], message }))
 }
 
-/** Those of single fields and, as far as the document makes sense without these fields, those that span several. */
+/** Returns the faults of single fields and, if the document is valid without these fields, the faults that span several. */
 function allFaults(value: unknown, issues: z.core.$ZodIssue[]): Fault[] {
   const faults = issues.flatMap(faultsOf)
   const rest = document.safeParse(without(value, faults))
   if (!rest.success) return faults
   const isNew = ({ path }: Fault) => !faults.some(fault => path.join('.').startsWith(fault.path.join('.')))
-  return [...faults, ...spanning(rest.data).filter(isNew)]
+  return [...faults, ...spanningFaults(rest.data).filter(isNew)]
 }
 
 function without(value: unknown, faults: Fault[]): unknown {
@@ -87,17 +87,42 @@ function faultsOf(issue: z.core.$ZodIssue): Fault[] {
   const path = issue.path as Fault['path']
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map(key => ({ path: [...path, key], message: issue.message }))
-  if (issue.code === 'invalid_type' && issue.input === undefined && issue.message.startsWith('Invalid input'))
-    return [{ path, message: `is needed (${issue.expected})` }]
-  if (issue.code === 'invalid_value') return [{ path, message: `must be one of: ${issue.values.join(', ')}` }]
-  return [
-    {
-      path,
-      message: issue.message
-        .replace(/^Invalid input: expected/, 'must be')
-        .replace(/^Too (?:small|big): expected \w+ to (be|have)/, 'must $1'),
-    },
-  ]
+  const rule = ruleOf(issue)
+  const isMissing = issue.input === undefined && rule.startsWith('must ')
+  return [{ path, message: isMissing ? `is required and ${rule}` : `${rule}; found ${foundText(issue.input)}` }]
+}
+
+const TYPES: Record<string, string> = {
+  array: 'a list',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number',
+  object: 'a mapping',
+  record: 'a mapping',
+  string: 'a string',
+}
+
+/** Returns the sentence that our schema gives, or zod's own in our words. */
+function ruleOf(issue: z.core.$ZodIssue): string {
+  const { message } = issue
+  if (issue.code === 'invalid_value' && message.startsWith('Invalid'))
+    return `must be one of: ${issue.values.join(', ')}`
+  if (issue.code === 'invalid_type' && message.startsWith('Invalid'))
+    return `must be ${TYPES[issue.expected] ?? issue.expected}`
+  return message
+    .replace(/^Too (?:small|big): expected \w+ to (be|have)/, 'must $1')
+    .replace('>=', 'at least ')
+    .replace('<=', 'at most ')
+}
+
+const MAX_FOUND_LENGTH = 60
+
+/** Returns a value as a message shows it. Mappings and lists are not spelled out: they may be large or cyclic. */
+function foundText(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length} items`
+  if (typeof value === 'object' && value !== null) return 'a mapping'
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return text.length > MAX_FOUND_LENGTH ? `${text.slice(0, MAX_FOUND_LENGTH)}…` : text
 }
 
 /** ['spec', 'aggregations', 0, 'name'] → "spec.aggregations[0].name" */

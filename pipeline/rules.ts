@@ -1,6 +1,6 @@
 /**
- * What the CRD needs beyond types: for each check of a field the same check in CEL, with the same sentence, so that the
- * API server's answer reads as ours; and how lists are merged. zod's registry carries it to `z.toJSONSchema`.
+ * Metadata that the CRD needs beyond types: for each check of a field the same check in CEL with the same message, and
+ * how lists are merged. zod's registry carries it to `z.toJSONSchema`.
  */
 import { z } from 'zod'
 
@@ -10,21 +10,21 @@ export type Rule = { rule: string; message: string }
 declare module 'zod' {
   interface GlobalMeta {
     rules?: Rule[]
-    /** Merged by this field, which no two items share. */
+    /** Items of the list are merged by this field, which is unique in the list. */
     listKey?: string
-    /** No item stands there twice. */
+    /** The items of the list are unique. */
     listSet?: boolean
     maxProperties?: number
-    /** What the reference page calls values of this kind. It describes objects of one label once. */
+    /** Name of this kind of value on the reference page, which describes objects with the same label only once. */
     label?: string
-    /** For the reference page. zod drops JSON Schema's own `examples` from fields that it transforms. */
+    /** Shown on the reference page. zod drops JSON Schema's own `examples` from fields that it transforms. */
     example?: unknown
     /** Bounds that JSON Schema cannot express, in words. */
     bounds?: string
   }
 }
 
-/** A string of at most `max` characters that matches. The API server reads the pattern as RE2: no look-around. */
+/** Returns a string of at most `max` characters that matches. The API server uses RE2, so `pattern` has no look-around. */
 export function text(pattern: RegExp, message: string, max: number) {
   return z
     .string()
@@ -33,7 +33,7 @@ export function text(pattern: RegExp, message: string, max: number) {
     .meta({ rules: [{ rule: matches(pattern), message }] })
 }
 
-/** Further refuses some words. */
+/** Returns the schema with a further check that refuses `words`. */
 export function noneOf(schema: ReturnType<typeof text>, words: readonly string[], message: string) {
   const rules = schema.meta()?.rules ?? []
   const rule = `!(self in [${words.map(word => `'${word}'`).join(', ')}])`
@@ -42,13 +42,13 @@ export function noneOf(schema: ReturnType<typeof text>, words: readonly string[]
     .meta({ rules: [...rules, { rule, message }] })
 }
 
-/** An array whose items differ in one field. */
+/** Returns an array whose items differ in the field `key`. */
 export function keyed<Item extends z.ZodType>(item: Item, key: string, min: number, max: number) {
-  // A check that came after meta would drop it.
+  // meta comes last, because a later check would drop it.
   return z.array(item).min(min).max(max).meta({ listKey: key })
 }
 
-/** The CEL expression for "self matches"; raw strings need no second level of escapes. */
+/** Returns the CEL expression for "self matches". A raw string needs no second level of escapes. */
 export function matches(pattern: RegExp): string {
   return `self.matches(r'${pattern.source}')`
 }

@@ -1,6 +1,6 @@
 /**
- * The `SalesPipeline` document: the one source from which types, defaults, validation, the CRD and docs/reference.md
- * are derived. Every object is strict (an unknown field is a fault). Durations come out in milliseconds, sizes in bytes.
+ * The schema of the `SalesPipeline` document. Types, defaults, validation, the CRD and docs/reference.md are derived from
+ * it. Every object is strict: an unknown field is a fault. Durations are parsed to milliseconds, sizes to bytes.
  */
 import { z } from 'zod'
 import { dnsLabel, pipelineName } from './names.ts'
@@ -42,7 +42,7 @@ export const spec = object({
   telemetry: optionalObject({
     traceSampling: fraction()
       .prefault(0.01)
-      .describe('Fraction of sales that carry a trace. Only used where OTEL_EXPORTER_OTLP_ENDPOINT is set'),
+      .describe('Fraction of sales that carry a trace. Only used if OTEL_EXPORTER_OTLP_ENDPOINT is set'),
   }).meta({ description: 'Traces', example: { traceSampling: 0.1 } }),
   load,
   ingest,
@@ -63,7 +63,7 @@ export const document = object({
       name: pipelineName().describe('Name of the pipeline, unique in its namespace'),
       namespace: dnsLabel().default('default').describe('Namespace of the pipeline'),
     })
-    .describe('The usual Kubernetes metadata; labels and annotations are allowed, too'),
+    .describe('Kubernetes metadata; labels and annotations are allowed'),
   spec,
 })
 

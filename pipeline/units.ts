@@ -7,24 +7,24 @@ const BYTES_PER = { '': 1, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 } as const
 
 const DURATION = /^(0|[1-9]\d{0,9})(ms|s|m|h)$/
 const SIZE = /^(0|[1-9]\d{0,9})(Ki|Mi|Gi|)$/
-/** Ten digits and a unit. */
+/** Characters: ten digits and a unit. */
 const MAX_LENGTH = 12
 
-/** "90s" → 90000. Throws on anything that is not digits and one of ms, s, m, h. */
+/** "90s" → 90000. Throws unless the text is digits and one of ms, s, m, h. */
 export function parseDuration(text: string): number {
   const match = DURATION.exec(text)
-  if (!match) throw new Error(`not a duration: ${text}`)
+  if (!match) throw new Error(`"${text}" is not a duration such as 500ms, 30s, 5m or 1h`)
   return Number(match[1]) * MS_PER[match[2] as keyof typeof MS_PER]
 }
 
-/** 90000 → "90s": the largest unit that divides it. */
+/** 90000 → "90s", in the largest unit that divides it. */
 export function formatDuration(ms: number): string {
   for (const unit of ['h', 'm', 's'] as const)
     if (ms > 0 && ms % MS_PER[unit] === 0) return `${ms / MS_PER[unit]}${unit}`
   return `${ms}ms`
 }
 
-/** The longest duration where a field sets no other bound: ten years. */
+/** The longest duration unless a field sets another bound: ten years. */
 export const MAX_DURATION = '87600h'
 
 /** A duration field; `min` and `max` are durations too. Output: milliseconds. */
@@ -47,7 +47,7 @@ function boundsOf(min: string, max: string): string {
   return [...least, ...most].join(', ')
 }
 
-/** In two steps, since CEL's duration() fails on what it cannot read, and on more hours than 64 bits of nanoseconds. */
+/** Checks the format first, because CEL's duration() fails on other texts and on hours beyond 64 bits of nanoseconds. */
 function durationRule(min: string, max: string): string {
   const within = `duration(self) >= duration('${min}') && duration(self) <= duration('${max}')`
   return `${matches(DURATION)} && !self.matches('[0-9]{8}h$') && ${within}`
@@ -71,7 +71,7 @@ export function size(min: string) {
 
 function parseSize(text: string): number {
   const match = SIZE.exec(text)
-  if (!match) throw new Error(`not a size: ${text}`)
+  if (!match) throw new Error(`"${text}" is not a size such as 512Ki, 64Mi or 1Gi`)
   return Number(match[1]) * BYTES_PER[match[2] as keyof typeof BYTES_PER]
 }
 

@@ -1,4 +1,4 @@
-/** The stream that the generator means to send: sales by the schedule, their mishaps, and duplicates in between. Pure. */
+/** Generates the stream to send: sales by the schedule, with mishaps and duplicates. Pure. */
 import type { Load } from '#pipeline/schema.ts'
 import { malform } from './malformed.ts'
 import { type Kind, mishapOf } from './mishap.ts'
@@ -6,12 +6,12 @@ import { Dice, Zipf } from './random.ts'
 import { PROFILES, type Profile, saleIds } from './sale.ts'
 import type { Schedule } from './schedule.ts'
 
-export type Made = {
+export type GeneratedEvent = {
   kind: Kind | 'duplicate'
-  /** When it is meant to be sent, ms after the start. */
+  /** Scheduled time of sending, ms after the start. */
   due: number
   key: Buffer
-  /** Null: a tombstone. */
+  /** Null for a tombstone. */
   value: Buffer | null
 }
 
@@ -24,8 +24,8 @@ export class Generator {
   readonly #keys: Zipf
   readonly #saleDice: Dice
   readonly #mishapDice: Dice
-  /** Latest first, so that the next one is popped. */
-  readonly #duplicates: Made[] = []
+  /** Sorted by due time, latest first: `pop` returns the next one. */
+  readonly #duplicates: GeneratedEvent[] = []
   #index = 0
   #due: number
 
@@ -42,17 +42,17 @@ export class Generator {
     this.#due = schedule.timeOf(0)
   }
 
-  /** Sales made so far, duplicates not among them. */
+  /** Number of sales generated so far, without duplicates. */
   get sales(): number {
     return this.#index
   }
 
-  /** To be called after the schedule's rate was changed. */
+  /** Call this after changing the rate of the schedule. */
   reschedule(): void {
     this.#due = this.#schedule.timeOf(this.#index)
   }
 
-  get owesDuplicates(): boolean {
+  get hasDuplicates(): boolean {
     return this.#duplicates.length > 0
   }
 
@@ -61,18 +61,18 @@ export class Generator {
     return Math.min(this.#due, this.#duplicates.at(-1)?.due ?? Number.POSITIVE_INFINITY)
   }
 
-  /** The next event, if it is due before `time`; null otherwise. */
-  next(time: number): Made | null {
+  /** Returns the next event if it is due before `time`, otherwise null. */
+  next(time: number): GeneratedEvent | null {
     if (this.nextDue >= time) return null
     return this.nextDue < this.#due ? this.#duplicates.pop()! : this.#sale()
   }
 
-  /** The next duplicate, due or not; null when none is left. */
-  nextDuplicate(): Made | null {
+  /** Returns the next duplicate, whether due or not; null if none is left. */
+  nextDuplicate(): GeneratedEvent | null {
     return this.#duplicates.pop() ?? null
   }
 
-  #sale(): Made {
+  #sale(): GeneratedEvent {
     const index = this.#index++
     const due = this.#due
     this.#due = this.#schedule.timeOf(this.#index)
@@ -83,12 +83,12 @@ export class Generator {
     const json = this.#profile.write(dice, id, time, this.#keys.rank(dice.next()))
     const malformed = mishap.kind === 'malformed'
     const value = malformed ? malform({ id, json }, this.#profile.fields, this.#mishapDice.next()) : Buffer.from(json)
-    const made: Made = { kind: mishap.kind, due, key: Buffer.from(id), value }
-    if (mishap.againAfter !== null) this.#repeat({ ...made, kind: 'duplicate', due: due + mishap.againAfter })
-    return made
+    const event: GeneratedEvent = { kind: mishap.kind, due, key: Buffer.from(id), value }
+    if (mishap.resendAfter !== null) this.#addDuplicate({ ...event, kind: 'duplicate', due: due + mishap.resendAfter })
+    return event
   }
 
-  #repeat(duplicate: Made): void {
+  #addDuplicate(duplicate: GeneratedEvent): void {
     let low = 0
     let high = this.#duplicates.length
     while (low < high) {

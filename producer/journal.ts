@@ -1,4 +1,4 @@
-/** What is about to be sent, and what was acknowledged (docs/tables.md, "The journal"). */
+/** The journal of records that are about to be sent and of acknowledged ones (docs/tables.md, "The journal"). */
 import { hash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,13 +11,13 @@ const EMPTY = Buffer.alloc(0)
 const SEPARATOR = Buffer.of(0)
 const NULL = Buffer.from('null')
 
-/** One file per process run. Every line is handed to the system before the call returns: a killed process loses none. */
+/** One file per process. Every line is written to the system before the call returns, so a killed process loses none. */
 export class Journal {
   readonly path: string
   readonly #file: number
   #written = 0
 
-  /** Throws FileError. */
+  /** Creates the folder and the file. Throws FileError. */
   constructor(folder: string, now = Date.now()) {
     this.path = join(folder, `${now}-${process.pid}.jsonl`)
     this.#file = namingFile('write', this.path, () => {
@@ -26,7 +26,7 @@ export class Journal {
     })
   }
 
-  /** To be called before they are sent. Answers the number of the first. */
+  /** Call this before sending the records. Returns the number of the first record. */
   sending(records: Bytes[]): number {
     const first = this.#written
     this.#written += records.length
@@ -34,7 +34,7 @@ export class Journal {
     return first
   }
 
-  /** The records that `sending` numbered from `first` stand one after the other from `offset` on. */
+  /** The `count` records that `sending` numbered from `first` are in the log from `offset` on, without gaps. */
   acknowledged(first: number, count: number, partition: number, offset: number): void {
     this.#append(['a', first, partition, offset, Array.from({ length: count }, (_, i) => i)])
   }
@@ -48,7 +48,7 @@ export class Journal {
   }
 }
 
-/** A ledger whose batches are written down, each before it is sent and once it is acknowledged. */
+/** Returns a ledger that also writes each batch to the journal, before it is sent and when it is acknowledged. */
 export function journalled<R extends Outgoing>(ledger: Ledger<R>, journal: Journal): Ledger<R> {
   const numbers = new Map<R[], number>()
   return {

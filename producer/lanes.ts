@@ -1,14 +1,14 @@
 /**
- * The road to Kafka: one lane per partition, with one batch under way in each (acks=all, idempotent).
+ * Sends records to Kafka: one lane per partition, with one batch in flight in each (acks=all, idempotent).
  *
- * - One batch at a time: what comes meanwhile is the next batch, so batches grow with the load. The client would let
- *   several requests of a partition overtake each other after an error, which breaks their sequence numbers.
- * - One partition per request: the client sends a whole request to the leader of its first record, and after a leader
- *   change it would offer the others to a wrong one for ever.
- * - Retried for ever under the same producer id and sequence number, through restarts and leader changes: the broker
- *   recognises a batch that it has already. An answer is therefore the truth, and a failure is either a refusal that
- *   no retry heals or the end of the session: then nobody knows, and the batch is not sent again. (Only a broker that
- *   has lost what it knew of the session makes the client begin another and send the batch under that.)
+ * - One batch at a time: records that arrive meanwhile form the next batch, so batches grow with the load. With several
+ *   requests in flight, the client could reorder them after an error, which breaks their sequence numbers.
+ * - One partition per request: the client sends a whole request to the leader of its first record. After a leader change
+ *   it would send records of other partitions to a wrong broker for ever.
+ * - Unlimited retries with the same producer id and sequence number, through restarts and leader changes: the broker
+ *   recognises a batch that it already has, so an acknowledgement is reliable. A failure is either permanent or the end of
+ *   the session. In the second case the outcome is unknown, and the batch is not sent again. (Only if the broker has lost
+ *   the producer's state does the client start a new session and send the batch in it.)
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProduceAcks, Producer } from '@platformatic/kafka'
@@ -24,21 +24,21 @@ export type Outgoing = {
   headers?: Map<Buffer, Buffer>
 }
 
-/** Told of each batch, in this order; `records[i]` of an acknowledged one stands at `offset + i`. */
+/** Receives the events of each batch in this order. `records[i]` of an acknowledged batch has the offset `offset + i`. */
 export interface Ledger<R extends Outgoing> {
   onSending(records: R[]): void
   onAcknowledged(records: R[], partition: number, offset: number): void
   onFailed(records: R[], partition: number, error: Error): void
 }
 
-/** `idle`: resolves when nothing is under way. */
+/** `busySince`: start of the batch in flight, `performance.now()`. `idle` resolves when the lane is empty. */
 type Lane<R> = { partition: number; queue: R[]; busySince: number | null; idle: Promise<void> }
 
-/** Half of what brokers take by default: a batch must not be refused for the company that a record keeps. */
+/** Half of the brokers' default limit, so that only a single large record can make a batch too large. */
 const MAX_BATCH_BYTES = 512 * 1024
-/** Lengths, timestamps and offsets of one record, at most. */
+/** Maximum size of the lengths, timestamps and offsets of one record, bytes. */
 const RECORD_OVERHEAD = 64
-/** Short enough that a restarted broker is found soon, long enough not to hammer one that starts. */
+/** Short enough to find a restarted broker soon, long enough not to overload one that is starting. */
 const RETRY_MS = 250
 const METADATA_POLL_MS = 500
 
@@ -63,7 +63,7 @@ export class Lanes<R extends Outgoing> {
     this.#lanes = Array.from({ length: partitions }, (_, partition) => ({ ...lane, partition, queue: [] }))
   }
 
-  /** Rejects when the topic is not there, or no broker answers, within `withinMs`. */
+  /** Rejects with a UserError if the topic is missing or no broker responds within `withinMs`. */
   static async open<R extends Outgoing>(
     connection: KafkaConnection,
     topic: string,
@@ -82,23 +82,24 @@ export class Lanes<R extends Outgoing> {
         if (Date.now() < deadline) continue
         await producer.close()
         const brokers = connection.bootstrapBrokers.join(', ')
-        throw new UserError(`cannot send to topic ${topic} at ${brokers}: ${reasonOf(error)}`, { cause: error })
+        const message = `cannot reach topic ${topic} at ${brokers}: ${reasonOf(error)}. Check that Kafka runs and that the topic exists`
+        throw new UserError(message, { cause: error })
       }
     }
   }
 
-  /** Bytes that wait or are under way. */
+  /** Bytes that are queued or in flight. */
   get queuedBytes(): number {
     return this.#queuedBytes
   }
 
-  /** For how long the oldest batch under way has had no answer, ms. */
+  /** How long the oldest batch in flight has had no response, ms. */
   get stalledMs(): number {
     const since = this.#lanes.map(lane => lane.busySince).filter(time => time !== null)
     return since.length === 0 ? 0 : performance.now() - Math.min(...since)
   }
 
-  /** Queues it; `flush` sends. */
+  /** Queues the record; `flush` sends it. */
   add(record: R): void {
     this.#lanes[this.#partitionOf(record.key)]!.queue.push(record)
     this.#queuedBytes += sizeOf(record)
@@ -108,36 +109,36 @@ export class Lanes<R extends Outgoing> {
     for (const lane of this.#lanes) if (lane.busySince === null && lane.queue.length > 0) lane.idle = this.#run(lane)
   }
 
-  /** Resolves when nothing waits any more, or after `withinMs`. */
+  /** Resolves when all records have a result, or after `withinMs`. */
   async drain(withinMs: number): Promise<void> {
     this.flush()
     for (const deadline = performance.now() + withinMs; this.#queuedBytes > 0 && performance.now() < deadline; )
       await sleep(10)
   }
 
-  /** Rejects within `withinMs` when no broker answers for the topic. */
+  /** Rejects if no broker responds for the topic within `withinMs`. */
   async ping(withinMs: number): Promise<void> {
-    const tooLate = sleep(withinMs, undefined, { ref: false }).then(() => {
-      throw new Error(`no broker answered within ${withinMs / 1000} s`)
+    const timeout = sleep(withinMs, undefined, { ref: false }).then(() => {
+      throw new Error(`no Kafka broker responded within ${withinMs / 1000} s`)
     })
-    await Promise.race([partitionCount(this.#producer, this.#topic), tooLate])
+    await Promise.race([partitionCount(this.#producer, this.#topic), timeout])
   }
 
-  /** What is still under way fails, and the ledger has been told when this resolves. */
+  /** Records in flight fail. Resolves after the ledger has received all results. */
   async close(): Promise<void> {
-    for (const lane of this.#lanes) this.#forget(lane.queue.splice(0))
+    for (const lane of this.#lanes) this.#release(lane.queue.splice(0))
     await this.#producer.close()
-    // A try that was just under way learns only afterwards that the client is closed.
+    // An attempt in flight fails only after the client is closed.
     await Promise.all(this.#lanes.map(({ idle }) => idle))
   }
 
-  /** As Kafka's own producers choose: by the key's murmur2, or in turn. */
+  /** Chooses the partition as Kafka's own producers do: by the murmur2 of the key, or round robin without a key. */
   #partitionOf(key: Buffer | null): number {
     const hash = key === null ? this.#nextKeyless++ : murmur2(key) & 0x7fffffff
     return hash % this.#lanes.length
   }
 
-  /** Ends with the process where the ledger throws: what cannot be journaled must not be sent. */
+  /** If the ledger throws, the process ends: a record that cannot be journaled must not be sent. */
   async #run(lane: Lane<R>): Promise<void> {
     while (lane.queue.length > 0) {
       const records = takeBatch(lane.queue)
@@ -147,12 +148,12 @@ export class Lanes<R extends Outgoing> {
         offset => this.#ledger.onAcknowledged(records, lane.partition, offset),
         error => this.#ledger.onFailed(records, lane.partition, error),
       )
-      this.#forget(records)
+      this.#release(records)
     }
     lane.busySince = null
   }
 
-  /** Answers the offset of the first record. */
+  /** Resolves with the offset of the first record. */
   async #send(records: R[], partition: number): Promise<number> {
     const messages = records.map(({ key, value, timestamp, headers }) => ({
       topic: this.#topic,
@@ -166,12 +167,12 @@ export class Lanes<R extends Outgoing> {
     return Number(offsets![0]!.offset)
   }
 
-  #forget(records: R[]): void {
+  #release(records: R[]): void {
     for (const record of records) this.#queuedBytes -= sizeOf(record)
   }
 }
 
-/** The innermost errors say what happened. */
+/** Returns the messages of the innermost errors. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return [...new Set(error.errors.map(reasonOf))].join('; ')
   return error instanceof Error ? error.message : String(error)

@@ -3,40 +3,49 @@ import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { writeTextFile } from '#common/files.ts'
 import { reportUsage } from '#common/parent.ts'
 import { type LoadReport, type LoadRun, type LoadStats, startLoad } from './load.ts'
-import { brokersOf, durationOption, type Overrides, pipelineOptions, readPipeline, tellOfWaiting } from './options.ts'
+import { brokersOf, durationOption, type Overrides, pipelineOptions, readPipeline, reportWaiting } from './options.ts'
 
 const PROGRESS_MS = 1000
-const IN_PLACE = 'In place of spec.load:'
+const OVERRIDES = 'Override spec.load:'
 
 function options<T>(argv: Argv<T>) {
   return pipelineOptions(argv)
     .option('for', {
       type: 'string',
       coerce: durationOption,
-      describe: 'Stop after so long, such as 60s; without it, run until SIGTERM or Ctrl-C',
+      describe: 'Stop after this time, such as 60s; without it, run until SIGTERM or Ctrl-C',
     })
     .option('count', {
       type: 'number',
       conflicts: 'for',
-      describe: 'Send so many sales as fast as Kafka takes them: a backlog. The rate only spaces their event times',
+      describe:
+        'Send this many sales as fast as Kafka accepts them, to create a backlog. The rate then only spaces their event times',
     })
-    .option('journal', { type: 'string', describe: 'Folder for the journal of what was sent and acknowledged' })
-    .option('report', { type: 'string', describe: 'File for the report; without it, it goes to standard output' })
-    .option('rate', { type: 'number', group: IN_PLACE, describe: 'Events per second' })
+    .option('journal', { type: 'string', describe: 'Folder for the journal of sent and acknowledged records' })
+    .option('report', { type: 'string', describe: 'File for the report; default: standard output' })
+    .option('rate', { type: 'number', group: OVERRIDES, describe: 'Events per second' })
     .option('profile', {
       type: 'string',
-      group: IN_PLACE,
+      group: OVERRIDES,
       describe: 'ecommerce, anomalies, black-friday, sales-map or product-sales',
     })
-    .option('seed', { type: 'number', group: IN_PLACE, describe: 'The same seed and start give the same sales' })
-    .option('start-at', { type: 'string', group: IN_PLACE, describe: 'Event time of the first sale, RFC 3339' })
-    .option('speed', { type: 'number', group: IN_PLACE, describe: 'Seconds of event time per second' })
-    .option('keys', { type: 'number', group: IN_PLACE, describe: 'Distinct stores, products or customers' })
-    .option('key-skew', { type: 'number', group: IN_PLACE, describe: 'Zipf exponent; 0 is uniform' })
-    .option('disorder', { type: 'number', group: IN_PLACE, describe: 'Fraction of events moved back in time a little' })
-    .option('lateness', { type: 'number', group: IN_PLACE, describe: 'Fraction of events moved back in time a lot' })
-    .option('duplicates', { type: 'number', group: IN_PLACE, describe: 'Fraction of events sent twice' })
-    .option('malformed', { type: 'number', group: IN_PLACE, describe: 'Fraction of events that are broken or hostile' })
+    .option('seed', { type: 'number', group: OVERRIDES, describe: 'The same seed and start give the same sales' })
+    .option('start-at', { type: 'string', group: OVERRIDES, describe: 'Event time of the first sale, RFC 3339' })
+    .option('speed', { type: 'number', group: OVERRIDES, describe: 'Seconds of event time per second' })
+    .option('keys', { type: 'number', group: OVERRIDES, describe: 'Distinct stores, products or customers' })
+    .option('key-skew', { type: 'number', group: OVERRIDES, describe: 'Zipf exponent; 0 is uniform' })
+    .option('disorder', {
+      type: 'number',
+      group: OVERRIDES,
+      describe: 'Fraction of events moved back in time a little',
+    })
+    .option('lateness', { type: 'number', group: OVERRIDES, describe: 'Fraction of events moved back in time a lot' })
+    .option('duplicates', { type: 'number', group: OVERRIDES, describe: 'Fraction of events sent twice' })
+    .option('malformed', {
+      type: 'number',
+      group: OVERRIDES,
+      describe: 'Fraction of events that are broken or hostile',
+    })
     .example('$0 load --file k8s/examples/ecommerce.yaml --rate 500 --for 1m', '500 sales a second for a minute')
     .example('$0 load --file k8s/examples/ecommerce.yaml --rate 20000 --count 2000000', 'a backlog that spans 100 s')
     .example(
@@ -48,7 +57,7 @@ function options<T>(argv: Argv<T>) {
 type Flags = ReturnType<typeof options> extends Argv<infer F> ? ArgumentsCamelCase<F> : never
 
 export function addLoad(argv: Argv): Argv {
-  return argv.command('load', 'Send simulated sales on a fixed schedule, whatever Kafka does meanwhile', options, run)
+  return argv.command('load', 'Send simulated sales on a fixed schedule, even if Kafka is slow', options, run)
 }
 
 async function run(flags: Flags): Promise<void> {
@@ -60,13 +69,13 @@ async function run(flags: Flags): Promise<void> {
     ...(count !== undefined && { count }),
     ...(journal !== undefined && { journal }),
   })
-  const load = await tellOfWaiting(pipeline, opening)
-  obey(load)
-  const report = await narrate(load)
+  const load = await reportWaiting(pipeline, opening)
+  handleSignals(load)
+  const report = await reportProgress(load)
   const text = `${JSON.stringify(report, null, 2)}\n`
   if (flags.report === undefined) process.stdout.write(text)
   else writeTextFile(flags.report, text)
-  tell('report', report)
+  sendToParent('report', report)
   await reportUsage()
 }
 
@@ -76,7 +85,13 @@ function overridesOf(flags: Flags): Overrides {
   return {
     source: { bootstrapServers: brokersOf(flags.bootstrap) },
     load: {
-      ...{ rate, profile, seed, startAt, speed, keys, keySkew },
+      rate,
+      profile,
+      seed,
+      startAt,
+      speed,
+      keys,
+      keySkew,
       disorder: fraction(flags.disorder),
       lateness: fraction(flags.lateness),
       duplicates: fraction(flags.duplicates),
@@ -85,8 +100,8 @@ function overridesOf(flags: Flags): Overrides {
   }
 }
 
-/** A signal, or a parent that is gone, stops the run; a parent may change the rate: `{ type: 'rate', rate: 500 }`. */
-function obey(run: LoadRun): void {
+/** Stops the run on a signal or when the parent exits. The parent may change the rate: `{ type: 'rate', rate: 500 }`. */
+function handleSignals(run: LoadRun): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void run.stop())
   process.once('disconnect', () => void run.stop())
   process.on('message', (message: { type?: unknown; rate?: unknown }) => {
@@ -94,21 +109,21 @@ function obey(run: LoadRun): void {
   })
 }
 
-/** A line on standard error, and a message to a parent, each second until the run is over. */
-async function narrate(run: LoadRun): Promise<LoadReport> {
+/** Writes a line to standard error and a message to the parent each second. Resolves with the report of the run. */
+async function reportProgress(run: LoadRun): Promise<LoadReport> {
   let before = run.stats()
   const timer = setInterval(() => {
     const stats = run.stats()
     process.stderr.write(`${progressLine(stats, before)}\n`)
-    tell('stats', stats)
+    sendToParent('stats', stats)
     before = stats
   }, PROGRESS_MS)
   return run.finished.finally(() => clearInterval(timer))
 }
 
 function progressLine(stats: LoadStats, before: LoadStats): string {
-  const perSecond = (figure: 'offered' | 'acknowledged') =>
-    Math.round(((stats[figure] - before[figure]) * 1000) / PROGRESS_MS)
+  const perSecond = (count: 'offered' | 'acknowledged') =>
+    Math.round(((stats[count] - before[count]) * 1000) / PROGRESS_MS)
   const { sent, acknowledged, unknown, behindMs } = stats
   return (
     `offered ${perSecond('offered')}/s  acknowledged ${perSecond('acknowledged')}/s  ` +
@@ -116,6 +131,6 @@ function progressLine(stats: LoadStats, before: LoadStats): string {
   )
 }
 
-function tell(type: 'stats' | 'report', message: LoadStats | LoadReport): void {
+function sendToParent(type: 'stats' | 'report', message: LoadStats | LoadReport): void {
   if (process.connected) process.send?.({ type, ...message })
 }

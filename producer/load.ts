@@ -1,14 +1,14 @@
 /**
- * `producer load`: an open-loop generator on an absolute schedule. Each record's timestamp is the moment for which it
- * was meant, so that delay measured from it includes every stall on the way, ours too. When Kafka does not keep up,
- * a bounded queue fills, the generator waits, and what it owes is sent later with the timestamps that it had.
+ * `producer load`: an open-loop generator on an absolute schedule. Each record's timestamp is its scheduled time, so that
+ * a delay measured from it includes every stall, also one of the generator. If Kafka does not keep up, a bounded queue
+ * fills and the generator waits. Overdue records are sent later with their scheduled timestamps.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { kafkaConnection } from '#common/kafka-connection.ts'
 import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
 import type { Load, SalesPipeline } from '#pipeline/schema.ts'
 import { UserError } from '#pipeline/user-error.ts'
-import { Generator, type Made } from './generator.ts'
+import { type GeneratedEvent, Generator } from './generator.ts'
 import { Journal, journalled } from './journal.ts'
 import { Lanes } from './lanes.ts'
 import { Schedule } from './schedule.ts'
@@ -17,31 +17,31 @@ import { startTracing, type Tracing } from './tracing.ts'
 
 export type LoadOptions = {
   pipeline: SalesPipeline
-  /** In place of what spec.load says. */
+  /** Overrides spec.load. */
   load?: Partial<Load>
-  /** Stops once everything that is due within this time was sent, ms. */
+  /** Stops after sending everything that is due within this time, ms. */
   forMs?: number
-  /** Sends so many sales as fast as Kafka takes them; the rate then only spaces their event times. */
+  /** Sends this many sales as fast as Kafka accepts them; the rate then only spaces their event times. */
   count?: number
-  /** Folder of the journal; none is kept when left out. */
+  /** Folder of the journal; no journal when left out. */
   journal?: string
-  /** How long to wait for Kafka at the start and at the end, ms; 30 s each when left out. */
+  /** How long to wait for Kafka at the start (openMs) and at the end (flushMs), ms; 30 s each when left out. */
   openMs?: number
   flushMs?: number
   env?: NodeJS.ProcessEnv
 }
 
 export type LoadStats = {
-  /** Records that the schedule has asked for so far; duplicates among them once they are due. */
+  /** Records that are due by now, including duplicates. */
   offered: number
   sent: number
   acknowledged: number
-  /** Sent, but refused or never answered. */
+  /** Sent, but rejected or never acknowledged. */
   unknown: number
-  perKind: Record<Made['kind'], number>
-  /** By how much the generator is behind its schedule, ms. */
+  perKind: Record<GeneratedEvent['kind'], number>
+  /** Delay of the generator against its schedule, ms. */
   behindMs: number
-  /** Record timestamps of what was sent, ms since the epoch. */
+  /** First and last timestamp of the records sent, ms since the epoch. */
   firstAt: number | null
   lastAt: number | null
 }
@@ -53,30 +53,30 @@ export type LoadReport = LoadStats & {
   maxBehindMs: number
   /** CPU time of this process per record sent, µs. */
   cpuPerRecord: number
-  /** Reasons of failures, the first few. */
+  /** Messages of the first few failures. */
   errors: string[]
 }
 
 const TICK_MS = 10
-/** Records made before the event loop gets its turn: a few ms of work. */
+/** Records generated before yielding to the event loop: a few ms of work. */
 const MAX_TURN = 1000
-/** What waits for Kafka at most: seconds of full load, not of memory. */
+/** Maximum of queued bytes: some seconds of full load. */
 const MAX_QUEUED_BYTES = 16 * 1024 ** 2
-/** A broker that restarts is back within this; what it has not answered by then counts as unknown. */
+/** A broker restarts within this time. Records without a response by then count as unknown. */
 const FLUSH_MS = 30_000
 
-/** Rejects when Kafka or the topic cannot be reached within `openMs`. */
+/** Rejects with a UserError if Kafka or the topic cannot be reached within `openMs`. */
 export async function startLoad(options: LoadOptions): Promise<LoadRun> {
   const { pipeline, env = process.env, openMs = KAFKA_OPEN_MS } = options
   const { source, telemetry } = pipeline.spec
   const load = { ...pipeline.spec.load, ...options.load }
   if (options.count !== undefined && load.rate === 0)
-    throw new UserError('a count needs a rate above 0, which spaces the event times')
+    throw new UserError('the rate is 0, but --count needs a rate above 0 to space the event times; set --rate')
   const clientId = 'sales-load'
   const tally = new Tally()
   const journal = options.journal === undefined ? null : new Journal(options.journal)
-  const books = journal ? journalled(tally, journal) : tally
-  const lanes = await Lanes.open(kafkaConnection(source, clientId, env), source.topic, books, openMs)
+  const ledger = journal ? journalled(tally, journal) : tally
+  const lanes = await Lanes.open(kafkaConnection(source, clientId, env), source.topic, ledger, openMs)
   const tracing = await startTracing({ topic: source.topic, clientId, sampling: telemetry.traceSampling, env })
   return new LoadRun({ ...options, load }, { lanes, tally, journal, tracing })
 }
@@ -95,11 +95,11 @@ export class LoadRun {
   readonly #startedAtWall = Date.now()
   readonly #cpuAtStart = process.cpuUsage()
   readonly #stopping = new AbortController()
-  /** Milliseconds of the schedule that had passed when it was last looked at. */
+  /** Time of the last turn, ms after the start. */
   #now = 0
   #duplicates = 0
   #maxBehindMs = 0
-  /** Resolves when the run is over, by itself or by `stop`. */
+  /** Resolves when the run has ended, by its limits or by `stop`. */
   readonly finished: Promise<LoadReport>
 
   constructor(options: LoadOptions & { load: Load }, { lanes, tally, journal, tracing }: Parts) {
@@ -110,7 +110,7 @@ export class LoadRun {
     this.#journal = journal
     this.#tracing = tracing
     this.#schedule = new Schedule(load.rate, load.bursts)
-    // A backlog made all at once ends now: sales of the future would be refused.
+    // A backlog ends at the current time, because sales with a future event time would be dead letters.
     const span = count === undefined ? 0 : Math.ceil(this.#schedule.timeOf(count) * load.speed)
     const eventStart = load.startAt === undefined ? this.#startedAtWall - span : Date.parse(load.startAt)
     this.#generator = new Generator(load, this.#schedule, eventStart)
@@ -123,14 +123,14 @@ export class LoadRun {
     return { offered: this.#offered(), sent, acknowledged, unknown, perKind: { ...perKind }, behindMs, firstAt, lastAt }
   }
 
-  /** Events per second from now on; 0 pauses. */
+  /** Changes the rate from now on, events per second; 0 pauses. */
   setRate(rate: number): void {
     this.#now = this.#elapsed()
     this.#schedule.setRate(rate, this.#now)
     this.#generator.reschedule()
   }
 
-  /** Makes no more, and waits for up to `flushMs` for Kafka to acknowledge what was made. */
+  /** Stops generating and waits up to `flushMs` for acknowledgements. */
   stop(): Promise<LoadReport> {
     this.#stopping.abort()
     return this.finished
@@ -139,8 +139,8 @@ export class LoadRun {
   async #run(): Promise<LoadReport> {
     const { signal } = this.#stopping
     while (!signal.aborted && !this.#isOver()) {
-      const made = this.#turn()
-      await (made === MAX_TURN ? nextTurn() : sleep(TICK_MS, undefined, { signal }).catch(() => {}))
+      const count = this.#turn()
+      await (count === MAX_TURN ? nextTurn() : sleep(TICK_MS, undefined, { signal }).catch(() => {}))
     }
     const offered = this.#offered()
     const seconds = (performance.now() - this.#startedAt) / 1000
@@ -151,22 +151,22 @@ export class LoadRun {
     return this.#report(offered, seconds)
   }
 
-  /** Makes what is due and hands it to Kafka's lanes. Answers how many records. */
+  /** Generates the records that are due and sends them. Returns their number. */
   #turn(): number {
     this.#now = this.#elapsed()
     this.#maxBehindMs = Math.max(this.#maxBehindMs, this.#behind())
-    let made = 0
-    while (made < MAX_TURN && this.#lanes.queuedBytes < MAX_QUEUED_BYTES) {
+    let count = 0
+    while (count < MAX_TURN && this.#lanes.queuedBytes < MAX_QUEUED_BYTES) {
       const next = this.#next()
       if (next === null) break
       this.#lanes.add(this.#recordOf(next))
-      made++
+      count++
     }
     this.#lanes.flush()
-    return made
+    return count
   }
 
-  #next(): Made | null {
+  #next(): GeneratedEvent | null {
     const { count } = this.#options
     if (count === undefined) return this.#generator.next(this.#now)
     return this.#generator.sales < count
@@ -174,7 +174,7 @@ export class LoadRun {
       : this.#generator.nextDuplicate()
   }
 
-  #recordOf({ kind, due, key, value }: Made): LoadRecord {
+  #recordOf({ kind, due, key, value }: GeneratedEvent): LoadRecord {
     if (kind === 'duplicate') this.#duplicates++
     const timestamp = this.#options.count === undefined ? this.#startedAtWall + Math.floor(due) : Date.now()
     const span = this.#tracing?.send(key.toString())
@@ -183,7 +183,7 @@ export class LoadRun {
 
   #isOver(): boolean {
     const { count, forMs } = this.#options
-    if (count !== undefined) return this.#generator.sales === count && !this.#generator.owesDuplicates
+    if (count !== undefined) return this.#generator.sales === count && !this.#generator.hasDuplicates
     return forMs !== undefined && this.#now >= forMs && this.#generator.nextDue >= forMs
   }
 

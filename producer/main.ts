@@ -1,4 +1,4 @@
-/** The producer: `serve` accepts sales over HTTP, `load` simulates them, `check` follows one of them to the sinks. */
+/** The producer: `serve` accepts sales over HTTP, `load` simulates sales, `check` follows one sale to the sinks. */
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { strictly } from '#common/command-line.ts'
@@ -12,9 +12,9 @@ const commands = yargs(hideBin(process.argv))
   .usage('$0 <command>\n\nSends sales to the topic of a SalesPipeline.')
   .demandCommand(1, 'Name a command: serve, load or check.')
   .epilogue(
-    'Passwords come from the environment: SECRET_<NAME>_<KEY> stands for key KEY of Secret NAME that the file names.\n' +
-      'Tracing is on where OTEL_EXPORTER_OTLP_ENDPOINT is set; telemetry.traceSampling of the file says how many sales.\n' +
-      'Exit code: 0 when all went well, 1 for every failure; the message says what to do.',
+    'Passwords come from the environment: SECRET_<NAME>_<KEY> is key KEY of the Secret NAME in the file.\n' +
+      'Set OTEL_EXPORTER_OTLP_ENDPOINT to trace sales; spec.telemetry.traceSampling is the fraction of sales traced.\n' +
+      'Exit code: 0 on success, 1 on every failure; the message says what to do.',
   )
 
 async function main(): Promise<number> {

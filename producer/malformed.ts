@@ -1,12 +1,12 @@
-/** Records as broken, careless and hostile clients send them. Most must end as dead letters; a few are odd but valid. */
+/** Records of broken, careless and hostile clients. Most must become dead letters; a few are unusual but valid. */
 import type { Profile, Sale } from './sale.ts'
 
-type Spoil = (sale: Sale, fields: Profile['fields']) => string | Buffer | null
+type Malformation = (sale: Sale, fields: Profile['fields']) => string | Buffer | null
 
-/** Nesting that a recursive parser feels: the engine reads 500 levels. */
+/** More levels than the engine accepts, which is 500. */
 const DEEP = 600
 
-export const MALFORMATIONS: Record<string, Spoil> = {
+export const MALFORMATIONS: Record<string, Malformation> = {
   tombstone: () => null,
   'empty value': () => '',
   'cut off': ({ json }) => json.slice(0, -9),
@@ -37,15 +37,15 @@ export const MALFORMATIONS: Record<string, Spoil> = {
   'amount twice, last one wrong': ({ json }, { amount }) => extended(json, `"${amount}":"no"`),
 }
 
-const SPOILS = Object.values(MALFORMATIONS)
+const VARIANTS = Object.values(MALFORMATIONS)
 
-/** `draw` is uniform in [0, 1) and chooses how. */
+/** Returns a malformed record. `draw`, uniform in [0, 1), chooses the malformation. */
 export function malform(sale: Sale, fields: Profile['fields'], draw: number): Buffer | null {
-  const spoiled = SPOILS[Math.floor(draw * SPOILS.length)]!(sale, fields)
-  return typeof spoiled === 'string' ? Buffer.from(spoiled) : spoiled
+  const value = VARIANTS[Math.floor(draw * VARIANTS.length)]!(sale, fields)
+  return typeof value === 'string' ? Buffer.from(value) : value
 }
 
-/** The first member of that name: our profiles write no whitespace, and no escapes in texts. */
+/** Matches the first member with this name. Our profiles write no whitespace and no escapes. */
 function member(name: string): RegExp {
   return new RegExp(`"${name}":("[^"]*"|[^,}]+)`)
 }
@@ -54,7 +54,7 @@ function replace(json: string, name: string, value: string): string {
   return json.replace(member(name), () => `"${name}":${value}`)
 }
 
-/** Another name takes the member's place, so that no comma is left over. */
+/** Renames the member instead of removing it, so that no comma is left over. */
 function without(json: string, name: string): string {
   return json.replace(`"${name}":`, `"no_${name}":`)
 }
@@ -63,7 +63,7 @@ function extended(json: string, members: string): string {
   return `${json.slice(0, -1)},${members}}`
 }
 
-/** Characters beyond ASCII become single bytes, which are no UTF-8. */
+/** Encodes characters beyond ASCII as single bytes, which is invalid UTF-8. */
 function latin1(json: string): Buffer {
   return Buffer.from(json, 'latin1')
 }

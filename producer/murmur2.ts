@@ -1,9 +1,9 @@
-/** Kafka's hash of keys. The client library has it too, but on big integers: 20 times slower than on 32 bits. */
+/** Kafka's hash of keys. The client library computes it with big integers, which is 20 times slower than 32 bits. */
 
 const SEED = 0x9747b28c
 const M = 0x5bd1e995
 
-/** The bits of the Java client's `Utils.murmur2`, as a signed 32-bit number. */
+/** Returns the same bits as the Java client's `Utils.murmur2`, as a signed 32-bit number. */
 export function murmur2(key: Buffer): number {
   const length = key.length
   const whole = length & ~3

@@ -1,4 +1,4 @@
-/** What the commands accept: the pipeline's file, and flags that override what it says. */
+/** Options of the commands: the pipeline's file and the flags that override it. */
 import { parse } from 'yaml'
 import type { Argv } from 'yargs'
 import { readTextFile } from '#common/files.ts'
@@ -7,22 +7,22 @@ import type { SalesPipeline } from '#pipeline/schema.ts'
 import { parseDuration } from '#pipeline/units.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 
-const PATIENCE_MS = 2000
+const REPORT_WAITING_AFTER_MS = 2000
 
 export function pipelineOptions<T>(argv: Argv<T>) {
   return argv
     .option('file', { type: 'string', demandOption: true, describe: 'The SalesPipeline document' })
     .option('bootstrap', {
       type: 'string',
-      describe: 'Kafka brokers, host:port with commas between',
-      defaultDescription: 'those of the file',
+      describe: 'Kafka brokers: host:port, separated by commas',
+      defaultDescription: 'brokers of the file',
     })
 }
 
-/** Parts of a spec as a file would write them; undefined says nothing. */
+/** Parts of a spec in the format of a file; undefined keeps the value of the file. */
 export type Overrides = { [name: string]: Overrides | string | number | string[] | undefined }
 
-/** Throws FileError, or SpecError: first with the faults of the file, then with those of the overrides. */
+/** Throws FileError, or SpecError with the faults of the file; if it has none, with the faults of the overrides. */
 export function readPipeline(file: string, overrides: Overrides): SalesPipeline {
   const text = readTextFile(file)
   parsePipeline(text, file)
@@ -31,26 +31,26 @@ export function readPipeline(file: string, overrides: Overrides): SalesPipeline 
   return checkPipeline(document, 'the command line')
 }
 
-/** "kafka-1:9092,kafka-2:9092" as a spec writes it. */
+/** Parses "kafka-1:9092,kafka-2:9092" to a list. */
 export function brokersOf(bootstrap: string | undefined): string[] | undefined {
   return bootstrap?.split(',').map(broker => broker.trim())
 }
 
-/** Says, on standard error, what is waited for when Kafka does not answer at once: it may take 30 s to give up. */
-export async function tellOfWaiting<T>({ spec }: SalesPipeline, opening: Promise<T>): Promise<T> {
+/** Writes to standard error if Kafka does not respond at once, because opening gives up only after 30 s. */
+export async function reportWaiting<T>({ spec }: SalesPipeline, opening: Promise<T>): Promise<T> {
   const { bootstrapServers, topic } = spec.source
-  const say = () =>
+  const report = () =>
     process.stderr.write(`waiting for Kafka at ${bootstrapServers.join(', ')} and its topic ${topic} …\n`)
-  const timer = setTimeout(say, PATIENCE_MS)
+  const timer = setTimeout(report, REPORT_WAITING_AFTER_MS)
   return opening.finally(() => clearTimeout(timer))
 }
 
-/** For yargs: "90s" → 90000. */
+/** Converts a yargs option: "90s" → 90000. Throws UsageError. */
 export function durationOption(text: string): number {
   try {
     return parseDuration(text)
-  } catch {
-    throw new UsageError(`"${text}" is not a duration such as 500ms, 30s, 5m or 1h`)
+  } catch (error) {
+    throw new UsageError((error as Error).message)
   }
 }
 

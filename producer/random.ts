@@ -1,24 +1,24 @@
-/** Chance that can be replayed: event i draws the same numbers from the same seed, whatever was drawn before it. */
+/** Repeatable random numbers: event i draws the same numbers from the same seed, regardless of earlier draws. */
 
 const GOLDEN = 0x9e3779b9
 
-/** mulberry32, with a sequence of its own for every index. */
+/** mulberry32 with a separate sequence for every index. */
 export class Dice {
   readonly #seed: number
   #state = 0
 
-  /** Two dice of one seed and different salts are independent. */
+  /** Two dice with the same seed and different salts are independent. */
   constructor(seed: number, salt: number) {
     this.#seed = mix(fold(seed) ^ Math.imul(salt + 1, GOLDEN))
   }
 
-  /** Begins the sequence of event `index`. */
+  /** Starts the sequence of event `index`. */
   seek(index: number): this {
     this.#state = mix(this.#seed ^ mix(fold(index)))
     return this
   }
 
-  /** Uniform in [0, 1). */
+  /** Returns a number that is uniform in [0, 1). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0
     let t = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1)
@@ -26,7 +26,7 @@ export class Dice {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** A whole number from `min` to `max`, both included. */
+  /** Returns a whole number from `min` to `max`, both included. */
   int(min: number, max: number): number {
     return min + Math.floor(this.next() * (max - min + 1))
   }
@@ -36,7 +36,7 @@ export class Dice {
   }
 }
 
-/** Ranks 0 … n − 1, rank r with weight 1 / (r + 1)^exponent; exponent 0 is uniform. */
+/** Distribution of ranks 0 … n − 1: rank r has weight 1 / (r + 1)^exponent. Exponent 0 is uniform. */
 export class Zipf {
   readonly #cumulative: Float64Array
 
@@ -49,19 +49,19 @@ export class Zipf {
   /** `u` is uniform in [0, 1). */
   rank(u: number): number {
     const cumulative = this.#cumulative
-    const wanted = u * cumulative[cumulative.length - 1]!
+    const target = u * cumulative[cumulative.length - 1]!
     let low = 0
     let high = cumulative.length - 1
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (cumulative[middle]! > wanted) high = middle
+      if (cumulative[middle]! > target) high = middle
       else low = middle + 1
     }
     return low
   }
 }
 
-/** Whole numbers up to 2^53 in 32 bits. */
+/** Hashes a whole number up to 2^53 to 32 bits. */
 function fold(n: number): number {
   return (n | 0) ^ Math.imul(Math.floor(n / 2 ** 32), GOLDEN)
 }

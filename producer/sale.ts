@@ -1,4 +1,4 @@
-/** Simulated sales, one shape per profile. Pure: the same seed, start and index give the same bytes. */
+/** Simulated sales, one format per profile. Pure: the same seed, start and index give the same bytes. */
 import { createHash } from 'node:crypto'
 import type { Load } from '#pipeline/schema.ts'
 import type { Dice } from './random.ts'
@@ -6,13 +6,13 @@ import type { Dice } from './random.ts'
 export type Sale = { id: string; json: string }
 
 export type Profile = {
-  /** Names of fields that every sale of this profile has: what mishaps aim at. */
+  /** Names of fields that every sale of this profile has. Malformations change these. */
   fields: { id: string; time: string; amount: string; text: string }
-  /** `time` in ms since the epoch; `key`: rank of the store, product or customer. */
+  /** `time`: ms since the epoch. `key`: rank of the store, product or customer. */
   write(dice: Dice, id: string, time: number, key: number): string
 }
 
-/** UUIDs (version 8: of our own making). Distinct by the index in the last digits; the rest is a hash of seed and start. */
+/** Returns UUIDs (version 8, a custom format): the last digits are the index, the others a hash of seed and start. */
 export function saleIds(seed: number, start: number): (index: number) => string {
   const h = createHash('sha256').update(`${seed}:${start}`).digest('hex')
   const prefix = `${h.slice(0, 8)}-${h.slice(8, 12)}-8${h.slice(12, 15)}-8${h.slice(15, 18)}-`
@@ -37,7 +37,7 @@ const ecommerce: Profile = {
     `"amount":${decimalText(dice.int(199, 49_999))},"currency":"USD"}`,
 }
 
-/** One sale in so many is far too dear: what a detector should find. */
+/** One sale in this many is an outlier that a detector should find. */
 const OUTLIER_EVERY = 500
 const OUTLIER_FACTOR = 30
 
@@ -92,7 +92,7 @@ const productSales: Profile = {
       products.push(`{"product_name":"${name}","quantity":${quantity},"price":${decimalText(price)}}`)
       total += quantity * price
     }
-    // Their times name no zone: the pipeline declares it.
+    // The times have no zone; the pipeline's spec declares it.
     return (
       `{"order_id":"${id}","client_document":"${String(dice.int(0, 999_999_999)).padStart(11, '0')}",` +
       `"products":[${products.join(',')}],"total_value":${decimalText(total)},` +

@@ -1,12 +1,12 @@
 /**
- * The absolute schedule of an open-loop generator: when event i is meant to be sent does not depend on when the ones
- * before it were, so that a stall shows as delay and not as a lower rate.
+ * The absolute schedule of an open-loop generator: the time of event i does not depend on when earlier events were sent.
+ * A stall therefore shows as delay and not as a lower rate.
  */
 
 /** Milliseconds. Each period ends with a burst at `factor` times the rate. */
 export type Bursts = { every: number; lasting: number; factor: number }
 
-/** From event `index` on, meant for `time`, at `rate` events per second. */
+/** Event `index` is due at `time`; later events follow at `rate` events per second. */
 type Segment = { index: number; time: number; rate: number }
 
 /** All times are milliseconds after the start. */
@@ -19,7 +19,7 @@ export class Schedule {
     this.#segments = [{ index: 0, time: 0, rate }]
   }
 
-  /** When event `index` is meant to be sent; never earlier than the one before it. Infinity: not at this rate. */
+  /** Returns the due time of event `index`, never earlier than the one before it; Infinity if the rate is 0. */
   timeOf(index: number): number {
     const { index: first, time, rate } = this.#segments.findLast(segment => segment.index <= index)!
     if (rate === 0) return Number.POSITIVE_INFINITY
@@ -27,19 +27,19 @@ export class Schedule {
     return this.#warp.toTime(this.#warp.fromTime(time) + ((index - first) * 1000) / rate)
   }
 
-  /** How many events are meant to be sent before `time`, which is not before the last change of the rate. */
+  /** Returns the number of events due before `time`, which must not be before the last change of the rate. */
   countBefore(time: number): number {
     const { index, time: from, rate } = this.#segments.at(-1)!
     return index + Math.ceil(((this.#warp.fromTime(time) - this.#warp.fromTime(from)) * rate) / 1000)
   }
 
-  /** Another rate from `time` on, which is not before an earlier change. */
+  /** Changes the rate from `time` on, which must not be before an earlier change. */
   setRate(rate: number, time: number): void {
     this.#segments.push({ index: this.countBefore(time), time, rate })
   }
 }
 
-/** Time in which bursts last `factor` times as long: on it, events are spaced evenly. */
+/** Converts to a time scale on which bursts last `factor` times as long, so that events are spaced evenly. */
 class Warp {
   readonly #every: number
   readonly #calm: number

@@ -1,19 +1,25 @@
-/** The books of a load run: what was sent, of which kind, and what the broker said about it. */
-import type { Made } from './generator.ts'
+/** Counts the records of a load run by kind and by the broker's response. */
+import type { GeneratedEvent } from './generator.ts'
 import { type Ledger, type Outgoing, reasonOf } from './lanes.ts'
 import type { SendSpan } from './tracing.ts'
 
-export type LoadRecord = Outgoing & { kind: Made['kind']; span?: SendSpan }
+export type LoadRecord = Outgoing & { kind: GeneratedEvent['kind']; span?: SendSpan }
 
 const MAX_ERRORS = 5
 
 export class Tally implements Ledger<LoadRecord> {
   sent = 0
   acknowledged = 0
-  /** Sent, but Kafka refused them or the run ended before it answered: they may or may not be in the log. */
+  /** Sent, but Kafka rejected them or the run ended before a response: they may or may not be in the log. */
   unknown = 0
-  readonly perKind: Record<Made['kind'], number> = { normal: 0, disorder: 0, late: 0, duplicate: 0, malformed: 0 }
-  /** Record timestamps, ms since the epoch; null while nothing was sent. */
+  readonly perKind: Record<GeneratedEvent['kind'], number> = {
+    normal: 0,
+    disorder: 0,
+    late: 0,
+    duplicate: 0,
+    malformed: 0,
+  }
+  /** Record timestamps, ms since the epoch; null before the first record. */
   firstAt: number | null = null
   lastAt: number | null = null
   readonly errors = new Set<string>()

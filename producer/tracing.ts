@@ -1,7 +1,7 @@
-/** Traces of sampled sales from where they are sent. OpenTelemetry is loaded only where an OTLP endpoint is named. */
+/** Starts traces of sampled sales. OpenTelemetry is only loaded if the environment sets an OTLP endpoint. */
 import { propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 
-/** One sampled send. `headers` carry its W3C context to whoever reads the record. */
+/** One sampled send. `headers` carry its W3C context to the consumers of the record. */
 export type SendSpan = {
   headers: Map<Buffer, Buffer>
   acknowledged(partition: number, offset: number): void
@@ -9,19 +9,19 @@ export type SendSpan = {
 }
 
 export type Tracing = {
-  /** Null for a send that is not sampled. */
+  /** Returns null for a send that is not sampled. */
   send(key: string | null): SendSpan | null
-  /** Sends what waits, for at most a second: a collector that is away must not hold up a process that leaves. */
+  /** Sends buffered spans for at most a second, so that an unavailable collector does not delay the exit. */
   shutdown(): Promise<void>
 }
 
 const FLUSH_MS = 1000
 
-/** Null when the environment names no OTLP endpoint. The SDK itself honours all standard OTEL_* variables. */
+/** Resolves with null if the environment sets no OTLP endpoint. The SDK reads all standard OTEL_* variables. */
 export async function startTracing(options: {
   topic: string
   clientId: string
-  /** Share of sends that are traced, 0 to 1. */
+  /** Fraction of sends that are traced, 0 to 1. */
   sampling: number
   env: NodeJS.ProcessEnv
 }): Promise<Tracing | null> {
@@ -30,7 +30,7 @@ export async function startTracing(options: {
   const { NodeSDK } = await import('@opentelemetry/sdk-node')
   const sdk = new NodeSDK({
     serviceName: env.OTEL_SERVICE_NAME ?? options.clientId,
-    // Metrics are Prometheus' and logs stderr's: without these the SDK would send its own of both to the collector.
+    // Prometheus scrapes the metrics and logs go to stderr; without these lines the SDK would send both to the collector.
     metricReaders: [],
     logRecordProcessors: [],
   })
@@ -38,15 +38,15 @@ export async function startTracing(options: {
   return {
     send: key => (Math.random() < sampling ? startSend(options, key) : null),
     async shutdown() {
-      const { promise: tooLong, resolve } = Promise.withResolvers<void>()
+      const { promise: timeout, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, FLUSH_MS)
-      await Promise.race([sdk.shutdown().catch(() => {}), tooLong])
+      await Promise.race([sdk.shutdown().catch(() => {}), timeout])
       clearTimeout(timer)
     },
   }
 }
 
-/** A `send <topic>` span by the messaging conventions. */
+/** Starts a `send <topic>` span with the attributes of the messaging conventions. */
 function startSend({ topic, clientId }: { topic: string; clientId: string }, key: string | null): SendSpan {
   const span = trace.getTracer('sales-pipeline').startSpan(`send ${topic}`, {
     kind: SpanKind.PRODUCER,

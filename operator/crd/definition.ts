@@ -1,6 +1,6 @@
 /** The CustomResourceDefinition of SalesPipeline, derived from the contract (pipeline/). */
 
-import { MAX_NAME, PIPELINE_NAME } from '#pipeline/names.ts'
+import { PIPELINE_NAME, PIPELINE_NAME_RULE } from '#pipeline/names.ts'
 import { API_VERSION, KIND, spec } from '#pipeline/schema.ts'
 import { RULES } from './rules.ts'
 import { STATUS } from './status-schema.ts'
@@ -86,7 +86,7 @@ function documentSchema(): Structural {
     'x-kubernetes-validations': [
       {
         rule: `self.metadata.name.matches(r'${PIPELINE_NAME.source}')`,
-        message: `metadata.name must be lower-case letters, digits and -, start with a letter, and have at most ${MAX_NAME} characters, so that the names of what is made for it fit`,
+        message: `metadata.name ${PIPELINE_NAME_RULE}`,
       },
     ],
   }

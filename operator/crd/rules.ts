@@ -1,14 +1,14 @@
 /**
- * What spans fields, in CEL: the same as pipeline/checks.ts, which zod's side uses, with the same sentences. A test
- * tries every document of both against a real API server, so that neither can say what the other does not.
- * Quantifiers stay within the bounds of lists and strings in the schema: the API server estimates a rule's cost from them.
+ * The checks that span fields, in CEL: the same checks as in pipeline/checks.ts, with messages that leave out the values.
+ * A test sends every document of both to a real API server, so that the two cannot disagree.
+ * The API server estimates the cost of a quantifier from the bounds of lists and strings in the schema.
  */
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
 import type { Rule } from '#pipeline/rules.ts'
 
-/** `reason` and `fieldPath` as in `x-kubernetes-validations`; `messageExpression` names what is at fault. */
-type CelRule = Rule & { fieldPath?: string; messageExpression?: string }
+/** One entry of `x-kubernetes-validations`. */
+type CelRule = Rule & { fieldPath?: string }
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
 const ms = (field: string) => `duration(self.${field}).getMilliseconds()`
@@ -17,33 +17,37 @@ const step = `(has(self.slide) ? ${ms('slide')} : ${ms('size')})`
 const WINDOW: CelRule[] = [
   ...['size', 'slide', 'offset'].map(name => ({
     rule: `self.type != 'none' || !has(self.${name})`,
-    message: 'must be left out when type is none',
+    message: 'is not allowed when type is none; remove it',
     fieldPath: `.${name}`,
   })),
-  { rule: "self.type == 'none' || has(self.size)", message: 'is needed by a window, such as 1m', fieldPath: '.size' },
+  {
+    rule: "self.type == 'none' || has(self.size)",
+    message: 'is required unless type is none; set it, for example to 1m',
+    fieldPath: '.size',
+  },
   {
     rule: "self.type != 'tumbling' || !has(self.slide)",
-    message: 'belongs to type sliding; remove it or change the type',
+    message: 'is not allowed when type is tumbling; remove it or set type to sliding',
     fieldPath: '.slide',
   },
   {
     rule: "self.type != 'sliding' || has(self.slide)",
-    message: 'is needed by a sliding window, such as 10s',
+    message: 'is required when type is sliding; set it, for example to 10s',
     fieldPath: '.slide',
   },
   {
     rule: `self.type != 'sliding' || !(${has('size', 'slide')}) || ${ms('size')} % ${ms('slide')} == 0`,
-    message: 'must divide size',
+    message: 'size is not a multiple of slide; change one of them',
     fieldPath: '.slide',
   },
   {
     rule: `self.type != 'sliding' || !(${has('size', 'slide')}) || ${ms('size')} % ${ms('slide')} != 0 || ${ms('size')} / ${ms('slide')} <= ${MAX_WINDOWS_PER_EVENT}`,
-    message: `may go into size at most ${MAX_WINDOWS_PER_EVENT} times`,
+    message: `size is more than ${MAX_WINDOWS_PER_EVENT} times slide; raise slide or lower size`,
     fieldPath: '.slide',
   },
   {
     rule: `self.type == 'none' || !${has('offset')} || !(has(self.slide) || has(self.size)) || ${ms('offset')} < ${step}`,
-    message: 'must be less than slide, or size where there is no slide',
+    message: 'must be less than slide, or less than size if there is no slide',
     fieldPath: '.offset',
   },
 ]
@@ -52,10 +56,15 @@ const isNumeric = "(self.type == 'number' || self.type == 'decimal')"
 const decimals = "(has(self.scale) ? self.scale : (self.type == 'decimal' ? 2 : 0))"
 
 const FIELD: CelRule[] = [
-  { rule: `!has(self.scale) || ${isNumeric}`, message: 'belongs to type number or decimal', fieldPath: '.scale' },
+  {
+    rule: `!has(self.scale) || ${isNumeric}`,
+    message: 'is only allowed for type number or decimal; remove it or change the type',
+    fieldPath: '.scale',
+  },
   {
     rule: `!has(self.default) || !${isNumeric} || self.default.matches(r'^-?\\d{1,30}(\\.\\d+)?$') && (!self.default.contains('.') || size(self.default.split('.')[1]) <= ${decimals})`,
-    message: 'must be a number with at most as many decimals as scale says (2 for decimal, 0 for number)',
+    message:
+      'must be a number with at most 30 digits before the decimal point and at most scale after it (without scale: 2 for decimal, 0 for number)',
     fieldPath: '.default',
   },
   {
@@ -73,7 +82,7 @@ const FIELD: CelRule[] = [
 const EVENT: CelRule[] = [
   {
     rule: '!has(self.explode) || !self.explode.fields.exists(line, self.fields.exists(f, f.name == line.name))',
-    message: 'a field of a line has the name of a field of the event; rename one',
+    message: 'a field of a line has the same name as a field of the event; rename one of them',
     fieldPath: '.explode.fields',
   },
 ]
@@ -81,22 +90,22 @@ const EVENT: CelRule[] = [
 const MEASURE: CelRule[] = [
   {
     rule: "self.op != 'count' || !has(self.scale)",
-    message: 'a count has no decimals; remove it',
+    message: 'is not allowed when op is count, which has no decimals; remove it',
     fieldPath: '.scale',
   },
   {
     rule: "self.op != 'count' || !has(self.of) || self.of in ['lines', 'events']",
-    message: 'must be lines or events',
+    message: 'must be lines or events when op is count',
     fieldPath: '.of',
   },
   {
     rule: "self.op == 'count' || has(self.of)",
-    message: 'is needed: a field or an expression such as quantity * price',
+    message: 'is required unless op is count; set it to a field or an expression such as quantity * price',
     fieldPath: '.of',
   },
   {
     rule: `self.op == 'count' || !has(self.of) || self.of.matches(r'^${expressionPattern()}$')`,
-    message: `must be an expression such as quantity * (price - discount): fields, numbers, + - * at most ${MAX_SIGNS} times, and at most ${MAX_NESTING} parentheses within each other`,
+    message: `must be an expression such as quantity * (price - discount): fields, numbers, at most ${MAX_SIGNS} operators + - *, and at most ${MAX_NESTING} levels of parentheses`,
     fieldPath: '.of',
   },
 ]
@@ -104,61 +113,61 @@ const MEASURE: CelRule[] = [
 const AGGREGATION: CelRule[] = [
   {
     rule: '!self.measures.exists(m, m.name in self.groupBy)',
-    message: 'has a measure with the name of a group-by field; rename one',
+    message: 'a measure has the same name as a groupBy field; rename one of them',
   },
   {
     rule: "!self.measures.exists(m, m.op == 'average' && self.measures.exists(other, other.name == m.name + '_sum' || other.name == m.name + '_count'))",
-    message: 'has a measure with the name of a column that an average adds (x_sum, x_count); rename one',
+    message: 'two columns have the same name; rename a measure. An average x also has the columns x_sum and x_count',
     fieldPath: '.measures',
   },
 ]
 
-/** A field of the event or of its lines for which the condition on `f` holds; `self` is the spec. */
-const aField = (condition: string) =>
+/** Returns CEL that is true if the condition on `f` holds for a field of the event or of its lines. `self` is the spec. */
+const someField = (condition: string) =>
   `(self.event.fields.exists(f, ${condition}) || has(self.event.explode) && self.event.explode.fields.exists(f, ${condition}))`
 const groupBy = (condition: string, not = '') =>
-  `self.aggregations.all(a, a.groupBy.all(name, ${not}${aField(condition)}))`
+  `self.aggregations.all(a, a.groupBy.all(name, ${not}${someField(condition)}))`
 
-/** What stands between the signs; functions whose results the API server cannot bound would cost too much. */
+/** Returns CEL for the operands of an expression. Functions whose results the API server cannot bound would cost too much. */
 const operands = (text: string) => {
   const bare = `${text}.replace(' ', '').replace('(', '').replace(')', '')`
   return `${bare}.replace('+', ',').replace('-', ',').replace('*', ',').split(',', ${MAX_SIGNS + 1})`
 }
 
-/** Numbers sort before letters and are no names. */
+/** Returns CEL that checks every field that a measure uses. Numbers sort before letters, so they are skipped. */
 const measured = (condition: string) =>
-  `self.aggregations.all(a, a.measures.all(m, m.op == 'count' || !has(m.of) || ${operands('m.of')}.all(name, name < 'A' || ${aField(condition)})))`
+  `self.aggregations.all(a, a.measures.all(m, m.op == 'count' || !has(m.of) || ${operands('m.of')}.all(name, name < 'A' || ${someField(condition)})))`
 
 const SPEC: CelRule[] = [
   {
     rule: '!has(self.deduplication) || has(self.event.id)',
-    message: 'is needed by deduplication: name the field that identifies a sale',
+    message: 'is required by deduplication; set it to the path of the field that identifies a sale',
     fieldPath: '.event.id',
   },
   {
     rule: '!has(self.raw) || !self.aggregations.exists(a, a.name == self.raw.table)',
-    message: 'an aggregation has the name of the raw table; choose another',
+    message: 'is also the name of an aggregation; rename one of them',
     fieldPath: '.raw.table',
   },
   {
     rule: groupBy('f.name == name'),
-    message: 'groupBy names something that is not a field of the event',
+    message: 'groupBy has a name that is not a field of the event; correct it or add the field',
     fieldPath: '.aggregations',
   },
   {
     rule: groupBy('f.name == name && f.optional && !has(f.default)', '!'),
-    message: 'groupBy names a field that is optional; give it a default to group by it',
+    message: 'groupBy has a field that is optional and has no default; give it a default to group by it',
     fieldPath: '.aggregations',
   },
   {
     rule: measured("f.name == name && (f.type == 'number' || f.type == 'decimal') && (!f.optional || has(f.default))"),
     message:
-      'a measure is of something that is not a number or decimal field of the event; an optional one needs a default',
+      'a measure uses a name that is not a number or decimal field of the event, or an optional field without a default; correct the name or add the default',
     fieldPath: '.aggregations',
   },
   {
     rule: '!has(self.sinks.elasticsearch) || self.sinks.elasticsearch.projections.all(p, self.aggregations.exists(a, a.name == p.aggregation))',
-    message: 'a projection is of something that is not an aggregation',
+    message: 'a projection names an aggregation that does not exist; use a name from spec.aggregations',
     fieldPath: '.sinks.elasticsearch.projections',
   },
 ]
@@ -168,24 +177,24 @@ const nameOf = (p: string) => `(has(${p}.template) ? ${p}.template : ${p}.index)
 const ELASTICSEARCH: CelRule[] = [
   {
     rule: 'self.projections.all(p, self.projections.exists_one(q, q.index == p.index))',
-    message: 'two projections have the same index',
+    message: 'two projections have the same index; change one of them',
     fieldPath: '.projections',
   },
   {
     rule: `self.projections.all(p, self.projections.exists_one(q, ${nameOf('q')} == ${nameOf('p')}))`,
-    message: 'two projections have the same template',
+    message: 'two projections have the same template; change one of them',
     fieldPath: '.projections',
   },
   {
     rule: 'has(self.usernameSecretRef) == has(self.passwordSecretRef)',
-    message: 'name both usernameSecretRef and passwordSecretRef, or neither',
+    message: 'set both usernameSecretRef and passwordSecretRef, or neither',
   },
 ]
 
 const PROJECTION: CelRule[] = [
   {
     rule: 'self.fields.all(a, self.fields.exists_one(b, self.fields[b] == self.fields[a]))',
-    message: 'two columns have the same document field',
+    message: 'two columns have the same document field; change one of them',
     fieldPath: '.fields',
   },
 ]
@@ -193,7 +202,8 @@ const PROJECTION: CelRule[] = [
 const LOAD: CelRule[] = [
   {
     rule: '!has(self.speed) || self.speed <= 1.0 || has(self.startAt)',
-    message: 'is needed with speed above 1: otherwise events lie in the future, where they are dead',
+    message:
+      'is required when speed is above 1: without it, event times overtake the clock and the events become dead letters',
     fieldPath: '.startAt',
   },
 ]
@@ -206,7 +216,7 @@ const BURSTS: CelRule[] = [
   },
 ]
 
-// A default is tried against the rules before the defaults within it are there.
+// The API server checks a default against the rules before it applies the defaults within it.
 const AUTOSCALE: CelRule[] = [
   {
     rule: '!has(self.min) || !has(self.max) || self.min <= self.max',

@@ -1,4 +1,4 @@
-/** `spec.window`, `spec.watermark` and `spec.aggregations`: which sums over which time. */
+/** `spec.window`, `spec.watermark` and `spec.aggregations`: the results to compute, and over which time. */
 
 import { z } from 'zod'
 import { MAX_EXPRESSION } from '../expression.ts'
@@ -49,7 +49,7 @@ export const watermark = optionalObject({
   maxFutureSkew: duration()
     .prefault('5m')
     .describe('An event whose time is further than this ahead of its record’s timestamp is a dead letter'),
-}).describe('How event time advances, and with it which windows are complete')
+}).describe('How event time advances. It decides which windows are complete')
 
 const measure = object({
   name: columnName().describe('Name of the column'),
@@ -67,7 +67,7 @@ const measure = object({
     .min(0)
     .max(MAX_SCALE)
     .optional()
-    .describe('Decimal places of the result, rounded half-even per event; as many as the expression has when left out'),
+    .describe('Decimal places of the result, rounded half-even per event; those of the expression when left out'),
 })
 
 const aggregation = object({

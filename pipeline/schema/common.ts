@@ -1,4 +1,4 @@
-/** Parts that several sections of the document share. */
+/** Field types that several sections of the document share. */
 
 import { z } from 'zod'
 import { MAX_DNS_NAME } from '../limits.ts'
@@ -50,7 +50,7 @@ export const startingPoint = () =>
     40,
   ).meta({ label: 'starting point' })
 
-/** `customer.country` walks objects; a path never reaches into arrays (that is what explode is for). */
+/** A path such as `customer.country` leads through objects. Arrays need `explode`. */
 export const path = () =>
   text(/^[^.\x00-\x20][^.]*(\.[^.]+)*$/, 'must be a field path such as amount or customer.country', 256).meta({
     label: 'field path',

@@ -24,7 +24,7 @@ const field = object({
     .describe('Decimal places. A value with more is a dead letter. When left out: 2 for decimal, 0 for number'),
   default: z.string().max(256).optional().meta({
     description:
-      'Value to use, written as text, if the event has none or null. Without it such an event is a dead letter',
+      'Value to use, written as text, if the value is missing or null. Without a default such an event is a dead letter',
     example: 'unknown',
   }),
   optional: z
@@ -48,7 +48,7 @@ const time = object({
     .meta({ label: 'zone' })
     .optional()
     .describe(
-      'Zone of times that name none; without it such an event is a dead letter. It is a fixed offset, so that results do not depend on a time-zone database',
+      'Zone of times that have none; if this is left out, an event with such a time is a dead letter. It is a fixed offset, so that results do not depend on a time-zone database',
     ),
 }).describe('The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed')
 

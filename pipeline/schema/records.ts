@@ -1,4 +1,4 @@
-/** What is kept of single records besides the aggregates, and how they are committed. */
+/** Sections about single records: deduplication, raw table, late events, dead letters; and `spec.commit`. */
 import { z } from 'zod'
 import { tableName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'

@@ -7,7 +7,7 @@ import { object, optionalObject } from '../object.ts'
 import { keyed, text } from '../rules.ts'
 import { secretRef, tls } from './common.ts'
 
-/** More columns than one aggregation can have; bounds what CEL compares. */
+/** More columns than one aggregation can have. It bounds CEL's cost estimate. */
 const MAX_RENAMED = 48
 
 const NODE = /^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[A-Za-z0-9._~/-]*)?$/
@@ -20,7 +20,7 @@ const projection = object({
     .record(z.string(), z.string().min(1).max(200))
     .meta({ maxProperties: MAX_RENAMED })
     .default({})
-    .describe('Names of document fields by column, for columns whose field has another name'),
+    .describe('Document field for each column that has another name in the index'),
 })
 
 const elasticsearch = object({

@@ -1,4 +1,4 @@
-/** What runs on Kubernetes for a pipeline: `spec.ingest` and `spec.workers`. */
+/** `spec.ingest` and `spec.workers`: the pods that Kubernetes runs for a pipeline. */
 
 import { z } from 'zod'
 import { MAX_PARTITIONS } from '../limits.ts'
@@ -29,7 +29,7 @@ const autoscale = optionalObject({
     .enum(['off', 'observe', 'active'])
     .default('off')
     .describe(
-      'off: workers.replicas decides. observe: status reports what the operator would choose. active: the operator sets the number of workers. Quote "off" in YAML: kubectl reads a bare off as false',
+      'off: workers.replicas decides. observe: status reports what the operator would choose. active: the operator sets the number of workers. Quote "off" in YAML, because kubectl reads off without quotes as false',
     ),
   min: z.int().min(0).max(MAX_PARTITIONS).default(1).describe('Minimum number of workers in mode active'),
   max: z.int().min(1).max(MAX_PARTITIONS).default(8).describe('Maximum number of workers in mode active'),
@@ -53,7 +53,7 @@ export const workers = optionalObject({
     .max(MAX_PARTITIONS)
     .default(2)
     .describe(
-      'Number of workers; 0 pauses the pipeline. More than the topic has partitions brings nothing. In mode active of autoscale this is only the number to begin with',
+      'Number of workers; 0 pauses the pipeline. Workers beyond the number of partitions stay idle. If autoscale.mode is active, this is only the initial number',
     ),
   autoscale,
   resources: optionalObject({

@@ -1,43 +1,43 @@
-/** Sends one sale through the REST ingest and reads it back from every sink that the document names. */
+/** Sends one sale through the REST ingest and reads it back from every sink of the document. */
 import { randomUUID } from 'node:crypto'
 import type { Projection, SalesPipeline } from '#pipeline/schema.ts'
 import { Documents, documentId } from './elasticsearch.ts'
-import { askReady, type Place, send } from './ingest.ts'
+import { checkReady, type Position, send } from './ingest.ts'
 import { differences, whyNoDocument, whyNoRow } from './judge.ts'
 import { Results, type StoredRow } from './postgres.ts'
 import { type CheckSale, checkSale, type ExpectedRow } from './sale.ts'
-import { type Answer, CheckFailed, causeOf, type Say, Steps } from './waiting.ts'
+import { type Attempt, CheckFailed, causeOf, type Output, Steps } from './waiting.ts'
 
 export type CheckOptions = {
   pipeline: SalesPipeline
-  /** Of the ingest, without a trailing slash. */
+  /** Address of the ingest, without a trailing slash. */
   url: string
-  /** For everything together. */
+  /** Timeout of all steps together. */
   timeoutMs: number
-  say: Say
+  output: Output
   env: NodeJS.ProcessEnv
 }
 
-/** Longer than the ingest waits for Kafka before it answers 503. */
-const ANSWER_MS = 15_000
+/** Longer than the ingest waits for Kafka before it responds with 503. */
+const REQUEST_MS = 15_000
 
-/** Throws CheckFailed, which names what is at fault; or another UserError where the document cannot be checked. */
-export async function check({ pipeline, url, timeoutMs, say, env }: CheckOptions): Promise<void> {
+/** Throws CheckFailed, whose message names the cause, or another UserError if the document cannot be checked. */
+export async function check({ pipeline, url, timeoutMs, output, env }: CheckOptions): Promise<void> {
   const { spec } = pipeline
-  tellOfUnchecked(spec, newSale(pipeline), say)
+  reportUnchecked(spec, newSale(pipeline), output)
   const results = new Results(pipeline, env)
   const documents = spec.sinks.elasticsearch ? new Documents(pipeline, env) : null
-  const steps = new Steps(timeoutMs, say)
+  const steps = new Steps(timeoutMs, output)
   try {
-    const ready = () => askReady(url, steps.patience(ANSWER_MS))
-    await steps.take(`the ingest at ${url} is ready`, ready, () => `the ingest at ${url} is ready`)
-    const { sale, place } = await sendSale(pipeline, url, steps)
+    const ready = () => checkReady(url, steps.requestTimeout(REQUEST_MS))
+    await steps.run(`the ingest at ${url}`, ready, () => `the ingest at ${url} is ready`)
+    const { sale, position } = await sendSale(pipeline, url, steps)
     for (const expected of sale.rows) {
-      const rows = await readRows(results, sale, expected, place, steps)
+      const rows = await readRows(results, sale, expected, position, steps)
       for (const projection of projectionsOf(spec, expected))
         for (const row of rows) await readDocument({ results, documents: documents!, expected, projection, row }, steps)
     }
-    say.step(`ok: ${sale.name} came through in ${steps.takenMs} ms. It stays in the results, under that name`)
+    output.step(`ok: ${sale.name} reached every sink in ${steps.elapsedMs} ms. It stays in the results under this name`)
   } finally {
     await Promise.all([results.close(), documents?.close()])
   }
@@ -51,31 +51,31 @@ function projectionsOf({ sinks }: SalesPipeline['spec'], { aggregation }: Expect
   return sinks.elasticsearch?.projections.filter(projection => projection.aggregation === aggregation) ?? []
 }
 
-function tellOfUnchecked(spec: SalesPipeline['spec'], { rows, shared }: CheckSale, say: Say): void {
+function reportUnchecked(spec: SalesPipeline['spec'], { rows, shared }: CheckSale, output: Output): void {
   for (const name of shared) {
     const isProjected = spec.sinks.elasticsearch?.projections.some(({ aggregation }) => aggregation === name)
     const where = isProjected ? ', in PostgreSQL and in Elasticsearch' : ''
-    say.step(`not checked: ${name}${where}: it groups by no string field, so that its rows are not one sale's alone`)
+    output.step(`not checked: ${name}${where}: it does not group by a string field, so its rows contain other sales`)
   }
   for (const { aggregation, unchecked } of rows)
     if (unchecked.length > 0)
-      say.step(`not checked: ${aggregation}: ${unchecked.join(', ')}, measured by an expression`)
+      output.step(`not checked: ${aggregation}: ${unchecked.join(', ')}, computed from an expression`)
 }
 
-type Sent = { sale: CheckSale; place: Place }
+type Sent = { sale: CheckSale; position: Position }
 
-/** Each attempt is another sale: one whose answer was lost may be stored all the same, and would count twice. */
+/** Every attempt sends a new sale: if a response was lost, that sale may be stored and would count twice. */
 function sendSale(pipeline: SalesPipeline, url: string, steps: Steps): Promise<Sent> {
   const { topic } = pipeline.spec.source
-  const ask = async (): Promise<Answer<Sent>> => {
+  const attempt = async (): Promise<Attempt<Sent>> => {
     const sale = newSale(pipeline)
-    const answer = await send(url, topic, sale.json, steps.patience(ANSWER_MS))
-    return 'found' in answer ? { found: { sale, place: answer.found } } : answer
+    const result = await send(url, topic, sale.json, steps.requestTimeout(REQUEST_MS))
+    return 'found' in result ? { found: { sale, position: result.found } } : result
   }
-  return steps.take(
-    `the ingest takes a sale at ${url}/${topic}`,
-    ask,
-    ({ sale, place }) => `sale ${sale.name} is sent: partition ${place.partition}, offset ${place.offset}`,
+  return steps.run(
+    `the ingest to accept a sale at ${url}/${topic}`,
+    attempt,
+    ({ sale, position }) => `sent sale ${sale.name} to partition ${position.partition}, offset ${position.offset}`,
   )
 }
 
@@ -83,48 +83,49 @@ async function readRows(
   results: Results,
   { name, time }: CheckSale,
   expected: ExpectedRow,
-  place: Place,
+  position: Position,
   steps: Steps,
 ): Promise<StoredRow[]> {
-  const { aggregation, holds, windows } = expected
+  const { aggregation, columns, windows } = expected
   const table = `table ${results.schema}.${aggregation}`
   let since: number | null = null
-  const ask = async (): Promise<Answer<StoredRow[]>> => {
-    const rows = await results.rows(expected, name).catch(undefinedTable)
-    if (rows.length >= windows) return { found: judged(rows, time, expected, table) }
-    const seen = await results.look(aggregation, place)
-    since ??= seen.progress?.next ?? null
-    return { waitsFor: whyNoRow(seen, { aggregation, schema: results.schema, place, since }) }
+  const attempt = async (): Promise<Attempt<StoredRow[]>> => {
+    const rows = await results.rows(expected, name).catch(noTable)
+    if (rows.length >= windows) return { found: checkRows(rows, time, expected, table) }
+    const state = await results.saleState(aggregation, position)
+    since ??= state.progress?.next ?? null
+    return { pending: whyNoRow(state, { aggregation, schema: results.schema, position, since }) }
   }
-  const away = (error: unknown): Answer<never> => {
+  const unavailable = (error: unknown): Attempt<never> => {
     if (error instanceof CheckFailed) throw error
-    return { waitsFor: `PostgreSQL at ${results.address}: ${causeOf(error)}` }
+    return { pending: `PostgreSQL at ${results.address}: ${causeOf(error)}` }
   }
-  return steps.take(
+  return steps.run(
     `the row in ${table}`,
-    () => ask().catch(away),
-    () => `${table} holds ${shown(holds)}`,
+    () => attempt().catch(unavailable),
+    () => `${table} holds ${formatColumns(columns)}`,
   )
 }
 
-/** Not there yet is not an error: whoever looks then says so. */
-function undefinedTable(error: unknown): StoredRow[] {
+/** Returns no rows for a missing table: `whyNoRow` then gives the reason. */
+function noTable(error: unknown): StoredRow[] {
   if ((error as { code?: string }).code === '42P01') return []
   throw error
 }
 
-function judged(rows: StoredRow[], time: number, { holds, windows }: ExpectedRow, table: string): StoredRow[] {
-  if (rows.length > windows) throw new CheckFailed(`${table} has ${rows.length} rows of one sale, not ${windows}`)
+function checkRows(rows: StoredRow[], time: number, { columns, windows }: ExpectedRow, table: string): StoredRow[] {
+  if (rows.length > windows) throw new CheckFailed(`${table} has ${rows.length} rows for the sale, not ${windows}`)
   for (const row of rows) {
-    const wrong = differences(holds, row)
+    const wrong = differences(columns, row)
     if (wrong.length > 0) throw new CheckFailed(`the row in ${table} is wrong: ${wrong.join('; ')}`)
     const isWithin = Number(row.window_start) <= time && time < Number(row.window_end)
-    if (!isWithin) throw new CheckFailed(`the row in ${table} is of a window that the sale does not fall into`)
+    if (!isWithin)
+      throw new CheckFailed(`the row in ${table} belongs to a window that does not contain the sale's event time`)
   }
   return rows
 }
 
-type Shown = {
+type DocumentCheck = {
   results: Results
   documents: Documents
   expected: ExpectedRow
@@ -132,28 +133,31 @@ type Shown = {
   row: StoredRow
 }
 
-async function readDocument({ results, documents, expected, projection, row }: Shown, steps: Steps): Promise<void> {
+async function readDocument(target: DocumentCheck, steps: Steps): Promise<void> {
+  const { results, documents, expected, projection, row } = target
   const { aggregation, groupBy } = expected
   const { index, fields } = projection
   const id = documentId(aggregation, groupBy, row)
-  const holds = Object.fromEntries(Object.entries(expected.holds).map(([name, text]) => [fields[name] ?? name, text]))
-  const ask = async (): Promise<Answer<true>> => {
-    const answer = await documents.find(index, id)
-    if ('waitsFor' in answer) return { waitsFor: `the row is there, but ${answer.waitsFor}` }
-    if (!answer.found) return { waitsFor: await whyMissing() }
-    const wrong = differences(holds, answer.found)
+  const values = Object.fromEntries(
+    Object.entries(expected.columns).map(([name, text]) => [fields[name] ?? name, text]),
+  )
+  const attempt = async (): Promise<Attempt<true>> => {
+    const result = await documents.find(index, id)
+    if ('pending' in result) return { pending: `the row exists, but ${result.pending}` }
+    if (!result.found) return { pending: await whyMissing() }
+    const wrong = differences(values, result.found)
     if (wrong.length > 0) throw new CheckFailed(`document ${id} of index ${index} is wrong: ${wrong.join('; ')}`)
     return { found: true }
   }
   const whyMissing = async () => {
-    const seen = await results.lookAtProjection(aggregation, id).catch(causeOf)
-    return typeof seen === 'string' ? `PostgreSQL: ${seen}` : whyNoDocument(seen, aggregation, index)
+    const state = await results.projectionState(aggregation, id).catch(causeOf)
+    return typeof state === 'string' ? `PostgreSQL: ${state}` : whyNoDocument(state, aggregation, index)
   }
-  await steps.take(`the document in index ${index}`, ask, () => `index ${index} holds ${shown(holds)}`)
+  await steps.run(`the document in index ${index}`, attempt, () => `index ${index} holds ${formatColumns(values)}`)
 }
 
-function shown(holds: Record<string, string>): string {
-  return Object.entries(holds)
+function formatColumns(columns: Record<string, string>): string {
+  return Object.entries(columns)
     .map(([name, text]) => `${name} ${text}`)
     .join(', ')
 }

@@ -4,32 +4,35 @@ import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { UsageError } from '#pipeline/user-error.ts'
 import { durationOption, readPipeline } from '../options.ts'
 
-const EPILOGUE = `Waits until the ingest is ready and sends it one sale whose texts are check-<random>. Then it waits for the sale's row in every aggregation that groups by a string field, and for the documents of these rows, and compares what they hold with what was sent, digit by digit. The sale stays in the results.
+const EPILOGUE = `Waits until the ingest is ready and sends one sale whose strings are check-<random>. Then it waits for the sale's row in every aggregation that groups by a string field, and for the documents of these rows. It compares their values with the sale, digit by digit. The sale stays in the results.
 
-Exit code 0: all is exact. 1: it is not, or it does not come in time; the message names what is at fault.
+Exit code: 0 if all values are exact; 1 if a value differs or is missing at the timeout. The message names the cause.
 
-It connects as a worker does: SECRET_<NAME>_<KEY> for the Secrets of the sinks, else PGUSER and PGPASSWORD.`
+It connects as a worker does: with SECRET_<NAME>_<KEY> for the Secrets of the sinks, otherwise with PGUSER and PGPASSWORD.`
 
 function options<T>(argv: Argv<T>) {
   return argv
     .option('file', {
       type: 'string',
       demandOption: true,
-      describe: 'The SalesPipeline document, with the stores that it names',
+      describe: 'The SalesPipeline document; the check connects to its stores',
     })
     .option('url', {
       type: 'string',
       demandOption: true,
       coerce: urlOption,
-      describe: 'Where the ingest listens; the topic is added',
+      describe: 'Address of the ingest, without the topic',
     })
     .option('timeout', {
       type: 'string',
       default: '3m',
       coerce: durationOption,
-      describe: 'For all steps together; a pipeline that is just being started needs minutes',
+      describe: 'Timeout of all steps together; a pipeline that is starting needs minutes',
     })
-    .example('$0 check --file k8s/examples/ecommerce.yaml --url http://localhost:8000', 'beside serve on one machine')
+    .example(
+      '$0 check --file k8s/examples/ecommerce.yaml --url http://localhost:8000',
+      'with serve on the same machine',
+    )
     .example('$0 check --file /etc/salespipeline/processor.yaml --url http://ecommerce-ingest', 'in a cluster')
     .epilogue(EPILOGUE)
 }
@@ -41,23 +44,24 @@ export function addCheck(argv: Argv): Argv {
 }
 
 async function run({ file, url, timeout }: Flags): Promise<void> {
-  // The first process of a container is not ended by a signal that it does not handle.
+  // A container's first process ignores signals without a handler.
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
-  const say = {
+  const output = {
     step: (line: string) => void process.stdout.write(`${line}\n`),
     progress: (line: string) => void process.stderr.write(`${line}\n`),
   }
-  // The stores' clients: serve and load shall not pay for them.
+  // Imported here, so that serve and load do not load the stores' clients.
   const { check } = await import('./check.ts')
-  await check({ pipeline: readPipeline(file, {}), url, timeoutMs: timeout, say, env: process.env })
+  await check({ pipeline: readPipeline(file, {}), url, timeoutMs: timeout, output, env: process.env })
 }
 
-/** The message does not repeat it: it may hold a password. */
+/** The message does not repeat the value, which may contain a password. */
 function urlOption(text: string): string {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol))
     throw new UsageError('--url must be an address such as http://localhost:8000')
-  if (url.username || url.password) throw new UsageError('--url may hold no password: everybody sees arguments')
+  if (url.username || url.password)
+    throw new UsageError('--url must not contain a user or password: other users can read command-line arguments')
   return url.href.replace(/\/+$/, '')
 }

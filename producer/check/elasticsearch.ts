@@ -1,10 +1,10 @@
-/** Reads documents as docs/tables.md describes them, by id: what was written is there at once, without a refresh. */
+/** Reads the documents of docs/tables.md by id, which needs no refresh of the index. */
 import { createHash } from 'node:crypto'
 import { Client, errors } from '@elastic/elasticsearch'
 import { elasticsearchConnection } from '#common/store-connections.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { StoredRow } from './postgres.ts'
-import { type Answer, causeOf } from './waiting.ts'
+import { type Attempt, causeOf } from './waiting.ts'
 
 export type Document = Record<string, unknown>
 
@@ -14,22 +14,22 @@ export class Documents {
   readonly #client: Client
   readonly #nodes: string
 
-  /** Connects as a worker does. Throws a UserError that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+  /** Does not connect yet. Uses a worker's settings. Throws a UserError that names the variable of a Secret missing in `env`. */
   constructor(pipeline: SalesPipeline, env: NodeJS.ProcessEnv) {
     const connection = elasticsearchConnection(pipeline.spec, env)
     this.#client = new Client({ ...connection, maxRetries: 0, requestTimeout: ANSWER_MS })
     this.#nodes = pipeline.spec.sinks.elasticsearch!.nodes.join(', ')
   }
 
-  /** Null: Elasticsearch answers, and has no such document. */
-  async find(index: string, id: string): Promise<Answer<Document | null>> {
+  /** Finds null if Elasticsearch responds but has no such document. */
+  async find(index: string, id: string): Promise<Attempt<Document | null>> {
     try {
       const { found, _source } = await this.#client.get<Document>({ index, id }, { ignore: [404] })
       return { found: found && _source ? _source : null }
     } catch (error) {
-      // The client's error also carries the request, headers included: only its words are told.
-      const told = error instanceof errors.ResponseError ? `answers ${error.statusCode}` : 'does not answer'
-      return { waitsFor: `Elasticsearch at ${this.#nodes} ${told} (${causeOf(error)})` }
+      // Only the message is shown: the client's error also contains the request with its credentials.
+      const problem = error instanceof errors.ResponseError ? `returned HTTP ${error.statusCode}` : 'does not respond'
+      return { pending: `Elasticsearch at ${this.#nodes} ${problem} (${causeOf(error)})` }
     }
   }
 

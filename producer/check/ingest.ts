@@ -1,44 +1,44 @@
-/** The REST ingest as its clients see it. */
-import { type Answer, CheckFailed, causeOf } from './waiting.ts'
+/** A client of the REST ingest. */
+import { type Attempt, CheckFailed, causeOf } from './waiting.ts'
 
-export type Place = { partition: number; offset: number }
+export type Position = { partition: number; offset: number }
 
-type Reply = { status: number; body: { error?: string; reasons?: string[]; faults?: Fault[]; offsets?: Place[] } }
+type Reply = { status: number; body: { error?: string; reasons?: string[]; faults?: Fault[]; offsets?: Position[] } }
 type Fault = { field: string; message: string }
 
-export async function askReady(url: string, withinMs: number): Promise<Answer<true>> {
+export async function checkReady(url: string, withinMs: number): Promise<Attempt<true>> {
   const reply = await request(`${url}/readyz`, {}, withinMs)
-  if ('waitsFor' in reply) return reply
+  if ('pending' in reply) return reply
   const { status, body } = reply.found
-  return status === 200
-    ? { found: true }
-    : { waitsFor: `it answers ${status}: ${body.reasons?.join('; ') ?? reasonIn(body)}` }
+  return status === 200 ? { found: true } : { pending: `HTTP ${status}: ${body.reasons?.join('; ') ?? reasonIn(body)}` }
 }
 
-/** Throws CheckFailed when the same sale would be refused again. */
-export async function send(url: string, topic: string, json: string, withinMs: number): Promise<Answer<Place>> {
+/** Throws CheckFailed if the ingest would refuse the same sale again. */
+export async function send(url: string, topic: string, json: string, withinMs: number): Promise<Attempt<Position>> {
   const headers = { 'content-type': 'application/json' }
   const reply = await request(`${url}/${topic}`, { method: 'POST', body: json, headers }, withinMs)
-  if ('waitsFor' in reply) return reply
+  if ('pending' in reply) return reply
   const { status, body } = reply.found
-  const place = body.offsets?.[0]
-  if (status === 202 && place) return { found: place }
-  const told = `it answers ${status}: ${reasonIn(body)}`
-  if (status === 429 || status >= 500) return { waitsFor: told }
-  throw new CheckFailed(`${url}/${topic} refuses the sale: ${told}. Does the ingest read the same document as --file?`)
+  const position = body.offsets?.[0]
+  if (status === 202 && position) return { found: position }
+  const response = `HTTP ${status}: ${reasonIn(body)}`
+  if (status === 429 || status >= 500) return { pending: response }
+  throw new CheckFailed(
+    `${url}/${topic} refuses the sale: ${response}. Check that the ingest uses the same document as --file`,
+  )
 }
 
-async function request(url: string, init: RequestInit, withinMs: number): Promise<Answer<Reply>> {
+async function request(url: string, init: RequestInit, withinMs: number): Promise<Attempt<Reply>> {
   try {
-    const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(withinMs) })
-    const text = await answer.text()
-    return { found: { status: answer.status, body: bodyOf(text) } }
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(withinMs) })
+    const text = await response.text()
+    return { found: { status: response.status, body: bodyOf(text) } }
   } catch (error) {
-    return { waitsFor: `no answer (${causeOf(error)}): is the pod of the ingest ready, and --url its Service?` }
+    return { pending: `no response (${causeOf(error)}). Check that the ingest is ready and that --url is its address` }
   }
 }
 
-/** A proxy's page is no JSON. */
+/** Parses a JSON body; a proxy may answer with another format, whose beginning then is the error. */
 function bodyOf(text: string): Reply['body'] {
   try {
     return Object(JSON.parse(text))

@@ -1,54 +1,62 @@
-/** What is at fault, from what can be seen. Pure. */
-import type { Place } from './ingest.ts'
-import type { Seen, SeenProjection } from './postgres.ts'
+/** Explains why a check does not find its row or document. Pure. */
+import type { Position } from './ingest.ts'
+import type { ProjectionState, SaleState } from './postgres.ts'
 import { CheckFailed } from './waiting.ts'
 
-const SAME_DOCUMENT = 'Do the workers read the same document as --file?'
+const SAME_DOCUMENT = 'Check that the workers use the same document as --file'
+const WORKERS_RUN = 'Check that workers are running'
 
-/** "revenue is 12.35, not 12.34", for every column that is not exactly so. */
-export function differences(holds: Record<string, string>, found: Record<string, unknown>): string[] {
-  return Object.entries(holds)
+/** Returns "revenue is 12.35, not 12.34" for every column that differs from its expected text. */
+export function differences(expected: Record<string, string>, found: Record<string, unknown>): string[] {
+  return Object.entries(expected)
     .filter(([name, text]) => String(found[name]) !== text)
     .map(([name, text]) => `${name} is ${found[name] ?? 'absent'}, not ${text}`)
 }
 
-/** `since`: where the partition's progress stood when it was first seen. Throws CheckFailed when waiting is in vain. */
+/** `since`: the partition's progress when it was first read. Throws CheckFailed if the row cannot appear any more. */
 export function whyNoRow(
-  { hasSchema, hasTable, progress, dead, late }: Seen,
-  { aggregation, schema, place, since }: { aggregation: string; schema: string; place: Place; since: number | null },
+  { hasSchema, hasTable, progress, dead, late }: SaleState,
+  {
+    aggregation,
+    schema,
+    position,
+    since,
+  }: { aggregation: string; schema: string; position: Position; since: number | null },
 ): string {
-  const { partition, offset } = place
+  const { partition, offset } = position
   if (!hasSchema)
-    return `there is no schema ${schema} (it follows from metadata.namespace and metadata.name of --file): no worker has been here. Do the workers run?`
-  if (dead) throw new CheckFailed(deadLetter(dead, place))
+    return `schema ${schema}, which the document of --file determines, does not exist: no worker has run yet. ${WORKERS_RUN}`
+  if (dead) throw new CheckFailed(deadLetter(dead, position))
   if (late.includes(aggregation))
     throw new CheckFailed(
-      `the sale came too late for ${aggregation}, though its time is now: events with later times have moved the watermark of partition ${partition} (late_events, offset ${offset})`,
+      `the sale is late for ${aggregation}, although its event time is now: other events have times in the future and moved the watermark of partition ${partition} past it (see late_events, offset ${offset}). Correct the clock of their sender`,
     )
   if (!hasTable) return `schema ${schema} has no table ${aggregation}. ${SAME_DOCUMENT}`
-  if (!progress) return `no worker has claimed partition ${partition} yet. Do the workers run?`
+  if (!progress) return `no worker has claimed partition ${partition} yet. ${WORKERS_RUN}`
   if (progress.first > offset)
     throw new CheckFailed(
-      `the pipeline began at offset ${progress.first} of partition ${partition}, after the sale at ${offset} (spec.source.startFrom). Check again, now that it has begun`,
+      `the pipeline started at offset ${progress.first} of partition ${partition}, after the sale at offset ${offset} (spec.source.startFrom). Run the check again`,
     )
   if (progress.next > offset)
-    return `partition ${partition} is committed past the sale's offset ${offset}, and it is neither a row nor a dead letter nor late. ${SAME_DOCUMENT}`
-  const moves =
-    since === progress.next ? 'has not moved since. Do the workers run?' : `was ${since} at first, so it moves`
-  return `partition ${partition} is committed up to offset ${progress.next}, the sale is at ${offset}; progress ${moves}`
+    return `partition ${partition} is committed past the sale's offset ${offset}, but the sale has no row, dead letter or late event. ${SAME_DOCUMENT}`
+  const movement =
+    since === progress.next
+      ? `has not changed since the check began. ${WORKERS_RUN}`
+      : `was ${since} at first, so workers are catching up`
+  return `partition ${partition} is committed up to offset ${progress.next}, the sale is at offset ${offset}; progress ${movement}`
 }
 
-function deadLetter({ reason, field }: NonNullable<Seen['dead']>, { partition, offset }: Place): string {
+function deadLetter({ reason, field }: NonNullable<SaleState['dead']>, { partition, offset }: Position): string {
   const at = field === null ? '' : ` (field ${field})`
   return `the sale is a dead letter: ${reason}${at}, partition ${partition}, offset ${offset}. ${SAME_DOCUMENT}`
 }
 
-/** Throws CheckFailed when waiting is in vain. */
-export function whyNoDocument(seen: SeenProjection, aggregation: string, index: string): string {
+/** Throws CheckFailed if the document cannot appear any more. */
+export function whyNoDocument(seen: ProjectionState, aggregation: string, index: string): string {
   if (seen.error !== null)
-    throw new CheckFailed(`the row is there, but Elasticsearch refuses its document for ever: ${seen.error}`)
-  const row = `the row is there, but no document in index ${index}`
+    throw new CheckFailed(`the row exists, but Elasticsearch permanently rejects its document: ${seen.error}`)
+  const row = `the row exists, but index ${index} has no document for it`
   if (seen.index !== index)
-    return `${row}: the workers project ${aggregation} into ${seen.index ?? 'no index'}. ${SAME_DOCUMENT}`
-  return `${row}: ${seen.waiting} changes of ${aggregation} wait for the projection. Do the workers reach Elasticsearch?`
+    return `${row}: the workers write ${aggregation} to ${seen.index ?? 'no index'}. ${SAME_DOCUMENT}`
+  return `${row}: ${seen.waiting} changes of ${aggregation} are queued. Check that the workers can reach Elasticsearch`
 }

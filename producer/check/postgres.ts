@@ -1,26 +1,26 @@
-/** Reads results, and what tells why they are not there, from the tables of docs/tables.md. */
+/** Reads results, and the reasons why they are missing, from the tables of docs/tables.md. */
 import pg from 'pg'
 import { postgresConnection } from '#common/store-connections.ts'
 import { schemaName } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import type { Place } from './ingest.ts'
+import type { Position } from './ingest.ts'
 import type { ExpectedRow } from './sale.ts'
 
-/** Columns as text, beside the window: ±Infinity where there is none. */
+/** The window, ±Infinity for a window over all time, and the columns as text. */
 export type StoredRow = { window_start: Date | number; window_end: Date | number } & Record<string, unknown>
 
-/** What can be seen of the sale's way. `progress` is null before the partition was claimed for the first time. */
-export type Seen = {
+/** The state of the sale in the tables. `progress` is null until a worker claims the partition for the first time. */
+export type SaleState = {
   hasSchema: boolean
   hasTable: boolean
   progress: { first: number; next: number } | null
   dead: { reason: string; field: string | null } | null
-  /** Aggregations for which the sale came too late, at least in part. */
+  /** Aggregations for which the sale was late in at least one window. */
   late: string[]
 }
 
-export type SeenProjection = {
-  /** The index that the workers project into; null: none. */
+export type ProjectionState = {
+  /** The index that the workers write to, or null. */
   index: string | null
   waiting: number
   error: string | null
@@ -33,7 +33,7 @@ export class Results {
   readonly address: string
   readonly #pool: pg.Pool
 
-  /** Connects as a worker does. Throws a UserError that names the variable when a Secret of the spec is not in `env`. Does not connect yet. */
+  /** Does not connect yet. Uses a worker's settings. Throws a UserError that names the variable of a Secret missing in `env`. */
   constructor(pipeline: SalesPipeline, env: NodeJS.ProcessEnv) {
     const { host, port, database } = pipeline.spec.sinks.postgres
     this.schema = schemaName(pipeline)
@@ -53,32 +53,32 @@ export class Results {
     return `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(name)}`
   }
 
-  /** The rows of the sale alone. Throws when the table is not there, too. */
-  async rows({ aggregation, groupBy, tellingBy, holds }: ExpectedRow, name: string): Promise<StoredRow[]> {
-    const columns = [...new Set([...groupBy, ...Object.keys(holds)])].map(pg.escapeIdentifier)
-    const texts = columns.map(column => `${column}::text AS ${column}`)
-    const isOurs = tellingBy.map(column => `${pg.escapeIdentifier(column)} = $1`).join(' AND ')
+  /** Resolves with the rows of this sale. Rejects if the table does not exist. */
+  async rows({ aggregation, groupBy, identifiedBy, columns }: ExpectedRow, name: string): Promise<StoredRow[]> {
+    const selected = [...new Set([...groupBy, ...Object.keys(columns)])].map(pg.escapeIdentifier)
+    const texts = selected.map(column => `${column}::text AS ${column}`)
+    const hasName = identifiedBy.map(column => `${pg.escapeIdentifier(column)} = $1`).join(' AND ')
     const { rows } = await this.#pool.query<StoredRow>(
       `SELECT window_start, window_end, ${texts.join(', ')} FROM ${this.#table(aggregation)}
-       WHERE ${isOurs} ORDER BY window_start`,
+       WHERE ${hasName} ORDER BY window_start`,
       [name],
     )
     return rows
   }
 
-  async look(aggregation: string, place: Place): Promise<Seen> {
-    const { rows } = await this.#pool.query<Pick<Seen, 'hasSchema' | 'hasTable'> & { hasProgress: boolean }>(
+  async saleState(aggregation: string, position: Position): Promise<SaleState> {
+    const { rows } = await this.#pool.query<Pick<SaleState, 'hasSchema' | 'hasTable'> & { hasProgress: boolean }>(
       `SELECT to_regnamespace($1) IS NOT NULL AS "hasSchema", to_regclass($2) IS NOT NULL AS "hasTable",
          to_regclass($3) IS NOT NULL AS "hasProgress"`,
       [pg.escapeIdentifier(this.schema), this.#table(aggregation), this.#table('progress')],
     )
     const { hasSchema, hasTable, hasProgress } = rows[0]!
-    const there = hasProgress ? await this.#lookAt(place) : { progress: null, dead: null, late: [] }
-    return { hasSchema, hasTable, ...there }
+    const state = hasProgress ? await this.#stateAt(position) : { progress: null, dead: null, late: [] }
+    return { hasSchema, hasTable, ...state }
   }
 
-  async #lookAt({ partition, offset }: Place): Promise<Pick<Seen, 'progress' | 'dead' | 'late'>> {
-    const { rows } = await this.#pool.query<{ first: string; next: string; dead: Seen['dead']; late: string[] }>(
+  async #stateAt({ partition, offset }: Position): Promise<Pick<SaleState, 'progress' | 'dead' | 'late'>> {
+    const { rows } = await this.#pool.query<{ first: string; next: string; dead: SaleState['dead']; late: string[] }>(
       `SELECT p.first_offset AS first, p.next_offset AS next,
          (SELECT jsonb_build_object('reason', d.reason, 'field', d.field) FROM ${this.#table('dead_letters')} d
           WHERE d.topic_id = p.topic_id AND d.partition = p.partition AND d.record_offset = $2) AS dead,
@@ -92,8 +92,8 @@ export class Results {
     return { progress: { first: Number(row.first), next: Number(row.next) }, dead: row.dead, late: row.late }
   }
 
-  async lookAtProjection(aggregation: string, id: string): Promise<SeenProjection> {
-    const { rows } = await this.#pool.query<SeenProjection>(
+  async projectionState(aggregation: string, id: string): Promise<ProjectionState> {
+    const { rows } = await this.#pool.query<ProjectionState>(
       `SELECT (SELECT projection FROM ${this.#table('aggregations')} WHERE name = $1) AS index,
          (SELECT count(*)::int FROM ${this.#table('outbox')} WHERE aggregation = $1) AS waiting,
          (SELECT error FROM ${this.#table('projection_errors')} WHERE aggregation = $1 AND id = $2

@@ -1,42 +1,42 @@
 /**
- * One sale that is told from all others, and what the results must hold once it is counted. Pure, and from the spec
- * alone: nothing that the engine computes with is used here, since it is what this judges.
+ * Creates a sale that differs from all others, and the result rows to expect for it. Pure. It computes them from the spec
+ * and shares no code with the engine, which it checks.
  */
 import { allFields } from '#pipeline/checks.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from '#pipeline/schema.ts'
 import { UserError } from '#pipeline/user-error.ts'
 
 export type CheckSale = {
-  /** Its id, and the value of all its texts. */
+  /** Its id and the value of all its strings. */
   name: string
-  /** As the event says it, in ms since the epoch. */
+  /** Its event time, ms since the epoch. */
   time: number
   json: string
   rows: ExpectedRow[]
-  /** Aggregations whose rows hold other sales as well. */
+  /** Aggregations whose rows contain other sales as well. */
   shared: string[]
 }
 
 export type ExpectedRow = {
   aggregation: string
   groupBy: string[]
-  /** The group-by columns that hold the sale's name, so that the row is nobody else's. */
-  tellingBy: string[]
-  /** Column → its exact text. */
-  holds: Record<string, string>
+  /** The group-by columns that contain the sale's name, so that the row contains no other sale. */
+  identifiedBy: string[]
+  /** The exact text of each checked column. */
+  columns: Record<string, string>
   /** One row for each window that the sale falls into. */
   windows: number
-  /** Measures over expressions: computing them here would be a second engine. */
+  /** Measures over expressions. Computing them here would need a second engine. */
   unchecked: string[]
 }
 
 type Value = string | number | boolean
 type Tree = { [name: string]: Value | Tree | Tree[] }
 
-/** More decimals than most fields have would be refused: cut to what the field keeps. */
+/** Truncated to the decimals of the field, because a value with more is refused. */
 const AMOUNT = '12.34'
 
-/** Throws an Error when no aggregation could show the sale alone. `name` must be new: nobody else's sale may hold it. */
+/** Throws a UserError if no aggregation has rows of a single sale. `name` must not occur in another sale. */
 export function checkSale(spec: Spec, name: string, now: number): CheckSale {
   const { event } = spec
   const values = new Map<string, Value>()
@@ -48,26 +48,26 @@ export function checkSale(spec: Spec, name: string, now: number): CheckSale {
   for (const field of event.explode?.fields ?? [])
     values.set(field.name, put(line, pathOf(field), sampleOf(field, name)))
   if (event.explode) put(root, event.explode.path, [line])
-  const tellingBy = ({ groupBy }: Aggregation) => groupBy.filter(key => values.get(key) === name)
-  const [alone, shared] = divided(spec.aggregations, aggregation => tellingBy(aggregation).length > 0)
-  if (alone.length === 0) throw new UserError(CANNOT_TELL)
+  const identifiedBy = ({ groupBy }: Aggregation) => groupBy.filter(key => values.get(key) === name)
+  const [separate, shared] = partition(spec.aggregations, aggregation => identifiedBy(aggregation).length > 0)
+  if (separate.length === 0) throw new UserError(NO_SEPARATE_ROW)
   return {
     name,
     time: typeof time === 'string' ? now : now - (now % MS_PER_UNIT[event.time.unit]),
     json: JSON.stringify(root),
-    rows: alone.map(aggregation => expectedRow(spec, aggregation, tellingBy(aggregation), values)),
+    rows: separate.map(aggregation => expectedRow(spec, aggregation, identifiedBy(aggregation), values)),
     shared: shared.map(aggregation => aggregation.name),
   }
 }
 
-const CANNOT_TELL =
-  'this pipeline cannot be checked with one sale: no aggregation groups by a string field, so that no row would be ' +
-  'the sale’s alone'
+const NO_SEPARATE_ROW =
+  'this pipeline cannot be checked with one sale: no aggregation groups by a string field, so every row would also ' +
+  'contain other sales. Add an aggregation that groups by a string field'
 
 function expectedRow(
   spec: Spec,
   { name, groupBy, measures, window = spec.window }: Aggregation,
-  tellingBy: string[],
+  identifiedBy: string[],
   values: Map<string, Value>,
 ): ExpectedRow {
   const fields = allFields(spec)
@@ -76,8 +76,8 @@ function expectedRow(
   return {
     aggregation: name,
     groupBy,
-    tellingBy,
-    holds: Object.fromEntries([...tellingBy.map(key => [key, String(values.get(key))]), ...known]),
+    identifiedBy,
+    columns: Object.fromEntries([...identifiedBy.map(key => [key, String(values.get(key))]), ...known]),
     windows: windowsOf(window),
     unchecked: texts.filter(([, text]) => text === null).map(([column]) => column),
   }
@@ -87,7 +87,7 @@ function windowsOf({ type, size, slide }: Window): number {
   return type === 'sliding' ? size! / slide! : 1
 }
 
-/** Of one line alone, the sum, the least, the greatest and the average are all its own value. Null: not known here. */
+/** Returns the result for a single line, whose sum, min, max and average all equal its value; null for an expression. */
 function measuredText({ op, of, scale }: Measure, fields: Field[], values: Map<string, Value>): string | null {
   if (op === 'count') return '1'
   const field = fields.find(({ name }) => name === of?.trim())
@@ -98,7 +98,7 @@ const scaleOf = ({ type, scale }: Field) => scale ?? (type === 'decimal' ? 2 : 0
 
 const pathOf = ({ path, name }: Field) => path ?? name
 
-/** Decimals that are not kept are cut off: of 12.34 rounding half-even comes to the same. */
+/** Truncates or pads the decimals. For 12.34 rounding half-even gives the same result. */
 function withDecimals(text: string, scale: number): string {
   const [whole, decimals = ''] = text.split('.')
   return scale === 0 ? whole! : `${whole}.${decimals.slice(0, scale).padEnd(scale, '0')}`
@@ -119,13 +119,13 @@ function sampleOf(field: Field, name: string): Value {
 
 const MS_PER_UNIT = { s: 1000, ms: 1, us: 1, ns: 1 }
 
-/** A product of 13 digits and a power of ten is written with exactly these digits, even beyond 2^53. */
+/** The product of 13 digits and a power of ten is printed with exactly these digits, even beyond 2^53. */
 function timeOf({ format, unit }: Spec['event']['time'], now: number): Value {
   if (format === 'rfc3339') return new Date(now).toISOString()
   return { s: Math.floor(now / 1000), ms: now, us: now * 1e3, ns: now * 1e6 }[unit]
 }
 
-/** Makes the objects on the way. What stands there already stays and is answered: a field may read the id or the time. */
+/** Sets a value and creates the objects on its path. Returns the value at the path: an earlier one stays, such as the id. */
 function put<T extends Value | Tree[]>(root: Tree, path: string, value: T): T {
   const names = path.split('.')
   const last = names.pop()!
@@ -137,6 +137,6 @@ function put<T extends Value | Tree[]>(root: Tree, path: string, value: T): T {
   return (at[last] ??= value) as T
 }
 
-function divided<T>(items: T[], isFirst: (item: T) => boolean): [T[], T[]] {
+function partition<T>(items: T[], isFirst: (item: T) => boolean): [T[], T[]] {
   return [items.filter(isFirst), items.filter(item => !isFirst(item))]
 }

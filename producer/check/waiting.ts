@@ -1,59 +1,64 @@
-/** Steps of a check: each is asked for until it is there, says what it waits for meanwhile, and how long it took. */
+/** Steps of a check: each is attempted until it succeeds. It reports what it waits for, and how long it took. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatDuration } from '#pipeline/units.ts'
 import { UserError } from '#pipeline/user-error.ts'
 
-/** The check has failed; the message names what is at fault. */
+/** The check failed; the message names the cause. */
 export class CheckFailed extends UserError {}
 
-/** There, or what keeps it from being there: to be asked again. */
-export type Answer<T> = { found: T } | { waitsFor: string }
+/** A result, or the reason why it is not available yet. */
+export type Attempt<T> = { found: T } | { pending: string }
 
-export type Say = { step(line: string): void; progress(line: string): void }
+export type Output = { step(line: string): void; progress(line: string): void }
 
-const ASK_EVERY_MS = 200
-const TELL_EVERY_MS = 5000
+const RETRY_EVERY_MS = 200
+const REPORT_EVERY_MS = 5000
 const LAST_REQUEST_MS = 2000
 
-/** One time-out for all steps together. */
+/** Runs steps within one timeout for all of them. */
 export class Steps {
-  readonly #say: Say
+  readonly #output: Output
   readonly #timeoutMs: number
   readonly #startedAt = performance.now()
 
-  constructor(timeoutMs: number, say: Say) {
+  constructor(timeoutMs: number, output: Output) {
     this.#timeoutMs = timeoutMs
-    this.#say = say
+    this.#output = output
   }
 
-  get takenMs(): number {
+  get elapsedMs(): number {
     return Math.round(performance.now() - this.#startedAt)
   }
 
-  /** How long one request may take. The last one may outlast the time-out a little: cut short, it would tell nothing. */
-  patience(atMost: number): number {
-    return Math.max(LAST_REQUEST_MS, Math.min(atMost, this.#timeoutMs - this.takenMs))
+  /** Returns the timeout of one request, ms. The last request may exceed the total a little, so that it can still report a cause. */
+  requestTimeout(atMost: number): number {
+    return Math.max(LAST_REQUEST_MS, Math.min(atMost, this.#timeoutMs - this.elapsedMs))
   }
 
-  /** Throws CheckFailed when the time is over, with what was waited for last; and what `ask` throws, at once. */
-  async take<T>(what: string, ask: () => Promise<Answer<T>>, describe: (found: T) => string): Promise<T> {
-    const startedAt = this.takenMs
-    for (let toldAt = startedAt; ; await sleep(ASK_EVERY_MS)) {
-      const answer = await ask()
-      if ('found' in answer) {
-        this.#say.step(`ok  ${describe(answer.found)}  (${this.takenMs - startedAt} ms)`)
-        return answer.found
+  /**
+   * Repeats `attempt` until it finds its result. Throws CheckFailed with the last reason on timeout, and rethrows errors of
+   * `attempt` at once. `goal` completes "waiting for …".
+   */
+  async run<T>(goal: string, attempt: () => Promise<Attempt<T>>, describe: (found: T) => string): Promise<T> {
+    const startedAt = this.elapsedMs
+    for (let reportedAt = startedAt; ; await sleep(RETRY_EVERY_MS)) {
+      const result = await attempt()
+      if ('found' in result) {
+        this.#output.step(`ok  ${describe(result.found)}  (${this.elapsedMs - startedAt} ms)`)
+        return result.found
       }
-      if (this.takenMs >= this.#timeoutMs)
-        throw new CheckFailed(`${what}: not within ${formatDuration(this.#timeoutMs)}: ${answer.waitsFor}`)
-      if (this.takenMs - toldAt < TELL_EVERY_MS) continue
-      toldAt = this.takenMs
-      this.#say.progress(`…   ${Math.round(toldAt / 1000)} s: ${what}: ${answer.waitsFor}`)
+      if (this.elapsedMs >= this.#timeoutMs) {
+        const timeout = formatDuration(this.#timeoutMs)
+        throw new CheckFailed(`timed out after ${timeout} waiting for ${goal}: ${result.pending}`)
+      }
+      if (this.elapsedMs - reportedAt < REPORT_EVERY_MS) continue
+      reportedAt = this.elapsedMs
+      this.#output.progress(`…   ${Math.round(reportedAt / 1000)} s: waiting for ${goal}: ${result.pending}`)
     }
   }
 }
 
-/** What lies under an error, in its own words; Node's errors about several addresses have a code alone. */
+/** Returns the message of the innermost cause. Node's errors about several addresses only have a code. */
 export function causeOf(error: unknown): string {
   const { message, code, cause } = error as { message?: string; code?: string; cause?: unknown }
   if (cause) return causeOf(cause)

@@ -1,4 +1,4 @@
-/** The HTTP side of the ingest: routes, answers, and nothing about Kafka. */
+/** The HTTP side of the ingest: routes and responses. It does not depend on Kafka. */
 import swagger from '@fastify/swagger'
 import Fastify, {
   type FastifyError,
@@ -26,11 +26,11 @@ export type AppParts = {
   logLevel: string
 }
 
-/** A faulty batch may have more: nobody reads so many. */
+/** Maximum number of faults in a response. */
 const MAX_FAULTS = 100
 const READY_WITHIN_MS = 2000
 const TRACEPARENT = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/
-/** Every fault, by own properties only, and nothing of the event changed. */
+/** Ajv reports every fault, considers own properties only, and does not change the event. */
 const AJV = {
   allErrors: true,
   verbose: true,
@@ -51,22 +51,22 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     ajv: { customOptions: AJV },
   })
   app.removeAllContentTypeParsers()
-  // The bytes themselves: parsed here, 1.10 would come out as 1.1.
+  // Fastify passes the bytes on, because its JSON parser would turn 1.10 into 1.1.
   app.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer' },
     async (_request: FastifyRequest, body: Buffer) => body,
   )
-  app.setErrorHandler(answerError)
+  app.setErrorHandler(sendError)
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send({ error: `sales are taken by POST ${route} alone; see GET /docs` }),
+    reply.code(404).send({ error: `this route does not exist; send sales to POST ${route}, see GET /docs` }),
   )
   app.addHook('onResponse', async (request, reply) => {
     if (request.routeOptions.url === route) metrics.answered(reply.statusCode)
   })
   await app.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title: `Sales to ${compiled.spec.source.topic}`, version: '1' } },
-    // Fastify only documents the body: it is validated event by event, so that faults name their event.
+    // Fastify only documents the body. We validate each event separately, so that faults have the index of their event.
     transform: documented =>
       documented.url === route
         ? { ...documented, schema: { ...documented.schema, body: bodySchema(schema) } }
@@ -75,7 +75,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   app.post(
     route,
     { schema: { summary: 'Send one sale, or an array of sales', response: RESPONSES } },
-    (request, reply) => take(parts, request, reply),
+    (request, reply) => acceptSales(parts, request, reply),
   )
   addPages(app, parts)
   return app
@@ -99,7 +99,7 @@ function addPages(app: FastifyInstance, { compiled, schema, ingest, metrics }: A
   )
 }
 
-async function take(parts: AppParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function acceptSales(parts: AppParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { compiled, ingest, metrics } = parts
   const body = parseBody((request.body as Buffer | undefined) ?? Buffer.alloc(0))
   const faults = faultsOf(body, parts, request)
@@ -110,16 +110,16 @@ async function take(parts: AppParts, request: FastifyRequest, reply: FastifyRepl
   const { traceparent } = request.headers
   const trace = typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
   const startedAt = performance.now()
-  const places = await ingest.send(
+  const positions = await ingest.send(
     body.events.map(({ exact, bytes }) => ({ key: idText(compiled, exact), bytes })),
     trace,
   )
   metrics.produced((performance.now() - startedAt) / 1000)
   metrics.accepted(
-    places.length,
+    positions.length,
     body.events.reduce((sum, { bytes }) => sum + bytes.length, 0),
   )
-  return reply.code(202).send({ accepted: places.length, offsets: places })
+  return reply.code(202).send({ accepted: positions.length, offsets: positions })
 }
 
 function faultsOf({ events, isBatch }: Body, { compiled, schema }: AppParts, request: FastifyRequest): Fault[] {
@@ -135,7 +135,7 @@ function faultsOf({ events, isBatch }: Body, { compiled, schema }: AppParts, req
   })
 }
 
-function answerError(
+function sendError(
   error: FastifyError | Refusal | BodyError,
   request: FastifyRequest,
   reply: FastifyReply,

@@ -1,18 +1,18 @@
-/** From the bytes of a request to its events, each with the bytes that its client wrote: 1.10 stays 1.10. Pure. */
+/** Splits the bytes of a request into its events, each with its original bytes: 1.10 stays 1.10. Pure. */
 import { MAX_JSON_DEPTH } from '#pipeline/limits.ts'
 import { type Exact, parseExact } from './exact-checks.ts'
 
 export type SentEvent = {
-  /** What lies in the log: a slice of the request. */
+  /** The record's value: a slice of the request. */
   bytes: Buffer
-  /** The same as JavaScript sees it, for the schema. */
+  /** The parsed event, for the schema. */
   plain: unknown
   exact: Exact
 }
 
 export type Body = { events: SentEvent[]; isBatch: boolean }
 
-/** The request is not JSON that the engine could read; the message says why. */
+/** The request is not JSON that the engine can read; the message says why. */
 export class BodyError extends Error {}
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -21,14 +21,15 @@ const OPENING = new Set(Buffer.from('[{'))
 const CLOSING = new Set(Buffer.from(']}'))
 const BLANKS = new Set(Buffer.from(' \t\r\n'))
 
-/** One event, or an array of them. Throws BodyError. */
+/** Parses one event or an array of events. Throws BodyError. */
 export function parseBody(bytes: Buffer): Body {
   const { commas, depth } = scan(bytes)
-  const ofEvents = trimmed(bytes)[0] === OPEN_BRACKET ? depth - 1 : depth
-  if (ofEvents > MAX_JSON_DEPTH) throw new BodyError(`arrays and objects nest more than ${MAX_JSON_DEPTH} deep`)
+  const eventDepth = trimmed(bytes)[0] === OPEN_BRACKET ? depth - 1 : depth
+  if (eventDepth > MAX_JSON_DEPTH)
+    throw new BodyError(`an event has more than ${MAX_JSON_DEPTH} levels of nested arrays and objects`)
   const [plain, exact] = parseTwice(bytes)
   if (!Array.isArray(plain)) return { events: [{ bytes: trimmed(bytes), plain, exact }], isBatch: false }
-  if (plain.length === 0) throw new BodyError('an empty array: nothing to send')
+  if (plain.length === 0) throw new BodyError('the array is empty; send at least one sale')
   const inner = trimmed(bytes)
   const from = bytes.indexOf('[') + 1
   const cuts = [from - 1, ...commas, from + inner.length - 2]
@@ -49,7 +50,7 @@ function parseTwice(bytes: Buffer): [unknown, Exact] {
   }
 }
 
-/** Where commas stand directly inside the outermost array, and how deep the nesting goes. */
+/** Returns the positions of the commas directly inside the outermost array, and the nesting depth. */
 function scan(bytes: Buffer): { commas: number[]; depth: number } {
   const commas: number[] = []
   let [level, depth] = [0, 0]
@@ -63,7 +64,7 @@ function scan(bytes: Buffer): { commas: number[]; depth: number } {
   return { commas, depth }
 }
 
-/** Index of the closing quote; the end of the bytes when there is none. */
+/** Returns the index of the closing quote, or the end of the bytes if there is none. */
 function endOfString(bytes: Buffer, opening: number): number {
   let i = opening + 1
   while (i < bytes.length && bytes[i] !== QUOTE) i += bytes[i] === BACKSLASH ? 2 : 1

@@ -1,7 +1,7 @@
 /** `producer serve` on the command line. */
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { INGEST_PORT } from '#pipeline/limits.ts'
-import { brokersOf, durationOption, pipelineOptions, readPipeline, tellOfWaiting } from '../options.ts'
+import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting } from '../options.ts'
 import { startServe } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -9,22 +9,22 @@ const MIB = 1024 ** 2
 function options<T>(argv: Argv<T>) {
   return pipelineOptions(argv)
     .option('host', { type: 'string', default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all' })
-    .option('port', { type: 'number', default: INGEST_PORT, describe: 'Port to listen on; 0 takes any free one' })
-    .option('max-body', { type: 'number', default: MIB, describe: 'Bytes of a request at most' })
+    .option('port', { type: 'number', default: INGEST_PORT, describe: 'Port to listen on; 0 chooses a free one' })
+    .option('max-body', { type: 'number', default: MIB, describe: 'Maximum size of a request, bytes' })
     .option('max-in-flight', {
       type: 'number',
       default: 64 * MIB,
-      describe: 'Bytes that may wait for Kafka, before 429',
+      describe: 'Maximum of bytes that wait for Kafka; a request beyond it gets 429',
     })
     .option('answer-within', {
       type: 'string',
       default: '10s',
       coerce: durationOption,
-      describe: 'How long a request waits for Kafka, before 503',
+      describe: 'Time that a request waits for Kafka before it gets 503',
     })
     .option('journal', {
       type: 'string',
-      describe: 'Folder for the journal of what was sent: .local/<name>/journal of npm start',
+      describe: 'Folder for the journal of sent records: .local/<name>/journal for npm start',
     })
     .option('log-level', {
       choices: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -34,14 +34,14 @@ function options<T>(argv: Argv<T>) {
     .example('$0 serve --file k8s/examples/ecommerce.yaml', 'then: curl localhost:8000/docs')
     .example(
       `curl localhost:8000/transactions -H 'content-type: application/json' -d '{"transaction_id": "t-1", …}'`,
-      '202 once Kafka has it; 400 names the fields at fault',
+      '202 when Kafka has stored it; 400 lists the invalid fields',
     )
 }
 
 type Flags = ReturnType<typeof options> extends Argv<infer F> ? ArgumentsCamelCase<F> : never
 
 export function addServe(argv: Argv): Argv {
-  return argv.command('serve', 'Take sales over HTTP: POST /<topic>; GET /docs explains it', options, run)
+  return argv.command('serve', 'Accept sales over HTTP: POST /<topic>; GET /docs explains it', options, run)
 }
 
 async function run(flags: Flags): Promise<void> {
@@ -56,7 +56,7 @@ async function run(flags: Flags): Promise<void> {
     logLevel: flags.logLevel,
     ...(flags.journal !== undefined && { journal: flags.journal }),
   })
-  const served = await tellOfWaiting(pipeline, opening)
+  const served = await reportWaiting(pipeline, opening)
   if (process.connected) process.send?.({ type: 'serving', url: served.url })
   await new Promise<unknown>(resolve => {
     for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(end, resolve)

@@ -1,4 +1,4 @@
-/** The JSON schema of one event, derived from the mapping of a spec: what REST clients are told and held to. Pure. */
+/** Derives the JSON schema of one event from the mapping of a spec. It documents and validates requests. Pure. */
 import type { Field, Spec } from '#pipeline/schema.ts'
 
 export type JsonSchema = { [keyword: string]: unknown }
@@ -9,7 +9,7 @@ type ObjectSchema = {
   additionalProperties: true
 }
 
-/** JSON's own grammar of numbers: no blanks, no `+1`, no `.5`. */
+/** JSON's grammar of numbers: no blanks, no `+1`, no `.5`. */
 const NUMBER = '^-?(0|[1-9]\\d*)(\\.\\d+)?([eE][+-]?\\d+)?$'
 const RFC3339 = '^(?!0000)\\d{4}-\\d\\d-\\d\\d[Tt ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d+)?'
 const OFFSET = '([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)'
@@ -42,7 +42,7 @@ function putField(root: ObjectSchema, field: Field): void {
   put(root, field.path ?? field.name, fieldSchema(field), needed)
 }
 
-/** Walks to the path's last object, making those on the way; what may be absent may also be null. */
+/** Adds a leaf and the objects on its path. A value that may be absent may also be null. */
 function put(root: ObjectSchema, path: string, leaf: JsonSchema, needed: boolean): void {
   const names = path.split('.')
   const last = names.pop()!
@@ -68,7 +68,7 @@ function orNull(schema: JsonSchema): JsonSchema {
 function idSchema(): JsonSchema {
   return {
     type: ['string', 'integer'],
-    description: 'a string or a whole number, the sale’s identity',
+    description: 'a string or a whole number that identifies the sale',
     examples: ['order-1001'],
   }
 }
@@ -81,7 +81,7 @@ function timeSchema({ format, unit, zone }: Spec['event']['time']): JsonSchema {
       examples: [EPOCH_EXAMPLES[unit]],
     }
   const pattern = zone === undefined ? `${RFC3339}${OFFSET}$` : `${RFC3339}${OFFSET}?$`
-  const withoutZone = zone === undefined ? '' : ` (${zone} where it names no zone)`
+  const withoutZone = zone === undefined ? '' : ` (in zone ${zone} if it has none)`
   return {
     type: 'string',
     pattern,
@@ -106,7 +106,7 @@ function fieldSchema({ type, scale }: Field): JsonSchema {
     case 'number':
       return { type, description: `a number with ${decimals(scale ?? 0)}`, examples: [1] }
     case 'decimal': {
-      const description = `a number, or a string that spells one, with ${decimals(scale ?? 2)}`
+      const description = `a number, or a number in a string, with ${decimals(scale ?? 2)}`
       return { type: ['string', 'number'], pattern: NUMBER, description, examples: ['12.34'] }
     }
   }

@@ -1,11 +1,11 @@
-/** What a JSON schema cannot say: digits as they were written, days that exist, texts that can be stored. Pure. */
+/** Checks that a JSON schema cannot express: original digits, existing dates, strings that can be stored. Pure. */
 
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { FIRST_EVENT_TIME, LAST_EVENT_TIME, MAX_INTEGER_DIGITS, MAX_KEY_BYTES } from '#pipeline/limits.ts'
 
 export type Fault = { field: string; message: string }
 
-/** JSON with the numbers' own text in place of numbers. */
+/** Parsed JSON whose numbers are replaced by their original text. */
 export type Exact = null | boolean | string | NumberText | Exact[] | { [name: string]: Exact }
 
 export class NumberText {
@@ -17,7 +17,7 @@ export class NumberText {
 
 const MS_PER_UNIT = { s: 1000, ms: 1, us: 1e-3, ns: 1e-6 }
 
-/** Throws SyntaxError. Recursive: nesting must have been bounded before. */
+/** Throws SyntaxError. It is recursive, so check the nesting depth first. */
 export function parseExact(text: string): Exact {
   // The source text of a primitive value is newer than TypeScript's declaration of JSON.parse.
   const reviver = (_name: string, value: unknown, context?: { source: string }) =>
@@ -25,7 +25,7 @@ export function parseExact(text: string): Exact {
   return JSON.parse(text, reviver) as Exact
 }
 
-/** Faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
+/** Returns the faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
 export function exactFaults(compiled: CompiledSpec, event: Exact, now: number): Fault[] {
   const { id, explode } = compiled.spec.event
   const own = compiled.fields.filter(field => !field.line)
@@ -43,7 +43,7 @@ export function exactFaults(compiled: CompiledSpec, event: Exact, now: number): 
   ]
 }
 
-/** Group-by texts have 1 KiB together. Numbers, of a few digits each, are left to the engine. */
+/** The strings of a group-by key have at most 1 KiB together. The engine checks numbers, which have few digits. */
 function keyFaults({ aggregations, fields }: CompiledSpec, event: Exact, line: Exact): Fault[] {
   return aggregations.flatMap(({ name, keys }) => {
     const texts = keys.map(key => fields[key]!).filter(field => field.type === 'string')
@@ -51,14 +51,15 @@ function keyFaults({ aggregations, fields }: CompiledSpec, event: Exact, line: E
       const value = valueAt(field.line ? line : event, field.path)
       return Buffer.byteLength(typeof value === 'string' ? value : (field.default ?? ''))
     })
-    if (sizes.reduce((sum, size) => sum + size, 0) <= MAX_KEY_BYTES) return []
+    const total = sizes.reduce((sum, size) => sum + size, 0)
+    if (total <= MAX_KEY_BYTES) return []
     const { path } = texts[sizes.indexOf(Math.max(...sizes))]!
-    const message = `is too long: what ${name} groups by may have ${MAX_KEY_BYTES} bytes together`
+    const message = `is too long: the groupBy values of ${name} have ${total} bytes together, more than ${MAX_KEY_BYTES}`
     return [{ field: path.join('.'), message }]
   })
 }
 
-/** The text that identifies the sale, or null. "5" and 5 are the same. */
+/** Returns the text that identifies the sale, or null. "5" and 5 are the same. */
 export function idText(compiled: CompiledSpec, event: Exact): string | null {
   const { id } = compiled.spec.event
   const value = id ? valueAt(event, id.split('.')) : null
@@ -85,14 +86,14 @@ function timeFaults({ spec }: CompiledSpec, event: Exact, now: number): Fault[] 
   const { path, zone, unit } = spec.event.time
   const value = valueAt(event, path.split('.'))
   const time = value instanceof NumberText ? Number(value.text) * MS_PER_UNIT[unit] : timeOf(value as string, zone)
-  if (Number.isNaN(time)) return [{ field: path, message: 'must be a day that exists' }]
+  if (Number.isNaN(time)) return [{ field: path, message: 'must be a date that exists' }]
   if (time < FIRST_EVENT_TIME || time > LAST_EVENT_TIME)
-    return [{ field: path, message: 'must lie in the years 0001 to 9999' }]
+    return [{ field: path, message: 'must be in the years 0001 to 9999' }]
   if (time <= now + spec.watermark.maxFutureSkew) return []
-  return [{ field: path, message: `must not lie more than ${spec.watermark.maxFutureSkew / 1000} s in the future` }]
+  return [{ field: path, message: `must not be more than ${spec.watermark.maxFutureSkew / 1000} s in the future` }]
 }
 
-/** NaN for a day such as 30 February. */
+/** Returns ms since the epoch; NaN for a date such as 30 February. */
 function timeOf(text: string, zone: string | undefined): number {
   const date = text.slice(0, 10)
   const day = new Date(`${date}T00:00:00Z`)
@@ -117,12 +118,12 @@ function numberFaults(field: string, text: string, scale: number): Fault[] {
   if (significant === '') return []
   const point = digits.length - fraction.length + Number(exponent)
   if (point > MAX_INTEGER_DIGITS)
-    return [{ field, message: `must have at most ${MAX_INTEGER_DIGITS} digits before the point` }]
+    return [{ field, message: `must have at most ${MAX_INTEGER_DIGITS} digits before the decimal point` }]
   if (significant.length - point <= scale) return []
   return [{ field, message: scale === 0 ? 'must have no decimals' : `must have at most ${scale} decimals` }]
 }
 
-/** A loop and not /0+$/, which takes quadratic time on a long run of zeros with a digit behind it. */
+/** Uses a loop because /0+$/ takes quadratic time on a long run of zeros that a digit follows. */
 function trimZeros(digits: string): string {
   let end = digits.length
   while (end > 0 && digits[end - 1] === '0') end--

@@ -1,4 +1,4 @@
-/** Between requests and Kafka: bounds what is under way, gathers concurrent requests into batches, waits for the answer. */
+/** Sends requests to Kafka: bounds the bytes in flight, batches concurrent requests, waits for acknowledgements. */
 import { findErrorBy } from '@platformatic/kafka'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
 import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
@@ -6,10 +6,10 @@ import { type Journal, journalled } from '../journal.ts'
 import { Lanes, type Ledger, type Outgoing, reasonOf } from '../lanes.ts'
 import type { SendSpan, Tracing } from '../tracing.ts'
 
-/** An answer other than 202. */
+/** A response other than 202. */
 export class Refusal extends Error {
   readonly status: number
-  /** Seconds; undefined: the same request will not do better later. */
+  /** Seconds; undefined if a retry of the same request cannot succeed. */
   readonly retryAfter: number | undefined
   constructor(status: number, message: string, retryAfter?: number) {
     super(message)
@@ -18,25 +18,25 @@ export class Refusal extends Error {
   }
 }
 
-export type Place = { partition: number; offset: number }
+export type Position = { partition: number; offset: number }
 
-type IngestRecord = Outgoing & { stored(place: Place): void; lost(error: Error): void }
+type IngestRecord = Outgoing & { stored(position: Position): void; lost(error: Error): void }
 
 export type IngestOptions = {
   connection: KafkaConnection
   topic: string
-  /** Bytes that may wait for Kafka, over all requests. */
+  /** Maximum of bytes that wait for Kafka, over all requests. */
   maxInFlightBytes: number
   /** How long a request waits for Kafka, ms. */
   answerWithinMs: number
   tracing: Tracing | null
-  /** Where what is sent is written down; null: nowhere. */
+  /** Journal of sent records, or null. */
   journal: Journal | null
 }
 
-/** Requests that arrive within this travel together: half of what a round trip to a broker costs anyway, ms. */
+/** Requests that arrive within this time share a batch, ms: half of a round trip to a broker. */
 const LINGER_MS = 2
-const MAYBE = 'it may be stored or not: send it again under the same id, and it counts once'
+const UNKNOWN_OUTCOME = 'the sales may or may not be stored; send them again with the same ids, and they count once'
 const TRACEPARENT = Buffer.from('traceparent')
 
 const ledger: Ledger<IngestRecord> = {
@@ -61,11 +61,11 @@ export class Ingest {
     this.#lanes = lanes
   }
 
-  /** Rejects when Kafka or the topic cannot be reached within 30 s. */
+  /** Rejects with a UserError if Kafka or the topic cannot be reached within 30 s. */
   static async open(options: IngestOptions): Promise<Ingest> {
     const { connection, topic, journal } = options
-    const books = journal ? journalled(ledger, journal) : ledger
-    return new Ingest(options, await Lanes.open(connection, topic, books, KAFKA_OPEN_MS))
+    const journalling = journal ? journalled(ledger, journal) : ledger
+    return new Ingest(options, await Lanes.open(connection, topic, journalling, KAFKA_OPEN_MS))
   }
 
   get inFlightBytes(): number {
@@ -73,39 +73,40 @@ export class Ingest {
   }
 
   /**
-   * Resolves once every event is acknowledged. Throws Refusal: 413, 429, or 503 when Kafka does not answer in time; then
-   * some of the events may be, or come to be, in the log all the same.
+   * Resolves when every event is acknowledged. Rejects with Refusal: 413, 429, or 503 if Kafka does not respond in time.
+   * After a 503, some of the events may be in the log or arrive there later.
    */
-  async send(events: { key: string | null; bytes: Buffer }[], traceparent?: string): Promise<Place[]> {
+  async send(events: { key: string | null; bytes: Buffer }[], traceparent?: string): Promise<Position[]> {
     this.#admit(events.reduce((sum, { bytes }) => sum + bytes.length, 0))
-    return this.#inTime(Promise.all(events.map(({ key, bytes }) => this.#sendOne(key, bytes, traceparent))))
+    return this.#withTimeout(Promise.all(events.map(({ key, bytes }) => this.#sendOne(key, bytes, traceparent))))
   }
 
-  /** Why Kafka does not take records now, or null. */
+  /** Resolves with the reason why Kafka does not accept records now, or null. */
   async unready(withinMs: number): Promise<string | null> {
-    if (this.#isStalled()) return 'Kafka does not acknowledge'
+    if (this.#isStalled()) return 'Kafka does not acknowledge records'
     return this.#lanes.ping(withinMs).then(() => null, reasonOf)
   }
 
-  /** Waits for what is under way, for at most `withinMs`. */
+  /** Waits for records in flight, for at most `withinMs`. */
   async close(withinMs: number): Promise<void> {
     await this.#lanes.drain(withinMs)
     await this.#lanes.close()
   }
 
   #admit(bytes: number): void {
-    if (this.#isStalled()) throw new Refusal(503, 'Kafka does not answer; nothing of this was sent', 5)
+    if (this.#isStalled())
+      throw new Refusal(503, 'Kafka does not respond; nothing was sent. Send the request again later', 5)
     if (this.#lanes.queuedBytes + bytes <= this.#options.maxInFlightBytes) return
-    throw new Refusal(429, 'more is under way than Kafka takes; nothing of this was sent', 1)
+    throw new Refusal(429, 'too many bytes wait for Kafka; nothing was sent. Send the request again later', 1)
   }
 
-  /** After half of the time that a request may wait, a new one would most likely wait in vain. */
+  /** Kafka counts as stalled after half of a request's timeout: a new request would most likely time out too. */
   #isStalled(): boolean {
     return this.#lanes.stalledMs > this.#options.answerWithinMs / 2
   }
 
-  #sendOne(key: string | null, value: Buffer, traceparent: string | undefined): Promise<Place> {
-    const { promise, resolve, reject } = Promise.withResolvers<Place>()
+  #sendOne(key: string | null, value: Buffer, traceparent: string | undefined): Promise<Position> {
+    const { promise, resolve, reject } = Promise.withResolvers<Position>()
     const span = traceparent === undefined ? (this.#options.tracing?.send(key) ?? null) : null
     const headers =
       span?.headers ?? (traceparent === undefined ? null : new Map([[TRACEPARENT, Buffer.from(traceparent)]]))
@@ -123,21 +124,21 @@ export class Ingest {
     return promise
   }
 
-  async #inTime<T>(answer: Promise<T>): Promise<T> {
+  async #withTimeout<T>(result: Promise<T>): Promise<T> {
     const { answerWithinMs } = this.#options
-    const { promise: tooLate, reject } = Promise.withResolvers<never>()
+    const { promise: timeout, reject } = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
-      reject(new Refusal(503, `Kafka has not answered within ${answerWithinMs / 1000} s; ${MAYBE}`, 5))
+      reject(new Refusal(503, `Kafka did not respond within ${answerWithinMs / 1000} s; ${UNKNOWN_OUTCOME}`, 5))
     }, answerWithinMs)
-    return Promise.race([answer, tooLate]).finally(() => clearTimeout(timer))
+    return Promise.race([result, timeout]).finally(() => clearTimeout(timer))
   }
 }
 
-function outcome(resolve: (place: Place) => void, reject: (error: Error) => void, span: SendSpan | null) {
+function outcome(resolve: (position: Position) => void, reject: (error: Error) => void, span: SendSpan | null) {
   return {
-    stored(place: Place) {
-      span?.acknowledged(place.partition, place.offset)
-      resolve(place)
+    stored(position: Position) {
+      span?.acknowledged(position.partition, position.offset)
+      resolve(position)
     },
     lost(error: Error) {
       span?.failed(error)
@@ -148,6 +149,7 @@ function outcome(resolve: (place: Place) => void, reject: (error: Error) => void
 
 function refusalOf(error: Error): Refusal {
   const tooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'].some(id => findErrorBy(error, 'apiId', id))
-  if (tooLarge) return new Refusal(413, 'an event is larger than the topic takes')
-  return new Refusal(503, `Kafka: ${reasonOf(error)}; ${MAYBE}`, 5)
+  if (tooLarge)
+    return new Refusal(413, 'an event is larger than max.message.bytes of the topic allows; send a smaller one')
+  return new Refusal(503, `Kafka: ${reasonOf(error)}; ${UNKNOWN_OUTCOME}`, 5)
 }

@@ -7,10 +7,10 @@ export type IngestMetrics = {
   produced(seconds: number): void
 }
 
-/** A broker beside us answers in a few ms; 10 s is where requests give up. */
+/** Seconds. A nearby broker responds in a few ms; requests time out after 10 s. */
 const PRODUCE_BOUNDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Prometheus metrics of the REST ingest of `pipeline` (namespace/name); `inFlightBytes` is read at each scrape. */
+/** Creates the metrics of the REST ingest of `pipeline` (namespace/name). Each scrape reads `inFlightBytes`. */
 export function createMetrics(pipeline: string, inFlightBytes: () => number): IngestMetrics {
   const registry = new Registry()
   registry.setDefaultLabels({ pipeline })
@@ -18,12 +18,12 @@ export function createMetrics(pipeline: string, inFlightBytes: () => number): In
   const registers = [registry]
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `salespipeline_ingest_${name}_total`, help, labelNames, registers })
-  const requests = counter('requests', 'Requests to send sales, by the status of the answer', ['code'])
+  const requests = counter('requests', 'Requests to send sales, by HTTP status', ['code'])
   const events = counter('events', 'Sales that Kafka acknowledged')
   const bytes = counter('bytes', 'Bytes of sales that Kafka acknowledged')
   const produce = new Histogram({
     name: 'salespipeline_ingest_produce_seconds',
-    help: 'From a request’s first send to its last acknowledgement',
+    help: 'Time from a request’s first send to its last acknowledgement',
     buckets: PRODUCE_BOUNDS,
     registers,
   })

@@ -1,9 +1,11 @@
-/** The page for people: which route, which fields, how to try it. Plain HTML that loads nothing. */
+/** The documentation page: the route, its fields and an example. Plain HTML that loads nothing. */
 import type { JsonSchema } from './event-schema.ts'
 
-/** `host`: as the reader calls us, with the port. */
+/** `host`: host and port of the reader's request. */
 export function docsPage(topic: string, schema: JsonSchema, host: string): string {
-  const rows = fieldRows(schema, '').map(([path, needed, description]) => row(path, needed ? 'yes' : '', description))
+  const rows = fieldRows(schema, '').map(([path, required, description]) =>
+    row(path, required ? 'yes' : '', description),
+  )
   const example = JSON.stringify(exampleOf(schema), null, 2)
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sales to ${escaped(topic)}</title>
@@ -11,10 +13,10 @@ export function docsPage(topic: string, schema: JsonSchema, host: string): strin
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc}
 pre{background:#f4f4f4;padding:1rem;overflow:auto}</style>
 <h1>POST /${escaped(topic)}</h1>
-<p>Takes one sale, or an array of sales, as JSON. <b>202</b> means that Kafka has them on all in-sync replicas.
-A sale that is wrong is answered with <b>400</b> and every field at fault; then nothing of the request is sent.
-<b>429</b> and <b>503</b> ask to send the same again later; with the same id it counts once.</p>
-<table><tr><th>Field</th><th>Needed</th><th>Must be</th></tr>
+<p>Accepts one sale, or an array of sales, as JSON. <b>202</b> means that Kafka has stored them on all in-sync replicas.
+<b>400</b> lists every invalid field; then nothing of the request is sent.
+On <b>429</b> and <b>503</b> send the same request again later; a sale with the same id counts once.</p>
+<table><tr><th>Field</th><th>Required</th><th>Must be</th></tr>
 ${rows.join('\n')}
 </table>
 <p>Other fields are kept as they are. The machine-readable description is <a href="/openapi.json">/openapi.json</a>.</p>
@@ -23,7 +25,7 @@ ${rows.join('\n')}
 `
 }
 
-/** An event that the schema accepts, from the examples of its fields. */
+/** Returns an event that the schema accepts, from the examples of its fields. */
 function exampleOf(schema: JsonSchema): unknown {
   if (schema.allOf) return exampleOf((schema.allOf as JsonSchema[])[0]!)
   if (schema.type === 'array') return [exampleOf(schema.items as JsonSchema)]
@@ -32,7 +34,7 @@ function exampleOf(schema: JsonSchema): unknown {
   return Object.fromEntries(properties.map(([name, property]) => [name, exampleOf(property)]))
 }
 
-function fieldRows(schema: JsonSchema, prefix: string): [path: string, needed: boolean, description: string][] {
+function fieldRows(schema: JsonSchema, prefix: string): [path: string, required: boolean, description: string][] {
   const required = schema.required as string[]
   return Object.entries(schema.properties as Record<string, JsonSchema>).flatMap(([name, property]) => {
     const path = prefix + name

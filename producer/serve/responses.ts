@@ -1,4 +1,4 @@
-/** The shapes of request and answers, as OpenAPI shows them. */
+/** OpenAPI schemas of the request and the responses. */
 import type { JsonSchema } from './event-schema.ts'
 
 export function bodySchema(event: JsonSchema): JsonSchema {
@@ -8,7 +8,7 @@ export function bodySchema(event: JsonSchema): JsonSchema {
 const FAULT = {
   type: 'object',
   properties: {
-    index: { type: 'integer', description: 'Of the event in the array, from 0; absent for a single event' },
+    index: { type: 'integer', description: 'Index of the event in the array, from 0; absent for a single event' },
     field: { type: 'string' },
     message: { type: 'string' },
   },
@@ -29,12 +29,12 @@ export const RESPONSES = {
     },
   },
   400: {
-    description: 'Nothing was sent: not JSON, or fields are at fault',
+    description: 'Nothing was sent: the body is not JSON, or fields are invalid',
     type: 'object',
     properties: { error: { type: 'string' }, faults: { type: 'array', items: FAULT } },
   },
   413: refusal('The request, or an event, is too large'),
   415: refusal('The content type is not application/json'),
-  429: refusal('More is under way than Kafka takes; nothing was sent; try again after Retry-After'),
-  503: refusal('Kafka does not answer; send the same again after Retry-After'),
+  429: refusal('Too many bytes wait for Kafka; nothing was sent. Send the same request again after Retry-After'),
+  503: refusal('Kafka does not respond. Send the same request again after Retry-After'),
 }

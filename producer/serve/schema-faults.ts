@@ -1,8 +1,8 @@
-/** Ajv's errors in the words of the event: a field's path, and what it must be. Pure. */
+/** Converts Ajv's errors to faults: the path of a field and what it must be. Pure. */
 import type { JsonSchema } from './event-schema.ts'
 import type { Fault } from './exact-checks.ts'
 
-/** What we read of an error of Ajv (with `verbose`). */
+/** The properties of an Ajv error (with `verbose`) that we use. */
 export type SchemaError = {
   keyword: string
   instancePath: string
@@ -13,7 +13,7 @@ export type SchemaError = {
 
 export function schemaFault({ keyword, instancePath, params, message, parentSchema }: SchemaError): Fault {
   if (keyword === 'required')
-    return { field: fieldPath(`${instancePath}/${params.missingProperty}`), message: 'is needed' }
+    return { field: fieldPath(`${instancePath}/${params.missingProperty}`), message: 'is required' }
   const description = parentSchema?.description
   return {
     field: fieldPath(instancePath) || 'event',

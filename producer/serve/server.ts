@@ -1,4 +1,4 @@
-/** `producer serve`: sales over HTTP into Kafka. */
+/** `producer serve`: accepts sales over HTTP and sends them to Kafka. */
 import { kafkaConnection } from '#common/kafka-connection.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey } from '#pipeline/identity.ts'
@@ -14,29 +14,29 @@ import { createMetrics } from './metrics.ts'
 export type ServeOptions = {
   pipeline: SalesPipeline
   host: string
-  /** 0: any free one. */
+  /** 0 chooses a free port. */
   port: number
-  /** A larger request is refused. */
+  /** Maximum size of a request. */
   maxBodyBytes: number
-  /** What may wait for Kafka, over all requests. */
+  /** Maximum of bytes that wait for Kafka, over all requests. */
   maxInFlightBytes: number
   /** How long a request waits for Kafka, ms. */
   answerWithinMs: number
   logLevel: string
-  /** Folder of the journal; none is kept when left out. */
+  /** Folder of the journal; no journal when left out. */
   journal?: string
   env?: NodeJS.ProcessEnv
 }
 
 export type Served = {
   url: string
-  /** Takes no more requests, answers those under way, and waits for Kafka for up to 5 s. */
+  /** Refuses new requests, completes those in progress, and waits up to 5 s for Kafka. */
   close(): Promise<void>
 }
 
 const CLOSE_WITHIN_MS = 5000
 
-/** Rejects with a UserError when Kafka or the topic cannot be reached within KAFKA_OPEN_MS, or the port is taken. */
+/** Rejects with a UserError if Kafka or the topic cannot be reached within KAFKA_OPEN_MS, or the port is in use. */
 export async function startServe(options: ServeOptions): Promise<Served> {
   const { pipeline, host, port, maxBodyBytes, logLevel, maxInFlightBytes, answerWithinMs, env = process.env } = options
   const { source, telemetry } = pipeline.spec
@@ -50,7 +50,7 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const compiled = compileSpec(pipeline.spec)
   const app = await createApp({ compiled, schema: eventSchema(pipeline.spec), ingest, metrics, maxBodyBytes, logLevel })
   const url = await app.listen({ host, port }).catch((error: Error) => {
-    throw new UserError(`cannot serve: ${error.message}`, { cause: error })
+    throw new UserError(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error })
   })
   return {
     url,

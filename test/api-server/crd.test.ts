@@ -85,7 +85,7 @@ describeWithApiServer('the CRD', () => {
     )
     expect(await told({ 'spec.colour': 'red' })).toContain('unknown field "spec.colour"')
     expect(await told({ 'spec.aggregations[0].groupBy': ['shop'] })).toContain(
-      'groupBy names something that is not a field of the event',
+      'groupBy has a name that is not a field of the event',
     )
     expect(await told({ 'metadata.name': 'My Sales' })).toContain('metadata.name')
     expect(await told({ 'spec.aggregations[0].measures[1].of': '(((amount)' })).toContain(
@@ -145,8 +145,8 @@ describeWithApiServer('the CRD', () => {
     ['another window', { 'spec.window': { size: '2m' } }, /window of an aggregation cannot change: give/],
     ['another group-by', { 'spec.aggregations[0].groupBy': [] }, /groupBy.*new name/],
     ['a renamed measure', { 'spec.aggregations[0].measures[0].name': 'sales' }, /measures.*new name/],
-    ['another time', { 'spec.event.time.path': 'when' }, /every window rests on it/],
-    ['another type of a field', { 'spec.event.fields[1].scale': 4 }, /add a field under another name/],
+    ['another time', { 'spec.event.time.path': 'when' }, /every window depends on it/],
+    ['another type of a field', { 'spec.event.fields[1].scale': 4 }, /add a field with another name/],
     ['a further field', { 'spec.event.fields[4]': { name: 'country', default: '-' } }, null],
     ['another lateness', { 'spec.allowedLateness': '1m', 'spec.watermark': { outOfOrderness: '9s' } }, null],
     ['more workers', { 'spec.workers': { replicas: 7 } }, null],

@@ -216,7 +216,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'a check that waits for a sale that is dead',
     file: 'producer/check/judge.ts',
-    find: 'if (dead) throw new CheckFailed(deadLetter(dead, place))',
+    find: 'if (dead) throw new CheckFailed(deadLetter(dead, position))',
     plant: '',
     test: 'test/producer/check/judge.test.ts',
     turnsRed: 'does not wait for a sale that is a dead letter',

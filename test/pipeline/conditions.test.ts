@@ -6,8 +6,8 @@ import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Telemetry } from '#processor/ports.ts'
 import type { retrying } from '#processor/retrying.ts'
 
-describe('the table of conditions', () => {
-  it('says of each what it means and what to do, in a clause', () => {
+describe('CONDITIONS', () => {
+  it('gives each condition a meaning and an action, each a clause without a full stop', () => {
     expect(Object.keys(CONDITIONS).length).toBeGreaterThan(35)
     for (const [code, { meaning, action }] of Object.entries(CONDITIONS)) {
       expect(code).toMatch(/^[A-Z][a-z]+([A-Z][a-z]+)*$/)
@@ -16,17 +16,17 @@ describe('the table of conditions', () => {
     }
   })
 
-  it('raises an alert for everything that blocks, unless it is part of normal operation', () => {
+  it('has an alert for every blocking condition that is not part of normal operation', () => {
     const silent = codesWhere(({ blocking, alert }) => blocking && alert === null)
     expect(silent.filter(code => !CONDITIONS[code].expected)).toEqual([])
   })
 
-  it('counts few reasons for not being ready as normal', () =>
+  it('has only four blocking conditions that are part of normal operation', () =>
     expect(new Set(codesWhere(({ blocking, expected }) => blocking && expected === true))).toEqual(
       new Set(['WorkersStarting', 'AwaitingFirstResult', 'Paused', 'Deleting']),
     ))
 
-  it('shows what informs as Notice, and what blocks as the reason of Ready', () => {
+  it('shows informing worker codes as Notice and blocking ones as the reason of Ready', () => {
     const notices = codesWhere(({ types }) => types.includes('Notice'))
     expect(notices).toEqual(codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && !blocking))
     expect(new Set(notices)).toEqual(INFORMATIONAL)
@@ -35,7 +35,7 @@ describe('the table of conditions', () => {
   })
 })
 
-it('a code of a newer worker, which this release does not know, blocks', () => {
+it('treats an unknown code of a newer worker as blocking', () => {
   const report = { pod: 'w-1', conditions: { NewerThanThis: 'x', WeakFutureGuard: 'y' } }
   expect(blocking(report as never)).toEqual([{ reason: 'NewerThanThis', message: 'pod w-1: x' }])
 })
@@ -44,17 +44,17 @@ it('a code of a newer worker, which this release does not know, blocks', () => {
 const typos = (telemetry: Telemetry, retry: typeof retrying): unknown[] => {
   // @ts-expect-error TopicMising
   telemetry.condition('TopicMising', null)
-  // @ts-expect-error a reason of the operator is no condition of a worker
+  // @ts-expect-error workers do not raise the operator's reasons
   telemetry.condition('Streaming', null)
   // @ts-expect-error StoreUnavailble
   void retry({} as never, 'StoreUnavailble', async () => {})
   // @ts-expect-error TopicMising
-  const passing = new Retryable('x', { condition: 'TopicMising' })
-  // @ts-expect-error StoreUnavailable passes
+  const retryable = new Retryable('x', { condition: 'TopicMising' })
+  // @ts-expect-error StoreUnavailable is not fatal
   const fatal = new Fatal('StoreUnavailable', 'x')
   // @ts-expect-error SecretMising
   const trouble: Trouble = { reason: 'SecretMising', message: 'x' }
-  return [passing, fatal, trouble]
+  return [retryable, fatal, trouble]
 }
 
-it('is what the compiler checks codes and reasons against', () => expect(typos).toBeTypeOf('function'))
+it('lets the compiler reject misspelled codes and reasons', () => expect(typos).toBeTypeOf('function'))

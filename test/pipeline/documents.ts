@@ -1,6 +1,6 @@
 import { parseDocument } from 'yaml'
 
-/** Names what must be named and nothing else. */
+/** A document with the required fields only. */
 export const MINIMAL = `
 apiVersion: salespipeline.dev/v1alpha1
 kind: SalesPipeline
@@ -19,10 +19,10 @@ spec:
 `
 
 type Path = (string | number)[]
-/** `a.b[0].c` as it stands in messages. */
+/** Parses a path such as `a.b[0].c`, the format of messages. */
 const pathOf = (text: string): Path => (text.match(/[^.[\]]+/g) ?? []).map(part => (/^\d+$/.test(part) ? +part : part))
 
-/** The minimal document as an object, with these values set (undefined: removed), by their paths. */
+/** Returns the minimal document as an object with `changes` by path; undefined removes a field. */
 export function documentWith(changes: Record<string, unknown>): unknown {
   const document = parseDocument(MINIMAL)
   for (const [path, value] of Object.entries(changes))

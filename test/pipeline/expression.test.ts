@@ -5,7 +5,7 @@ import { type Expression, fieldsOf, parseExpression } from '#pipeline/expression
 
 const FIELDS: Record<string, string> = { quantity: '3', price: '19.99', discount: '0.125', _x1: '-2' }
 
-/** What the tree says, by decimals of another make. */
+/** Evaluates the tree with another decimal library. */
 function meaningOf(expression: Expression): Big {
   switch (expression.op) {
     case 'field':
@@ -23,7 +23,7 @@ function meaningOf(expression: Expression): Big {
   }
 }
 
-/** A formula with redundant parentheses and blanks, and its value, built together without any parser. */
+/** Generates a formula with redundant parentheses and blanks together with its value, without a parser. */
 const { formula } = fc.letrec<{ formula: [text: string, value: Big] }>(tie => ({
   formula: fc.oneof(
     { maxDepth: 5 },
@@ -48,7 +48,7 @@ function nesting(text: string): number {
   return deepest
 }
 
-describe('expressions', () => {
+describe('parseExpression', () => {
   it.each([
     ['quantity * price - discount', '59.845'],
     ['quantity * (price - discount)', '59.595'],
@@ -58,9 +58,9 @@ describe('expressions', () => {
     ['- - 5', '5'],
     [' ( ( price ) ) ', '19.99'],
     ['_x1*_x1', '4'],
-  ])('%s is %s', (text, value) => expect(meaningOf(parseExpression(text)).toFixed()).toBe(value))
+  ])('parses %s, whose value is %s', (text, value) => expect(meaningOf(parseExpression(text)).toFixed()).toBe(value))
 
-  it('mean what their parentheses say', () => {
+  it('honours the parentheses of any formula', () => {
     fc.assert(
       fc.property(formula, ([text, value]) => {
         fc.pre(nesting(text) <= 3 && text.split(/[-+*]/).length <= 16)
@@ -69,20 +69,20 @@ describe('expressions', () => {
     )
   })
 
-  it('name each field once', () =>
+  it('yields each field name once', () =>
     expect(fieldsOf(parseExpression('price * quantity + price'))).toEqual(['price', 'quantity']))
 
   it.each([
-    ['', /ends where/],
-    ['price *', /ends where/],
-    ['(price', /the \( at 0 is never closed/],
-    ['price)', /unexpected "\)" at 5/],
-    ['* price', /unexpected "\*" at 0/],
-    ['price quantity', /unexpected "quantity" at 6/],
+    ['', /ends too early/],
+    ['price *', /ends too early/],
+    ['(price', /the \( at position 0 is not closed/],
+    ['price)', /unexpected "\)" at position 5/],
+    ['* price', /unexpected "\*" at position 0/],
+    ['price quantity', /unexpected "quantity" at position 6/],
     ['price / 2', /cannot read "\/ 2"/],
     ['Price', /cannot read "Price"/],
     ['price; DROP TABLE sales', /cannot read ";/],
-    ['1e3', /unexpected "e3" at 1/],
-    ['((((a))))', /nests more than 3/],
-  ])('%s is none', (text, told) => expect(() => parseExpression(text)).toThrow(told))
+    ['1e3', /unexpected "e3" at position 1/],
+    ['((((a))))', /more than 3 levels of parentheses/],
+  ])('refuses "%s"', (text, message) => expect(() => parseExpression(text)).toThrow(message))
 })

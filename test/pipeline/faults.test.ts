@@ -12,14 +12,14 @@ function faultsOf(changes: Record<string, unknown>): string[] {
   }
 }
 
-describe('a fault that spans fields', () => {
-  it.each(SPANNING_FAULTS)('%j', (fault, told, healed) => {
-    expect(faultsOf(fault).join('\n')).toMatch(told)
+describe('checkPipeline', () => {
+  it.each(SPANNING_FAULTS)('reports %j and accepts its correction', (fault, message, healed) => {
+    expect(faultsOf(fault).join('\n')).toMatch(message)
     expect(faultsOf({ ...fault, ...healed })).toEqual([])
   })
 })
 
-it('is told in the same breath as faults of single fields', () => {
+it('reports faults that span fields together with faults of single fields', () => {
   const faults = faultsOf({
     'spec.colour': 'red',
     'spec.watermark': { outOfOrderness: '5 seconds' },
@@ -34,9 +34,9 @@ it('is told in the same breath as faults of single fields', () => {
   ])
 })
 
-describe('a name from the spec', () => {
+describe('names in a spec', () => {
   const tableNamed = (name: string) => faultsOf({ 'spec.aggregations[0].name': name }).join()
-  it.each(['a', 'by_store', '_', 'select', 'x'.repeat(57)])('%s is fit for PostgreSQL', name =>
+  it.each(['a', 'by_store', '_', 'select', 'x'.repeat(57)])('accepts %s as an aggregation name', name =>
     expect(tableNamed(name)).toBe(''),
   )
   it.each([
@@ -52,11 +52,12 @@ describe('a name from the spec', () => {
     '',
     'a b',
     'outbox',
-  ])('%s is not', name => expect(tableNamed(name)).toMatch(/^spec\.aggregations\[0\]\.name: /))
-  it.each(['sales', 'shop.eu_1-x', 'x'.repeat(249)])('%s is a topic', topic =>
+  ])('refuses %s as an aggregation name', name => expect(tableNamed(name)).toMatch(/^spec\.aggregations\[0\]\.name: /))
+  it.each(['sales', 'shop.eu_1-x', 'x'.repeat(249)])('accepts %s as a topic name', topic =>
     expect(faultsOf({ 'spec.source.topic': topic })).toEqual([]),
   )
-  it.each(["sales'; DROP TABLE sales; --", '.', '..', 'a/b', 'x'.repeat(250), ''])('%s is none', topic =>
-    expect(faultsOf({ 'spec.source.topic': topic }).join()).toMatch(/^spec\.source\.topic: /),
+  it.each(["sales'; DROP TABLE sales; --", '.', '..', 'a/b', 'x'.repeat(250), ''])(
+    'refuses %s as a topic name',
+    topic => expect(faultsOf({ 'spec.source.topic': topic }).join()).toMatch(/^spec\.source\.topic: /),
   )
 })

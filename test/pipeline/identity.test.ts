@@ -10,7 +10,7 @@ const identities = (changes: Record<string, unknown>) => {
 }
 const before = identities({})
 
-describe('identity (section 2)', () => {
+describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
   it.each<[Record<string, unknown>]>([
     [{ 'spec.window': { size: '30s' } }],
     [{ 'spec.aggregations[0].groupBy': [] }],
@@ -19,7 +19,7 @@ describe('identity (section 2)', () => {
     [{ 'spec.event.fields[0].path': 'shop' }],
     [{ 'spec.event.explode': { path: 'lines', fields: [{ name: 'price' }] } }],
     [{ 'spec.event.time.path': 'sold_at' }],
-  ])('%j makes another aggregation of another generation', changes => {
+  ])('changes the identity of the spec and of the aggregation with %j', changes => {
     const after = identities(changes)
     expect(after.spec).not.toBe(before.spec)
     expect(after.aggregation).not.toBe(before.aggregation)
@@ -34,7 +34,7 @@ describe('identity (section 2)', () => {
     [{ 'spec.event.fields[3].path': 'remark' }],
     [{ 'spec.event.id': 'id' }],
     [{ 'spec.aggregations[0].allowedLateness': '1m' }],
-  ])('%j makes another generation of the same aggregation', changes => {
+  ])('changes the identity of the spec only with %j', changes => {
     const after = identities(changes)
     expect(after.spec).not.toBe(before.spec)
     expect(after.aggregation).toBe(before.aggregation)
@@ -47,23 +47,23 @@ describe('identity (section 2)', () => {
     [{ 'spec.source.bootstrapServers': ['kafka:9092'] }],
     [{ 'spec.sinks': { postgres: { host: 'db' } } }],
     [{ 'spec.window': { size: '60s', type: 'tumbling' } }],
-  ])('%j changes no result, and so no generation', changes => expect(identities(changes)).toEqual(before))
+  ])('keeps both identities with %j, which changes no result', changes => expect(identities(changes)).toEqual(before))
 })
 
-describe('names that follow from the document', () => {
+describe('names derived from the document', () => {
   const nameOf = (changes: Record<string, unknown>) => schemaName(checkPipeline(documentWith(changes)))
-  it('is the schema’s: given, or from namespace and name', () => {
+  it('takes the schema name from the spec, or else from namespace and name', () => {
     expect(nameOf({})).toBe('sales')
     expect(nameOf({ 'metadata.namespace': 'my-shop', 'metadata.name': 'all-sales' })).toBe('my_shop_all_sales')
     expect(nameOf({ 'spec.sinks': { postgres: { schema: 'mine' } } })).toBe('mine')
   })
 
-  it('is the variable’s of a Secret; where it is missing the error tells its name', () => {
+  it('reads a Secret from its environment variable and names a missing variable', () => {
     const ref = { name: 'kafka-user', key: 'tls.crt' }
     expect(secretVariable(ref)).toBe('SECRET_KAFKA_USER_TLS_CRT')
     expect(secretsFrom({ SECRET_KAFKA_USER_TLS_CRT: 's3cret' })(ref)).toBe('s3cret')
     expect(() => secretsFrom({ SECRET_KAFKA_USER_TLS_KEY: 's3cret' })(ref)).toThrow(
-      /^set SECRET_KAFKA_USER_TLS_CRT: the value of key tls\.crt of Secret kafka-user$/,
+      /^SECRET_KAFKA_USER_TLS_CRT is not set; set it to key tls\.crt of Secret kafka-user$/,
     )
   })
 })

@@ -18,15 +18,15 @@ function faultsOf(text: string): string[] {
   }
 }
 
-describe('a document', () => {
+describe('parsePipeline', () => {
   const names = readdirSync(EXAMPLES).filter(name => name.endsWith('.yaml'))
-  it('is each of the examples', () => expect(names.length).toBe(5))
-  it.each(names)('%s is valid and can be compiled', name => {
+  it('finds five examples', () => expect(names.length).toBe(5))
+  it.each(names)('accepts %s, which compiles', name => {
     const { spec } = parsePipeline(readFileSync(join(EXAMPLES, name), 'utf8'), name)
     expect(compileSpec(spec).aggregations.length).toBeGreaterThan(0)
   })
 
-  it('has these defaults', () => {
+  it('applies the defaults', () => {
     const { spec, metadata } = parsePipeline(MINIMAL)
     expect(metadata).toEqual({ name: 'sales', namespace: 'default' })
     expect(spec.source).toEqual({
@@ -52,19 +52,21 @@ describe('a document', () => {
     expect([store!.scale, amount!.scale, quantity!.scale]).toEqual([0, 2, 0])
   })
 
-  it('cannot be changed once it is parsed', () => {
+  it('returns a frozen document', () => {
     const { spec } = parsePipeline(MINIMAL)
     expect(() => Object.assign(spec.watermark, { outOfOrderness: 0 })).toThrow(TypeError)
   })
 
-  it('may be JSON', () => {
+  it('accepts JSON', () => {
     const text = JSON.stringify(parsePipeline(MINIMAL), ['apiVersion', 'kind', 'metadata', 'name'])
-    expect(faultsOf(text)).toEqual([expect.stringMatching(/^spec: must be a mapping with: source, event, /)])
+    expect(faultsOf(text)).toEqual([
+      expect.stringMatching(/^spec: is required and must be a mapping with these fields: source, event, /),
+    ])
   })
 })
 
-describe('all faults of a file are told at once', () => {
-  it('with the path, the line and what to change', () => {
+describe('parsePipeline with faults', () => {
+  it('reports all of them at once, each with its path, its line and what to change', () => {
     const text = `apiVersion: v1
 kind: SalesPipeline
 metadata: { name: My Sales }
@@ -84,50 +86,50 @@ spec:
   sinks: { elasticsearch: { nodes: [localhost], projections: [] } }
 `
     expect(faultsOf(text).map(fault => fault.replace(/(: .{0,34}).*/, '$1'))).toEqual([
-      'apiVersion (line 1): must be one of: salespipeline.dev/',
+      'apiVersion (line 1): must be salespipeline.dev/v1alpha1',
       'metadata.name (line 3): must be lower-case letters, digits',
       'spec.source.topic (line 5): must be a Kafka topic name: letter',
-      'spec.source.partitions (line 5): must be >=1',
-      'spec.source.colour (line 5): unknown field; allowed here: boots',
-      'spec.event.time.format (line 7): must be one of: rfc3339, epoch',
+      'spec.source.partitions (line 5): must be at least 1; found 0',
+      'spec.source.colour (line 5): unknown field; remove it or use on',
+      'spec.event.time.format (line 7): must be one of: rfc3339, epoch; fo',
       'spec.event.time.zone (line 7): must be UTC or a fixed offset such',
       'spec.event.fields[0].name (line 9): must be a lower-case identifier: a',
-      'spec.event.fields[1].name (line 10): is a column that the engine adds i',
+      'spec.event.fields[1].name (line 10): must not be a column that the engi',
       'spec.event.fields[2].type (line 11): must be one of: string, number, de',
       'spec.window.size (line 12): must be a duration between 10ms an',
       'spec.watermark.outOfOrderness (line 13): must be a duration between 0ms and',
-      'spec.aggregations[0].name (line 15): is a table that the engine keeps i',
-      'spec.aggregations[0].measures (line 15): must have >=1 items',
+      'spec.aggregations[0].name (line 15): must not be a table that the engin',
+      'spec.aggregations[0].measures (line 15): must have at least 1 items; found ',
       'spec.sinks.elasticsearch.nodes[0] (line 17): must be an address such as http://',
-      'spec.sinks.elasticsearch.projections (line 17): must have >=1 items',
-      'spec.deduplicaton (line 16): unknown field; allowed here: sourc',
+      'spec.sinks.elasticsearch.projections (line 17): must have at least 1 items; found ',
+      'spec.deduplicaton (line 16): unknown field; remove it or use on',
     ])
   })
 })
 
-describe('YAML that is no document', () => {
+describe('parsePipeline with other YAML', () => {
   it.each([
     ['broken flow', 'spec: { source: [', /line 1/],
     ['a tab for indentation', 'spec:\n\tsource: {}', /line 2|[Tt]ab/],
-    ['a key that is there twice', `${MINIMAL}\nkind: SalesPipeline`, /unique|twice/],
+    ['a duplicate key', `${MINIMAL}\nkind: SalesPipeline`, /unique|twice/],
     ['two documents', `${MINIMAL}---\n${MINIMAL}`, /multiple|documents/i],
     ['nothing', '', /document/],
     ['a list', '- a\n- b', /document/],
     ['a text', 'SalesPipeline', /document/],
     ['an alias without an anchor', MINIMAL.replace('{ name: sales }', '{ name: *nobody }'), /nobody/],
     ['an alias before its anchor', '{ a: *later, b: &later 1 }', /later/],
-  ])('%s is a fault, not a crash', (_name, text, told) => {
+  ])('reports %s as a fault', (_name, text, message) => {
     const faults = faultsOf(text)
     expect(faults.length).toBeGreaterThan(0)
-    expect(faults.join('\n')).toMatch(told)
+    expect(faults.join('\n')).toMatch(message)
   })
 
-  it('a bomb of aliases is refused', () => {
+  it('refuses a bomb of aliases', () => {
     const levels = Array.from({ length: 9 }, (_, i) => `b${i + 1}: &b${i + 1} [${Array(9).fill(`*b${i}`).join(',')}]`)
     expect(faultsOf(`b0: &b0 [x]\n${levels.join('\n')}\n`).join()).toMatch(/alias/i)
   })
 
-  it('names such as __proto__ are unknown fields like others', () => {
+  it('treats __proto__ as an unknown field', () => {
     expect(faultsOf(MINIMAL.replace('spec:', 'spec:\n  __proto__: { window: 1 }')).join()).toMatch(/__proto__/)
     expect(({} as { window?: unknown }).window).toBeUndefined()
   })

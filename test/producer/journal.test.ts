@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { Journal } from '#producer/journal.ts'
 import { ownFolder } from '#test/support/folder.ts'
 import { readJournal } from '#verify/journal.ts'
@@ -10,7 +10,7 @@ const record = (key: string | null, value: string | null) => ({
 })
 const folder = () => ownFolder('journal')
 
-test('lines stand in the file when the call returns', () => {
+it('writes each line before the call returns', () => {
   const journal = new Journal(folder())
   expect(journal.sending([record('k', 'v'), record('k', null)])).toBe(0)
   expect(journal.sending([record(null, '')])).toBe(2)
@@ -28,14 +28,14 @@ test('lines stand in the file when the call returns', () => {
   journal.close()
 })
 
-test('a run has a file of its own, named by its start and process', () => {
+it('creates one file per run, named by its start and process', () => {
   const into = folder()
   new Journal(into, 1234).close()
   expect(readdirSync(into)).toEqual([`1234-${process.pid}.jsonl`])
   expect(() => new Journal(into, 1234)).toThrow('EEXIST')
 })
 
-test('the verifier, which shares no code with it, checks every record off', async () => {
+it('writes a journal that the independent verifier reads completely', async () => {
   const into = folder()
   const journal = new Journal(into)
   const records = [record('a', '1'), record('a', '1'), record('b', null), record('c', 'é')]

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Generator } from '#producer/generator.ts'
 import { type LoadReport, startLoad } from '#producer/load.ts'
 import { Schedule } from '#producer/schedule.ts'
@@ -17,7 +17,7 @@ const BAD_DAY = {
   duplicates: { fraction: 0.1, within: '500ms' },
   malformed: { fraction: 0.05 },
 }
-/** A broker of one's own takes its time to start on a busy machine. */
+/** A test's own broker starts slowly on a busy machine. */
 const BROKER_MS = 300_000
 const PARTITIONS = 3
 let bootstrap: string
@@ -36,7 +36,7 @@ const journals = mkdtempSync(join(tmpdir(), 'journals-'))
 afterAll(() => rmSync(journals, { recursive: true }))
 const newJournal = () => mkdtempSync(join(journals, 'run-'))
 
-/** The log holds what the journal says: nothing else, nothing less, and where it says. */
+/** Expects the log to contain exactly the records of the journal, at the positions in the journal. */
 async function expectAgreement(journalFolder: string, log: LogRecord[], report: LoadReport): Promise<void> {
   const journal = await readJournal(journalFolder)
   for (const { partition, offset, key, value } of log) journal.checkOff(partition, offset, key, value)
@@ -45,7 +45,7 @@ async function expectAgreement(journalFolder: string, log: LogRecord[], report: 
   expect(journal.lostFromLog()).toBe(0)
 }
 
-describe('a run with every mishap', () => {
+describe('a load run with every mishap', () => {
   let report: LoadReport
   let log: LogRecord[]
   let journal: string
@@ -60,23 +60,23 @@ describe('a run with every mishap', () => {
     log = await readBack(bootstrap, topic)
   })
 
-  test('the log is what the journal says', async () => {
+  it('writes a journal that agrees with the log', async () => {
     await expectAgreement(journal, log, report)
   })
 
-  test('the log is what the generator means to send, with the times for which it was meant', () => {
+  it('sends exactly the generated events, with their scheduled times', () => {
     const spec = ecommerce(bootstrap, 'any', load).spec.load
     const generator = new Generator(spec, new Schedule(spec.rate), Date.parse(startAt))
-    const meant: string[] = []
-    for (let made = generator.next(3000); made !== null; made = generator.next(3000))
-      meant.push(`${Math.floor(made.due)} ${made.key} ${made.value?.toString('latin1')}`)
+    const scheduled: string[] = []
+    for (let event = generator.next(3000); event !== null; event = generator.next(3000))
+      scheduled.push(`${Math.floor(event.due)} ${event.key} ${event.value?.toString('latin1')}`)
     const start = report.firstAt!
     const found = log.map(({ timestamp, key, value }) => `${timestamp - start} ${key} ${value?.toString('latin1')}`)
-    expect(meant.length).toBeGreaterThan(3000)
-    expect(found.sort()).toEqual(meant.sort())
+    expect(scheduled.length).toBeGreaterThan(3000)
+    expect(found.sort()).toEqual(scheduled.sort())
   })
 
-  test('the report counts it', () => {
+  it('counts its records in the report', () => {
     expect(report).toMatchObject({
       offered: log.length,
       sent: log.length,
@@ -94,7 +94,7 @@ describe('a run with every mishap', () => {
     ])
   })
 
-  test('one key, one partition; within it, records lie in the order in which they were meant', () => {
+  it('sends each key to one partition, in scheduled order', () => {
     const partitions = new Map<string, Set<number>>()
     for (const { key, partition } of log)
       partitions.set(`${key}`, (partitions.get(`${key}`) ?? new Set()).add(partition))
@@ -105,13 +105,13 @@ describe('a run with every mishap', () => {
     })
   })
 
-  test('tombstones and empty values are told apart in the log', () => {
+  it('sends both tombstones and empty values', () => {
     expect(log.filter(({ value }) => value === null).length).toBeGreaterThan(0)
     expect(log.filter(({ value }) => value?.length === 0).length).toBeGreaterThan(0)
   })
 })
 
-test('a backlog: so many sales at once, spaced by the rate, that end now', async () => {
+it('sends a backlog of a given count whose event times end now, spaced by the rate', async () => {
   const topic = await newTopic()
   const before = Date.now()
   const pipeline = ecommerce(bootstrap, topic, { rate: 100, duplicates: { fraction: 0.1, within: '5s' } })
@@ -128,7 +128,7 @@ test('a backlog: so many sales at once, spaced by the rate, that end now', async
   expect(log.every(({ timestamp }) => timestamp >= before)).toBe(true)
 })
 
-test('the rate can be changed, paused and stopped while it runs', async () => {
+it('changes the rate, pauses and stops during a run', async () => {
   const topic = await newTopic()
   const run = await startLoad({ pipeline: ecommerce(bootstrap, topic, { rate: 0 }) })
   await sleep(100)
@@ -144,12 +144,12 @@ test('the rate can be changed, paused and stopped while it runs', async () => {
   expect((await readBack(bootstrap, topic)).length).toBe(offered)
 })
 
-test('a topic that is not there is named', async () => {
+it('names a missing topic', async () => {
   const failed = await startLoad({ pipeline: ecommerce(bootstrap, 'nowhere'), openMs: 1000 }).catch(error => error)
   expect(failed.message).toMatch(/topic nowhere .*Unknown topic/)
 })
 
-test('a broker that is killed and started again: nothing lost, nothing twice, nothing unknown', {
+it('loses and duplicates nothing while a broker restarts', {
   timeout: BROKER_MS,
 }, async () => {
   const broker = await ownKafka('load-restart')
@@ -161,7 +161,7 @@ test('a broker that is killed and started again: nothing lost, nothing twice, no
     await broker.kill()
     const whileDown = run.stats()
     await sleep(3000)
-    // The fault bites: the schedule goes on, Kafka answers nothing.
+    // The fault is effective: the schedule continues and Kafka acknowledges nothing.
     expect(run.stats().acknowledged).toBe(whileDown.acknowledged)
     expect(run.stats().offered).toBeGreaterThan(whileDown.offered + 5000)
     expect(run.stats().sent).toBeGreaterThan(run.stats().acknowledged)
@@ -172,16 +172,16 @@ test('a broker that is killed and started again: nothing lost, nothing twice, no
     const log = await readBack(broker.bootstrap, 'sales')
     expect(log.length).toBe(report.acknowledged)
     await expectAgreement(journal, log, report)
-    // What was held up kept the timestamps for which it was meant.
+    // Delayed records kept their scheduled timestamps.
     const timestamps = log.map(({ timestamp }) => timestamp).sort((a, b) => a - b)
     const gaps = timestamps.slice(1).map((timestamp, i) => timestamp - timestamps[i]!)
-    expect(Math.max(...gaps)).toBeLessThanOrEqual(2)
+    expect(gaps.reduce((longest, gap) => Math.max(longest, gap), 0)).toBeLessThanOrEqual(2)
   } finally {
     await broker.stop()
   }
 })
 
-test('a broker that never comes back: what it did not answer is unknown, and journaled as sent', {
+it('counts records that a lost broker did not acknowledge as unknown and journals them as sent', {
   timeout: BROKER_MS,
 }, async () => {
   const broker = await ownKafka('load-gone')

@@ -1,10 +1,10 @@
-/** The commands as processes of their own, as local runs and clusters start them. */
+/** The commands as separate processes, as local runs and clusters start them. */
 import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { ownFolder } from '#test/support/folder.ts'
 import { createTopic, kafka, unique } from '#test/support/services.ts'
 import { ecommerceText } from './pipelines.ts'
@@ -13,7 +13,7 @@ import { readBack } from './read-back.ts'
 const MAIN = resolve(import.meta.dirname, '../../producer/main.ts')
 const EXAMPLE = resolve(import.meta.dirname, '../../k8s/examples/ecommerce.yaml')
 
-// Started here, not within the first test's time.
+// Kafka starts here, so that its start does not count towards the first test's timeout.
 beforeAll(kafka)
 
 async function prepare(load: Record<string, unknown> = {}) {
@@ -41,19 +41,19 @@ async function message<T>(child: ChildProcess, accept: (message: T) => boolean):
   }
 }
 
-type Told = { type: string; offered: number; sent: number; acknowledged: number; url: string }
+type ChildMessage = { type: string; offered: number; sent: number; acknowledged: number; url: string }
 
-test('load: tells its parent each second, takes another rate, and reports at SIGTERM', async () => {
+it('load sends statistics to its parent each second, accepts a new rate, and reports at SIGTERM', async () => {
   const { bootstrap, topic, folder, file } = await prepare({ rate: 50 })
   const report = join(folder, 'report.json')
   const journal = join(folder, 'journal')
   const { child, errors } = start('load', '--file', file, '--rate', '100', '--journal', journal, '--report', report)
-  await message<Told>(child, ({ type, acknowledged }) => type === 'stats' && acknowledged >= 100)
+  await message<ChildMessage>(child, ({ type, acknowledged }) => type === 'stats' && acknowledged >= 100)
   child.send({ type: 'rate', rate: 2000 })
-  await message<Told>(child, ({ type, acknowledged }) => type === 'stats' && acknowledged >= 2000)
-  const told = message<Told>(child, ({ type }) => type === 'report')
+  await message<ChildMessage>(child, ({ type, acknowledged }) => type === 'stats' && acknowledged >= 2000)
+  const reported = message<ChildMessage>(child, ({ type }) => type === 'report')
   child.kill('SIGTERM')
-  const { acknowledged, sent } = await told
+  const { acknowledged, sent } = await reported
   expect(await once(child, 'exit')).toEqual([0, null])
   expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({ sent, acknowledged, unknown: 0 })
   expect((await readBack(bootstrap, topic)).length).toBe(acknowledged)
@@ -61,7 +61,7 @@ test('load: tells its parent each second, takes another rate, and reports at SIG
   expect(errors()).toMatch(/acknowledged \d+\/s/)
 })
 
-test('load: ends by itself after --for, and stops when its parent is gone', async () => {
+it('load exits after --for, and when its parent exits', async () => {
   const { bootstrap, topic, folder, file } = await prepare()
   const bounded = start(
     'load',
@@ -82,23 +82,23 @@ test('load: ends by itself after --for, and stops when its parent is gone', asyn
     acknowledged: 1000,
   })
   const orphan = start('load', '--file', file)
-  await message<Told>(orphan.child, ({ type }) => type === 'stats')
+  await message<ChildMessage>(orphan.child, ({ type }) => type === 'stats')
   orphan.child.disconnect()
   expect(await once(orphan.child, 'exit')).toEqual([0, null])
   expect((await readBack(bootstrap, topic)).length).toBeGreaterThan(1000)
 })
 
-test('serve: tells where it serves, takes a sale, and leaves at SIGTERM', async () => {
+it('serve sends its URL to its parent, accepts a sale, and exits at SIGTERM', async () => {
   const { bootstrap, topic, file } = await prepare()
   const { child } = start('serve', '--file', file, '--port', '0', '--log-level', 'silent')
-  const { url } = await message<Told>(child, ({ type }) => type === 'serving')
+  const { url } = await message<ChildMessage>(child, ({ type }) => type === 'serving')
   const sale = `{"transaction_id":"a","timestamp":"${new Date().toISOString()}","category":"c","payment_method":"p","store_id":"s","amount":1.10,"quantity":1}`
-  const answer = await fetch(`${url}/${topic}`, {
+  const response = await fetch(`${url}/${topic}`, {
     method: 'POST',
     body: sale,
     headers: { 'content-type': 'application/json' },
   })
-  expect(answer.status).toBe(202)
+  expect(response.status).toBe(202)
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([0, null])
   expect((await readBack(bootstrap, topic)).map(({ value }) => value!.toString())).toEqual([sale])
@@ -109,12 +109,12 @@ const run = (...args: string[]) =>
     error => error as { stdout: string; stderr: string; code: number },
   )
 
-test('--help teaches by examples', async () => {
+it('shows examples in --help', async () => {
   expect((await run('--help')).stdout).toMatch(/serve[\s\S]+load[\s\S]+SECRET_<NAME>_<KEY>/)
   expect((await run('load', '--help')).stdout).toMatch(/Examples:[\s\S]+--rate 500 --for 1m/)
 })
 
-test.each([
+it.each([
   [['load'], /Missing required argument: file/],
   [['load', '--file', EXAMPLE, '--ratee', '5'], /Unknown argument: ratee/],
   [['load', '--file', EXAMPLE, '--for', 'ever'], /"ever" is not a duration/],
@@ -122,10 +122,10 @@ test.each([
     ['load', '--file', EXAMPLE, '--rate', '-1', '--malformed', '2', '--profile', 'x'],
     /spec.load.rate[\s\S]+spec.load.profile[\s\S]+spec.load.malformed/,
   ],
-  [['load', '--file', EXAMPLE, '--count', '5', '--rate', '0'], /a count needs a rate above 0/],
+  [['load', '--file', EXAMPLE, '--count', '5', '--rate', '0'], /the rate is 0, but --count needs a rate above 0/],
   [['serve', '--file', 'nowhere.yaml'], /nowhere.yaml/],
   [[], /Name a command: serve, load or check/],
-])('%j is refused, with the reason', async (args, reason) => {
+])('refuses %j with the reason', async (args, reason) => {
   const { code, stderr } = (await run(...args)) as { code: number; stderr: string }
   expect(code).toBe(1)
   expect(stderr).toMatch(reason)

@@ -1,9 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { MALFORMATIONS, malform } from '#producer/malformed.ts'
 import { Dice } from '#producer/random.ts'
 import { PROFILES, type Sale } from '#producer/sale.ts'
 
-/** Odd, but JSON with every field as it should be. */
+/** Unusual, but valid JSON with every field unchanged. */
 const VALID = ['prototype pollution']
 
 describe.each(Object.entries(PROFILES))('%s', (_name, profile) => {
@@ -13,14 +13,14 @@ describe.each(Object.entries(PROFILES))('%s', (_name, profile) => {
   }
   const { fields } = profile
 
-  test.each(Object.keys(MALFORMATIONS))('%s changes the event', kind => {
-    const spoiled = MALFORMATIONS[kind]!(sale, fields)
-    expect(spoiled).not.toBe(sale.json)
-    if (spoiled === null || spoiled === '') return
-    expect(spoiled.length).toBeGreaterThan(5)
+  it.each(Object.keys(MALFORMATIONS))('changes the event: %s', kind => {
+    const malformed = MALFORMATIONS[kind]!(sale, fields)
+    expect(malformed).not.toBe(sale.json)
+    if (malformed === null || malformed === '') return
+    expect(malformed.length).toBeGreaterThan(5)
   })
 
-  test('each does what its name says', () => {
+  it('changes the event as the name of each malformation says', () => {
     const parsed = (kind: string) => JSON.parse(MALFORMATIONS[kind]!(sale, fields) as string)
     const first = (kind: string, name: string) => {
       const event = parsed(kind)
@@ -51,12 +51,13 @@ describe.each(Object.entries(PROFILES))('%s', (_name, profile) => {
     expect(parsed('amount twice, last one wrong')[fields.amount]).toBe('no')
   })
 
-  test('only those that are listed leave the event as it was', () => {
+  it('leaves the mapped fields valid only for the listed malformations', () => {
     const original = JSON.parse(sale.json)
-    const harmless = Object.entries(MALFORMATIONS).filter(([, spoil]) => {
+    const harmless = Object.entries(MALFORMATIONS).filter(([, malformation]) => {
       try {
         return Object.entries(original).every(
-          ([name, value]) => JSON.stringify(JSON.parse(spoil(sale, fields) as string)[name]) === JSON.stringify(value),
+          ([name, value]) =>
+            JSON.stringify(JSON.parse(malformation(sale, fields) as string)[name]) === JSON.stringify(value),
         )
       } catch {
         return false
@@ -68,7 +69,7 @@ describe.each(Object.entries(PROFILES))('%s', (_name, profile) => {
   })
 })
 
-test('every kind is drawn', () => {
+it('draws every malformation', () => {
   const sale: Sale = { id: 'x', json: PROFILES.ecommerce.write(new Dice(3, 0).seek(1), 'x', 0, 4) }
   const drawn = Array.from({ length: 1000 }, (_, i) =>
     malform(sale, PROFILES.ecommerce.fields, i / 1000)?.toString('latin1'),

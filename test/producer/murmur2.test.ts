@@ -1,9 +1,9 @@
 import { compatibilityPartitioner, murmur2 as reference } from '@platformatic/kafka'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { murmur2 } from '#producer/murmur2.ts'
 
-test('the bits of the client library’s own', () => {
+it('returns the same bits as the client library', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 80 }), bytes => {
       const key = Buffer.from(bytes)
@@ -14,12 +14,12 @@ test('the bits of the client library’s own', () => {
 })
 
 // From Apache Kafka's UtilsTest.
-test.each([
+it.each([
   ['21', -973932308],
   ['foobar', -790332482],
   ['a-little-bit-long-string', -985981536],
   ['a-little-bit-longer-string', -1486304829],
   ['lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8', -58897971],
-])('%s', (key, hash) => {
+])('hashes %s as Apache Kafka does', (key, hash) => {
   expect(murmur2(Buffer.from(key))).toBe(hash)
 })

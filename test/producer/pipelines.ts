@@ -6,12 +6,12 @@ import type { SalesPipeline } from '#pipeline/schema.ts'
 
 const EXAMPLE = resolve(import.meta.dirname, '../../k8s/examples/ecommerce.yaml')
 
-/** The e-commerce example on another topic, with another load. */
+/** Returns the e-commerce example with another topic and another load. */
 export function ecommerce(bootstrap: string, topic: string, load: Record<string, unknown> = {}): SalesPipeline {
   return parsePipeline(ecommerceText(bootstrap, topic, load))
 }
 
-/** The same as the text of a file. */
+/** Returns the same document as the text of a file. */
 export function ecommerceText(bootstrap: string, topic: string, load: Record<string, unknown> = {}): string {
   const document = parse(readFileSync(EXAMPLE, 'utf8'))
   document.spec.source = { bootstrapServers: [bootstrap], topic }

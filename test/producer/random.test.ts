@@ -1,10 +1,10 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { Dice, Zipf } from '#producer/random.ts'
 
 const draws = (dice: Dice, count: number) => Array.from({ length: count }, () => dice.next())
 
-test('an event draws the same numbers whatever was drawn before it', () => {
+it('draws the same numbers for an event regardless of earlier draws', () => {
   fc.assert(
     fc.property(fc.nat(), fc.maxSafeNat(), fc.maxSafeNat(), fc.nat(20), (seed, index, other, drawnBefore) => {
       const alone = draws(new Dice(seed, 0).seek(index), 5)
@@ -15,17 +15,17 @@ test('an event draws the same numbers whatever was drawn before it', () => {
   )
 })
 
-test('indices, salts and seeds each have their own sequence', () => {
+it('has a separate sequence for each index, salt and seed', () => {
   const first = new Set<number>()
   for (let seed = 0; seed < 10; seed++)
     for (let salt = 0; salt < 2; salt++)
       for (let index = 0; index < 500; index++) first.add(new Dice(seed, salt).seek(index).next())
-  // 10,000 draws of 32 bits: by chance fewer than one pair would be equal.
+  // Among 10,000 draws of 32 bits, fewer than one equal pair is expected by chance.
   expect(first.size).toBeGreaterThan(9_995)
   expect(new Dice(1, 0).seek(1).next()).not.toBe(new Dice(1, 0).seek(1 + 2 ** 32).next())
 })
 
-test('numbers are spread evenly over indices', () => {
+it('spreads numbers evenly over indices', () => {
   const buckets = new Array<number>(10).fill(0)
   const dice = new Dice(7, 0)
   for (let index = 0; index < 100_000; index++) buckets[Math.floor(dice.seek(index).next() * 10)]!++
@@ -33,7 +33,7 @@ test('numbers are spread evenly over indices', () => {
   for (const count of buckets) expect(Math.abs(count - 10_000)).toBeLessThan(500)
 })
 
-test('Zipf: rank r comes up in proportion to 1 / (r + 1)^exponent, and never outside', () => {
+it('draws Zipf rank r in proportion to 1 / (r + 1)^exponent, and only valid ranks', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 300 }), fc.double({ min: 0, max: 5, noNaN: true }), (n, exponent) => {
       const zipf = new Zipf(n, exponent)

@@ -1,4 +1,4 @@
-/** What lies in a topic, by kafkajs: another client than the one that wrote it. */
+/** Reads a topic with kafkajs, a different client from the one that wrote it. */
 
 import { unique } from '#test/support/services.ts'
 import { Kafka, logLevel } from '#verify/kafkajs.ts'
@@ -13,7 +13,7 @@ export type LogRecord = {
   headers: Record<string, string>
 }
 
-/** All records up to the ends that the partitions have now, by partition and offset. */
+/** Resolves with all records up to the current ends of the partitions, by partition and offset. */
 export async function readBack(bootstrap: string, topic: string): Promise<LogRecord[]> {
   const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING })
   const admin = kafka.admin()

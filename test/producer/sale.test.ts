@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { Dice } from '#producer/random.ts'
 import { decimalText, PROFILES, saleIds } from '#producer/sale.ts'
@@ -10,7 +10,7 @@ const EXAMPLES = resolve(import.meta.dirname, '../../k8s/examples')
 const NOW = Date.parse('2026-03-01T12:00:00.123Z')
 const files = readdirSync(EXAMPLES).filter(name => name.endsWith('.yaml'))
 
-test('there is an example for each profile', () => {
+it('finds one example for each profile', () => {
   expect(
     files.map(name => parsePipeline(readFileSync(join(EXAMPLES, name), 'utf8'), name).spec.load.profile).sort(),
   ).toEqual(Object.keys(PROFILES).sort())
@@ -21,24 +21,24 @@ describe.each(files)('%s', name => {
   const profile = PROFILES[spec.load.profile]
   const write = (index: number) => profile.write(new Dice(5, 0).seek(index), `id-${index}`, NOW, index)
 
-  test('its profile writes events that its mapping accepts', async () => {
-    const { post, taken } = await ingestApp(spec)
+  it('has a profile whose events its mapping accepts', async () => {
+    const { post, records } = await ingestApp(spec)
     const events = Array.from({ length: 200 }, (_, index) => write(index))
     expect(await post(`[${events.join(',')}]`)).toMatchObject({ status: 202, body: { accepted: 200 } })
-    expect(taken.map(({ value }) => value)).toEqual(events)
+    expect(records.map(({ value }) => value)).toEqual(events)
   })
 
-  test('the same index gives the same bytes, another one others', () => {
+  it('repeats the bytes of an index and varies them between indices', () => {
     const events = Array.from({ length: 200 }, (_, index) => write(index))
     expect(Array.from({ length: 200 }, (_, index) => write(index))).toEqual(events)
     expect(new Set(events).size).toBe(200)
   })
 
-  test('it has the fields at which mishaps aim', () => {
+  it('has the fields that malformations change', () => {
     for (const field of Object.values(profile.fields)) expect(write(0)).toContain(`"${field}":`)
   })
 
-  test('amounts are written with exactly two decimals', () => {
+  it('writes amounts with exactly two decimals', () => {
     const amounts = Array.from({ length: 200 }, (_, index) => [
       ...write(index).matchAll(new RegExp(`"${profile.fields.amount}":([^,}]+)`, 'g')),
     ])
@@ -47,14 +47,14 @@ describe.each(files)('%s', name => {
   })
 })
 
-test('an ecommerce event has at least 180 bytes, as those that the engines are compared on', () => {
+it('writes ecommerce events of at least 180 bytes, the size of the engine comparison', () => {
   for (let index = 0; index < 200; index++)
     expect(
       PROFILES.ecommerce.write(new Dice(1, 0).seek(index), saleIds(1, NOW)(index), NOW, index).length,
     ).toBeGreaterThanOrEqual(180)
 })
 
-test('the total of an order is the exact sum of its lines', () => {
+it('writes the exact sum of an order’s lines as its total', () => {
   for (let index = 0; index < 500; index++) {
     const order = PROFILES['product-sales'].write(new Dice(9, 0).seek(index), 'id', NOW, 3)
     const cents = (name: string) =>
@@ -65,7 +65,7 @@ test('the total of an order is the exact sum of its lines', () => {
   }
 })
 
-test('cents are written as text, digit by digit', () => {
+it('formats cents as decimals', () => {
   expect([0, 5, 10, 199, 500_000, 900_719_925_474_099].map(decimalText)).toEqual([
     '0.00',
     '0.05',
@@ -76,7 +76,7 @@ test('cents are written as text, digit by digit', () => {
   ])
 })
 
-test('ids are UUIDs: distinct by index, and by seed and start', () => {
+it('creates UUIDs that are distinct by index, seed and start', () => {
   const ids = [saleIds(1, NOW), saleIds(2, NOW), saleIds(1, NOW + 1)].flatMap(idOf => [0, 1, 99_999, 2 ** 40].map(idOf))
   expect(new Set(ids).size).toBe(12)
   for (const id of ids) expect(id).toMatch(/^[\da-f]{8}-[\da-f]{4}-8[\da-f]{3}-8[\da-f]{3}-[\da-f]{12}$/)

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { Schedule } from '#producer/schedule.ts'
 
 const rates = fc.double({ min: 0.1, max: 50_000, noNaN: true })
@@ -12,7 +12,7 @@ const bursts = fc.option(
   { nil: undefined },
 )
 
-test('event i is meant for start + i / rate', () => {
+it('schedules event i at start + i / rate', () => {
   const schedule = new Schedule(100)
   expect([0, 1, 2, 1000].map(i => schedule.timeOf(i))).toEqual([0, 10, 20, 10_000])
   expect(schedule.countBefore(0)).toBe(0)
@@ -20,8 +20,8 @@ test('event i is meant for start + i / rate', () => {
   expect(schedule.countBefore(10_001)).toBe(1001)
 })
 
-test('a burst multiplies the rate in the last part of each period', () => {
-  // One per 100 ms, but ten times that from 800 to 1000: 8 + 20 events a second.
+it('multiplies the rate by a burst in the last part of each period', () => {
+  // One event per 100 ms, and ten times as many from 800 to 1000 ms: 8 + 20 events per second.
   const schedule = new Schedule(10, { every: 1000, lasting: 200, factor: 10 })
   const counts = Array.from(
     { length: 20 },
@@ -34,13 +34,13 @@ test('a burst multiplies the rate in the last part of each period', () => {
   expect(schedule.timeOf(28)).toBe(1000)
 })
 
-test('times never decrease, and counts agree with them', () => {
+it('returns increasing times, and counts that agree with them', () => {
   fc.assert(
     fc.property(rates, bursts, fc.nat(1_000_000), (rate, burst, index) => {
       const schedule = new Schedule(rate, burst)
       const time = schedule.timeOf(index)
       expect(schedule.timeOf(index + 1)).toBeGreaterThan(time)
-      // Beyond the rounding of doubles on either side.
+      // Larger than the rounding error of doubles.
       const margin = 1e-6 * Math.max(1, time)
       if (schedule.timeOf(index + 1) - time < 4 * margin) return
       expect(schedule.countBefore(time + margin)).toBe(index + 1)
@@ -50,7 +50,7 @@ test('times never decrease, and counts agree with them', () => {
   )
 })
 
-test('a change of rate moves no event that was due before it, and paces those after it', () => {
+it('applies a new rate to later events and keeps the times of earlier ones', () => {
   fc.assert(
     fc.property(rates, rates, bursts, fc.integer({ min: 1, max: 100_000 }), (before, after, burst, time) => {
       const schedule = new Schedule(before, burst)
@@ -67,7 +67,7 @@ test('a change of rate moves no event that was due before it, and paces those af
   )
 })
 
-test('rate 0 pauses, and a later rate resumes', () => {
+it('pauses at rate 0 and resumes with a later rate', () => {
   const schedule = new Schedule(100)
   schedule.setRate(0, 1000)
   expect(schedule.timeOf(99)).toBe(990)

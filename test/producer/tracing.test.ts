@@ -1,14 +1,14 @@
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import { startLoad } from '#producer/load.ts'
 import { startTracing } from '#producer/tracing.ts'
 import { createTopic, kafka, unique } from '#test/support/services.ts'
 import { ecommerce } from './pipelines.ts'
 import { readBack } from './read-back.ts'
 
-// Started here, not within the first test's time.
+// Kafka starts here, so that its start does not count towards the first test's timeout.
 beforeAll(kafka)
 
-test('without an OTLP endpoint nothing is loaded, and no record has headers', async () => {
+it('starts no tracing and adds no headers without an OTLP endpoint', async () => {
   expect(await startTracing({ topic: 't', clientId: 'c', sampling: 1, env: {} })).toBeNull()
   const { bootstrap } = await kafka()
   const topic = unique('untraced')

@@ -44,11 +44,15 @@ describe('openElasticsearchSink', () => {
   })
 
   it('names the missing variable', () => {
-    expect(() => open(SECRETS, { SECRET_ES_USER_NAME: 'projector' })).toThrow(/^set SECRET_ES_USER_PASS_WORD: /)
+    expect(() => open(SECRETS, { SECRET_ES_USER_NAME: 'projector' })).toThrow(
+      /^SECRET_ES_USER_PASS_WORD is not set; set it to key /,
+    )
   })
 
   it('refuses a user without a password', () => {
     const half = 'usernameSecretRef: { name: es-user, key: name }'
-    expect(() => open(half, { SECRET_ES_USER_NAME: 'projector' })).toThrow(/name both/)
+    expect(() => open(half, { SECRET_ES_USER_NAME: 'projector' })).toThrow(
+      /set both usernameSecretRef and passwordSecretRef/,
+    )
   })
 })

@@ -1,51 +1,56 @@
-/** The words in which a check names what is at fault. */
-import { expect, test } from 'vitest'
+/** The messages in which a check names the cause of a missing row or document. */
+import { expect, it } from 'vitest'
 import { differences, whyNoDocument, whyNoRow } from '#producer/check/judge.ts'
-import type { Seen } from '#producer/check/postgres.ts'
+import type { SaleState } from '#producer/check/postgres.ts'
 
-const SEEN: Seen = { hasSchema: true, hasTable: true, progress: { first: 0, next: 5 }, dead: null, late: [] }
-const why = (seen: Partial<Seen>, since: number | null = 5) =>
-  whyNoRow({ ...SEEN, ...seen }, { aggregation: 'summary', schema: 'shop', place: { partition: 3, offset: 7 }, since })
+const SEEN: SaleState = { hasSchema: true, hasTable: true, progress: { first: 0, next: 5 }, dead: null, late: [] }
+const why = (seen: Partial<SaleState>, since: number | null = 5) =>
+  whyNoRow(
+    { ...SEEN, ...seen },
+    { aggregation: 'summary', schema: 'shop', position: { partition: 3, offset: 7 }, since },
+  )
 
-test.each<[string, Partial<Seen>, RegExp]>([
+it.each<[string, Partial<SaleState>, RegExp]>([
   [
-    'nobody was ever there',
+    'no worker ever ran',
     { hasSchema: false, hasTable: false, progress: null },
-    /no schema shop.*Do the workers run/,
+    /schema shop.* does not exist: no worker has run yet. Check that workers are running/,
   ],
-  ['another document is read', { hasTable: false }, /no table summary.*same document/],
-  ['the partition has no owner', { progress: null }, /no worker has claimed partition 3/],
-  ['nobody works', {}, /up to offset 5, the sale is at 7; progress has not moved/],
-  [
-    'the sale was passed',
-    { progress: { first: 0, next: 8 } },
-    /committed past.*neither a row nor a dead letter nor late/,
-  ],
-  ['it is late for another aggregation', { late: ['other'] }, /has not moved/],
-])('waits, and says that %s', (_, seen, words) => {
+  ['the workers use another document', { hasTable: false }, /no table summary.*same document/],
+  ['no worker claimed the partition', { progress: null }, /no worker has claimed partition 3/],
+  ['no worker runs', {}, /up to offset 5, the sale is at offset 7; progress has not changed/],
+  ['the sale was skipped', { progress: { first: 0, next: 8 } }, /committed past.*no row, dead letter or late event/],
+  ['no worker runs, for a sale late for another aggregation', { late: ['other'] }, /has not changed/],
+])('waits and reports: %s', (_, seen, words) => {
   expect(why(seen)).toMatch(words)
 })
 
-test('waits, and says that there is a backlog', () => {
-  expect(why({}, 2)).toMatch(/was 2 at first, so it moves/)
+it('waits and reports a backlog', () => {
+  expect(why({}, 2)).toMatch(/was 2 at first, so workers are catching up/)
 })
 
-test.each<[string, Partial<Seen>, RegExp]>([
+it.each<[string, Partial<SaleState>, RegExp]>([
   ['a dead letter', { dead: { reason: 'wrong_type', field: 'amount' } }, /dead letter: wrong_type \(field amount\)/],
-  ['too late', { late: ['other', 'summary'] }, /too late for summary.*watermark of partition 3/],
-  ['before the beginning', { progress: { first: 8, next: 8 } }, /began at offset 8 .*after the sale at 7/],
+  ['late', { late: ['other', 'summary'] }, /the sale is late for summary.*watermark of partition 3/],
+  [
+    'before the starting point',
+    { progress: { first: 8, next: 8 } },
+    /started at offset 8 .*after the sale at offset 7/,
+  ],
 ])('does not wait for a sale that is %s', (_, seen, words) => {
   expect(() => why(seen)).toThrow(words)
 })
 
-test('tells whose fault a missing document is', () => {
+it('names the cause of a missing document', () => {
   const seen = { index: 'sales', waiting: 4, error: null }
-  expect(whyNoDocument(seen, 'summary', 'sales')).toMatch(/4 changes of summary wait.*reach Elasticsearch/)
-  expect(whyNoDocument({ ...seen, index: null }, 'summary', 'sales')).toMatch(/into no index.*same document/)
-  expect(() => whyNoDocument({ ...seen, error: '400 strict' }, 'summary', 'sales')).toThrow(/for ever: 400 strict/)
+  expect(whyNoDocument(seen, 'summary', 'sales')).toMatch(/4 changes of summary are queued.*reach Elasticsearch/)
+  expect(whyNoDocument({ ...seen, index: null }, 'summary', 'sales')).toMatch(/to no index.*same document/)
+  expect(() => whyNoDocument({ ...seen, error: '400 strict' }, 'summary', 'sales')).toThrow(
+    /permanently rejects its document: 400 strict/,
+  )
 })
 
-test('compares digit by digit', () => {
+it('compares values digit by digit', () => {
   expect(differences({ revenue: '12.34', orders: '1' }, { revenue: '12.34', orders: 1 })).toEqual([])
   expect(differences({ revenue: '12.34', orders: '1' }, { revenue: '12.340' })).toEqual([
     'revenue is 12.340, not 12.34',

@@ -1,7 +1,7 @@
-/** The sale that a check sends, and what it expects of it: written down here by hand for every example. */
+/** The sale of a check and its expected rows, written by hand for every example. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { checkSale } from '#producer/check/sale.ts'
 import { ingestApp } from '../serve/fixture.ts'
@@ -12,15 +12,23 @@ const NOW = Date.parse('2026-01-31T12:00:00.123Z')
 
 const example = (file: string) => parsePipeline(readFileSync(join(EXAMPLES, file), 'utf8')).spec
 const row = (aggregation: string, by: string, measures: Record<string, string>, unchecked: string[] = []) => ({
-  ...{ aggregation, groupBy: [by], tellingBy: [by], windows: 1, unchecked },
-  holds: { [by]: NAME, ...measures },
+  aggregation,
+  groupBy: [by],
+  identifiedBy: [by],
+  windows: 1,
+  unchecked,
+  columns: { [by]: NAME, ...measures },
 })
 
 const EXPECTED: Record<string, { rows: object[]; shared: string[] }> = {
   'anomalies.yaml': {
     rows: [
       row('sales_summary', 'categoria', {
-        ...{ total_vendas: '12.34', numero_vendas: '1', itens: '1', media: '12.34', maior_venda: '12.34' },
+        total_vendas: '12.34',
+        numero_vendas: '1',
+        itens: '1',
+        media: '12.34',
+        maior_venda: '12.34',
       }),
       { ...row('sales_last_minute', 'categoria', { total_vendas: '12.34', numero_vendas: '1' }), windows: 6 },
     ],
@@ -33,7 +41,12 @@ const EXPECTED: Record<string, { rows: object[]; shared: string[] }> = {
   'ecommerce.yaml': {
     rows: [
       row('sales_summary', 'category', {
-        ...{ revenue: '12.34', orders: '1', items: '1', average_order: '12.34', smallest: '12.34', largest: '12.34' },
+        revenue: '12.34',
+        orders: '1',
+        items: '1',
+        average_order: '12.34',
+        smallest: '12.34',
+        largest: '12.34',
       }),
       row('sales_by_payment', 'payment_method', { revenue: '12.34', orders: '1' }),
     ],
@@ -49,13 +62,13 @@ const EXPECTED: Record<string, { rows: object[]; shared: string[] }> = {
   },
 }
 
-test.each(readdirSync(EXAMPLES))('%s: the ingest takes its sale, and what its rows hold follows', async file => {
+it.each(readdirSync(EXAMPLES))('creates a sale for %s that the ingest accepts, and its expected rows', async file => {
   const spec = example(file)
   const sale = checkSale(spec, NAME, Date.now())
   expect({ rows: sale.rows, shared: sale.shared }).toEqual(EXPECTED[file])
-  const { app, taken, post } = await ingestApp(spec)
+  const { app, records, post } = await ingestApp(spec)
   expect(await post(sale.json)).toMatchObject({ status: 202 })
-  expect(taken).toMatchObject([{ key: NAME, value: sale.json }])
+  expect(records).toMatchObject([{ key: NAME, value: sale.json }])
   await app.close()
 })
 
@@ -89,12 +102,12 @@ const MEASURES = `[
     { name: price, op: sum, of: price }, { name: total, op: sum, of: price * points }
   ]`
 
-test.each([
+it.each([
   ['s', '1769860800', '2026-01-31T12:00:00.000Z'],
   ['ms', '1769860800123', '2026-01-31T12:00:00.123Z'],
   ['us', '1769860800123000', '2026-01-31T12:00:00.123Z'],
   ['ns', '1769860800123000000', '2026-01-31T12:00:00.123Z'],
-])('nested paths, lines, scales of all kinds and a time in %s', async (unit, time, instant) => {
+])('creates a sale with nested paths, lines, many scales and a time in %s', async (unit, time, instant) => {
   const spec = specOf(ODD.replace('UNIT', unit), `[{ name: all, groupBy: [product, member], measures: ${MEASURES} }]`)
   const sale = checkSale(spec, NAME, NOW)
   expect(sale.json).toBe(
@@ -105,8 +118,11 @@ test.each([
   const lines = { lines: '1', rates: '12.3400', rough: '12.3', wholes: '12', points: '1.00000', price: '12.3' }
   expect(sale.rows).toEqual([
     {
-      ...{ aggregation: 'all', groupBy: ['product', 'member'], tellingBy: ['product'], windows: 1 },
-      holds: { product: NAME, ...lines },
+      aggregation: 'all',
+      groupBy: ['product', 'member'],
+      identifiedBy: ['product'],
+      windows: 1,
+      columns: { product: NAME, ...lines },
       unchecked: ['total'],
     },
   ])
@@ -115,14 +131,11 @@ test.each([
   await app.close()
 })
 
-test.each([
+it.each([
   ['[{ name: all, measures: [{ name: sales, op: count }] }]', 'no group-by'],
-  ['[{ name: all, groupBy: [amount], measures: [{ name: sales, op: count }] }]', 'a number alone'],
-  [
-    '[{ name: all, groupBy: [day], measures: [{ name: sales, op: count }] }]',
-    'the text of its time, which others share',
-  ],
-])('%s is refused: %s tells no sale from another', aggregations => {
+  ['[{ name: all, groupBy: [amount], measures: [{ name: sales, op: count }] }]', 'a number'],
+  ['[{ name: all, groupBy: [day], measures: [{ name: sales, op: count }] }]', 'the text of a time'],
+])('refuses %s, because a row for %s contains other sales', aggregations => {
   const event = '{ time: { path: at }, fields: [{ name: amount, type: decimal }, { name: day, path: at }] }'
   expect(() => checkSale(specOf(event, aggregations), NAME, NOW)).toThrow(/no aggregation groups by a string field/)
 })

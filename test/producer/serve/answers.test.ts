@@ -1,10 +1,10 @@
-/** Answers that need no Kafka. */
-import { describe, expect, test } from 'vitest'
+/** Responses of the ingest that need no Kafka. */
+import { describe, expect, it } from 'vitest'
 import { ecommerce } from '../pipelines.ts'
 import { ingestApp } from './fixture.ts'
 
 const { spec } = ecommerce('unused:9092', 'transactions')
-const { app, post, taken } = await ingestApp(spec, { maxBodyBytes: 10_000 })
+const { app, post, records } = await ingestApp(spec, { maxBodyBytes: 10_000 })
 
 const sale = (changes: Record<string, unknown> = {}) =>
   JSON.stringify({
@@ -19,37 +19,37 @@ const sale = (changes: Record<string, unknown> = {}) =>
   })
 const faultsOf = async (changes: Record<string, unknown>) => (await post(sale(changes))).body.faults
 
-describe('202', () => {
-  test('the bytes go on as they came, with the id as their key', async () => {
+describe('POST with valid sales', () => {
+  it('sends the original bytes with the id as their key', async () => {
     const text = sale().replace('12.5', '  1.10').replace('{', '{ "big": 12345678901234567890.0, ')
     expect(await post(` ${text}\n`)).toEqual({
       status: 202,
       body: { accepted: 1, offsets: [{ partition: 0, offset: 0 }] },
     })
-    expect(taken.splice(0)).toEqual([{ key: 't-1', value: text, traceparent: undefined }])
+    expect(records.splice(0)).toEqual([{ key: 't-1', value: text, traceparent: undefined }])
   })
 
-  test('an array goes on element by element', async () => {
+  it('sends an array element by element', async () => {
     const texts = [sale(), sale({ transaction_id: 7, note: '],[{' }), sale({ transaction_id: '7' })]
     expect(await post(`[${texts.join(' ,\n')} ]`)).toMatchObject({ status: 202, body: { accepted: 3 } })
-    expect(taken.splice(0).map(({ key, value }) => [key, value])).toEqual([
+    expect(records.splice(0).map(({ key, value }) => [key, value])).toEqual([
       ['t-1', texts[0]],
       ['7', texts[1]],
       ['7', texts[2]],
     ])
   })
 
-  test('a W3C trace context goes on; anything else in its header does not', async () => {
+  it('passes on a valid W3C trace context only', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     await post(sale(), { traceparent })
     await post(sale(), { traceparent: '00-00000000000000000000000000000000-b7ad6b7169203331-01' })
-    expect(taken.splice(0).map(record => record.traceparent)).toEqual([traceparent, undefined])
+    expect(records.splice(0).map(record => record.traceparent)).toEqual([traceparent, undefined])
   })
 })
 
-describe('400', () => {
-  test('every field at fault is named, and what it must be', async () => {
-    const answer = await post(
+describe('POST with invalid sales', () => {
+  it('returns every invalid field and what it must be', async () => {
+    const response = await post(
       sale({
         transaction_id: 1.5,
         amount: '1,5',
@@ -59,34 +59,34 @@ describe('400', () => {
         timestamp: 'today',
       }),
     )
-    expect(answer.status).toBe(400)
-    expect(answer.body.error).toBe('nothing was sent: 6 faults')
-    expect(Object.fromEntries(answer.body.faults!.map(({ field, message }) => [field, message]))).toEqual({
-      transaction_id: 'must be a string or a whole number, the sale’s identity',
-      amount: 'must be a number, or a string that spells one, with at most 2 decimals',
+    expect(response.status).toBe(400)
+    expect(response.body.error).toBe('nothing was sent: 6 faults')
+    expect(Object.fromEntries(response.body.faults!.map(({ field, message }) => [field, message]))).toEqual({
+      transaction_id: 'must be a string or a whole number that identifies the sale',
+      amount: 'must be a number, or a number in a string, with at most 2 decimals',
       quantity: 'must be a number with no decimals',
       category: 'must be a string',
-      store_id: 'is needed',
+      store_id: 'is required',
       timestamp: 'must be an RFC 3339 time such as 2026-01-31T12:00:00Z',
     })
   })
 
-  test('digits are judged as they were written', async () => {
+  it('checks the digits as they were written', async () => {
     expect(await faultsOf({ amount: 12.345 })).toEqual([{ field: 'amount', message: 'must have at most 2 decimals' }])
     expect(await faultsOf({ amount: '12.340' })).toBeUndefined()
     expect(await faultsOf({ amount: '9'.repeat(31) })).toEqual([
-      { field: 'amount', message: 'must have at most 30 digits before the point' },
+      { field: 'amount', message: 'must have at most 30 digits before the decimal point' },
     ])
     expect(await faultsOf({ quantity: 1.5 })).toEqual([{ field: 'quantity', message: 'must have no decimals' }])
-    taken.splice(0)
+    records.splice(0)
   })
 
-  test('days that do not exist, the future, and texts that cannot be stored', async () => {
+  it('refuses dates that do not exist, times in the future, and strings that cannot be stored', async () => {
     expect(await faultsOf({ timestamp: '2026-02-29T12:00:00Z' })).toEqual([
-      { field: 'timestamp', message: 'must be a day that exists' },
+      { field: 'timestamp', message: 'must be a date that exists' },
     ])
     expect(await faultsOf({ timestamp: '9998-01-01T00:00:00Z' })).toEqual([
-      { field: 'timestamp', message: 'must not lie more than 300 s in the future' },
+      { field: 'timestamp', message: 'must not be more than 300 s in the future' },
     ])
     expect(await faultsOf({ category: 'a\0b' })).toEqual([
       { field: 'category', message: 'must be valid Unicode without U+0000' },
@@ -96,17 +96,17 @@ describe('400', () => {
     ])
   })
 
-  test('in an array, the event is named too, and nothing of it is sent', async () => {
-    const answer = await post(`[${sale()},${sale({ amount: true })},${sale({ category: 5 })}]`)
-    expect(answer.body.faults!.map(({ index, field }) => [index, field])).toEqual([
+  it('returns the index of each invalid event of an array and sends nothing', async () => {
+    const response = await post(`[${sale()},${sale({ amount: true })},${sale({ category: 5 })}]`)
+    expect(response.body.faults!.map(({ index, field }) => [index, field])).toEqual([
       [1, 'amount'],
       [2, 'category'],
     ])
-    expect(answer.status).toBe(400)
-    expect(taken).toEqual([])
+    expect(response.status).toBe(400)
+    expect(records).toEqual([])
   })
 
-  test('what is no JSON object', async () => {
+  it('refuses a body that is not a JSON object', async () => {
     expect(await post('{"a":')).toMatchObject({ status: 400, body: { error: expect.stringContaining('not JSON') } })
     expect(await post('')).toMatchObject({ status: 400, body: { error: expect.stringContaining('not JSON') } })
     expect(await post('5')).toMatchObject({
@@ -120,29 +120,29 @@ describe('400', () => {
   })
 })
 
-test('404 says which route there is', async () => {
-  const answer = await app.inject({ method: 'POST', url: '/sales', payload: {} })
-  expect([answer.statusCode, answer.json().error]).toEqual([
+it('names the route for sales in a 404', async () => {
+  const response = await app.inject({ method: 'POST', url: '/sales', payload: {} })
+  expect([response.statusCode, response.json().error]).toEqual([
     404,
-    'sales are taken by POST /transactions alone; see GET /docs',
+    'this route does not exist; send sales to POST /transactions, see GET /docs',
   ])
 })
 
-test('413 for a large request', async () => {
+it('refuses a large request with 413', async () => {
   expect(await post(sale({ note: 'x'.repeat(10_000) }))).toMatchObject({
     status: 413,
     body: { error: expect.stringContaining('too large') },
   })
 })
 
-test('415 for another content type', async () => {
+it('refuses another content type with 415', async () => {
   expect(await post(sale(), { 'content-type': 'text/plain' })).toEqual({
     status: 415,
     body: { error: 'the content type must be application/json' },
   })
 })
 
-test('/openapi.json describes the event, and its own example is accepted', async () => {
+it('describes the event in /openapi.json with an example that it accepts', async () => {
   const openapi = (await app.inject('/openapi.json')).json()
   expect(Object.keys(openapi.paths)).toEqual(['/transactions'])
   const { requestBody, responses } = openapi.paths['/transactions'].post
@@ -154,22 +154,22 @@ test('/openapi.json describes the event, and its own example is accepted', async
   )
   expect(Object.keys(example).sort()).toEqual(one.required.toSorted())
   expect(await post(JSON.stringify(example))).toMatchObject({ status: 202 })
-  taken.splice(0)
+  records.splice(0)
 })
 
-test('/docs is a page that names the route, its fields, and an example that is accepted', async () => {
-  const answer = await app.inject('/docs')
-  expect(answer.headers['content-type']).toContain('text/html')
-  for (const field of Object.keys(JSON.parse(sale()))) expect(answer.body).toContain(`<td>${field}</td>`)
-  expect(answer.body).not.toMatch(/src=|https?:/)
+it('shows the route, its fields and an accepted example in /docs', async () => {
+  const response = await app.inject('/docs')
+  expect(response.headers['content-type']).toContain('text/html')
+  for (const field of Object.keys(JSON.parse(sale()))) expect(response.body).toContain(`<td>${field}</td>`)
+  expect(response.body).not.toMatch(/src=|https?:/)
   const example = /-d '([^']+)'/
-    .exec(answer.body)![1]!
+    .exec(response.body)![1]!
     .replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)))
   expect(await post(example)).toMatchObject({ status: 202 })
-  taken.splice(0)
+  records.splice(0)
 })
 
-test('/metrics counts the answers', async () => {
+it('counts responses in /metrics', async () => {
   const counted = async () =>
     (await app.inject('/metrics')).body.match(/requests_total\{code="400",pipeline="default\/sales"\} (\d+)/)?.[1]
   const before = Number(await counted())

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { BodyError, parseBody } from '#producer/serve/body.ts'
 import { NumberText } from '#producer/serve/exact-checks.ts'
 
 const blanks = fc.string({ unit: fc.constantFrom(' ', '\t', '\n', '\r'), maxLength: 3 })
-/** JSON as somebody may write it: with blanks, and numbers that JavaScript would write otherwise. */
+/** Valid JSON with blanks, and with numbers that JavaScript would print differently. */
 const written = fc.oneof(
   fc.json(),
   fc.constantFrom(
@@ -19,7 +19,7 @@ const written = fc.oneof(
   ),
 )
 
-test('each element of an array keeps its bytes', () => {
+it('keeps the bytes of each element of an array', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(blanks, written, blanks), { minLength: 1, maxLength: 6 }),
@@ -36,7 +36,7 @@ test('each element of an array keeps its bytes', () => {
   )
 })
 
-test('a single event keeps its bytes', () => {
+it('keeps the bytes of a single event', () => {
   const { events, isBatch } = parseBody(Buffer.from(' {"amount": 1.10,\n "n": 5} \n'))
   expect(isBatch).toBe(false)
   expect(events[0]!.bytes.toString()).toBe('{"amount": 1.10,\n "n": 5}')
@@ -45,27 +45,27 @@ test('a single event keeps its bytes', () => {
 
 const nested = (depth: number) => '['.repeat(depth - 1) + ']'.repeat(depth - 1)
 
-describe('refused', () => {
-  test.each([
+describe('parseBody', () => {
+  it.each([
     ['nothing', '', /not JSON/],
     ['half an object', '{"a":', /not JSON/],
     ['two objects', '{} {}', /not JSON/],
     ['a byte order mark', '\uFEFF{}', /not JSON/],
-    ['an empty array', ' [ ] ', /nothing to send/],
-    ['an event nested too deep', `{"a":${nested(501)}}`, /500 deep/],
-    ['an event nested too deep in an array', `[{"a":${nested(501)}}]`, /500 deep/],
-    ['nesting that would overflow the stack', '['.repeat(1_000_000), /500 deep/],
-  ])('%s', (_name, body, message) => {
+    ['an empty array', ' [ ] ', /the array is empty; send at least one sale/],
+    ['an event nested too deep', `{"a":${nested(501)}}`, /more than 500 levels/],
+    ['an event nested too deep in an array', `[{"a":${nested(501)}}]`, /more than 500 levels/],
+    ['nesting that would overflow the stack', '['.repeat(1_000_000), /more than 500 levels/],
+  ])('refuses %s', (_name, body, message) => {
     expect(() => parseBody(Buffer.from(body))).toThrow(BodyError)
     expect(() => parseBody(Buffer.from(body))).toThrow(message)
   })
 
-  test('bytes that are not UTF-8', () => {
+  it('refuses bytes that are not UTF-8', () => {
     expect(() => parseBody(Buffer.from('{"a":"caf\u00e9"}', 'latin1'))).toThrow(/UTF-8/)
   })
 })
 
-test('500 levels are taken, alone and in an array', () => {
+it('accepts 500 levels in a single event and in an array', () => {
   expect(parseBody(Buffer.from(`{"a":${nested(500)}}`)).events.length).toBe(1)
   expect(parseBody(Buffer.from(`[{"a":${nested(500)}},{}]`)).events.length).toBe(2)
 })

@@ -1,12 +1,12 @@
-/** The HTTP side alone, before a Kafka that keeps what it is sent. */
+/** The HTTP side of the ingest with a fake Kafka that keeps the records it receives. */
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { createApp } from '#producer/serve/app.ts'
 import { eventSchema } from '#producer/serve/event-schema.ts'
 import { createMetrics } from '#producer/serve/metrics.ts'
 
-export type Taken = { key: string | null; value: string; traceparent: string | undefined }
-export type Answer = {
+export type FakeRecord = { key: string | null; value: string; traceparent: string | undefined }
+export type Response = {
   status: number
   body: {
     error?: string
@@ -17,11 +17,11 @@ export type Answer = {
 }
 
 export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } = {}) {
-  const taken: Taken[] = []
+  const records: FakeRecord[] = []
   const ingest = {
     async send(events: { key: string | null; bytes: Buffer }[], traceparent?: string) {
-      for (const { key, bytes } of events) taken.push({ key, value: bytes.toString(), traceparent })
-      return events.map((_, i) => ({ partition: 0, offset: taken.length - events.length + i }))
+      for (const { key, bytes } of events) records.push({ key, value: bytes.toString(), traceparent })
+      return events.map((_, i) => ({ partition: 0, offset: records.length - events.length + i }))
     },
     unready: async () => null,
   }
@@ -35,15 +35,15 @@ export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } =
   })
   return {
     app,
-    taken,
-    async post(payload: string | Buffer, headers: Record<string, string> = {}): Promise<Answer> {
-      const answer = await app.inject({
+    records,
+    async post(payload: string | Buffer, headers: Record<string, string> = {}): Promise<Response> {
+      const response = await app.inject({
         method: 'POST',
         url: `/${spec.source.topic}`,
         payload,
         headers: { 'content-type': 'application/json', ...headers },
       })
-      return { status: answer.statusCode, body: answer.json() }
+      return { status: response.statusCode, body: response.json() }
     },
   }
 }

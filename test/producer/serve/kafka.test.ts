@@ -1,6 +1,6 @@
-/** The ingest before a real Kafka, over real HTTP. */
+/** The ingest with a real Kafka, over real HTTP. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Served, startServe } from '#producer/serve/server.ts'
 import { ownFolder } from '#test/support/folder.ts'
 import { createTopic, kafka, ownKafka, unique } from '#test/support/services.ts'
@@ -8,7 +8,7 @@ import { readJournal } from '#verify/journal.ts'
 import { ecommerce } from '../pipelines.ts'
 import { readBack } from '../read-back.ts'
 
-/** A broker of one's own takes its time to start on a busy machine. */
+/** A test's own broker starts slowly on a busy machine. */
 const BROKER_MS = 300_000
 
 const LIMITS = {
@@ -33,31 +33,31 @@ const sale = (id: string | number, more: Record<string, unknown> = {}) =>
   })
 
 async function post(served: Served, body: string, headers: Record<string, string> = {}) {
-  const answer = await fetch(`${served.url}/sales`, {
+  const response = await fetch(`${served.url}/sales`, {
     method: 'POST',
     body,
     headers: { 'content-type': 'application/json', ...headers },
   })
   return {
-    status: answer.status,
-    retryAfter: answer.headers.get('retry-after'),
-    body: (await answer.json()) as { error?: string; offsets: { partition: number; offset: number }[] },
+    status: response.status,
+    retryAfter: response.headers.get('retry-after'),
+    body: (await response.json()) as { error?: string; offsets: { partition: number; offset: number }[] },
   }
 }
 
-describe('with a Kafka that answers', () => {
+describe('the ingest with a healthy Kafka', () => {
   let bootstrap: string
   let topic: string
   let served: Served
   const send = async (body: string, headers?: Record<string, string>) => {
-    const answer = await fetch(`${served.url}/${topic}`, {
+    const response = await fetch(`${served.url}/${topic}`, {
       method: 'POST',
       body,
       headers: { 'content-type': 'application/json', ...headers },
     })
     return {
-      status: answer.status,
-      body: (await answer.json()) as { error: string; offsets: { partition: number; offset: number }[] },
+      status: response.status,
+      body: (await response.json()) as { error: string; offsets: { partition: number; offset: number }[] },
     }
   }
 
@@ -69,7 +69,7 @@ describe('with a Kafka that answers', () => {
   })
   afterAll(() => served?.close())
 
-  test('what was sent is in the journal, as the log has it', async () => {
+  it('writes a journal that agrees with the log', async () => {
     const journal = ownFolder('journal')
     const own = unique('journalled')
     await createTopic(bootstrap, own, 2)
@@ -85,43 +85,46 @@ describe('with a Kafka that answers', () => {
     expect([read.foreign, read.lostFromLog(), read.sent, read.acknowledged]).toEqual([0, 0, 2, 2])
   })
 
-  test('202: what was sent lies where the answer says, byte by byte', async () => {
+  it('stores the exact bytes of accepted sales at the positions that it returns', async () => {
     const singles = Array.from({ length: 200 }, (_, i) => sale(`single-${i}`).replace('12.50', `1${i}.10`))
     const batch = Array.from({ length: 50 }, (_, i) => sale(1000 + i))
-    const answers = await Promise.all([...singles.map(text => send(text)), send(`[${batch.join(' , ')}]`)])
-    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202))
-    const places = answers.flatMap(({ body }) => body.offsets)
+    const responses = await Promise.all([...singles.map(text => send(text)), send(`[${batch.join(' , ')}]`)])
+    expect(responses.map(({ status }) => status)).toEqual(responses.map(() => 202))
+    const positions = responses.flatMap(({ body }) => body.offsets)
     const log = new Map(
       (await readBack(bootstrap, topic)).map(record => [`${record.partition}/${record.offset}`, record]),
     )
     expect(log.size).toBe(250)
     ;[...singles, ...batch].forEach((text, i) => {
-      const record = log.get(`${places[i]!.partition}/${places[i]!.offset}`)!
+      const record = log.get(`${positions[i]!.partition}/${positions[i]!.offset}`)!
       expect(record.value!.toString()).toBe(text)
       expect(record.key!.toString()).toBe(String(JSON.parse(text).transaction_id))
     })
-    expect(new Set(places.map(({ partition }) => partition)).size).toBe(3)
+    expect(new Set(positions.map(({ partition }) => partition)).size).toBe(3)
   })
 
-  test('the same id goes to the same partition, as a string or a number', async () => {
-    const answers = await Promise.all([send(sale(77)), send(sale('77')), send(sale(77))])
-    expect(new Set(answers.map(({ body }) => body.offsets[0]!.partition)).size).toBe(1)
+  it('sends the same id to the same partition, as a string or a number', async () => {
+    const responses = await Promise.all([send(sale(77)), send(sale('77')), send(sale(77))])
+    expect(new Set(responses.map(({ body }) => body.offsets[0]!.partition)).size).toBe(1)
   })
 
-  test('400: nothing of a batch with a fault is in the log', async () => {
+  it('stores nothing of a batch with a fault (400)', async () => {
     const before = (await readBack(bootstrap, topic)).length
     expect((await send(`[${sale('good')},${sale('bad', { amount: 'much' })}]`)).status).toBe(400)
     expect((await readBack(bootstrap, topic)).length).toBe(before)
   })
 
-  test('413: an event that the topic does not take; those beside it are taken', async () => {
+  it('refuses an event that is too large for the topic (413) and accepts concurrent ones', async () => {
     const [large, small] = await Promise.all([send(sale('large', { note: 'x'.repeat(30_000) })), send(sale('small'))])
-    expect([large.status, large.body.error]).toEqual([413, 'an event is larger than the topic takes'])
+    expect([large.status, large.body.error]).toEqual([
+      413,
+      'an event is larger than max.message.bytes of the topic allows; send a smaller one',
+    ])
     expect(small.status).toBe(202)
     expect((await send(sale('after'))).status).toBe(202)
   })
 
-  test('the client’s trace context stands in the record’s headers', async () => {
+  it('puts the client’s trace context into the record’s headers', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     await send(sale('traced'), { traceparent })
     await send(sale('untraced'))
@@ -130,13 +133,13 @@ describe('with a Kafka that answers', () => {
     expect(headers.get('untraced')).toEqual({})
   })
 
-  test('it is ready', async () => {
+  it('is ready', async () => {
     const ready = await fetch(`${served.url}/readyz`)
     expect([ready.status, await ready.json()]).toEqual([200, { ok: true, reasons: [] }])
   })
 })
 
-test('a Kafka that hangs: 429 above the bound, 503 after the time, then at once; and it heals by itself', {
+it('returns 429 above its bound and 503 on timeout while Kafka hangs, and recovers afterwards', {
   timeout: BROKER_MS,
 }, async () => {
   const broker = await ownKafka('ingest-hang')
@@ -158,9 +161,12 @@ test('a Kafka that hangs: 429 above the bound, 503 after the time, then at once;
   expect(full).toMatchObject({ status: 429, retryAfter: '1' })
   const late = await waiting
   expect(late).toMatchObject({ status: 503, retryAfter: '5' })
-  expect(late.body.error).toContain('may be stored or not')
+  expect(late.body.error).toContain('may or may not be stored')
   const refused = await post(served, sale('refused'))
-  expect(refused).toMatchObject({ status: 503, body: { error: 'Kafka does not answer; nothing of this was sent' } })
+  expect(refused).toMatchObject({
+    status: 503,
+    body: { error: 'Kafka does not respond; nothing was sent. Send the request again later' },
+  })
   expect((await fetch(`${served.url}/readyz`)).status).toBe(503)
   expect((await fetch(`${served.url}/healthz`)).status).toBe(200)
   process.kill(broker.pid, 'SIGCONT')
@@ -170,7 +176,7 @@ test('a Kafka that hangs: 429 above the bound, 503 after the time, then at once;
   expect(keys).toEqual(['before', 'waiting', 'after'])
 })
 
-test('a Kafka that is killed and started again: requests wait for it, and each is stored once', {
+it('holds requests while Kafka restarts and stores each once', {
   timeout: BROKER_MS,
 }, async () => {
   const broker = await ownKafka('ingest-restart')
