@@ -164,7 +164,9 @@ function quantile(q: number, bounds: number[], counts: number[]): number {
   const [low, below] = i === 0 ? [0, 0] : [bounds[i - 1]!, counts[i - 1]!]
   if (bounds[i] === Infinity) return low
   const inBucket = counts[i]! - below
-  return inBucket === 0 ? low : low + ((bounds[i]! - low) * (rank - below)) / inBucket
+  if (inBucket === 0) return low
+  // Rounding must not exceed the bucket.
+  return Math.min(bounds[i]!, low + ((bounds[i]! - low) * (rank - below)) / inBucket)
 }
 
 const within = (ticks: Tick[], { from, to }: Window) => ticks.filter(({ at }) => at >= from && at <= to)

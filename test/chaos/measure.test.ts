@@ -184,6 +184,10 @@ describe('delays', () => {
     expect(delayOf(BOUNDS, [0, 0, 10, 10])!.p50).toBeCloseTo(5.5)
   })
 
+  it('never exceed their bucket by rounding', () => {
+    expect(delayOf([0.1, 1, 10, Infinity], [3, 6, 6, 6])!.p50).toBe(0.1)
+  })
+
   it('beyond the last bound are that bound, and null without samples', () => {
     expect(delayOf(BOUNDS, [0, 0, 0, 3])).toEqual({ p50: 10, p99: 10, max: Infinity, samples: 3 })
     expect(delayOf(BOUNDS, [0, 0, 0, 0])).toBeNull()
