@@ -32,7 +32,7 @@ it('names all missing prerequisites of servers, with how to install them', () =>
 })
 
 it.each([
-  ['images/main.ts', ['--help'], /npm run images -- <where>/],
+  ['images/main.ts', ['--help'], /npm run images -- <destination>/],
   ['chaos/main.ts', ['--help'], /npm run chaos/],
   ['operator/main.ts', ['plan', '--help'], /plan <file>/],
   ['test/run.ts', ['test/pipeline/units.test.ts'], /\d+ passed, 0 failed, 0 skipped/],
