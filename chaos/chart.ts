@@ -1,17 +1,17 @@
-/** Lag and delay over the time of a run, with the faults marked: an SVG of its own, for any browser or document. */
+/** Draws lag and delay over the time of a run, with the faults marked, as a standalone SVG. */
 import type { Kind } from './fault-schedule.ts'
 import { delayIn, type Tick } from './measure.ts'
 import type { Report } from './report.ts'
 
 const MARGIN = { left: 64, right: 16, top: 56, bottom: 32 }
 const PANEL = { height: 190, gap: 44 }
-const LEAST_WIDTH = 960
-/** So that the names of kinds do not lie over each other. */
+const MIN_WIDTH = 960
+/** Keeps the names of faults from overlapping. */
 const WIDTH_PER_FAULT = 90
-/** A percentile needs some events: those of the last seconds. */
+/** Each percentile covers the events of this time. */
 const P99_OVER_MS = 5000
 
-/** Told apart by those who see few colours as well (Okabe and Ito). */
+/** Distinguishable with colour blindness (Okabe and Ito). */
 const COLOUR: Record<Kind, string> = {
   worker: '#0072b2',
   kafka: '#d55e00',
@@ -27,7 +27,7 @@ type Scale = (value: number) => number
 
 export function renderChart(report: Report): string {
   const { ticks, bounds, faults, pipeline, startedAt, endedAt } = report
-  const width = Math.max(LEAST_WIDTH, MARGIN.left + MARGIN.right + faults.length * WIDTH_PER_FAULT)
+  const width = Math.max(MIN_WIDTH, MARGIN.left + MARGIN.right + faults.length * WIDTH_PER_FAULT)
   const height = MARGIN.top + 2 * PANEL.height + PANEL.gap + MARGIN.bottom
   const [from, to] = [ticks[0]?.at ?? startedAt, ticks.at(-1)?.at ?? endedAt]
   const x: Scale = at => MARGIN.left + ((at - from) / Math.max(1, to - from)) * (width - MARGIN.left - MARGIN.right)
@@ -48,7 +48,7 @@ export function renderChart(report: Report): string {
   ].join('\n')
 }
 
-/** From the blow to the recovery, behind both panels; its name stands above. */
+/** A band behind both panels from injection to recovery, with the name of the fault above. */
 function faultBand({ kind, window, failure }: Report['faults'][number], x: Scale, last: number): string {
   const [left, right] = [x(window.from), x(Math.min(window.to, last))]
   const height = 2 * PANEL.height + PANEL.gap
@@ -65,13 +65,13 @@ function lagPanel(ticks: Tick[]): Panel {
   const { top } = MARGIN
   const points = ticks.map(({ at, lag }) => ({ at, value: lag }))
   const step = roundStep(Math.max(1, ...points.map(({ value }) => value ?? 0)) / 4)
-  const most = 4 * step
-  const y: Scale = value => top + PANEL.height * (1 - value / most)
+  const max = 4 * step
+  const y: Scale = value => top + PANEL.height * (1 - value / max)
   const marks = [0, 1, 2, 3, 4].map(i => ({ value: i * step, text: (i * step).toLocaleString('en-US') }))
   return { top, title: 'lag, records', points, marks, y }
 }
 
-/** Of powers of ten: a calm pipeline's hundredths of a second and a fault's tens of seconds are both to be read. */
+/** A logarithmic scale, because delays range from hundredths of a second to tens of seconds. */
 function delayPanel(ticks: Tick[], bounds: number[]): Panel {
   const top = MARGIN.top + PANEL.height + PANEL.gap
   const points = ticks.map(({ at }) => {
@@ -91,27 +91,27 @@ function panelOf({ top, title, points, marks, y }: Panel, x: Scale, width: numbe
       const grid = `<path d="M${MARGIN.left} ${y(value).toFixed(1)}H${right}" stroke="#cccccc" stroke-width="0.7"/>`
       return grid + text(MARGIN.left - 6, y(value) + 4, label, 'text-anchor="end"')
     }),
-    // With a rim, since faults and lines run below.
+    // The white stroke keeps the title readable above faults and lines.
     text(MARGIN.left + 6, top + 14, title, 'font-weight="bold" stroke="#ffffff" stroke-width="3" paint-order="stroke"'),
     `<path d="${lineOf(points, x, y)}" fill="none" stroke="#111111" stroke-width="1.4"/>`,
   ]
 }
 
-/** Broken where nothing is known. */
+/** Returns the path of a line that is interrupted where values are null. */
 function lineOf(points: Point[], x: Scale, y: Scale): string {
   return points
     .flatMap(({ at, value }, i) => {
       if (value === null) return []
-      const goesOn = i > 0 && points[i - 1]!.value !== null
-      return [`${goesOn ? 'L' : 'M'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`]
+      const continues = i > 0 && points[i - 1]!.value !== null
+      return [`${continues ? 'L' : 'M'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`]
     })
     .join('')
 }
 
-/** At least `least`: 1, 2 or 5 times a power of ten. */
-function roundStep(least: number): number {
-  const power = 10 ** Math.floor(Math.log10(least))
-  return Math.max(1, [1, 2, 5, 10].find(factor => factor * power >= least)! * power)
+/** Returns the smallest 1, 2 or 5 times a power of ten that is at least `min`. */
+function roundStep(min: number): number {
+  const power = 10 ** Math.floor(Math.log10(min))
+  return Math.max(1, [1, 2, 5, 10].find(factor => factor * power >= min)! * power)
 }
 
 function timeMarks(from: number, to: number): number[] {

@@ -1,4 +1,4 @@
-/** Who is there: the pipeline, the pods of each kind, nodes, the operator that leads. Only reads. */
+/** Reads the cluster: the pipeline, the pods of each kind, nodes, and the leading operator. */
 import { WORKER_PORT } from '#pipeline/limits.ts'
 import type { Kind } from './fault-schedule.ts'
 import { type Api, ApiError, ChaosError, type Json } from './kubectl.ts'
@@ -8,18 +8,18 @@ export type Pod = {
   name: string
   uid: string
   node: string
-  /** Of its metrics. */
+  /** Port of its metrics. */
   port: number
-  /** By its phase. */
+  /** Its phase is Running. */
   running: boolean
   ready: boolean
   /** It is being deleted. */
-  leaving: boolean
+  terminating: boolean
 }
 
-export type Pipeline = { document: Json; ready: boolean; says: string; workers: number }
+export type Pipeline = { document: Json; ready: boolean; message: string; workers: number }
 export type PodKind = Exclude<Kind, 'node'>
-/** Where pods of a kind are looked for: the first selector that finds some is theirs. `namespace` null: in all. */
+/** Where to find the pods of a kind: the first selector that matches any. `namespace` null means all namespaces. */
 export type Place = { namespace: string | null; selectors: string[] }
 
 export const STORES = ['kafka', 'postgres', 'elasticsearch'] as const
@@ -27,11 +27,11 @@ const LEASE = 'salespipeline-operator'
 
 export class Cluster {
   readonly #api: Api
-  readonly #of: { namespace: string; pipeline: string }
+  readonly #target: { namespace: string; pipeline: string }
   readonly #places: Record<PodKind, Place>
-  constructor(api: Api, of: { namespace: string; pipeline: string }, places: Record<PodKind, Place>) {
+  constructor(api: Api, target: { namespace: string; pipeline: string }, places: Record<PodKind, Place>) {
     this.#api = api
-    this.#of = of
+    this.#target = target
     this.#places = places
   }
 
@@ -47,29 +47,29 @@ export class Cluster {
     return []
   }
 
-  /** Throws a ChaosError that says where to look when there is none. */
+  /** Throws a ChaosError that names the existing pipelines if this one does not exist. */
   async pipeline(): Promise<Pipeline> {
-    const { namespace, pipeline } = this.#of
+    const { namespace, pipeline } = this.#target
     const path = `/apis/salespipeline.dev/v1alpha1/namespaces/${namespace}/salespipelines`
     try {
       return pipelineOf(await this.#api.json(`${path}/${pipeline}`))
     } catch (error) {
       if (!(error instanceof ApiError && error.code === 404)) throw error
       const { items } = await this.#api.json(path).catch(() => ({ items: null }))
-      if (items === null) throw new ChaosError('this cluster knows no SalesPipelines: its CRD is not installed')
+      if (items === null) throw new ChaosError('the SalesPipeline CRD is not installed in this cluster')
       const names = items.map(({ metadata }: Json) => metadata.name).join(', ') || 'none'
-      throw new ChaosError(`there is no SalesPipeline ${pipeline} in namespace ${namespace}; there are: ${names}`)
+      throw new ChaosError(`no SalesPipeline ${pipeline} in namespace ${namespace}; existing ones: ${names}`)
     }
   }
 
-  /** The operator's pod that holds the Lease; null while none does that is alive. */
+  /** Returns the operator's pod that holds the Lease; null while no live pod holds it. */
   async leader(): Promise<Pod | null> {
     const pods = await this.pods('operator')
     for (const namespace of new Set(pods.map(pod => pod.namespace))) {
       const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${LEASE}`
       const lease = await this.#api.json(path).catch(() => null)
       const holder = pods.find(pod => pod.namespace === namespace && pod.name === lease?.spec?.holderIdentity)
-      if (holder && !holder.leaving) return holder
+      if (holder && !holder.terminating) return holder
     }
     return null
   }
@@ -79,7 +79,7 @@ export class Cluster {
     return status.conditions?.some((c: Json) => c.type === 'Ready' && c.status === 'True') ?? false
   }
 
-  /** Nodes that could take over from another. */
+  /** Returns the nodes that are ready and schedulable. */
   async usableNodes(): Promise<string[]> {
     const { items } = await this.#api.json('/api/v1/nodes')
     const isReady = ({ status }: Json) =>
@@ -89,31 +89,34 @@ export class Cluster {
       .map(({ metadata }: Json) => metadata.name)
   }
 
-  /** Where a kind was looked for, for people. */
+  /** Describes where the pods of a kind were searched, for messages. */
   describe(kind: PodKind): string {
     const { namespace, selectors } = this.#places[kind]
     const labels = selectors.map(selector => `"${selector}"`).join(' or ')
     return `${namespace === null ? 'any namespace' : `namespace ${namespace}`} with the labels ${labels}`
   }
 
-  /** What a worker says at one of its paths. */
-  ask({ namespace, name, port }: Pod, path: string, withinMs: number): Promise<string> {
+  /** Fetches a path of a worker through the API server. Rejects if it does not respond within `withinMs`. */
+  fetch({ namespace, name, port }: Pod, path: string, withinMs: number): Promise<string> {
     return this.#api.text(`/api/v1/namespaces/${namespace}/pods/${name}:${port}/proxy${path}`, withinMs)
   }
 }
 
-/** Pods that have ended, evicted ones among them, are kept for their logs only. */
+/** Finished and evicted pods are kept only for their logs. */
 const isAlive = ({ status }: Json) => !['Succeeded', 'Failed'].includes(status.phase)
 
 const isHttp = ({ name }: { name?: string }) => name === 'http'
 
 function podOf({ metadata, spec, status }: Json): Pod {
   return {
-    ...{ namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, node: spec.nodeName ?? '' },
+    namespace: metadata.namespace,
+    name: metadata.name,
+    uid: metadata.uid,
+    node: spec.nodeName ?? '',
     port: spec.containers.flatMap((c: Json) => c.ports ?? []).find(isHttp)?.containerPort ?? WORKER_PORT,
     running: status.phase === 'Running',
     ready: status.conditions?.some((c: Json) => c.type === 'Ready' && c.status === 'True') ?? false,
-    leaving: metadata.deletionTimestamp !== undefined,
+    terminating: metadata.deletionTimestamp !== undefined,
   }
 }
 
@@ -122,7 +125,7 @@ function pipelineOf(document: Json): Pipeline {
   return {
     document,
     ready: ready?.status === 'True' && ready.observedGeneration === document.metadata.generation,
-    says: ready ? `${ready.reason}: ${ready.message}` : 'no operator has looked at it yet',
+    message: ready ? `${ready.reason}: ${ready.message}` : 'no operator has set its status yet',
     workers: document.status?.workers?.desired ?? 0,
   }
 }

@@ -1,14 +1,14 @@
-/** Which fault comes when, and to whom: a function of the seed, so that a run can be repeated. */
+/** The order and targets of faults: a function of the seed, so that a run can be repeated. */
 
 /** All kinds, in the order in which help and messages name them. */
 export const KINDS = ['worker', 'kafka', 'postgres', 'elasticsearch', 'operator', 'node'] as const
 export type Kind = (typeof KINDS)[number]
 
-/** `pick`, from 0 up to 1, chooses one of those that are there when the time comes. */
+/** `pick`, at least 0 and below 1, chooses one of the targets that exist when the fault is injected. */
 export type Step = { round: number; kind: Kind; pick: number }
 export type FaultSchedule = Step[]
 
-/** One round hits each kind once, in an order of its own. A lost node stays lost: only the first round takes one. */
+/** Returns one fault of each kind in random order. A lost node stays lost, so only the first round loses one. */
 export function scheduleRound(seed: number, round: number, kinds: readonly Kind[]): FaultSchedule {
   const random = randomOf(seed * 1000 + round)
   const left = KINDS.filter(kind => kinds.includes(kind) && (kind !== 'node' || round === 1))
@@ -20,13 +20,13 @@ export function scheduleRound(seed: number, round: number, kinds: readonly Kind[
   return steps
 }
 
-/** Whoever `pick` chooses, whatever order they are given in. */
+/** Returns the element that `pick` chooses, independently of their order. */
 export function chosen<T extends { name: string }>(from: readonly T[], pick: number): T | undefined {
   const sorted = [...from].sort((a, b) => (a.name < b.name ? -1 : 1))
   return sorted[Math.floor(pick * sorted.length)]
 }
 
-/** Small, and the same on every machine: xorshift over 32 bits, from 0 up to 1. */
+/** A small generator with the same result on every machine: xorshift with 32 bits, at least 0 and below 1. */
 function randomOf(seed: number): () => number {
   let state = Math.imul(seed + 1, 0x9e3779b1) >>> 0 || 1
   const next = () => {
@@ -35,7 +35,7 @@ function randomOf(seed: number): () => number {
     state = (state ^ (state << 5)) >>> 0
     return state / 2 ** 32
   }
-  // Near seeds begin near each other.
+  // The first values of similar seeds are similar.
   for (let i = 0; i < 8; i++) next()
   return next
 }

@@ -1,34 +1,34 @@
-/** Another way to the workers: `kubectl port-forward`, one process for each. The kubelet opens it inside of the pod. */
+/** Reaches workers by `kubectl port-forward`, one process per pod, which NetworkPolicies do not block. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Pod } from './cluster.ts'
 import { ChaosError } from './kubectl.ts'
 
-type Way = { child: ChildProcess; port: Promise<number> }
+type Forward = { child: ChildProcess; port: Promise<number> }
 
 export class Forwards {
-  readonly #ways = new Map<string, Way>()
+  readonly #forwards = new Map<string, Forward>()
 
   constructor() {
     process.once('exit', () => this.keep(new Set()))
   }
 
-  /** What a worker says at one of its paths. A way that broke is opened anew at the next question. */
-  async ask(pod: Pod, path: string, withinMs: number): Promise<string> {
+  /** Fetches a path of a worker; reopens a closed connection. Rejects without a response within `withinMs`. */
+  async fetch(pod: Pod, path: string, withinMs: number): Promise<string> {
     const signal = AbortSignal.timeout(withinMs)
-    const way = this.#ways.get(pod.uid) ?? this.#open(pod)
-    const late = new Promise<never>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)))
-    const port = await Promise.race([way.port, late])
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal })
-    if (!answer.ok) throw new ChaosError(`${pod.name}${path} answers ${answer.status}`)
-    return answer.text()
+    const forward = this.#forwards.get(pod.uid) ?? this.#open(pod)
+    const timeout = new Promise<never>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)))
+    const port = await Promise.race([forward.port, timeout])
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal })
+    if (!response.ok) throw new ChaosError(`pod ${pod.name} responds to ${path} with status ${response.status}`)
+    return response.text()
   }
 
-  #open({ uid, namespace, name, port }: Pod): Way {
+  #open({ uid, namespace, name, port }: Pod): Forward {
     const args = ['-n', namespace, 'port-forward', `pod/${name}`, `:${port}`, '--address=127.0.0.1']
     const child = spawn('kubectl', args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let said = ''
-    child.stderr.on('data', data => (said += data))
+    let errors = ''
+    child.stderr.on('data', data => (errors += data))
     const opened = new Promise<number>((done, fail) => {
       createInterface(child.stdout).on('line', line => {
         const found = /127\.0\.0\.1:(\d+)/.exec(line)
@@ -36,19 +36,19 @@ export class Forwards {
       })
       child.once('error', fail)
       child.once('close', () => {
-        this.#ways.delete(uid)
-        fail(new ChaosError(`kubectl port-forward ended: ${said.trim()}`))
+        this.#forwards.delete(uid)
+        fail(new ChaosError(`kubectl port-forward to pod ${name} exited: ${errors.trim()}`))
       })
     })
-    // Whoever asked may have given up before.
+    // The caller may have timed out before.
     opened.catch(() => {})
-    const way = { child, port: opened }
-    this.#ways.set(uid, way)
-    return way
+    const forward = { child, port: opened }
+    this.#forwards.set(uid, forward)
+    return forward
   }
 
-  /** Those of pods that are gone lead nowhere. */
+  /** Closes the connections to all other pods. */
   keep(uids: Set<string>): void {
-    for (const [uid, { child }] of this.#ways) if (!uids.has(uid)) child.kill()
+    for (const [uid, { child }] of this.#forwards) if (!uids.has(uid)) child.kill()
   }
 }

@@ -1,4 +1,4 @@
-/** The cluster that KUBECONFIG names: whatever is changed goes through kubectl, whatever is read through one proxy of it. */
+/** Access to the cluster that KUBECONFIG names: writes run kubectl, reads use one `kubectl proxy`. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { UserError } from '#pipeline/user-error.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: objects of the API, of whatever kind
+// biome-ignore lint/suspicious/noExplicitAny: API objects of any kind
 export type Json = any
 
-/** The run cannot begin or continue; a step of it failed. */
+/** The run cannot start or continue, or one of its steps failed. */
 export class ChaosError extends UserError {}
 
-/** Answers what it prints; throws a ChaosError with what it complains of. */
+/** Resolves with the output of kubectl. Throws a ChaosError with its error output if it fails. */
 export async function kubectl(args: string[], input?: string): Promise<string> {
   const child = spawn('kubectl', args, { stdio: ['pipe', 'pipe', 'pipe'] })
   let [out, err] = ['', '']
@@ -22,14 +22,14 @@ export async function kubectl(args: string[], input?: string): Promise<string> {
   child.stdin.end(input)
   const code = await new Promise<number | null>((done, fail) => child.once('error', fail).once('close', done)).catch(
     (error: Error) => {
-      throw new ChaosError(`kubectl cannot be started (${error.message}): it must be on the PATH`)
+      throw new ChaosError(`cannot run kubectl (${error.message}): install it, or add it to the PATH`)
     },
   )
   if (code !== 0) throw new ChaosError(`kubectl ${args.join(' ')}: ${(err || out).trim()}`)
   return out
 }
 
-/** The API server answered with something else than what was asked for. */
+/** The API server responded with an error status. */
 export class ApiError extends ChaosError {
   readonly code: number
   constructor(path: string, code: number, message: string) {
@@ -38,13 +38,13 @@ export class ApiError extends ChaosError {
   }
 }
 
-/** How long a proxy may take to start, and an answer of the API server to come. */
+/** How long the proxy may take to start, and the API server to respond. */
 const START_MS = 10_000
-const ANSWER_MS = 10_000
+const RESPONSE_MS = 10_000
 
 /**
- * One `kubectl proxy` for many reads: a process for each would cost more than the reading. It listens on a socket in a
- * folder of ours, since a port would lend our rights to every user of this machine.
+ * One `kubectl proxy` for all reads, because one process per read would be slow. It listens on a socket in a private
+ * folder: a port would give our permissions to every user of this machine.
  */
 export class Api {
   readonly #folder = mkdtempSync(join(tmpdir(), 'chaos-'))
@@ -54,7 +54,7 @@ export class Api {
   #starting: Promise<void> | null = null
   #isClosed = false
 
-  /** Starts the proxy, also anew when it has died. */
+  /** Starts the proxy unless it runs. */
   #start(): Promise<void> {
     this.#starting ??= this.#spawn().catch(error => {
       this.#starting = null
@@ -67,24 +67,24 @@ export class Api {
     rmSync(this.#socket, { force: true })
     const proxy = spawn('kubectl', ['proxy', `--unix-socket=${this.#socket}`], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#proxy = proxy
-    let said = ''
-    proxy.stderr.on('data', data => (said += data))
+    let errors = ''
+    proxy.stderr.on('data', data => (errors += data))
     return new Promise((done, fail) => {
-      const tooLate = setTimeout(() => proxy.kill(), START_MS).unref()
+      const timer = setTimeout(() => proxy.kill(), START_MS).unref()
       createInterface(proxy.stdout).on('line', line => line.startsWith('Starting to serve') && done())
       proxy.once('error', fail)
       proxy.once('exit', () => {
-        clearTimeout(tooLate)
+        clearTimeout(timer)
         this.#starting = null
-        fail(new ChaosError(`kubectl proxy ended: ${said.trim()}`))
+        fail(new ChaosError(`kubectl proxy exited: ${errors.trim()}`))
       })
-      proxy.stdout.once('data', () => clearTimeout(tooLate))
+      proxy.stdout.once('data', () => clearTimeout(timer))
     })
   }
 
-  /** What stands at a path of the API. Rejects when nothing answers in time; throws an ApiError on a refusal. */
-  async text(path: string, withinMs = ANSWER_MS): Promise<string> {
-    if (this.#isClosed) throw new ChaosError('the run is over')
+  /** Resolves with the response of an API path. Throws an ApiError for an error status; rejects after `withinMs`. */
+  async text(path: string, withinMs = RESPONSE_MS): Promise<string> {
+    if (this.#isClosed) throw new ChaosError('the run has ended')
     await this.#start()
     const { code, body } = await this.#get(path, withinMs)
     if (code < 300) return body
@@ -98,10 +98,10 @@ export class Api {
   #get(path: string, withinMs: number): Promise<{ code: number; body: string }> {
     const options = { socketPath: this.#socket, path, agent: this.#agent, signal: AbortSignal.timeout(withinMs) }
     return new Promise((resolve, reject) => {
-      const outgoing = request(options, answer => {
+      const outgoing = request(options, response => {
         let body = ''
-        answer.setEncoding('utf8').on('data', chunk => (body += chunk))
-        answer.once('error', reject).once('end', () => resolve({ code: answer.statusCode!, body }))
+        response.setEncoding('utf8').on('data', chunk => (body += chunk))
+        response.once('error', reject).once('end', () => resolve({ code: response.statusCode!, body }))
       })
       outgoing.once('error', reject).end()
     })
@@ -115,7 +115,7 @@ export class Api {
   }
 }
 
-/** The API server's own words where there are some. */
+/** Returns the message of the API server's Status object, else the start of the body. */
 function messageOf(body: string): string {
   try {
     return JSON.parse(body).message ?? body

@@ -1,26 +1,26 @@
-/** What whoever watches is told: a line for each event, and how far it is while something is waited for. */
+/** The output during a run: a line for each event, and progress while it waits. */
 
-/** Where lines are kept one after the other, a line each half second would bury the others. */
-const TELL_EVERY_MS = 5000
+/** Time between progress lines when the output is not a terminal. */
+const PROGRESS_EVERY_MS = 5000
 
 export class Live {
   readonly #startedAt = Date.now()
-  #toldAt = 0
-  #isOpen = false
+  #lastLineAt = 0
+  #hasProgressLine = false
 
-  /** Something happened. */
+  /** Prints an event. */
   event(text: string): void {
     this.#end()
     for (const line of text.split('\n')) process.stdout.write(`${this.#time()}  ${line}\n`)
   }
 
-  /** Still waiting. */
+  /** Prints what the run waits for. */
   progress(text: string): void {
     if (process.stdout.isTTY) {
       process.stdout.write(`\r\x1b[K${this.#time()}  … ${text}`.slice(0, process.stdout.columns + 4))
-      this.#isOpen = true
-    } else if (Date.now() - this.#toldAt >= TELL_EVERY_MS) {
-      this.#toldAt = Date.now()
+      this.#hasProgressLine = true
+    } else if (Date.now() - this.#lastLineAt >= PROGRESS_EVERY_MS) {
+      this.#lastLineAt = Date.now()
       process.stdout.write(`${this.#time()}  … ${text}\n`)
     }
   }
@@ -30,8 +30,8 @@ export class Live {
   }
 
   #end(): void {
-    if (this.#isOpen) process.stdout.write('\r\x1b[K')
-    this.#isOpen = false
-    this.#toldAt = Date.now()
+    if (this.#hasProgressLine) process.stdout.write('\r\x1b[K')
+    this.#hasProgressLine = false
+    this.#lastLineAt = Date.now()
   }
 }

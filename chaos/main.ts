@@ -1,4 +1,4 @@
-/** `npm run chaos`: reads the command line, runs, writes the report; its exit code is the verdict. */
+/** `npm run chaos`: reads the command line, runs, and writes the report. The exit code is the verdict. */
 import { join } from 'node:path'
 import { hideBin } from 'yargs/helpers'
 import { writeTextFile } from '#common/files.ts'
@@ -16,10 +16,10 @@ process.once('exit', () => api.close())
 async function main(): Promise<number> {
   const settings = await readSettings(hideBin(process.argv))
   const stopping = new AbortController()
-  // The first signal ends the run with a report, the second at once.
+  // The first signal ends the run with a report, the second kills it.
   const stop = () => (stopping.signal.aborted ? process.exit(130) : stopping.abort())
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
-  const report = await new Run(api, settings, new Live(), stopping.signal).go()
+  const report = await new Run(api, settings, new Live(), stopping.signal).run()
   if (report === null) return 0
   process.stdout.write(`\n${renderReport(report)}`)
   if (settings.report !== null) write(settings.report, report)
@@ -30,7 +30,7 @@ function write(folder: string, report: Report): void {
   writeTextFile(join(folder, 'chaos.md'), renderReport(report))
   writeTextFile(join(folder, 'chaos.json'), `${JSON.stringify(report)}\n`)
   writeTextFile(join(folder, 'chaos.svg'), renderChart(report))
-  process.stdout.write(`\n${folder}: chaos.md, chaos.json, chaos.svg\n`)
+  process.stdout.write(`\nReport written to ${folder}: chaos.md, chaos.json, chaos.svg\n`)
 }
 
 await runMain(main, { exitCodeOf: () => 2 })

@@ -1,29 +1,28 @@
-/** From counters of workers that come and go to what users of the results saw: standstills, lag, delays. */
-
+/** Computes what users of the results observed (pauses, lag, delay) from counters of workers that start and exit. */
 import type { Buckets, Reading } from './scrape.ts'
 
 /** The pipeline at one moment. Totals are increments since the run began, summed over all workers that ever ran. */
 export type Tick = {
   /** ms since the epoch. */
   at: number
-  /** Null while the lag of some partition is not known. */
+  /** Null while the lag of any partition is unknown. */
   lag: number | null
-  /** Rows that wait for the projection. */
+  /** Rows that wait to be projected. */
   pending: number
   /** Committed records by partition. */
   records: Record<number, number>
-  /** By bucket, cumulative over bounds. */
+  /** Counts per bucket, cumulative over the bounds. */
   delay: number[]
   projection: number[]
   ready: number
 }
 
-/** What a worker said longer ago is not known any more. */
+/** Older readings of a worker are not used for lag and pending rows. */
 const FRESH_MS = 1500
 
 /**
- * Sums increments: a worker that was there at the start counts from what it had then, a later one from 0. What a killed
- * worker counted after it was last asked is lost; its records were committed, so whoever goes on begins behind them.
+ * Sums increments. Workers that exist at the start count from their values then, later ones from 0. What a killed worker
+ * counted after its last reading is missing: those records were committed, so its successor does not count them again.
  */
 export class Totals {
   readonly #last = new Map<string, { reading: Reading; at: number }>()
@@ -32,7 +31,7 @@ export class Totals {
   #projection: number[] = []
   #bounds: number[] = []
 
-  /** Of every worker, once, before anything else. */
+  /** Sets the start values of all workers. Must be called first, once. */
   begin(readings: Reading[], at: number): void {
     for (const reading of readings) this.#last.set(keyOf(reading), { reading, at })
     for (const { records } of readings) for (const partition of records.keys()) this.#records.set(partition, 0)
@@ -41,7 +40,7 @@ export class Totals {
     this.#projection = this.#bounds.map(() => 0)
   }
 
-  /** Of the histograms' buckets, in seconds. */
+  /** Upper bounds of the histograms' buckets, in seconds. */
   get bounds(): number[] {
     return this.#bounds
   }
@@ -58,14 +57,14 @@ export class Totals {
   }
 
   tick(at: number, ready: number): Tick {
-    const fresh = [...this.#last.values()].filter(told => at - told.at <= FRESH_MS).map(({ reading }) => reading)
+    const fresh = [...this.#last.values()].filter(last => at - last.at <= FRESH_MS).map(({ reading }) => reading)
     const pending = Math.max(0, ...fresh.map(reading => reading.pending))
     const records = Object.fromEntries(this.#records)
     return { at, lag: lagOf(fresh), pending, records, delay: this.#delay, projection: this.#projection, ready }
   }
 }
 
-/** Null unless every partition's is known. Where two claim the same one, the greater counts. */
+/** Returns null unless the lag of every partition is known. If two workers report a partition, the greater lag counts. */
 function lagOf(fresh: Reading[]): number | null {
   const partitions = Math.max(0, ...fresh.map(({ topicPartitions }) => topicPartitions))
   const lags = new Map<number, number>()
@@ -96,15 +95,15 @@ export function rateIn(ticks: Tick[], window: Window): number {
   return ((ofAll(last) - ofAll(first)) * 1000) / (last.at - first.at)
 }
 
-/** The longest time, in ms, in which no record at all was committed. */
+/** Returns the longest time, in ms, in which no record was committed. */
 export const standstill = (ticks: Tick[], window: Window) => longestPause(ticks, window, ofAll)
 
-/** The same of the partition that was hit worst. */
+/** Returns the longest time, in ms, in which one partition committed no record. */
 export function worstStandstill(ticks: Tick[], window: Window): number {
   return Math.max(0, ...partitionsOf(ticks).map(partition => longestPause(ticks, window, ofPartition(partition))))
 }
 
-/** How long a partition has not grown, until the last tick. */
+/** Returns for how long, in ms, a partition has not committed a record, up to the last tick. */
 export function idleFor(ticks: Tick[], partition: number): number {
   const count = ofPartition(partition)
   const now = ticks.at(-1)!
@@ -112,13 +111,13 @@ export function idleFor(ticks: Tick[], partition: number): number {
   return now.at - ticks[lastLess + 1]!.at
 }
 
-/** Partitions that grew all the time, with their longest pause: that one of them pauses longer is not chance. */
+/** Returns the partitions whose longest pause is at most `longestMs`, with that pause. */
 export function steadyPartitions(ticks: Tick[], window: Window, longestMs: number): Map<number, number> {
   const pauses = partitionsOf(ticks).map(p => [p, longestPause(ticks, window, ofPartition(p))] as const)
   return new Map(pauses.filter(([, pause]) => pause <= longestMs))
 }
 
-/** From the last growth before the window on; a count that does not grow again pauses until the window ends. */
+/** A pause may begin before the window. Without further growth it lasts to the end of the window. */
 function longestPause(ticks: Tick[], { from, to }: Window, count: (tick: Tick) => number): number {
   const growths = ticks.filter((tick, i) => i > 0 && count(tick) > count(ticks[i - 1]!)).map(({ at }) => at)
   const before = growths.findLast(at => at <= from) ?? from
@@ -126,31 +125,31 @@ function longestPause(ticks: Tick[], { from, to }: Window, count: (tick: Tick) =
   return Math.max(...moments.slice(1).map((at, i) => at - moments[i]!))
 }
 
-/** Null: it was known at no moment of the window. */
+/** Returns null if the lag was never known in the window. */
 export function peakLag(ticks: Tick[], window: Window): number | null {
   const known = within(ticks, window).flatMap(({ lag }) => (lag === null ? [] : [lag]))
   return known.length === 0 ? null : Math.max(...known)
 }
 
-/** Seconds. `max`: the upper bound of the last bucket that has any. Null: nothing was measured. */
+/** In seconds. `max` is the upper bound of the last bucket that is not empty. */
 export type Delay = { p50: number; p99: number; max: number; samples: number }
 
 export function delayIn(
   ticks: Tick[],
   bounds: number[],
   window: Window,
-  of: 'delay' | 'projection' = 'delay',
+  series: 'delay' | 'projection' = 'delay',
 ): Delay | null {
   const last = ticks.findLast(({ at }) => at <= window.to)
   const first = startOf(ticks, window)
   if (!first || !last) return null
   return delayOf(
     bounds,
-    last[of].map((count, i) => count - first[of][i]!),
+    last[series].map((count, i) => count - first[series][i]!),
   )
 }
 
-/** Exported for tests. `counts`: cumulative over the bounds, of which the last is Infinity. */
+/** Exported for tests. `counts` are cumulative over the bounds, the last is Infinity. Returns null without samples. */
 export function delayOf(bounds: number[], counts: number[]): Delay | null {
   const samples = counts.at(-1) ?? 0
   if (samples === 0) return null
@@ -158,18 +157,20 @@ export function delayOf(bounds: number[], counts: number[]): Delay | null {
   return { p50: quantile(0.5, bounds, counts), p99: quantile(0.99, bounds, counts), max, samples }
 }
 
-/** As Prometheus does: evenly spread within a bucket; beyond the last finite bound it can only name that bound. */
+/** Interpolates within a bucket, as Prometheus does. Returns the last finite bound for values beyond it. */
 function quantile(q: number, bounds: number[], counts: number[]): number {
   const rank = q * counts.at(-1)!
   const i = counts.findIndex(count => count >= rank)
   const [low, below] = i === 0 ? [0, 0] : [bounds[i - 1]!, counts[i - 1]!]
   if (bounds[i] === Infinity) return low
   const inBucket = counts[i]! - below
-  return inBucket === 0 ? low : low + ((bounds[i]! - low) * (rank - below)) / inBucket
+  if (inBucket === 0) return low
+  // Rounding must not exceed the bucket.
+  return Math.min(bounds[i]!, low + ((bounds[i]! - low) * (rank - below)) / inBucket)
 }
 
 const within = (ticks: Tick[], { from, to }: Window) => ticks.filter(({ at }) => at >= from && at <= to)
-/** What stood when the window began. */
+/** Returns the last tick before the window. */
 const startOf = (ticks: Tick[], { from }: Window) => ticks.findLast(({ at }) => at <= from) ?? ticks[0]
 
 function sum(values: Iterable<number>): number {

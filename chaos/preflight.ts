@@ -1,4 +1,4 @@
-/** Before anything is hit: that the cluster answers, that the pipeline is well, and whom there is to hit. */
+/** Checks before the first fault: the cluster responds, the pipeline is Ready, and every kind of fault has a target. */
 import type { Cluster, Pod, PodKind } from './cluster.ts'
 import { chosen, type Kind, scheduleRound } from './fault-schedule.ts'
 import { nodesToLose } from './faults.ts'
@@ -6,57 +6,54 @@ import { ChaosError, kubectl } from './kubectl.ts'
 import type { Settings } from './settings.ts'
 import { notVerifiable } from './verdict.ts'
 
-/** The name of the cluster's context. Throws a ChaosError when there is none, or when it does not answer. */
+/** Resolves with the current context. Throws a ChaosError if there is none or its cluster does not respond. */
 export async function contextName(): Promise<string> {
   const name = (await kubectl(['config', 'current-context'])).trim()
   await kubectl(['get', '--raw', '/readyz', '--request-timeout=10s']).catch((error: Error) => {
-    throw new ChaosError(`the cluster of context ${name} cannot be reached: ${error.message}`)
+    throw new ChaosError(`cannot reach the cluster of context ${name}: ${error.message}`)
   })
   return name
 }
 
-/** Throws a ChaosError with all that keeps the run from beginning. */
+/** Throws a ChaosError with all problems that prevent the run. */
 export async function checkPipeline(cluster: Cluster, settings: Settings): Promise<void> {
-  const { document, ready, says, workers } = await cluster.pipeline()
-  const faults: string[] = []
-  if (!ready) faults.push(`${settings.pipeline} is not Ready (${says})`)
-  const unfit = notVerifiable(document)
-  if (unfit) faults.push(unfit)
+  const { document, ready, message, workers } = await cluster.pipeline()
+  const problems: string[] = []
+  if (!ready) problems.push(`${settings.pipeline} is not Ready (${message})`)
+  const notVerifiableReason = notVerifiable(document)
+  if (notVerifiableReason) problems.push(notVerifiableReason)
   if (settings.stopLoad && !document.spec.load?.onCluster)
-    faults.push('--stop-load has nothing to stop: spec.load.onCluster is false')
-  const absent = await Promise.all(settings.kinds.map(kind => nobodyOf(kind, cluster, settings)))
-  faults.push(...absent.filter(text => text !== null))
-  if (workers === 0) faults.push('it has no workers')
-  if (faults.length > 0) throw new ChaosError(faults.join('\n'))
+    problems.push('--stop-load has no effect: spec.load.onCluster is already false')
+  const missing = await Promise.all(settings.kinds.map(kind => missingTarget(kind, cluster, settings)))
+  problems.push(...missing.filter(text => text !== null))
+  if (workers === 0) problems.push(`${settings.pipeline} has no workers`)
+  if (problems.length > 0) throw new ChaosError(problems.join('\n'))
 }
 
-/** Why a kind cannot be hit, and what to do; null: it can. */
-async function nobodyOf(kind: Kind, cluster: Cluster, settings: Settings): Promise<string | null> {
-  const leave = `or leave ${kind} out of --faults`
-  if (kind === 'node') return noNode(cluster, settings)
+/** Resolves with why a kind of fault has no target, and what to do; null if it has one. */
+async function missingTarget(kind: Kind, cluster: Cluster, settings: Settings): Promise<string | null> {
+  const orLeaveOut = `or leave ${kind} out of --faults`
+  if (kind === 'node') return missingNode(cluster, settings)
   if ((await cluster.pods(kind)).length === 0) {
-    const name = kind === 'worker' ? 'wait for workers' : `name them by --${kind}-selector`
-    return `no pod of kind ${kind} in ${cluster.describe(kind)}: ${name}${whichNamespace(kind)}, ${leave}`
+    const advice = kind === 'worker' ? 'wait for workers' : `set --${kind}-selector`
+    return `no pod of kind ${kind} in ${cluster.describe(kind)}: ${advice}${namespaceAdvice(kind)}, ${orLeaveOut}`
   }
   if (kind === 'operator' && !(await cluster.leader()))
-    return `none of the operator’s pods holds its Lease: wait, ${leave}`
+    return `no pod of the operator holds its Lease: wait, ${orLeaveOut}`
   return null
 }
 
-const whichNamespace = (kind: PodKind) =>
-  kind === 'worker' || kind === 'operator' ? '' : ' or their namespace by --stores-namespace'
+const namespaceAdvice = (kind: PodKind) => (kind === 'worker' || kind === 'operator' ? '' : ' or --stores-namespace')
 
-async function noNode(cluster: Cluster, { nodeWithStore }: Settings): Promise<string | null> {
+async function missingNode(cluster: Cluster, { nodeWithStore }: Settings): Promise<string | null> {
   const nodes = await nodesToLose(cluster, nodeWithStore)
   if (nodes.length === 0)
-    return 'every node with a worker has a store as well: say --node-with-store, or leave node out of --faults'
+    return 'every node with a worker also runs a store: add --node-with-store, or leave node out of --faults'
   const usable = await cluster.usableNodes()
-  return usable.length > 1
-    ? null
-    : 'there is no second node that could take the workers over: leave node out of --faults'
+  return usable.length > 1 ? null : 'no second node can run the workers: leave node out of --faults'
 }
 
-/** What would be hit if the run began now, a line each. */
+/** Resolves with one line for each fault and its target, if the run started now. */
 export async function describeSchedule(cluster: Cluster, settings: Settings): Promise<string[]> {
   const rounds = settings.rounds ?? 1
   const steps = Array.from({ length: rounds }, (_, i) => scheduleRound(settings.seed, i + 1, settings.kinds)).flat()
@@ -71,5 +68,5 @@ export async function describeSchedule(cluster: Cluster, settings: Settings): Pr
       return `round ${round}: ${kind}: pod ${pod?.namespace}/${pod?.name}, one of ${pods.length}`
     }),
   )
-  return settings.rounds === null ? [...lines, 'and so on in further rounds, until the time is over'] : lines
+  return settings.rounds === null ? [...lines, 'further rounds until --for is over'] : lines
 }

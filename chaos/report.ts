@@ -1,4 +1,4 @@
-/** What a run found: figures per fault, as a table for people and whole for programs. */
+/** The results of a run: figures per fault, as a table and as JSON. */
 import type { Kind } from './fault-schedule.ts'
 import { type Delay, delayIn, peakLag, rateIn, standstill, type Tick, type Window, worstStandstill } from './measure.ts'
 import { renderVerdict, type Verdict } from './verdict.ts'
@@ -8,7 +8,7 @@ export type Figures = {
   standstillMs: number
   worstStandstillMs: number
   peakLag: number | null
-  /** From a sale to its committed result, and from there to its document. */
+  /** `delay`: from a sale to its committed result. `projection`: from there to its document. */
   delay: Delay | null
   projection: Delay | null
 }
@@ -18,15 +18,16 @@ export type Outcome = Figures & {
   kind: Kind
   target: string
   window: Window
+  /** The fault took effect. */
   bit: boolean
-  /** Null: it did not recover. */
+  /** Null if it did not recover. */
   recoveredMs: number | null
-  /** Null: it bit, and everything recovered. */
+  /** Null if the fault took effect and everything recovered. */
   failure: string | null
 }
 
 export type Report = {
-  /** Every fault bit, everything recovered, and the results are exact. */
+  /** Every fault took effect, everything recovered, and the results are exact. */
   ok: boolean
   context: string
   namespace: string
@@ -34,17 +35,17 @@ export type Report = {
   seed: number
   startedAt: number
   endedAt: number
-  /** How it was while it was left alone. */
+  /** Figures before the first fault. */
   calm: Figures & { window: Window }
   faults: Outcome[]
   verdict: Verdict | null
-  /** Nothing was sold any more when it was judged: documents were compared as well as rows. */
+  /** The load was stopped before the verification, so documents were compared as well as rows. */
   drained: boolean
-  /** Why there is no verdict. */
+  /** Why there is no verdict; null if there is one. */
   problem: string | null
-  /** What is to be put right by hand. */
+  /** What must be repaired by hand. */
   leftBehind: string[]
-  /** Of the histograms in `ticks`, seconds; null in JSON stands for infinity. */
+  /** Bucket bounds of the histograms in `ticks`, in seconds; infinity is null in JSON. */
   bounds: number[]
   ticks: Tick[]
 }
@@ -62,10 +63,10 @@ export function measured(ticks: Tick[], bounds: number[], window: Window): Figur
 
 const HEAD = [
   'fault',
-  'hit',
+  'target',
   'recovered, s',
-  'all stood still, s',
-  'worst partition, s',
+  'no commits, s',
+  'no commits in worst partition, s',
   'peak lag',
   'delay p50, s',
   'p99, s',
@@ -76,7 +77,7 @@ const HEAD = [
 export function renderReport(report: Report): string {
   const { context, namespace, pipeline, seed, calm, faults, verdict, problem, leftBehind, ok, bounds, drained } = report
   const rows = [
-    row(['nothing', 'left alone', ''], calm, bounds),
+    row(['none', 'before the first fault', ''], calm, bounds),
     ...faults.map(fault => row([fault.kind, fault.target, renderSeconds(fault.recoveredMs)], fault, bounds)),
   ]
   const failures = faults.filter(({ failure }) => failure !== null)
@@ -91,19 +92,17 @@ export function renderReport(report: Report): string {
     '',
     ...failures.map(({ round, kind, failure }) => `- round ${round}, ${kind}: ${failure}`),
     ...(verdict ? renderVerdict(verdict).split('\n') : [problem ?? 'no verdict']).map(text => `- ${text}`),
-    ...(verdict && !drained
-      ? ['- judged while sales went on: rows only; --stop-load has documents compared, too']
-      : []),
-    ...leftBehind.map(text => `- left behind: ${text}`),
+    ...(verdict && !drained ? ['- verified under load: rows only; use --stop-load to compare documents, too'] : []),
+    ...leftBehind.map(text => `- to clean up: ${text}`),
     '',
-    'Seen through the API server every half second. Delays are estimates within buckets; max is the bound of a bucket.',
+    'Measured every half second. Delay percentiles are estimates within buckets; max is the upper bound of a bucket.',
     '',
   ].join('\n')
 }
 
 function row(about: string[], figures: Figures, bounds: number[]): string {
   const { standstillMs, worstStandstillMs, delay, projection } = figures
-  const lag = figures.peakLag === null ? 'not known' : String(figures.peakLag)
+  const lag = figures.peakLag === null ? 'unknown' : String(figures.peakLag)
   const pauses = [standstillMs, worstStandstillMs].map(renderSeconds)
   const delays = delay ? [delay.p50, delay.p99].map(renderDelay) : ['–', '–']
   const max = delay ? renderBound(delay.max, bounds) : '–'

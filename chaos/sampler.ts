@@ -1,4 +1,4 @@
-/** Asks every worker how it does, all the time, and keeps what came of it. */
+/** Polls the status and metrics of every worker and keeps the results. */
 import type { Cluster, Pod } from './cluster.ts'
 import type { Forwards } from './forward.ts'
 import { ChaosError } from './kubectl.ts'
@@ -6,37 +6,37 @@ import { type Tick, Totals } from './measure.ts'
 import { type Reading, readingOf } from './scrape.ts'
 
 const EVERY_MS = 500
-/** A worker that does not answer within this says nothing this time; others are asked meanwhile. */
-const ANSWER_MS = 2000
-const FIRST_ANSWERS_MS = 20_000
+/** A worker that does not respond in time is skipped once. It does not delay the others. */
+const RESPONSE_MS = 2000
+const FIRST_RESPONSE_MS = 20_000
 
 export class Sampler {
   readonly ticks: Tick[] = []
   readonly totals = new Totals()
   readonly #cluster: Cluster
   readonly #forwards: Forwards | null
-  readonly #asked = new Set<string>()
+  readonly #pending = new Set<string>()
   #pods: Pod[] = []
   #timer: NodeJS.Timeout | null = null
 
-  /** Without `forwards` the API server's own proxy asks. */
+  /** Without `forwards` it reaches workers through the API server's proxy. */
   constructor(cluster: Cluster, forwards: Forwards | null) {
     this.#cluster = cluster
     this.#forwards = forwards
   }
 
   /**
-   * Waits until every worker has answered once: what they counted before is nobody's business here. Those that are on
-   * their way out are never asked; on a node that was lost they stay on it for ever.
+   * Waits until every worker has responded once, because earlier counts must be subtracted. Never polls terminating pods:
+   * on a lost node they stay forever.
    */
   async start(): Promise<void> {
     this.#pods = await this.#cluster.pods('worker')
-    for (const { uid, leaving } of this.#pods) if (leaving) this.#asked.add(uid)
-    const workers = this.#pods.filter(({ running, leaving }) => running && !leaving)
-    if (workers.length === 0) throw new ChaosError('no worker runs')
-    const deadline = Date.now() + FIRST_ANSWERS_MS
-    const answers = await Promise.all(workers.map(pod => this.#first(pod, deadline)))
-    this.totals.begin(answers, Date.now())
+    for (const { uid, terminating } of this.#pods) if (terminating) this.#pending.add(uid)
+    const workers = this.#pods.filter(({ running, terminating }) => running && !terminating)
+    if (workers.length === 0) throw new ChaosError('no worker is running')
+    const deadline = Date.now() + FIRST_RESPONSE_MS
+    const readings = await Promise.all(workers.map(pod => this.#first(pod, deadline)))
+    this.totals.begin(readings, Date.now())
     this.#timer = setInterval(() => this.#tick(), EVERY_MS)
   }
 
@@ -50,44 +50,46 @@ export class Sampler {
       try {
         return await this.#read(pod)
       } catch (error) {
-        if (Date.now() > deadline) throw new ChaosError(this.#unheard(pod, error as Error))
+        if (Date.now() > deadline) throw new ChaosError(this.#noResponse(pod, error as Error))
         await new Promise(resolve => setTimeout(resolve, EVERY_MS))
       }
     }
   }
 
-  #unheard({ name }: Pod, { message }: Error): string {
-    const hint = 'NetworkPolicies may keep the API server out of the pod: try --port-forward'
-    return `worker ${name} does not answer: ${message}${this.#forwards ? '' : `\n${hint}`}`
+  #noResponse({ name }: Pod, { message }: Error): string {
+    const hint = 'NetworkPolicies may block the API server: try --port-forward'
+    return `worker ${name} does not respond: ${message}${this.#forwards ? '' : `\n${hint}`}`
   }
 
   #tick(): void {
-    this.ticks.push(this.totals.tick(Date.now(), this.#pods.filter(({ ready, leaving }) => ready && !leaving).length))
-    void this.#look()
-    for (const pod of this.#pods) if (pod.running) void this.#ask(pod)
+    this.ticks.push(
+      this.totals.tick(Date.now(), this.#pods.filter(({ ready, terminating }) => ready && !terminating).length),
+    )
+    void this.#refreshPods()
+    for (const pod of this.#pods) if (pod.running) void this.#poll(pod)
   }
 
-  /** While the API server does not answer, those who were there are asked on. */
-  async #look(): Promise<void> {
-    if (this.#asked.has('')) return
-    this.#asked.add('')
+  /** While the API server does not respond, the known pods are kept. */
+  async #refreshPods(): Promise<void> {
+    if (this.#pending.has('')) return
+    this.#pending.add('')
     this.#pods = await this.#cluster.pods('worker').catch(() => this.#pods)
     this.#forwards?.keep(new Set(this.#pods.map(({ uid }) => uid)))
-    this.#asked.delete('')
+    this.#pending.delete('')
   }
 
-  async #ask(pod: Pod): Promise<void> {
-    if (this.#asked.has(pod.uid)) return
-    this.#asked.add(pod.uid)
+  async #poll(pod: Pod): Promise<void> {
+    if (this.#pending.has(pod.uid)) return
+    this.#pending.add(pod.uid)
     const reading = await this.#read(pod).catch(() => null)
     if (reading) this.totals.add(reading, Date.now())
-    this.#asked.delete(pod.uid)
+    this.#pending.delete(pod.uid)
   }
 
   async #read(pod: Pod): Promise<Reading> {
-    const way = this.#forwards ?? this.#cluster
+    const client = this.#forwards ?? this.#cluster
     const paths = ['/status', '/metrics']
-    const [status, metrics] = await Promise.all(paths.map(path => way.ask(pod, path, ANSWER_MS)))
+    const [status, metrics] = await Promise.all(paths.map(path => client.fetch(pod, path, RESPONSE_MS)))
     return readingOf(pod.name, status!, metrics!)
   }
 }

@@ -1,19 +1,18 @@
-/** What a worker's /metrics and /status say, as far as it is measured here: read as text, by no code of the worker's. */
-
-/** Cumulative counts of a histogram, by the upper bound of each bucket in seconds; the last is Infinity. */
+/** Reads a worker's /metrics and /status without code of the worker. */
+/** A histogram: upper bounds of the buckets in seconds, the last is Infinity, and cumulative counts. */
 export type Buckets = { bounds: number[]; counts: number[] }
 
-/** One worker at one moment; counters since its process started. */
+/** One worker at one moment. Counters begin at the start of its process. */
 export type Reading = {
   pod: string
-  /** Of its process, by its own clock, ms since the epoch: another process counts anew. */
+  /** Start of its process by its own clock, ms since the epoch. It identifies the process, because counters restart. */
   startedAt: number
-  /** That it sees in the topic; 0: none yet. */
+  /** Number of partitions of the topic; 0 until the worker knows it. */
   topicPartitions: number
-  /** By partition; only those that it owns. */
+  /** Lag by partition, for those that it owns. */
   lag: Map<number, number>
   records: Map<number, number>
-  /** Rows that wait for the projection. */
+  /** Rows that wait to be projected. */
   pending: number
   delay: Buckets
   projection: Buckets
@@ -21,12 +20,14 @@ export type Reading = {
 
 type Status = { worker: string; startedAt: number; topicPartitions: number }
 
-/** Throws when the answers are not those of a worker, or of another pod than was asked. */
+/** Throws an Error if the responses are not those of a worker, or are those of another pod. */
 export function readingOf(pod: string, status: string, metrics: string): Reading {
   const { worker, startedAt, topicPartitions } = JSON.parse(status) as Status
-  if (worker !== pod) throw new Error(`${worker} answers in place of ${pod}`)
+  if (worker !== pod) throw new Error(`expected a response of pod ${pod}, but ${worker} responded`)
   return {
-    ...{ pod, startedAt, topicPartitions },
+    pod,
+    startedAt,
+    topicPartitions,
     lag: byPartition(metrics, 'salespipeline_lag_records'),
     records: byPartition(metrics, 'salespipeline_records_total'),
     pending: seriesOf(metrics, 'salespipeline_projection_pending_rows')[0]?.[1] ?? 0,
@@ -44,7 +45,7 @@ function bucketsOf(metrics: string, name: string): Buckets {
   const buckets = seriesOf(metrics, `${name}_bucket`)
     .map(([labels, count]) => ({ bound: Number(label(labels, 'le')?.replace('+Inf', 'Infinity')), count }))
     .sort((a, b) => a.bound - b.bound)
-  if (buckets.length === 0) throw new Error(`there is no ${name}`)
+  if (buckets.length === 0) throw new Error(`metric ${name} is missing`)
   return { bounds: buckets.map(({ bound }) => bound), counts: buckets.map(({ count }) => count) }
 }
 

@@ -1,4 +1,4 @@
-/** What a run is told, and what it takes for granted otherwise: the names that the Helm chart gives. */
+/** The settings of a run, from the command line. Defaults are the names that the Helm chart uses. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import yargs from 'yargs'
@@ -12,7 +12,7 @@ export type Settings = {
   namespace: string
   pipeline: string
   kinds: Kind[]
-  /** Null: rounds begin as long as `forMs` is not over. */
+  /** Null means that rounds begin until `forMs` is over. */
   rounds: number | null
   forMs: number
   everyMs: number
@@ -31,20 +31,20 @@ export type Settings = {
 const VERSION = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')).version
 const NOT_BROKERS = ['kafka-entity-operator', 'kafka-kafka-exporter', 'kafka-cruise-control']
 const SELECTORS = {
-  // Strimzi gives what belongs to a Kafka, but is no broker, the same labels.
+  // Strimzi sets the same labels on pods of a Kafka cluster that are not brokers.
   kafka: [`strimzi.io/cluster=kafka,strimzi.io/kind=Kafka,strimzi.io/name notin (${NOT_BROKERS.join(',')})`],
   postgres: ['app.kubernetes.io/name=postgres', 'cnpg.io/cluster=postgres'],
   elasticsearch: ['elasticsearch.k8s.elastic.co/cluster-name=elasticsearch'],
   operator: ['app.kubernetes.io/name=salespipeline-operator'],
 }
 
-/** Throws a UsageError that names what is wrong with the command line. */
+/** Throws a UsageError that names the wrong argument. */
 export async function readSettings(argv: string[]): Promise<Settings> {
-  const told = await strictly(commandLine(argv)).parseAsync()
-  const kinds = kindsOf(told.faults)
-  const { nodeCommand = null } = told
+  const args = await strictly(commandLine(argv)).parseAsync()
+  const kinds = kindsOf(args.faults)
+  const { nodeCommand = null } = args
   if (kinds.includes('node') && !nodeCommand?.includes('{node}'))
-    throw new UsageError('a node is lost by --node-command, with {node} in it: "docker kill {node}" on kind')
+    throw new UsageError('the fault node needs --node-command with {node} in it, such as "docker kill {node}" on kind')
   const {
     namespace,
     pipeline,
@@ -56,82 +56,96 @@ export async function readSettings(argv: string[]): Promise<Settings> {
     verifyImage,
     report = null,
     dryRun,
-  } = told
+  } = args
   if (!Number.isInteger(seed) || seed < 0) throw new UsageError('--seed must be a whole number')
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
     throw new UsageError('--rounds must be a whole number above 0')
   return {
-    ...{
-      namespace,
-      pipeline,
-      kinds,
-      seed,
-      nodeCommand,
-      nodeWithStore,
-      portForward,
-      stopLoad,
-      verifyImage,
-      report,
-      dryRun,
-    },
-    rounds: told.for === undefined ? (rounds ?? 1) : null,
-    forMs: told.for === undefined ? 0 : durationOf('for', told.for),
-    everyMs: durationOf('every', told.every),
-    withinMs: durationOf('recover-within', told.recoverWithin),
-    places: placesOf(namespace, pipeline, told.storesNamespace ?? namespace, told),
+    namespace,
+    pipeline,
+    kinds,
+    seed,
+    nodeCommand,
+    nodeWithStore,
+    portForward,
+    stopLoad,
+    verifyImage,
+    report,
+    dryRun,
+    rounds: args.for === undefined ? (rounds ?? 1) : null,
+    forMs: args.for === undefined ? 0 : durationOf('for', args.for),
+    everyMs: durationOf('every', args.every),
+    withinMs: durationOf('recover-within', args.recoverWithin),
+    places: placesOf(namespace, pipeline, args.storesNamespace ?? namespace, args),
   }
 }
 
 function commandLine(argv: string[]) {
-  const selector = (of: string, labels: string[]) =>
-    ({ type: 'string', describe: `labels of ${of}; default ${labels.join(', else ')}` }) as const
+  const selector = (pods: string, labels: string[]) =>
+    ({ type: 'string', describe: `label selector of ${pods} [default: ${labels.join(', else ')}]` }) as const
   return (
     yargs(argv)
       .scriptName('npm run chaos --')
       .usage(
         '$0 --namespace N --pipeline NAME [options]\n\n' +
-          'Chaos for a pipeline that runs with a load, on the cluster that KUBECONFIG names; needs kubectl. Kills at random, ' +
-          'measures what users of the results saw, and has the verifier judge that nothing was lost or doubled. ' +
-          'Exit code 0: every fault bit, everything recovered, the results are exact. 1: not so. 2: it could not run.',
+          'Injects faults into a running pipeline on the cluster of the current kubectl context: deletes pods in random ' +
+          'order, measures recovery, then runs the verifier. The pipeline must receive load. ' +
+          'Exit code: 0 if every fault took effect, everything recovered and the results are exact; 1 if not; 2 if it ' +
+          'could not run.',
       )
-      .option('namespace', { type: 'string', demandOption: true, describe: 'of the pipeline' })
+      .option('namespace', { type: 'string', demandOption: true, describe: 'namespace of the pipeline' })
       .option('pipeline', { type: 'string', demandOption: true, describe: 'name of the SalesPipeline' })
-      .option('rounds', { type: 'number', conflicts: 'for', describe: 'each hits every kind once; 1 when left out' })
-      .option('for', { type: 'string', describe: 'such as 5m: rounds begin until then; one that began is finished' })
+      .option('rounds', {
+        type: 'number',
+        conflicts: 'for',
+        describe: 'number of rounds; each injects every kind once [default: 1]',
+      })
+      .option('for', { type: 'string', describe: 'start rounds for this long (5m); the last one is completed' })
       .option('faults', {
         type: 'string',
         default: KINDS.filter(kind => kind !== 'node').join(','),
-        describe: `kinds, of ${KINDS.join(',')}; a node is lost once, as it stays lost`,
+        describe: `kinds of faults: ${KINDS.join(',')}; node only in the first round`,
       })
-      .option('seed', { type: 'number', default: 1, describe: 'the same seed hits in the same order' })
-      .option('every', { type: 'string', default: '30s', describe: 'from one fault to the next, at least' })
-      .option('recover-within', { type: 'string', default: '5m', describe: 'a fault that takes longer is a failure' })
-      .option('report', { type: 'string', describe: 'folder for chaos.md, chaos.json and chaos.svg' })
-      .option('node-command', { type: 'string', describe: 'ends a node at once: "docker kill {node}"' })
+      .option('seed', { type: 'number', default: 1, describe: 'the same seed gives the same order of faults' })
+      .option('every', { type: 'string', default: '30s', describe: 'shortest time between two faults' })
+      .option('recover-within', {
+        type: 'string',
+        default: '5m',
+        describe: 'a fault that needs longer to recover is a failure',
+      })
+      .option('report', { type: 'string', describe: 'write chaos.md, chaos.json and chaos.svg to this folder' })
+      .option('node-command', { type: 'string', describe: 'command that kills a node: "docker kill {node}"' })
       .option('node-with-store', {
         type: 'boolean',
         default: false,
-        describe: 'the lost node may hold Kafka or a store',
+        describe: 'the lost node may run Kafka or a store',
       })
       .option('port-forward', {
         type: 'boolean',
         default: false,
-        describe: 'ask workers by kubectl port-forward: where NetworkPolicies keep the API server’s proxy out',
+        describe: 'reach workers by kubectl port-forward, if NetworkPolicies block the API server',
       })
       .option('stop-load', {
         type: 'boolean',
         default: false,
-        describe: 'set spec.load.onCluster to false at the end, so that documents can be compared as well as rows',
+        describe: 'set spec.load.onCluster to false at the end, to compare documents as well as rows',
       })
-      .option('verify-image', { type: 'string', default: `salespipeline/verify:${VERSION}`, describe: 'the verifier' })
-      .option('stores-namespace', { type: 'string', describe: 'of Kafka and the stores; the pipeline’s when left out' })
+      .option('verify-image', {
+        type: 'string',
+        default: `salespipeline/verify:${VERSION}`,
+        describe: 'image of the verifier',
+      })
+      .option('stores-namespace', {
+        type: 'string',
+        describe: 'namespace of Kafka and the stores [default: that of the pipeline]',
+      })
       .option('kafka-selector', selector('the brokers', SELECTORS.kafka))
       .option('postgres-selector', selector('PostgreSQL', SELECTORS.postgres))
       .option('elasticsearch-selector', selector('Elasticsearch', SELECTORS.elasticsearch))
       .option('operator-selector', selector('the operator, in any namespace', SELECTORS.operator))
-      .option('dry-run', { type: 'boolean', default: false, describe: 'print what would be done, to which pods' })
+      .option('dry-run', { type: 'boolean', default: false, describe: 'print the faults and their targets only' })
       .example('$0 --namespace shop --pipeline ecommerce --rounds 2 --report chaos.out', 'two rounds, with a chart')
-      // The last of a repeated flag counts.
+      // If a flag is repeated, its last value counts.
       .parserConfiguration({ 'duplicate-arguments-array': false })
       .version(false)
   )
@@ -140,7 +154,8 @@ function commandLine(argv: string[]) {
 function kindsOf(text: string): Kind[] {
   const names = text.split(',').filter(name => name !== '')
   const unknown = names.filter(name => !(KINDS as readonly string[]).includes(name))
-  if (unknown.length > 0) throw new UsageError(`--faults knows no ${unknown.join(', ')}; allowed: ${KINDS.join(', ')}`)
+  if (unknown.length > 0)
+    throw new UsageError(`--faults: unknown kind ${unknown.join(', ')}; allowed: ${KINDS.join(', ')}`)
   if (names.length === 0) throw new UsageError(`--faults is empty; allowed: ${KINDS.join(', ')}`)
   return names as Kind[]
 }
@@ -155,9 +170,9 @@ function durationOf(flag: string, text: string): number {
 
 type Selectors = { [kind in keyof typeof SELECTORS as `${kind}Selector`]?: string | undefined }
 
-function placesOf(namespace: string, pipeline: string, stores: string, told: Selectors): Record<PodKind, Place> {
+function placesOf(namespace: string, pipeline: string, stores: string, args: Selectors): Record<PodKind, Place> {
   const labels = (kind: keyof typeof SELECTORS) => {
-    const given = told[`${kind}Selector`]
+    const given = args[`${kind}Selector`]
     return given === undefined ? SELECTORS[kind] : [given]
   }
   const worker = ['name=sales-pipeline', `instance=${pipeline}`, 'component=processor']

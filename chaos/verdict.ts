@@ -1,16 +1,16 @@
-/** The verifier as a Job beside the pipeline, on the very file that the workers read. */
+/** Runs the verifier as a Job in the pipeline's namespace, on the file that the workers read. */
 import { ChaosError, type Json, kubectl } from './kubectl.ts'
 
 export type VerdictSettings = {
   namespace: string
   image: string
-  /** Nothing is sold any more and everything is done: documents are compared, too. */
+  /** The load is stopped and everything is projected: documents are compared, too. */
   drained: boolean
   withinMs: number
 }
 type JobSettings = Pick<VerdictSettings, 'image' | 'drained' | 'withinMs'>
 
-/** As far as it is told here; the report keeps all of it. */
+/** The fields that are used here; the report keeps all of them. */
 export type Verdict = {
   ok: boolean
   records: number
@@ -20,12 +20,12 @@ export type Verdict = {
   problems: string[]
 }
 
-const EVERY_MS = 1000
+const POLL_MS = 1000
 
-/** Why the verifier cannot judge a pipeline; null: it can. */
+/** Returns why the verifier cannot verify a pipeline; null if it can. */
 export function notVerifiable({ spec }: Json): string | null {
   if (!spec.source.tls && !spec.source.sasl) return null
-  return 'the verifier reads Kafka without TLS and passwords, and spec.source asks for them'
+  return 'the verifier supports neither TLS nor SASL for Kafka, but spec.source uses one of them'
 }
 
 type SecretRef = { name: string; key: string }
@@ -35,7 +35,7 @@ type Sink = {
   tls?: { enabled?: boolean; caSecretRef?: SecretRef }
 }
 
-/** Exported for tests: passwords by reference, so that nobody sees them. */
+/** Exported for tests. Passwords are references to Secrets, so that the Job does not contain them. */
 export function jobOf({ metadata, spec }: Json, { image, drained, withinMs }: JobSettings): Json {
   const { postgres = {}, elasticsearch } = spec.sinks ?? {}
   const documents = drained ? elasticsearch : undefined
@@ -51,7 +51,7 @@ export function jobOf({ metadata, spec }: Json, { image, drained, withinMs }: Jo
   const container = {
     name: 'verify',
     image,
-    args: ['/config/processor.yaml', '--json', ...judged(documents, drained)],
+    args: ['/config/processor.yaml', '--json', ...modeArgs(documents, drained)],
     env: [
       ...credentials(postgres, 'PGUSER', 'PGPASSWORD'),
       ...(postgres.tls && postgres.tls.enabled !== false ? [{ name: 'PGSSLMODE', value: 'verify-full' }] : []),
@@ -80,39 +80,42 @@ export function jobOf({ metadata, spec }: Json, { image, drained, withinMs }: Jo
     spec: {
       backoffLimit: 0,
       activeDeadlineSeconds: Math.ceil(withinMs / 1000),
-      // Should nobody be left to delete it.
+      // Deletes the Job if we were killed before.
       ttlSecondsAfterFinished: 3600,
       template: { metadata: { labels }, spec: pod },
     },
   }
 }
 
-/** Documents have no moment as of which they could be judged while the pipeline goes on. */
-function judged(documents: { nodes: string[] } | undefined, drained: boolean): string[] {
+/** Documents have no common snapshot, so they cannot be compared while the pipeline runs. */
+function modeArgs(documents: { nodes: string[] } | undefined, drained: boolean): string[] {
   if (!drained) return ['--running']
   return documents ? ['--elasticsearch', documents.nodes[0]!] : []
 }
 
 function credentials({ usernameSecretRef, passwordSecretRef }: Sink, user: string, password: string): object[] {
-  const by = (name: string, ref: SecretRef | undefined) =>
+  const variable = (name: string, ref: SecretRef | undefined) =>
     ref ? [{ name, valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } } }] : []
-  return [...by(user, usernameSecretRef), ...by(password, passwordSecretRef)]
+  return [...variable(user, usernameSecretRef), ...variable(password, passwordSecretRef)]
 }
 
-/** Runs it on a pipeline to its end and deletes it. Throws a ChaosError when it says no verdict. */
+/** Runs the Job to its end and deletes it. Throws a ChaosError if it produces no verdict in time. */
 export async function verdictOf(document: Json, settings: VerdictSettings): Promise<Verdict> {
   const { namespace, withinMs } = settings
   const k = (...args: string[]) => kubectl(['-n', namespace, ...args])
-  const made = await kubectl(
+  const created = await kubectl(
     ['-n', namespace, 'create', '-o', 'name', '-f', '-'],
     JSON.stringify(jobOf(document, settings)),
   )
-  const job = made.trim()
+  const job = created.trim()
   try {
-    for (const deadline = Date.now() + withinMs; ; await new Promise(resolve => setTimeout(resolve, EVERY_MS))) {
+    for (const deadline = Date.now() + withinMs; ; await new Promise(resolve => setTimeout(resolve, POLL_MS))) {
       const { succeeded = 0, failed = 0 } = JSON.parse(await k('get', job, '-o', 'json')).status
       if (succeeded + failed > 0) break
-      if (Date.now() > deadline) throw new ChaosError(`${job} has not ended:\n${await whyNot(namespace, job)}`)
+      if (Date.now() > deadline)
+        throw new ChaosError(
+          `${job} did not finish within ${withinMs / 1000} s:\n${await describePods(namespace, job)}`,
+        )
     }
     return readVerdict(await k('logs', job))
   } finally {
@@ -120,15 +123,15 @@ export async function verdictOf(document: Json, settings: VerdictSettings): Prom
   }
 }
 
-/** Exported for tests: the verdict stands behind what it told meanwhile. */
-export function readVerdict(said: string): Verdict {
-  const verdict = /^\{$[\s\S]*^\}$/m.exec(said)?.[0]
-  if (!verdict) throw new ChaosError(`the verifier says no verdict:\n${said.trim()}`)
+/** Exported for tests. The verdict follows the progress lines of the log. */
+export function readVerdict(log: string): Verdict {
+  const verdict = /^\{$[\s\S]*^\}$/m.exec(log)?.[0]
+  if (!verdict) throw new ChaosError(`the verifier produced no verdict:\n${log.trim()}`)
   return JSON.parse(verdict)
 }
 
-/** The container's own state: an image that cannot be had, a Secret that is missing. */
-async function whyNot(namespace: string, job: string): Promise<string> {
+/** Resolves with the states of the containers, which name a missing image or Secret. */
+async function describePods(namespace: string, job: string): Promise<string> {
   const selector = `job-name=${job.split('/').at(-1)}`
   const { items } = JSON.parse(await kubectl(['-n', namespace, 'get', 'pods', '-l', selector, '-o', 'json']))
   return items.map(({ status }: Json) => JSON.stringify(status.containerStatuses ?? status.conditions)).join('\n')
@@ -137,6 +140,6 @@ async function whyNot(namespace: string, job: string): Promise<string> {
 export function renderVerdict({ ok, records, lost, doubled, rows, problems }: Verdict): string {
   const { compared, missing, extra, unequal } = rows
   const found = `${compared} rows compared, ${missing} missing, ${extra} extra, ${unequal} unequal`
-  const told = [`${ok ? 'exact' : 'NOT EXACT'}: ${records} records, ${lost} lost, ${doubled} doubled; ${found}`]
-  return [...told, ...problems.map(problem => `problem: ${problem}`)].join('\n')
+  const summary = `${ok ? 'exact' : 'NOT EXACT'}: ${records} records, ${lost} lost, ${doubled} doubled; ${found}`
+  return [summary, ...problems.map(problem => `problem: ${problem}`)].join('\n')
 }

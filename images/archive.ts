@@ -1,4 +1,4 @@
-/** An image as a tar archive, as `docker save` writes it, with tar alone: the same input gives the same bytes. */
+/** Writes an image as a tar archive in the format of `docker save`. The same input gives the same bytes. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,29 +14,29 @@ export type ImageConfig = {
   StopSignal?: string
 }
 
-/** Node's names for processors → those of images. */
+/** Node's name of an architecture → its name in images. */
 const ARCHITECTURE: Record<string, string> = { x64: 'amd64', arm64: 'arm64' }
-/** No clock but the one that is given, as reproducible-builds.org has it. */
+/** Not the current time, so that builds are reproducible (reproducible-builds.org). */
 const CREATED = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 0) * 1000).toISOString()
-/** No clock, no user, no order of a folder's names. */
-const SAME_BYTES = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner']
+/** Makes archives independent of the time, the user and the order of directory entries. */
+const REPRODUCIBLE = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner']
 
-/** A folder as an archive: `file` lies in `folder` under its hash, as archives of images have it. */
+/** A layer: `file` is its archive below `folder`, named by its hash as in image archives. */
 export type Layer = { folder: string; file: string }
 
 export async function packLayer(work: string, content: string): Promise<Layer> {
   const folder = mkdtempSync(join(work, 'layer-'))
-  const making = join(folder, 'layer.tar')
-  execFileSync('tar', [...SAME_BYTES, '-C', content, '-cf', making, '.'])
+  const archive = join(folder, 'layer.tar')
+  execFileSync('tar', [...REPRODUCIBLE, '-C', content, '-cf', archive, '.'])
   const hash = createHash('sha256')
-  for await (const chunk of createReadStream(making)) hash.update(chunk as Buffer)
+  for await (const chunk of createReadStream(archive)) hash.update(chunk as Buffer)
   const file = `${hash.digest('hex')}/layer.tar`
   mkdirSync(join(folder, dirname(file)))
-  renameSync(making, join(folder, file))
+  renameSync(archive, join(folder, file))
   return { folder, file }
 }
 
-/** `tag`: such as `processor:0.1.0`. The lowest layer comes first. */
+/** Writes the image archive. `tag` is a name such as `processor:0.1.0`; the lowest layer comes first. */
 export function writeArchive(archive: string, tag: string, layers: Layer[], config: ImageConfig): void {
   const folder = mkdtempSync(join(tmpdir(), 'image-'))
   try {
@@ -54,7 +54,7 @@ export function writeArchive(archive: string, tag: string, layers: Layer[], conf
     const manifest = [{ Config: id, RepoTags: [tag], Layers: layers.map(({ file }) => file) }]
     writeFileSync(join(folder, 'manifest.json'), JSON.stringify(manifest))
     const files = layers.flatMap(({ folder, file }) => ['-C', folder, file])
-    execFileSync('tar', [...SAME_BYTES, '-cf', archive, '-C', folder, 'manifest.json', id, ...files])
+    execFileSync('tar', [...REPRODUCIBLE, '-cf', archive, '-C', folder, 'manifest.json', id, ...files])
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

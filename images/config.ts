@@ -1,18 +1,18 @@
-/** What an image says of itself, and how its program is started. The Dockerfile says the same (test/images). */
+/** The configuration of the images: labels, user, entrypoint. test/images checks that the Dockerfile has the same. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { ImageConfig } from './archive.ts'
 import type { Program } from './programs.ts'
 
-/** Also in operator/desired/workload.ts; another user would do as well. */
+/** The same user id is in operator/desired/workload.ts. Any other id would work, too. */
 export const USER = 10_001
 export const SIGNALS = '/app/signals.cjs'
 export const bundleOf = (name: string) => `/app/bin/${name}.mjs`
 
 const ROOT = resolve(import.meta.dirname, '..')
 
-/** What is the same for all images. */
+/** What all images have in common. */
 export type Project = {
   version: string
   description: string
@@ -29,7 +29,7 @@ export function readProject(): Project {
   return { version, description, license, homepage, repository: repository?.url ?? repository, revision: revision() }
 }
 
-/** The commit, marked when what is built is not what was committed. There is none in a folder that git does not know. */
+/** Returns the commit, with -dirty if there are uncommitted changes, or `unknown` outside of a git repository. */
 function revision(): string {
   const describe = ['describe', '--always', '--abbrev=40', '--exclude=*', '--dirty']
   try {
@@ -55,7 +55,11 @@ function labelsOf(
   { version, description, license, homepage, repository, revision }: Project,
 ): Record<string, string> {
   const labels = {
-    ...{ title, description, version, revision, licenses: license },
+    title,
+    description,
+    version,
+    revision,
+    licenses: license,
     ...(repository && { source: repository }),
     ...(homepage && { documentation: homepage }),
   }

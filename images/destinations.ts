@@ -1,4 +1,4 @@
-/** Where images go once they are built, each by the tool that knows the way. */
+/** The destinations of images, each with the tool that loads or pushes them. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -8,17 +8,20 @@ export type Image = { archive: string; tag: string }
 export type Destination = {
   name: string
   load(image: Image): Promise<void>
-  /** What helm must be told to find them there. */
+  /** Options with which helm finds the images there. */
   helm: string[]
 }
 
 export const HELP = 'npm run images -- --help'
-const ELSE = 'or write the images to files with --archive DIR and load them by other means'
-/** Lines of a tool that failed which are shown. */
-const LAST_WORDS = 20
+const ALTERNATIVE = 'or use --archive DIR and load the files yourself'
+/** Shown lines of the output of a failed tool. */
+const SHOWN_LINES = 20
 
 export function kind(cluster: string): Destination {
-  demand('kind', `https://kind.sigs.k8s.io/docs/user/quick-start, or brew install kind; ${ELSE}`)
+  requireTool(
+    'kind',
+    `Install it (https://kind.sigs.k8s.io/docs/user/quick-start, or brew install kind), ${ALTERNATIVE}`,
+  )
   return {
     name: `kind cluster ${cluster}`,
     load: ({ archive }) => run('kind', ['load', 'image-archive', archive, '--name', cluster]),
@@ -27,7 +30,10 @@ export function kind(cluster: string): Destination {
 }
 
 export function minikube(profile: string): Destination {
-  demand('minikube', `https://minikube.sigs.k8s.io/docs/start, or brew install minikube; ${ELSE}`)
+  requireTool(
+    'minikube',
+    `Install it (https://minikube.sigs.k8s.io/docs/start, or brew install minikube), ${ALTERNATIVE}`,
+  )
   return {
     name: `minikube profile ${profile}`,
     load: ({ archive }) => run('minikube', ['--profile', profile, 'image', 'load', archive]),
@@ -35,14 +41,17 @@ export function minikube(profile: string): Destination {
   }
 }
 
-/** skopeo needs no daemon: it goes first. */
+/** Prefers skopeo, because it needs no daemon. Throws a UsageError for an invalid name, a UserError without a tool. */
 export function registry(name: string): Destination {
   const address = name.replace(/\/+$/, '')
   if (!address || address.includes('://'))
-    throw new UsageError(`--push needs what comes before an image's name, such as ghcr.io/me, not "${name}"`, HELP)
-  if (!isThere('skopeo'))
-    demand('docker', `--push needs skopeo or docker: apt-get install skopeo, or brew install skopeo; ${ELSE}`)
-  const push = isThere('skopeo') ? pushBySkopeo : pushByDocker
+    throw new UsageError(`--push needs a registry without a scheme, such as ghcr.io/me, not "${name}"`, HELP)
+  if (!isOnPath('skopeo'))
+    requireTool(
+      'docker',
+      `--push needs skopeo or docker. Install one (apt-get install skopeo, or brew install skopeo), ${ALTERNATIVE}`,
+    )
+  const push = isOnPath('skopeo') ? pushBySkopeo : pushByDocker
   return {
     name: `registry ${address}`,
     load: image => push(image, `${address}/${image.tag}`),
@@ -59,22 +68,22 @@ async function pushByDocker({ archive, tag }: Image, target: string): Promise<vo
   await run('docker', ['push', target])
 }
 
-/** Before anything is built. */
-function demand(command: string, how: string): void {
-  if (!isThere(command)) throw new UserError(`${command} is not on the path. ${how}`)
+/** Throws a UserError if a tool is missing. Called before anything is built. */
+function requireTool(command: string, advice: string): void {
+  if (!isOnPath(command)) throw new UserError(`${command} is not on the PATH. ${advice}`)
 }
 
-function isThere(command: string): boolean {
+function isOnPath(command: string): boolean {
   return (process.env.PATH ?? '').split(delimiter).some(folder => existsSync(join(folder, command)))
 }
 
-/** What it says is shown when it fails. */
+/** Runs a tool. Throws a UserError with the end of its output if it fails. */
 async function run(command: string, args: string[]): Promise<void> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (said += data))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data))
   const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve))
   if (code === 0) return
-  const words = said.trimEnd().split('\n').slice(-LAST_WORDS).join('\n')
-  throw new UserError(`${[command, ...args].join(' ')} failed:\n${words}`)
+  const lastLines = output.trimEnd().split('\n').slice(-SHOWN_LINES).join('\n')
+  throw new UserError(`${[command, ...args].join(' ')} failed:\n${lastLines}`)
 }

@@ -1,4 +1,4 @@
-/** What an image holds: Node with the libraries it is linked to, nobody's home, and one bundle. No shell, no packages. */
+/** The file system of an image: Node with its libraries, a user, and one bundle. There is no shell and no package. */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -7,21 +7,28 @@ import { bundleOf, SIGNALS, USER } from './config.ts'
 import type { Program } from './programs.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
-/** In @platformatic/kafka's decompression and CRC: its loader looks for the file beside the folder of the bundle. */
+/** A dependency of @platformatic/kafka. Its loader reads ../dist/native.wasm, relative to the folder of the bundle. */
 const WASM_LOADER = /^(node_modules\/.*@platformatic\/wasm-utils\/)/
 
-/** Modules that are CommonJS ask for it, and for the two names below; the bundle is a module. */
+/** Defines `require` for CommonJS modules in the bundle, which is an ES module. */
 const BANNER =
   "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);"
 
-const HERE = { __filename: 'import.meta.filename', __dirname: 'import.meta.dirname' }
+/** Replaces the other two names that CommonJS modules expect. */
+const COMMONJS_NAMES = { __filename: 'import.meta.filename', __dirname: 'import.meta.dirname' }
 
 const BUNDLE: BuildOptions = {
-  ...{ absWorkingDir: ROOT, bundle: true, platform: 'node', target: 'node24' },
-  ...{ minifyWhitespace: true, minifySyntax: true, legalComments: 'none', logLevel: 'error' },
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
+  logLevel: 'error',
 }
 
-/** The runtime, which all images share. Throws on a system without glibc's ldd: the images are Linux's. */
+/** Writes the runtime layer, which all images share. Throws without glibc's ldd, because images need Linux. */
 export async function writeRuntime(folder: string): Promise<void> {
   const node = join(folder, 'usr/bin/node')
   mkdirSync(dirname(node), { recursive: true })
@@ -35,10 +42,10 @@ export async function writeRuntime(folder: string): Promise<void> {
   })
 }
 
-/** The libraries that the binaries are linked to, a user, and where to look for names. */
+/** Writes the libraries of the binaries, a user, and the configuration of name resolution. */
 export function writeSystem(folder: string, binaries: string[]): void {
   for (const library of new Set(binaries.flatMap(librariesOf))) {
-    // What lies in the folder already is the program's own.
+    // Libraries in the folder belong to the program and are already in place.
     if (library.startsWith(folder)) continue
     mkdirSync(join(folder, dirname(library)), { recursive: true })
     copyFileSync(library, join(folder, library))
@@ -55,13 +62,20 @@ function librariesOf(binary: string): string[] {
   return [...new Set(listed.match(/\/[^ ]*\.so[^ ]*/g) ?? [])]
 }
 
+/** Writes the bundle of a program with its files and unbundled packages. */
 export async function writeProgram(
   folder: string,
   { entry, name, files = [], unbundled = [] }: Program,
 ): Promise<void> {
   const { metafile } = await build({
-    ...{ ...BUNDLE, format: 'esm', entryPoints: [join(ROOT, entry)], outfile: join(folder, bundleOf(name)) },
-    ...{ external: unbundled, banner: { js: BANNER }, define: HERE, metafile: true },
+    ...BUNDLE,
+    format: 'esm',
+    entryPoints: [join(ROOT, entry)],
+    outfile: join(folder, bundleOf(name)),
+    external: unbundled,
+    banner: { js: BANNER },
+    define: COMMONJS_NAMES,
+    metafile: true,
   })
   for (const path of files) cpSync(join(ROOT, path), join(folder, 'app/bin', basename(path)), { recursive: true })
   for (const path of unbundled.map(name => join('node_modules', name)))

@@ -1,4 +1,4 @@
-/** `npm run images`: the images of all programs, built without Docker and brought to where they are wanted. */
+/** `npm run images`: builds the images of all programs without Docker and loads them into a cluster or a registry. */
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -17,43 +17,46 @@ const REPOSITORY = 'salespipeline'
 const CHART = 'helm upgrade --install sales charts/sales-pipeline -f charts/sales-pipeline/values-laptop.yaml'
 const names = PROGRAMS.map(({ name }) => name)
 const project = readProject()
-const tell = (line: string) => process.stderr.write(`${line}\n`)
+const log = (line: string) => process.stderr.write(`${line}\n`)
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
 
 const commandLine = yargs(hideBin(process.argv))
   .scriptName('npm run images --')
   .usage(
-    `$0 <where>\n\nBuilds the images ${REPOSITORY}/{${names.join(',')}} without Docker, and brings them to one place. ` +
+    `$0 <destination>\n\nBuilds the images ${REPOSITORY}/{${names.join(',')}} without Docker, and loads them into one destination. ` +
       'The same commit gives the same bytes on the same system.',
   )
-  .option('archive', { type: 'string', describe: `Files: DIR/${names[0]}.tar and so on, as docker save writes them` })
-  .option('kind', { type: 'string', describe: 'The nodes of a kind cluster (default: kind)' })
-  .option('minikube', { type: 'string', describe: 'The nodes of a minikube profile (default: minikube)' })
-  .option('push', { type: 'string', describe: 'A registry, by skopeo or docker, whichever is there: ghcr.io/me' })
-  .option('rootfs', { type: 'string', describe: 'Folders: what the images hold, DIR/runtime and one for each program' })
-  .option('tag', { type: 'string', default: project.version, describe: 'Of the images' })
+  .option('archive', { type: 'string', describe: `Folder for ${names[0]}.tar and so on, in the format of docker save` })
+  .option('kind', { type: 'string', describe: 'Name of a kind cluster (default: kind)' })
+  .option('minikube', { type: 'string', describe: 'Name of a minikube profile (default: minikube)' })
+  .option('push', { type: 'string', describe: 'Registry such as ghcr.io/me; needs skopeo or docker' })
+  .option('rootfs', {
+    type: 'string',
+    describe: 'Folder for the unpacked contents: runtime, and one folder per program',
+  })
+  .option('tag', { type: 'string', default: project.version, describe: 'Tag of the images' })
   .example('$0 --kind', `then: ${CHART}`)
-  .example('$0 --push ghcr.io/me', 'as ghcr.io/me/salespipeline/operator and so on')
+  .example('$0 --push ghcr.io/me', 'pushes ghcr.io/me/salespipeline/operator and so on')
   .example('$0 --archive images.out', 'then: docker load -i images.out/operator.tar, or ctr -n k8s.io images import …')
   .epilogue(
-    'A registry’s credentials are those that skopeo or docker has: log in before with skopeo login or docker login. ' +
-      'They are never read here.\nSOURCE_DATE_EPOCH is when the images say they were created (default: 0).\n' +
-      'Exit code: 0 when the images are where they were wanted, 1 for every failure.',
+    'To push, log in first with skopeo login or docker login; this command does not read credentials.\n' +
+      'SOURCE_DATE_EPOCH sets the creation time of the images, in seconds since 1970 (default: 0).\n' +
+      'Exit code: 0 if all images are at the destination, 1 if not.',
   )
   .check(({ archive, kind, minikube, push, rootfs }) => {
     const given = [archive, kind, minikube, push, rootfs].filter(value => value !== undefined)
     if (given.length !== 1)
-      throw new UsageError('Name one place: --archive, --kind, --minikube, --push or --rootfs', HELP)
+      throw new UsageError('Give exactly one destination: --archive, --kind, --minikube, --push or --rootfs', HELP)
     if ([archive, push, rootfs].includes(''))
-      throw new UsageError('--archive and --rootfs need a folder, --push a registry', HELP)
+      throw new UsageError('--archive and --rootfs need a folder, --push needs a registry', HELP)
     return true
   })
 
 async function main(): Promise<number> {
-  const { archive, rootfs, tag, ...where } = await strictly(commandLine, HELP).parseAsync()
+  const { archive, rootfs, tag, ...target } = await strictly(commandLine, HELP).parseAsync()
   if (rootfs !== undefined) await writeFolders(resolve(rootfs))
   else if (archive !== undefined) await writeArchives(resolve(archive), tag)
-  else await buildAndLoad(destinationOf(where), tag)
+  else await buildAndLoad(destinationOf(target), tag)
   return 0
 }
 
@@ -62,27 +65,29 @@ async function writeArchives(into: string, tag: string): Promise<void> {
   for (const image of await build(into, tag)) process.stdout.write(`${image.tag} → ${image.archive}\n`)
 }
 
-type Where = { kind: string | undefined; minikube: string | undefined; push: string | undefined }
+type Target = { kind: string | undefined; minikube: string | undefined; push: string | undefined }
 
-function destinationOf(where: Where): Destination {
-  if (where.kind !== undefined) return kind(where.kind || 'kind')
-  if (where.minikube !== undefined) return minikube(where.minikube || 'minikube')
-  return registry(where.push!)
+function destinationOf({ kind: cluster, minikube: profile, push }: Target): Destination {
+  if (cluster !== undefined) return kind(cluster || 'kind')
+  if (profile !== undefined) return minikube(profile || 'minikube')
+  return registry(push!)
 }
 
 async function buildAndLoad({ name, load, helm }: Destination, tag: string): Promise<void> {
   await inTemporaryFolder(async folder => {
     for (const image of await build(folder, tag)) {
-      tell(`${image.tag} → ${name} …`)
+      log(`${image.tag} → ${name} …`)
       await load(image)
     }
   })
   const setTag = tag === project.version ? [] : [`--set images.tag=${tag}`]
-  process.stdout.write(`They are there. Now:\n  ${[CHART, ...helm, ...setTag].join(' ')}\n`)
+  process.stdout.write(
+    `Loaded all images into ${name}. Install the chart:\n  ${[CHART, ...helm, ...setTag].join(' ')}\n`,
+  )
 }
 
 async function build(into: string, tag: string): Promise<Image[]> {
-  tell(`building ${names.length} images …`)
+  log(`building ${names.length} images …`)
   return inTemporaryFolder(async work => {
     await writeFolders(work)
     const runtime = await packLayer(work, join(work, 'runtime'))
@@ -91,14 +96,14 @@ async function build(into: string, tag: string): Promise<Image[]> {
       const image = { archive: join(into, `${program.name}.tar`), tag: `${REPOSITORY}/${program.name}:${tag}` }
       const own = await packLayer(work, join(work, program.name))
       writeArchive(image.archive, image.tag, [runtime, own], configOf(program, project))
-      tell(`built ${image.tag}, ${megabytes(statSync(image.archive).size)}`)
+      log(`built ${image.tag}, ${megabytes(statSync(image.archive).size)}`)
       images.push(image)
     }
     return images
   })
 }
 
-/** What the images hold. */
+/** Writes the contents of the images: the runtime, and one folder per program. */
 async function writeFolders(folder: string): Promise<void> {
   await writeRuntime(join(folder, 'runtime'))
   for (const program of PROGRAMS) await writeProgram(join(folder, program.name), program)

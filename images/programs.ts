@@ -7,13 +7,13 @@ export type Program = {
   flags: string[]
   env: Record<string, string>
   title: string
-  /** Read at run time, from beside the bundle. */
+  /** Files that the program reads at run time from the folder of its bundle. */
   files?: string[]
-  /** Packages that stay what they are, beside the bundle. None of them has dependencies. */
+  /** Packages that are copied instead of bundled. None of them has dependencies. */
   unbundled?: string[]
 }
 
-/** The root file system is read-only in our pods; compiled code is kept in the pod's own /tmp. */
+/** Cache of compiled code. It is in /tmp because the root file system of our pods is read-only. */
 const COMPILED = '/tmp/compiled'
 
 export const PROGRAMS: Program[] = [
@@ -45,7 +45,7 @@ export const PROGRAMS: Program[] = [
     flags: [],
     env: { NODE_COMPILE_CACHE: COMPILED },
     title: 'SalesPipeline verifier',
-    // It replaces a part of its Kafka client while that is loaded, file by file.
+    // The verifier replaces a file of its Kafka client while that is loaded.
     unbundled: ['kafkajs'],
   },
 ]

@@ -1,7 +1,7 @@
 /**
- * `npm run --silent release:check -- v0.3.0`: whether every place that names the version agrees, and whether the public
- * address is set. Prints the version's section of CHANGELOG.md to stdout (the notes of the release), or one line per
- * fault to stderr with exit code 1. Without a tag the tag alone goes unchecked.
+ * `npm run --silent release:check -- v0.3.0`: checks that every file has the same version and that the public address is
+ * set. Prints the version's section of CHANGELOG.md to stdout (the release notes), or one line per fault to stderr with
+ * exit code 1. Without a tag, everything but the tag is checked.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ const PLACEHOLDER = '/OWNER/'
 /** The newest release; `## [Unreleased]` is above it. */
 const HEADING = /^## \[(\d[^\]]*)\] - \d{4}-\d{2}-\d{2}$/m
 
-/** Each place that names a version: where, and the version found there (undefined: none found). */
+/** Returns each place that has a version, with the version found there (undefined if none). */
 function versionsIn(sources: Sources): [string, string | undefined][] {
   const chart = sources['charts/sales-pipeline/Chart.yaml']
   return [
@@ -34,7 +34,7 @@ function versionsIn(sources: Sources): [string, string | undefined][] {
   ]
 }
 
-/** One line per fault; none when the project can be released as `tag`. */
+/** Returns one line per fault; none if the project can be released as `tag`. */
 export function releaseFaults(sources: Sources, tag?: string): string[] {
   const { version, repository } = JSON.parse(sources['package.json'])
   const places = versionsIn(sources)
@@ -50,7 +50,7 @@ export function releaseFaults(sources: Sources, tag?: string): string[] {
   return faults
 }
 
-/** The text below the newest heading of a changelog. */
+/** Returns the text below the heading of the newest release in a changelog. */
 export function releaseNotes(changelog: string): string {
   const { index, 0: heading } = HEADING.exec(changelog)!
   const [section] = changelog.slice(index + heading.length).split(/^## /m)

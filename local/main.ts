@@ -1,4 +1,4 @@
-/** `npm start`: real Kafka, PostgreSQL and Elasticsearch, workers and load on this machine. Try --help. */
+/** `npm start`: Kafka, PostgreSQL, Elasticsearch, workers and load on this machine. See --help. */
 import { runMain } from '#common/run-main.ts'
 import { readOptions } from './start/options.ts'
 import { run } from './start/run.ts'

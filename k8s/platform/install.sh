@@ -14,21 +14,21 @@ Installs with Helm, in this order, and waits for each:
   monitoring  Prometheus, its operator and Grafana (kube-prometheus-stack)   in namespace monitoring
   strimzi     the operator of Kafka                                          in namespace strimzi-system
   eck         the operator of Elasticsearch and Kibana                       in namespace elastic-system
-  cnpg        the operator of PostgreSQL (CloudNativePG); only if asked for  in namespace cnpg-system
+  cnpg        the operator of PostgreSQL (CloudNativePG); only with --with   in namespace cnpg-system
 
-  --with NAME      install this one, too
-  --without NAME   leave this one out, for example because the cluster already has it; may be repeated
+  --with NAME      also install this one
+  --without NAME   do not install this one, for example because the cluster already has it; may be repeated
 USAGE
 }
 
 main() {
-  local wanted=' monitoring strimzi eck '
+  local selected=' monitoring strimzi eck '
   while (($#)); do
     case "$1 ${2-}" in
       '--help '* | '-h '*) usage && return ;;
-      '--with cnpg') wanted+='cnpg ' ;;
-      '--without monitoring' | '--without strimzi' | '--without eck') wanted=${wanted/" $2 "/ } ;;
-      *) die "not understood: $1 ${2-}"$'\n'"$(usage)" ;;
+      '--with cnpg') selected+='cnpg ' ;;
+      '--without monitoring' | '--without strimzi' | '--without eck') selected=${selected/" $2 "/ } ;;
+      *) die "unknown option: $1 ${2-}"$'\n'"$(usage)" ;;
     esac
     shift 2
   done
@@ -38,10 +38,10 @@ main() {
   charts=$(mktemp -d)
   trap 'rm -rf "$charts"' EXIT
   local context
-  context=$(kubectl config current-context) || die 'kubectl names no cluster. Try: kubectl config get-contexts'
+  context=$(kubectl config current-context) || die 'kubectl has no current context. Choose one: kubectl config use-context NAME'
   echo "Cluster: $context"
   for name in monitoring strimzi eck cnpg; do
-    if [[ $wanted == *" $name "* ]]; then "$name"; fi
+    if [[ $selected == *" $name "* ]]; then "$name"; fi
   done
   echo 'Done. README.md in this directory shows how to open Grafana and what to do next.'
 }
@@ -75,14 +75,14 @@ pull() {
   shift 2
   echo "$name: fetching chart $version"
   helm pull "$@" --version "$version" --untar --untardir "$charts" ||
-    die "$name: the chart could not be fetched. Is there a way to it from here? Try: helm show chart $* --version $version"
+    die "$name: cannot fetch the chart. Check the network with: helm show chart $* --version $version"
 }
 
-# NAME DIRECTORY: Helm creates the resource definitions of a crds/ directory, but never updates them.
+# NAME DIRECTORY: Helm creates the CRDs of a crds/ directory, but never updates them.
 apply_crds() {
-  echo "$1: resource definitions"
+  echo "$1: applying CRDs"
   kubectl apply --server-side --force-conflicts --filename "$charts/$2" ||
-    die "$1: its resource definitions were not taken. May you make them? Try: kubectl auth can-i create customresourcedefinitions"
+    die "$1: cannot apply the CRDs. Check your permission with: kubectl auth can-i create customresourcedefinitions"
 }
 
 # NAME NAMESPACE CHART
@@ -90,15 +90,15 @@ install() {
   echo "$1: installing into namespace $2"
   helm upgrade --install "$1" "$charts/$3" --namespace "$2" --create-namespace \
     --values "$here/values/$1.yaml" --wait --timeout 10m ||
-    die "$1: not installed, or not ready within 10 minutes. Look at:
+    die "$1: not installed, or not ready within 10 minutes. Show why:
   helm status $1 --namespace $2
   kubectl get pods,events --namespace $2
-  kubectl describe pods --namespace $2      # Pending: too little memory? README.md lists the memory that everything needs"
+  kubectl describe pods --namespace $2      # Pending: check the memory that README.md lists"
 }
 
 require() {
   for program in "$@"; do
-    command -v "$program" >/dev/null || die "$program is needed and not on the PATH"
+    command -v "$program" >/dev/null || die "$program is not on the PATH: install it"
   done
 }
 

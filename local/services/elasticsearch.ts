@@ -1,4 +1,4 @@
-/** A real Elasticsearch (one node, no security) on loopback. */
+/** Elasticsearch on loopback: one node, no security. */
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,16 +8,19 @@ import { type ServerOptions, ServerProcess, stablePort } from './process.ts'
 
 export type ElasticsearchServer = ServerProcess & { url: string }
 
-/** Starts it on `dataDir`: 20 s on an idle machine, minutes on a busy one. Throws an Error that says what to do. */
+/**
+ * Starts Elasticsearch on `dataDir`. It needs 20 s on an idle machine, minutes on a busy one. Throws an Error that says
+ * what to do.
+ */
 export async function startElasticsearch({
   dataDir,
-  port: wanted,
+  port: requestedPort,
   progress = () => {},
   onStarting = () => {},
   temporary,
 }: ServerOptions): Promise<ElasticsearchServer> {
   const home = await installElasticsearch(progress)
-  let port = wanted
+  let port = requestedPort
   const server = new ServerProcess({
     name: 'Elasticsearch',
     dataDir,
@@ -42,7 +45,7 @@ export async function startElasticsearch({
           ES_JAVA_OPTS: '-Xms512m -Xmx512m',
           ES_PATH_CONF: folders.config,
           ES_TMPDIR: folders.tmp,
-          CLI_JAVA_OPTS: `-Djava.io.tmpdir=${folders.tmp}`, // its launcher leaves folders behind there
+          CLI_JAVA_OPTS: `-Djava.io.tmpdir=${folders.tmp}`, // its launcher does not delete the folders that it creates there
           HOME: folders.tmp,
         },
         cwd: folders.tmp,
@@ -64,11 +67,11 @@ const SETTINGS = {
   'discovery.type': 'single-node',
   'xpack.security.enabled': false,
   'network.host': '127.0.0.1',
-  'node.store.allow_mmap': false, // otherwise vm.max_map_count of the machine must be raised
-  'cluster.routing.allocation.disk.threshold_enabled': false, // a laptop's disk is more than 90 % full
+  'node.store.allow_mmap': false, // with mmap, the machine's vm.max_map_count would have to be raised
+  'cluster.routing.allocation.disk.threshold_enabled': false, // by default it refuses writes on a disk that is 90% full
 }
 
-/** Its own copy of the configuration: Elasticsearch writes a key store into it. */
+/** Copies the configuration, because Elasticsearch writes a keystore into it. */
 function prepareFolders(home: string, dataDir: string): Record<'config' | 'data' | 'logs' | 'tmp', string> {
   const folders = {
     config: join(dataDir, 'config'),

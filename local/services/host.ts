@@ -1,4 +1,4 @@
-/** What the machine gives to servers: an unprivileged user, free ports, Java. */
+/** What servers need from the machine: an unprivileged user, free ports, Java. */
 import { spawnSync } from 'node:child_process'
 import { realpathSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -8,8 +8,8 @@ import { dirname, join } from 'node:path'
 export type User = { uid: number; gid: number }
 
 /**
- * The user for servers that refuse root; undefined when we are not root. Throws an Error that names the folder when
- * that user may not enter one of `paths`.
+ * Returns the user for servers that refuse to run as root; undefined when we are not root. Throws an Error that names the
+ * folder if that user cannot enter one of `paths`.
  */
 export function unprivilegedUser(paths: string[]): User | undefined {
   if (userInfo().uid !== 0) return undefined
@@ -17,21 +17,21 @@ export function unprivilegedUser(paths: string[]): User | undefined {
     const closed = closedFolder(realpathSync(path))
     if (closed)
       throw new Error(
-        `PostgreSQL and Elasticsearch refuse to run as root, so they run as user nobody, who may not enter ${closed}. Run as another user, move the project to a folder that everyone may enter, or: chmod o+x ${closed}`,
+        `PostgreSQL and Elasticsearch refuse to run as root, so they run as user nobody, which cannot enter ${closed}. Run as another user, move the project to a folder that every user can enter, or run: chmod o+x ${closed}`,
       )
   }
   return { uid: 65_534, gid: 65_534 } // nobody, nogroup
 }
 
-/** The outermost folder on the way to `path`, itself included, that others may not enter. */
+/** Returns the first folder on the path to `path`, or `path` itself, that other users cannot enter. */
 function closedFolder(path: string): string | undefined {
   const above = path === dirname(path) ? undefined : closedFolder(dirname(path))
   return above ?? ((statSync(path).mode & 0o001) === 0 ? path : undefined)
 }
 
 /**
- * A port that is free now on loopback, below those that systems give to outgoing connections: a client that retries
- * while its server is down could get the server's port as its own, and the server could not come back.
+ * Returns a free port on loopback, below the range for outgoing connections. A client that retries while its server is
+ * down could otherwise get the server's port as its own, and the server could not restart.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -40,7 +40,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Whether nobody listens on the port of loopback. */
+/** Resolves with true if no program listens on the port on loopback. */
 export function isFree(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer()
@@ -49,16 +49,16 @@ export function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** JAVA_HOME's java, else the one on the path. */
+/** Returns java from JAVA_HOME, or else from the PATH. */
 export function javaCommand(): string {
   return process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java'
 }
 
-/** For programs that look for Java themselves. */
+/** Returns the Java installation, for programs that look for it themselves. Throws an Error if there is none. */
 export function javaHome(): string {
   if (process.env.JAVA_HOME) return process.env.JAVA_HOME
   const { stderr } = spawnSync('java', ['-XshowSettings:properties', '-version'], { encoding: 'utf8' })
   const home = /java\.home = (.+)/.exec(stderr)?.[1]
-  if (!home) throw new Error('cannot tell where Java is installed; set JAVA_HOME')
+  if (!home) throw new Error('cannot find the Java installation: set JAVA_HOME')
   return home
 }

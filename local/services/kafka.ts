@@ -1,4 +1,4 @@
-/** A real Kafka broker (KRaft, one node) on loopback. */
+/** A Kafka broker (KRaft, one node) on loopback. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
@@ -13,16 +13,16 @@ import type { Launch } from './watchdog.ts'
 
 export type KafkaServer = ServerProcess & { bootstrap: string }
 
-/** Starts it on `dataDir`, formatting the folder the first time. Throws an Error that says what to do. */
+/** Starts Kafka on `dataDir`, which it formats the first time. Throws an Error that says what to do. */
 export async function startKafka({
   dataDir,
-  port: wanted,
+  port: requestedPort,
   progress = () => {},
   onStarting = () => {},
   temporary,
 }: ServerOptions): Promise<KafkaServer> {
   const jars = await installKafka(progress)
-  let port = wanted
+  let port = requestedPort
   const server = new ServerProcess({
     name: 'Kafka',
     dataDir,
@@ -39,10 +39,10 @@ export async function startKafka({
   return Object.assign(server, { bootstrap: `127.0.0.1:${port}` })
 }
 
-/** 22 characters, as StorageTool wants them. */
+/** Returns 22 characters, as StorageTool requires. */
 export const newClusterId = () => randomBytes(16).toString('base64url')
 
-/** How to start a broker that serves on `port`, as `properties` say; its folder is formatted the first time. */
+/** Returns how to start a broker on `port` with `properties`. Formats its folder the first time. */
 export async function launchKafka(
   jars: string,
   dataDir: string,
@@ -55,14 +55,14 @@ export async function launchKafka(
   writeFileSync(file, `${properties}log.dirs=${logDir}\n`)
   const log4j = `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'kafka/log4j2.properties')}`
   const java = ['-cp', join(jars, '*'), log4j]
-  // In one argument with its name: one id in 64 begins with '-', and would be taken for an option.
+  // Option and value are one argument, because one id in 64 begins with '-' and would be parsed as an option.
   const format = [...java, 'kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', file]
   if (!existsSync(join(logDir, 'meta.properties'))) await promisify(execFile)(javaCommand(), format)
   const args = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', ...java, 'kafka.Kafka', file]
   return { command: javaCommand(), args, cwd: dataDir, port, stopSignal: 'SIGTERM' }
 }
 
-/** The port accepts before the broker is registered, and until then topics cannot be created. */
+/** Resolves with true once the broker is registered. Its port accepts earlier, when topics cannot be created yet. */
 export async function hasBroker(bootstrap: string): Promise<boolean> {
   const admin = new Admin({
     clientId: 'readiness',
@@ -80,7 +80,7 @@ export async function hasBroker(bootstrap: string): Promise<boolean> {
 
 function singleNode(port: number, controllerPort: number): string {
   return `${nodeProperties(1, port, [controllerPort])}
-# One node: the internal topics cannot have three replicas.
+# With one node, the internal topics cannot have three replicas.
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
@@ -89,7 +89,7 @@ share.coordinator.state.topic.min.isr=1
 `
 }
 
-/** Of node `id` (from 1), broker and controller in one; `controllerPorts`: of all nodes, in their order. */
+/** Returns the properties of node `id` (from 1), a broker and controller. `controllerPorts` are those of all nodes. */
 export function nodeProperties(id: number, port: number, controllerPorts: number[]): string {
   return `process.roles=broker,controller
 node.id=${id}
@@ -103,7 +103,7 @@ auto.create.topics.enable=false
 log.retention.ms=-1
 offsets.topic.num.partitions=8
 transaction.state.log.num.partitions=4
-# Rebalances at once, and workers that fall silent are replaced within seconds: fencing is the database's.
+# Rebalance at once, and replace workers without heartbeats within seconds.
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=${MIN_SESSION_TIMEOUT_MS}
 message.max.bytes=${MAX_MESSAGE_BYTES}

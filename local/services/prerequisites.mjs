@@ -1,11 +1,11 @@
-// What real servers need of this machine. Plain JavaScript without dependencies: local/bootstrap.mjs runs it before any
+// Prerequisites of the servers on this machine. Plain JavaScript without dependencies: local/bootstrap.mjs runs it before any
 // package is installed.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 /** @typedef {{ name: string, howToInstall: string }} Prerequisite */
 
-/** @returns {Prerequisite[]} what Kafka and Elasticsearch need and this machine lacks: Java to run, Maven to install them. */
+/** @returns {Prerequisite[]} what is missing on this machine: Java runs Kafka and Elasticsearch, Maven installs them. */
 export function missingForServers(env = process.env) {
   const java = env.JAVA_HOME ? join(env.JAVA_HOME, 'bin', 'java') : 'java'
   const version = /version "(\d+)/.exec(spawnSync(java, ['-version'], { encoding: 'utf8' }).stderr)?.[1]
@@ -16,7 +16,7 @@ export function missingForServers(env = process.env) {
       howToInstall:
         'apt-get install default-jre-headless, or brew install openjdk and export JAVA_HOME="$(brew --prefix openjdk)"',
     })
-  // Maven fails where Java is missing, but then it is still installed: only its absence counts.
+  // Without Java, mvn starts but fails. Maven is missing only if mvn cannot be started.
   if (spawnSync('mvn', ['-version']).error)
     missing.push({ name: 'Maven', howToInstall: 'apt-get install maven, or brew install maven' })
   return missing

@@ -1,22 +1,22 @@
-/** A server as a child process: started with a readiness check, stopped cleanly or killed, started again on its data. */
+/** A server as a child process: started until ready, stopped cleanly or killed, restarted on its data. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, isFree } from './host.ts'
 import type { Launch, WatchdogMessage } from './watchdog.ts'
 
-/** Told what is going on, a line at a time. */
+/** Receives progress messages, one line each. */
 export type Progress = (line: string) => void
 
 export type ServerOptions = {
   /** Data, logs, port and lock; created if it is missing. */
   dataDir: string
-  /** Without one: the port of the last start on this folder, else a free one. */
+  /** Default: the port of the last start on this folder, or a free one. */
   port?: number | undefined
   progress?: Progress
-  /** Given the server before it starts, so that it can be stopped before it serves. */
+  /** Called with the server before it starts, so that it can be stopped before it serves. */
   onStarting?: ((server: ServerProcess) => void) | undefined
-  /** The folder is removed should the process that started the server die before it stopped it. */
+  /** If true, the folder is deleted when the process that started the server dies before it stops it. */
   temporary?: boolean
 }
 
@@ -24,9 +24,9 @@ export type ServerSpec = {
   name: string
   dataDir: string
   temporary?: boolean | undefined
-  /** Called with the folder locked, before every start: creates what is missing and says what to run. */
+  /** Called before every start, with the folder locked. Creates what is missing and resolves with what to run. */
   prepare: () => Promise<Launch>
-  /** Answers true once the server serves; a rejection means not yet. */
+  /** Resolves with true once the server serves. Rejects or resolves with false until then. */
   isReady: () => Promise<boolean>
   readyWithinMs: number
 }
@@ -35,13 +35,13 @@ const STOP_WITHIN_MS = 30_000
 const POLL_MS = 100
 const LOG_LINES = 20
 
-/** One server. `stop` and `kill` resolve when it is gone; `start` brings it back on the same port and data. */
+/** One server. `stop` and `kill` resolve when it has exited; `start` restarts it on the same port and data. */
 export class ServerProcess {
   readonly name: string
   readonly logFile: string
-  /** 0 while it does not run. */
+  /** 0 while the server does not run. */
   pid = 0
-  /** Resolves at its end, wanted or not, with what the log said last. */
+  /** Resolves with the last log lines when the server exits, stopped or not. */
   exited: Promise<string> = Promise.resolve('')
   readonly #spec: ServerSpec
   #watchdog: ChildProcess | undefined
@@ -53,32 +53,32 @@ export class ServerProcess {
     this.#spec = spec
   }
 
-  /** Throws an Error that says what to do, with the log's last lines, when it ends or does not serve in time. */
+  /** Throws an Error with the last log lines when the server exits or does not serve in time. */
   async start(): Promise<void> {
-    if (this.pid !== 0) throw new Error(`${this.name} runs already (process ${this.pid})`)
+    if (this.pid !== 0) throw new Error(`${this.name} is already running (pid ${this.pid})`)
     const watchdog = this.#forkWatchdog()
     this.#watchdog = watchdog
     try {
-      await this.#answer(watchdog, 'locked')
+      await this.#nextMessage(watchdog, 'locked')
       const launch = await this.#spec.prepare()
       this.#stopSignal = launch.stopSignal
       watchdog.send(launch)
-      this.pid = await this.#answer(watchdog, 'started')
+      this.pid = await this.#nextMessage(watchdog, 'started')
     } catch (error) {
-      if (watchdog.connected) watchdog.disconnect() // it lets the folder go and ends
+      if (watchdog.connected) watchdog.disconnect() // makes it release the folder and exit
       await this.exited
       throw error
     }
     watchdog.unref()
     watchdog.channel?.unref()
-    await this.#ready()
+    await this.#untilReady()
   }
 
   async stop(): Promise<void> {
     if (this.pid === 0) return
     signalTo(this.pid, this.#stopSignal)
     const timer = setTimeout(() => this.kill(), STOP_WITHIN_MS)
-    await this.#gone()
+    await this.#untilExited()
     clearTimeout(timer)
   }
 
@@ -86,11 +86,11 @@ export class ServerProcess {
   async kill(): Promise<void> {
     if (this.pid === 0) return
     signalTo(-this.pid, 'SIGKILL')
-    await this.#gone()
+    await this.#untilExited()
   }
 
-  async #gone(): Promise<void> {
-    this.#watchdog?.ref() // otherwise a process with nothing else to do would end before it
+  async #untilExited(): Promise<void> {
+    this.#watchdog?.ref() // otherwise a process with nothing else to do would exit earlier
     await this.exited
   }
 
@@ -101,7 +101,7 @@ export class ServerProcess {
       join(import.meta.dirname, 'watchdog.ts'),
       [name, dataDir, this.logFile, temporary ? 'remove' : 'keep'],
       {
-        detached: true, // a Ctrl-C in the terminal must not reach it: we stop servers in order
+        detached: true, // Ctrl-C in the terminal must not reach it: we stop servers in order
         stdio: 'ignore',
         execArgv: [],
       },
@@ -115,36 +115,36 @@ export class ServerProcess {
     return watchdog
   }
 
-  /** Waits for the watchdog's next message: the pid, if it says one. */
-  async #answer(watchdog: ChildProcess, expected: WatchdogMessage['type']): Promise<number> {
-    const ended: Promise<WatchdogMessage> = this.exited.then(lines => ({
+  /** Resolves with the pid in the watchdog's next message, or 0. Throws an Error if it is not the expected one. */
+  async #nextMessage(watchdog: ChildProcess, expected: WatchdogMessage['type']): Promise<number> {
+    const exited: Promise<WatchdogMessage> = this.exited.then(lines => ({
       type: 'failed',
-      message: `it ended: ${lines}`,
+      message: `it exited. ${this.#describeLog(lines)}`,
     }))
-    const said = new Promise<WatchdogMessage>(resolve =>
+    const next = new Promise<WatchdogMessage>(resolve =>
       watchdog.once('message', resolve as (message: unknown) => void),
     )
-    const message = await Promise.race([said, ended])
+    const message = await Promise.race([next, exited])
     if (message.type === expected) return message.type === 'started' ? message.pid : 0
     throw new Error(`${this.name} cannot start: ${message.type === 'failed' ? message.message : message.type}`)
   }
 
-  async #ready(): Promise<void> {
+  async #untilReady(): Promise<void> {
     const { isReady, readyWithinMs } = this.#spec
     for (const deadline = Date.now() + readyWithinMs; ; await pause(POLL_MS)) {
       const serves = await isReady().catch(() => false)
-      if (this.pid === 0) throw new Error(`${this.name} ended while starting. ${this.#whatItSaid()}`)
+      if (this.pid === 0) throw new Error(`${this.name} exited while starting. ${this.#describeLog()}`)
       if (serves) return
       if (Date.now() < deadline) continue
       await this.kill()
       throw new Error(
-        `${this.name} did not serve within ${readyWithinMs / 1000} s; the machine may be too busy or short of memory. ${this.#whatItSaid()}`,
+        `${this.name} was not ready within ${readyWithinMs / 1000} s. The machine may be too busy or short of memory. ${this.#describeLog()}`,
       )
     }
   }
 
-  #whatItSaid(): string {
-    return `Its log (${this.logFile}) ends with:\n${this.#lastLines()}`
+  #describeLog(lastLines = this.#lastLines()): string {
+    return `Its log (${this.logFile}) ends with:\n${lastLines}`
   }
 
   #lastLines(): string {
@@ -158,16 +158,16 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // ESRCH: it is gone already
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // ESRCH: it has already exited
   }
 }
 
-/** The wanted port, else the one that this data folder used last if it is free, else a free one; remembered there. */
-export async function stablePort(dataDir: string, name: string, wanted: number | undefined): Promise<number> {
+/** Returns the requested port, else the last port of this data folder if it is free, else a free one. Stores it there. */
+export async function stablePort(dataDir: string, name: string, requested: number | undefined): Promise<number> {
   mkdirSync(dataDir, { recursive: true })
   const file = join(dataDir, `${name}.port`)
   const last = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
-  const port = wanted ?? (last > 0 && (await isFree(last)) ? last : await freePort())
+  const port = requested ?? (last > 0 && (await isFree(last)) ? last : await freePort())
   writeFileSync(file, String(port))
   return port
 }

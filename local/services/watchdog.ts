@@ -1,7 +1,7 @@
 /**
- * Holds one server and the lock of its folder for the process that asked for it (process.ts forks this file), and ends
- * the server when that process is gone, however it went: the channel between them closes even when it was killed.
- * It says `locked`, is told what to launch, says `started`, and exits when the server and all its children are gone.
+ * Runs one server and holds the lock of its folder for the process that forks this file (process.ts). Stops the server
+ * when that process dies, even by SIGKILL, because the IPC channel between them closes then. Sends `locked`, receives
+ * what to launch, sends `started`, and exits when the server and all its children have exited.
  */
 import { spawn } from 'node:child_process'
 import { createWriteStream, rmSync } from 'node:fs'
@@ -13,7 +13,7 @@ export type Launch = {
   args: string[]
   env?: NodeJS.ProcessEnv
   cwd: string
-  /** Servers that refuse root run under this user. */
+  /** User for servers that refuse to run as root. */
   user?: User | undefined
   port: number
   stopSignal: NodeJS.Signals
@@ -24,7 +24,7 @@ export type WatchdogMessage =
   | { type: 'started'; pid: number }
   | { type: 'failed'; message: string }
 
-/** How long a server may take to stop when nobody is left to wait for it. */
+/** How long a server may take to stop after its parent has died. */
 const STOP_WITHIN_MS = 5000
 
 const [name, dataDir, logFile, whenOrphaned] = process.argv.slice(2) as [string, string, string, 'keep' | 'remove']
@@ -32,15 +32,15 @@ let orphaned: () => void = () => process.exit(1)
 let unlock = () => {}
 process.once('disconnect', () => orphaned())
 process.once('exit', () => unlock())
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {}) // the parent decides
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {}) // only the parent stops servers
 
 process.once('message', (launch: Launch) => run(launch).catch(fail))
 await lockFolder(dataDir, name).then(release => {
   unlock = release
-  tell({ type: 'locked' })
+  send({ type: 'locked' })
 }, fail)
 
-function tell(message: WatchdogMessage): void {
+function send(message: WatchdogMessage): void {
   process.send?.(message)
 }
 
@@ -50,7 +50,7 @@ function fail(error: Error): void {
 
 async function run({ command, args, env, cwd, user, port, stopSignal }: Launch): Promise<void> {
   if (!(await isFree(port)))
-    throw new Error(`port ${port} is taken by another program; end that, or start this one on another port`)
+    throw new Error(`port ${port} is in use by another program. Stop that program or choose another port`)
   const log = createWriteStream(logFile, { flags: 'a' })
   const server = spawn(command, args, {
     cwd,
@@ -61,8 +61,8 @@ async function run({ command, args, env, cwd, user, port, stopSignal }: Launch):
   })
   for (const output of [server.stdout, server.stderr]) output.pipe(log, { end: false })
   server.once('error', fail)
-  server.once('spawn', () => tell({ type: 'started', pid: server.pid! }))
-  // Not 'exit': the output closes when the last descendant is gone, and only then are port and data free again.
+  server.once('spawn', () => send({ type: 'started', pid: server.pid! }))
+  // Not 'exit': the output closes when the last descendant has exited, and only then are port and data free.
   server.once('close', () => {
     if (whenOrphaned === 'remove' && !process.connected) rmSync(dataDir, { recursive: true, force: true })
     log.end(() => process.exit(0))
@@ -81,5 +81,5 @@ function inherited(): NodeJS.ProcessEnv {
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal)
-  } catch {} // it is gone already
+  } catch {} // it has already exited
 }

@@ -1,4 +1,4 @@
-/** How a person reaches what a run brought up. Passwords are not shown, only where they are. */
+/** How to connect to the servers of a run. Passwords are not shown, only the file that holds them. */
 import { join, relative } from 'node:path'
 import type { PostgresConnection } from '#common/store-connections.ts'
 import { schemaName } from '#pipeline/identity.ts'
@@ -6,7 +6,7 @@ import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { DataFolder } from './folder.ts'
 import type { LocalServers } from './servers.ts'
 
-/** Label and text of each. `servers` null: they are not ours. */
+/** Returns label and text of each address. `servers` is null with --external. */
 export function addressesOf(
   pipeline: SalesPipeline,
   postgres: PostgresConnection,
@@ -15,8 +15,8 @@ export function addressesOf(
 ): [string, string][] {
   const { source, sinks } = pipeline.spec
   const state = (name: 'kafka' | 'postgres' | 'elasticsearch') => {
-    const now = servers?.state(name) ?? 'running'
-    return now === 'running' ? '' : ` (${now})`
+    const current = servers?.state(name) ?? 'running'
+    return current === 'running' ? '' : ` (${current})`
   }
   const { host, port, user, database } = postgres
   const password = servers ? `, password in ${relative('', join(folder.postgres, 'password'))}` : ''

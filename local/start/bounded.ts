@@ -1,7 +1,7 @@
-/** A bounded run: every sink answers, load for a time, drain, then the verifier judges everything since --fresh. */
+/** A bounded run: wait for every sink, send load for a time, drain, then verify everything since --fresh. */
 import { readdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SecretRef } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
@@ -10,19 +10,19 @@ import { drain } from './drain.ts'
 import { buildReport, exitCodeOf, type Outcome } from './report.ts'
 import type { Running, Setting, Stage } from './stage.ts'
 
-/** `closing`: what to say, asked once everything is down. */
+/** `closing` returns the last lines to print; it is called once everything has stopped. */
 export type Ending = { code: number; closing: () => string[] }
 
-/** Servers answer by then: what is not ready has a reason. */
+/** The servers already serve at this point, so a worker that needs longer has a problem. */
 const READY_WITHIN_MS = 90_000
-const ASK_EVERY_MS = 250
+const POLL_MS = 250
 
-/** Answers the exit code and what to print once everything is down. */
+/** Resolves with the exit code and what to print once everything has stopped. */
 export async function runBounded(stage: Stage, setting: Setting, running: Running): Promise<Ending> {
   const { options, interruption, screen } = setting
-  stage.phase = 'waiting for every sink'
+  stage.phase = 'waiting for workers and sinks'
   await interruption.race(stage.elasticsearch)
-  await interruption.race(everyWorkerReady(running))
+  await interruption.race(everyWorkerReady(running, setting.folder.logs))
   stage.phase = 'running'
   const startedAt = Date.now()
   running.load?.start()
@@ -32,11 +32,15 @@ export async function runBounded(stage: Stage, setting: Setting, running: Runnin
   stage.sampleUsage()
   const endedAt = Date.now()
   await stage.closeView()
-  screen.tell('verifying every row …')
+  screen.log('verifying every row …')
   const verdict = await interruption.race(judge(setting, running, startedAt))
   return conclude(options.report, verdict, {
     ...describeRun(running),
-    ...{ startedAt, endedAt, verdict, drained, usage: stage.meter.report() },
+    startedAt,
+    endedAt,
+    verdict,
+    drained,
+    usage: stage.meter.report(),
   })
 }
 
@@ -62,41 +66,47 @@ function describeRun({ pipeline, load, workers }: Running) {
 function conclude(file: string | undefined, verdict: Verdict, outcome: Outcome): Ending {
   const report = buildReport(outcome)
   if (file) writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
-  const own = report.problems.filter(problem => !verdict.problems.includes(problem))
+  const runProblems = report.problems.filter(problem => !verdict.problems.includes(problem))
   return {
     code: exitCodeOf(report),
     closing: () => [
       renderVerdict(verdict),
-      ...own.map(problem => `  problem: ${problem}`),
+      ...runProblems.map(problem => `  problem: ${problem}`),
       '',
-      'Rows and counts cover everything since --fresh; the delay is that of this run’s records.',
-      ...(file ? [`Report: ${file}`] : []),
+      'Counts and rows cover all runs since the last --fresh. The delay covers this run only.',
+      ...(file ? [`Report written to ${file}`] : []),
     ],
   }
 }
 
-/** Until all workers are ready and the whole topic is assigned; otherwise delay would measure their start. */
-async function everyWorkerReady({ workers, topic }: Running): Promise<void> {
-  for (const deadline = Date.now() + READY_WITHIN_MS; ; await sleep(ASK_EVERY_MS)) {
-    const rows = await workers.look(Date.now())
+/**
+ * Resolves when all workers are ready and the whole topic is assigned: otherwise the delay would include their start.
+ * Throws an Error that names the workers that are not ready in time.
+ */
+async function everyWorkerReady({ workers, topic }: Running, logs: string): Promise<void> {
+  for (const deadline = Date.now() + READY_WITHIN_MS; ; await sleep(POLL_MS)) {
+    const rows = await workers.poll(Date.now())
     const unready = rows.filter(row => row.state !== 'running' || row.reasons.length > 0)
     const assigned = rows.reduce((sum, row) => sum + row.partitions, 0)
     if (unready.length === 0 && assigned >= topic.partitions) return
     if (Date.now() < deadline) continue
-    const reasons = unready.map(row => `${row.name} is ${row.state}: ${row.reasons.join('; ')}`)
+    const problems =
+      unready.length > 0
+        ? unready.map(row => `  ${row.name}, ${row.state}: ${row.reasons.join('; ')}`)
+        : [`  ${assigned} of ${topic.partitions} partitions assigned`]
     throw new Error(
-      `the workers are not ready after ${READY_WITHIN_MS / 1000} s:\n${reasons.join('\n') || `${assigned} partitions assigned`}`,
+      `${rows.length - unready.length} of ${rows.length} workers ready after ${READY_WITHIN_MS / 1000} s; see their logs in ${relative('', logs)}\n${problems.join('\n')}`,
     )
   }
 }
 
 /**
- * Drains, then stops the workers, so that nothing moves while rows are compared. A window may become final, and wait to
- * be projected, in the moment between: then they start once more.
+ * Drains, then stops the workers, so that no row changes while rows are compared. If a window becomes final between the
+ * two, its row still waits to be projected: then the workers start once more.
  */
 async function settle({ observer, workers }: Running, { screen, interruption }: Setting): Promise<boolean> {
   for (;;) {
-    const drained = await drain({ look: () => observer.remaining(), sleep, now: Date.now, tell: screen.tell })
+    const drained = await drain({ poll: () => observer.remaining(), sleep, now: Date.now, log: screen.log })
     await workers.stop()
     const left = await observer.remaining()
     if (!drained || left === null || interruption.isOver) return false
@@ -117,7 +127,7 @@ async function judge({ folder, screen }: Setting, running: Running, startedAt: n
     ...(hasJournal && { journalDir: folder.journal }),
     commitLogs: readdirSync(folder.commits).map(name => join(folder.commits, name)),
     delay: { from: startedAt },
-    onProgress: screen.tell,
+    onProgress: screen.log,
   })
 }
 

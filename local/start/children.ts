@@ -1,7 +1,7 @@
 /**
- * Our own processes (workers, load generator), kept alive as Kubernetes would: started again with back-off when they
- * die, asked to stop with SIGTERM and killed when they do not. Each runs in its own process group, so that a Ctrl-C in
- * the terminal reaches only us, and ends by itself when the channel to us closes.
+ * Our own processes (workers, load generator), kept alive as Kubernetes would do it: restarted with back-off when they
+ * fail, stopped with SIGTERM, and killed if they do not stop. Each runs in its own process group, so that a Ctrl-C in the
+ * terminal reaches only us. Each exits when the IPC channel to us closes.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
@@ -13,18 +13,18 @@ import type { Usage } from './usage.ts'
 export type ChildSpec = {
   name: string
   script: string
-  /** For Node itself. */
+  /** Flags of Node itself. */
   nodeFlags?: string[]
-  /** Asked at every start: what is left to do may be less by then. */
+  /** Called at every start, because a restarted child may have less left to do. */
   args: () => string[]
   env: () => NodeJS.ProcessEnv
-  /** Takes standard output and error, appended. */
+  /** Standard output and error are appended to it. */
   logFile: string
 }
 
 export type ChildState = 'starting' | 'running' | 'done' | 'restarting' | 'stopping' | 'stopped'
 
-/** What children say over the channel; each of them says only some of it. */
+/** Messages of children over the IPC channel. No child sends all kinds. */
 export type ChildMessage =
   | { type: 'listening'; port: number }
   | { type: 'stopped'; cpuSeconds: number; maxRssBytes: number }
@@ -34,28 +34,28 @@ export type ChildMessage =
 export type ChildEvents = {
   onMessage(message: ChildMessage, pid: number): void
   onUsage(pid: number, usage: Usage): void
-  /** One line for people: it died, and what its log said last. */
-  tell(line: string): void
+  /** Receives one line for people: why the child exited, with the last message of its log. */
+  log(line: string): void
 }
 
-/** Pauses before it is started again. */
+/** Back-off before a restart. */
 const RESTART = { baseMs: 1000, capMs: 30_000 }
-/** Whoever lived so long is forgiven its earlier deaths. */
-const FORGIVEN_AFTER_MS = 60_000
-/** A worker exits by itself within WORKER_EXIT_MS of SIGTERM; the rest is for a busy machine. */
+/** A child that ran for this long starts again with the shortest back-off. */
+const STABLE_AFTER_MS = 60_000
+/** A worker exits within WORKER_EXIT_MS of SIGTERM; the rest is for a busy machine. */
 const KILL_AFTER_MS = WORKER_EXIT_MS + 3000
 
 export class SupervisedChild {
   readonly spec: ChildSpec
   state: ChildState = 'stopped'
   restarts = 0
-  /** Why it ended last; empty when it never did. */
-  lastWords = ''
+  /** Why it exited last; empty if it never did. */
+  exitReason = ''
   #process: ChildProcess | null = null
-  #ended: Promise<void> = Promise.resolve()
+  #exited: Promise<void> = Promise.resolve()
   #startedAt = 0
-  /** Deaths in a row. */
-  #deaths = 0
+  /** Failures in a row. */
+  #failures = 0
   #timer: NodeJS.Timeout | undefined
   readonly #events: ChildEvents
   readonly #done = Promise.withResolvers<void>()
@@ -65,7 +65,7 @@ export class SupervisedChild {
     this.#events = events
   }
 
-  /** Resolves when it ended by itself with exit code 0: its work is done. */
+  /** Resolves when it exits with code 0 without having been stopped: its work is done. */
   get done(): Promise<void> {
     return this.#done.promise
   }
@@ -85,19 +85,19 @@ export class SupervisedChild {
     this.state = 'starting'
     this.#startedAt = Date.now()
     this.#process = child
-    child.on('message', message => this.#heard(message as ChildMessage, child.pid!))
-    child.on('error', error => this.#events.tell(`${this.spec.name}: ${error.message}`))
-    this.#ended = new Promise(resolve => child.once('exit', (code, signal) => resolve(this.#exited(code, signal))))
+    child.on('message', message => this.#onMessage(message as ChildMessage, child.pid!))
+    child.on('error', error => this.#events.log(`${this.spec.name}: ${error.message}`))
+    this.#exited = new Promise(resolve => child.once('exit', (code, signal) => resolve(this.#onExit(code, signal))))
   }
 
-  /** SIGTERM, then SIGKILL. Resolves when it is gone. */
+  /** Sends SIGTERM, and SIGKILL if that does not help. Resolves when it has exited. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer)
     if (this.#process) {
       this.state = 'stopping'
       this.#signal('SIGTERM')
       const timer = setTimeout(() => this.kill(), KILL_AFTER_MS)
-      await this.#ended
+      await this.#exited
       clearTimeout(timer)
     }
     this.state = 'stopped'
@@ -111,14 +111,14 @@ export class SupervisedChild {
     this.#process?.kill(signal)
   }
 
-  #heard(message: ChildMessage, pid: number): void {
+  #onMessage(message: ChildMessage, pid: number): void {
     if (message.type === 'stopped')
       this.#events.onUsage(pid, { cpuSeconds: message.cpuSeconds, peakMemoryBytes: message.maxRssBytes })
     else if (this.state === 'starting') this.state = 'running'
     this.#events.onMessage(message, pid)
   }
 
-  #exited(code: number | null, signal: NodeJS.Signals | null): void {
+  #onExit(code: number | null, signal: NodeJS.Signals | null): void {
     this.#process = null
     if (this.state === 'stopping') return
     if (code === 0) {
@@ -126,11 +126,10 @@ export class SupervisedChild {
       this.#done.resolve()
       return
     }
-    if (Date.now() - this.#startedAt > FORGIVEN_AFTER_MS) this.#deaths = 0
-    const how = signal ? `was ended by ${signal}` : `ended with code ${code}`
-    this.lastWords = signal ? how : `${how}: ${lastWords(this.spec.logFile)}`
-    const pauseMs = backOff({ attempt: this.#deaths++, ...RESTART })
-    this.#events.tell(`${this.spec.name} ${this.lastWords}; starting again in ${pauseMs / 1000} s`)
+    if (Date.now() - this.#startedAt > STABLE_AFTER_MS) this.#failures = 0
+    this.exitReason = signal ? `killed by ${signal}` : `exited with code ${code}: ${lastLogMessage(this.spec.logFile)}`
+    const pauseMs = backOff({ attempt: this.#failures++, ...RESTART })
+    this.#events.log(`${this.spec.name} ${this.exitReason}; restarting in ${pauseMs / 1000} s`)
     this.state = 'restarting'
     this.#timer = setTimeout(() => {
       this.restarts++
@@ -139,8 +138,8 @@ export class SupervisedChild {
   }
 }
 
-/** The last thing a log says, out of its JSON if it is JSON. */
-export function lastWords(file: string): string {
+/** Returns the message of the last error in a log, else of its last line; JSON lines are reduced to message and cause. */
+export function lastLogMessage(file: string): string {
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
   const errors = lines.slice(-50).filter(line => /"level":("error"|50)/.test(line))
   const line = errors.at(-1) ?? lines.at(-1) ?? ''

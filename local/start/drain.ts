@@ -1,42 +1,45 @@
-/** Waits until everything that is in the log is committed, and everything committed is projected. */
-import type { Standing } from './results.ts'
+/** Waits until every record of the log is committed and every committed row is projected. */
+import type { PipelineProgress } from './results.ts'
 
 export type Remaining = { records: number; toProject: number }
 
-/** Records of the log that are not committed, and rows that wait to be projected. */
-export function remaining(ends: Map<number, number>, standing: Pick<Standing, 'next' | 'toProject'>): Remaining {
-  const { next, toProject } = standing
+/** Returns how many records of the log are not committed and how many rows wait to be projected. */
+export function remaining(
+  ends: Map<number, number>,
+  progress: Pick<PipelineProgress, 'next' | 'toProject'>,
+): Remaining {
+  const { next, toProject } = progress
   const records = [...ends].reduce((sum, [partition, end]) => sum + Math.max(0, end - (next.get(partition) ?? 0)), 0)
   return { records, toProject }
 }
 
 export type Draining = {
-  /** Null: it cannot be told now. */
-  look: () => Promise<Remaining | null>
+  /** Resolves with null while Kafka or PostgreSQL does not respond. */
+  poll: () => Promise<Remaining | null>
   sleep: (ms: number) => Promise<void>
   now: () => number
-  tell: (line: string) => void
+  log: (line: string) => void
 }
 
-const EVERY_MS = 200
-/** Nothing moved for so long: it will not. */
-const PATIENCE_MS = 60_000
+const POLL_MS = 200
+/** Without progress for this long, draining is given up. */
+const STALLED_AFTER_MS = 60_000
 
-/** Answers false when nothing moved for a minute. */
-export async function drain({ look, sleep, now, tell }: Draining): Promise<boolean> {
-  let best = Number.POSITIVE_INFINITY
-  for (let movedAt = now(); ; await sleep(EVERY_MS)) {
-    const left = await look()
+/** Resolves with true once nothing is left, or with false after a minute without progress. */
+export async function drain({ poll, sleep, now, log }: Draining): Promise<boolean> {
+  let least = Number.POSITIVE_INFINITY
+  for (let progressAt = now(); ; await sleep(POLL_MS)) {
+    const left = await poll()
     if (left && left.records + left.toProject === 0) return true
-    if (left && left.records + left.toProject < best) {
-      best = left.records + left.toProject
-      movedAt = now()
+    if (left && left.records + left.toProject < least) {
+      least = left.records + left.toProject
+      progressAt = now()
     }
-    if (now() - movedAt > PATIENCE_MS) {
-      tell(
+    if (now() - progressAt > STALLED_AFTER_MS) {
+      log(
         left
-          ? `not drained: ${left.records} records and ${left.toProject} rows to project do not move`
-          : 'not drained: Kafka or PostgreSQL does not answer',
+          ? `not drained: no progress for 60 s with ${left.records} records to commit and ${left.toProject} rows to project`
+          : 'not drained: Kafka or PostgreSQL does not respond',
       )
       return false
     }

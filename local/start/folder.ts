@@ -1,4 +1,4 @@
-/** Where a pipeline's local data is kept between runs. */
+/** The folder that keeps a pipeline's local data between runs. */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { lockFolder } from '#local/services/lock.ts'
@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, '../..')
 
 export type DataFolder = {
   path: string
-  /** The document that the children run. */
+  /** The resolved document, which workers and load generator read. */
   document: string
   journal: string
   commits: string
@@ -18,28 +18,34 @@ export type DataFolder = {
   elasticsearch: string
 }
 
-/** `.local/<name>`, with the namespace before it unless that is `default`. Nothing is created yet. */
+/** Returns `.local/<name>`, or `.local/<namespace>.<name>` outside of namespace `default`. Creates nothing. */
 export function dataFolder({ metadata }: SalesPipeline): DataFolder {
   const { name, namespace } = metadata
   const path = join(root, '.local', namespace === 'default' ? name : `${namespace}.${name}`)
-  const [journal, commits, logs, kafka, postgres, elasticsearch] = FOLDERS.map(folder => join(path, folder)) as Six
-  return { path, document: join(path, 'pipeline.yaml'), journal, commits, logs, kafka, postgres, elasticsearch }
+  const below = (name: string) => join(path, name)
+  return {
+    path,
+    document: below('pipeline.yaml'),
+    journal: below('journal'),
+    commits: below('commits'),
+    logs: below('logs'),
+    kafka: below('kafka'),
+    postgres: below('postgres'),
+    elasticsearch: below('elasticsearch'),
+  }
 }
 
-const FOLDERS = ['journal', 'commits', 'logs', 'kafka', 'postgres', 'elasticsearch']
-type Six = [string, string, string, string, string, string]
-
-/** Creates what is missing; `fresh` drops everything but the lock first. */
+/** Creates missing folders. `fresh` first deletes everything except the lock. */
 export async function prepareFolder(folder: DataFolder, fresh: boolean): Promise<void> {
   if (fresh) {
-    await serversGone([folder.kafka, folder.postgres, folder.elasticsearch])
+    await waitForServers([folder.kafka, folder.postgres, folder.elasticsearch])
     for (const name of readdirSync(folder.path).filter(name => name !== 'lock'))
       rmSync(join(folder.path, name), { recursive: true })
   }
   for (const path of [folder.journal, folder.commits, folder.logs]) mkdirSync(path, { recursive: true })
 }
 
-/** Servers of a run that was killed take some seconds to end: each holds the lock of its folder until then. */
-async function serversGone(folders: string[]): Promise<void> {
+/** The servers of a killed run need some seconds to exit; each holds the lock of its folder until then. */
+async function waitForServers(folders: string[]): Promise<void> {
   for (const path of folders) (await lockFolder(path, 'npm start -- --fresh'))()
 }

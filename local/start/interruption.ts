@@ -1,27 +1,27 @@
-/** What ends a run before its time: Ctrl-C, SIGTERM, a closed terminal, or something that cannot be brought back. */
+/** Ends a run early: on Ctrl-C, SIGTERM, a closed terminal, or a server that cannot be restarted. */
 
 export class Interrupted extends Error {}
 
 export class Interruption {
   readonly #ended = Promise.withResolvers<never>()
-  #asked = false
-  /** What was under way must not bring up anything more. */
+  #signalled = false
+  /** True once the run must end: nothing more may be started. */
   isOver = false
 
-  /** `killHard`: called at the second signal; it does not come back. */
+  /** `killHard` is called at the second signal and must exit. */
   constructor(killHard: () => void) {
-    this.#ended.promise.catch(() => {}) // whoever races with it hears of it; perhaps nobody does
+    this.#ended.promise.catch(() => {}) // those that race with it see the rejection, but there may be none
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.on(signal, () => {
-        if (this.#asked) killHard()
-        this.#asked = true
+        if (this.#signalled) killHard()
+        this.#signalled = true
         this.#end(new Interrupted())
       })
   }
 
   fail = (error: Error): void => this.#end(error)
 
-  /** The promise's result; rejects as soon as the run is to end, with Interrupted or with what went wrong. */
+  /** Resolves with the promise's result. Rejects as soon as the run must end, with Interrupted or with the failure. */
   race<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([promise, this.#ended.promise])
   }
@@ -31,7 +31,7 @@ export class Interruption {
     this.#ended.reject(reason)
   }
 
-  /** Never resolves. */
+  /** Never resolves; rejects as `race` does. */
   get ended(): Promise<never> {
     return this.#ended.promise
   }

@@ -1,4 +1,4 @@
-/** The load generator as a child process, with its books over restarts. */
+/** The load generator as a child process, with totals over its restarts. */
 import { join, resolve } from 'node:path'
 import { formatDuration } from '#pipeline/units.ts'
 import type { LoadReport, LoadStats } from '#producer/load.ts'
@@ -9,26 +9,26 @@ const SCRIPT = resolve(import.meta.dirname, '../../producer/main.ts')
 
 export class LoadGenerator {
   readonly child: SupervisedChild
-  /** What the last process said at its end; null when it did not get there. */
+  /** The report that the last process sent when it finished; null if it did not finish. */
   report: LoadReport | null = null
-  /** pid → what that process said last. */
+  /** pid → newest statistics of that process. */
   readonly #stats = new Map<number, LoadStats>()
   #startedAt = 0
-  /** When `sent` was true, ms since the epoch: a rate over the moments of looking would jump by a second's sales. */
-  heardAt = 0
+  /** When `sent` was received, ms since the epoch. A rate over the times of polling would jump by a second's sales. */
+  statsAt = 0
 
-  /** `forMs` undefined: until it is stopped. */
+  /** Without `forMs` it sends until it is stopped. */
   constructor(folder: DataFolder, forMs: number | undefined, events: Omit<ChildEvents, 'onMessage'>) {
-    const left = () =>
+    const remainingTime = () =>
       forMs === undefined ? [] : ['--for', formatDuration(Math.max(1, forMs - (Date.now() - this.#startedAt)))]
     const spec = {
       name: 'load',
       script: SCRIPT,
-      args: () => ['load', '--file', folder.document, '--journal', folder.journal, ...left()],
+      args: () => ['load', '--file', folder.document, '--journal', folder.journal, ...remainingTime()],
       env: () => ({}),
       logFile: join(folder.logs, 'load.log'),
     }
-    this.child = new SupervisedChild(spec, { ...events, onMessage: (message, pid) => this.#heard(message, pid) })
+    this.child = new SupervisedChild(spec, { ...events, onMessage: (message, pid) => this.#onMessage(message, pid) })
   }
 
   start(): void {
@@ -41,10 +41,10 @@ export class LoadGenerator {
     return [...this.#stats.values()].reduce((sum, stats) => sum + stats.sent, 0)
   }
 
-  #heard(message: ChildMessage, pid: number): void {
+  #onMessage(message: ChildMessage, pid: number): void {
     if (message.type === 'report') this.report = message
     if (message.type !== 'report' && message.type !== 'stats') return
     this.#stats.set(pid, message)
-    this.heardAt = Date.now()
+    this.statsAt = Date.now()
   }
 }

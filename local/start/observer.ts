@@ -1,9 +1,8 @@
 /** Gathers what the live view shows: from PostgreSQL, Kafka, the workers and the load generator. */
-
 import { type Remaining, remaining } from './drain.ts'
 import type { LoadGenerator } from './load.ts'
 import { RateMeter } from './rate.ts'
-import type { Results, Standing } from './results.ts'
+import type { PipelineProgress, Results } from './results.ts'
 import type { Topic } from './topic.ts'
 import type { View } from './view.ts'
 import type { Workers } from './workers.ts'
@@ -16,43 +15,43 @@ export type Observation = Omit<View, 'name' | 'phase' | 'elapsedMs' | 'addresses
 
 export class Observer {
   readonly #observed: Observed
-  readonly #in = new RateMeter()
-  readonly #out = new RateMeter()
+  readonly #sentRate = new RateMeter()
+  readonly #committedRate = new RateMeter()
 
   constructor(observed: Observed) {
     this.#observed = observed
   }
 
-  /** Whatever does not answer is left out. */
-  async look(): Promise<Observation> {
+  /** Resolves with what is known now; values from a server that does not respond are null or empty. */
+  async observe(): Promise<Observation> {
     const { results, workers, load } = this.#observed
-    const [standing, ends, tables, rows] = await Promise.all([
-      results.standing().catch(() => null),
+    const [progress, ends, tables, rows] = await Promise.all([
+      results.progress().catch(() => null),
       this.#observed.topic.ends().catch(() => null),
       results.newest(TABLES, ROWS).catch(() => []),
-      workers.look(Date.now()),
+      workers.poll(Date.now()),
     ])
     const now = Date.now()
     return {
       now,
-      sending: load && { rate: this.#in.at(load.heardAt, load.sent), sent: load.sent },
-      committed: standing && { ...standing, rate: this.#out.at(now, standing.records) },
-      lag: standing && ends ? remaining(ends, standing).records : null,
-      watermark: standing?.watermark ?? null,
+      sending: load && { rate: this.#sentRate.at(load.statsAt, load.sent), sent: load.sent },
+      committed: progress && { ...progress, rate: this.#committedRate.at(now, progress.records) },
+      lag: progress && ends ? remaining(ends, progress).records : null,
+      watermark: progress?.watermark ?? null,
       delay: slowest(workers),
       tables,
       workers: rows,
     }
   }
 
-  /** How much is left to drain; null when Kafka or PostgreSQL does not answer. */
+  /** Resolves with how much is left to drain, or with null when Kafka or PostgreSQL does not respond. */
   async remaining(): Promise<Remaining | null> {
     const { results, topic } = this.#observed
     try {
-      // The log first: what is committed later only makes the rest smaller.
+      // The log is read first: commits after that only make the rest smaller.
       const ends = await topic.ends()
-      const standing: Standing = await results.standing()
-      return remaining(ends, standing)
+      const progress: PipelineProgress = await results.progress()
+      return remaining(ends, progress)
     } catch {
       return null
     }

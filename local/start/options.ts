@@ -7,7 +7,7 @@ import { UsageError } from '#pipeline/user-error.ts'
 
 const DEFAULT_FILE = resolve(import.meta.dirname, '../../k8s/examples/ecommerce.yaml')
 
-/** Mishaps and rate of the load generator, in place of the file's `spec.load`. */
+/** Load settings from flags; they replace those in the file's `spec.load`. */
 export type LoadOverrides = {
   rate?: number | undefined
   seed?: number | undefined
@@ -20,17 +20,17 @@ export type LoadOverrides = {
 export type Options = {
   /** The SalesPipeline document. */
   file: string
-  /** The file as it must be typed again; empty where it need not be. */
+  /** The file as the user typed it; empty if none was given. */
   typedFile: string
-  /** Undefined: the file's `spec.workers.replicas`. */
+  /** Undefined means the file's `spec.workers.replicas`. */
   workers: number | undefined
-  /** Length of a bounded run, ms; undefined: until Ctrl-C. */
+  /** Length of a bounded run, ms; undefined means until Ctrl-C. */
   forMs: number | undefined
-  /** Where a bounded run writes its report. */
+  /** File for the report of a bounded run. */
   report: string | undefined
-  /** Drop the data of earlier runs. */
+  /** Delete the data of earlier runs first. */
   fresh: boolean
-  /** Use the servers that the file names. */
+  /** Use the servers that the file names, and start none. */
   external: boolean
   /** Start the load generator. */
   sending: boolean
@@ -38,14 +38,14 @@ export type Options = {
   load: LoadOverrides
 }
 
-/** Reads the arguments; `{ help }` when they ask for it. Throws UsageError with all faults. */
+/** Returns the options, or `{ help }` if the arguments ask for it. Throws UsageError with all problems. */
 export function readOptions(args: string[]): Options | { help: string } {
-  let shown = ''
+  let help = ''
   const argv = parser(args).parseSync(args, {}, (error: Error | undefined, _argv: unknown, output: string) => {
     if (error) throw new UsageError(error.message, 'npm start -- --help')
-    shown = output
+    help = output
   })
-  if (shown !== '') return { help: shown }
+  if (help !== '') return { help }
   const typedFile = argv.file === undefined ? '' : String(argv.file)
   const options: Options = {
     file: typedFile || DEFAULT_FILE,
@@ -79,7 +79,7 @@ function parser(args: string[]) {
   return yargs(args)
     .scriptName('npm start --')
     .usage(
-      '$0 [FILE.yaml] [options]\n\nRuns a SalesPipeline on this machine: real Kafka, PostgreSQL and Elasticsearch, workers and load.',
+      '$0 [FILE.yaml] [options]\n\nRuns a SalesPipeline on this machine: Kafka, PostgreSQL, Elasticsearch, workers and a load generator.',
     )
     .command('$0 [file]', false, command =>
       command.positional('file', {
@@ -89,34 +89,36 @@ function parser(args: string[]) {
       }),
     )
     .options({
-      workers: { ...number, describe: 'worker processes; the file’s spec.workers.replicas (2) when left out' },
-      rate: { ...number, describe: 'sales per second; the file’s spec.load.rate (100) when left out' },
-      for: { ...text, describe: 'a bounded run: send for so long (60s, 5m), drain, verify every row, exit' },
-      report: { ...text, describe: 'with --for: write the figures as JSON' },
-      fresh: { type: 'boolean', describe: 'drop the data of earlier runs first' },
-      external: { type: 'boolean', describe: 'use the servers that the file names; nothing is replaced' },
-      'kafka-port': { ...number, describe: 'of the local Kafka; chosen and remembered when left out' },
-      'postgres-port': { ...number, describe: 'of the local PostgreSQL' },
-      'elasticsearch-port': { ...number, describe: 'of the local Elasticsearch' },
-      disorder: { ...number, describe: 'fraction of sales that come out of order (0.1: every tenth)' },
-      lateness: { ...number, describe: 'fraction that come far too late' },
-      duplicates: { ...number, describe: 'fraction that are sent twice' },
-      malformed: { ...number, describe: 'fraction that cannot be read' },
-      seed: { ...number, describe: 'of the load generator: the same seed makes the same sales' },
-      'no-load': { type: 'boolean', describe: 'start no load generator' },
+      workers: { ...number, describe: 'number of worker processes [default: spec.workers.replicas]' },
+      rate: { ...number, describe: 'sales per second [default: spec.load.rate]' },
+      for: { ...text, describe: 'send load for this long (60s, 5m), drain, verify every row, exit' },
+      report: { ...text, describe: 'write the results as JSON to this file; needs --for' },
+      fresh: { type: 'boolean', describe: 'delete the data of earlier runs first' },
+      external: { type: 'boolean', describe: 'use the servers that the file names; start none' },
+      'kafka-port': { ...number, describe: 'port of the local Kafka [default: a free port, kept for later runs]' },
+      'postgres-port': { ...number, describe: 'port of the local PostgreSQL' },
+      'elasticsearch-port': { ...number, describe: 'port of the local Elasticsearch' },
+      disorder: { ...number, describe: 'fraction of sales that arrive out of order (0.1 is one in ten)' },
+      lateness: { ...number, describe: 'fraction of sales that arrive too late' },
+      duplicates: { ...number, describe: 'fraction of sales that are sent twice' },
+      malformed: { ...number, describe: 'fraction of sales that are malformed' },
+      seed: { ...number, describe: 'seed of the load generator; the same seed generates the same sales' },
+      'no-load': { type: 'boolean', describe: 'do not start the load generator' },
     })
-    .example('$0', 'the e-commerce example at 100 sales/s with a live view; Ctrl-C stops it all')
-    .example('$0 --for 60s --report r.json', 'a bounded run with a verdict')
+    .example('$0', 'the e-commerce example with a live view, until Ctrl-C')
+    .example('$0 --for 60s --report r.json', 'one minute of load, then verify; report in r.json')
     .example(
       '$0 --for 1m --rate 20000 --disorder 0.2 --lateness 0.01 --duplicates 0.01 --malformed 0.005',
-      'with every mishap',
+      'the same with a high rate and faulty sales',
     )
-    .example('$0 my.yaml --workers 3 --fresh', 'your own pipeline on local servers, from nothing')
-    .example('$0 --no-load --for 1s', 'judge what earlier runs left')
+    .example('$0 my.yaml --workers 3 --fresh', 'your own pipeline, on empty local servers')
+    .example('$0 --no-load --for 1s', 'verify the data of earlier runs')
     .epilogue(
-      'Data stays in .local/<pipeline name> between runs. Exit code: 0 when nothing was lost or doubled and every row ' +
-        'agrees, 1 when not, 2 when the arguments or the file are wrong. With --external, user and password of PostgreSQL ' +
-        'come from PGUSER and PGPASSWORD, those of Secrets from SECRET_<NAME>_<KEY>; records of other producers count as foreign.',
+      'Data is kept in .local/<pipeline name> between runs.\n' +
+        'With --external, PGUSER and PGPASSWORD hold the credentials of PostgreSQL, SECRET_<NAME>_<KEY> those of other ' +
+        'Secrets. The verifier reports records of other producers as foreign.\n' +
+        'Exit code: 0 if nothing was lost or counted twice and every row is correct; 1 if not; 2 if the arguments or the ' +
+        'file are wrong.',
     )
     .parserConfiguration({
       'boolean-negation': false,
@@ -128,21 +130,21 @@ function parser(args: string[]) {
     .wrap(110)
     .exitProcess(false)
     .check(argv => {
-      const faults = faultsOf(argv)
-      if (faults.length > 0) throw new Error(faults.join('\n'))
+      const problems = problemsOf(argv)
+      if (problems.length > 0) throw new Error(problems.join('\n'))
       return true
     })
 }
 
-/** All faults of the values at once, each naming its flag. */
-function faultsOf(argv: Record<string, unknown>): string[] {
+/** Returns all problems of the values; each names its flag. */
+function problemsOf(argv: Record<string, unknown>): string[] {
   const number = (name: string) => argv[name] as number | undefined
-  const faults = NUMBERS.filter(name => Number.isNaN(number(name))).map(name => `--${name} needs a number`)
+  const problems = NUMBERS.filter(name => Number.isNaN(number(name))).map(name => `--${name} needs a number`)
   const bounds = (name: string, min: number, max: number, whole: boolean) => {
     const value = number(name)
     if (value === undefined || Number.isNaN(value)) return
     if (value < min || value > max || (whole && !Number.isInteger(value)))
-      faults.push(`--${name} must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}, not ${value}`)
+      problems.push(`--${name} must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}, not ${value}`)
   }
   bounds('workers', 1, 64, true)
   bounds('rate', 0, MAX_RATE, false)
@@ -150,16 +152,16 @@ function faultsOf(argv: Record<string, unknown>): string[] {
   for (const name of FRACTIONS) bounds(name, 0, 1, false)
   for (const name of PORTS) bounds(name, 1, MAX_PORT, true)
   if (argv.for !== undefined && !isDuration(argv.for))
-    faults.push(`--for must be a time such as 60s or 5m, not "${argv.for}"`)
+    problems.push(`--for must be a duration such as 60s or 5m, not "${argv.for}"`)
   if (argv.report !== undefined && argv.for === undefined)
-    faults.push('--report needs --for: only a bounded run has a verdict')
+    problems.push('--report needs --for: only a bounded run writes a report')
   if (argv.external && argv.fresh)
-    faults.push('--fresh has no meaning with --external: what stands on those servers is not ours to drop')
+    problems.push('--fresh cannot be combined with --external: data on external servers is never deleted')
   if (argv.external)
-    faults.push(
-      ...PORTS.filter(name => number(name) !== undefined).map(name => `--${name} has no meaning with --external`),
+    problems.push(
+      ...PORTS.filter(name => number(name) !== undefined).map(name => `--${name} cannot be combined with --external`),
     )
-  return faults
+  return problems
 }
 
 function isDuration(text: unknown): boolean {

@@ -1,11 +1,11 @@
-/** Long enough to be calm, short enough to show a change. */
+/** Long enough for a steady figure, short enough to show a change. */
 const SPAN_MS = 5000
 
-/** Events per second out of a total that is looked at now and then. Pure. */
+/** Computes events per second from a total that is sampled at irregular times. Pure. */
 export class RateMeter {
   #samples: { at: number; total: number }[] = []
 
-  /** The rate over the last 5 s. A total that fell (a process started again) begins anew. */
+  /** Returns the rate over the last 5 s. Starts over when the total falls, because a process was restarted. */
   at(now: number, total: number): number {
     if (total < (this.#samples.at(-1)?.total ?? 0)) this.#samples = []
     this.#samples.push({ at: now, total })

@@ -1,4 +1,4 @@
-/** The figures of a bounded run, as JSON, and whether it went well. Pure. */
+/** The report of a bounded run as JSON, and its exit code. Pure. */
 import type { LoadReport } from '#producer/load.ts'
 import type { Verdict } from '#verify/verify.ts'
 import type { Usage } from './usage.ts'
@@ -9,7 +9,7 @@ export type Outcome = {
   endedAt: number
   verdict: Verdict
   drained: boolean
-  /** Null: it was not wanted. */
+  /** Null with --no-load. */
   load: { offeredRate: number; sent: number; restarts: number; report: LoadReport | null } | null
   workerRestarts: number
   usage: Record<string, Usage>
@@ -32,7 +32,7 @@ export type Report = Pick<
 > & {
   ok: boolean
   pipeline: string
-  /** What the figures are about. */
+  /** Which fields cover all runs since --fresh, and which only this run. */
   covers: { allSinceFresh: string; thisRun: string }
   startedAt: string
   seconds: number
@@ -41,7 +41,7 @@ export type Report = Pick<
   sentInThisRun: number
   drained: boolean
   workerRestarts: number
-  /** CPU seconds since the process started, peak resident memory; a server's descendants are in it. */
+  /** CPU seconds since the process started and peak resident memory; servers include their child processes. */
   processes: Record<string, Usage>
   environment: Outcome['environment']
   problems: string[]
@@ -62,9 +62,19 @@ export function buildReport(outcome: Outcome): Report {
     },
     startedAt: new Date(startedAt).toISOString(),
     seconds: (endedAt - startedAt) / 1000,
-    ...{ sent, acknowledged, aggregated, late, deadLettered, duplicates, lost, doubled, rows, finalWindows, delayMs },
+    sent,
+    acknowledged,
+    aggregated,
+    late,
+    deadLettered,
+    duplicates,
+    lost,
+    doubled,
+    rows,
+    finalWindows,
+    delayMs,
     offeredRate: load?.offeredRate ?? null,
-    // A generator that was started again knows only its last life.
+    // After a restart the generator reports only the time since then.
     achievedRate: load?.restarts === 0 ? (load.report?.achievedRate ?? null) : null,
     sentInThisRun: load?.sent ?? 0,
     drained,
@@ -75,14 +85,14 @@ export function buildReport(outcome: Outcome): Report {
   }
 }
 
-/** 0: nothing was lost or doubled, every row agrees, and something was compared. */
+/** Returns 0 if nothing was lost or doubled, every row is correct, and at least one row was compared; else 1. */
 export function exitCodeOf(report: Pick<Report, 'ok'>): 0 | 1 {
   return report.ok ? 0 : 1
 }
 
 function runProblems({ drained, load }: Outcome): string[] {
   const problems: string[] = []
-  if (!drained) problems.push('the pipeline did not drain: what is missing may only be late')
+  if (!drained) problems.push('the pipeline did not drain: missing rows may only be delayed')
   if (load && load.offeredRate > 0 && load.sent === 0) problems.push('the load generator sent nothing')
   return problems
 }

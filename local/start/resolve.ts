@@ -1,4 +1,4 @@
-/** The file as the children run it: the same document with the endpoints of local servers and the flags' load. Pure. */
+/** Resolves the document that workers and load generator run: with local endpoints and load flags. Pure. */
 import { Document, parseDocument, visit } from 'yaml'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline, Spec } from '#pipeline/schema.ts'
@@ -8,20 +8,20 @@ export type LocalEndpoints = {
   /** host:port. */
   kafka: string
   postgres: { host: string; port: number }
-  /** A URL; empty where the file has no Elasticsearch. */
+  /** A URL; empty if the file has no Elasticsearch. */
   elasticsearch: string
 }
 
 export type Resolved = {
   pipeline: SalesPipeline
   text: string
-  /** One line for each endpoint that was put in the place of another. */
+  /** One line for each endpoint that was replaced and each section whose settings were removed. */
   replacements: string[]
 }
 
 /**
- * `endpoints` null: the file's are kept (--external). Throws SpecError when the result is not valid; `text` itself must
- * have passed parsePipeline.
+ * With `endpoints` null, the file's endpoints are kept (--external). Throws SpecError when the file or the result is not
+ * valid.
  */
 export function resolvePipeline(
   text: string,
@@ -37,7 +37,7 @@ export function resolvePipeline(
   return { pipeline: parsePipeline(resolved, file), text: resolved, replacements }
 }
 
-/** Setting a field does not reach through an alias: where there are any, they are written out first. */
+/** Returns a document whose fields can be set. A field behind an alias cannot be set, so aliases are expanded. */
 function editable(text: string): Document {
   const document = parseDocument(text)
   let aliases = false
@@ -55,28 +55,28 @@ function replaceEndpoints(
   { kafka, postgres, elasticsearch }: LocalEndpoints,
 ): string[] {
   const { source, sinks } = spec
-  const lines = [`${source.bootstrapServers.join(', ')} → ${kafka}`]
+  const lines = [`using ${kafka} instead of ${source.bootstrapServers.join(', ')}`]
   document.setIn(['spec', 'source', 'bootstrapServers'], [kafka])
-  lines.push(...leaveOut(document, ['spec', 'source'], ['tls', 'sasl']))
+  lines.push(...removeSettings(document, ['spec', 'source'], ['tls', 'sasl']))
 
-  lines.push(`${sinks.postgres.host}:${sinks.postgres.port} → ${postgres.host}:${postgres.port}`)
+  lines.push(`using ${postgres.host}:${postgres.port} instead of ${sinks.postgres.host}:${sinks.postgres.port}`)
   document.setIn(['spec', 'sinks', 'postgres', 'host'], postgres.host)
   document.setIn(['spec', 'sinks', 'postgres', 'port'], postgres.port)
-  lines.push(...leaveOut(document, ['spec', 'sinks', 'postgres'], CREDENTIALS))
+  lines.push(...removeSettings(document, ['spec', 'sinks', 'postgres'], CREDENTIALS))
 
   if (!sinks.elasticsearch) return lines
-  lines.push(`${sinks.elasticsearch.nodes.join(', ')} → ${elasticsearch}`)
+  lines.push(`using ${elasticsearch} instead of ${sinks.elasticsearch.nodes.join(', ')}`)
   document.setIn(['spec', 'sinks', 'elasticsearch', 'nodes'], [elasticsearch])
-  lines.push(...leaveOut(document, ['spec', 'sinks', 'elasticsearch'], CREDENTIALS))
+  lines.push(...removeSettings(document, ['spec', 'sinks', 'elasticsearch'], CREDENTIALS))
   return lines
 }
 
 const CREDENTIALS = ['tls', 'usernameSecretRef', 'passwordSecretRef']
 
-/** Servers on loopback have neither TLS nor the file's Secrets. */
-function leaveOut(document: Document, at: string[], names: string[]): string[] {
-  const gone = names.filter(name => document.deleteIn([...at, name]))
-  return gone.length > 0 ? [`${at.join('.')}: no ${gone.join(', ')}`] : []
+/** Local servers have neither TLS nor the file's Secrets. */
+function removeSettings(document: Document, at: string[], names: string[]): string[] {
+  const removed = names.filter(name => document.deleteIn([...at, name]))
+  return removed.length > 0 ? [`ignoring ${removed.join(', ')} in ${at.join('.')}`] : []
 }
 
 function loadSettings({ rate, seed, disorder, lateness, duplicates, malformed }: LoadOverrides): [string[], number][] {

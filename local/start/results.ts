@@ -1,29 +1,28 @@
-/** What PostgreSQL holds of the pipeline: how far it is, and its newest windows. Read only. */
-
+/** Reads from PostgreSQL how far a pipeline is, and its newest windows. */
 import pg from 'pg'
 import type { PostgresConnection } from '#common/store-connections.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { schemaName } from '#pipeline/identity.ts'
 import type { Aggregation, SalesPipeline } from '#pipeline/schema.ts'
 
-export type Standing = {
-  /** Partition → first offset that is not committed; null: never claimed. */
+export type PipelineProgress = {
+  /** Partition → first offset that is not committed; null if the partition was never claimed. */
   next: Map<number, number | null>
   records: number
   dead: number
   duplicate: number
-  /** Of the aggregation that missed most. */
+  /** Late events of the aggregation that has most of them. */
   late: number
   /** ms since the epoch. */
   watermark: number | null
-  /** Entries of the outbox. */
+  /** Rows in the outbox. */
   toProject: number
 }
 
 /** The newest rows of one aggregation's table, as text. */
 export type WindowTable = { name: string; columns: string[]; rows: string[][] }
 
-const ANSWER_MS = 5000
+const TIMEOUT_MS = 5000
 
 export class Results {
   readonly #pool: pg.Pool
@@ -35,21 +34,21 @@ export class Results {
       ...connection,
       max: 2,
       application_name: 'npm start',
-      connectionTimeoutMillis: ANSWER_MS,
-      query_timeout: ANSWER_MS,
+      connectionTimeoutMillis: TIMEOUT_MS,
+      query_timeout: TIMEOUT_MS,
       options: '-c timezone=UTC',
     })
-    this.#pool.on('error', () => {}) // the next query connects anew or says why not
+    this.#pool.on('error', () => {}) // the next query reconnects, or rejects with the reason
     this.#schema = pg.escapeIdentifier(schemaName(pipeline))
     this.#pipeline = pipeline
   }
 
-  /** Rejects while PostgreSQL is away or the workers have not made the tables yet. */
-  async standing(): Promise<Standing> {
+  /** Rejects while PostgreSQL does not respond or the workers have not created the tables yet. */
+  async progress(): Promise<PipelineProgress> {
     const progress = await this.#pool.query<{ partition: number; next: string | null }>(
       `SELECT partition, next_offset AS next FROM ${this.#schema}.progress`,
     )
-    // After it: asked before, the outbox would miss what a commit adds before its progress is read.
+    // The outbox is read after the progress: the other order would miss what a commit adds in between.
     const totals = await this.#pool.query<
       Record<'records' | 'dead' | 'duplicate' | 'late' | 'waiting', string> & { watermark: string | null }
     >(
@@ -71,7 +70,7 @@ export class Results {
     }
   }
 
-  /** The newest rows of the first `tables` aggregations, newest window first. Rejects as standing() does. */
+  /** The newest rows of the first `tables` aggregations, newest window first. Rejects as progress() does. */
   async newest(tables: number, rows: number): Promise<WindowTable[]> {
     const compiled = compileSpec(this.#pipeline.spec)
     const shown = this.#pipeline.spec.aggregations.slice(0, tables)

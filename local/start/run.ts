@@ -12,7 +12,7 @@ import type { Options } from './options.ts'
 import { Screen } from './screen.ts'
 import { type Setting, Stage } from './stage.ts'
 
-/** 128 + SIGINT, as shells say it. */
+/** 128 + SIGINT, as shells report it. */
 const KILLED = 130
 
 /** Resolves with the exit code. Throws a UserError before anything is started; prints every later failure and returns 1. */
@@ -31,13 +31,13 @@ export async function run(options: Options): Promise<number> {
   })
   const setting: Setting = { options, text, folder, screen, interruption }
   const stage = new Stage(setting)
-  const { code, closing } = await play(stage, setting)
+  const { code, closing } = await runUntilEnd(stage, setting)
   await stage.takeDown()
-  for (const line of closing()) screen.tell(line)
+  for (const line of closing()) screen.log(line)
   return code
 }
 
-async function play(stage: Stage, setting: Setting): Promise<Ending> {
+async function runUntilEnd(stage: Stage, setting: Setting): Promise<Ending> {
   const { options, interruption } = setting
   try {
     const running = await stage.bringUp()
@@ -52,33 +52,34 @@ async function play(stage: Stage, setting: Setting): Promise<Ending> {
   }
 }
 
-function farewell({ lastLook }: Stage, { options, folder }: Setting): string[] {
-  const again = (...flags: string[]) => ['npm start', ...withArguments([options.typedFile, ...flags])].join(' ')
-  const sent = lastLook?.sending ? `${count(lastLook.sending.sent)} sales sent in this run, ` : ''
-  const committed = lastLook?.committed ? `${count(lastLook.committed.records)} records committed since --fresh. ` : ''
+function farewell({ lastObservation }: Stage, { options, folder }: Setting): string[] {
+  const command = (...flags: string[]) => ['npm start', ...withArguments([options.typedFile, ...flags])].join(' ')
+  const { sending, committed } = lastObservation ?? {}
+  const sent = sending ? `${count(sending.sent)} sales sent in this run. ` : ''
+  const total = committed ? `${count(committed.records)} records committed in all runs. ` : ''
   return [
-    `Stopped. ${sent}${committed}Data stays in ${relative('', folder.path)}.`,
-    `  go on:       ${again()}`,
-    `  check it:    ${again('--no-load', '--for', '1s')}`,
-    `  start over:  ${again('--fresh')}`,
+    `Stopped. ${sent}${total}Data is kept in ${relative('', folder.path)}.`,
+    `  continue:    ${command()}`,
+    `  verify:      ${command('--no-load', '--for', '1s')}`,
+    `  start over:  ${command('--fresh')}`,
   ]
 }
 
 const count = (n: number) => n.toLocaleString('en-US')
 
-/** npm wants `--` before what is not for itself. */
+/** npm passes only the arguments after `--` on to the script. */
 function withArguments(args: string[]): string[] {
   const given = args.filter(arg => arg !== '')
   return given.length > 0 ? ['--', ...given] : []
 }
 
-/** The verifier's own clients speak neither TLS nor SASL. */
+/** Throws UsageError for a bounded run on servers with TLS or SASL, which the verifier does not support. */
 function refuseUnverifiable({ external, forMs }: Options, { spec }: SalesPipeline): void {
   const { source, sinks } = spec
   const tls = [source.tls, sinks.postgres.tls, sinks.elasticsearch?.tls].some(part => part?.enabled)
   if (external && forMs !== undefined && (tls || source.sasl))
     throw new UsageError(
-      'a bounded run with --external cannot be verified over TLS or SASL yet: leave --for out',
+      '--for cannot be combined with --external when the file uses TLS or SASL: the verifier supports neither',
       'npm start -- --help',
     )
 }

@@ -1,8 +1,8 @@
-/** Where a run shows itself: a view that is redrawn on a terminal, plain lines elsewhere. */
+/** The output of a run: a view that is redrawn on a terminal, plain lines elsewhere. */
 import type { WriteStream } from 'node:tty'
 import { renderView, statusLine, type View } from './view.ts'
 
-/** Between two status lines where nothing can be redrawn. */
+/** Time between two status lines when the output is not a terminal. */
 const LINE_EVERY_MS = 5000
 const NEWS = 6
 
@@ -17,27 +17,27 @@ export class Screen {
   readonly #out: WriteStream
   #live = false
   #news: string[] = []
-  #linedAt = 0
+  #lastLineAt = 0
 
   constructor(out: WriteStream) {
     this.#out = out
   }
 
-  /** One line: at the foot of the view while there is one. */
-  tell = (text: string): void => {
+  /** Prints one line: at the bottom of the live view while that is shown. */
+  log = (text: string): void => {
     if (this.#live) this.#news = [...this.#news, `${new Date().toISOString().slice(11, 19)}Z ${text}`].slice(-NEWS)
     else this.#out.write(`${text}\n`)
   }
 
   show(view: Omit<View, 'news'>): void {
     if (this.#out.isTTY) this.#draw({ ...view, news: this.#news })
-    else if (view.now - this.#linedAt >= LINE_EVERY_MS) {
-      this.#linedAt = view.now
+    else if (view.now - this.#lastLineAt >= LINE_EVERY_MS) {
+      this.#lastLineAt = view.now
       this.#out.write(`${statusLine({ ...view, news: [] })}\n`)
     }
   }
 
-  /** Leaves the last view standing; what is told from now on goes below it. */
+  /** Keeps the last view on the terminal; later lines are printed below it. */
   close(): void {
     if (this.#live) this.#out.write(`${SHOW_CURSOR}\n`)
     this.#live = false

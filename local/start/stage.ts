@@ -1,4 +1,4 @@
-/** Everything that a run brings up, looks at, and takes down again: load first, then workers, then servers. */
+/** Starts everything that a run needs, refreshes its view, and stops it again: first load, then workers, then servers. */
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,14 +21,14 @@ import { Topic } from './topic.ts'
 import { UsageMeter } from './usage.ts'
 import { Workers } from './workers.ts'
 
-const LOOK_EVERY_MS = 1000
+const REFRESH_MS = 1000
 
 export type Setting = { options: Options; text: string; folder: DataFolder; screen: Screen; interruption: Interruption }
 
-/** What exists once everything is up. */
+/** What exists once everything has started. */
 export type Running = {
   pipeline: SalesPipeline
-  /** The document that the children run. */
+  /** The resolved document, which workers and load generator run. */
   document: string
   postgres: PostgresConnection
   topic: Topic
@@ -39,43 +39,43 @@ export type Running = {
 }
 
 export class Stage {
-  /** What goes on, for the view. */
+  /** Shown in the view: starting, running, draining, stopping … */
   phase = 'starting'
   readonly meter = new UsageMeter()
-  lastLook: Observation | null = null
-  /** Resolves once Elasticsearch answers, where it is ours. */
+  lastObservation: Observation | null = null
+  /** Resolves once our Elasticsearch serves; at once if we run none. */
   elasticsearch: Promise<unknown> = Promise.resolve()
   readonly #setting: Setting
   readonly #startedAt = Date.now()
-  readonly #looking = new AbortController()
+  readonly #viewEnd = new AbortController()
   readonly #env: NodeJS.ProcessEnv = {}
   #servers: LocalServers | null = null
   #running: Running | null = null
-  #looked: Promise<void> = Promise.resolve()
+  #viewEnded: Promise<void> = Promise.resolve()
 
   constructor(setting: Setting) {
     this.#setting = setting
   }
 
-  /** Servers, topic, database, workers and the live view; the load generator is made, not started. */
+  /** Starts servers, topic, database, workers and the live view. The load generator is only created. */
   async bringUp(): Promise<Running> {
     const { options, text, folder, screen, interruption } = this.#setting
     const endpoints = options.external ? null : await this.#startServers()
     const { pipeline, text: document, replacements } = resolvePipeline(text, options.file, endpoints, options.load)
-    for (const line of replacements) screen.tell(line)
+    for (const line of replacements) screen.log(line)
     writeFileSync(folder.document, document)
     const env = { ...process.env, ...this.#env }
     const postgres = postgresConnection(pipeline.spec, env)
     const kafka = kafkaConnection(pipeline.spec.source, 'npm-start', env, KAFKA_TIMEOUTS)
     const topic = new Topic(kafka, pipeline.spec)
-    await interruption.race(topic.ensure(endpoints ? 1 : -1, screen.tell))
+    await interruption.race(topic.ensure(endpoints ? 1 : -1, screen.log))
     const results = new Results(postgres, pipeline)
     const workers = this.#workers(pipeline)
     const load = options.sending ? new LoadGenerator(folder, options.forMs, this.#events('load')) : null
     const observer = new Observer({ results, topic, workers, load })
     this.#running = { pipeline, document, postgres, topic, results, workers, load, observer }
     workers.start()
-    this.#looked = this.#keepLooking(this.#running)
+    this.#viewEnded = this.#refreshUntilEnd(this.#running)
     return this.#running
   }
 
@@ -83,8 +83,8 @@ export class Stage {
     const { options, text, folder, screen, interruption } = this.#setting
     const { pipeline } = resolvePipeline(text, options.file, null, options.load)
     const { elasticsearch: search, postgres: database } = pipeline.spec.sinks
-    screen.tell(`starting Kafka, PostgreSQL${search ? ' and Elasticsearch' : ''}; data in ${relative('', folder.path)}`)
-    this.#servers = new LocalServers(folder, options.ports, { tell: screen.tell, onLost: interruption.fail })
+    screen.log(`starting Kafka, PostgreSQL${search ? ' and Elasticsearch' : ''}; data in ${relative('', folder.path)}`)
+    this.#servers = new LocalServers(folder, options.ports, { log: screen.log, onLost: interruption.fail })
     const { endpoints, postgres, elasticsearch } = await interruption.race(this.#servers.start(search !== undefined))
     Object.assign(this.#env, { PGUSER: postgres.user, PGPASSWORD: postgres.password })
     await interruption.race(postgres.createDatabase(database.database))
@@ -99,25 +99,26 @@ export class Stage {
   }
 
   #events(name: string): Omit<ChildEvents, 'onMessage'> {
-    return { tell: this.#setting.screen.tell, onUsage: (pid, usage) => this.meter.record(name, pid, usage) }
+    return { log: this.#setting.screen.log, onUsage: (pid, usage) => this.meter.record(name, pid, usage) }
   }
 
-  async #keepLooking(running: Running): Promise<void> {
-    const { signal } = this.#looking
+  async #refreshUntilEnd(running: Running): Promise<void> {
+    const { signal } = this.#viewEnd
     while (!signal.aborted) {
-      await this.#look(running)
-      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+      await this.#refresh(running)
+      await sleep(REFRESH_MS, undefined, { signal }).catch(() => {})
     }
-    await this.#look(running) // as it stands at the end
+    await this.#refresh(running) // shows the final state
   }
 
-  async #look({ observer, pipeline, postgres }: Running): Promise<void> {
+  async #refresh({ observer, pipeline, postgres }: Running): Promise<void> {
     const { folder, screen } = this.#setting
     this.sampleUsage()
-    this.lastLook = await observer.look()
+    const observation = await observer.observe()
+    this.lastObservation = observation
     const addresses = addressesOf(pipeline, postgres, this.#servers, folder)
-    const elapsedMs = this.lastLook.now - this.#startedAt
-    screen.show({ ...this.lastLook, name: pipeline.metadata.name, phase: this.phase, elapsedMs, addresses })
+    const elapsedMs = observation.now - this.#startedAt
+    screen.show({ ...observation, name: pipeline.metadata.name, phase: this.phase, elapsedMs, addresses })
   }
 
   sampleUsage(): void {
@@ -127,25 +128,25 @@ export class Stage {
     this.meter.sample([...children, ...(this.#servers?.processes() ?? [])])
   }
 
-  /** Ends the live view: what is told from now on are plain lines. */
+  /** Ends the live view: later output is plain lines. */
   async closeView(): Promise<void> {
-    this.#looking.abort()
-    await this.#looked
+    this.#viewEnd.abort()
+    await this.#viewEnded
     this.#setting.screen.close()
   }
 
   async takeDown(): Promise<void> {
-    const { tell } = this.#setting.screen
+    const { log } = this.#setting.screen
     this.phase = 'stopping'
     await this.#running?.load?.child.stop()
     await this.#running?.workers.stop()
     await this.closeView()
     await Promise.allSettled([this.#running?.results.close(), this.#running?.topic.close()])
-    if (this.#servers) tell('stopping the servers …')
+    if (this.#servers) log('stopping the servers …')
     await this.#servers?.stop()
   }
 
-  /** Everything at once; what was not committed is read again by the next run. */
+  /** Kills everything at once. The next run reads again what was not committed. */
   killHard(): void {
     this.#setting.screen.close()
     this.#running?.load?.child.kill()

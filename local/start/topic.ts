@@ -1,4 +1,4 @@
-/** The topic on the broker: created as the contract wants it, and asked how far it reaches. */
+/** The topic on the broker: creates it with the settings of the contract, and reads its end offsets. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin } from '@platformatic/kafka'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
@@ -8,7 +8,7 @@ import { kafkaError } from '#processor/adapters/kafka/connection.ts'
 import { KafkaSource } from '#processor/adapters/kafka/source.ts'
 import { Retryable } from '#processor/errors.ts'
 
-const PATIENCE_MS = 30_000
+const TIMEOUT_MS = 30_000
 const PAUSE_MS = 250
 
 export class Topic {
@@ -23,8 +23,11 @@ export class Topic {
     this.#source = new KafkaSource(connection, spec.source.topic)
   }
 
-  /** Creates it unless it exists. `replicas`: −1 leaves it to the broker. Throws Fatal, or an Error when nobody answers. */
-  async ensure(replicas: number, tell: (line: string) => void): Promise<void> {
+  /**
+   * Creates the topic unless it exists. `replicas` −1 means the broker's default. Throws Fatal, or an Error when no
+   * broker responds.
+   */
+  async ensure(replicas: number, log: (line: string) => void): Promise<void> {
     const { topic, partitions } = this.#spec.source
     const admin = new Admin(this.#connection)
     try {
@@ -37,15 +40,15 @@ export class Topic {
     const found = await this.#describe()
     this.#partitions = [...Array(found).keys()]
     if (found !== partitions)
-      tell(`topic ${topic} has ${found} partitions, the file says ${partitions}: it is kept as it is`)
+      log(`topic ${topic} has ${found} partitions, but spec.source.partitions is ${partitions}: using ${found}`)
   }
 
-  /** How many it has, whatever the file says. */
+  /** Its actual number of partitions, which may differ from the file's. */
   get partitions(): number {
     return this.#partitions.length
   }
 
-  /** The end of each partition, not waiting for open transactions. Rejects while no broker answers. */
+  /** Resolves with the end offset of each partition, including open transactions. Rejects while no broker responds. */
   ends(): Promise<Map<number, number>> {
     return this.#source.offsets(this.#partitions, 'latest')
   }
@@ -57,7 +60,7 @@ export class Topic {
   async #create(admin: Admin, replicas: number): Promise<void> {
     const { source, watermark } = this.#spec
     const configs = Object.entries({
-      // The clock of producers, within the guard of section 5 of the contract: the broker itself refuses the others.
+      // Timestamps are those of producers. The broker rejects those too far in the future (docs/semantics.md, section 5).
       'message.timestamp.type': 'CreateTime',
       'message.timestamp.after.max.ms': watermark.maxFutureSkew,
       'retention.ms': -1,
@@ -66,9 +69,9 @@ export class Topic {
     await admin.createTopics({ topics: [source.topic], partitions: source.partitions, replicas, configs })
   }
 
-  /** Its number of partitions. A topic that was just made may not be known yet. */
+  /** Resolves with its number of partitions. Retries, because a new topic may not be known yet. */
   async #describe(): Promise<number> {
-    for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(PAUSE_MS)) {
+    for (const deadline = Date.now() + TIMEOUT_MS; ; await sleep(PAUSE_MS)) {
       try {
         return (await this.#source.describe()).partitions
       } catch (error) {

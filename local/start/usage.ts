@@ -1,13 +1,13 @@
-/** CPU time and peak memory of processes with all their descendants, from /proc; elsewhere only what they tell us. */
+/** CPU time and peak memory of processes and their descendants, from /proc; without /proc only what processes report. */
 import { readdirSync, readFileSync } from 'node:fs'
 
 export type Usage = { cpuSeconds: number; peakMemoryBytes: number }
 
-/** Keeps one account per name; a name may stand for several processes, one after the other (restarts). */
+/** Keeps the usage per name. A name may have several processes, one after the other, because of restarts. */
 export class UsageMeter {
-  readonly #accounts = new Map<string, Map<number, Usage>>()
+  readonly #usage = new Map<string, Map<number, Usage>>()
 
-  /** Reads the tree below each pid now. Called every second or two: the peak of a tree is the greatest such reading. */
+  /** Reads the process tree of each pid. The peak of a tree is the highest reading, so call it every second or two. */
   sample(processes: { name: string; pid: number }[]): void {
     const table = readProcesses()
     for (const { name, pid } of processes) {
@@ -16,24 +16,24 @@ export class UsageMeter {
     }
   }
 
-  /** What a process says about itself at its end. */
+  /** Records usage, for example what a process reported when it exited. */
   record(name: string, pid: number, usage: Usage): void {
-    const account = this.#accounts.get(name) ?? new Map<number, Usage>()
-    this.#accounts.set(name, account)
-    const before = account.get(pid) ?? { cpuSeconds: 0, peakMemoryBytes: 0 }
-    account.set(pid, {
+    const byPid = this.#usage.get(name) ?? new Map<number, Usage>()
+    this.#usage.set(name, byPid)
+    const before = byPid.get(pid) ?? { cpuSeconds: 0, peakMemoryBytes: 0 }
+    byPid.set(pid, {
       cpuSeconds: Math.max(before.cpuSeconds, usage.cpuSeconds),
       peakMemoryBytes: Math.max(before.peakMemoryBytes, usage.peakMemoryBytes),
     })
   }
 
-  /** CPU seconds add up over restarts; memory is the greatest. A name of which nothing is known is left out. */
+  /** Returns the sum of CPU seconds over restarts, and the highest memory. Omits names without any reading. */
   report(): Record<string, Usage> {
     const total = (usages: Usage[]): Usage => ({
       cpuSeconds: Math.round(usages.reduce((sum, u) => sum + u.cpuSeconds, 0) * 100) / 100,
       peakMemoryBytes: Math.max(...usages.map(u => u.peakMemoryBytes)),
     })
-    return Object.fromEntries([...this.#accounts].map(([name, account]) => [name, total([...account.values()])]))
+    return Object.fromEntries([...this.#usage].map(([name, byPid]) => [name, total([...byPid.values()])]))
   }
 }
 
@@ -42,14 +42,14 @@ const TICKS_PER_SECOND = 100
 
 export type ProcessEntry = { pid: number; parent: number; ticks: number }
 
-/** One line of /proc/<pid>/stat. The ticks include those of children that ended and were waited for. */
+/** Parses /proc/<pid>/stat. The ticks include those of children that exited and were waited for. */
 export function parseStat(line: string): ProcessEntry {
   const afterName = line.slice(line.lastIndexOf(')') + 2).split(' ') // the name may hold blanks and parentheses
   const ticks = afterName.slice(11, 15).reduce((sum, text) => sum + Number(text), 0)
   return { pid: Number.parseInt(line, 10), parent: Number(afterName[1]), ticks }
 }
 
-/** `root` and everything below it; empty when it is gone. */
+/** Returns `root` and its descendants; nothing if it has exited. */
 export function treeBelow(table: ProcessEntry[], root: number): ProcessEntry[] {
   const found = table.filter(entry => entry.pid === root)
   for (const parent of found) found.push(...table.filter(entry => entry.parent === parent.pid))
@@ -73,16 +73,16 @@ function readProcesses(): ProcessEntry[] {
   })
 }
 
-/** The kernel's own record of the peak. */
+/** The peak that the kernel keeps. */
 const peakOf = (pid: number) => kilobytes(read(`/proc/${pid}/status`), 'VmHWM')
-/** Pages that several processes share count in shares: PostgreSQL's buffers would count once per backend otherwise. */
+/** Divides shared pages among the processes; otherwise PostgreSQL's buffers would count once per backend. */
 const shareOf = (pid: number) => kilobytes(read(`/proc/${pid}/smaps_rollup`), 'Pss')
 
 function kilobytes(text: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0) * 1024
 }
 
-/** Empty when the process is gone or belongs to somebody else. */
+/** Returns an empty string if the process has exited or belongs to another user. */
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8')

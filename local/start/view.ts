@@ -1,4 +1,4 @@
-/** The live view: what is known now, as lines of text. Pure. */
+/** The live view as lines of text. Pure. */
 import type { WindowTable } from './results.ts'
 
 export type WorkerRow = {
@@ -10,42 +10,42 @@ export type WorkerRow = {
   /** 0 to 1. */
   busy: number
   restarts: number
-  /** Why it is not ready, or why it ended. */
+  /** Why it is not ready, or why it exited. */
   reasons: string[]
   metrics: string
 }
 
 export type View = {
   name: string
-  /** What goes on: running, draining, stopping … */
+  /** Running, draining, stopping … */
   phase: string
   elapsedMs: number
   now: number
-  /** Events per second; null: no load generator, or nothing known yet. */
+  /** Events per second; null without a load generator. */
   sending: { rate: number; sent: number } | null
-  /** Null until PostgreSQL holds the pipeline's tables. */
+  /** Null until the workers have created the pipeline's tables. */
   committed: { rate: number; records: number; dead: number; duplicate: number; late: number; toProject: number } | null
-  /** Records that are in the log and not committed. */
+  /** Records of the log that are not committed. */
   lag: number | null
   /** ms since the epoch. */
   watermark: number | null
-  /** Seconds, of the slowest worker over its last 10 s. */
+  /** Delay of the slowest worker over its last 10 s, in seconds. */
   delay: { p50: number; p99: number } | null
   tables: WindowTable[]
   workers: WorkerRow[]
   /** Label and text. */
   addresses: [string, string][]
-  /** The newest last. */
+  /** Newest last. */
   news: string[]
 }
 
 const LABEL = 15
-/** Windows shown of each table, as the terminal allows. */
+/** How many windows of each table to show: the first number with which the view fits the terminal. */
 const WINDOWS = [4, 2, 1, 0]
-/** Characters of a reason in a status line. */
-const REASON = 160
+/** Longest reason in a status line, in characters. */
+const MAX_REASON_LENGTH = 160
 
-/** The whole view, each line cut to `columns`; with fewer windows where it would not fit into `rows`. */
+/** Returns the lines of the view, each cut to `columns`, with fewer windows if all would not fit into `rows`. */
 export function renderView(view: View, { columns, rows }: { columns: number; rows: number }): string[] {
   const sizes = WINDOWS.map(windows => layOut(view, windows))
   const lines = sizes.find(lines => lines.length <= rows) ?? sizes.at(-1)!
@@ -54,7 +54,7 @@ export function renderView(view: View, { columns, rows }: { columns: number; row
 
 function layOut(view: View, windows: number): string[] {
   return [
-    `${view.name} · ${view.phase} ${elapsedText(view.elapsedMs)} · Ctrl-C stops everything, a second one at once`,
+    `${view.name} · ${view.phase} ${elapsedText(view.elapsedMs)} · Ctrl-C stops everything, a second Ctrl-C kills it`,
     '',
     ...figures(view).map(([label, text]) => line(label, text)),
     '',
@@ -66,14 +66,16 @@ function layOut(view: View, windows: number): string[] {
   ]
 }
 
-/** One line for logs, where nothing can be redrawn. */
+/** Returns the view as one line, for logs. */
 export function statusLine(view: View): string {
   const { committed, workers } = view
   const projecting = committed && committed.toProject > 0 ? `, ${count(committed.toProject)} rows to project` : ''
   const unready = workers.filter(worker => worker.reasons.length > 0 || worker.state !== 'running')
-  const why = unready.slice(0, 1).map(({ name, state, reasons }) => ` (${name}: ${cut(reasons[0] ?? state, REASON)})`)
+  const why = unready
+    .slice(0, 1)
+    .map(({ name, state, reasons }) => ` (${name}: ${cut(reasons[0] ?? state, MAX_REASON_LENGTH)})`)
   return (
-    `${elapsedText(view.elapsedMs)} ${view.phase}: in ${rateText(view.sending?.rate)}, out ${rateText(committed?.rate)}, ` +
+    `${elapsedText(view.elapsedMs)} ${view.phase}: sent ${rateText(view.sending?.rate)}, committed ${rateText(committed?.rate)}, ` +
     `lag ${countOr(view.lag)}${projecting}, watermark ${watermarkText(view)}, delay ${delayText(view.delay)}, ` +
     `${workers.length - unready.length} of ${workers.length} workers ready${why}`
   )
@@ -82,21 +84,21 @@ export function statusLine(view: View): string {
 function figures(view: View): [string, string][] {
   const { committed, sending } = view
   const rows: [string, string][] = [
-    ['in', sending ? `${rateText(sending.rate)}, ${count(sending.sent)} sent` : 'no load generator'],
-    ['out', committed ? `${rateText(committed.rate)}, ${count(committed.records)} committed` : '–'],
+    ['sent', sending ? `${rateText(sending.rate)}, ${count(sending.sent)} in this run` : 'no load generator'],
+    ['committed', committed ? `${rateText(committed.rate)}, ${count(committed.records)} in all runs` : '–'],
     ['lag', countOr(view.lag)],
     ['watermark', watermarkText(view)],
     ['delay (10 s)', delayText(view.delay)],
   ]
   if (committed) {
     const { dead, duplicate, late, toProject } = committed
-    const text = `${count(dead)} dead, ${count(duplicate)} duplicate, ${count(late)} late, ${count(toProject)} to project`
-    rows.push(['records', text])
+    rows.push(['not counted', `${count(dead)} dead letters, ${count(duplicate)} duplicates, ${count(late)} late`])
+    rows.push(['to project', `${count(toProject)} rows`])
   }
   return rows
 }
 
-/** The newest windows, in columns as wide as their widest cell; numbers to the right. */
+/** Lays out the newest windows. Columns are as wide as their widest cell; numbers are aligned to the right. */
 function grid({ name, columns, rows: all }: WindowTable, limit: number): string[] {
   const rows = all.slice(0, limit)
   if (limit === 0) return []
@@ -109,10 +111,10 @@ function grid({ name, columns, rows: all }: WindowTable, limit: number): string[
 }
 
 function workerText({ state, partitions, rate, busy, restarts, reasons, metrics }: WorkerRow): string {
-  const again = restarts > 0 ? `, restarted ${restarts === 1 ? 'once' : `${restarts} times`}` : ''
+  const restartsText = restarts > 0 ? `, restarted ${restarts === 1 ? 'once' : `${restarts} times`}` : ''
   const why = reasons.length > 0 ? ` – ${reasons.join('; ')}` : ''
-  if (state !== 'running') return `${state}${again}${why}`
-  return `${partitions} partitions, ${rateText(rate)}, ${Math.round(busy * 100)} % busy${again}, ${metrics}${why}`
+  if (state !== 'running') return `${state}${restartsText}${why}`
+  return `${partitions} partitions, ${rateText(rate)}, ${Math.round(busy * 100)}% busy${restartsText}, ${metrics}${why}`
 }
 
 function line(label: string, text: string): string {

@@ -1,4 +1,4 @@
-/** The worker processes and what they say of themselves. */
+/** The worker processes and their status. */
 import { join, resolve } from 'node:path'
 import type { Snapshot } from '#processor/adapters/telemetry/snapshot.ts'
 import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
@@ -9,7 +9,7 @@ import type { WorkerRow } from './view.ts'
 
 const SCRIPT = resolve(import.meta.dirname, '../../processor/main.ts')
 const STATUS_MS = 1000
-/** Our own broker allows less than the default 6 s: a killed worker is replaced soon. Fencing is the database's. */
+/** Shorter than the default 6 s, which our broker allows, so that partitions of a killed worker move soon. */
 const LOCAL_SESSION_MS = 3000
 
 type Worker = { child: SupervisedChild; port: number | null; rate: RateMeter; status: Snapshot | null }
@@ -17,9 +17,9 @@ type Worker = { child: SupervisedChild; port: number | null; rate: RateMeter; st
 export type WorkerSettings = {
   count: number
   folder: DataFolder
-  /** Where PostgreSQL's user and password come from. */
+  /** Variables with PostgreSQL's user and password. */
   env: NodeJS.ProcessEnv
-  /** The broker is ours, too. */
+  /** True if Kafka is ours as well. */
   local: boolean
 }
 
@@ -43,7 +43,7 @@ export class Workers {
           WORKER_ID: name,
           HTTP_HOST: '127.0.0.1',
           HTTP_PORT: '0',
-          // A file for each start: a line that a kill cut short must not spoil the next one.
+          // A new file for each start: a line that a kill cut short must not corrupt the next one.
           COMMIT_LOG: join(folder.commits, `${Date.now()}-${name}.jsonl`),
           ...(local ? { SESSION_TIMEOUT_MS: String(LOCAL_SESSION_MS) } : {}),
         }),
@@ -66,7 +66,7 @@ export class Workers {
     for (const { child } of this.#workers) child.start()
   }
 
-  /** Resolves when all have committed what they had read, and are gone. */
+  /** Resolves when all have committed what they had read and have exited. */
   async stop(): Promise<void> {
     await Promise.all(this.#workers.map(({ child }) => child.stop()))
   }
@@ -79,16 +79,16 @@ export class Workers {
     return this.#workers.map(({ child }) => child)
   }
 
-  /** The last answers of those that run. */
+  /** Returns the newest status of each worker that runs. */
   statuses(): Snapshot[] {
     return this.#workers.flatMap(({ child, status }) => (child.state === 'running' && status ? [status] : []))
   }
 
-  /** Asks each for its status. */
-  async look(now: number): Promise<WorkerRow[]> {
+  /** Fetches the status of each worker. */
+  async poll(now: number): Promise<WorkerRow[]> {
     return Promise.all(
       this.#workers.map(async worker => {
-        worker.status = worker.child.state === 'running' ? await statusOf(worker.port) : null
+        worker.status = worker.child.state === 'running' ? await fetchStatus(worker.port) : null
         return rowOf(worker, now)
       }),
     )
@@ -96,9 +96,9 @@ export class Workers {
 }
 
 function rowOf({ child, port, rate, status }: Worker, now: number): WorkerRow {
-  const { state, restarts, lastWords } = child
+  const { state, restarts, exitReason } = child
   const reasons =
-    state === 'running' ? (status?.health.reasons ?? ['no answer']) : state === 'restarting' ? [lastWords] : []
+    state === 'running' ? (status?.health.reasons ?? ['no response']) : state === 'restarting' ? [exitReason] : []
   return {
     name: child.spec.name,
     state,
@@ -111,11 +111,11 @@ function rowOf({ child, port, rate, status }: Worker, now: number): WorkerRow {
   }
 }
 
-/** Null when it does not answer: it may be ending this very moment. */
-async function statusOf(port: number | null): Promise<Snapshot | null> {
+/** Resolves with null when the worker does not respond, for example because it is exiting. */
+async function fetchStatus(port: number | null): Promise<Snapshot | null> {
   try {
-    const answer = await fetch(`http://127.0.0.1:${port}/status`, { signal: AbortSignal.timeout(STATUS_MS) })
-    return (await answer.json()) as Snapshot
+    const response = await fetch(`http://127.0.0.1:${port}/status`, { signal: AbortSignal.timeout(STATUS_MS) })
+    return (await response.json()) as Snapshot
   } catch {
     return null
   }

@@ -1,4 +1,4 @@
-/** Chaos on a real API server by real kubectl: whom it chooses, what it refuses, what it sees and says. */
+/** `npm run chaos` on a real API server with real kubectl: its targets, errors, measurements and output. */
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -131,13 +131,13 @@ describeWithApiServer('chaos', () => {
 
   it('rejects a cluster that it cannot reach, naming its context', async () => {
     const { code, said } = await chaos(['--pipeline', 'shop'], writeKubeconfig('dead', 'https://127.0.0.1:1'))
-    expect(said).toContain('the cluster of context test-dead cannot be reached')
+    expect(said).toContain('cannot reach the cluster of context test-dead')
     expect(code).toBe(2)
   })
 
   it('rejects a missing pipeline and names the existing ones', async () => {
     const { code, said } = await chaos(['--pipeline', 'shoe'])
-    expect(said).toContain('no SalesPipeline shoe in namespace shop; there are: ailing, shop')
+    expect(said).toContain('no SalesPipeline shoe in namespace shop; existing ones: ailing, shop')
     expect(code).toBe(2)
   })
 
@@ -173,8 +173,8 @@ describeWithApiServer('chaos', () => {
   })
 
   it.each([
-    [['--faults', 'worker,zookeeper'], '--faults knows no zookeeper; allowed: worker, kafka'],
-    [['--faults', 'node'], 'a node is lost by --node-command'],
+    [['--faults', 'worker,zookeeper'], '--faults: unknown kind zookeeper; allowed: worker, kafka'],
+    [['--faults', 'node'], 'the fault node needs --node-command'],
     [['--every', '5'], '--every must be a duration such as 30s or 5m, not "5"'],
     [['--rounds', '2', '--for', '5m'], 'mutually exclusive'],
     [['--rounds', '0'], '--rounds must be a whole number above 0'],
@@ -246,7 +246,7 @@ describeWithApiServer('chaos', () => {
     say(EXACT)
     const into = join(folder, 'stubborn')
     const { code, said } = await shop('--faults', 'kafka', '--recover-within', '5s', '--report', into)
-    expect(said).toMatch(/did not bite: waited for kafka-dual-0 with uid \S+ to be gone/)
+    expect(said).toMatch(/had no effect: waited for pod kafka-dual-0 with uid \S+ to be deleted/)
     expect(code).toBe(1)
     expect(existsSync(join(into, 'chaos.md'))).toBe(true)
   })
@@ -257,9 +257,9 @@ describeWithApiServer('chaos', () => {
     await until('the broker is there again', isStaying, 60_000)
     cluster.stubborn.add('kafka-dual-0')
     const args = ['--pipeline', 'shop', '--faults', 'kafka', '--report', join(folder, 'interrupted')]
-    const { code, said } = await chaos(args, kubeconfig, 'waiting for kafka-dual-0')
+    const { code, said } = await chaos(args, kubeconfig, 'waiting for pod kafka-dual-0')
     expect(said).toContain('- interrupted')
-    expect(said).not.toContain('the verifier judges')
+    expect(said).not.toContain('running the verifier')
     expect(existsSync(join(folder, 'interrupted/chaos.svg'))).toBe(true)
     expect(code).toBe(1)
     expect(() => execFileSync('pgrep', ['-f', `kubectl proxy --unix-socket=${folder}`])).toThrow()
@@ -267,7 +267,7 @@ describeWithApiServer('chaos', () => {
 
   it('fails when the node does not become NotReady', { timeout: 180_000 }, async () => {
     const { code, said } = await shop('--faults', 'node', '--node-command', 'true {node}', '--recover-within', '3s')
-    expect(said).toContain('did not bite: waited for node-2 to be NotReady')
+    expect(said).toContain('had no effect: waited for node node-2 to be NotReady')
     expect(code).toBe(1)
   })
 
@@ -279,12 +279,12 @@ describeWithApiServer('chaos', () => {
     const patch = `kubectl patch node {node} --subresource=status --type=merge -p '{"status":{"conditions":${condition}}}'`
     const lose = ['--faults', 'node', '--node-command', patch]
     const first = await shop(...lose)
-    expect(first.said).toContain('left behind: node node-2 is down')
+    expect(first.said).toContain('to clean up: node node-2 is down')
     expect(first.said).not.toContain('out-of-service')
     expect(first.code).toBe(0)
 
     // Its workers went where the stores are.
-    expect((await shop(...lose)).said).toContain('every node with a worker has a store as well: say --node-with-store')
+    expect((await shop(...lose)).said).toContain('every node with a worker also runs a store: add --node-with-store')
     const second = await shop(...lose, '--node-with-store')
     expect(second.said).toContain('node node-1 with kafka-dual-0, postgres-1')
     expect(second.said).toContain('kubectl taint nodes node-1 node.kubernetes.io/out-of-service-')
@@ -297,12 +297,12 @@ describeWithApiServer('chaos', () => {
   it('stops the load on request, waits until the lag is zero, and reports it', { timeout: 180_000 }, async () => {
     say(EXACT)
     const { code, said } = await shop('--faults', 'worker', '--stop-load')
-    expect(said).toMatch(/left behind: the load is stopped; start it again: kubectl -n shop patch salespipeline\/shop/)
+    expect(said).toMatch(/to clean up: the load is stopped; start it again: kubectl -n shop patch salespipeline\/shop/)
     expect(code).toBe(0)
     expect((await kube.demand('GET', kube.pipelinePath(NAMESPACE, 'shop'))).spec.load.onCluster).toBe(false)
     expect(cluster.jobs.at(-1).spec.template.spec.containers[0].args).toEqual(['/config/processor.yaml', '--json'])
     const again = await shop('--faults', 'worker', '--stop-load')
-    expect(again.said).toContain('--stop-load has nothing to stop')
+    expect(again.said).toContain('--stop-load has no effect')
     expect(again.code).toBe(2)
   })
 })

@@ -6,26 +6,26 @@ const kinds = fc.uniqueArray(fc.constantFrom(...KINDS), { minLength: 1 })
 const seeds = fc.nat(1_000_000)
 
 describe('the fault schedule of a round', () => {
-  it('hits each kind once; a node in the first round only', () => {
+  it('contains each kind once, and a node only in the first round', () => {
     fc.assert(
-      fc.property(seeds, fc.integer({ min: 1, max: 20 }), kinds, (seed, round, wanted) => {
-        const steps = scheduleRound(seed, round, wanted)
-        const expected = wanted.filter(kind => kind !== 'node' || round === 1)
+      fc.property(seeds, fc.integer({ min: 1, max: 20 }), kinds, (seed, round, chosenKinds) => {
+        const steps = scheduleRound(seed, round, chosenKinds)
+        const expected = chosenKinds.filter(kind => kind !== 'node' || round === 1)
         expect(steps.map(({ kind }) => kind).sort()).toEqual([...expected].sort())
         for (const { pick } of steps) expect(pick >= 0 && pick < 1).toBe(true)
       }),
     )
   })
 
-  it('is the same for the same seed, in whatever order kinds are named', () => {
+  it('is the same for the same seed, in any order of the kinds', () => {
     fc.assert(
-      fc.property(seeds, kinds, (seed, wanted) => {
-        expect(scheduleRound(seed, 2, [...wanted].reverse())).toEqual(scheduleRound(seed, 2, wanted))
+      fc.property(seeds, kinds, (seed, chosenKinds) => {
+        expect(scheduleRound(seed, 2, [...chosenKinds].reverse())).toEqual(scheduleRound(seed, 2, chosenKinds))
       }),
     )
   })
 
-  it('differs between seeds and rounds: every kind comes first now and then', () => {
+  it('differs between seeds and rounds, so that every kind comes first in some of them', () => {
     const first = (seed: number, round: number) => scheduleRound(seed, round, KINDS)[0]!.kind
     const seen = (many: string[]) => new Set(many).size
     expect(seen(Array.from({ length: 60 }, (_, seed) => first(seed, 1)))).toBe(KINDS.length)
@@ -33,10 +33,10 @@ describe('the fault schedule of a round', () => {
   })
 })
 
-describe('who is hit', () => {
+describe('chosen', () => {
   const named = fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1 }).map(all => all.map(name => ({ name })))
 
-  it('is one of those that are there, in whatever order the API server lists them', () => {
+  it('returns an existing element, the same in any order of the list', () => {
     fc.assert(
       fc.property(named, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (pods, pick) => {
         expect(pods).toContainEqual(chosen(pods, pick))
@@ -45,7 +45,7 @@ describe('who is hit', () => {
     )
   })
 
-  it('can be anyone of them, and nobody where nobody is', () => {
+  it('can return every element, and undefined for an empty list', () => {
     const pods = ['c', 'a', 'b'].map(name => ({ name }))
     expect([0, 0.34, 0.99].map(pick => chosen(pods, pick)!.name)).toEqual(['a', 'b', 'c'])
     expect(chosen([], 0.5)).toBeUndefined()

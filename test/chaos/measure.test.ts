@@ -1,4 +1,4 @@
-/** Totals, standstills and delays from hand-made readings, and laws that must hold for any. */
+/** Totals, pauses and delays of given readings, and properties that must hold for all readings. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -16,7 +16,7 @@ import {
 import type { Reading } from '#chaos/scrape.ts'
 
 const BOUNDS = [0.1, 1, 10, Infinity]
-type Told = {
+type Values = {
   pod: string
   startedAt?: number
   records?: [number, number][]
@@ -24,54 +24,60 @@ type Told = {
   delay?: number[]
 }
 
-function reading({ pod, startedAt = 0, records = [], lag = [], delay = [0, 0, 0, 0] }: Told): Reading {
+function reading({ pod, startedAt = 0, records = [], lag = [], delay = [0, 0, 0, 0] }: Values): Reading {
   const buckets = (counts: number[]) => ({ bounds: BOUNDS, counts })
   const maps = { records: new Map(records), lag: new Map(lag) }
   return { pod, startedAt, topicPartitions: 2, pending: 0, ...maps, delay: buckets(delay), projection: buckets(delay) }
 }
 
-/** Ticks half a second apart, from what partitions 0 and 1 had committed then. */
+/** Returns ticks half a second apart, from the committed counts of partitions 0 and 1. */
 const ticksOf = (counts: [number, number][], lags: (number | null)[] = []): Tick[] =>
   counts.map(([a, b], i) => ({
-    ...{ at: i * 500, lag: lags[i] ?? null, pending: 0, records: { 0: a, 1: b }, delay: [], projection: [], ready: 2 },
+    at: i * 500,
+    lag: lags[i] ?? null,
+    pending: 0,
+    records: { 0: a, 1: b },
+    delay: [],
+    projection: [],
+    ready: 2,
   }))
 
-describe('totals', () => {
-  const begun = (...readings: Told[]) => {
+describe('Totals', () => {
+  const totalsOf = (...readings: Values[]) => {
     const totals = new Totals()
     totals.begin(readings.map(reading), 0)
     return totals
   }
   const records = (totals: Totals) => totals.tick(100, 1).records
 
-  it('count from what a worker had at the start, and a later worker from 0', () => {
-    const totals = begun({ pod: 'a', records: [[0, 1000]] })
+  it('counts from the first reading of an initial worker, and from 0 for a later worker', () => {
+    const totals = totalsOf({ pod: 'a', records: [[0, 1000]] })
     totals.add(reading({ pod: 'a', records: [[0, 1010]] }), 50)
     totals.add(reading({ pod: 'b', records: [[1, 7]] }), 60)
     expect(records(totals)).toEqual({ 0: 10, 1: 7 })
   })
 
-  it('take a killed worker’s last share as lost, never as negative, and its container’s next process as another', () => {
-    const totals = begun({ pod: 'a', startedAt: 1, records: [[0, 500]] }, { pod: 'b' })
+  it('never subtracts when a worker is killed, and counts a restarted container as another process', () => {
+    const totals = totalsOf({ pod: 'a', startedAt: 1, records: [[0, 500]] }, { pod: 'b' })
     totals.add(reading({ pod: 'a', startedAt: 1, records: [[0, 520]] }), 10)
     totals.add(reading({ pod: 'a', startedAt: 2, records: [[0, 3]] }), 20)
     totals.add(reading({ pod: 'b', records: [[0, 4]] }), 30)
     expect(records(totals)).toEqual({ 0: 27 })
   })
 
-  it('sum histograms in the same way', () => {
-    const totals = begun({ pod: 'a', delay: [5, 6, 7, 7] })
+  it('sums histograms in the same way', () => {
+    const totals = totalsOf({ pod: 'a', delay: [5, 6, 7, 7] })
     totals.add(reading({ pod: 'a', delay: [6, 8, 9, 9] }), 10)
     totals.add(reading({ pod: 'b', delay: [0, 0, 1, 2] }), 10)
     expect(totals.tick(20, 1).delay).toEqual([1, 2, 3, 4])
   })
 
-  it('know the lag only while every partition’s owner has just told it', () => {
-    const totals = begun({ pod: 'a', lag: [[0, 3]] }, { pod: 'b', lag: [[1, 4]] })
+  it('returns the lag only while every partition has a recent reading', () => {
+    const totals = totalsOf({ pod: 'a', lag: [[0, 3]] }, { pod: 'b', lag: [[1, 4]] })
     expect(totals.tick(1000, 2).lag).toBe(7)
     totals.add(reading({ pod: 'a', lag: [[0, 5]] }), 2000)
     expect(totals.tick(2100, 1).lag).toBeNull()
-    // In a handover both may claim it: the greater lag counts.
+    // During a handover two workers may report a partition: the greater lag counts.
     totals.add(
       reading({
         pod: 'c',
@@ -85,11 +91,11 @@ describe('totals', () => {
     expect(totals.tick(2300, 2).lag).toBe(14)
   })
 
-  it('never fall, whatever workers come, count and go', () => {
+  it('never decreases, in any order of readings from any workers', () => {
     const worker = fc.record({ pod: fc.constantFrom('a', 'b', 'c'), startedAt: fc.nat(2), more: fc.nat(50) })
     fc.assert(
       fc.property(fc.array(worker, { maxLength: 40 }), events => {
-        const totals = begun({ pod: 'a', records: [[0, 100]] })
+        const totals = totalsOf({ pod: 'a', records: [[0, 100]] })
         const counts = new Map([['a/0', 100]])
         let [before, all] = [0, 0]
         for (const { pod, startedAt, more } of events) {
@@ -121,25 +127,25 @@ describe('a standstill', () => {
     [3, 6],
   ])
 
-  it('is the longest time without any growth, and of the worst partition without its own', () => {
+  it('is the longest time without growth, in total and for the worst partition', () => {
     const window = { from: 500, to: 3000 }
     expect(standstill(ticks, window)).toBe(500)
     expect(worstStandstill(ticks, window)).toBe(2000)
   })
 
-  it('begins with the last growth before the window and lasts to its end where nothing follows', () => {
+  it('begins with the last growth before the window, and lasts to its end without further growth', () => {
     expect(standstill(ticks, { from: 3200, to: 4000 })).toBe(1000)
     expect(worstStandstill(ticks, { from: 1500, to: 2500 })).toBe(2000)
   })
 
-  it('tells which partitions are steady, and how long one has been idle', () => {
+  it('identifies steady partitions and the idle time of a partition', () => {
     expect([...steadyPartitions(ticks, { from: 0, to: 3000 }, 1000).keys()]).toEqual([1])
     expect(idleFor(ticks, 1)).toBe(1000)
     expect(idleFor(ticks.slice(0, 5), 0)).toBe(1500)
     expect(idleFor(ticks.slice(0, 7), 0)).toBe(0)
   })
 
-  it('is never longer than the time since the last growth before it, nor shorter for one partition than for all', () => {
+  it('is at most as long as the window, and in total at most as long as for the worst partition', () => {
     const steps = fc.array(fc.tuple(fc.nat(1), fc.nat(1)), { minLength: 2, maxLength: 40 })
     fc.assert(
       fc.property(steps, growth => {
@@ -153,7 +159,7 @@ describe('a standstill', () => {
   })
 })
 
-it('takes the peak lag of what was known, and the rate of what was committed', () => {
+it('computes the peak of known lags and the rate of committed records', () => {
   const ticks = ticksOf(
     [
       [0, 0],
@@ -169,8 +175,8 @@ it('takes the peak lag of what was known, and the rate of what was committed', (
 })
 
 describe('delays', () => {
-  it('are spread evenly within a bucket, as Prometheus does it', () => {
-    // 50 below 0.1, 49 from there to 1, 1 from there to 10.
+  it('are interpolated within a bucket, as in Prometheus', () => {
+    // 50 up to 0.1, 49 up to 1, and 1 up to 10.
     const delay = delayOf(BOUNDS, [50, 99, 100, 100])!
     expect(delay.p50).toBeCloseTo(0.1)
     expect(delay.p99).toBeCloseTo(1)
@@ -178,19 +184,23 @@ describe('delays', () => {
     expect(delayOf(BOUNDS, [0, 0, 10, 10])!.p50).toBeCloseTo(5.5)
   })
 
-  it('beyond the last bound are at least that bound, and nothing is said of none', () => {
+  it('never exceed their bucket by rounding', () => {
+    expect(delayOf([0.1, 1, 10, Infinity], [3, 6, 6, 6])!.p50).toBe(0.1)
+  })
+
+  it('beyond the last bound are that bound, and null without samples', () => {
     expect(delayOf(BOUNDS, [0, 0, 0, 3])).toEqual({ p50: 10, p99: 10, max: Infinity, samples: 3 })
     expect(delayOf(BOUNDS, [0, 0, 0, 0])).toBeNull()
   })
 
-  it('of a window are of what was committed in it', () => {
+  it('of a window include only what was committed in it', () => {
     const at = (ms: number, delay: number[]): Tick => ({ ...ticksOf([[0, 0]])[0]!, at: ms, delay })
     const ticks = [at(0, [9, 9, 9, 9]), at(500, [19, 19, 19, 19]), at(1000, [19, 19, 29, 29])]
     expect(delayIn(ticks, BOUNDS, { from: 600, to: 1000 })).toMatchObject({ max: 10, samples: 10 })
     expect(delayIn(ticks, BOUNDS, { from: 0, to: 500 })).toMatchObject({ max: 0.1, samples: 10 })
   })
 
-  it('lie in the bucket in which the event of that rank lies', () => {
+  it('lie in the bucket of the event with that rank', () => {
     const delays = fc.array(fc.double({ min: 0, max: 20, noNaN: true }), { minLength: 1, maxLength: 200 })
     fc.assert(
       fc.property(delays, seconds => {

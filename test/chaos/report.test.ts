@@ -18,44 +18,44 @@ sinks:
     tls: { caSecretRef: { name: elasticsearch-es-http-certs-public, key: ca.crt } }
 `)
 const document = (changes: object = {}) => ({ metadata: { name: 'shop' }, spec: { ...SPEC, ...changes } })
-const job = (drained: boolean, of = document()) => {
-  const { spec } = jobOf(of, { image: 'verify:1', drained, withinMs: 60_000 }).spec.template
+const job = (drained: boolean, pipeline = document()) => {
+  const { spec } = jobOf(pipeline, { image: 'verify:1', drained, withinMs: 60_000 }).spec.template
   return { ...spec.containers[0], volumes: spec.volumes }
 }
 
 describe('the table', () => {
-  const lines = (of: Report) => renderReport(of).split('\n')
+  const lines = (results: Report) => renderReport(results).split('\n')
 
-  it('has a row for the calm and one for each fault', () => {
+  it('has a row for the time before the first fault and one for each fault', () => {
     const rows = lines(report()).filter(line => line.startsWith('|'))
     expect(rows).toHaveLength(2 + 1 + report().faults.length)
     expect(new Set(rows.map(row => row.split('|').length)).size).toBe(1)
-    expect(renderReport(report())).toContain('rows only; --stop-load has documents compared')
+    expect(renderReport(report())).toContain('rows only; use --stop-load to compare documents')
     expect(renderReport({ ...report(), drained: true })).not.toContain('rows only')
     expect(rows[3]).toBe('| worker | pod worker-1 | 4.0 | 0.5 | 2.5 | 900 | 0.05 | 2.10 | ≤ 5 | – |')
   })
 
-  it('says by what a run failed, and what is left to be put right', () => {
+  it('shows why a run failed, and what must be cleaned up', () => {
     const failed: Outcome = { ...fault('node', 10_000), recoveredMs: null, failure: 'did not recover: waited for x' }
     const text = renderReport({
       ...report(),
       ok: false,
       faults: [failed],
       verdict: null,
-      problem: 'no verdict is asked',
+      problem: 'not verified',
     })
     expect(text).toContain('**FAILED**')
     expect(text).toContain('| node | pod node-1 | never |')
     expect(text).toContain('- round 1, node: did not recover: waited for x')
-    expect(text).toContain('- no verdict is asked')
-    expect(text).toContain('- left behind: node-2 is down')
+    expect(text).toContain('- not verified')
+    expect(text).toContain('- to clean up: node-2 is down')
   })
 })
 
 describe('the chart', () => {
-  it('is a document that marks each fault, and breaks its lines where nothing is known', () => {
+  it('is valid SVG that marks each fault and interrupts its lines at unknown values', () => {
     const svg = renderChart(report())
-    // The parser of YAML is none of XML: tags that open and close are counted.
+    // There is no XML parser here, so opening and closing tags are counted.
     expect(svg.match(/<(svg|title|text)\b/g)!.length).toBe(svg.match(/<\/(svg|title|text)>/g)!.length)
     for (const { kind } of report().faults) expect(svg).toContain(`>${kind}</text>`)
     expect(svg).not.toMatch(/NaN|Infinity|undefined/)
@@ -64,7 +64,7 @@ describe('the chart', () => {
     expect(renderChart({ ...report(), pipeline: '<b>&' })).toContain('Chaos on &#60;b&#62;&#38;')
   })
 
-  it('is drawn of a run that ended before anything was measured', () => {
+  it('can be drawn for a run without measurements', () => {
     expect(renderChart({ ...report(), ticks: [], faults: [] })).not.toMatch(/NaN|Infinity|undefined/)
   })
 })
@@ -72,7 +72,7 @@ describe('the chart', () => {
 describe('the verifier’s Job', () => {
   const refers = (name: string, key: string) => ({ valueFrom: { secretKeyRef: { name, key } } })
 
-  it('judges rows while the pipeline goes on', () => {
+  it('verifies rows while the pipeline runs', () => {
     const { args, env, volumes } = job(false)
     expect(args).toEqual(['/config/processor.yaml', '--json', '--running'])
     expect(env).toEqual([
@@ -82,7 +82,7 @@ describe('the verifier’s Job', () => {
     expect(volumes).toEqual([{ name: 'config', configMap: { name: 'shop-config' } }])
   })
 
-  it('judges documents as well once the pipeline is drained', () => {
+  it('verifies documents as well once the pipeline is drained', () => {
     const { args, env, volumeMounts } = job(true)
     expect(args.slice(2)).toEqual(['--elasticsearch', 'https://elasticsearch-es-http:9200'])
     expect(env).toContainEqual({ name: 'ELASTIC_PASSWORD', ...refers('elasticsearch', 'password') })
@@ -90,7 +90,7 @@ describe('the verifier’s Job', () => {
     expect(volumeMounts).toContainEqual({ name: 'ca-0', mountPath: '/ca-0', readOnly: true })
   })
 
-  it('speaks TLS with PostgreSQL where the document does, and trusts both authorities', () => {
+  it('uses TLS for PostgreSQL if the document does, and trusts both certificate authorities', () => {
     const tls = { caSecretRef: { name: 'postgres-ca', key: 'ca.crt' } }
     const sinks = { ...SPEC.sinks, postgres: { ...SPEC.sinks.postgres, tls } }
     const { env } = job(true, document({ sinks }))
@@ -98,12 +98,12 @@ describe('the verifier’s Job', () => {
     expect(env).toContainEqual({ name: 'CA_FILES', value: '/ca-0/ca,/ca-1/ca' })
   })
 
-  it('is refused where Kafka wants what the verifier does not speak', () => {
+  it('is rejected if Kafka uses TLS, which the verifier does not support', () => {
     expect(notVerifiable(document())).toBeNull()
-    expect(notVerifiable(document({ source: { topic: 't', tls: {} } }))).toContain('without TLS')
+    expect(notVerifiable(document({ source: { topic: 't', tls: {} } }))).toContain('supports neither TLS')
   })
 
-  it('has its verdict found behind what it tells meanwhile', () => {
+  it('has its verdict read from its log after the progress lines', () => {
     expect(readVerdict('100000 records read\n{\n  "ok": true,\n  "rows": {\n  }\n}\n')).toEqual({ ok: true, rows: {} })
     expect(() => readVerdict('cannot verify: Error: no topic')).toThrow('cannot verify: Error: no topic')
   })

@@ -1,10 +1,10 @@
-/** What is read must be what a real worker says. */
+/** Readings from the responses of a real worker. */
 import { expect, it, onTestFinished } from 'vitest'
 import { readingOf } from '#chaos/scrape.ts'
 import { startHttp } from '#processor/adapters/http.ts'
 import { commitOf, infoOf, NOW, partitionCommit, telemetryForTest } from '../processor/telemetry/fixture.ts'
 
-async function answers() {
+async function responses() {
   const { telemetry } = telemetryForTest()
   const share = partitionCommit(0)
   telemetry.committed(commitOf(share, partitionCommit(1)), infoOf([NOW - 100, NOW - 100, NOW - 300, NOW - 90_000]))
@@ -18,8 +18,8 @@ async function answers() {
   return { records: share.counters.records, status: await get('/status'), metrics: await get('/metrics') }
 }
 
-it('reads lag, records, rows that wait and delays of a worker', async () => {
-  const { records, status, metrics } = await answers()
+it('reads lag, records, pending rows and delays of a worker', async () => {
+  const { records, status, metrics } = await responses()
   const reading = readingOf('worker-1', status, metrics)
   expect(reading).toMatchObject({ topicPartitions: 2, pending: 17, startedAt: Math.round(performance.timeOrigin) })
   expect([...reading.lag].sort()).toEqual([
@@ -35,8 +35,10 @@ it('reads lag, records, rows that wait and delays of a worker', async () => {
   expect(reading.projection.counts.at(-1)).toBe(0)
 })
 
-it('takes no answer of another pod, nor of what is no worker', async () => {
-  const { status, metrics } = await answers()
-  expect(() => readingOf('worker-2', status, metrics)).toThrow('worker-1 answers in place of worker-2')
-  expect(() => readingOf('worker-1', status, '')).toThrow('there is no salespipeline_end_to_end_delay_seconds')
+it('rejects responses of another pod, and metrics that are not those of a worker', async () => {
+  const { status, metrics } = await responses()
+  expect(() => readingOf('worker-2', status, metrics)).toThrow(
+    'expected a response of pod worker-2, but worker-1 responded',
+  )
+  expect(() => readingOf('worker-1', status, '')).toThrow('metric salespipeline_end_to_end_delay_seconds is missing')
 })

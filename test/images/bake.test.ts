@@ -10,7 +10,7 @@ const { variable, group, target } = JSON.parse(readFileSync(join(root, 'docker-b
 const { image, ...targets } = target
 const names = PROGRAMS.map(({ name }) => name).sort()
 
-it('has one target for each program, all of them built by default', () => {
+it('has one target for each program and builds all of them by default', () => {
   expect(Object.keys(targets).sort()).toEqual(names)
   expect(group.default.targets.toSorted()).toEqual(names)
 })
@@ -24,7 +24,7 @@ it.each(names)('builds the stage %s of the Dockerfile under the name that the ch
   })
 })
 
-it('tags images with the version of the project and passes the commit on', () => {
+it('tags images with the version of the project and has the commit as a build argument', () => {
   expect(variable.TAG.default).toBe(readProject().version)
   expect(variable.REGISTRY.default).toBe('')
   expect(image.args).toEqual({ REVISION: `\${REVISION}` })

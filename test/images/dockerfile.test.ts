@@ -1,4 +1,4 @@
-/** The Dockerfile says of the images what `npm run images` says: it is held to it here, and built in test/root. */
+/** The Dockerfile must give the images the same configuration as `npm run images`. test/root builds it. */
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -11,12 +11,12 @@ const text = readFileSync(join(root, 'Dockerfile'), 'utf8')
 const sorted = ({ Env, ...config }: { Env: string[] }) => ({ ...config, Env: [...Env].sort() })
 
 describe('the Dockerfile', () => {
-  it('has a target for each program, and no other that stands on scratch but what they share', () => {
+  it('has a target for each program, and no other than their common base', () => {
     const onScratch = [...text.matchAll(/^FROM (?:scratch|runtime) AS (\w+)$/gm)].map(([, name]) => name)
     expect(onScratch.sort()).toEqual(['runtime', ...PROGRAMS.map(({ name }) => name)].sort())
   })
 
-  it.each(PROGRAMS)('makes $name what the archive is', program => {
+  it.each(PROGRAMS)('gives $name the same configuration as its archive', program => {
     const project = readProject()
     const config = configFromDockerfile(text, program.name, { REVISION: project.revision })
     expect(sorted(config)).toEqual(sorted(configOf(program, project)))
@@ -24,11 +24,11 @@ describe('the Dockerfile', () => {
   })
 
   it.each([
-    ['a flag that is missing', '"--max-semi-space-size=4", ', ''],
+    ['a missing flag', '"--max-semi-space-size=4", ', ''],
     ['another version', `version="${readProject().version}"`, 'version="0.0.9"'],
-    ['a variable too many', 'ENV MALLOC_ARENA_MAX=1', 'ENV MALLOC_ARENA_MAX=1 DEBUG=1'],
-    ['root', 'USER 10001:10001', 'USER root'],
-  ])('would be caught with %s', (_, right, wrong) => {
+    ['an extra variable', 'ENV MALLOC_ARENA_MAX=1', 'ENV MALLOC_ARENA_MAX=1 DEBUG=1'],
+    ['the user root', 'USER 10001:10001', 'USER root'],
+  ])('fails the comparison with %s', (_, right, wrong) => {
     expect(text).toContain(right)
     const processor = PROGRAMS.find(({ name }) => name === 'processor')!
     const project = { ...readProject(), revision: 'unknown' }

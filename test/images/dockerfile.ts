@@ -1,12 +1,12 @@
-/** What a Dockerfile of ours makes of a target: its instructions, and those of the stages below it. */
+/** Parses the image configuration of a target in our Dockerfile, including the stages below it. */
 type Instruction = { word: string; rest: string }
 
-/** Only what we use: no heredocs, no ONBUILD, one stage per name. */
+/** Supports no heredocs, no ONBUILD, and one stage per name. Throws an Error if the target is not based on scratch. */
 export function configFromDockerfile(text: string, target: string, given: Record<string, string> = {}) {
   const stages = stagesOf(text)
   const chain = [target]
   while (stages.has(chain[0]!)) chain.unshift(stages.get(chain[0]!)!.base)
-  if (chain[0] !== 'scratch') throw new Error(`${target} stands on ${chain[0]}, not on scratch`)
+  if (chain[0] !== 'scratch') throw new Error(`${target} is based on ${chain[0]}, not on scratch`)
   const instructions = chain.slice(1).flatMap(stage => stages.get(stage)!.instructions)
   const all = (word: string) => instructions.filter(i => i.word === word).map(({ rest }) => rest)
   const args = Object.fromEntries(all('ARG').map(arg => arg.split(/=(.*)/s) as [string, string]))

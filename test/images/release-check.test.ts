@@ -6,7 +6,7 @@ const real = readSources()
 const { version } = JSON.parse(real['package.json'])
 const ready: Sources = { ...real, 'package.json': real['package.json'].replaceAll('/OWNER/', '/shop/') }
 
-it('passes a project whose places agree, with the tag and without it', () => {
+it('accepts a project with one version everywhere, with and without a tag', () => {
   expect(releaseFaults(ready, `v${version}`)).toEqual([])
   expect(releaseFaults(ready)).toEqual([])
 })
@@ -28,28 +28,28 @@ it.each<[string, keyof Sources, string | RegExp, string, string]>([
   ],
   ['the chart’s appVersion', 'charts/sales-pipeline/Chart.yaml', `"${version}"`, '"9.9.9"', 'appVersion: 9.9.9'],
   ['the image label', 'Dockerfile', `version="${version}"`, 'version="9.9.9"', 'Dockerfile, image.version: 9.9.9'],
-  ['an image label that is missing', 'Dockerfile', `version="${version}"`, '', 'Dockerfile, image.version: no version'],
+  ['a missing image label', 'Dockerfile', `version="${version}"`, '', 'Dockerfile, image.version: no version'],
   ['the bake file', 'docker-bake.json', `"${version}"`, '"9.9.9"', 'docker-bake.json, TAG: 9.9.9'],
   ['the changelog', 'CHANGELOG.md', `## [${version}]`, '## [9.9.9]', 'CHANGELOG.md, newest heading: 9.9.9'],
   ['a heading without a date', 'CHANGELOG.md', /^(## \[\d.*\]) - .*$/gm, '$1', 'newest heading: no version'],
   ['the placeholder', 'package.json', '/shop/', '/OWNER/', 'package.json, repository.url: https://github.com/OWNER/'],
-])('names %s', (_, file, right, wrong, fault) => {
+])('reports a fault of %s', (_, file, right, wrong, fault) => {
   const text = ready[file].replace(right, wrong)
   expect(text).not.toBe(ready[file])
   expect(releaseFaults({ ...ready, [file]: text }, `v${version}`)).toEqual([expect.stringContaining(fault)])
 })
 
-it('names a tag of another version or without its v', () => {
+it('reports a tag with another version or without v', () => {
   expect(releaseFaults(ready, 'v9.9.9')).toEqual([`git tag: 9.9.9, but package.json has ${version}`])
   expect(releaseFaults(ready, version)).toEqual([`git tag: ${version} must begin with v`])
 })
 
-it('names every place when package.json alone was changed', () => {
+it('reports every place when only package.json was changed', () => {
   const bumped = ready['package.json'].replace(`"version": "${version}"`, '"version": "9.9.9"')
   expect(releaseFaults({ ...ready, 'package.json': bumped }, `v${version}`)).toHaveLength(7)
 })
 
-it('takes the newest section of the changelog as notes, without its heading', () => {
+it('returns the newest section of the changelog without its heading', () => {
   const changelog =
     '# Changelog\n\n## [Unreleased]\n- later\n\n## [1.1.0] - 2026-01-02\n### Fixed\n- x\n\n## [1.0.0] - 2026-01-01\n- y\n'
   expect(releaseNotes(changelog)).toBe('### Fixed\n- x')

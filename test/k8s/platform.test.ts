@@ -67,14 +67,14 @@ describe('k8s/platform/install.sh', () => {
     for (const args of [['--with', 'kafka'], ['--with'], ['--without', 'cnpg'], ['cnpg'], ['--dry-run']]) {
       const { status, calls, err } = run(...args)
       expect({ status, calls }, args.join(' ')).toEqual({ status: 1, calls: [] })
-      expect(err).toContain(`not understood: ${args[0]}`)
+      expect(err).toContain(`unknown option: ${args[0]}`)
     }
   })
 
   it.each([
-    ['kubectl config', /kubectl names no cluster/],
-    ['helm pull oci:', /strimzi: the chart could not be fetched/],
-    ['kubectl apply', /monitoring: its resource definitions were not taken/],
+    ['kubectl config', /kubectl has no current context/],
+    ['helm pull oci:', /strimzi: cannot fetch the chart/],
+    ['kubectl apply', /monitoring: cannot apply the CRDs/],
     ['helm upgrade --install strimzi', /helm status strimzi --namespace strimzi-system\n {2}kubectl get pods,events/],
   ])('stops where %s fails, and says what to look at', (failing, said) => {
     const { status, calls, err } = run({ failing })
@@ -92,7 +92,7 @@ describe('k8s/platform/install.sh', () => {
   it('says which program is missing', () => {
     rmSync(join(folder, 'bin/helm'))
     const { status, err } = run({ path: join(folder, 'bin') })
-    expect({ status, err }).toEqual({ status: 1, err: 'helm is needed and not on the PATH\n' })
+    expect({ status, err }).toEqual({ status: 1, err: 'helm is not on the PATH: install it\n' })
   })
 })
 

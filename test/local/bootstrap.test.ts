@@ -13,7 +13,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** A script for the bootstrap to hand over to, as a path from the root. */
+/** Writes a script for the bootstrap to run; returns its path from the root. */
 function script(name: string, code: string): string {
   const file = join(folder, `${name}.ts`)
   writeFileSync(file, code)
@@ -23,7 +23,7 @@ function script(name: string, code: string): string {
 const runBootstrap = (args: string[], env: NodeJS.ProcessEnv) =>
   spawnSync(process.execPath, [bootstrap, ...args], { encoding: 'utf8', env })
 
-it('names everything that real servers need and this machine lacks, with how to install it', () => {
+it('names all missing prerequisites of servers, with how to install them', () => {
   const run = runBootstrap(['local/main.ts'], { PATH: folder })
   expect(run.status).toBe(1)
   expect(run.stderr).toMatch(/^ {2}Java 17 or newer: apt-get install .*, or brew install /m)
@@ -32,7 +32,7 @@ it('names everything that real servers need and this machine lacks, with how to 
 })
 
 it.each([
-  ['images/main.ts', ['--help'], /npm run images -- <where>/],
+  ['images/main.ts', ['--help'], /npm run images -- <destination>/],
   ['chaos/main.ts', ['--help'], /npm run chaos/],
   ['operator/main.ts', ['plan', '--help'], /plan <file>/],
   ['test/run.ts', ['test/pipeline/units.test.ts'], /\d+ passed, 0 failed, 0 skipped/],
@@ -46,13 +46,13 @@ it.each([
   120_000,
 )
 
-it('refuses tests that need real servers where Java and Maven are missing, and names both', () => {
+it('refuses tests that need servers without Java and Maven, and names both', () => {
   const run = runBootstrap(['test/run.ts', 'test/processor/kafka/source.test.ts'], { PATH: folder, HOME: folder })
   expect(run.stderr).toMatch(/Java 17 or newer: [\s\S]*Maven: /)
   expect(run.status).toBe(1)
 }, 120_000)
 
-it('finds Java through JAVA_HOME and refuses one that is too old', () => {
+it('finds Java by JAVA_HOME and rejects an old version', () => {
   const home = join(folder, 'java-11')
   mkdirSync(join(home, 'bin'), { recursive: true })
   writeFileSync(join(home, 'bin', 'java'), '#!/bin/sh\necho \'openjdk version "11.0.2" 2019-01-15\' >&2\n', {
@@ -64,7 +64,7 @@ it('finds Java through JAVA_HOME and refuses one that is too old', () => {
   expect(run.stderr).not.toContain('Maven')
 })
 
-it('hands over to the pinned Node, first on the path, with arguments, output and exit code', () => {
+it('runs the script with the pinned Node, first on the PATH, and passes on arguments, output and exit code', () => {
   const code = `
     const shell: string = require('node:child_process').execSync('node -p process.execPath', { encoding: 'utf8' })
     console.log(JSON.stringify({ args: process.argv.slice(2), major: process.versions.node.split('.')[0], shell: shell.trim() === process.execPath }))
@@ -75,13 +75,13 @@ it('hands over to the pinned Node, first on the path, with arguments, output and
   expect(run.status).toBe(42)
 })
 
-it.each(['SIGINT', 'SIGTERM'] as const)('outlives its child on %s', async signal => {
+it.each(['SIGINT', 'SIGTERM'] as const)('waits for its child on %s', async signal => {
   const code = `
     for (const signal of ['SIGINT', 'SIGTERM'])
       process.once(signal, () => { console.log('stopping on ' + signal); setTimeout(() => { console.log('stopped'); process.exit(7) }, 300) })
     console.log('ready')
     setInterval(() => {}, 1000)`
-  // As a terminal does it: a Ctrl-C goes to the whole process group, while SIGTERM goes to the one that is named.
+  // A terminal sends Ctrl-C to the whole process group, while SIGTERM goes to one process.
   const run = spawn(process.execPath, [bootstrap, script(`outlived-${signal}`, code)], { detached: true })
   let output = ''
   run.stdout.on('data', data => {
@@ -93,28 +93,28 @@ it.each(['SIGINT', 'SIGTERM'] as const)('outlives its child on %s', async signal
   expect(status).toBe(7)
 })
 
-it('ends its child when npm’s shell was ended', async () => {
+it('stops its child when npm’s shell is terminated', async () => {
   const code = `
     process.once('SIGTERM', () => { console.log('stopping'); process.exit() })
     console.log('ready')
     setInterval(() => {}, 1000)`
-  const command = `"${process.execPath}" "${bootstrap}" ${script('orphaned', code)}; true` // so that sh stays
+  const command = `"${process.execPath}" "${bootstrap}" ${script('orphaned', code)}; true` // with a second command, sh does not replace itself by the first
   const shell = spawn('sh', ['-c', command], { env: { ...process.env, npm_lifecycle_event: 'start' } })
   let output = ''
   shell.stdout.on('data', data => {
     output += data
     shell.kill('SIGTERM')
   })
-  await new Promise(done => shell.stdout.once('close', done)) // the child holds it until its end
+  await new Promise(done => shell.stdout.once('close', done)) // the child keeps it open until it exits
   expect(output).toBe('ready\nstopping\n')
 })
 
-it('tells of a signal that ended the child by the exit code of shells', () => {
+it('exits with 128 plus the number of the signal that killed its child', () => {
   const run = spawnSync(process.execPath, [bootstrap, script('killed', "process.kill(process.pid, 'SIGKILL')")])
   expect(run.status).toBe(137)
 })
 
-it('installs packages when the lock file has changed, and shows what npm says only when that fails', () => {
+it('installs packages when the lock file has changed, and shows the output of npm only when npm fails', () => {
   const project = join(folder, 'project')
   const write = (name: string, text: string) => {
     mkdirSync(join(project, name, '..'), { recursive: true })

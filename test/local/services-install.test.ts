@@ -12,24 +12,24 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 type Installed = { output: string; result: string }
 
-/** Installs in a process of its own, as two starts at once would. */
+/** Installs in a separate process, as two starts at the same time do. */
 async function install(what: 'Kafka' | 'Elasticsearch', env: NodeJS.ProcessEnv): Promise<Installed> {
   const code = `
     import { install${what} } from ${JSON.stringify(join(import.meta.dirname, '../../local/services/install.ts'))}
     console.log(await install${what}(line => console.error(line)).catch(error => error.message))`
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], { env: { ...process.env, ...env } })
-  const said: Installed = { output: '', result: '' }
+  const installed: Installed = { output: '', result: '' }
   child.stdout.on('data', data => {
-    said.result += data
+    installed.result += data
   })
   child.stderr.on('data', data => {
-    said.output += data
+    installed.output += data
   })
   await new Promise(resolve => child.once('close', resolve))
-  return { output: said.output, result: said.result.trim() }
+  return { output: installed.output, result: installed.result.trim() }
 }
 
-it('two processes that install at once end up with one copy, and the next start has nothing to do', async () => {
+it('installs one copy when two processes install at the same time, and nothing at the next start', async () => {
   const cache = join(folder, 'cache')
   const env = { SALESPIPELINE_CACHE: cache }
   const [first, second] = await Promise.all([install('Kafka', env), install('Kafka', env)])
@@ -41,19 +41,21 @@ it('two processes that install at once end up with one copy, and the next start 
   expect((await install('Kafka', env)).output).toBe('')
 }, 600_000)
 
-it('Elasticsearch’s scripts can be run after it was unpacked', async () => {
+it('makes Elasticsearch’s scripts executable after unpacking', async () => {
   const { result } = await install('Elasticsearch', { SALESPIPELINE_CACHE: join(folder, 'search') })
   expect(statSync(join(result, 'bin/elasticsearch')).mode & 0o111).toBe(0o111)
 }, 600_000)
 
-it('a failed installation shows Maven’s words and leaves nothing half-made', async () => {
+it('shows the output of Maven when the installation fails, and leaves no partial files', async () => {
   const cache = join(folder, 'empty')
   const { result } = await install('Kafka', { SALESPIPELINE_CACHE: cache, PATH: fakeMaven() })
-  expect(result).toMatch(/^installing kafka failed; can Maven reach its repository\?.*\nno route to host$/)
+  expect(result).toMatch(
+    /^cannot install kafka: mvn dependency:\S+ failed\. Check that Maven can reach its repository\..*\nno route to host$/,
+  )
   expect(readdirSync(cache)).toEqual([])
 })
 
-/** A path on which Maven fails. */
+/** Returns a PATH on which Maven fails. */
 function fakeMaven(): string {
   const path = mkdtempSync(join(folder, 'tools-'))
   writeFileSync(join(path, 'mvn'), '#!/bin/sh\necho no route to host\nexit 1\n', { mode: 0o755 })

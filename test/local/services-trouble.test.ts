@@ -1,4 +1,4 @@
-/** What goes wrong around servers. PostgreSQL stands for all of them: it is the quickest to start. */
+/** Failures of servers, tested with PostgreSQL because it starts fastest. */
 import { spawn } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -29,27 +29,27 @@ async function start(dataDir: string, more = {}): Promise<ServerProcess & { port
 }
 
 describe('a data folder', () => {
-  it('serves one server at a time: the second start names the holder and leaves it alone', async () => {
+  it('is locked by one server: a second start names the holder and does not disturb it', async () => {
     const dataDir = folder()
     const server = await start(dataDir)
-    await expect(start(dataDir)).rejects.toThrow(/PostgreSQL cannot start: .* is in use by PostgreSQL \(process \d+\)/)
+    await expect(start(dataDir)).rejects.toThrow(/PostgreSQL cannot start: .* is in use by PostgreSQL \(pid \d+\)/)
     expect(server.pid).toBeGreaterThan(0)
     await server.stop()
     expect((await start(dataDir)).port).toBe(server.port)
   })
 
-  it('is not held by the dead', async () => {
+  it('is not locked by a process that has died', async () => {
     const dataDir = folder()
     writeFileSync(join(dataDir, 'lock'), '4194305 PostgreSQL') // above the greatest process id of Linux
     const unlock = await lockFolder(dataDir, 'test')
-    await expect(lockFolder(dataDir, 'another')).rejects.toThrow(`in use by test (process ${process.pid})`)
+    await expect(lockFolder(dataDir, 'another')).rejects.toThrow(`in use by test (pid ${process.pid})`)
     unlock()
-    const again = await lockFolder(dataDir, 'another')
-    again()
+    const unlockAnother = await lockFolder(dataDir, 'another')
+    unlockAnother()
     expect(existsSync(join(dataDir, 'lock'))).toBe(false)
   })
 
-  it('gives up its port to a program that has taken it meanwhile, unless the port was asked for', async () => {
+  it('gets a new port when another program uses its last one, unless a port was requested', async () => {
     const dataDir = folder()
     const port = await freePort()
     const server = await start(dataDir, { port })
@@ -57,21 +57,21 @@ describe('a data folder', () => {
     await server.stop()
     const other = createServer().listen(port, '127.0.0.1')
     cleanups.push(() => other.close())
-    await expect(start(dataDir, { port })).rejects.toThrow(`port ${port} is taken by another program`)
-    await expect(server.start()).rejects.toThrow(`port ${port} is taken by another program`)
+    await expect(start(dataDir, { port })).rejects.toThrow(`port ${port} is in use by another program`)
+    await expect(server.start()).rejects.toThrow(`port ${port} is in use by another program`)
     expect((await start(dataDir)).port).not.toBe(port)
   })
 })
 
 describe('a server', () => {
-  it('that ends while starting says why', async () => {
+  it('shows the last log lines when it exits while starting', async () => {
     const failure = start(folder(), { settings: ['max_connections=many'] })
     await expect(failure).rejects.toThrow(
-      /PostgreSQL ended while starting.*invalid value for parameter "max_connections"/s,
+      /PostgreSQL exited while starting.*invalid value for parameter "max_connections"/s,
     )
   })
 
-  it('tells of its death, and can be started again', async () => {
+  it('resolves `exited` when it is killed, and can be restarted', async () => {
     const server = await start(folder())
     const { pid } = server
     process.kill(pid, 'SIGKILL')
@@ -82,9 +82,9 @@ describe('a server', () => {
   })
 
   it.each([
-    { temporary: false, what: 'leaves its data' },
-    { temporary: true, what: 'leaves nothing' },
-  ])('whose starter is killed ends, and $what', async ({ temporary }) => {
+    { temporary: false, what: 'keeps its data' },
+    { temporary: true, what: 'deletes its data' },
+  ])('stops when the process that started it is killed, and $what', async ({ temporary }) => {
     const dataDir = folder()
     const { child, pid } = await startInChild(dataDir, temporary)
     expect(isAlive(pid)).toBe(true)
@@ -94,7 +94,7 @@ describe('a server', () => {
     expect(existsSync(join(dataDir, 'cluster'))).toBe(!temporary)
   })
 
-  it('can be started again at once when its starter was killed', async () => {
+  it('can be restarted at once after the process that started it was killed', async () => {
     const dataDir = folder()
     const { child, pid } = await startInChild(dataDir, false)
     child.kill('SIGKILL')
@@ -104,7 +104,7 @@ describe('a server', () => {
   })
 })
 
-/** Starts PostgreSQL from another process, which then waits for ever. */
+/** Starts PostgreSQL from another process, which then waits forever. */
 async function startInChild(dataDir: string, temporary: boolean) {
   const code = `
     import { startPostgres } from ${JSON.stringify(join(import.meta.dirname, '../../local/services/postgres.ts'))}

@@ -10,8 +10,8 @@ import { type PostgresServer, startPostgres } from '#local/services/postgres.ts'
 import type { ServerProcess } from '#local/services/process.ts'
 import { createTopic, temporaryFolder } from '#test/support/services.ts'
 
-/** Elasticsearch takes minutes to start on a busy machine, and stories start a server more than once. */
-const STORY_MS = 900_000
+/** Elasticsearch needs minutes to start on a busy machine, and these tests start a server more than once. */
+const TIMEOUT_MS = 900_000
 
 const folders: string[] = []
 const running: ServerProcess[] = []
@@ -19,7 +19,7 @@ function folder(name: string): string {
   folders.push(temporaryFolder(name))
   return folders.at(-1)!
 }
-function noted<T extends ServerProcess>(server: T): T {
+function track<T extends ServerProcess>(server: T): T {
   running.push(server)
   return server
 }
@@ -43,11 +43,11 @@ describe('PostgreSQL', () => {
   const pick = ({ host, port, user, password }: PostgresServer) => ({ host, port, user, password })
 
   beforeAll(async () => {
-    server = noted(await startPostgres({ dataDir: folder('pg'), temporary: true }))
+    server = track(await startPostgres({ dataDir: folder('pg'), temporary: true }))
     await query('CREATE TABLE kept AS SELECT 1 AS n')
   })
 
-  it('keeps its rows when it is killed and started again, on the same port, under the same password', async () => {
+  it('keeps its rows, port and password when it is killed and restarted', async () => {
     const before = pick(server)
     const { pid } = server
     await server.kill()
@@ -59,7 +59,7 @@ describe('PostgreSQL', () => {
     expect(server.pid).not.toBe(pid)
   })
 
-  it('stops with clients connected', async () => {
+  it('stops while clients are connected', async () => {
     const client = new pg.Client({ ...pick(server), database: 'postgres' })
     client.on('error', () => {})
     await client.connect()
@@ -71,7 +71,7 @@ describe('PostgreSQL', () => {
     expect(await query('SELECT n FROM kept')).toEqual([{ n: 1 }])
   })
 
-  it('is durable and lets nobody in without the password of this folder, which only we may read', async () => {
+  it('runs with fsync, accepts only the password of its folder, and keeps that readable for its owner only', async () => {
     expect(await query('SHOW fsync')).toEqual([{ fsync: 'on' }])
     expect(await query('SHOW listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }])
     const stranger = new pg.Client({ ...pick(server), password: 'guess', database: 'postgres' })
@@ -84,10 +84,10 @@ describe('PostgreSQL', () => {
 
 describe('Kafka', () => {
   it(
-    'keeps its topics when it is killed, stopped, and started by another start on the same folder',
+    'keeps its topics when it is killed, stopped, and started again on the same folder',
     async () => {
       const dataDir = folder('kafka')
-      const first: KafkaServer = noted(await startKafka({ dataDir, temporary: true }))
+      const first: KafkaServer = track(await startKafka({ dataDir, temporary: true }))
       await createTopic(first.bootstrap, 'kept', 3)
       expect(await partitionsOf(first.bootstrap, 'kept')).toBe(3)
       await first.kill()
@@ -96,12 +96,12 @@ describe('Kafka', () => {
       const { pid } = first
       await first.stop()
       expect(isAlive(pid)).toBe(false)
-      const second = noted(await startKafka({ dataDir, temporary: true }))
+      const second = track(await startKafka({ dataDir, temporary: true }))
       expect(second.bootstrap).toBe(first.bootstrap)
       expect(await partitionsOf(second.bootstrap, 'kept')).toBe(3)
       await second.stop()
     },
-    STORY_MS,
+    TIMEOUT_MS,
   )
 
   async function partitionsOf(bootstrap: string, topic: string): Promise<number | undefined> {
@@ -116,9 +116,9 @@ describe('Kafka', () => {
 
 describe('Elasticsearch', () => {
   it(
-    'keeps its documents when it is killed, and stops',
+    'keeps its documents when it is killed, and stops cleanly',
     async () => {
-      const server: ElasticsearchServer = noted(await startElasticsearch({ dataDir: folder('es'), temporary: true }))
+      const server: ElasticsearchServer = track(await startElasticsearch({ dataDir: folder('es'), temporary: true }))
       const { url, pid } = server
       const document = `${url}/kept/_doc/1`
       const put = await fetch(document, {
@@ -134,6 +134,6 @@ describe('Elasticsearch', () => {
       await server.stop()
       await expect(fetch(document)).rejects.toThrow()
     },
-    STORY_MS,
+    TIMEOUT_MS,
   )
 })

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { drain, type Remaining, remaining } from '#local/start/drain.ts'
 
-describe('what remains', () => {
-  it('is every record up to the ends, also of partitions that were never claimed, and the outbox', () => {
+describe('remaining', () => {
+  it('counts all uncommitted records, also of partitions that were never claimed, and the outbox', () => {
     const ends = new Map([
       [0, 10],
       [1, 5],
@@ -15,7 +15,7 @@ describe('what remains', () => {
     expect(remaining(ends, { next, toProject: 4 })).toEqual({ records: 2 + 5 + 3, toProject: 4 })
   })
 
-  it('is not negative where a commit is newer than the look at the log', () => {
+  it('counts no negative number when a commit is newer than the end offsets', () => {
     expect(remaining(new Map([[0, 8]]), { next: new Map([[0, 9]]), toProject: 0 })).toEqual({
       records: 0,
       toProject: 0,
@@ -23,37 +23,37 @@ describe('what remains', () => {
   })
 })
 
-/** Drains on a clock of its own; after the script its last look is repeated. */
-async function play(script: (Remaining | null)[]): Promise<{ drained: boolean; seconds: number; told: string[] }> {
+/** Drains on a fake clock. Each poll takes the next value of the script; the last one is repeated. */
+async function play(script: (Remaining | null)[]): Promise<{ drained: boolean; seconds: number; lines: string[] }> {
   let now = 0
-  const told: string[] = []
+  const lines: string[] = []
   const drained = await drain({
-    look: async () => (script.length > 1 ? script.shift()! : script[0]!),
+    poll: async () => (script.length > 1 ? script.shift()! : script[0]!),
     sleep: async ms => void (now += ms),
     now: () => now,
-    tell: line => told.push(line),
+    log: line => lines.push(line),
   })
-  return { drained, seconds: now / 1000, told }
+  return { drained, seconds: now / 1000, lines }
 }
 
 const left = (records: number, toProject = 0): Remaining => ({ records, toProject })
 
-describe('draining', () => {
-  it('ends when nothing remains', async () => {
-    expect(await play([left(9), left(3), null, left(0, 2), left(0)])).toMatchObject({ drained: true, told: [] })
+describe('drain', () => {
+  it('finishes when nothing remains', async () => {
+    expect(await play([left(9), left(3), null, left(0, 2), left(0)])).toMatchObject({ drained: true, lines: [] })
   })
 
-  it('waits however long it takes while something moves', async () => {
+  it('waits as long as there is progress', async () => {
     const slow = Array.from({ length: 20 }, (_, i) => Array.from({ length: 250 }, () => left(20 - i))).flat()
     const { drained, seconds } = await play([...slow, left(0)])
     expect(drained).toBe(true)
     expect(seconds).toBeGreaterThan(900)
   })
 
-  it('gives up when nothing moves for a minute, and says what is left', async () => {
-    const { drained, told } = await play([left(9), left(7, 2)])
+  it('gives up after a minute without progress, and logs what is left', async () => {
+    const { drained, lines } = await play([left(9), left(7, 2)])
     expect(drained).toBe(false)
-    expect(told).toEqual(['not drained: 7 records and 2 rows to project do not move'])
-    expect((await play([null])).told).toEqual(['not drained: Kafka or PostgreSQL does not answer'])
+    expect(lines).toEqual(['not drained: no progress for 60 s with 7 records to commit and 2 rows to project'])
+    expect((await play([null])).lines).toEqual(['not drained: Kafka or PostgreSQL does not respond'])
   })
 })

@@ -1,4 +1,4 @@
-/** `npm start` as a person runs it, on real servers; every process that it started must be gone afterwards. */
+/** `npm start` as a user runs it, on real servers. All its processes must have exited afterwards. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ writeFileSync(
   file,
   readFileSync('k8s/examples/ecommerce.yaml', 'utf8')
     .replace('name: ecommerce', `name: ${NAME}`)
-    .replace(/ {4}elasticsearch:[\s\S]*?(?= {2}load:)/, ''), // its minute of start-up would prove nothing here
+    .replace(/ {4}elasticsearch:[\s\S]*?(?= {2}load:)/, ''), // it needs a minute to start and is not tested here
 )
 
 let running: ChildProcess | undefined
@@ -27,23 +27,23 @@ afterAll(() => {
   for (const path of [folder, DATA]) rmSync(path, { recursive: true, force: true })
 })
 
-/** Starts it without a terminal. `output` grows; `ended` resolves with the exit code. */
+/** Starts it without a terminal. `output` grows; `exited` resolves with the exit code. */
 function start(...flags: string[]) {
   const child = spawn(process.execPath, ['local/main.ts', file, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
   running = child
-  const run = { child, output: '', ended: new Promise<number | null>(done => child.once('close', code => done(code))) }
+  const run = { child, output: '', exited: new Promise<number | null>(done => child.once('close', code => done(code))) }
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (run.output += data))
   return run
 }
 
 async function until(run: { output: string; child: ChildProcess }, pattern: RegExp): Promise<void> {
   while (!pattern.test(run.output)) {
-    if (run.child.exitCode !== null) throw new Error(`it ended without saying ${pattern}:\n${run.output}`)
+    if (run.child.exitCode !== null) throw new Error(`it exited without printing ${pattern}:\n${run.output}`)
     await new Promise(done => setTimeout(done, 100))
   }
 }
 
-/** Command lines of processes that work on our data. */
+/** Returns the command lines of processes that use our data. */
 function leftBehind(): string[] {
   const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
   return pids.map(commandLine).filter(line => line.includes(NAME))
@@ -53,7 +53,7 @@ function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
   } catch {
-    return '' // gone meanwhile
+    return '' // it has exited in the meantime
   }
 }
 
@@ -71,26 +71,26 @@ async function changeOneRow(): Promise<void> {
 }
 
 describe.runIf(process.platform === 'linux')('npm start', () => {
-  it('runs until Ctrl-C, survives a killed worker, and leaves nothing behind but the data', {
+  it('runs until Ctrl-C, survives a killed worker, and leaves no process behind', {
     timeout: 240_000,
   }, async () => {
     const run = start('--workers', '2', '--rate', '200')
     await until(run, /2 of 2 workers ready/)
-    await until(run, /running: in [1-9]\d*\/s, out [1-9]\d*\/s/)
-    expect(run.output).toMatch(/postgres:5432 → 127\.0\.0\.1:\d+/)
+    await until(run, /running: sent [1-9]\d*\/s, committed [1-9]\d*\/s/)
+    expect(run.output).toMatch(/using 127\.0\.0\.1:\d+ instead of postgres:5432/)
     const worker = readdirSync('/proc').find(
       pid => /processor\/main\.ts/.test(commandLine(pid)) && commandLine(pid).includes(NAME),
     )
     process.kill(Number(worker), 'SIGKILL')
-    await until(run, /worker-\d was ended by SIGKILL; starting again in 1 s[\s\S]*2 of 2 workers ready/)
-    expect(leftBehind().length).toBeGreaterThan(4) // what is looked for below can be found
+    await until(run, /worker-\d killed by SIGKILL; restarting in 1 s[\s\S]*2 of 2 workers ready/)
+    expect(leftBehind().length).toBeGreaterThan(4) // proves that leftBehind() finds processes
     run.child.kill('SIGINT')
-    expect(await run.ended).toBe(0)
-    expect(run.output).toMatch(/Stopped\. [\d,]+ sales sent in this run, [\d,]+ records committed/)
+    expect(await run.exited).toBe(0)
+    expect(run.output).toMatch(/Stopped\. [\d,]+ sales sent in this run\. [\d,]+ records committed in all runs\./)
     expect(leftBehind()).toEqual([])
   })
 
-  it('goes on where it stopped: a bounded run judges everything since the beginning', {
+  it('continues where it stopped, and verifies all runs in a bounded run', {
     timeout: 240_000,
   }, async () => {
     const report = join(folder, 'r.json')
@@ -106,13 +106,13 @@ describe.runIf(process.platform === 'linux')('npm start', () => {
       '--lateness',
       '0.1',
     )
-    expect({ code: await run.ended, output: run.output }).toMatchObject({ code: 0 })
+    expect({ code: await run.exited, output: run.output }).toMatchObject({ code: 0 })
     const figures = JSON.parse(readFileSync(report, 'utf8')) as Report
     expect(figures).toMatchObject({ ok: true, drained: true, lost: 0, doubled: 0, problems: [], offeredRate: 100 })
     expect(figures.rows).toMatchObject({ missing: 0, extra: 0, unequal: 0 })
     expect(figures.rows.compared).toBeGreaterThan(10)
     expect(figures.sentInThisRun).toBeGreaterThanOrEqual(500)
-    expect(figures.sent!).toBeGreaterThan(figures.sentInThisRun) // the first run's are in it
+    expect(figures.sent!).toBeGreaterThan(figures.sentInThisRun) // includes the first run's sales
     expect(figures.delayMs).toMatchObject({ samples: figures.sentInThisRun, neverCommitted: 0 })
     for (const kind of ['duplicates', 'deadLettered', 'late'] as const) expect(figures[kind]).toBeGreaterThan(0)
     expect(Object.keys(figures.processes).sort()).toEqual(['kafka', 'load', 'postgres', 'worker-1', 'worker-2'])
@@ -123,20 +123,20 @@ describe.runIf(process.platform === 'linux')('npm start', () => {
     expect(leftBehind()).toEqual([])
   })
 
-  it('ends with 1 and names the row when one cent was changed', { timeout: 240_000 }, async () => {
+  it('exits with 1 and reports one unequal row after one cent was changed', { timeout: 240_000 }, async () => {
     await changeOneRow()
     const run = start('--no-load', '--for', '1s')
-    expect({ code: await run.ended, output: run.output }).toMatchObject({ code: 1 })
+    expect({ code: await run.exited, output: run.output }).toMatchObject({ code: 1 })
     expect(run.output).toMatch(/NOT OK[\s\S]*sales_summary +\d+ compared, 0 missing, 0 extra, 1 unequal/)
     expect(leftBehind()).toEqual([])
   })
 
-  it('leaves nothing behind when it is killed itself', { timeout: 240_000 }, async () => {
+  it('leaves no process behind when it is killed', { timeout: 240_000 }, async () => {
     const run = start()
     await until(run, /2 of 2 workers ready/)
     expect(leftBehind().length).toBeGreaterThan(4)
     run.child.kill('SIGKILL')
-    await run.ended
+    await run.exited
     while (leftBehind().length > 0) await new Promise(done => setTimeout(done, 100))
   })
 })
@@ -145,12 +145,15 @@ describe('wrong arguments', () => {
   it.each([
     [['--rate', 'fast'], '--rate needs a number'],
     [['--nonsense'], 'Unknown argument: nonsense'],
-  ])('%j end with 2 before anything is started', async (flags, message) => {
+  ])('exits with 2 for the arguments %j before it starts anything', async (flags, message) => {
     const run = start(...flags)
-    expect({ code: await run.ended, output: run.output }).toEqual({ code: 2, output: expect.stringContaining(message) })
+    expect({ code: await run.exited, output: run.output }).toEqual({
+      code: 2,
+      output: expect.stringContaining(message),
+    })
   })
 
-  it('a faulty file ends with 2, all faults named with their lines', async () => {
+  it('exits with 2 for a faulty file, and names all faults with their lines', async () => {
     const text = readFileSync(file, 'utf8')
     writeFileSync(
       join(folder, 'faulty.yaml'),

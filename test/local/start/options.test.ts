@@ -5,18 +5,18 @@ import { UsageError } from '#pipeline/user-error.ts'
 
 const read = (...args: string[]): Options => {
   const options = readOptions(args)
-  if ('help' in options) throw new Error('help was shown')
+  if ('help' in options) throw new Error('unexpected help')
   return options
 }
 
 describe('npm start -- …', () => {
-  it('runs the example without a flag, for as long as one likes', () => {
+  it('runs the example until Ctrl-C without arguments', () => {
     const options = read()
     expect(options.file).toBe(resolve('k8s/examples/ecommerce.yaml'))
     expect(options).toMatchObject({ typedFile: '', forMs: undefined, sending: true, fresh: false, external: false })
   })
 
-  it('takes a file and every flag', () => {
+  it('accepts a file and every flag', () => {
     const flags =
       '--workers 3 --rate 2.5 --for 5m --report r.json --fresh --seed 7 --disorder 0.1 --lateness 0.01 ' +
       '--duplicates 0.02 --malformed 0.005 --kafka-port 19092 --postgres-port 15432 --elasticsearch-port 19200'
@@ -35,7 +35,7 @@ describe('npm start -- …', () => {
     expect(read('--no-load', '--external')).toMatchObject({ sending: false, external: true })
   })
 
-  it('lets the last one win when a flag is there twice', () => {
+  it('uses the last value of a repeated flag', () => {
     expect(read('--rate', '1', '--rate', '2').load.rate).toBe(2)
   })
 
@@ -48,23 +48,23 @@ describe('npm start -- …', () => {
     [['--workers', '1.5'], '--workers must be a whole number from 1 to 64, not 1.5'],
     [['--rate', '-1'], '--rate must be a number from 0 to 1000000, not -1'],
     [['--disorder', '10'], '--disorder must be a number from 0 to 1, not 10'],
-    [['--for', '60'], '--for must be a time such as 60s or 5m, not "60"'],
+    [['--for', '60'], '--for must be a duration such as 60s or 5m, not "60"'],
     [['--report', 'r.json'], '--report needs --for'],
     [['--kafka-port', '70000'], '--kafka-port must be a whole number from 1 to 65535'],
-    [['--external', '--fresh'], '--fresh has no meaning with --external'],
-    [['--external', '--kafka-port', '9092'], '--kafka-port has no meaning with --external'],
-  ])('refuses %j', (args, message) => {
+    [['--external', '--fresh'], '--fresh cannot be combined with --external'],
+    [['--external', '--kafka-port', '9092'], '--kafka-port cannot be combined with --external'],
+  ])('rejects the arguments %j', (args, message) => {
     expect(() => readOptions(args)).toThrow(UsageError)
     expect(() => readOptions(args)).toThrow(message)
   })
 
-  it('names all faults at once', () => {
+  it('names all wrong arguments at once', () => {
     expect(() => readOptions(['--rate', 'x', '--lateness', '2', '--report', 'r'])).toThrow(
       /--rate needs a number\n--lateness must be .*\n--report needs --for/,
     )
   })
 
-  it('teaches with --help', () => {
+  it('shows flags, examples and exit codes with --help', () => {
     const shown = readOptions(['--help'])
     expect(shown).toHaveProperty('help')
     const { help } = shown as { help: string }

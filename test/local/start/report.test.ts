@@ -39,7 +39,7 @@ const exitCode = (change: Partial<Outcome>, verdict: Partial<Verdict> = {}) =>
   exitCodeOf(buildReport({ ...OUTCOME, ...change, verdict: { ...VERDICT, ...verdict } }))
 
 describe('the report of a bounded run', () => {
-  it('carries the verdict, the rates and the processes', () => {
+  it('contains the verdict, the rates and the processes', () => {
     expect(buildReport(OUTCOME)).toMatchObject({
       ok: true,
       pipeline: 'default/ecommerce',
@@ -65,20 +65,20 @@ describe('the report of a bounded run', () => {
     })
   })
 
-  it('does not call the rate of a last life the rate of the run', () => {
+  it('has no achieved rate when the load generator was restarted', () => {
     const load = { ...OUTCOME.load!, restarts: 1 }
     expect(buildReport({ ...OUTCOME, load }).achievedRate).toBeNull()
   })
 })
 
 describe('the exit code', () => {
-  it('is 0 when everything agrees, also after worker deaths and without load', () => {
+  it('is 0 when everything is correct, also after worker restarts and without load', () => {
     expect(exitCode({})).toBe(0)
     expect(exitCode({ workerRestarts: 3 })).toBe(0)
     expect(exitCode({ load: null })).toBe(0)
   })
 
-  it('is 1 when the verifier found anything', () => {
+  it('is 1 when the verifier found a problem', () => {
     expect(exitCode({}, { ok: false })).toBe(1)
     expect(exitCode({}, { ok: false, problems: ['the schema belongs to somebody else'] })).toBe(1)
     expect(exitCode({}, { lost: 1 })).toBe(1)
@@ -89,7 +89,7 @@ describe('the exit code', () => {
     expect(exitCode({}, { rows: { compared: 0, missing: 0, extra: 0, unequal: 0 } })).toBe(1)
   })
 
-  it('is 1 when it did not drain, or nothing was sent: yesterday’s rows prove nothing', () => {
+  it('is 1 when the pipeline did not drain, or when nothing was sent', () => {
     expect(exitCode({ drained: false })).toBe(1)
     expect(exitCode({ load: { ...OUTCOME.load!, sent: 0 } })).toBe(1)
     expect(exitCode({ load: { ...OUTCOME.load!, sent: 0, offeredRate: 0 } })).toBe(0)

@@ -44,14 +44,14 @@ const SECURED = document(
 )
 
 describe('a file on local servers', () => {
-  it('has their endpoints and says what each stands for', () => {
+  it('gets their endpoints, and the replacements are listed', () => {
     const { pipeline, text, replacements } = resolvePipeline(EXAMPLE, 'e', LOCAL, {})
     expect(replacements).toEqual([
-      'kafka-kafka-bootstrap:9092 → 127.0.0.1:19092',
-      'postgres:5432 → 127.0.0.1:15432',
-      'spec.sinks.postgres: no usernameSecretRef, passwordSecretRef',
-      'https://elasticsearch-es-http:9200 → http://127.0.0.1:19200',
-      'spec.sinks.elasticsearch: no tls, usernameSecretRef, passwordSecretRef',
+      'using 127.0.0.1:19092 instead of kafka-kafka-bootstrap:9092',
+      'using 127.0.0.1:15432 instead of postgres:5432',
+      'ignoring usernameSecretRef, passwordSecretRef in spec.sinks.postgres',
+      'using http://127.0.0.1:19200 instead of https://elasticsearch-es-http:9200',
+      'ignoring tls, usernameSecretRef, passwordSecretRef in spec.sinks.elasticsearch',
     ])
     expect(pipeline.spec.source.bootstrapServers).toEqual(['127.0.0.1:19092'])
     expect(pipeline.spec.sinks.postgres).toMatchObject({ host: '127.0.0.1', port: 15432, database: 'sales' })
@@ -59,7 +59,7 @@ describe('a file on local servers', () => {
     expect(parsePipeline(text)).toEqual(pipeline)
   })
 
-  it('is the same pipeline but for its endpoints', () => {
+  it('keeps its identity and everything but its endpoints', () => {
     const before = parsePipeline(EXAMPLE)
     const { pipeline } = resolvePipeline(EXAMPLE, 'e', LOCAL, {})
     expect(specIdentity(pipeline.spec)).toBe(specIdentity(before.spec))
@@ -68,29 +68,32 @@ describe('a file on local servers', () => {
     expect(rest).toEqual(original)
   })
 
-  it('keeps comments, and drops TLS and Secrets that the local servers do not have, saying so', () => {
+  it('keeps comments, and loses TLS and Secrets, which are listed', () => {
     const { pipeline, text, replacements } = resolvePipeline(SECURED, 's', LOCAL, {})
     expect(text).toContain('# behind the firewall')
     expect(replacements).toEqual([
-      'kafka-1.shop:9093, kafka-2.shop:9093 → 127.0.0.1:19092',
-      'spec.source: no tls, sasl',
-      'db.shop:5432 → 127.0.0.1:15432',
-      'spec.sinks.postgres: no usernameSecretRef, passwordSecretRef',
-      'https://search.shop:9200 → http://127.0.0.1:19200',
-      'spec.sinks.elasticsearch: no tls',
+      'using 127.0.0.1:19092 instead of kafka-1.shop:9093, kafka-2.shop:9093',
+      'ignoring tls, sasl in spec.source',
+      'using 127.0.0.1:15432 instead of db.shop:5432',
+      'ignoring usernameSecretRef, passwordSecretRef in spec.sinks.postgres',
+      'using http://127.0.0.1:19200 instead of https://search.shop:9200',
+      'ignoring tls in spec.sinks.elasticsearch',
     ])
     expect(pipeline.spec.source.sasl).toBeUndefined()
     expect(pipeline.spec.sinks.postgres.passwordSecretRef).toBeUndefined()
   })
 
-  it('gets what it does not name at all', () => {
+  it('gets endpoints that it does not name', () => {
     const { pipeline, replacements } = resolvePipeline(document('', ''), 'd', LOCAL, {})
-    expect(replacements).toEqual(['localhost:9092 → 127.0.0.1:19092', 'localhost:5432 → 127.0.0.1:15432'])
+    expect(replacements).toEqual([
+      'using 127.0.0.1:19092 instead of localhost:9092',
+      'using 127.0.0.1:15432 instead of localhost:5432',
+    ])
     expect(pipeline.spec.sinks).toMatchObject({ postgres: { host: '127.0.0.1', port: 15432 } })
     expect(pipeline.spec.sinks.elasticsearch).toBeUndefined()
   })
 
-  it('may use anchors and aliases', () => {
+  it('can use anchors and aliases', () => {
     const text = document('', '  sinks: { postgres: *database }').replace(
       'name: shop',
       'name: shop, annotations: &database { host: db.shop, database: shop }',
@@ -98,12 +101,12 @@ describe('a file on local servers', () => {
     const { pipeline, replacements } = resolvePipeline(text, 'a', LOCAL, {})
     expect(pipeline.spec.sinks.postgres).toMatchObject({ host: '127.0.0.1', port: 15432, database: 'shop' })
     expect(pipeline.metadata.annotations).toEqual({ host: 'db.shop', database: 'shop' })
-    expect(replacements[1]).toBe('db.shop:5432 → 127.0.0.1:15432')
+    expect(replacements[1]).toBe('using 127.0.0.1:15432 instead of db.shop:5432')
   })
 })
 
 describe('a file on its own servers', () => {
-  it('is left as it is', () => {
+  it('is not changed', () => {
     const { text, replacements } = resolvePipeline(EXAMPLE, 'e', null, {})
     expect(replacements).toEqual([])
     expect(parsePipeline(text)).toEqual(parsePipeline(EXAMPLE))
@@ -111,7 +114,7 @@ describe('a file on its own servers', () => {
 })
 
 describe('flags of the load', () => {
-  it('take the place of spec.load, and of nothing else in it', () => {
+  it('replace only their own settings in spec.load', () => {
     const flags = { rate: 7, seed: 3, disorder: 0.1, lateness: 0.2, duplicates: 0.3, malformed: 0.4 }
     const { load } = resolvePipeline(EXAMPLE, 'e', null, flags).pipeline.spec
     expect(load).toMatchObject({ rate: 7, seed: 3, profile: 'ecommerce' })
@@ -121,7 +124,7 @@ describe('flags of the load', () => {
   })
 })
 
-it('refuses a file with faults, naming them all', () => {
+it('rejects a file with faults and names them all', () => {
   const faulty = EXAMPLE.replace('partitions: 8', 'partitions: 0').replace('size: 1m', 'size: soon')
   expect(() => resolvePipeline(faulty, 'shop.yaml', LOCAL, {})).toThrow(
     /shop.yaml .*2 faults.*\n.*partitions.*\n.*window.size/,

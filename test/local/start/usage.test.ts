@@ -3,7 +3,7 @@ import { RateMeter } from '#local/start/rate.ts'
 import { parseStat, treeBelow, UsageMeter } from '#local/start/usage.ts'
 
 describe('/proc/<pid>/stat', () => {
-  it('is read past a name with blanks and parentheses; time of children that ended counts', () => {
+  it('is parsed with blanks and parentheses in the name, and includes the time of exited children', () => {
     const line = '4242 (postgres: (io) w 1) S 4200 4242 4242 0 -1 4194560 100 200 0 0 7 3 20 10 20 0 1 0 12345 1000 50'
     expect(parseStat(line)).toEqual({ pid: 4242, parent: 4200, ticks: 7 + 3 + 20 + 10 })
   })
@@ -12,7 +12,7 @@ describe('/proc/<pid>/stat', () => {
 describe('a tree of processes', () => {
   const entry = (pid: number, parent: number) => ({ pid, parent, ticks: 1 })
 
-  it('is the root and everything below it, in whatever order they are listed', () => {
+  it('contains the root and all its descendants, in any order of the table', () => {
     const table = [entry(4, 3), entry(3, 2), entry(9, 1), entry(2, 1), entry(5, 2)]
     expect(
       treeBelow(table, 2)
@@ -23,8 +23,8 @@ describe('a tree of processes', () => {
   })
 })
 
-describe('the accounts', () => {
-  it('add CPU over restarts, keep the greatest memory, and never count one process twice', () => {
+describe('UsageMeter', () => {
+  it('adds CPU time over restarts, keeps the highest memory, and counts no process twice', () => {
     const meter = new UsageMeter()
     meter.record('worker-1', 10, { cpuSeconds: 1.5, peakMemoryBytes: 100 })
     meter.record('worker-1', 10, { cpuSeconds: 2.004, peakMemoryBytes: 90 })
@@ -32,7 +32,7 @@ describe('the accounts', () => {
     expect(meter.report()).toEqual({ 'worker-1': { cpuSeconds: 2.5, peakMemoryBytes: 300 } })
   })
 
-  it.runIf(process.platform === 'linux')('know this very process', () => {
+  it.runIf(process.platform === 'linux')('measures this process', () => {
     const meter = new UsageMeter()
     const before = process.cpuUsage()
     while (process.cpuUsage(before).user < 50_000); // 50 ms: five ticks of /proc
@@ -48,7 +48,7 @@ describe('the accounts', () => {
 })
 
 describe('a rate', () => {
-  it('is that of the last seconds, and begins anew when the total falls', () => {
+  it('covers the last 5 s, and starts over when the total falls', () => {
     const meter = new RateMeter()
     expect(meter.at(0, 1000)).toBe(0)
     expect(meter.at(1000, 1100)).toBe(100)

@@ -43,7 +43,7 @@ const VIEW: View = {
       rate: 0,
       busy: 0,
       restarts: 2,
-      reasons: ['was ended by SIGKILL'],
+      reasons: ['killed by SIGKILL'],
       metrics: 'http://127.0.0.1:null/metrics',
     },
   ],
@@ -51,22 +51,23 @@ const VIEW: View = {
     ['Kafka', '127.0.0.1:19092, topic transactions'],
     ['Elasticsearch', 'http://127.0.0.1:9200/transactions-aggregated/_search (starting)'],
   ],
-  news: ['17:19:39Z worker-2 was ended by SIGKILL; starting again in 1 s'],
+  news: ['17:19:39Z worker-2 killed by SIGKILL; restarting in 1 s'],
 }
 
 const TALL = { columns: 120, rows: 50 }
 
 describe('the live view', () => {
-  it('shows it all', () => {
+  it('shows all figures, tables, workers, addresses and news', () => {
     expect(`\n${renderView(VIEW, TALL).join('\n')}\n`).toBe(`
-ecommerce · running 1m 23s · Ctrl-C stops everything, a second one at once
+ecommerce · running 1m 23s · Ctrl-C stops everything, a second Ctrl-C kills it
 
-  in             100/s, 8,312 sent
-  out            100/s, 8,309 committed
+  sent           100/s, 8,312 in this run
+  committed      100/s, 8,309 in all runs
   lag            3
   watermark      17:19:34Z (6 s ago)
   delay (10 s)   p50 85 ms, p99 1,160 ms
-  records        2 dead, 1 duplicate, 0 late, 4 to project
+  not counted    2 dead letters, 1 duplicates, 0 late
+  to project     4 rows
 
   sales_summary        category   revenue  orders  final
   2026-11-23 17:19:00  books      1234.50      11  false
@@ -75,22 +76,22 @@ ecommerce · running 1m 23s · Ctrl-C stops everything, a second one at once
 
   sales_by_payment: no windows yet
 
-  worker-1       4 partitions, 50/s, 6 % busy, restarted once, http://127.0.0.1:41000/metrics
-  worker-2       restarting, restarted 2 times – was ended by SIGKILL
+  worker-1       4 partitions, 50/s, 6% busy, restarted once, http://127.0.0.1:41000/metrics
+  worker-2       restarting, restarted 2 times – killed by SIGKILL
 
   Kafka          127.0.0.1:19092, topic transactions
   Elasticsearch  http://127.0.0.1:9200/transactions-aggregated/_search (starting)
 
-  17:19:39Z worker-2 was ended by SIGKILL; starting again in 1 s
+  17:19:39Z worker-2 killed by SIGKILL; restarting in 1 s
 `)
   })
 
-  it('shows dashes where nothing is known yet', () => {
+  it('shows dashes for figures that are not known yet', () => {
     const unknown = { sending: null, committed: null, lag: null, watermark: null, delay: null, tables: [], news: [] }
     const lines = renderView({ ...VIEW, ...unknown }, TALL)
     expect(lines.slice(2, 8)).toEqual([
-      '  in             no load generator',
-      '  out            –',
+      '  sent           no load generator',
+      '  committed      –',
       '  lag            –',
       '  watermark      –',
       '  delay (10 s)   –',
@@ -98,22 +99,22 @@ ecommerce · running 1m 23s · Ctrl-C stops everything, a second one at once
     ])
   })
 
-  it('fits any terminal: fewer windows first, lines cut', () => {
+  it('fits any terminal with fewer windows and cut lines', () => {
     const full = renderView(VIEW, TALL).length
     const lower = renderView(VIEW, { columns: 40, rows: full - 1 })
     expect(lower.length).toBeLessThan(full)
-    expect(lower.filter(line => line.includes('17:18:00'))).toEqual([]) // the oldest window gave way
-    expect(lower.at(-1)).toContain('worker-2 was ended')
+    expect(lower.filter(line => line.includes('17:18:00'))).toEqual([]) // the oldest window is left out
+    expect(lower.at(-1)).toContain('worker-2 killed by')
     expect(Math.max(...lower.map(line => line.length))).toBe(40)
     expect(renderView(VIEW, { columns: 40, rows: 5 })).toHaveLength(5)
   })
 })
 
 describe('the status line', () => {
-  it('says the same in short, and why a worker is not ready', () => {
+  it('shows the figures in one line, and why a worker is not ready', () => {
     expect(statusLine(VIEW)).toBe(
-      '1m 23s running: in 100/s, out 100/s, lag 3, 4 rows to project, watermark 17:19:34Z (6 s ago), ' +
-        'delay p50 85 ms, p99 1,160 ms, 1 of 2 workers ready (worker-2: was ended by SIGKILL)',
+      '1m 23s running: sent 100/s, committed 100/s, lag 3, 4 rows to project, watermark 17:19:34Z (6 s ago), ' +
+        'delay p50 85 ms, p99 1,160 ms, 1 of 2 workers ready (worker-2: killed by SIGKILL)',
     )
   })
 })

@@ -1,22 +1,22 @@
-/** One local server over its deaths: shown, started again on its data, given up after some attempts. */
+/** One local server: restarted on its data when it exits, given up after some attempts. */
 import { relative } from 'node:path'
 import { pause, type ServerProcess } from '#local/services/process.ts'
 
 export type ServerState = 'starting' | 'running' | 'restarting' | 'failed' | 'stopped'
 
 export type Hooks = {
-  /** One line for people. */
-  tell(line: string): void
-  /** It cannot be brought back: nothing works without it. */
+  /** Receives one line for people. */
+  log(line: string): void
+  /** Called when the server cannot be restarted: nothing works without it. */
   onLost(error: Error): void
 }
 
-/** A server that lived a minute is forgiven its earlier deaths. */
-const ATTEMPTS = 3
-const FORGIVEN_AFTER_MS = 60_000
+/** Restarts in a row. They are counted from zero again after a server has run for STABLE_AFTER_MS. */
+const MAX_RESTARTS = 3
+const STABLE_AFTER_MS = 60_000
 const PAUSE_MS = 1000
 
-export class KeptServer {
+export class SupervisedServer {
   state: ServerState = 'starting'
   #server: ServerProcess | null = null
   #starting: Promise<unknown> = Promise.resolve()
@@ -31,24 +31,24 @@ export class KeptServer {
     return this.#server?.pid ?? 0
   }
 
-  /** `bring` tells of the process as soon as there is one, so that it can be stopped before it serves. */
+  /** `launch` passes the process to its callback as soon as it exists, so that it can be stopped before it serves. */
   async start<Server extends ServerProcess>(
-    bring: (onStarting: (server: ServerProcess) => void) => Promise<Server>,
+    launch: (onStarting: (server: ServerProcess) => void) => Promise<Server>,
   ): Promise<Server> {
-    const bringing = bring(server => {
+    const launching = launch(server => {
       this.#server = server
     })
-    this.#starting = bringing
-    const server = await bringing
+    this.#starting = launching
+    const server = await launching
     this.state = 'running'
-    void this.#keep(server)
+    void this.#supervise(server)
     return server
   }
 
   async stop(): Promise<void> {
     this.#stopping = true
     await this.#server?.stop()
-    await this.#starting.catch(() => {}) // it may have been between two steps of its start
+    await this.#starting.catch(() => {}) // it may be between two steps of its start
     await this.#server?.stop()
     this.state = 'stopped'
   }
@@ -58,16 +58,20 @@ export class KeptServer {
     await this.#server?.kill()
   }
 
-  async #keep(server: ServerProcess): Promise<void> {
-    for (let attempts = 0; ; attempts++) {
+  async #supervise(server: ServerProcess): Promise<void> {
+    for (let restarts = 0; ; restarts++) {
       const startedAt = Date.now()
       const lastLines = await server.exited
       if (this.#stopping) return
-      if (Date.now() - startedAt > FORGIVEN_AFTER_MS) attempts = 0
-      if (attempts === ATTEMPTS)
-        return this.#lost(new Error(`${server.name} dies again and again. Its log says:\n${lastLines}`))
-      this.#hooks.tell(
-        `${server.name} died and is started again; its log (${relative('', server.logFile)}) says last: ${lastLine(lastLines)}`,
+      if (Date.now() - startedAt > STABLE_AFTER_MS) restarts = 0
+      if (restarts === MAX_RESTARTS)
+        return this.#lost(
+          new Error(
+            `${server.name} exited again after ${MAX_RESTARTS} restarts. Its log (${server.logFile}) ends with:\n${lastLines}`,
+          ),
+        )
+      this.#hooks.log(
+        `${server.name} exited; restarting it. Last line of its log (${relative('', server.logFile)}): ${lastLine(lastLines)}`,
       )
       this.state = 'restarting'
       await pause(PAUSE_MS)
