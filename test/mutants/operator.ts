@@ -14,15 +14,15 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'if (!isEverySinkReached)',
     plant: 'if (isEverySinkReached === null)',
     test: STATUS,
-    turnsRed: 'when the projection has nothing yet',
+    turnsRed: 'is derived when the projection has nothing yet',
   },
   {
     name: 'Ready although a worker complains',
     file: 'operator/status/status.ts',
-    find: 'if (reported) return no(reported)',
+    find: 'if (reported) return notReady(reported)',
     plant: '',
     test: STATUS,
-    turnsRed: 'when PostgreSQL refuses',
+    turnsRed: 'is derived when PostgreSQL rejects the password',
   },
   {
     name: 'the status is written in every pass',
