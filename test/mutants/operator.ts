@@ -94,7 +94,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'if (lease && spec.holderIdentity !== identity && !isFree) return false',
     plant: 'if (lease && isFree === null) return false',
     test: FAULTS,
-    turnsRed: 'continues with another leader',
+    turnsRed: 'hands over to another leader',
   },
   {
     name: 'objects of others are adopted',
