@@ -6,7 +6,7 @@ import { alerts, allRules, mutants, readRuleTests } from './rules.ts'
 
 const served = await servedMetrics()
 
-it('every alert says what is wrong, how bad it is, what to do, and where more is said', () => {
+it('gives every alert a severity, a summary, a description and a link to the runbook', () => {
   expect(alerts().length).toBeGreaterThan(15)
   for (const { alert, labels, annotations } of alerts()) {
     expect(alert).toMatch(/^SalesPipeline[A-Z]\w+$/)
@@ -21,7 +21,7 @@ it('every alert says what is wrong, how bad it is, what to do, and where more is
   expect(new Set(alerts().map(({ alert }) => alert)).size).toBe(alerts().length)
 })
 
-it('rules ask for series that our processes serve, by labels that these have', () => {
+it('queries in rules only series and labels that our processes serve', () => {
   for (const { alert, record, expr } of allRules()) {
     const rule = alert ?? record
     const names = seriesIn(expr)
@@ -36,54 +36,54 @@ it('rules ask for series that our processes serve, by labels that these have', (
   }
 })
 
-it('what is recorded is used', () => {
+it('uses every recorded series in an alert', () => {
   const used = new Set(alerts().flatMap(({ expr }) => seriesIn(expr)))
   expect(allRules().filter(({ record }) => record && !used.has(record))).toEqual([])
 })
 
-it('their tests feed series that there are, with labels that these have', () => {
+it('feeds the rule tests only with series and labels that our processes serve', () => {
   type Input = { input_series: { series: string }[] }
   const fed = (readRuleTests().tests as unknown as Input[]).flatMap(test => test.input_series)
   expect(fed.length).toBeGreaterThan(80)
   for (const { series } of fed) {
     const [{ series: name, labels } = { series, labels: [] as string[] }] = selectorsIn(series)
-    expect({ series, there: served.has(name) }).toEqual({ series, there: true })
+    expect({ series, exists: served.has(name) }).toEqual({ series, exists: true })
     expect({ series, unknown: labels.filter(label => !served.get(name)!.has(label)) }).toEqual({ series, unknown: [] })
   }
 })
 
-describe('conditions in alerts are those of pipeline/conditions.ts', () => {
+describe('the alert rules follow pipeline/conditions.ts:', () => {
   const exprOf = (name: string) => alerts().find(({ alert }) => alert === name)!.expr
-  const informing = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && !blocking)
+  const informational = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && !blocking)
 
-  it('NotReady leaves out reasons that are normal, and conditions of workers, which have alerts of their own', () => {
+  it('NotReady excludes normal reasons, and conditions of workers, which have their own alerts', () => {
     const normal = codesWhere(({ types, blocking, alert }) => types.includes('Ready') && blocking && alert === null)
     const expr = exprOf('SalesPipelineNotReady')
     expect(expr).toContain(`salespipeline_operator_ready{reason!~"${normal.join('|')}"}`)
-    expect(expr).toContain(`salespipeline_condition{code!~"${informing.join('|')}"}`)
+    expect(expr).toContain(`salespipeline_condition{code!~"${informational.join('|')}"}`)
   })
 
-  it('Blocked leaves out what only informs and what has an alert of its own: a code that is new fires', () => {
+  it('Blocked excludes informational codes and those with their own alerts, so that a new code fires', () => {
     const own = codesWhere(
       ({ raisedBy, blocking, alert }) => raisedBy === 'worker' && blocking && alert !== 'SalesPipelineBlocked',
     )
     expect(exprOf('SalesPipelineBlocked')).toContain(
-      `salespipeline_condition{code!~"${[...informing, ...own].join('|')}"}`,
+      `salespipeline_condition{code!~"${[...informational, ...own].join('|')}"}`,
     )
   })
 
-  it('GuaranteeWeakened names those that weaken what is stored', () => {
+  it('GuaranteeWeakened names the codes that weaken a guarantee', () => {
     const weaker = codesWhere(({ alert }) => alert === 'SalesPipelineGuaranteeWeakened')
     expect(exprOf('SalesPipelineGuaranteeWeakened')).toContain(`salespipeline_condition{code=~"${weaker.join('|')}"}`)
   })
 
-  it('the table names alerts that there are', () => {
+  it('the table of conditions names existing alerts only', () => {
     const names = new Set<string | null>([null, ...alerts().map(({ alert }) => alert)])
     expect(codesWhere(({ alert }) => !names.has(alert))).toEqual([])
   })
 })
 
-it('every alert has tests of its own, and faults that can be planted in it', () => {
+it('has rule tests and mutants for every alert', () => {
   const names = readRuleTests().tests.map(({ name }) => name)
   for (const { alert } of alerts()) {
     expect(names.filter(name => name.startsWith(alert.slice('SalesPipeline'.length))).length, alert).toBeGreaterThan(0)

@@ -11,15 +11,15 @@ const served = await servedMetrics()
 const targetsOf = (file: string) =>
   panelsOf(file).flatMap(({ title, targets = [] }) => targets.map(t => ({ title, ...t })))
 
-describe.each(DASHBOARDS)('%s', file => {
+describe.each(DASHBOARDS)('dashboard %s', file => {
   const dashboard = dashboardOf(file)
   const panels = panelsOf(file)
 
-  it('is what the code makes of it: npm run dashboards', () => {
+  it('equals what npm run dashboards writes', () => {
     expect(textOf(file)).toBe(dashboardFiles().get(file))
   })
 
-  it('can be found and read', () => {
+  it('has an address, titles, descriptions and units', () => {
     expect(dashboard.uid).toMatch(/^[a-z-]{4,40}$/)
     expect(dashboard.description.length).toBeGreaterThan(20)
     expect(panels.length).toBeGreaterThan(6)
@@ -31,7 +31,7 @@ describe.each(DASHBOARDS)('%s', file => {
     expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
   })
 
-  it('asks something in every panel, of the data source that was chosen, and names none', () => {
+  it('queries the chosen data source in every panel and names no fixed one', () => {
     for (const { title, targets = [], datasource } of panels) {
       expect({ title, targets: targets.length }).toEqual({ title, targets: expect.toSatisfy(n => n > 0) })
       expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length)
@@ -42,7 +42,7 @@ describe.each(DASHBOARDS)('%s', file => {
     expect(dashboard.templating.list.filter(({ type }) => type === 'datasource').map(queryOf)).toEqual([...types])
   })
 
-  it('lays panels side by side, none over another', () => {
+  it('has no overlapping panels', () => {
     expect(dashboard.panels.map(({ id }) => id)).toEqual(dashboard.panels.map((_, index) => index + 1))
     const cells = new Set<string>()
     for (const { title, gridPos } of dashboard.panels) {
@@ -54,14 +54,14 @@ describe.each(DASHBOARDS)('%s', file => {
     }
   })
 
-  it('uses no variable that it has not got', () => {
+  it('uses only variables that it defines', () => {
     const values = Object.fromEntries(dashboard.templating.list.map(({ name }) => [name, 'x']))
     const known = { ...values, __rate_interval: '1m', __timeFilter: 'f' }
     for (const { title, expr, rawSql } of targetsOf(file))
       expect(() => interpolated((expr ?? rawSql)!, known), title).not.toThrow()
   })
 
-  it('thresholds grow', () => {
+  it('has ascending thresholds', () => {
     for (const { title, fieldConfig } of panels) {
       const values = fieldConfig!.defaults.thresholds!.steps.map(({ value }) => value)
       expect({ title, first: values[0] }).toEqual({ title, first: null })
@@ -74,14 +74,14 @@ function cellsOf({ x, y, w, h }: Panel['gridPos']): string[] {
   return Array.from({ length: w * h }, (_, i) => `${x + (i % w)}/${y + Math.floor(i / w)}`)
 }
 
-it('there are no other dashboards', () => {
+it('tests every dashboard in grafana/dashboards', () => {
   expect(readdirSync(join(import.meta.dirname, '../../grafana/dashboards')).sort()).toEqual(DASHBOARDS)
 })
 
-describe('queries of pipeline.json', () => {
+describe('the queries of pipeline.json', () => {
   const targets = targetsOf('pipeline.json')
 
-  it('ask for series that our processes serve, by labels that these have', () => {
+  it('use only series and labels that our processes serve', () => {
     expect(served.size).toBeGreaterThan(60)
     for (const { title, expr } of targets) {
       const names = seriesIn(expr!)
@@ -96,7 +96,7 @@ describe('queries of pipeline.json', () => {
     }
   })
 
-  it('ask for the chosen pipeline alone, wherever series have one', () => {
+  it('select the chosen pipeline in every series that has the label', () => {
     for (const { title, expr } of targets) {
       const bare = seriesIn(expr!).filter(
         name =>
@@ -107,24 +107,24 @@ describe('queries of pipeline.json', () => {
     }
   })
 
-  it('show every metric of ours but those that only others need', () => {
+  it('show every metric of ours except a few that are not for people', () => {
     const shown = new Set(targets.flatMap(({ expr }) => seriesIn(expr!)))
     const hidden = [...served.keys()].filter(
       name => name.startsWith('salespipeline_') && !/_(sum|count)$/.test(name) && !shown.has(name),
     )
     expect(hidden).toEqual([
-      // How often records were passed over and windows missed is for whoever compares with the log.
+      // Skipped offsets and missed windows are for comparisons with the log.
       'salespipeline_skipped_offsets_total',
       'salespipeline_missed_windows_total',
       // The autoscaler's measure; the dashboard shows busy_ratio.
       'salespipeline_busy_seconds_total',
-      // The delay of rows counts; this is that of their batches.
+      // The dashboard shows the delay of rows; this is the duration of their batches.
       'salespipeline_projection_duration_seconds_bucket',
     ])
   })
 })
 
-it('panels link to sections of alerts that there are', () => {
+it('links panels only to runbook sections of existing alerts', () => {
   const links = DASHBOARDS.flatMap(file => panelsOf(file).flatMap(({ links = [] }) => links.map(({ url }) => url)))
   const sections = new Set(alerts().map(({ alert }) => `${RUNBOOK}#${alert.toLowerCase()}`))
   expect(links.length).toBeGreaterThan(20)

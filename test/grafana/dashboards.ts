@@ -1,4 +1,4 @@
-/** The dashboards as Grafana reads them: panels, their queries, and variables put into text as Grafana puts them. */
+/** Reads the dashboards as Grafana does: panels, their queries, and variables in queries. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -40,11 +40,11 @@ export type Dashboard = {
 
 export const textOf = (file: string) => readFileSync(join(FOLDER, file), 'utf8')
 export const dashboardOf = (file: string): Dashboard => JSON.parse(textOf(file))
-/** Without rows, which only head the others. */
+/** Returns the panels without the rows, which are only headings. */
 export const panelsOf = (file: string) => dashboardOf(file).panels.filter(({ type }) => type !== 'row')
 export const queryOf = ({ query }: Variable) => (typeof query === 'string' ? query : query.query)
 
-/** `$name`, `${name}` and `${name:format}`. Throws at a name that nobody has given. */
+/** Replaces `$name`, `${name}` and `${name:format}`. Throws at a name without a value. */
 export function interpolated(text: string, values: Record<string, string>): string {
   return text.replace(/\$(\w+)|\$\{(\w+)(?::\w+)?\}/g, (whole, plain, braced) => {
     const value = values[plain ?? braced]

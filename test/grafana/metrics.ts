@@ -1,29 +1,29 @@
-/** Every metric that our processes serve, with its labels: from the registries themselves. */
+/** Reads every metric that our processes serve, with its labels, from their registries. */
 import type { Registry } from 'prom-client'
 import { createTelemetry } from '#operator/telemetry.ts'
 import { createMetrics } from '#producer/serve/metrics.ts'
 import { telemetryForTest } from '../processor/telemetry/fixture.ts'
 import { allRules } from './rules.ts'
 
-/** Prometheus gives every target these; PodMonitors make them. */
-const OF_THE_TARGET = ['namespace', 'pod', 'container', 'job', 'instance']
+/** Labels that Prometheus adds to every target of a PodMonitor. */
+const TARGET_LABELS = ['namespace', 'pod', 'container', 'job', 'instance']
 
 /** Series name → its labels. */
 export async function servedMetrics(): Promise<Map<string, Set<string>>> {
   const served = new Map<string, Set<string>>()
   const operator = createTelemetry().registry
-  const registries: [Registry, string[]][] = [
+  const registries: [registry: Registry, constantLabels: string[]][] = [
     [telemetryForTest().telemetry.registry, ['pipeline']],
     [createMetrics('shop/sales', () => 0).registry, ['pipeline']],
     [operator, []],
   ]
-  for (const [registry, everywhere] of registries)
+  for (const [registry, constantLabels] of registries)
     for (const { name, type, labels } of await metricsIn(registry)) {
       const suffixes = String(type) === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']
       for (const suffix of suffixes) {
         const own = suffix === '_bucket' ? [...labels, 'le'] : labels
-        const known = served.get(name + suffix) ?? new Set(OF_THE_TARGET)
-        served.set(name + suffix, new Set([...known, ...own, ...everywhere]))
+        const known = served.get(name + suffix) ?? new Set(TARGET_LABELS)
+        served.set(name + suffix, new Set([...known, ...own, ...constantLabels]))
       }
     }
   served.set(
@@ -45,10 +45,10 @@ async function metricsIn(registry: Registry) {
 
 const NAME = /(?<![\w:"$])(?:ALERTS|(?:salespipeline|process|nodejs)[_:][\w:]+)/g
 
-/** Names of series in a query. */
+/** Returns the names of series in a query. */
 export const seriesIn = (expr: string) => [...new Set(expr.replaceAll(/"[^"]*"/g, '""').match(NAME) ?? [])]
 
-/** Selectors of a query: a series and the labels that it is chosen by. */
+/** Returns the selectors of a query: a series and the labels of its matchers. */
 export function selectorsIn(expr: string): { series: string; labels: string[] }[] {
   return [...expr.matchAll(/([a-zA-Z_:][\w:]*)\{([^}]*)\}/g)].map(([, series, matchers]) => ({
     series: series!,
@@ -56,7 +56,7 @@ export function selectorsIn(expr: string): { series: string; labels: string[] }[
   }))
 }
 
-/** Labels that a query groups or joins by. */
+/** Returns the labels that a query groups or joins by. */
 export const groupedBy = (expr: string) =>
   [...expr.matchAll(/\b(?:by|on) \(([\w, ]*)\)/g)]
     .flatMap(([, list]) => list!.split(',').map(label => label.trim()))

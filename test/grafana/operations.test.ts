@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const sections = sectionsOf(OPERATIONS)
 const anchors = new Set([...sections.keys()].map(anchorOf))
 
-/** As GitHub makes them. */
+/** Returns the anchor that GitHub generates for a heading. */
 function anchorOf(heading: string): string {
   return heading
     .toLowerCase()
@@ -24,7 +24,7 @@ function anchorOf(heading: string): string {
 
 describe('docs/operations.md', () => {
   it.each(alerts().map(({ alert }) => alert))(
-    '%s has its section: meaning, impact, what to look at, what to do',
+    'has a section for %s with meaning, impact, what to look at and what to do',
     alert => {
       const section = sections.get(alert) ?? ''
       expect(section).toMatch(/\*\*Means:\*\*/)
@@ -35,7 +35,7 @@ describe('docs/operations.md', () => {
     },
   )
 
-  it('has no section of an alert that is not there', () => {
+  it('has sections of existing alerts only', () => {
     const named = [...sections.keys()].filter(heading => heading.startsWith('SalesPipeline'))
     expect(named.sort()).toEqual(
       alerts()
@@ -44,7 +44,7 @@ describe('docs/operations.md', () => {
     )
   })
 
-  it('links to headings and files that there are', () => {
+  it('links to existing headings and files only', () => {
     const links = [...OPERATIONS.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!)
     expect(links.length).toBeGreaterThan(15)
     const dead = links.filter(target =>
@@ -53,7 +53,7 @@ describe('docs/operations.md', () => {
     expect(dead).toEqual([])
   })
 
-  it('names every condition and reason that the code has, and none that it has not', () => {
+  it('names exactly the conditions and reasons that the code has', () => {
     const codes = Object.keys(CONDITIONS)
     expect(codes.length).toBeGreaterThan(35)
     const named = new Set([...OPERATIONS.matchAll(/`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`/g)].map(([, code]) => code!))
@@ -64,12 +64,12 @@ describe('docs/operations.md', () => {
       expect({ code, raised: new RegExp(`\\b${code}\\b`).test(source) }).toEqual({ code, raised: true })
   })
 
-  it('has the tables of conditions that the code makes: npm run docs', () => {
+  it('has the tables of conditions that npm run docs writes', () => {
     expect(renderConditions().length).toBe(4)
     expect(replaceSections(OPERATIONS, renderConditions())).toBe(OPERATIONS)
   })
 
-  it('names fields of the spec and of the status that the CRD has', () => {
+  it('names only fields of spec and status that the CRD has', () => {
     const schema = parse(readFileSync(CRD_FILE, 'utf8')).spec.versions[0].schema.openAPIV3Schema
     const paths = [...OPERATIONS.matchAll(/(?<![\w.])\.?((?:spec|status)(?:\.[a-zA-Z]+)+)/g)].map(([, path]) => path!)
     expect(paths.length).toBeGreaterThan(15)
@@ -81,19 +81,19 @@ type Node = { properties?: Record<string, Node>; items?: Node }
 
 function isField(node: Node | undefined, [first, ...rest]: string[]): boolean {
   const child = (node?.properties ?? node?.items?.properties)?.[first!]
-  // What Kubernetes itself has under a pod is not ours to check.
+  // The status of a pod is defined by Kubernetes, not by our CRD.
   if (first === 'containerStatuses') return true
   return child !== undefined && (rest.length === 0 || isField(child, rest))
 }
 
-describe('its commands', () => {
+describe('the commands of docs/operations.md', () => {
   const commands = commandsIn(OPERATIONS)
   const objects = ['load-and-ingest', 'monitored', 'strimzi-tls'].flatMap(shape => desired(observedOf(shape)))
 
-  it('are there to check', () => expect(commands.length).toBeGreaterThan(40))
+  it('are found', () => expect(commands.length).toBeGreaterThan(40))
 
-  it('name objects that the operator makes', () => {
-    const made = new Set(
+  it('name only objects that the operator creates', () => {
+    const created = new Set(
       objects.map(
         ({ kind, metadata }) =>
           `${kind.toLowerCase()}/${metadata.name.replace(/^(demo|sales|eu-sales)\b/, '$PIPELINE')}`,
@@ -106,22 +106,22 @@ describe('its commands', () => {
       ),
     ])
     expect(named.length).toBeGreaterThan(4)
-    expect(named.filter(name => !made.has(name))).toEqual([])
+    expect(named.filter(name => !created.has(name))).toEqual([])
   })
 
-  it('choose pods by labels that they have', () => {
+  it('select pods by labels that they have', () => {
     const text = JSON.stringify(objects) + readFileSync(join(ROOT, 'k8s/operator/operator.yaml'), 'utf8')
-    const ours = commands.flatMap(command => [
+    const selectors = commands.flatMap(command => [
       ...command.matchAll(/(app\.kubernetes\.io\/[\w-]+)=("\$PIPELINE"|[\w-]+)/g),
     ])
-    expect(ours.length).toBeGreaterThan(10)
-    for (const [, label, value] of ours) {
-      const isThere = value === '"$PIPELINE"' ? text.includes(`"${label}":"`) : hasLabel(text, label!, value!)
-      expect({ label, value, isThere }).toEqual({ label, value, isThere: true })
+    expect(selectors.length).toBeGreaterThan(10)
+    for (const [, label, value] of selectors) {
+      const exists = value === '"$PIPELINE"' ? text.includes(`"${label}":"`) : hasLabel(text, label!, value!)
+      expect({ label, value, exists }).toEqual({ label, value, exists: true })
     }
   })
 
-  it('run scripts that package.json has, and apply what kubectl knows', () => {
+  it('run only scripts of package.json and known programs', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
     const run = commands.flatMap(command =>
       [...command.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(([, name]) => name!),
@@ -133,7 +133,9 @@ describe('its commands', () => {
   })
 })
 
-/** PostgreSQL's are the chart's (a StatefulSet, or CloudNativePG's Cluster with the same label on its Service). */
-const OF_THE_CHART = 'app.kubernetes.io/name=postgres'
+/** The chart, not the operator, sets this label: on the StatefulSet, or on the Service of the CloudNativePG Cluster. */
+const CHART_SELECTOR = 'app.kubernetes.io/name=postgres'
 const hasLabel = (text: string, label: string, value: string) =>
-  `${label}=${value}` === OF_THE_CHART || text.includes(`"${label}":"${value}"`) || text.includes(`${label}: ${value}`)
+  `${label}=${value}` === CHART_SELECTOR ||
+  text.includes(`"${label}":"${value}"`) ||
+  text.includes(`${label}: ${value}`)

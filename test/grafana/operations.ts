@@ -1,10 +1,10 @@
-/** The runbook as its tests read it. */
+/** Reads the runbook for its tests. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const OPERATIONS = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8')
 
-/** Heading → its text, up to the next heading. What looks like one in a block of commands is none. */
+/** Heading → its text, up to the next heading. Comments in blocks of commands are not headings. */
 export function sectionsOf(markdown: string): Map<string, string> {
   const sections = new Map<string, string>()
   let heading = ''
@@ -18,7 +18,7 @@ export function sectionsOf(markdown: string): Map<string, string> {
   return sections
 }
 
-/** Each command of the blocks, on one line, without its comment. */
+/** Returns each command of the blocks on one line, without its comment. */
 export function commandsIn(markdown: string): string[] {
   return [...markdown.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block]) =>
     block!
@@ -29,14 +29,14 @@ export function commandsIn(markdown: string): string[] {
   )
 }
 
-/** What psql is told to do, statement by statement. */
+/** Returns the SQL statements that a psql command runs. */
 export const statementsIn = (command: string) =>
   command.includes('psql') ? [...command.matchAll(/ -c (?:'([^']*)'|"([^"]*)")/g)].map(([, a, b]) => (a ?? b)!) : []
 
 const ROOT = join(import.meta.dirname, '../..')
 const FOLDERS = ['processor', 'operator']
 
-/** The source of everything that raises conditions. */
+/** Returns the source text of all programs that raise conditions. */
 export function sourceText(): string {
   const files = FOLDERS.flatMap(folder =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(name => `${folder}/${name}`),

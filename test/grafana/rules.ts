@@ -1,4 +1,4 @@
-/** The alert rules as data, and the faults that are planted in them. */
+/** Reads the alert rules, and plants faults in them. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
@@ -29,33 +29,35 @@ export type Mutant = { alert: string; fault: string; rule: Rule }
 
 const COMPARISON = /(==|>|<) (\d+(?:\.\d+)?)(?![\d.])/g
 
-/** Every alert with its waiting time, each of its thresholds, each of its label matchers and each of its clauses at fault. */
+/** Returns mutants of every alert: one without its waiting time, and one for each threshold, label matcher and clause. */
 export function mutants(): Mutant[] {
   return alerts().flatMap(rule => {
     const { alert, expr } = rule
     const planted = (fault: string, change: Partial<Rule>) => ({ alert, fault, rule: { ...rule, ...change } })
-    const { for: _, ...hasty } = rule
+    const { for: _, ...immediate } = rule
     return [
-      ...(rule.for ? [{ alert, fault: 'does not wait', rule: hasty }] : []),
+      ...(rule.for ? [{ alert, fault: 'does not wait', rule: immediate }] : []),
       ...[...expr.matchAll(COMPARISON)].flatMap(found => [
         planted(`"${found[0]}" never holds`, { expr: replaced(expr, found, `== 1234567`) }),
-        planted(`"${found[0]}" is turned round`, { expr: replaced(expr, found, turned(found[1]!, found[2]!)) }),
+        planted(`"${found[0]}" is inverted`, { expr: replaced(expr, found, inverted(found[1]!, found[2]!)) }),
       ]),
       ...[...expr.matchAll(/(!~|=~|!=|(?<![=!<>])=(?![=~]))(?=")/g)].map(found =>
-        planted(`a label matcher ${found[0]} is turned round`, { expr: replaced(expr, found, OPPOSITE[found[0]]!) }),
+        planted(`a label matcher ${found[0]} is inverted`, { expr: replaced(expr, found, OPPOSITE[found[0]]!) }),
       ),
-      ...clausesOf(expr).map(clause => planted(`lacks "${clause.split('\n')[0]}"`, { expr: expr.replace(clause, '') })),
+      ...clausesOf(expr).map(clause =>
+        planted(`is missing "${clause.split('\n')[0]}"`, { expr: expr.replace(clause, '') }),
+      ),
     ]
   })
 }
 
 const OPPOSITE: Record<string, string> = { '!~': '=~', '=~': '!~', '!=': '=', '=': '!=' }
-const turned = (operator: string, value: string) =>
+const inverted = (operator: string, value: string) =>
   `${operator === '==' ? '!=' : operator === '>' ? '<=' : '>='} ${value}`
 const replaced = (text: string, found: RegExpMatchArray, by: string) =>
   text.slice(0, found.index) + by + text.slice(found.index! + found[0].length)
 
-/** Lines that begin with and, or, unless, up to where their parentheses close. */
+/** Returns the clauses that begin with and, or, unless, up to their closing parenthesis. */
 function clausesOf(expr: string): string[] {
   const lines = expr.split('\n')
   return lines.flatMap((line, start) => {

@@ -14,10 +14,10 @@ const PIPELINE = { namespace: 'default', pipeline: 'default/board', __rate_inter
 
 /** Empty in a run where nothing goes wrong; they must be answered all the same. */
 const MAY_BE_EMPTY: Record<string, string> = {
-  'Time to catch up: until no lag': 'there is a lag only while one comes to look',
+  'Time to catch up: until the lag is 0': 'this run has a lag only for moments',
   'Memory: limit': 'this machine limits no process’s memory',
-  'Scalings and watches that went on anew: scaled {{direction}}': 'nothing is scaled: no pod is behind this operator',
-  'Scalings and watches that went on anew: {{kind}}: {{why}}': 'the API server ends no watch',
+  'Scalings and watch restarts: scaled {{direction}}': 'nothing is scaled: no pod is behind this operator',
+  'Scalings and watch restarts: {{kind}}: {{why}}': 'the API server ends no watch',
 }
 
 type Row = { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }
