@@ -6,7 +6,7 @@ import { alerts, allRules, mutants, readRuleTests } from './rules.ts'
 
 const served = await servedMetrics()
 
-it('gives every alert a severity, a summary, a description and a link to the runbook', () => {
+it('has a severity, a summary, a description and a runbook section for every alert', () => {
   expect(alerts().length).toBeGreaterThan(15)
   for (const { alert, labels, annotations } of alerts()) {
     expect(alert).toMatch(/^SalesPipeline[A-Z]\w+$/)
@@ -21,7 +21,7 @@ it('gives every alert a severity, a summary, a description and a link to the run
   expect(new Set(alerts().map(({ alert }) => alert)).size).toBe(alerts().length)
 })
 
-it('queries in rules only series and labels that our processes serve', () => {
+it('queries only series that our processes serve, by labels that they have', () => {
   for (const { alert, record, expr } of allRules()) {
     const rule = alert ?? record
     const names = seriesIn(expr)
@@ -41,13 +41,13 @@ it('uses every recorded series in an alert', () => {
   expect(allRules().filter(({ record }) => record && !used.has(record))).toEqual([])
 })
 
-it('feeds the rule tests only with series and labels that our processes serve', () => {
+it('feeds only existing series and labels to the tests of the rules', () => {
   type Input = { input_series: { series: string }[] }
   const fed = (readRuleTests().tests as unknown as Input[]).flatMap(test => test.input_series)
   expect(fed.length).toBeGreaterThan(80)
   for (const { series } of fed) {
     const [{ series: name, labels } = { series, labels: [] as string[] }] = selectorsIn(series)
-    expect({ series, exists: served.has(name) }).toEqual({ series, exists: true })
+    expect({ series, there: served.has(name) }).toEqual({ series, there: true })
     expect({ series, unknown: labels.filter(label => !served.get(name)!.has(label)) }).toEqual({ series, unknown: [] })
   }
 })
@@ -83,7 +83,7 @@ describe('the alert rules follow pipeline/conditions.ts:', () => {
   })
 })
 
-it('has rule tests and mutants for every alert', () => {
+it('has tests and plantable faults for every alert', () => {
   const names = readRuleTests().tests.map(({ name }) => name)
   for (const { alert } of alerts()) {
     expect(names.filter(name => name.startsWith(alert.slice('SalesPipeline'.length))).length, alert).toBeGreaterThan(0)

@@ -11,15 +11,15 @@ const served = await servedMetrics()
 const targetsOf = (file: string) =>
   panelsOf(file).flatMap(({ title, targets = [] }) => targets.map(t => ({ title, ...t })))
 
-describe.each(DASHBOARDS)('dashboard %s', file => {
+describe.each(DASHBOARDS)('%s', file => {
   const dashboard = dashboardOf(file)
   const panels = panelsOf(file)
 
-  it('equals what npm run dashboards writes', () => {
+  it('equals the output of npm run dashboards', () => {
     expect(textOf(file)).toBe(dashboardFiles().get(file))
   })
 
-  it('has an address, titles, descriptions and units', () => {
+  it('has an id, a description, and a title, description and unit for each panel', () => {
     expect(dashboard.uid).toMatch(/^[a-z-]{4,40}$/)
     expect(dashboard.description.length).toBeGreaterThan(20)
     expect(panels.length).toBeGreaterThan(6)
@@ -31,7 +31,7 @@ describe.each(DASHBOARDS)('dashboard %s', file => {
     expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
   })
 
-  it('queries the chosen data source in every panel and names no fixed one', () => {
+  it('queries the chosen data source in every panel, and names none', () => {
     for (const { title, targets = [], datasource } of panels) {
       expect({ title, targets: targets.length }).toEqual({ title, targets: expect.toSatisfy(n => n > 0) })
       expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length)
@@ -42,7 +42,7 @@ describe.each(DASHBOARDS)('dashboard %s', file => {
     expect(dashboard.templating.list.filter(({ type }) => type === 'datasource').map(queryOf)).toEqual([...types])
   })
 
-  it('has no overlapping panels', () => {
+  it('places panels without overlap', () => {
     expect(dashboard.panels.map(({ id }) => id)).toEqual(dashboard.panels.map((_, index) => index + 1))
     const cells = new Set<string>()
     for (const { title, gridPos } of dashboard.panels) {
@@ -74,14 +74,14 @@ function cellsOf({ x, y, w, h }: Panel['gridPos']): string[] {
   return Array.from({ length: w * h }, (_, i) => `${x + (i % w)}/${y + Math.floor(i / w)}`)
 }
 
-it('tests every dashboard in grafana/dashboards', () => {
+it('tests every dashboard in the folder', () => {
   expect(readdirSync(join(import.meta.dirname, '../../grafana/dashboards')).sort()).toEqual(DASHBOARDS)
 })
 
-describe('the queries of pipeline.json', () => {
+describe('queries of pipeline.json', () => {
   const targets = targetsOf('pipeline.json')
 
-  it('use only series and labels that our processes serve', () => {
+  it('queries only series that our processes serve, by labels that they have', () => {
     expect(served.size).toBeGreaterThan(60)
     for (const { title, expr } of targets) {
       const names = seriesIn(expr!)
@@ -96,7 +96,7 @@ describe('the queries of pipeline.json', () => {
     }
   })
 
-  it('select the chosen pipeline in every series that has the label', () => {
+  it('queries only the chosen pipeline, wherever series have that label', () => {
     for (const { title, expr } of targets) {
       const bare = seriesIn(expr!).filter(
         name =>
@@ -107,16 +107,16 @@ describe('the queries of pipeline.json', () => {
     }
   })
 
-  it('show every metric of ours except a few that are not for people', () => {
+  it('shows every metric except those for other purposes', () => {
     const shown = new Set(targets.flatMap(({ expr }) => seriesIn(expr!)))
     const hidden = [...served.keys()].filter(
       name => name.startsWith('salespipeline_') && !/_(sum|count)$/.test(name) && !shown.has(name),
     )
     expect(hidden).toEqual([
-      // Skipped offsets and missed windows are for comparisons with the log.
+      // Skipped records and missed windows are for comparisons with the log.
       'salespipeline_skipped_offsets_total',
       'salespipeline_missed_windows_total',
-      // The autoscaler's measure; the dashboard shows busy_ratio.
+      // The autoscaler uses it; the dashboard shows busy_ratio.
       'salespipeline_busy_seconds_total',
       // The dashboard shows the delay of rows; this is the duration of their batches.
       'salespipeline_projection_duration_seconds_bucket',
@@ -124,7 +124,7 @@ describe('the queries of pipeline.json', () => {
   })
 })
 
-it('links panels only to runbook sections of existing alerts', () => {
+it('links panels only to existing sections of alerts', () => {
   const links = DASHBOARDS.flatMap(file => panelsOf(file).flatMap(({ links = [] }) => links.map(({ url }) => url)))
   const sections = new Set(alerts().map(({ alert }) => `${RUNBOOK}#${alert.toLowerCase()}`))
   expect(links.length).toBeGreaterThan(20)

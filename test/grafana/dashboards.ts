@@ -1,4 +1,4 @@
-/** Reads the dashboards as Grafana does: panels, their queries, and variables in queries. */
+/** Reads the dashboards as Grafana does: panels, their queries, and variables replaced in text. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -40,11 +40,11 @@ export type Dashboard = {
 
 export const textOf = (file: string) => readFileSync(join(FOLDER, file), 'utf8')
 export const dashboardOf = (file: string): Dashboard => JSON.parse(textOf(file))
-/** Returns the panels without the rows, which are only headings. */
+/** Returns the panels without rows, which are only headings. */
 export const panelsOf = (file: string) => dashboardOf(file).panels.filter(({ type }) => type !== 'row')
 export const queryOf = ({ query }: Variable) => (typeof query === 'string' ? query : query.query)
 
-/** Replaces `$name`, `${name}` and `${name:format}`. Throws at a name without a value. */
+/** Replaces `$name`, `${name}` and `${name:format}`. Throws when a name has no value. */
 export function interpolated(text: string, values: Record<string, string>): string {
   return text.replace(/\$(\w+)|\$\{(\w+)(?::\w+)?\}/g, (whole, plain, braced) => {
     const value = values[plain ?? braced]

@@ -1,29 +1,29 @@
-/** Reads every metric that our processes serve, with its labels, from their registries. */
+/** Every metric that our processes serve, with its labels: from the registries themselves. */
 import type { Registry } from 'prom-client'
 import { createTelemetry } from '#operator/telemetry.ts'
 import { createMetrics } from '#producer/serve/metrics.ts'
 import { telemetryForTest } from '../processor/telemetry/fixture.ts'
 import { allRules } from './rules.ts'
 
-/** Labels that Prometheus adds to every target of a PodMonitor. */
-const TARGET_LABELS = ['namespace', 'pod', 'container', 'job', 'instance']
+/** Labels that every target of a PodMonitor has. */
+const OF_THE_TARGET = ['namespace', 'pod', 'container', 'job', 'instance']
 
-/** Series name → its labels. */
+/** Resolves with the labels of each series, by its name. */
 export async function servedMetrics(): Promise<Map<string, Set<string>>> {
   const served = new Map<string, Set<string>>()
   const operator = createTelemetry().registry
-  const registries: [registry: Registry, constantLabels: string[]][] = [
+  const registries: [Registry, string[]][] = [
     [telemetryForTest().telemetry.registry, ['pipeline']],
     [createMetrics('shop/sales', () => 0).registry, ['pipeline']],
     [operator, []],
   ]
-  for (const [registry, constantLabels] of registries)
+  for (const [registry, everywhere] of registries)
     for (const { name, type, labels } of await metricsIn(registry)) {
       const suffixes = String(type) === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']
       for (const suffix of suffixes) {
         const own = suffix === '_bucket' ? [...labels, 'le'] : labels
-        const known = served.get(name + suffix) ?? new Set(TARGET_LABELS)
-        served.set(name + suffix, new Set([...known, ...own, ...constantLabels]))
+        const known = served.get(name + suffix) ?? new Set(OF_THE_TARGET)
+        served.set(name + suffix, new Set([...known, ...own, ...everywhere]))
       }
     }
   served.set(
@@ -45,10 +45,10 @@ async function metricsIn(registry: Registry) {
 
 const NAME = /(?<![\w:"$])(?:ALERTS|(?:salespipeline|process|nodejs)[_:][\w:]+)/g
 
-/** Returns the names of series in a query. */
+/** Returns the names of the series in a query. */
 export const seriesIn = (expr: string) => [...new Set(expr.replaceAll(/"[^"]*"/g, '""').match(NAME) ?? [])]
 
-/** Returns the selectors of a query: a series and the labels of its matchers. */
+/** Returns the selectors of a query: a series and the labels that select it. */
 export function selectorsIn(expr: string): { series: string; labels: string[] }[] {
   return [...expr.matchAll(/([a-zA-Z_:][\w:]*)\{([^}]*)\}/g)].map(([, series, matchers]) => ({
     series: series!,

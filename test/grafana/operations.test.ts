@@ -24,7 +24,7 @@ function anchorOf(heading: string): string {
 
 describe('docs/operations.md', () => {
   it.each(alerts().map(({ alert }) => alert))(
-    'has a section for %s with meaning, impact, what to look at and what to do',
+    'has a section for %s with meaning, impact, commands and actions',
     alert => {
       const section = sections.get(alert) ?? ''
       expect(section).toMatch(/\*\*Means:\*\*/)
@@ -35,7 +35,7 @@ describe('docs/operations.md', () => {
     },
   )
 
-  it('has sections of existing alerts only', () => {
+  it('has sections only for existing alerts', () => {
     const named = [...sections.keys()].filter(heading => heading.startsWith('SalesPipeline'))
     expect(named.sort()).toEqual(
       alerts()
@@ -44,7 +44,7 @@ describe('docs/operations.md', () => {
     )
   })
 
-  it('links to existing headings and files only', () => {
+  it('links only to existing headings and files', () => {
     const links = [...OPERATIONS.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!)
     expect(links.length).toBeGreaterThan(15)
     const dead = links.filter(target =>
@@ -53,7 +53,7 @@ describe('docs/operations.md', () => {
     expect(dead).toEqual([])
   })
 
-  it('names exactly the conditions and reasons that the code has', () => {
+  it('names every condition and reason of the code, and no others', () => {
     const codes = Object.keys(CONDITIONS)
     expect(codes.length).toBeGreaterThan(35)
     const named = new Set([...OPERATIONS.matchAll(/`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`/g)].map(([, code]) => code!))
@@ -69,7 +69,7 @@ describe('docs/operations.md', () => {
     expect(replaceSections(OPERATIONS, renderConditions())).toBe(OPERATIONS)
   })
 
-  it('names only fields of spec and status that the CRD has', () => {
+  it('names only fields of the spec and the status that the CRD has', () => {
     const schema = parse(readFileSync(CRD_FILE, 'utf8')).spec.versions[0].schema.openAPIV3Schema
     const paths = [...OPERATIONS.matchAll(/(?<![\w.])\.?((?:spec|status)(?:\.[a-zA-Z]+)+)/g)].map(([, path]) => path!)
     expect(paths.length).toBeGreaterThan(15)
@@ -81,18 +81,18 @@ type Node = { properties?: Record<string, Node>; items?: Node }
 
 function isField(node: Node | undefined, [first, ...rest]: string[]): boolean {
   const child = (node?.properties ?? node?.items?.properties)?.[first!]
-  // The status of a pod is defined by Kubernetes, not by our CRD.
+  // Fields of a pod's own status belong to Kubernetes and are not checked.
   if (first === 'containerStatuses') return true
   return child !== undefined && (rest.length === 0 || isField(child, rest))
 }
 
-describe('the commands of docs/operations.md', () => {
+describe('commands of docs/operations.md', () => {
   const commands = commandsIn(OPERATIONS)
   const objects = ['load-and-ingest', 'monitored', 'strimzi-tls'].flatMap(shape => desired(observedOf(shape)))
 
-  it('are found', () => expect(commands.length).toBeGreaterThan(40))
+  it('finds commands to check', () => expect(commands.length).toBeGreaterThan(40))
 
-  it('name only objects that the operator creates', () => {
+  it('names only objects that the operator creates', () => {
     const created = new Set(
       objects.map(
         ({ kind, metadata }) =>
@@ -109,7 +109,7 @@ describe('the commands of docs/operations.md', () => {
     expect(named.filter(name => !created.has(name))).toEqual([])
   })
 
-  it('select pods by labels that they have', () => {
+  it('selects pods only by labels that they have', () => {
     const text = JSON.stringify(objects) + readFileSync(join(ROOT, 'k8s/operator/operator.yaml'), 'utf8')
     const selectors = commands.flatMap(command => [
       ...command.matchAll(/(app\.kubernetes\.io\/[\w-]+)=("\$PIPELINE"|[\w-]+)/g),
@@ -121,7 +121,7 @@ describe('the commands of docs/operations.md', () => {
     }
   })
 
-  it('run only scripts of package.json and known programs', () => {
+  it('runs only scripts of package.json, and only known programs', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
     const run = commands.flatMap(command =>
       [...command.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(([, name]) => name!),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 export const OPERATIONS = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8')
 
-/** Heading → its text, up to the next heading. Comments in blocks of commands are not headings. */
+/** Returns heading → text up to the next heading. Comments in blocks of commands are not headings. */
 export function sectionsOf(markdown: string): Map<string, string> {
   const sections = new Map<string, string>()
   let heading = ''
@@ -29,7 +29,7 @@ export function commandsIn(markdown: string): string[] {
   )
 }
 
-/** Returns the SQL statements that a psql command runs. */
+/** Returns the SQL statements in a psql command. */
 export const statementsIn = (command: string) =>
   command.includes('psql') ? [...command.matchAll(/ -c (?:'([^']*)'|"([^"]*)")/g)].map(([, a, b]) => (a ?? b)!) : []
 

@@ -1,4 +1,4 @@
-/** Reads the alert rules, and plants faults in them. */
+/** The alert rules as data, and faults to plant in them. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
@@ -29,7 +29,7 @@ export type Mutant = { alert: string; fault: string; rule: Rule }
 
 const COMPARISON = /(==|>|<) (\d+(?:\.\d+)?)(?![\d.])/g
 
-/** Returns mutants of every alert: one without its waiting time, and one for each threshold, label matcher and clause. */
+/** Returns faults of every alert: no waiting time, and each threshold, label matcher and clause wrong or missing. */
 export function mutants(): Mutant[] {
   return alerts().flatMap(rule => {
     const { alert, expr } = rule
@@ -57,7 +57,7 @@ const inverted = (operator: string, value: string) =>
 const replaced = (text: string, found: RegExpMatchArray, by: string) =>
   text.slice(0, found.index) + by + text.slice(found.index! + found[0].length)
 
-/** Returns the clauses that begin with and, or, unless, up to their closing parenthesis. */
+/** Returns the clauses that begin with and, or, unless, each up to its closing parenthesis. */
 function clausesOf(expr: string): string[] {
   const lines = expr.split('\n')
   return lines.flatMap((line, start) => {

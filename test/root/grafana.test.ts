@@ -1,6 +1,6 @@
 /**
- * Every query of the dashboards, asked of a real Prometheus and a real PostgreSQL that a real run has filled: Kafka,
- * workers, projection, load, REST ingest, and an operator on a real API server. Grafana itself cannot be had here.
+ * Runs every query of the dashboards on a real Prometheus and a real PostgreSQL that a real run has filled: Kafka,
+ * workers, projection, load, REST ingest, and an operator on a real API server. Grafana itself does not run here.
  */
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -12,12 +12,12 @@ import { SCHEMA_OF_SALES, type Stage, startStage } from './grafana-stage.ts'
 
 const PIPELINE = { namespace: 'default', pipeline: 'default/board', __rate_interval: '15s' }
 
-/** Empty in a run where nothing goes wrong; they must be answered all the same. */
+/** Queries whose result may be empty in a run without faults → the reason. They must still succeed. */
 const MAY_BE_EMPTY: Record<string, string> = {
-  'Time to catch up: until the lag is 0': 'this run has a lag only for moments',
-  'Memory: limit': 'this machine limits no process’s memory',
-  'Scalings and watch restarts: scaled {{direction}}': 'nothing is scaled: no pod is behind this operator',
-  'Scalings and watch restarts: {{kind}}: {{why}}': 'the API server ends no watch',
+  'Time to catch up: until the lag is 0': 'the lag may be 0 when it is queried',
+  'Memory: limit': 'this machine has no memory limit for processes',
+  'Scalings and watch restarts: scaled {{direction}}': 'nothing is scaled: this operator has no pods',
+  'Scalings and watch restarts: {{kind}}: {{why}}': 'the API server closes no watch',
 }
 
 type Row = { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }
@@ -35,7 +35,7 @@ describeWithApiServer('dashboards', () => {
     return { status: body.status, error: body.error, data: body.data }
   }
 
-  /** As Grafana asks: at the end of its time range, or for all of it. */
+  /** Queries as Grafana does: at the end of its time range, or over all of it. */
   function rows({ expr, instant }: Target) {
     const query = interpolated(expr!, PIPELINE)
     const end = String(stage.endedAt / 1000)
@@ -50,7 +50,7 @@ describeWithApiServer('dashboards', () => {
     targets.map(target => ({ name: `${title}: ${target.legendFormat || 'table'}`, target })),
   )
 
-  it.each(targets)('pipeline › $name', async ({ name, target }) => {
+  it.each(targets)('returns figures for pipeline › $name', async ({ name, target }) => {
     const { status, error, data } = await rows(target)
     expect({ name, status, error }).toEqual({ name, status: 'success', error: undefined })
     if (name in MAY_BE_EMPTY) return
@@ -58,11 +58,11 @@ describeWithApiServer('dashboards', () => {
     expect(known.length, `${name}: ${target.expr}`).toBeGreaterThan(0)
   })
 
-  it('every query that may be empty is one of the dashboard’s', () => {
+  it('finds every query that may be empty in the dashboard', () => {
     expect(Object.keys(MAY_BE_EMPTY).filter(name => !targets.some(target => target.name === name))).toEqual([])
   })
 
-  it('its figures are those of the run, not only some', async () => {
+  it('shows the figures of the run in pipeline.json', async () => {
     const [{ records } = { records: 0 }] = await stage.rig.query<{ records: number }>(
       `SELECT sum(records)::int AS records FROM ${stage.rig.schema}.progress`,
     )
@@ -76,7 +76,7 @@ describeWithApiServer('dashboards', () => {
     expect(ready.data.result[0]!.metric).toMatchObject({ pipeline: 'default/board', reason: 'WorkersStarting' })
   })
 
-  it('its variables find the namespace and the pipeline', async () => {
+  it('finds the namespace and the pipeline by the variables of pipeline.json', async () => {
     for (const variable of dashboardOf('pipeline.json').templating.list.filter(({ type }) => type === 'query')) {
       const [, match, label] = /^label_values\((.*), (\w+)\)$/.exec(interpolated(queryOf(variable), PIPELINE))!
       const answer = await fetch(
@@ -89,7 +89,7 @@ describeWithApiServer('dashboards', () => {
     }
   })
 
-  it('the alert rules are loaded, and each is evaluated without an error', async () => {
+  it('loads the alert rules and evaluates each without an error', async () => {
     type Rules = { data: { groups: { rules: { name: string; health: string; lastError?: string }[] }[] } }
     const evaluated = await until('all rules are evaluated', async () => {
       const { data } = (await (await fetch(`${stage.prometheus.url}/api/v1/rules`)).json()) as Rules
@@ -117,11 +117,11 @@ describeWithApiServer('dashboards', () => {
   const salesOf = (title: string, step?: string) =>
     sql(panelsOf('sales.json').find(panel => panel.title === title)!.targets![0]!.rawSql!, step)
 
-  it.each(panelsOf('sales.json').map(({ title }) => title))('sales › %s', async title => {
+  it.each(panelsOf('sales.json').map(({ title }) => title))('returns rows for sales › %s', async title => {
     expect((await salesOf(title)).length).toBeGreaterThan(0)
   })
 
-  it('its figures are those of the sales, row by row', async () => {
+  it('shows the figures of the stored sales in sales.json', async () => {
     const raw =
       await sql(`SELECT sum(value)::float8 AS total, count(*)::int AS n, count(DISTINCT product)::int AS products,
       count(DISTINCT location)::int AS places FROM $schema.sales`)
@@ -154,18 +154,21 @@ describeWithApiServer('dashboards', () => {
     expect(lengths[1]).toBeGreaterThan(lengths[2]!)
   })
 
-  it.each(commandsIn(OPERATIONS).filter(command => statementsIn(command).length > 0))('runbook › %s', async command => {
-    const client = new pg.Client(stage.rig.database)
-    await client.connect()
-    try {
-      for (const statement of statementsIn(command))
-        await client.query(statement.replace('shop_sales', stage.rig.schema))
-    } finally {
-      await client.end()
-    }
-  })
+  it.each(commandsIn(OPERATIONS).filter(command => statementsIn(command).length > 0))(
+    'runs the SQL of the runbook: %s',
+    async command => {
+      const client = new pg.Client(stage.rig.database)
+      await client.connect()
+      try {
+        for (const statement of statementsIn(command))
+          await client.query(statement.replace('shop_sales', stage.rig.schema))
+      } finally {
+        await client.end()
+      }
+    },
+  )
 
-  it('its variable finds the schema', async () => {
+  it('finds the schema by the variable of sales.json', async () => {
     const variable = dashboardOf('sales.json').templating.list.find(({ name }) => name === 'schema')!
     expect(await sql(queryOf(variable))).toEqual([{ quote_ident: SCHEMA_OF_SALES }])
   })
