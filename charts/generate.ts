@@ -1,6 +1,6 @@
 /**
- * `npm run manifests`: writes what is derived: the chart's values.yaml, values.schema.json and README, the files that a
- * chart must hold itself, and k8s/operator for clusters without Helm. Tests fail while a file differs.
+ * `npm run manifests`: writes the derived files: the chart's values.yaml, values.schema.json and README, its copies of other
+ * files, and k8s/operator for clusters without Helm. Tests fail while a file differs.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { readme, schemaFile, valuesFile } from './derive.ts'
 const ROOT = resolve(import.meta.dirname, '..')
 export const CHART = join(ROOT, 'charts/sales-pipeline')
 
-/** Helm reads nothing outside of the chart: copies of what has its home elsewhere. Copy → original. */
+/** Files that the chart must contain as copies, because Helm reads nothing outside it. Copy → original. */
 const COPIES: Record<string, string> = {
   'files/grafana/pipeline.json': 'grafana/dashboards/pipeline.json',
   'files/grafana/sales.json': 'grafana/dashboards/sales.json',
@@ -21,8 +21,8 @@ const COPIES: Record<string, string> = {
 }
 
 const NAMESPACE = 'salespipeline-system'
-/** Values that leave out what other operators are needed for. */
-export const OF_OURS_ALONE = [
+/** Values that disable everything that needs another operator. */
+export const WITHOUT_OTHER_OPERATORS = [
   ...['kafka', 'elasticsearch', 'kibana'].map(part => `${part}.enabled=false`),
   ...['podMonitor', 'alerts', 'dashboards', 'datasource'].map(part => `monitoring.${part}=false`),
 ]
@@ -36,7 +36,7 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 `
 
-/** What each derived file should hold, without those that need Helm. Paths from the root. */
+/** Returns the derived files that do not need Helm: path from the root → content. */
 export function derivedFiles(): Map<string, string> {
   const copies = Object.entries(COPIES).map(([copy, from]) => [copy, readFileSync(join(ROOT, from), 'utf8')] as const)
   const files = [
@@ -49,12 +49,12 @@ export function derivedFiles(): Map<string, string> {
   return new Map(files.map(([file, text]) => [`charts/sales-pipeline/${file}`, text]))
 }
 
-/** The operator alone, as the chart renders it. HELM names the program. */
+/** Returns the manifests of the operator as the chart renders them. The environment variable HELM names the program. */
 export function operatorFile(): string {
-  const values = [...OF_OURS_ALONE, 'postgres.mode=external', 'crd.install=false'].join()
+  const values = [...WITHOUT_OTHER_OPERATORS, 'postgres.mode=external', 'crd.install=false'].join()
   const args = ['template', 'operator', CHART, '--namespace', NAMESPACE, '--skip-tests', '--set', values]
   const rendered = execFileSync(process.env.HELM ?? 'helm', args, { encoding: 'utf8' })
-  // These say that Helm owns it.
+  // These labels say that Helm owns the object.
   const plain = rendered.replaceAll(/^ +(helm\.sh\/chart|app\.kubernetes\.io\/managed-by): .*\n/gm, '')
   return HEAD + plain.replaceAll(/^# Source: .*\n/gm, '')
 }

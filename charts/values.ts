@@ -67,7 +67,7 @@ const operator = object({
     .max(MAX_CONCURRENCY)
     .default(DEFAULT_CONCURRENCY)
     .describe('Number of pipelines that are reconciled at the same time'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least severe level to log'),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Lowest level that is logged'),
   resources: resources({ cpu: '50m', memory: '128Mi' }, { memory: '512Mi' }),
   nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels of the nodes that may run the operator'),
   tolerations: z.array(z.record(z.string(), z.unknown())).default([]).describe('Tolerations of the operator’s pods'),
@@ -89,7 +89,7 @@ const telemetry = object({
 
 const kafka = object({
   enabled: enabled().describe(
-    'Create a Kafka cluster; needs the Strimzi operator. If false, documents name a cluster of yours',
+    'Create a Kafka cluster; needs the Strimzi operator. If false, documents name your own cluster',
   ),
   name: name('kafka').describe('Name of the Kafka resource. Documents use the address NAME-kafka-bootstrap:9092'),
   version: z.string().default('').describe('Version of Kafka; if empty, the default of the Strimzi operator'),
@@ -127,7 +127,7 @@ const postgres = object({
     .enum(['statefulset', 'cloudnative-pg', 'external'])
     .default('statefulset')
     .describe(
-      'statefulset: one pod. cloudnative-pg: a replicated cluster; needs the CloudNativePG operator. external: documents name a server of yours',
+      'statefulset: one pod. cloudnative-pg: a replicated cluster; needs the CloudNativePG operator. external: documents name your own server',
     ),
   name: name('postgres').describe(
     'Name of the Service, and of the Secret with username and password. Documents use this name',
@@ -147,7 +147,7 @@ const postgres = object({
 
 const elasticsearch = object({
   enabled: enabled().describe(
-    'Create an Elasticsearch cluster; needs the ECK operator. If false, documents name a cluster of yours, or none',
+    'Create an Elasticsearch cluster; needs the ECK operator. If false, documents name your own cluster, or none',
   ),
   name: name('elasticsearch').describe(
     'Name of the Elasticsearch resource. Documents use https://NAME-es-http:9200 and the Secret NAME',

@@ -1,4 +1,4 @@
-/** `npm run dashboards`: writes the dashboards as files, which Grafana reads as they are. */
+/** `npm run dashboards`: writes the dashboards as JSON files for Grafana. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
@@ -13,7 +13,7 @@ export function dashboardFiles(): Map<string, string> {
   return new Map(Object.entries(dashboards).map(([name, dashboard]) => [name, textOf(dashboard)]))
 }
 
-/** Panels are numbered by their place, so that a link to one keeps its meaning. */
+/** Numbers the panels by position, so that links to panels stay valid. */
 function textOf(dashboard: Dashboard): string {
   const panels = dashboard.panels?.map((panel, index) => ({ ...panel, id: index + 1 }))
   return `${JSON.stringify({ ...dashboard, panels }, null, 2)}\n`

@@ -1,4 +1,4 @@
-/** What all our panels have in common, so that the dashboards say only what differs. */
+/** Common settings of all panels; the dashboards state only the differences. */
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog'
 import {
   BigValueColorMode,
@@ -41,14 +41,14 @@ export type About = {
   unit: string
   /** The alert whose section of the runbook says what to do. */
   alert?: string
-  /** From where on it is worth a look, and from where on it is wrong. */
+  /** Values from which the panel turns orange (look at it) or red (something is wrong). */
   steps?: Steps
 }
 
 /** PromQL; `legend` names the series. */
 export type Query = [expr: string, legend: string]
 
-/** Of one selector or more: the pipeline that was chosen. */
+/** Label matcher of the chosen pipeline. */
 export const PIPELINE = 'pipeline="$pipeline"'
 
 export function thresholds({ orange, red }: Steps = {}) {
@@ -69,7 +69,7 @@ type Common = {
   thresholds(config: ReturnType<typeof thresholds>): unknown
 }
 
-/** Title, words, unit, thresholds and the link to the runbook. */
+/** Sets title, description, unit, thresholds and the link to the runbook. */
 export function describe<P extends Common>(
   panel: P,
   { title, description, unit, alert, steps }: About,
@@ -114,7 +114,7 @@ export function figure(about: About, target: Builder<Dataquery>, width = 4) {
     .span(width)
 }
 
-/** Lines over time. Thresholds are drawn where there are any. */
+/** Lines over time. */
 export function graph(about: About, ...queries: Query[]) {
   const panel = describe(new GraphBuilder(), about)
     .targets(queries.map(overTime))
@@ -129,7 +129,7 @@ export function graph(about: About, ...queries: Query[]) {
   return panel
 }
 
-/** Lines on top of each other: parts of a whole. */
+/** Stacked lines over time: parts of a whole. */
 export const stacked = (about: About, ...queries: Query[]) =>
   graph(about, ...queries)
     .fillOpacity(40)

@@ -1,4 +1,4 @@
-/** What goes through: how much, how late, how well. */
+/** Panels of the flow of records: throughput, lag, delay, commits and data quality. */
 import {
   PanelBuilder as HeatmapBuilder,
   HeatmapColorMode,
@@ -31,8 +31,8 @@ export const FLOW: PanelBuilder[] = [
       unit: 'cps',
       alert: 'SalesPipelineFallsBehind',
     },
-    [rate('records_total'), 'done'],
-    [`clamp_min(${rate('records_total')} + deriv(${LAG}[2m:10s]), 0)`, 'comes in'],
+    [rate('records_total'), 'processed'],
+    [`clamp_min(${rate('records_total')} + deriv(${LAG}[2m:10s]), 0)`, 'arriving'],
   ),
   graph(
     {
@@ -53,7 +53,7 @@ export const FLOW: PanelBuilder[] = [
       alert: 'SalesPipelineFallsBehind',
       steps: { red: 3600 },
     },
-    [`${LAG} / (-deriv(${LAG}[5m:15s]) > 0)`, 'until no lag'],
+    [`${LAG} / (-deriv(${LAG}[5m:15s]) > 0)`, 'until the lag is 0'],
   ),
   graph(
     {
@@ -71,12 +71,12 @@ export const FLOW: PanelBuilder[] = [
   ),
   graph(
     {
-      title: 'Windows final, rows removed',
+      title: 'Final windows, removed rows',
       description: 'Windows per second that became final, and rows per second that retention removed.',
       unit: 'ops',
     },
-    [rate('finalised_windows_total'), 'windows final'],
-    [rate('removed_rows_total'), 'rows removed'],
+    [rate('finalised_windows_total'), 'final windows'],
+    [rate('removed_rows_total'), 'removed rows'],
   ),
 ]
 
@@ -166,7 +166,7 @@ export const STORES: PanelBuilder[] = [
       alert: 'SalesPipelineProjectionRejects',
     },
     [rate('projected_rows_total'), 'confirmed'],
-    [rate('projection_faults_total'), 'refused for good'],
+    [rate('projection_faults_total'), 'permanently rejected'],
   ),
   graph(
     {

@@ -1,9 +1,9 @@
-/** The first row, for whoever is on call: green means healthy. */
+/** The first row, for the engineer on call: green means healthy. */
 import { BigValueTextMode } from '@grafana/grafana-foundation-sdk/common'
 import { ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard'
 import { figure, now, type PanelBuilder, PIPELINE } from './panels.ts'
 
-/** 0 or 1: red, or green. */
+/** For 0 or 1: red or green. */
 const RED_BELOW_1 = new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([
   { value: null, color: 'red' },
   { value: 1, color: 'green' },
@@ -81,7 +81,7 @@ export const HEALTH: PanelBuilder[] = [
       alert: 'SalesPipelineFallsBehind',
       steps: { orange: 10, red: 60 },
     },
-    now([`${LAG} / (${DONE} > 0) or (${LAG} == 0)`, 'wait']),
+    now([`${LAG} / (${DONE} > 0) or (${LAG} == 0)`, 'lag']),
   ),
   figure(
     {

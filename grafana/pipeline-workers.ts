@@ -1,4 +1,4 @@
-/** Workers, the REST ingest and the operator, and the resources that they use. */
+/** Panels of the workers, the REST ingest, the operator, and the resources that they use. */
 import { TimelineValueAlignment, VisibilityMode } from '@grafana/grafana-foundation-sdk/common'
 import { FieldColorBuilder, FieldColorModeId, MappingType } from '@grafana/grafana-foundation-sdk/dashboard'
 import { PanelBuilder as TimelineBuilder } from '@grafana/grafana-foundation-sdk/statetimeline'
@@ -44,14 +44,14 @@ export const WORKERS: PanelBuilder[] = [
     .span(8),
   graph(
     {
-      title: 'Rebalances and moved workers',
+      title: 'Rebalances and removed workers',
       description:
         'Assignment changes per minute, by worker, and dead workers that the operator removed from the group before the session time-out.',
       unit: 'none',
       alert: 'SalesPipelineFencingStorm',
     },
     [`sum by (pod) (increase(salespipeline_rebalances_total{${PIPELINE}}[1m]))`, '{{pod}}'],
-    ['sum(increase(salespipeline_operator_expelled_total[1m]))', 'expelled, all pipelines'],
+    ['sum(increase(salespipeline_operator_expelled_total[1m]))', 'dead workers removed, all pipelines'],
   ),
   describe(new TimelineBuilder(), {
     title: 'Conditions',
@@ -118,7 +118,7 @@ export const INGEST: PanelBuilder[] = [
       unit: 'bytes',
     },
     [`sum(rate(salespipeline_ingest_bytes_total{${PIPELINE}}[$__rate_interval]))`, 'acknowledged per second'],
-    [`sum(salespipeline_ingest_in_flight_bytes{${PIPELINE}})`, 'wait'],
+    [`sum(salespipeline_ingest_in_flight_bytes{${PIPELINE}})`, 'in flight'],
   ),
   graph(
     {
@@ -218,7 +218,7 @@ export const OPERATOR: PanelBuilder[] = [
       unit: 'none',
     },
     [`max(${operator('pipelines')})`, 'pipelines'],
-    [`max(${operator('queue_depth')})`, 'wait'],
+    [`max(${operator('queue_depth')})`, 'queued'],
   ),
   graph(
     {

@@ -17,7 +17,7 @@ import { HEALTH } from './pipeline-health.ts'
 import { INGEST, OPERATOR, RESOURCES, WORKERS } from './pipeline-workers.ts'
 import { RUNBOOK } from './runbook.ts'
 
-/** Served by the operator and by any worker: a pipeline without workers can still be chosen. */
+/** Series of the operator and of any worker: a pipeline without workers can still be chosen. */
 const SERVED = '{__name__=~"salespipeline_(operator_ready|assigned_partitions)"'
 
 const ROWS: [title: string, panels: PanelBuilder[]][] = [

@@ -1,4 +1,4 @@
-/** Where alerts and panels send the engineer on call. */
+/** Addresses of the runbook, to which alerts and panels link. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -11,5 +11,5 @@ const { repository } = JSON.parse(readFileSync(join(import.meta.dirname, '../pac
  */
 export const RUNBOOK: string = `${repository.url}/blob/main/docs/operations.md`
 
-/** The section of an alert. */
+/** Returns the address of an alert's section. */
 export const sectionOf = (alert: string) => `${RUNBOOK}#${alert.toLowerCase()}`

@@ -1,4 +1,4 @@
-/** The dashboard of what is sold and where, straight from the tables that k8s/examples/sales-map.yaml fills. PostgreSQL. */
+/** Dashboard of sales by product, place and time, from the PostgreSQL tables that k8s/examples/sales-map.yaml fills. */
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog'
 import {
   BigValueColorMode,
@@ -31,10 +31,10 @@ import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/ta
 import { PanelBuilder as GraphBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
 import { type About, datasource, describe, legend } from './panels.ts'
 
-/** Grafana's own name of the data source's type since it became a plugin. */
+/** Type of Grafana's PostgreSQL data source since it became a plugin. */
 const POSTGRES = datasource('grafana-postgresql-datasource')
 
-/** The schema of the pipeline that was chosen: a name that comes from PostgreSQL, quoted by it. */
+/** Schema of the chosen pipeline; PostgreSQL returns the name quoted. */
 const TABLES = '$schema'
 
 type SqlQuery = Dataquery & {
@@ -46,7 +46,7 @@ type SqlQuery = Dataquery & {
   rawSql: string
 }
 
-/** The SDK knows no SQL query; it lets others be added. `build` answers what Grafana stores. */
+/** The SDK has no SQL query, but accepts custom queries. `build` returns what Grafana stores. */
 class Sql implements Builder<Dataquery> {
   readonly #rawSql: string
   readonly #format: SqlQuery['format']
@@ -74,11 +74,11 @@ const card = (title: string, description: string, unit: string, figure: string) 
     .span(8)
 
 const CARDS = [
-  card('Total sales', 'Over all products and days.', 'currencyBRL', 'sum(total_sales)::float8 AS total'),
-  card('Transactions', 'Sales that were counted, each once.', 'none', 'sum(transactions)::bigint AS transactions'),
+  card('Total sales', 'Sum over all products and days.', 'currencyBRL', 'sum(total_sales)::float8 AS total'),
+  card('Transactions', 'Number of sales; each is counted once.', 'none', 'sum(transactions)::bigint AS transactions'),
   card(
     'Average sale',
-    'Total sales by transactions.',
+    'Total sales divided by the number of transactions.',
     'currencyBRL',
     '(sum(total_sales) / nullif(sum(transactions), 0))::float8 AS average',
   ),
@@ -86,11 +86,11 @@ const CARDS = [
 
 const MAP = describe(
   new MapBuilder(),
-  about('Where sales happen', 'Each place with its sales: the larger the dot, the more was sold there.', 'currencyBRL'),
+  about('Where sales happen', 'Sales by place: a larger dot means more sales.', 'currencyBRL'),
   POSTGRES,
 )
   .withTarget(
-    // Coordinates are in the raw table alone; a place has the same ones in each of its sales.
+    // Only the raw table has coordinates; all sales of a place have the same ones.
     new Sql(
       `SELECT t.location, s.latitude::float8, s.longitude::float8, t.total_sales, t.transactions
 FROM (SELECT location, sum(total_sales)::float8 AS total_sales, sum(transactions)::bigint AS transactions
@@ -127,7 +127,11 @@ ORDER BY t.total_sales DESC`,
 const BY_PRODUCT = `SELECT product, sum(total_sales)::float8 AS "total sales", sum(transactions)::bigint AS transactions
 FROM ${TABLES}.sales_by_product GROUP BY product ORDER BY 2 DESC`
 
-const SHARES = describe(new PieBuilder(), about('Shares by product', 'Of the total sales.', 'currencyBRL'), POSTGRES)
+const SHARES = describe(
+  new PieBuilder(),
+  about('Shares by product', 'Share of each product in the total sales.', 'currencyBRL'),
+  POSTGRES,
+)
   .withTarget(new Sql(BY_PRODUCT))
   .pieType(PieChartType.Donut)
   .reduceOptions(new ReduceDataOptionsBuilder().values(true).calcs([]).fields('total sales'))
@@ -142,7 +146,7 @@ const SHARES = describe(new PieBuilder(), about('Shares by product', 'Of the tot
 
 const PRODUCTS = describe(
   new TableBuilder(),
-  about('Sales by product', 'The best seller first; exact to the cent in PostgreSQL, shown rounded here.', 'none'),
+  about('Sales by product', 'Best seller first. Amounts are exact in PostgreSQL and rounded here.', 'none'),
   POSTGRES,
 )
   .withTarget(new Sql(BY_PRODUCT))
@@ -153,14 +157,14 @@ const LINE = describe(
   new GraphBuilder(),
   about(
     'Sales over time',
-    'By the step chosen above; the newest one still grows. Zoom to the days that there are.',
+    'Sales per step, which is chosen above; the newest one still grows. Zoom to the days with data.',
     'currencyBRL',
   ),
   POSTGRES,
 )
   .withTarget(
     new Sql(
-      // A day begins at 03:00 UTC there, so that each is counted to its own month.
+      // Days in this table begin at 03:00 UTC, so truncating in UTC keeps each day in its month.
       `SELECT date_trunc('$step', window_start, 'UTC') AS time, sum(total_sales)::float8 AS "total sales"
 FROM ${TABLES}.sales_by_day WHERE $__timeFilter(window_start) GROUP BY 1 ORDER BY 1`,
       'time_series',
@@ -177,10 +181,10 @@ WHERE tablename IN ('sales', 'sales_by_product', 'sales_by_location', 'sales_by_
 GROUP BY schemaname HAVING count(*) = 4 ORDER BY 1`
   const dashboard = new DashboardBuilder('Sales')
     .uid('salespipeline-sales')
-    .description('What is sold and where, as it happens (pipelines shaped like k8s/examples/sales-map.yaml)')
+    .description('Sales by product, place and time (for pipelines like k8s/examples/sales-map.yaml)')
     .tags(['salespipeline'])
     .refresh('5s')
-    // The example’s days pass in minutes: they are soon ahead of the clock.
+    // In the example, days pass in minutes, so event times are soon ahead of the clock.
     .time({ from: 'now-1y', to: 'now+1y' })
     .timezone('browser')
     .withVariable(new DatasourceVariableBuilder('datasource').label('PostgreSQL').type(POSTGRES.type!))

@@ -29,14 +29,14 @@ async function main(): Promise<number> {
   const commands = yargs(hideBin(process.argv))
     .scriptName('operator')
     .usage(
-      '$0 [command]\n\nThe SalesPipeline operator: creates what each SalesPipeline asks for, and reports its status.',
+      '$0 [command]\n\nThe SalesPipeline operator: creates the objects of each SalesPipeline and reports its status.',
     )
-    .command('$0', 'Run it', {}, async () => {
+    .command('$0', 'Run the operator', {}, async () => {
       code = await run()
     })
     .command(
       'plan <file>',
-      'Show what applying FILE would do: what restarts, which results continue. Nothing is changed',
+      'Show what applying FILE would do: what restarts, which results continue. Changes nothing',
       argv => argv.positional('file', { type: 'string', demandOption: true, describe: 'A SalesPipeline document' }),
       async ({ file }) => void process.stdout.write(`${(await planCommand(file)).join('\n')}\n`),
     )

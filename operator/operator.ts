@@ -67,7 +67,7 @@ export async function runOperator(
       })
     },
   })
-  const health = { synced: false, heardAt: () => caches.lastContactAt }
+  const health = { synced: false, lastContactAt: () => caches.lastContactAt }
   const http = await startHttp(settings.httpPort, telemetry, health, clock)
   onListening(http.port)
 

@@ -1,4 +1,4 @@
-/** What one pass over a pipeline knows. Each step returns a new value with what it added; none changes an earlier one. */
+/** The state of one pass over a pipeline. Each step returns a new value with its additions; none changes an earlier one. */
 import { checkPipeline, SpecError } from '#pipeline/parse.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { Owner } from './desired/observed.ts'
@@ -29,7 +29,7 @@ export type ObservedPass = Pass & {
 export type DecidedPass = ObservedPass & {
   /** `decision.workers` is what the Deployment asks for, and what the status reports as desired. */
   readonly decision: ScalingDecision
-  /** What keeps the spec from taking effect, whatever the pods do. */
+  /** The problem that keeps the spec from taking effect, whatever the pods do. */
   readonly obstacle: Trouble | null
 }
 

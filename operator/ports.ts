@@ -1,4 +1,4 @@
-/** What the operator needs beside the API server: a clock, randomness and a log. */
+/** Dependencies of the operator beside the API server: a clock, randomness and a log. */
 
 export type Clock = {
   /** ms since the epoch. */

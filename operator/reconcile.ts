@@ -93,14 +93,14 @@ export class Reconciler {
   #decideScaling(pass: ObservedPass, spec: Spec): ScalingDecision {
     const { key, running, observation, resource } = pass
     // A pipeline without workers has nothing to measure; one that cannot be applied cannot be scaled.
-    if (!running || this.#refused.has(key)) return unscaled(pass, this.#autoscaler.wanted(key, spec, running))
+    if (!running || this.#refused.has(key)) return unscaled(pass, this.#autoscaler.desiredWorkers(key, spec, running))
     const isBlocked = observation.reports.some(report => blocking(report).length > 0)
     // Blocked workers do not show what they could do.
     const figures = isBlocked ? UNKNOWN : observation.figures
     return this.#autoscaler.decide(key, spec, figures, running, this.#deps.clock.now(), currentScaling(resource))
   }
 
-  /** What the spec needs and only others can create. */
+  /** Returns the first missing prerequisite that the operator cannot create itself. */
   #missingPrerequisites({ owner, secrets }: ObservedPass, spec: Spec): Trouble | null {
     const missing = [...secrets].filter(([, mark]) => mark === null).map(([name]) => name)
     if (missing.length > 0)
@@ -117,7 +117,7 @@ export class Reconciler {
     return null
   }
 
-  /** Returns the pass with what came of the decision: when an object is refused, nothing is scaled. */
+  /** Returns the pass with the decision as it took effect: when an object is refused, nothing is scaled. */
   async #apply(pass: DecidedPass): Promise<DecidedPass> {
     const { key, owner, spec, running, decision, signal } = pass
     if (!spec) return pass

@@ -1,4 +1,4 @@
-/** The operator's settings: read once, with every fault reported at once. */
+/** The operator's settings from environment variables; all faults are reported at once. */
 
 import { hostname } from 'node:os'
 import { Environment, LOG_LEVELS } from '#common/environment.ts'
@@ -14,18 +14,18 @@ export type Settings = OperatorSettings & {
 
 const POLICIES = ['Always', 'IfNotPresent', 'Never'] as const
 
-export const ENVIRONMENT = `The cluster is found as kubectl finds it (KUBECONFIG, ~/.kube/config) or, in a pod, by its ServiceAccount.
+export const ENVIRONMENT = `Finds the cluster as kubectl does (KUBECONFIG, ~/.kube/config) or, in a pod, by its ServiceAccount.
 
 Environment:
-  PROCESSOR_IMAGE, PRODUCER_IMAGE   images of the workloads (needed to run)
+  PROCESSOR_IMAGE, PRODUCER_IMAGE   images of the workloads (required)
   IMAGE_PULL_POLICY    ${POLICIES.join(', ')} (default IfNotPresent)
-  IMAGE_PULL_SECRETS   names of Secrets for a private registry, with commas between
-  POD_NAMESPACE        where the operator runs and keeps its Lease (default default)
-  POD_NAME             its name in the Lease (default host name and process id)
-  HTTP_PORT            of /metrics, /healthz and /readyz; 0 takes any free one (default ${OPERATOR_PORT})
-  CONCURRENCY          pipelines that are reconciled at a time (default ${DEFAULT_CONCURRENCY})
+  IMAGE_PULL_SECRETS   names of Secrets for a private registry, separated by commas
+  POD_NAMESPACE        namespace of the operator and of its Lease (default "default")
+  POD_NAME             name of this replica in the Lease (default host name and process id)
+  HTTP_PORT            port of /metrics, /healthz and /readyz; 0 is any free port (default ${OPERATOR_PORT})
+  CONCURRENCY          pipelines that are reconciled at the same time (default ${DEFAULT_CONCURRENCY})
   LOG_LEVEL            ${LOG_LEVELS.join(', ')} (default info)
-  OTEL_*               passed on to all workloads
+  OTEL_*               passed to all workloads
 
 Exit code: 2 when the arguments or the settings are wrong, 1 for every other failure.`
 

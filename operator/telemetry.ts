@@ -7,8 +7,8 @@ import { statusMetrics } from './status-metrics.ts'
 
 /** Seconds: a reconcile is a handful of requests. */
 const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
-/** Bookmarks come every minute: a cache this old no longer follows anything, and only a restart helps. */
-const DEAF_AFTER_MS = 600_000
+/** Bookmarks arrive every minute: a cache without an event for this long follows nothing, and only a restart helps. */
+const STALE_AFTER_MS = 600_000
 
 export type OperatorTelemetry = ReturnType<typeof createTelemetry>
 
@@ -33,33 +33,33 @@ export function createTelemetry() {
     }),
     duration: new Histogram({
       name: name('reconcile_duration_seconds'),
-      help: 'Of one reconcile',
+      help: 'Duration of one reconcile',
       buckets: BOUNDS,
       registers,
     }),
-    queue: new Gauge({ name: name('queue_depth'), help: 'Pipelines that wait to be looked at', registers }),
-    leading: new Gauge({ name: name('leading'), help: '1 while this replica leads', registers }),
-    pipelines: new Gauge({ name: name('pipelines'), help: 'Pipelines that are known', registers }),
+    queue: new Gauge({ name: name('queue_depth'), help: 'Pipelines that wait in the work queue', registers }),
+    leading: new Gauge({ name: name('leading'), help: '1 while this replica is the leader', registers }),
+    pipelines: new Gauge({ name: name('pipelines'), help: 'Pipelines that the operator knows', registers }),
     restarts: new Counter({
       name: name('watch_restarts_total'),
-      help: 'Watches that went on anew, by kind and why',
+      help: 'Restarts of watches, by kind and reason',
       labelNames: ['kind', 'why'],
       registers,
     }),
     scaled: new Counter({
       name: name('scalings_total'),
-      help: 'Changes of a number of workers that the autoscaler decided',
+      help: 'Changes of the number of workers by the autoscaler, by direction',
       labelNames: ['direction'],
       registers,
     }),
     expelled: new Counter({
       name: name('expelled_total'),
-      help: 'Workers that were gone and removed from their consumer group before its session time-out',
+      help: 'Dead workers that were removed from their consumer group before its session time-out',
       registers,
     }),
     writes: new Counter({
       name: name('writes_total'),
-      help: 'Writing requests to the API server',
+      help: 'Write requests to the API server, by verb and resource',
       labelNames: ['verb', 'resource'],
       registers,
     }),
@@ -68,8 +68,8 @@ export function createTelemetry() {
 
 export type Health = {
   synced: boolean
-  /** ms since the epoch: the last event from the API server, for the cache whose last event is the oldest. */
-  heardAt: () => number
+  /** ms since the epoch: the oldest last contact of any cache with the API server. */
+  lastContactAt: () => number
 }
 
 /** /metrics, /healthz and /readyz. Rejects with a UserError when the port is taken. */
@@ -80,12 +80,12 @@ export function startHttp(
   clock: Clock,
 ): Promise<HttpServer> {
   const reasonsIf = (isBad: boolean, reason: string) => probe(!isBad, isBad ? [reason] : [])
-  const isDeaf = () => health.synced && clock.now() - health.heardAt() > DEAF_AFTER_MS
+  const isStale = () => health.synced && clock.now() - health.lastContactAt() > STALE_AFTER_MS
   return startHttpServer({
     port,
     routes: {
       'GET /metrics': () => metricsPage(registry),
-      'GET /healthz': () => reasonsIf(isDeaf(), `no event from the API server for ${DEAF_AFTER_MS / 60_000} minutes`),
+      'GET /healthz': () => reasonsIf(isStale(), `no event from the API server for ${STALE_AFTER_MS / 60_000} minutes`),
       'GET /readyz': () => reasonsIf(!health.synced, 'caches not synced'),
     },
   })

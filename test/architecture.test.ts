@@ -1,4 +1,4 @@
-/** Holds the tree to docs/architecture.md. That each rule bites is tested in test/architecture/rules.test.ts. */
+/** Checks the source tree against docs/architecture.md. test/architecture/rules.test.ts tests that each rule finds violations. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -37,10 +37,10 @@ const MAY_IMPORT: MayImport = {
 
 const root = resolve(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
-/** Directories without sources of ours: what tsconfig.json excludes. */
+/** tsconfig.json excludes the directories without sources of ours. */
 const { exclude } = JSON.parse(read('tsconfig.json')) as { exclude: string[] }
 const sources = new Map(packagesOf(root).flatMap(sourcesBelow))
-// Its texts are violations.
+// Its source texts are deliberate violations.
 sources.delete('test/architecture/rules.test.ts')
 const imports = importsOf(sources)
 
@@ -67,11 +67,11 @@ describe('the source tree', () => {
     expect(imports.filter(({ target, isOurs }) => isOurs && !sources.has(target))).toEqual([])
   })
 
-  it('has no package that is not listed', () => {
+  it('has only packages that MAY_IMPORT lists', () => {
     expect(unlistedPackages(sources, MAY_IMPORT)).toEqual([])
   })
 
-  it('keeps its packages apart', () => {
+  it('imports other packages only as MAY_IMPORT allows', () => {
     expect(forbiddenImports(imports, MAY_IMPORT)).toEqual([])
   })
 
@@ -83,22 +83,22 @@ describe('the source tree', () => {
     expect(documentedImports(read('docs/architecture.md'))).toEqual(MAY_IMPORT)
   })
 
-  it('keeps the processor’s core pure: no ports, no adapters, no clients, no clock, no chance, nothing asynchronous', () => {
+  it('keeps the processor’s core pure: no ports, adapters, clients, clock, randomness or async code', () => {
     expect([...sources.keys()].filter(file => file.startsWith('processor/core/')).length).toBeGreaterThan(8)
     expect(importsOutOfCore(imports)).toEqual([])
     expect(impureCode(sources)).toEqual([])
   })
 
-  it('lets only the adapters and main reach the outside world; flow and core see ports', () => {
+  it('lets only the processor’s adapters and main do I/O; flow and core use ports', () => {
     expect([...sources.keys()].filter(isFlow).length).toBeGreaterThan(5)
     expect(importsOutOfFlow(imports)).toEqual([])
   })
 
-  it('has a verifier that shares no code with what it verifies', () => {
+  it('has a verifier that shares no code with the engine', () => {
     const verifier = imports.filter(({ file }) => packageOf(file) === 'verify')
     expect(new Set(verifier.map(({ file }) => file)).size).toBeGreaterThan(5)
     expect(verifier.filter(({ target, isOurs }) => isOurs && packageOf(target) !== 'verify')).toEqual([])
-    // It reads the log with another client than the engine, too.
+    // It also reads the log with another client than the engine.
     expect(verifier.some(({ target }) => target === 'kafkajs')).toBe(true)
     expect(verifier.some(({ target }) => target.startsWith('@platformatic/'))).toBe(false)
   })

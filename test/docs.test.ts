@@ -1,4 +1,4 @@
-/** Generated pages follow their source, and what pages name or link to exists. */
+/** Tests that generated pages are up to date, and that everything exists that pages name or link to. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -27,7 +27,7 @@ const PAGES = [
 ]
 const { version, scripts, dependencies, devDependencies } = JSON.parse(read('package.json'))
 
-/** The anchors of a page as GitHub makes them of headings, and those that are written out. */
+/** Returns the anchors of a page: those that GitHub generates from headings, and explicit ones. */
 function anchorsOf(text: string): Set<string> {
   const prose = text.replaceAll(/^```[\s\S]*?^```/gm, '')
   const headings = [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
@@ -39,7 +39,7 @@ function anchorsOf(text: string): Set<string> {
   return new Set([...headings, ...matches(text, /<a id="([^"]+)">/g)])
 }
 
-describe.each(PAGES)('%s', page => {
+describe.each(PAGES)('page %s', page => {
   const text = read(page)
   const links = matches(text, /\]\(([^)\s]+)\)/g).filter(link => !/^https?:/.test(link))
 
@@ -53,12 +53,12 @@ describe.each(PAGES)('%s', page => {
     expect(broken).toEqual([])
   })
 
-  it('names scripts of package.json', () => {
+  it('names existing scripts of package.json only', () => {
     const named = matches(text, /npm run (?:--silent )?([\w:]+)/g)
     expect(named.filter(name => !(name in scripts))).toEqual([])
   })
 
-  it('names tests that exist', () => {
+  it('names existing tests only', () => {
     const named = matches(text, /(?<![\w/.-])(test\/[\w/-]+(?:\.[\w-]+)*)/g)
     expect(named.filter(path => !existsSync(join(ROOT, path)))).toEqual([])
   })
@@ -66,7 +66,7 @@ describe.each(PAGES)('%s', page => {
   it('names no other version than the current one', () => expect(versionsIn(text)).toEqual([]))
 })
 
-/** Versions of ours, in tags of images and names of archives, that are not the current one. */
+/** Returns the versions of ours in image tags, labels and archive names that are not the current one. */
 function versionsIn(text: string): string[] {
   const named = matches(text, /(?:salespipeline\/\w+:|sales-?pipeline-|image\.version=")(\d+\.\d+\.\d+)/gi)
   return named.filter(name => name !== version)
@@ -78,7 +78,7 @@ describe('the current version', () => {
     expect(versionsIn(read(file))).toEqual([])
   })
 
-  it('is compared with every kind of name that has one', () => {
+  it('is compared with versions in image tags, labels and archive names', () => {
     for (const tag of ['salespipeline/processor:0.0.9', 'sales-pipeline-0.0.9.tgz', 'image.version="0.0.9"'])
       expect(versionsIn(tag)).toEqual(['0.0.9'])
   })
@@ -88,7 +88,7 @@ describe('README.md', () => {
   const text = read('README.md')
   it('has at most 150 lines', () => expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(150))
   it.each(Object.keys({ ...dependencies, ...devDependencies }).filter(name => !name.startsWith('@types/')))(
-    'says why %s is a dependency',
+    'explains why %s is a dependency',
     name => expect(text).toContain(`\`${name}\``),
   )
   it('shows a document that is valid', () => {
@@ -101,13 +101,13 @@ describe('README.md', () => {
 })
 
 describe('docs/capabilities.md', () => {
-  it('names tests', () =>
+  it('names more than 15 tests', () =>
     expect(matches(read('docs/capabilities.md'), /`(test\/[\w/.-]+)`/g).length).toBeGreaterThan(15))
 })
 
 type SchemaNode = { properties?: Record<string, SchemaNode>; items?: SchemaNode; label?: string }
 
-/** Paths of all fields, as the reference writes them. An object of a label that came before is not described again. */
+/** Returns the paths of all fields as the reference writes them. An object whose label occurred before is not repeated. */
 function pathsOf({ properties = {} }: SchemaNode, prefix: string, described: Set<string>): string[] {
   return Object.entries(properties).flatMap(([name, child]) => {
     const node = child.items ?? child
@@ -118,14 +118,14 @@ function pathsOf({ properties = {} }: SchemaNode, prefix: string, described: Set
   })
 }
 
-/** The fields below are described elsewhere on the page. */
+/** True for types whose fields are described elsewhere on the page. */
 const linksElsewhere = (type: string) => /\[(field|window|TLS settings|Secret reference)\]/.test(type)
 
 describe('docs/reference.md', () => {
   const rows = fieldSections(examples()).flatMap(section => section.rows)
   const paths = new Set(rows.map(({ path }) => path))
 
-  it('is what npm run docs writes', () => expect(readFileSync(REFERENCE_FILE, 'utf8')).toBe(referenceFile()))
+  it('equals what npm run docs writes', () => expect(readFileSync(REFERENCE_FILE, 'utf8')).toBe(referenceFile()))
 
   it('has every field of the schema', () => {
     const json = z.toJSONSchema(document, { io: 'input', reused: 'inline' }) as SchemaNode
@@ -150,11 +150,11 @@ describe('docs/reference.md', () => {
   it.each([
     ['that spans fields', RULES, CROSS_FIELD_RULES],
     ['on changes', TRANSITIONS, FIXED_FIELDS],
-  ])('has each rule of the CRD %s', (_, rules, said) => {
+  ])('has each rule of the CRD %s', (_, rules, documented) => {
     const targets = Object.entries(rules).flatMap(([path, list]) =>
       list.map(({ fieldPath = '' }) => `${path}${fieldPath}`),
     )
-    const named = new Set(said.flatMap(({ fields }) => fields))
+    const named = new Set(documented.flatMap(({ fields }) => fields))
     const missing = distinct(targets.map(path => path.replace(/^spec\./, ''))).filter(path => !named.has(path))
     expect(missing).toEqual([])
   })
@@ -174,23 +174,26 @@ describe('CONTRIBUTING.md and SECURITY.md', () => {
   const own =
     /[`(]((?:\.github|charts|docs|grafana|images|local|operator|pipeline|processor|producer|test|verify)\/[\w/.-]+)/g
   const named = distinct([...text.matchAll(own)].map(([, path]) => path!))
-  it('names files', () => expect(named.length).toBeGreaterThan(50))
-  it.each(named)('%s is there', path => expect(existsSync(join(ROOT, path))).toBe(true))
+  it('name more than 50 files', () => expect(named.length).toBeGreaterThan(50))
+  it.each(named)('name the existing file %s', path => expect(existsSync(join(ROOT, path))).toBe(true))
   const run = distinct([...text.matchAll(/npm run (?:--silent )?([\w:]+)/g)].map(([, name]) => name!))
-  it.each(run)('npm run %s is there', name => expect(scripts).toHaveProperty([name]))
+  it.each(run)('name the existing script npm run %s', name => expect(scripts).toHaveProperty([name]))
 })
 
 describe('docs/decisions', () => {
   const index = read('docs/decisions/README.md')
   const pages = readdirSync(join(ROOT, 'docs/decisions')).filter(name => name !== 'README.md')
-  it('is numbered without gaps', () =>
+  it('has pages that are numbered without gaps', () =>
     expect(pages.map(name => Number(name.slice(0, 4)))).toEqual(pages.map((_, index) => index + 1)))
-  it.each(pages)('%s is in the index under its title, and has all parts', page => {
+  it.each(pages)('lists %s in the index under its title, and the page has all parts', page => {
     const text = read(`docs/decisions/${page}`)
     const [, number, title] = /^# (\d{4}) (.+)$/m.exec(text)!
     expect(index).toContain(`| [${number}](${page}) | ${title} |`)
     expect([...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)).toEqual([
-      ...['Context', 'Decision', 'Consequences', 'What would make us revisit it'],
+      'Context',
+      'Decision',
+      'Consequences',
+      'What would make us revisit it',
     ])
   })
 })

@@ -10,33 +10,34 @@ const read = (file: string) => readFileSync(join(import.meta.dirname, '..', file
 const { repository, homepage, bugs } = JSON.parse(read('package.json'))
 const RUNBOOK_PATH = '/blob/main/docs/operations.md'
 
-it('is an address on GitHub', () => expect(repository.url).toMatch(/^https:\/\/github\.com\/[\w-]+\/[\w-]+$/))
+it('names a GitHub repository in package.json', () =>
+  expect(repository.url).toMatch(/^https:\/\/github\.com\/[\w-]+\/[\w-]+$/))
 
-it('gives package.json its homepage and issue tracker', () => {
+it('derives the homepage and the issue tracker in package.json from the repository’s address', () => {
   expect({ homepage, bugs }).toEqual({ homepage: `${repository.url}#readme`, bugs: `${repository.url}/issues` })
 })
 
-it('gives the runbook its address', () => {
+it('derives the runbook’s address from the repository’s address', () => {
   expect(RUNBOOK).toBe(repository.url + RUNBOOK_PATH)
   expect(values.parse({}).monitoring.runbooks).toBe(RUNBOOK)
 })
 
 it.each(['grafana/alerts.yaml', 'grafana/dashboards/pipeline.json', 'charts/sales-pipeline/values.yaml'])(
-  'is the only address of the runbook in %s',
+  'contains only that address of the runbook in %s',
   file => {
     const addresses = new Set(read(file).match(/https:[^\s"#]+\/docs\/operations\.md/g))
     expect(addresses).toEqual(new Set([RUNBOOK]))
   },
 )
 
-it('is the home of the chart, whose template replaces the runbook’s address', () => {
+it('uses the repository’s address as the home of the chart, whose template replaces the runbook’s address', () => {
   expect(parse(read('charts/sales-pipeline/Chart.yaml')).home).toBe(repository.url)
   expect(read('charts/sales-pipeline/templates/monitoring/alerts.yaml')).toContain(
     `replace (printf "%s${RUNBOOK_PATH}" .Chart.Home) .Values.monitoring.runbooks`,
   )
 })
 
-it('has one owner in every file that a reader clicks through', () => {
+it('names the same repository in every file that links to GitHub', () => {
   const files = ['.github/ISSUE_TEMPLATE/config.yml', 'Dockerfile', 'package.json']
   for (const file of files) {
     const addresses = read(file).match(/https:\/\/github\.com\/[\w-]+\/[\w-]+/g) ?? []

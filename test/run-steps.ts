@@ -1,6 +1,6 @@
 /**
  * `npm run test:steps [-- JOB…]`: runs the steps of .github/workflows/ci.yml that need no more than Node, Java and Maven,
- * as the runner does it: in a clean clone of HEAD for each job, in order, with bash. Lists the steps that it leaves out.
+ * as the runner does: in a clean clone of HEAD for each job, in order, with bash. Lists the steps that it skips.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -8,15 +8,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ROOT, runSteps, type Step } from './support/workflows.ts'
 
-const tell = (line: string) => process.stderr.write(`${line}\n`)
+const print = (line: string) => process.stderr.write(`${line}\n`)
 
-/** Whether every step of the job passed; stops at the first that failed. */
+/** Returns true if every step of the job passed; stops at the first failure. */
 function passes(steps: Step[]): boolean {
   const clone = mkdtempSync(join(tmpdir(), 'clean-clone-'))
   try {
     execFileSync('git', ['clone', '--quiet', '--no-hardlinks', ROOT, clone])
     return steps.every(({ job, run, env }) => {
-      tell(`=== ${job}: ${run}`)
+      print(`=== ${job}: ${run}`)
       const options = { cwd: clone, stdio: 'inherit', env: { ...process.env, ...env, CI: 'true' } } as const
       return spawnSync('bash', ['-eo', 'pipefail', '-c', run], options).status === 0
     })
@@ -25,14 +25,16 @@ function passes(steps: Step[]): boolean {
   }
 }
 
-const wanted = process.argv.slice(2)
-const steps = runSteps('.github/workflows/ci.yml').filter(({ job }) => wanted.length === 0 || wanted.includes(job))
+const chosenJobs = process.argv.slice(2)
+const steps = runSteps('.github/workflows/ci.yml').filter(
+  ({ job }) => chosenJobs.length === 0 || chosenJobs.includes(job),
+)
 for (const { job, run, needs } of steps.filter(step => step.needs.length > 0))
-  tell(`left out, needs ${needs.join(', ')}: ${job}: ${run.split('\n')[0]}`)
+  print(`skipped, needs ${needs.join(', ')}: ${job}: ${run.split('\n')[0]}`)
 const jobs = Map.groupBy(
   steps.filter(step => step.needs.length === 0),
   ({ job }) => job,
 )
 const failed = [...jobs].filter(([, steps]) => !passes(steps)).map(([job]) => job)
-tell(failed.length === 0 ? `${jobs.size} jobs passed` : `failed: ${failed.join(', ')}`)
+print(failed.length === 0 ? `${jobs.size} jobs passed` : `failed: ${failed.join(', ')}`)
 process.exitCode = failed.length === 0 && jobs.size > 0 ? 0 : 1

@@ -1,5 +1,5 @@
 /**
- * `npm test`: the tests that a contributor can run, see test/suites.ts. Arguments are those of vitest: paths, -t NAME,
+ * `npm test`: runs the tests that a contributor can run; see test/suites.ts. Arguments are those of vitest: paths, -t NAME,
  * --project SUITE, --watch …
  */
 import { createVitest, parseCLI } from 'vitest/node'
@@ -20,7 +20,7 @@ try {
   if (!options.watch) await vitest.exit()
 }
 
-/** Installs servers before the tests start, so that no time-out measures a download. */
+/** Installs servers before the tests start, so that no timeout includes a download. */
 async function prepareServers(): Promise<void> {
   const missing = missingForServers()
   if (missing.length > 0) {

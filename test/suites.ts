@@ -23,7 +23,7 @@ export const SUITES: Record<SuiteName, Suite> = {
   unit: { needs: 'Node', startsServers: false, isDefault: true, paths: [] },
   services: { needs: 'Java and Maven', startsServers: true, isDefault: true, paths: [] },
   system: {
-    needs: 'Java, Maven and minutes: whole programs on servers of their own, killed and started again',
+    needs: 'Java, Maven and some minutes: it kills and restarts whole programs on their own servers',
     startsServers: true,
     isDefault: false,
     paths: [
@@ -58,7 +58,7 @@ export function suiteOf(file: string): SuiteName {
   return listed ?? (reaches(file, 'test/support/services.ts') ? 'services' : 'unit')
 }
 
-/** Whether `file` imports `target`, itself or through other modules of the project. */
+/** Returns true if `file` imports `target`, directly or through other modules of the project. */
 function reaches(file: string, target: string, visited = new Set<string>()): boolean {
   if (file === target) return true
   if (visited.has(file)) return false
@@ -68,7 +68,7 @@ function reaches(file: string, target: string, visited = new Set<string>()): boo
 
 const known = new Map<string, string[]>()
 
-/** The project's own modules that `file` imports, as paths from the root. */
+/** Returns the project's own modules that `file` imports, as paths from the root. */
 function ownImportsOf(file: string): string[] {
   let targets = known.get(file)
   if (!targets) {

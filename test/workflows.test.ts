@@ -1,4 +1,4 @@
-/** The workflows name scripts and files that exist, and say which of their steps run on any machine. */
+/** Tests that the workflows name existing scripts and files, and mark the jobs that do not run on any machine. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -6,8 +6,8 @@ import { ROOT, runSteps, workflowFiles } from './support/workflows.ts'
 
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 const all = workflowFiles().flatMap(file => runSteps(file))
-/** A command that needs more than Node, Java and Maven: docker, a cluster, or a remote registry. */
-const DEMANDING = /\b(docker|kind|helm|kubectl|gh|sudo|go)\b|\.github\/(crds|kind-)/
+/** Commands that need more than Node, Java and Maven: docker, a cluster, or a remote registry. */
+const NEEDS_MORE = /\b(docker|kind|helm|kubectl|gh|sudo|go)\b|\.github\/(crds|kind-)/
 
 describe('the steps of the workflows', () => {
   it('are found', () => expect(all.length).toBeGreaterThan(10))
@@ -24,23 +24,23 @@ describe('the steps of the workflows', () => {
 
   it('have NEEDS exactly where they need more than Node, Java and Maven', () => {
     const wrong = runSteps('.github/workflows/ci.yml').filter(
-      // Setting up is the same in every job.
-      ({ run, needs }) => !run.startsWith('npm install') && needs.length > 0 !== DEMANDING.test(run),
+      // The setup is the same in every job.
+      ({ run, needs }) => !run.startsWith('npm install') && needs.length > 0 !== NEEDS_MORE.test(run),
     )
     expect(wrong).toEqual([])
   })
 
-  it('hold no expression that only the runner could fill in, where they run anywhere', () => {
+  it('contain no expression of the runner if they run on any machine', () => {
     const runnable = runSteps('.github/workflows/ci.yml').filter(({ needs }) => needs.length === 0)
     expect(new Set(runnable.map(({ job }) => job))).toEqual(new Set(['static', 'unit', 'integration']))
     expect(runnable.filter(({ run }) => run.includes('${{'))).toEqual([])
   })
 })
 
-it.each(['crds', 'kind-cluster', 'kind-node'])('.github/%s can be run', name => {
+it.each(['crds', 'kind-cluster', 'kind-node'])('marks .github/%s as executable', name => {
   expect(statSync(join(ROOT, '.github', name)).mode & 0o111).toBe(0o111)
 })
 
-it.each(workflowFiles())('%s begins with the right to read and no more', file => {
+it.each(workflowFiles())('grants only read access by default in %s', file => {
   expect(readFileSync(join(ROOT, file), 'utf8')).toMatch(/^permissions: \{ contents: read \}$/m)
 })

@@ -20,17 +20,17 @@ const column = (name: string, type: string, jsonPath: string, description: strin
 
 const COLUMNS = [
   column('Ready', 'string', '.status.conditions[?(@.type=="Ready")].status', 'Whether results reach every sink'),
-  column('Workers', 'string', '.status.workers.summary', 'Workers that are ready, of those wanted'),
+  column('Workers', 'string', '.status.workers.summary', 'Ready workers / desired workers'),
   column('Lag', 'integer', '.status.lag', 'Records not yet in the results'),
   column('Watermark', 'date', '.status.watermark', 'Age of the event time up to which windows are complete'),
-  column('Reason', 'string', '.status.conditions[?(@.type=="Ready")].reason', 'Why it is ready or not'),
-  column('Age', 'date', '.metadata.creationTimestamp', 'Since it was made'),
-  column('Delay', 'string', '.status.endToEndDelayP99', 'From a sale to its committed result, 99th percentile', 1),
-  column('CatchUp', 'string', '.status.catchUp', 'Estimated time until the lag is gone', 1),
-  column('Message', 'string', '.status.conditions[?(@.type=="Ready")].message', 'What to do', 1),
+  column('Reason', 'string', '.status.conditions[?(@.type=="Ready")].reason', 'Reason of the condition Ready'),
+  column('Age', 'date', '.metadata.creationTimestamp', 'Time since the pipeline was created'),
+  column('Delay', 'string', '.status.endToEndDelayP99', 'Time from a sale to its committed result, 99th percentile', 1),
+  column('CatchUp', 'string', '.status.catchUp', 'Estimated time until the lag is 0', 1),
+  column('Message', 'string', '.status.conditions[?(@.type=="Ready")].message', 'What is wrong, and what to do', 1),
 ]
 
-/** Fresh on every call; throws when a rule names a field that the schema does not have. */
+/** Returns a new object on every call. Throws when a rule names a field that the schema does not have. */
 export function customResourceDefinition() {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -74,7 +74,7 @@ function documentSchema(): Structural {
     for (const [path, list] of Object.entries(rules)) withRules(specSchema, path, list)
   return {
     type: 'object',
-    description: 'A stream of sales, its event-time windows and sums, and where the results stand',
+    description: 'A stream of sales, its aggregations over event-time windows, and the sinks of their results',
     required: ['spec'],
     properties: {
       apiVersion: { type: 'string' },

@@ -1,4 +1,4 @@
-/** What the operator tells of a pipeline. Figures that change fast are metrics; here they are coarse. */
+/** Schema of the status. Figures that change fast are rounded here; the exact ones are metrics. */
 import type { Structural } from './structural.ts'
 
 const object = (properties: Record<string, Structural>, description: string): Structural => ({
@@ -25,7 +25,7 @@ const CONDITION: Structural = {
 
 export const STATUS: Structural = object(
   {
-    observedGeneration: integer('The generation of the spec that all of this is about'),
+    observedGeneration: integer('Generation of the spec that this status describes'),
     conditions: {
       type: 'array',
       items: CONDITION,
@@ -34,45 +34,45 @@ export const STATUS: Structural = object(
     },
     workers: object(
       {
-        replicas: integer('Worker pods that there are'),
-        ready: integer('Of these ready'),
-        desired: integer('How many there shall be'),
+        replicas: integer('Number of worker pods'),
+        ready: integer('Number of worker pods that are ready'),
+        desired: integer('Desired number of worker pods'),
         summary: text('ready/desired'),
-        selector: text('The label selector of the worker pods, for the scale subresource'),
+        selector: text('Label selector of the worker pods, for the scale subresource'),
       },
       'The worker pods',
     ),
     sinksReached: {
       type: 'array',
       items: { type: 'string' },
-      description: 'The sinks of the spec in which a result has stood',
+      description: 'Sinks of the spec that have received a result',
     },
-    firstResultAt: time('When a result first stood in every sink'),
-    lag: integer('Records of the topic that are not yet in the results; absent while nobody knows'),
+    firstResultAt: time('When every sink had received a result for the first time'),
+    lag: integer('Records of the topic that are not yet in the results; absent while not known'),
     watermark: time('Event time up to which windows are complete'),
-    endToEndDelayP99: text('From a sale to its committed result, 99th percentile of the last seconds'),
-    catchUp: text('Estimated time until the lag is gone; "never" while more comes in than is done'),
+    endToEndDelayP99: text('Time from a sale to its committed result, 99th percentile of the last seconds'),
+    catchUp: text('Estimated time until the lag is 0; "never" while more records arrive than are processed'),
     autoscale: object(
       {
-        target: integer('Workers that the figures ask for'),
-        reason: text('Why'),
-        throughputPerWorker: text('Measured: records done per second of work'),
+        target: integer('Number of workers that the autoscaler recommends'),
+        reason: text('Reason for this number'),
+        throughputPerWorker: text('Measured: records that one worker processes per second of busy time'),
       },
-      'What the autoscaler thinks',
+      'The latest decision of the autoscaler',
     ),
     lastScale: object(
       {
-        from: integer('Workers before'),
-        to: integer('Workers after'),
-        at: time('When'),
-        reason: text('Why'),
+        from: integer('Number of workers before'),
+        to: integer('Number of workers after'),
+        at: time('Time of the change'),
+        reason: text('Reason for the change'),
         inputs: {
           type: 'object',
-          description: 'The figures it was decided from',
+          description: 'The figures from which it was decided',
           additionalProperties: { type: 'string' },
         },
       },
-      'The last change of the number of workers that the operator decided',
+      'The last change of the number of workers by the autoscaler',
     ),
   },
   'Written by the operator',

@@ -17,7 +17,7 @@ export type Structural = {
 
 type JsonSchema = Structural & { additionalProperties?: Structural | false; rules?: Rule[] } & z.GlobalMeta
 
-/** Keywords that a structural schema takes as they are. */
+/** Keywords that are the same in a structural schema. */
 const KEPT = [
   'type',
   'description',
@@ -33,7 +33,7 @@ const KEPT = [
   'maxProperties',
 ] as const
 
-/** Throws on what a structural schema cannot say, naming where. `schema` is read from its input side: before transforms. */
+/** Converts the input side of `schema`, before transforms. Throws, with the path, when a structural schema cannot express it. */
 export function structural(schema: z.ZodType): Structural {
   const json = z.toJSONSchema(schema, { io: 'input', target: 'openapi-3.0', reused: 'inline' })
   return convert(json as JsonSchema, 'spec')
@@ -55,12 +55,12 @@ function children(json: JsonSchema, at: string): Partial<Structural> {
       ),
     }),
     ...(items && { items: convert(items as JsonSchema, `${at}[]`) }),
-    // false is what pruning and strict field validation stand for.
+    // false needs no counterpart: pruning and strict field validation do the same.
     ...(additionalProperties && { additionalProperties: convert(additionalProperties as JsonSchema, `${at}{}`) }),
   }
 }
 
-/** A pattern is left out: the rule that takes its place has a sentence for people. */
+/** Omits patterns: each is replaced by a rule, which has a message for people. */
 function extensions({ rules, listKey, listSet }: JsonSchema): Record<string, unknown> {
   return {
     ...(rules && { 'x-kubernetes-validations': rules }),
@@ -69,12 +69,12 @@ function extensions({ rules, listKey, listSet }: JsonSchema): Record<string, unk
   }
 }
 
-/** The same schema with rules added at a path such as `spec.aggregations[].measures[]`. Throws where there is none. */
+/** Adds rules to the schema at a path such as `spec.aggregations[].measures[]`. Throws when there is no such path. */
 export function withRules(schema: Structural, path: string, rules: Rule[]): void {
   const node = path
     .split(/\.|(?=\[\])/)
     .slice(1)
     .reduce<Structural | undefined>((part, name) => (name === '[]' ? part?.items : part?.properties?.[name]), schema)
-  if (!node) throw new Error(`the schema has nothing at ${path}`)
+  if (!node) throw new Error(`the schema has no field at ${path}`)
   node['x-kubernetes-validations'] = [...((node['x-kubernetes-validations'] as Rule[] | undefined) ?? []), ...rules]
 }

@@ -11,7 +11,7 @@ import { processor } from './processor.ts'
 import { ingest, load } from './producers.ts'
 import { kafkaTopic } from './topic.ts'
 
-/** Every child, in the order in which to make them. The same input gives the same output. */
+/** Returns all child objects in the order of creation. The same input gives the same output. */
 export function desired(observed: Observed): KubeObject[] {
   const { owner, document, spec, has } = observed
   return [

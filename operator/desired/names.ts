@@ -66,7 +66,7 @@ function ownerReference({ apiVersion, kind, name, uid }: Owner): OwnerReference 
   return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true }
 }
 
-/** Whether the object belongs to this pipeline, and not to an earlier one of the same name unless it outlives pipelines. */
+/** True for objects of this pipeline. An object of an earlier pipeline of the same name counts only if it outlives pipelines. */
 export function isOurs(object: Pick<KubeObject, 'metadata'>, owner: Owner): boolean {
   const { ownerReferences = [], annotations = {} } = object.metadata
   const controller = ownerReferences.find(reference => reference.controller)

@@ -1,10 +1,10 @@
-/** What the desired objects of a pipeline are derived from. */
+/** The input from which the desired objects of a pipeline are derived. */
 import type { Spec } from '#pipeline/schema.ts'
 
 /** The pipeline resource, as far as its children refer to it. */
 export type Owner = { apiVersion: string; kind: string; namespace: string; name: string; uid: string }
 
-/** Of the operator, the same for all pipelines. */
+/** Images of the workloads, the same for all pipelines. */
 export type Images = {
   processor: string
   producer: string
@@ -15,21 +15,21 @@ export type OperatorSettings = {
   images: Images
   /** Standard OTEL_* variables for all workloads. */
   telemetry: Record<string, string>
-  /** Where the operator's own pods are, which ask the workers how they do. */
+  /** Namespace of the operator's own pods, which fetch the workers' status. */
   namespace: string
 }
 
 export type Observed = {
   owner: Owner
-  /** Of the resource, as the API server has it. */
+  /** The spec as the API server stores it. */
   document: object
-  /** The same, checked and with plain units. */
+  /** The same spec, checked and with plain units. */
   spec: Spec
   settings: OperatorSettings
-  /** Workers that shall run. */
+  /** Desired number of workers. */
   replicas: number
-  /** Which kinds of other operators the cluster has. */
+  /** Whether the cluster serves these kinds of other operators. */
   has: { podMonitor: boolean; kafkaTopic: boolean }
-  /** Secret's name → a mark that changes with its content; null: there is none. */
+  /** Secret name → a value that changes with its content; null when the Secret is missing. */
   secrets: Map<string, string | null>
 }

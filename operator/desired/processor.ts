@@ -1,4 +1,4 @@
-/** The workers of a pipeline: Deployment, headless Service, PodDisruptionBudget and, where Prometheus' operator is, PodMonitor. */
+/** The workers of a pipeline: Deployment, headless Service, PodDisruptionBudget and, if the cluster has the Prometheus operator, PodMonitor. */
 import { WORKER_PORT } from '#pipeline/limits.ts'
 import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
@@ -6,12 +6,12 @@ import { metadata, processorName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
 import { deployment, podMonitor } from './workload.ts'
 
-/** A worker peaks at some 200 MB (README, Measured) and uses what CPU there is while it catches up. */
+/** A worker peaks at some 200 MB (README, Measured) and uses all available CPU while it catches up. */
 const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } }
 
 /** The pod's name identifies the worker in logs, metrics and the consumer group. */
 export const WORKER_ID = [{ name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }]
-/** Without a limit: the CPU of the node. */
+/** CPU limit of the container; the node's CPU if there is no limit. */
 const CPU_MILLIS = { name: 'CPU_MILLIS', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '1m' } } }
 
 export function processor(observed: Observed): KubeObject[] {
@@ -37,7 +37,7 @@ export function processor(observed: Observed): KubeObject[] {
       apiVersion: 'policy/v1',
       kind: 'PodDisruptionBudget',
       metadata: about,
-      // Never a number that must be available: with one worker that would block every drain of its node.
+      // Not minAvailable: with one worker it would block every drain of the node.
       spec: { maxUnavailable: 1, selector: { matchLabels }, unhealthyPodEvictionPolicy: 'AlwaysAllow' },
     },
     deployment(observed, {

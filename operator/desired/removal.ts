@@ -9,7 +9,7 @@ import { WORKER_ID } from './processor.ts'
 import { podSpec } from './workload.ts'
 
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '256Mi' } }
-/** For crashes: the program itself retries whatever may recover. */
+/** Only crashes count: the program itself retries whatever may recover. */
 const MAX_RESTARTS = 20
 /** Longer than the operator may be down between the Job's success and the removal of the finalizer. */
 const TTL_SECONDS = 86_400

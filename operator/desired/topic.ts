@@ -4,7 +4,7 @@ import type { KubeObject } from '../kube/resources.ts'
 import { keyOfOwner, labelsOf, PIPELINE } from './names.ts'
 import type { Owner } from './observed.ts'
 
-/** Without an owner reference: it may be in another namespace, and the deletion policy may keep it. */
+/** Has no owner reference: it may be in another namespace, and the deletion policy may keep it. */
 export function kafkaTopic(owner: Owner, { source, watermark }: Spec): KubeObject {
   const { cluster, namespace = owner.namespace, replicas } = source.strimzi!
   return {

@@ -1,4 +1,4 @@
-/** Common to all our Deployments: an unprivileged pod that depends on nothing of its node. */
+/** The common part of all our Deployments: an unprivileged pod that does not depend on its node. */
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
@@ -169,7 +169,7 @@ function container(settings: Observed['settings'], program: Program): object {
   }
 }
 
-/** By reference, so that the operator never sees a value. */
+/** Refers to the Secrets, so that the operator never sees a value. */
 function secretEnvironment(secrets: SecretRef[]): object[] {
   const byName = new Map(secrets.map(ref => [secretVariable(ref), ref]))
   return [...byName].map(([name, ref]) => ({ name, valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } } }))

@@ -32,7 +32,7 @@ export type ApplyOptions = { force?: boolean; signal?: AbortSignal | undefined }
 /** The API server rejected a request (`message` is its own), or could not be reached (`code` 0). */
 export class KubeError extends UserError {
   readonly code: number
-  /** Such as NotFound, Conflict, AlreadyExists, Invalid, Forbidden, Expired. */
+  /** Reason of the API server, such as NotFound, Conflict, AlreadyExists, Invalid, Forbidden, Expired. */
   readonly reason: string
   /** From its Retry-After header. */
   readonly retryAfterMs: number | undefined
@@ -144,7 +144,7 @@ export class KubeClient {
     return this.json('PUT', pathOf(resource, namespace, name), { query, body: object, signal })
   }
 
-  /** What the API server would store in place of `live` (null: as a new object), with its defaults; nothing is stored. */
+  /** Resolves with the object that the API server would store in place of `live` (null: as a new object). Stores nothing. */
   async dryRun(resource: Resource, object: KubeObject, live: KubeObject | null): Promise<KubeObject> {
     const { namespace, name } = object.metadata
     const query = { dryRun: 'All', fieldValidation: 'Strict' }
@@ -161,7 +161,7 @@ export class KubeClient {
     })
   }
 
-  /** Whether the cluster serves the kind. */
+  /** Resolves with true if the cluster serves the kind. */
   async serves({ apiVersion, plural }: Resource, signal?: AbortSignal): Promise<boolean> {
     const path = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`
     try {

@@ -81,7 +81,7 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
     return { reason: 'ContainerConfigInvalid', message: `${where}: cannot be created: ${waiting.message}` }
   const { exitCode = 0, message = '' } = container.lastState?.terminated ?? {}
   if (container.ready || container.restartCount < LASTING_CRASHES || exitCode === 0) return null
-  const { code = 'WorkerCrashLooping', text } = lastWords(message)
+  const { code = 'WorkerCrashLooping', text } = lastLogLine(message)
   return {
     reason: code,
     message: `${where} crashed ${container.restartCount} times, last exit code ${exitCode}: ${text}`,
@@ -89,7 +89,7 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
 }
 
 /** The message of the last log line, which our programs write as JSON; `code`: the Fatal that ended it, if there was one. */
-function lastWords(log: string): { code?: ReportedCode; text: string } {
+function lastLogLine(log: string): { code?: ReportedCode; text: string } {
   const line = log.trim().split('\n').at(-1)!
   try {
     const { msg, error, code } = JSON.parse(line) as { msg?: string; error?: string; code?: ReportedCode }

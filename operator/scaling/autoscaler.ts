@@ -15,15 +15,15 @@ export type ScalingDecision = {
   /** The autoscaler's part of the pipeline's status. */
   scaling: Scaling
   change: LastScale | null
-  /** What `accept` keeps for the next decision; null: nothing. Left out when there was no decision. */
+  /** The state that `accept` keeps for the next decision; null: none. Left out when there was no decision. */
   next?: State | null
 }
 
 type State = {
   memory: ScaleMemory
-  /** Decided in mode active, which the caches need not show yet; null in mode observe. */
+  /** The decision in mode active, which the caches may not show yet; null in mode observe. */
   target: number | null
-  /** What was decided from. */
+  /** Figures of the last decision. */
   figures: Figures
   settings: string
   scaling: Scaling
@@ -32,8 +32,8 @@ type State = {
 export class Autoscaler {
   readonly #states = new Map<string, State>()
 
-  /** Number of workers by earlier decisions. `running`: replicas of the Deployment, where a new operator starts from. */
-  wanted(key: string, spec: Spec, running: number | undefined): number {
+  /** Returns the number of workers by earlier decisions. A new operator starts from `running`, the Deployment's replicas. */
+  desiredWorkers(key: string, spec: Spec, running: number | undefined): number {
     return workersFor(spec, this.#states.get(key)?.target ?? running)
   }
 
@@ -49,7 +49,7 @@ export class Autoscaler {
       return { workers: spec.workers.replicas, scaling: lastScale ? { lastScale } : {}, change: null, next: null }
     const settings = JSON.stringify(spec.workers.autoscale)
     if (state?.figures === figures && state.settings === settings)
-      return { workers: this.wanted(key, spec, running), scaling: state.scaling, change: null }
+      return { workers: this.desiredWorkers(key, spec, running), scaling: state.scaling, change: null }
     // The caches may not show the last decision yet: starting from them would revert it.
     const isActive = mode === 'active'
     const current = isActive ? (state?.target ?? running) : running
@@ -60,7 +60,7 @@ export class Autoscaler {
         ? { from: current, to: target, at: secondsOf(now), reason, inputs: inputsOf(figures) }
         : null
     const scaling = scalingOf(target, reason, memory, change ?? lastScale)
-    // In mode observe nothing changed: the next decision starts from what runs.
+    // In mode observe nothing changed: the next decision starts from the running workers.
     const kept = isActive ? memory : { ...memory, lastChange: null }
     const next = { memory: kept, target: isActive ? target : null, figures, settings, scaling }
     return { workers: workersFor(spec, target), scaling, change, next }

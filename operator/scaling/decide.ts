@@ -33,7 +33,7 @@ export type ScaleInput = {
   settings: ScaleSettings
 }
 
-/** What one decision passes to the next. */
+/** State that one decision passes to the next. */
 export type ScaleMemory = {
   /** Smoothed. */
   trueRate: number | null

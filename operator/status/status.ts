@@ -38,7 +38,7 @@ export type StatusInput = {
   previous: Partial<Status>
   spec: Spec | null
   workers: { replicas: number; ready: number; desired: number; selector: string }
-  /** What keeps the spec from being applied, found before pods are examined. */
+  /** The problem that keeps the spec from being applied, found before pods are examined. */
   obstacle: Trouble | null
   /** The first problem of the pods. */
   trouble: Trouble | null
@@ -89,16 +89,17 @@ function reached({ spec, reports, previous }: StatusInput): Sink[] {
 
 function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
   const { obstacle, trouble, workers, reports, spec } = input
-  const no = ({ reason, message }: Trouble): Verdict => ({ status: 'False', reason, message })
-  if (obstacle) return no(obstacle)
-  if (workers.desired === 0) return no({ reason: 'Paused', message: 'paused: spec.workers.replicas is 0' })
+  const notReady = ({ reason, message }: Trouble): Verdict => ({ status: 'False', reason, message })
+  if (obstacle) return notReady(obstacle)
+  if (workers.desired === 0) return notReady({ reason: 'Paused', message: 'paused: spec.workers.replicas is 0' })
   // A worker's report is more exact than its pod's status: it names the store, the topic or the offset.
   const reported = reports.flatMap(report => blocking(report))[0]
-  if (reported) return no(reported)
-  if (trouble) return no(trouble)
-  if (workers.ready === 0) return no({ reason: 'WorkersStarting', message: `0 of ${workers.desired} workers ready` })
+  if (reported) return notReady(reported)
+  if (trouble) return notReady(trouble)
+  if (workers.ready === 0)
+    return notReady({ reason: 'WorkersStarting', message: `0 of ${workers.desired} workers ready` })
   if (!isEverySinkReached)
-    return no({
+    return notReady({
       reason: 'AwaitingFirstResult',
       message: `no sale from topic ${spec?.source.topic} has reached every sink yet`,
     })
@@ -131,7 +132,7 @@ function workersReady({ workers, trouble }: StatusInput): Verdict {
   return { status: 'False', reason, message }
 }
 
-/** Whether the spec or the autoscaler sets the number of workers; null while autoscaling is off. */
+/** Shows whether the spec or the autoscaler sets the number of workers; null while autoscaling is off. */
 function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
   const mode = spec?.workers.autoscale.mode ?? 'off'
   if (mode === 'off') return null

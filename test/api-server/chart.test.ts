@@ -1,6 +1,6 @@
 /**
- * The chart on a real API server with the CRDs of the operators that it stands on: every manifest is taken, what is
- * missing is said, and releases come, change and go. Nothing runs here: pods are for test/cluster.
+ * Tests the chart on a real API server with the CRDs of the operators that it needs: manifests are accepted, missing
+ * prerequisites are reported, releases are installed, upgraded and uninstalled. No pods run here; test/cluster runs them.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -28,8 +28,8 @@ const kubectl = (args: string[], input?: string) =>
   })
 const install = (name: string, namespace: string, ...more: string[]) =>
   helm(['install', name, CHART, '-n', namespace, '--create-namespace', ...LAPTOP, ...more], environment)
-/** Why it is not installed. */
-function refusal(name: string, namespace: string): string {
+/** Returns the error of an installation that fails. */
+function installError(name: string, namespace: string): string {
   try {
     install(name, namespace)
   } catch (error) {
@@ -44,7 +44,9 @@ function useCluster({ url, caFile, token }: ApiServer): void {
   const cluster = { server: url, 'certificate-authority': caFile }
   const file = join(folder, 'kubeconfig')
   const config = {
-    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'test' },
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'test',
     clusters: [{ name: 'test', cluster }],
     users: [{ name: 'test', user: { token } }],
     contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
@@ -53,10 +55,10 @@ function useCluster({ url, caFile, token }: ApiServer): void {
   environment.KUBECONFIG = file
 }
 
-/** What a cluster with the operators has: their CRDs, a StorageClass, and a node that holds our images. */
-function furnish(): void {
+/** Creates the prerequisites: the CRDs of the operators, a StorageClass, and a node. */
+function createPrerequisites(): void {
   const folders = ['strimzi', 'eck', 'cloudnative-pg', 'prometheus-operator'].map(name => join(CRDS_DIR, name))
-  // Helm test's pipeline is one of our kind; nobody's release has brought it yet.
+  // helm test creates a SalesPipeline; no release has installed its CRD yet.
   kubectl(['create', ...[...folders, CRD_FILE].flatMap(path => ['-f', path])])
   kubectl(['wait', '--for=condition=established', 'crd', '--all', '--timeout=60s'])
   const annotations = { 'storageclass.kubernetes.io/is-default-class': 'true' }
@@ -65,8 +67,8 @@ function furnish(): void {
   kubectl(['create', '-f', '-'], stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node' } }))
 }
 
-async function nodeHas(image: string): Promise<void> {
-  // An older build of the same name has none any more.
+async function addImageToNode(image: string): Promise<void> {
+  // An image whose name a newer build took over has no names left.
   const status = { images: [{ sizeBytes: 2 }, { names: [image], sizeBytes: 1 }] }
   await kube.demand('PATCH', '/api/v1/nodes/node/status', { status }, 'application/merge-patch+json')
 }
@@ -81,27 +83,27 @@ describeWithCrds('the chart on an API server', () =>
     afterAll(() => server?.stop())
 
     it('reports everything that is missing with the command that installs it, and creates nothing', async () => {
-      const said = refusal('sales', 'bare')
-      expect(said).toMatch(
+      const error = installError('sales', 'bare')
+      expect(error).toMatch(
         /the Strimzi operator .* not installed in this cluster: run k8s\/platform\/install\.sh, or .*--set kafka\.enabled=false/,
       )
-      expect(said).toMatch(
+      expect(error).toMatch(
         /the ECK operator .* k8s\/platform\/install\.sh, or .*--set elasticsearch\.enabled=false,kibana\.enabled=false/,
       )
-      expect(said).toMatch(/the Prometheus operator .* k8s\/platform\/install\.sh/)
-      expect(said).toMatch(/no node has the image salespipeline\/operator:[\d.]+: run npm run images -- --kind NAME/)
+      expect(error).toMatch(/the Prometheus operator .* k8s\/platform\/install\.sh/)
+      expect(error).toMatch(/no node has the image salespipeline\/operator:[\d.]+: run npm run images -- --kind NAME/)
       for (const part of ['kafka', 'elasticsearch', 'postgres'])
-        expect(said).toContain(`no default StorageClass: --set ${part}.storage.className=NAME`)
-      expect(said).not.toMatch(/CloudNativePG/)
+        expect(error).toContain(`no default StorageClass: --set ${part}.storage.className=NAME`)
+      expect(error).not.toMatch(/CloudNativePG/)
       expect(await kube.find('/api/v1/namespaces/bare/secrets/postgres')).toBeNull()
     })
 
     describe('with all prerequisites', () => {
       beforeAll(async () => {
-        furnish()
+        createPrerequisites()
         const { version } = JSON.parse(readFileSync(join(CHART, '../../package.json'), 'utf8'))
-        // As containerd names what was loaded without a registry.
-        await nodeHas(`docker.io/salespipeline/operator:${version}`)
+        // containerd gives this name to images that were loaded without a registry.
+        await addImageToNode(`docker.io/salespipeline/operator:${version}`)
       })
 
       it.each(chartShapes())('renders only objects that the API server accepts: %s', (shape, args) => {
@@ -112,15 +114,15 @@ describeWithCrds('the chart on an API server', () =>
         const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects })
         for (const dryRun of [['--dry-run=server'], []]) {
           const flags = ['--server-side', '--validate=strict', '--force-conflicts', ...dryRun]
-          const said = kubectl(['-n', namespace, 'apply', ...flags, '-f', '-'], list)
-          expect(said.trim().split('\n').length).toBe(objects.length)
+          const output = kubectl(['-n', namespace, 'apply', ...flags, '-f', '-'], list)
+          expect(output.trim().split('\n').length).toBe(objects.length)
         }
       })
 
       it('rejects objects of another release and explains how to take them over', async () => {
-        const said = refusal('sales', 'shop')
-        expect(said).toContain('belongs to no release: --set crd.install=false')
-        const commands = /kubectl label .*$/m.exec(said)![0]
+        const error = installError('sales', 'shop')
+        expect(error).toContain('belongs to no release: --set crd.install=false')
+        const commands = /kubectl label .*$/m.exec(error)![0]
         execFileSync('sh', ['-c', commands], { env: { ...process.env, ...environment }, stdio: 'pipe' })
         kubectl(['delete', 'clusterrole,clusterrolebinding', 'salespipeline-operator'])
         expect(install('sales', 'shop')).toContain('helm test sales -n shop')
@@ -139,14 +141,14 @@ describeWithCrds('the chart on an API server', () =>
 
       it('keeps the CRD, the data and the passwords on uninstall for the next release', async () => {
         const before = await secretOf('shop', 'postgres')
-        const said = helm(['uninstall', 'sales', '-n', 'shop'], environment)
+        const output = helm(['uninstall', 'sales', '-n', 'shop'], environment)
         for (const kept of [
           'CustomResourceDefinition',
           'Kafka] kafka',
           'Elasticsearch] elasticsearch',
           'Secret] postgres',
         ])
-          expect(said).toContain(kept)
+          expect(output).toContain(kept)
         expect(await kube.find('/apis/apps/v1/namespaces/shop/statefulsets/postgres')).toBeNull()
         expect(await kube.find('/apis/kafka.strimzi.io/v1/namespaces/shop/kafkas/kafka')).not.toBeNull()
         install('sales', 'shop')

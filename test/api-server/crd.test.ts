@@ -1,6 +1,6 @@
 /**
- * The CRD on a real API server, with strict field validation, says of every document what our own schema says, and in
- * words for people.
+ * Tests that the CRD on a real API server, with strict field validation, accepts exactly the documents that our own schema
+ * accepts, and that its messages are readable.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
@@ -17,21 +17,22 @@ import { ownApiServer, unique } from '../support/services.ts'
 const NAME = 'salespipelines.salespipeline.dev'
 const EXAMPLES = `${import.meta.dirname}/../../k8s/examples`
 
-type Verdict = { accepted: true; stored: Record<string, unknown> } | { accepted: false; told: string }
+type Verdict = { accepted: true; stored: Record<string, unknown> } | { accepted: false; message: string }
 
 let server: ApiServer
 let kube: Kube
 
-async function ask(document: unknown, dryRun = true): Promise<Verdict> {
+async function submit(document: unknown, dryRun = true): Promise<Verdict> {
   const query = `?fieldValidation=Strict${dryRun ? '&dryRun=All' : ''}`
   const { code, body } = await kube.request('POST', `${kube.pipelinePath('default')}${query}`, document)
   if (code < 300) return { accepted: true, stored: body }
-  // Whatever is not the document's fault is the test's.
+  // Any other code is an error of the test, not of the document.
   if (code !== 422 && code !== 400) throw new Error(body.message)
-  return { accepted: false, told: body.message }
+  return { accepted: false, message: body.message }
 }
 
-function ours(document: unknown): string[] {
+/** Returns the faults that our own schema finds. */
+function ownFaults(document: unknown): string[] {
   try {
     checkPipeline(document)
     return []
@@ -43,7 +44,7 @@ function ours(document: unknown): string[] {
 
 describeWithApiServer('the CRD', () => {
   beforeAll(async () => {
-    // Its own: an operator elsewhere in this run would work on what is made here.
+    // A separate API server: an operator of another test would act on the pipelines of this one.
     server = await ownApiServer('crd')
     kube = new Kube(server)
     await kube.installCrd(parse(readFileSync(CRD_FILE, 'utf8')))
@@ -52,7 +53,7 @@ describeWithApiServer('the CRD', () => {
 
   it('equals the generated file (npm run crd)', () => expect(readFileSync(CRD_FILE, 'utf8')).toBe(crdFile()))
 
-  it('is established, structural and without warnings', async () => {
+  it('is established and structural, without other conditions', async () => {
     const crd = await kube.demand('GET', `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${NAME}`)
     const conditions = Object.fromEntries(crd.status.conditions.map(({ type, status }: Json) => [type, status]))
     expect(conditions).toEqual({ NamesAccepted: 'True', Established: 'True' })
@@ -60,23 +61,23 @@ describeWithApiServer('the CRD', () => {
 
   it.each(readdirSync(EXAMPLES))('accepts %s and stores the same meaning', async name => {
     const document = parse(readFileSync(`${EXAMPLES}/${name}`, 'utf8'))
-    const verdict = await ask(document)
+    const verdict = await submit(document)
     expect(verdict).toMatchObject({ accepted: true })
     const { spec } = (verdict as unknown as { stored: { spec: unknown } }).stored
-    // With the API server's defaults in place, ours find nothing left to add.
+    // Our defaults add nothing to a document that has the API server's defaults.
     expect(checkPipeline({ ...document, spec }).spec).toEqual(checkPipeline(document).spec)
   })
 
-  it.each(SPANNING_FAULTS)('rejects %j and accepts its correction', async (fault, _told, healed) => {
-    const verdict = await ask(documentWith(fault))
+  it.each(SPANNING_FAULTS)('rejects %j and accepts its correction', async (fault, _message, correction) => {
+    const verdict = await submit(documentWith(fault))
     expect(verdict.accepted).toBe(false)
-    if (!verdict.accepted) expect(verdict.told).not.toMatch(/should match|evaluation error|no such key/)
-    expect(await ask(documentWith({ ...fault, ...healed }))).toMatchObject({ accepted: true })
+    if (!verdict.accepted) expect(verdict.message).not.toMatch(/should match|evaluation error|no such key/)
+    expect(await submit(documentWith({ ...fault, ...correction }))).toMatchObject({ accepted: true })
   })
 
   it('names the field and the remedy when it rejects a document', async () => {
     const told = async (changes: Record<string, unknown>) =>
-      ((await ask(documentWith(changes))) as { told: string }).told
+      ((await submit(documentWith(changes))) as { message: string }).message
     expect(await told({ 'spec.source.topic': 'a b' })).toContain(
       'spec.source.topic: Invalid value: "string": must be a Kafka topic name',
     )
@@ -94,19 +95,19 @@ describeWithApiServer('the CRD', () => {
   })
 
   it('accepts exactly the documents that our schema accepts', async () => {
-    const seen = { accepted: 0, refused: 0 }
+    const counts = { accepted: 0, rejected: 0 }
     await fc.assert(
       fc.asyncProperty(PATH_AND_VALUE, async ([path, value]) => {
         const document = documentWith({ ...FULL, [path]: value })
-        const mine = ours(document)
-        const verdict = await ask(document)
-        seen[verdict.accepted ? 'accepted' : 'refused']++
-        expect({ path, value, accepted: verdict.accepted, verdict }).toMatchObject({ accepted: mine.length === 0 })
+        const faults = ownFaults(document)
+        const verdict = await submit(document)
+        counts[verdict.accepted ? 'accepted' : 'rejected']++
+        expect({ path, value, accepted: verdict.accepted, verdict }).toMatchObject({ accepted: faults.length === 0 })
       }),
       { numRuns: 600 },
     )
-    expect(seen.accepted).toBeGreaterThan(80)
-    expect(seen.refused).toBeGreaterThan(200)
+    expect(counts.accepted).toBeGreaterThan(80)
+    expect(counts.rejected).toBeGreaterThan(200)
   })
 
   it('accepts exactly the expressions that we accept', async () => {
@@ -129,9 +130,9 @@ describeWithApiServer('the CRD', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 9 }), async pieces => {
         const document = documentWith({ 'spec.aggregations[0].measures[1].of': pieces.join('') })
-        expect({ pieces, accepted: (await ask(document)).accepted }).toEqual({
+        expect({ pieces, accepted: (await submit(document)).accepted }).toEqual({
           pieces,
-          accepted: ours(document).length === 0,
+          accepted: ownFaults(document).length === 0,
         })
       }),
       { numRuns: 500 },
@@ -147,11 +148,11 @@ describeWithApiServer('the CRD', () => {
     ['a renamed measure', { 'spec.aggregations[0].measures[0].name': 'sales' }, /measures.*new name/],
     ['another time', { 'spec.event.time.path': 'when' }, /every window depends on it/],
     ['another type of a field', { 'spec.event.fields[1].scale': 4 }, /add a field with another name/],
-    ['a further field', { 'spec.event.fields[4]': { name: 'country', default: '-' } }, null],
+    ['another field', { 'spec.event.fields[4]': { name: 'country', default: '-' } }, null],
     ['another lateness', { 'spec.allowedLateness': '1m', 'spec.watermark': { outOfOrderness: '9s' } }, null],
     ['more workers', { 'spec.workers': { replicas: 7 } }, null],
     [
-      'a further aggregation with a window of its own',
+      'another aggregation with its own window',
       { 'spec.aggregations[1]': { name: 'b', window: { size: '5m' }, measures: [{ name: 'n', op: 'count' }] } },
       null,
     ],
@@ -160,15 +161,15 @@ describeWithApiServer('the CRD', () => {
       { 'spec.window': { size: '2m' }, 'spec.aggregations[0].name': 'by_store_2m' },
       null,
     ],
-  ])('judges a change of a live pipeline: %s', async (_what, changes, told) => {
+  ])('accepts or rejects a change of a live pipeline: %s', async (_change, changes, message) => {
     const name = unique('live').replaceAll('_', '-')
-    await ask(documentWith({ 'metadata.name': name }), false)
+    await submit(documentWith({ 'metadata.name': name }), false)
     const path = kube.pipelinePath('default', name)
     const live = await kube.demand('GET', path)
     const body = { ...(documentWith({ 'metadata.name': name, ...changes }) as object), metadata: live.metadata }
-    const answer = await kube.request('PUT', `${path}?fieldValidation=Strict`, body)
-    expect(answer.code).toBe(told ? 422 : 200)
-    if (told) expect(answer.body.message).toMatch(told)
+    const { code, body: response } = await kube.request('PUT', `${path}?fieldValidation=Strict`, body)
+    expect(code).toBe(message ? 422 : 200)
+    if (message) expect(response.message).toMatch(message)
   })
 })
 
@@ -214,7 +215,7 @@ const PATHS = [
   'spec.sinks.elasticsearch.nodes',
 ].filter(path => path !== 'spec')
 
-// null is not among them: the API server takes it for "left out", as kubectl's users expect; a file of ours refuses it.
+// null is missing here: the API server treats it as "left out", as users of kubectl expect; our parser rejects it.
 const HOSTILE = fc.oneof(
   fc.constantFrom<unknown>(
     '',
@@ -276,19 +277,19 @@ const HOSTILE = fc.oneof(
   fc.integer({ min: -3, max: 70 }),
 )
 
-/** Values of the kind that stands there: many of them are right. */
+/** Values of the same type as the one at the path: many of them are valid. */
 function likely(path: string): fc.Arbitrary<unknown> {
-  const there = path
+  const present = path
     .match(/[^.[\]]+/g)!
     .reduce<unknown>((part, name) => (part as Record<string, unknown> | undefined)?.[name], documentWith(FULL))
-  if (there === undefined) return fc.constantFrom<unknown>('5s', '1Gi', 'earliest', 3)
-  if (typeof there === 'number') return fc.integer({ min: 0, max: 20 })
-  if (typeof there === 'boolean') return fc.boolean()
-  if (typeof there !== 'string') return fc.constant(there)
+  if (present === undefined) return fc.constantFrom<unknown>('5s', '1Gi', 'earliest', 3)
+  if (typeof present === 'number') return fc.integer({ min: 0, max: 20 })
+  if (typeof present === 'boolean') return fc.boolean()
+  if (typeof present !== 'string') return fc.constant(present)
   return fc.constantFrom(
-    there,
-    `${there}2`,
-    `${there}x`,
+    present,
+    `${present}2`,
+    `${present}x`,
     'quantity',
     '30s',
     'none',

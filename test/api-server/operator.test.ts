@@ -1,4 +1,4 @@
-/** The operator on a real API server, with the RBAC of its manifests: what it creates, keeps, rejects and deletes. */
+/** Tests the operator on a real API server, with the RBAC of its manifests: what it creates, keeps, rejects and deletes. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -61,7 +61,7 @@ describeWithCrds('the operator', () => {
   })
   beforeEach(({ onTestFailed }) => onTestFailed(() => console.log(operator.lines.slice(-20).join('\n'))))
 
-  it.each(SHAPES)('creates only objects of %s that the API server accepts', async shape => {
+  it.each(SHAPES)('creates for shape %s only objects that the API server accepts', async shape => {
     const { owner, document } = observedOf(shape)
     const ns = await kube.namespace(unique(shape).replaceAll('_', '-'))
     const strimzi = (document as Json).source.strimzi
@@ -159,12 +159,12 @@ describeWithCrds('the operator', () => {
       'application/merge-patch+json',
     )
     await until('replicas are reverted', async () => (await kube.find(path)).spec.replicas === 2)
-    await until('the Event', async () =>
+    await until('an Event names the field manager', async () =>
       (await events('drift')).some(text => /FieldsTakenBack.*drift-processor.*somebody/.test(text)),
     )
     await kube.demand('DELETE', `/api/v1/namespaces/${namespace}/configmaps/drift-config`)
     await created(`/api/v1/namespaces/${namespace}/configmaps/drift-config`)
-    // Fields that others add are theirs.
+    // Fields that another field manager adds are kept.
     await kube.demand(
       'PATCH',
       `${path}?fieldManager=somebody`,
@@ -177,7 +177,7 @@ describeWithCrds('the operator', () => {
       { spec: { allowedLateness: '9s' } },
       'application/merge-patch+json',
     )
-    const rolled = await until('new pods', async () => {
+    const rolled = await until('the pod template changes', async () => {
       const deployment = await kube.find(path)
       return deployment.metadata.generation > 3 && deployment
     })
@@ -195,50 +195,52 @@ describeWithCrds('the operator', () => {
     await deleted(deploymentPath('pruned-ingest'))
     await deleted(`/api/v1/namespaces/${namespace}/services/pruned-ingest`)
     await until(
-      'other limits',
+      'the limits are reset',
       async () => limitsOf(await kube.find(deploymentPath('pruned-processor'))).cpu === undefined,
     )
   })
 
   it('does not adopt objects of others', async () => {
     const path = `/api/v1/namespaces/${namespace}/configmaps`
-    await kube.demand('POST', path, { metadata: { name: 'taken-config' }, data: { mine: 'yes' } })
+    await kube.demand('POST', path, { metadata: { name: 'taken-config' }, data: { key: 'value' } })
     await apply(pipelineNamed('taken'))
     expect((await ready('taken', 'ObjectConflict')).message).toContain(
       `ConfigMap ${namespace}/taken-config exists and does not belong to this pipeline`,
     )
-    expect((await kube.find(`${path}/taken-config`)).data).toEqual({ mine: 'yes' })
+    expect((await kube.find(`${path}/taken-config`)).data).toEqual({ key: 'value' })
     await kube.demand('DELETE', `${path}/taken-config`)
     await ready('taken', 'WorkersStarting')
   })
 
   it('names a missing Secret, continues when it appears, and replaces pods when it is rotated', async () => {
     const secretRef = { name: 'pg-login', key: 'password' }
-    await apply(pipelineNamed('secretive', { sinks: { postgres: { passwordSecretRef: secretRef } } }))
-    expect((await ready('secretive', 'SecretMissing')).message).toContain(
+    await apply(pipelineNamed('with-secret', { sinks: { postgres: { passwordSecretRef: secretRef } } }))
+    expect((await ready('with-secret', 'SecretMissing')).message).toContain(
       `Secret pg-login not found in namespace ${namespace}; create it`,
     )
     const secrets = `/api/v1/namespaces/${namespace}/secrets`
     const markOf = async () =>
-      (await created(deploymentPath('secretive-processor'))).spec.template.metadata.annotations[
+      (await created(deploymentPath('with-secret-processor'))).spec.template.metadata.annotations[
         'salespipeline.dev/secrets'
       ]
     const missing = await markOf()
     await kube.demand('POST', secrets, { metadata: { name: 'pg-login' }, stringData: { password: 'pw-number-one' } })
-    await ready('secretive', 'WorkersStarting')
-    const first = await until('new pods', async () => ((await markOf()) !== missing ? await markOf() : null))
+    await ready('with-secret', 'WorkersStarting')
+    const first = await until('the pods are replaced', async () =>
+      (await markOf()) !== missing ? await markOf() : null,
+    )
     await kube.demand(
       'PATCH',
       `${secrets}/pg-login`,
       { stringData: { password: 'pw-number-two' } },
       'application/merge-patch+json',
     )
-    await until('new pods again', async () => (await markOf()) !== first)
+    await until('the pods are replaced again', async () => (await markOf()) !== first)
     const output = [
       ...operator.lines,
-      ...(await events('secretive')),
-      JSON.stringify(await kube.find(kube.pipelinePath(namespace, 'secretive'))),
-      JSON.stringify(await kube.find(deploymentPath('secretive-processor'))),
+      ...(await events('with-secret')),
+      JSON.stringify(await kube.find(kube.pipelinePath(namespace, 'with-secret'))),
+      JSON.stringify(await kube.find(deploymentPath('with-secret-processor'))),
     ].join('\n')
     expect(output).not.toMatch(/pw-number|cHctbnVtYmVy/)
   })
@@ -259,18 +261,18 @@ describeWithCrds('the operator', () => {
   }
 
   it('removes the finalizer once the workloads are deleted, and keeps the topic', async () => {
-    const { topic, job } = await removable('goes', 'retain')
-    await finalized('goes')
+    const { topic, job } = await removable('retained', 'retain')
+    await finalized('retained')
     expect(await kube.find(topic)).not.toBeNull()
     expect(await kube.find(job)).toBeNull()
   })
 
   it('deletes the stored data before it removes the finalizer, if the policy says so', async () => {
-    const { topic, job } = await removable('all-goes', 'delete')
+    const { topic, job } = await removable('removed', 'delete')
     const { template } = (await created(job)).spec
     expect(template.spec.containers[0].args[0]).toBe('remove')
     // No controller runs Jobs here: the deletion waits until the test marks the Job complete.
-    await ready('all-goes', 'Deleting')
+    await ready('removed', 'Deleting')
     expect(await kube.find(topic)).not.toBeNull()
     const now = new Date().toISOString().replace(/\.\d+/, '')
     const conditions = ['SuccessCriteriaMet', 'Complete'].map(type => ({
@@ -280,33 +282,33 @@ describeWithCrds('the operator', () => {
     }))
     const status = { succeeded: 1, startTime: now, completionTime: now, conditions }
     await kube.demand('PATCH', `${job}/status`, { status }, 'application/merge-patch+json')
-    await finalized('all-goes')
+    await finalized('removed')
     await deleted(topic)
     await deleted(job)
   })
 
   it('deletes no data when the policy is changed to retain during the deletion', async () => {
-    const { topic, job } = await removable('stays', 'delete')
+    const { topic, job } = await removable('changed-policy', 'delete')
     await created(job)
     const spec = { deletionPolicy: 'retain' }
-    await kube.demand('PATCH', kube.pipelinePath(namespace, 'stays'), { spec }, 'application/merge-patch+json')
-    await finalized('stays')
+    await kube.demand('PATCH', kube.pipelinePath(namespace, 'changed-policy'), { spec }, 'application/merge-patch+json')
+    await finalized('changed-policy')
     await deleted(job)
     expect(await kube.find(topic)).not.toBeNull()
   })
 
   it('keeps the finalizer while a ReplicaSet could create another worker', async () => {
-    await apply(pipelineNamed('lingers'))
-    const { template } = (await created(deploymentPath('lingers-processor'))).spec
+    await apply(pipelineNamed('lingering'))
+    const { template } = (await created(deploymentPath('lingering-processor'))).spec
     const replicaSets = `/apis/apps/v1/namespaces/${namespace}/replicasets`
     const { labels } = template.metadata
     const spec = { replicas: 1, selector: { matchLabels: labels }, template }
-    await kube.demand('POST', replicaSets, { metadata: { name: 'lingers', labels }, spec })
-    await kube.demand('DELETE', kube.pipelinePath(namespace, 'lingers'))
-    await deleted(deploymentPath('lingers-processor'))
-    await ready('lingers', 'Deleting')
-    await kube.demand('DELETE', `${replicaSets}/lingers`)
-    await finalized('lingers')
+    await kube.demand('POST', replicaSets, { metadata: { name: 'lingering', labels }, spec })
+    await kube.demand('DELETE', kube.pipelinePath(namespace, 'lingering'))
+    await deleted(deploymentPath('lingering-processor'))
+    await ready('lingering', 'Deleting')
+    await kube.demand('DELETE', `${replicaSets}/lingering`)
+    await finalized('lingering')
   })
 
   it('writes nothing while nothing changes', async () => {
@@ -345,7 +347,7 @@ describeWithCrds('the operator', () => {
     expect((await created(deploymentPath('planned-processor'))).metadata.generation).toBe(before.metadata.generation)
   })
 
-  it('has no rights that it does not need', async () => {
+  it('has no permissions that it does not need', async () => {
     const asOperator = new Kube({ ...server, token: await operatorToken(kube) })
     await kube.request('POST', `/api/v1/namespaces/${namespace}/secrets`, { metadata: { name: 'other' } })
     const forbidden: [string, string, Json?][] = [
@@ -359,7 +361,7 @@ describeWithCrds('the operator', () => {
       ['POST', `/api/v1/namespaces/${namespace}/pods/x/exec`],
       ['DELETE', `/api/v1/namespaces/${namespace}`],
       ['DELETE', kube.pipelinePath(namespace, 'calm')],
-      ['POST', kube.pipelinePath(namespace), pipelineNamed('mine')],
+      ['POST', kube.pipelinePath(namespace), pipelineNamed('forbidden')],
       ['POST', `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles`, { metadata: { name: 'x' } }],
       ['GET', '/api/v1/nodes'],
       ['PUT', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/x`, { metadata: { name: 'x' } }],

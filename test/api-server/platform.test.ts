@@ -1,4 +1,4 @@
-/** The operators that the platform installs, against their CRDs in CRDS_DIR. */
+/** Compares k8s/platform/README.md with the CRDs of the operators in CRDS_DIR. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -18,8 +18,8 @@ it('names API versions in k8s/platform/README.md that the operators’ CRDs serv
       serves.filter(version => !served.includes(version)),
       name,
     ).toEqual([])
-    const told = definitions.flatMap(d => d.metadata.annotations?.['operator.prometheus.io/version'] ?? [])
-    expect(told.filter(version => version !== versions.operator)).toEqual([])
+    const annotated = definitions.flatMap(d => d.metadata.annotations?.['operator.prometheus.io/version'] ?? [])
+    expect(annotated.filter(version => version !== versions.operator)).toEqual([])
   }
 })
 

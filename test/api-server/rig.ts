@@ -1,4 +1,4 @@
-/** An API server with our CRD, the CRDs of operators we depend on, and our operator with the RBAC of its manifests. */
+/** Installs our CRD, the CRDs of operators that we depend on, and our RBAC on an API server, and runs our operator on it. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
@@ -32,12 +32,12 @@ export async function installOperator(kube: Kube): Promise<void> {
   for (const object of documentsOf(MANIFESTS)) {
     const collection = COLLECTIONS[object.kind]
     if (!collection) continue // the Deployment: here the operator runs in the test's process
-    const answer = await kube.request('POST', collection, object)
-    if (answer.code !== 409 && answer.code >= 300) throw new Error(answer.body.message)
+    const { code, body } = await kube.request('POST', collection, object)
+    if (code !== 409 && code >= 300) throw new Error(body.message)
   }
 }
 
-/** Strimzi's and Prometheus' operator's, from CRDS_DIR. */
+/** Installs the CRDs of the Strimzi and Prometheus operators from CRDS_DIR. */
 export async function installForeignCrds(kube: Kube): Promise<void> {
   for (const file of foreignCrds()) for (const crd of documentsOf(file)) await kube.installCrd(crd)
 }
@@ -48,7 +48,7 @@ function foreignCrds(): string[] {
     .filter(file => /043-Crd-kafkatopic|podmonitors/.test(file))
 }
 
-/** A token of the operator's ServiceAccount, as in its pod. */
+/** Resolves with a token of the operator's ServiceAccount, as its pod gets one. */
 export async function operatorToken(kube: Kube, seconds = 3600): Promise<string> {
   const path = `/api/v1/namespaces/${SYSTEM}/serviceaccounts/salespipeline-operator/token`
   const { status } = await kube.demand('POST', path, { spec: { expirationSeconds: seconds } })

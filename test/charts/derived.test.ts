@@ -1,4 +1,4 @@
-/** Files of the chart that follow from something else hold what follows from it. */
+/** Tests that the derived files of the chart are up to date. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -9,10 +9,10 @@ import { values } from '../../charts/values.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const files = derivedFiles()
 
-it('there are such files', () => expect(files.size).toBeGreaterThan(5))
-it.each([...files])('%s is what npm run manifests writes', (file, text) => {
+it('finds derived files', () => expect(files.size).toBeGreaterThan(5))
+it.each([...files])('finds %s as npm run manifests writes it', (file, text) => {
   expect(readFileSync(join(ROOT, file), 'utf8')).toBe(text)
 })
-it('values.yaml holds the defaults', () => {
+it('finds the defaults of the schema in values.yaml', () => {
   expect(parse(readFileSync(join(ROOT, 'charts/sales-pipeline/values.yaml'), 'utf8'))).toEqual(values.parse({}))
 })

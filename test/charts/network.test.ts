@@ -1,6 +1,6 @@
 /**
- * The chart's policies, with the one that Strimzi makes of the Kafka resource, asked about all that the platform must
- * reach and about what must not get through.
+ * Evaluates the chart's NetworkPolicies, and the one that Strimzi derives from the Kafka resource, for each connection that
+ * the platform needs and each that must be blocked.
  */
 import { expect, it } from 'vitest'
 import { ofPlatform } from '#test/cluster/connections.ts'
@@ -14,34 +14,34 @@ function policies(): NetworkPolicy[] {
   const objects = rendered(['--set', 'kafkaUi.enabled=true'])
   const [listener] = objects.find(({ kind }) => kind === 'Kafka').spec.kafka.listeners
   const brokers = { matchLabels: { 'strimzi.io/cluster': 'kafka', 'strimzi.io/broker-role': 'true' } }
-  const own = { podSelector: { matchLabels: { 'strimzi.io/cluster': 'kafka' } } }
+  const kafkaPods = { podSelector: { matchLabels: { 'strimzi.io/cluster': 'kafka' } } }
   const strimzi = { namespaceSelector: {}, podSelector: { matchLabels: { 'strimzi.io/kind': 'cluster-operator' } } }
   const internal = [9090, 9091, 8443].map(port => ({ port }))
   const ingress = [
     { from: listener.networkPolicyPeers, ports: [{ port: listener.port }] },
-    { from: [own, strimzi], ports: internal },
+    { from: [kafkaPods, strimzi], ports: internal },
   ]
-  const ofStrimzi = {
+  const strimziPolicy = {
     metadata: { name: 'kafka-network-policy-kafka', namespace: 'shop' },
     spec: { podSelector: brokers, policyTypes: ['Ingress' as const], ingress },
   }
-  return [...objects.filter(({ kind }) => kind === 'NetworkPolicy'), ofStrimzi]
+  return [...objects.filter(({ kind }) => kind === 'NetworkPolicy'), strimziPolicy]
 }
 
-describeWithHelm('the policies of the chart', () => {
+describeWithHelm('the network policies of the chart', () => {
   const cluster = () => ({ ...onePodEach('shop', {}, 'shop'), policies: policies() })
 
-  it('let everything through that must', () => {
-    const judged = cluster()
-    expect(pass.map(rule => judge(judged, rule))).toEqual(pass.map(rule => `${text(rule)} passes`))
+  it('allow every needed connection', () => {
+    const withPolicies = cluster()
+    expect(pass.map(rule => judge(withPolicies, rule))).toEqual(pass.map(rule => `${text(rule)} passes`))
   })
 
-  it('let nothing through that must not', () => {
-    const judged = cluster()
-    expect(fail.map(rule => judge(judged, rule))).toEqual(fail.map(rule => `${text(rule)} is refused`))
+  it('block every forbidden connection', () => {
+    const withPolicies = cluster()
+    expect(fail.map(rule => judge(withPolicies, rule))).toEqual(fail.map(rule => `${text(rule)} is refused`))
   })
 
-  it('let in whom the values name', () => {
+  it('allow the clients that the values name', () => {
     const stranger = ['--set', 'networkPolicies.clients[0].podSelector.matchLabels.app=stranger']
     const named = { ...cluster(), policies: rendered(stranger).filter(({ kind }) => kind === 'NetworkPolicy') }
     for (const [to, port] of [

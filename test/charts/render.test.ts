@@ -1,4 +1,4 @@
-/** What the chart renders, for each of its ci/*-values.yaml and as it is; and what it refuses. */
+/** Tests what the chart renders with its defaults and with each of its ci/*-values.yaml, and which values it rejects. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -11,8 +11,8 @@ import type { Json } from '../support/kube.ts'
 const GOLDEN = join(import.meta.dirname, 'golden')
 const SHAPES = chartShapes()
 
-/** Without what is random, and without whole files that have tests of their own. */
-function shown(objects: Json[]): string {
+/** Returns the objects as text, without random values and without files that have their own tests. */
+function goldenText(objects: Json[]): string {
   const kept = objects.filter(({ kind }) => kind !== 'CustomResourceDefinition')
   return kept.map(object => stringify(forGolden(object), { lineWidth: 0, aliasDuplicateObjects: false })).join('---\n')
 }
@@ -34,21 +34,22 @@ function forGolden(object: Json): Json {
   return { ...object, data: Object.fromEntries(hidden) }
 }
 
-describeWithHelm('the chart (UPDATE_GOLDEN=1 writes the files; read the difference before you commit it)', () => {
-  it('has at least six shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
+/** UPDATE_GOLDEN=1 writes the golden files; review the diff before you commit it. */
+describeWithHelm('the chart', () => {
+  it('is covered by at least six golden shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
 
-  it.each(SHAPES)('%s', (shape, args) => {
-    const output = shown(rendered(args))
+  it.each(SHAPES)('renders shape %s as in its golden file', (shape, args) => {
+    const output = goldenText(rendered(args))
     const file = join(GOLDEN, `${shape}.yaml`)
     if (process.env.UPDATE_GOLDEN) writeFileSync(file, output)
     expect(output).toBe(readFileSync(file, 'utf8'))
   })
 
-  it.each(SHAPES)('%s passes helm lint', (_shape, args) => {
+  it.each(SHAPES)('passes helm lint with the values of shape %s', (_shape, args) => {
     expect(helm(['lint', '--strict', CHART, ...args])).toContain('0 chart(s) failed')
   })
 
-  it('has one password in a Secret and in whatever else holds it, and another in each release', () => {
+  it('uses the password of a Secret in every object that contains it, and a new one in each release', () => {
     const passwords = [1, 2].map(() => {
       const secrets = rendered([]).filter(({ kind }) => kind === 'Secret')
       const reader = secrets.find(({ metadata }) => metadata.name === 'postgres-reader').data.password
@@ -59,7 +60,7 @@ describeWithHelm('the chart (UPDATE_GOLDEN=1 writes the files; read the differen
     expect(new Set(passwords).size).toBe(2)
   })
 
-  it('keeps the CRD, and with keepData all that holds data, when it is uninstalled', () => {
+  it('keeps the CRD, and with keepData every object that holds data, on uninstall', () => {
     const kept = (args: string[]) =>
       rendered(args)
         .filter(({ metadata }) => metadata.annotations?.['helm.sh/resource-policy'] === 'keep')
@@ -69,7 +70,9 @@ describeWithHelm('the chart (UPDATE_GOLDEN=1 writes the files; read the differen
     expect(kept([])).toEqual(
       [
         'CustomResourceDefinition/salespipelines.salespipeline.dev',
-        ...['Elasticsearch/elasticsearch', 'Kafka/kafka', 'KafkaNodePool/kafka-nodes'],
+        'Elasticsearch/elasticsearch',
+        'Kafka/kafka',
+        'KafkaNodePool/kafka-nodes',
         ...['elasticsearch', 'elasticsearch-roles', 'postgres', 'postgres-reader', 'postgres-superuser'].map(
           name => `Secret/${name}`,
         ),
@@ -77,7 +80,7 @@ describeWithHelm('the chart (UPDATE_GOLDEN=1 writes the files; read the differen
     )
   })
 
-  it('has alerts that link to where the runbook is', () => {
+  it('has alerts that link to the runbook, at the address of monitoring.runbooks', () => {
     const spec = (args: string[]) => rendered(args).find(({ kind }) => kind === 'PrometheusRule').spec
     const links = (args: string[]): string[] =>
       spec(args).groups.flatMap(({ rules }: Json) =>
@@ -99,11 +102,11 @@ describeWithHelm('the chart (UPDATE_GOLDEN=1 writes the files; read the differen
     [['images.pullPolicy=Sometimes'], /pullPolicy.*must be one of/is],
     [['elasticsearch.enabled=false'], /kibana\.enabled needs elasticsearch\.enabled: --set kibana\.enabled=false/],
     [['kafka.enabled=false', 'kafkaUi.enabled=true'], /kafkaUi\.enabled needs kafka\.enabled/],
-  ])('refuses %s in words', (values, says) => {
-    expect(() => rendered(values.flatMap(value => ['--set', value]))).toThrow(says)
+  ])('rejects the values %j with a readable message', (values, message) => {
+    expect(() => rendered(values.flatMap(value => ['--set', value]))).toThrow(message)
   })
 
-  it('gives k8s/operator, for those without Helm (npm run manifests writes it)', () => {
+  it('renders k8s/operator/operator.yaml, for clusters without Helm, as npm run manifests writes it', () => {
     expect(readFileSync(join(CHART, '../../k8s/operator/operator.yaml'), 'utf8')).toBe(operatorFile())
   })
 

@@ -1,7 +1,7 @@
 /**
- * `npm run chaos` on the whole system: every kind of pod is deleted, then the node that holds all stores and workers is
- * lost, and its stores come back on another by the documented out-of-service taint. Exit code 0 says that each fault bit
- * and was recovered from, and that a verifier in a pod of its own found nothing lost or doubled.
+ * Tests `npm run chaos` on the whole system: every kind of pod is deleted, then the node with all stores and workers is
+ * lost, and its stores move to another node by the documented out-of-service taint. Exit code 0 means that each fault took
+ * effect and the system recovered, and that a verifier in its own pod found nothing lost or doubled.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -14,23 +14,23 @@ import { describeWithNodeTool, NODE_TOOL } from './nodes.ts'
 import { installWhole, removeWhole } from './release.ts'
 import { MINUTES, MISHAPS, Shop } from './shop.ts'
 
-/** All of it lands on one that may be lost, and nothing else. */
+/** Everything is scheduled on this node, which may be lost. */
 const NODE = 'node-4'
 const HERE = import.meta.dirname
 const shop = new Shop('chaos')
 const report = mkdtempSync(join(tmpdir(), 'chaos-'))
 
-/** Answers its exit code and all that it said. */
-async function chaos(...args: string[]): Promise<{ code: number | null; said: string }> {
+/** Resolves with its exit code and its output. */
+async function chaos(...args: string[]): Promise<{ code: number | null; output: string }> {
   const about = ['--namespace', shop.namespace, '--pipeline', 'ecommerce', '--every', '10s', '--report', report]
   const child = spawn(process.execPath, [join(HERE, '../../chaos/main.ts'), ...about, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (said += data))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data))
   const code = await new Promise<number | null>(done => child.once('close', done))
-  console.log(said)
-  return { code, said }
+  console.log(output)
+  return { code, output }
 }
 
 const outcomes = () => JSON.parse(readFileSync(join(report, 'chaos.json'), 'utf8'))
@@ -55,10 +55,10 @@ describeWithNodeTool('chaos', () =>
     }, 5 * MINUTES)
 
     it(
-      'among pods of every kind leaves the results exact',
+      'leaves the results exact when pods of every kind are deleted',
       async () => {
-        const { code, said } = await chaos('--faults', 'worker,kafka,postgres,elasticsearch,operator')
-        expect({ code, said: code === 0 ? '' : said }).toEqual({ code: 0, said: '' })
+        const { code, output } = await chaos('--faults', 'worker,kafka,postgres,elasticsearch,operator')
+        expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' })
         const kinds = outcomes().faults.map(({ kind }: { kind: string }) => kind)
         expect(kinds.toSorted()).toEqual(['elasticsearch', 'kafka', 'operator', 'postgres', 'worker'])
         expect(outcomes().verdict).toMatchObject({ ok: true, lost: 0, doubled: 0 })
@@ -68,13 +68,13 @@ describeWithNodeTool('chaos', () =>
     )
 
     it(
-      'that takes the node with all stores and workers leaves the results exact, documents too',
+      'leaves results and documents exact when the node with all stores and workers is lost',
       async () => {
         await kubectl(['uncordon', 'node-1'])
         const how = ['--node-with-store', '--node-command', `${NODE_TOOL} dead {node}`, '--stop-load']
-        const { code, said } = await chaos('--faults', 'node', ...how)
-        expect({ code, said: code === 0 ? '' : said }).toEqual({ code: 0, said: '' })
-        expect(said).toContain('node.kubernetes.io/out-of-service')
+        const { code, output } = await chaos('--faults', 'node', ...how)
+        expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' })
+        expect(output).toContain('node.kubernetes.io/out-of-service')
         expect(outcomes().verdict).toMatchObject({ ok: true, lost: 0, doubled: 0 })
       },
       15 * MINUTES,

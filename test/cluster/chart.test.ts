@@ -1,7 +1,7 @@
 /**
- * As a user has it: the chart by helm install, helm test, the first example as it is with sales at 500/s, and a verifier
- * in a pod that recomputes every row and document. Meanwhile every connection is recorded, and judged by the policies,
- * which this cluster does not enforce; and a sale is followed through a real OpenTelemetry collector.
+ * Tests the chart as a user runs it: helm install, helm test, the unchanged first example with 500 sales/s, and a verifier
+ * in a pod that recomputes every row and document. Meanwhile every connection is recorded and evaluated against the
+ * policies, which this cluster does not enforce, and the trace of a sale is read from a real OpenTelemetry collector.
  */
 
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ const COLLECTOR = ['--set', 'telemetry.otlpEndpoint=http://otel-collector:4318']
 const HERE = import.meta.dirname
 let witness: Witness
 
-/** Prometheus cannot be had as a pod everywhere: one with its label asks what it would ask. */
+/** The image of Prometheus is not available everywhere, so a pod with its label sends the same requests. */
 async function scrape(): Promise<void> {
   const operators = await shop.operators()
   const targets = [...(await shop.pods('ecommerce')), ...operators]
@@ -54,7 +54,7 @@ describeWithNodeTool('the chart on a cluster', () =>
 
     afterAll(() => removeWhole(shop), 5 * MINUTES)
 
-    it('has made the resources of other operators, which only the API server has seen here', async () => {
+    it('creates the resources of other operators, which do not run here', async () => {
       for (const kind of ['kafka/kafka', 'kafkanodepool/kafka-nodes', 'elasticsearch/elasticsearch', 'kibana/kibana'])
         expect((await shop.json('get', kind)).metadata.labels['app.kubernetes.io/managed-by']).toBe('Helm')
       const { spec } = await shop.json('get', 'prometheusrule/salespipeline')
@@ -62,33 +62,35 @@ describeWithNodeTool('the chart on a cluster', () =>
     })
 
     it(
-      'passes helm test: a sale in through REST, and back from both stores',
+      'passes helm test, which sends a sale through REST and reads it back from both stores',
       async () => {
-        const said = helm(['test', 'sales', '-n', shop.namespace, '--logs', '--timeout', '5m'])
-        expect(said).toMatch(/Phase:\s+Succeeded/)
-        expect(said).toMatch(/table \S+by_store holds store check-\S+, revenue 12\.34, sales 1/)
-        expect(said).toMatch(/index salespipeline-test holds store check-\S+, revenue 12\.34, sales 1/)
+        const output = helm(['test', 'sales', '-n', shop.namespace, '--logs', '--timeout', '5m'])
+        expect(output).toMatch(/Phase:\s+Succeeded/)
+        expect(output).toMatch(/table \S+by_store holds store check-\S+, revenue 12\.34, sales 1/)
+        expect(output).toMatch(/index salespipeline-test holds store check-\S+, revenue 12\.34, sales 1/)
         expect((await shop.json('get', 'salespipelines')).items).toEqual([])
       },
       10 * MINUTES,
     )
 
     it(
-      'shows that sale in a collector, from the request to its row and its document',
+      'exports the trace of that sale to a collector, from the request to its row and its document',
       async () => {
         const found = await spans()
         const sent = found.find(({ name }) => name === 'send salespipeline-test')!
-        const ofSale = found.filter(({ traceId }) => traceId === sent.traceId)
-        const named = (name: string) => ofSale.find(span => span.name === name)!
-        expect(ofSale.map(({ name }) => name).toSorted()).toEqual(
+        const traceOfSale = found.filter(({ traceId }) => traceId === sent.traceId)
+        const named = (name: string) => traceOfSale.find(span => span.name === name)!
+        expect(traceOfSale.map(({ name }) => name).toSorted()).toEqual(
           ['commit', 'process salespipeline-test', 'project salespipeline-test', 'send salespipeline-test'].toSorted(),
         )
         expect(named('commit').parentSpanId).toBe(named('process salespipeline-test').spanId)
         for (const name of ['process salespipeline-test', 'project salespipeline-test'])
           expect(named(name).links).toEqual([{ traceId: sent.traceId, spanId: sent.spanId }])
-        // docs/semantics.md, 9: made → committed, and made → confirmed by the projection.
+        // docs/semantics.md, section 9: creation to commit, and creation to confirmation by the projection.
         const delay = (name: string) => named(name).endedAt - sent.startedAt
-        console.log(`sale committed after ${delay('commit')} ms, shown after ${delay('project salespipeline-test')} ms`)
+        console.log(
+          `sale committed after ${delay('commit')} ms, projected after ${delay('project salespipeline-test')} ms`,
+        )
         expect(delay('commit')).toBeGreaterThanOrEqual(0)
         expect(delay('project salespipeline-test')).toBeGreaterThanOrEqual(delay('commit'))
       },
@@ -96,7 +98,7 @@ describeWithNodeTool('the chart on a cluster', () =>
     )
 
     it(
-      'runs the first example as it is while a worker is killed, and every row and document is as recomputed',
+      'keeps every row and document of the first example exact while a worker is killed',
       async () => {
         await shop.k('apply', '-f', join(HERE, '../../k8s/examples/ecommerce.yaml'))
         await shop.patch('ecommerce', { load: { onCluster: true, rate: 500, ...MISHAPS } })
@@ -116,12 +118,12 @@ describeWithNodeTool('the chart on a cluster', () =>
     )
 
     it(
-      'made no connection but those that its policies allow',
+      'makes only connections that its policies allow',
       async () => {
         await shop.k('delete', 'salespipeline/ecommerce', '--timeout=90s')
         const seen = await witness.end()
         const ours = seen.flows.filter(
-          ({ from, to }) => [from, to].some(end => isOurs(seen, end)) && !isStandIn(seen, from),
+          ({ from, to }) => [from, to].some(end => isOurs(seen, end)) && !isFakeOperator(seen, from),
         )
         expect(missing(seen)).toEqual([])
         const refused = ours
@@ -139,32 +141,37 @@ describeWithNodeTool('the chart on a cluster', () =>
 const podOf = ({ pods }: Seen, end: string) =>
   pods.find(({ metadata }) => `${metadata.namespace}/${metadata.name}` === end)
 const isOurs = (seen: Seen, end: string) => podOf(seen, end)?.metadata.namespace === shop.namespace
-/** What an operator of others would do by the brokers' own ports. */
-const isStandIn = (seen: Seen, end: string) => podOf(seen, end)?.metadata.labels?.['stands-in-for'] !== undefined
+/** True for pods that do the work of another operator; the real one would use other ports. */
+const isFakeOperator = (seen: Seen, end: string) => podOf(seen, end)?.metadata.labels?.['stands-in-for'] !== undefined
 
-/** So that an empty recording proves nothing: what must have been among it. */
+/** Connections that must have been recorded, so that an empty recording does not pass. */
 const EXPECTED = [
   ...['worker', 'load', 'ingest', 'helmTest'].map(role => `${role} > dns`),
   ...['worker', 'load', 'ingest'].map(role => `${role} > kafka:9092`),
   ...['worker', 'removal', 'helmTest'].flatMap(role => [`${role} > postgres:5432`, `${role} > elasticsearch:9200`]),
-  ...['helmTest > ingest:8000', 'operator > worker:8080', 'prometheus > worker:8080', 'prometheus > operator:8081'],
-  ...['worker > collector:4318', 'ingest > collector:4318', 'operator > outside'],
+  'helmTest > ingest:8000',
+  'operator > worker:8080',
+  'prometheus > worker:8080',
+  'prometheus > operator:8081',
+  'worker > collector:4318',
+  'ingest > collector:4318',
+  'operator > outside',
 ]
 
-/** Those of them that nobody made. */
+/** Returns the expected connections that were not recorded. */
 function missing(seen: Seen): string[] {
-  const met = new Set(
+  const recorded = new Set(
     seen.flows.flatMap(({ from, to, port }) =>
       rolesOf(seen, from).flatMap(a => rolesOf(seen, to).flatMap(b => [`${a} > ${b}`, `${a} > ${b}:${port}`])),
     ),
   )
-  return EXPECTED.filter(connection => !met.has(connection))
+  return EXPECTED.filter(connection => !recorded.has(connection))
 }
 
 function rolesOf(seen: Seen, end: string): string[] {
   const labels = podOf(seen, end)?.metadata.labels
   if (!labels) return ['outside']
-  const has = (wanted: Record<string, string>) =>
-    Object.entries(wanted).every(([name, value]) => labels[name] === value)
-  return Object.entries(PODS).flatMap(([role, wanted]) => (has(wanted) ? [role] : []))
+  const has = (selector: Record<string, string>) =>
+    Object.entries(selector).every(([name, value]) => labels[name] === value)
+  return Object.entries(PODS).flatMap(([role, selector]) => (has(selector) ? [role] : []))
 }

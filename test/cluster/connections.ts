@@ -1,14 +1,14 @@
 /**
- * Who must reach whom in a system with our pipelines, and who must not, each with its reason. Ports are those of pods:
- * policies are asked about a connection once it is known which pod stands behind the Service.
+ * Needed and forbidden connections of a system with our pipelines, each with its reason. Ports are those of pods, because
+ * policies apply after a Service's address was replaced by that of a pod.
  */
 import type { Protocol } from '../support/network-policy.ts'
 
 type Labels = Record<string, string>
-/** Where the pipeline of a system keeps its parts. */
+/** Ports of the stores and of the collector. */
 export type Ports = { kafka: number[]; postgres: number; elasticsearch: number[]; otlp: number[] }
 export type Ruled = { from: Role; to: Role; port: number; protocol: Protocol; why: string }
-/** `pass` and `fail` of pipelines hold by the operator's policies alone; of the platform, by those of whoever made it. */
+/** Rules of pipelines must hold by the operator's policies alone; rules of the platform, by the policies of its parts. */
 export type Rules = { pass: Ruled[]; fail: Ruled[] }
 export type Role = keyof typeof PODS | keyof typeof ADDRESSES
 
@@ -16,7 +16,7 @@ const component = (name: string) => ({
   'app.kubernetes.io/name': 'sales-pipeline',
   'app.kubernetes.io/component': name,
 })
-/** The labels by which a role's pods are found. The stranger is in the pipeline's namespace, the foreigner in another. */
+/** Labels that select the pods of a role. The stranger is in the pipeline's namespace, the foreigner in another. */
 export const PODS = {
   worker: component('processor'),
   removal: component('removal'),
@@ -42,7 +42,7 @@ export const PODS = {
   foreigner: { app: 'foreigner' },
 } satisfies Record<string, Labels>
 
-/** Outside of pods. `node` stands for the other end's own node, whose kubelet probes it. */
+/** Addresses that are not pods. `node` is the node of the other end, whose kubelet probes it. */
 export const ADDRESSES = {
   apiServer: process.env.API_SERVER_ADDRESS ?? '10.99.0.2',
   node: 'node',
@@ -60,7 +60,7 @@ const row = (from: Role, to: Role, port: number, why: string, protocol: Protocol
   why,
 })
 const each = (ports: number[], from: Role, to: Role, why: string) => ports.map(port => row(from, to, port, why))
-/** Pods behind the Service listen on 5353 where they may have no port below 1024. */
+/** DNS pods listen on 5353 where ports below 1024 are not allowed. */
 const dns = (from: Role) =>
   [53, 5353].flatMap(port => [
     row(from, 'dns', port, 'names of servers', 'UDP'),
@@ -78,15 +78,15 @@ export function ofPipelines(ports: Ports = STANDARD): Rules {
       row(member, 'postgres', postgres, 'results'),
       ...each(elasticsearch, member, 'elasticsearch', 'projections'),
     ]),
-    row('operator', 'worker', 8080, 'asks how it goes'),
-    row('operator', 'removal', 8080, 'asks whether it is done'),
+    row('operator', 'worker', 8080, 'fetches its status'),
+    row('operator', 'removal', 8080, 'fetches its status'),
     row('prometheus', 'worker', 8080, 'scrapes'),
     row('node', 'worker', 8080, 'probes of the kubelet'),
     row('node', 'ingest', 8000, 'probes of the kubelet'),
-    row('stranger', 'ingest', 8000, 'a seller of the same namespace'),
+    row('stranger', 'ingest', 8000, 'a client in the same namespace'),
     row('foreigner', 'ingest', 8000, 'a gateway in another namespace'),
     row('helmTest', 'ingest', 8000, 'sends its sale'),
-    row('internet', 'ingest', 8000, 'sellers through a load balancer that keeps their addresses'),
+    row('internet', 'ingest', 8000, 'clients through a load balancer that keeps their addresses'),
   ]
   const uninvited = [
     'stranger',
@@ -99,35 +99,35 @@ export function ofPipelines(ports: Ports = STANDARD): Rules {
     'internet',
   ] as const
   const fail = [
-    ...uninvited.map(from => row(from, 'worker', 8080, 'figures and status are for the operator and Prometheus')),
-    row('stranger', 'load', 8080, 'nothing asks the load'),
-    row('prometheus', 'load', 8080, 'the load has no figures'),
-    row('prometheus', 'worker', 9229, 'of a worker only the port with figures'),
-    row('operator', 'worker', 9229, 'a debugger’s port stays shut for everyone'),
-    row('stranger', 'ingest', 8080, 'of ingest only the port for sales'),
+    ...uninvited.map(from => row(from, 'worker', 8080, 'metrics and status are for the operator and Prometheus')),
+    row('stranger', 'load', 8080, 'nothing connects to the load generator'),
+    row('prometheus', 'load', 8080, 'the load generator has no metrics'),
+    row('prometheus', 'worker', 9229, 'only the port with metrics is open'),
+    row('operator', 'worker', 9229, 'the debugger port is closed for everyone'),
+    row('stranger', 'ingest', 8080, 'only the port for sales is open'),
     row('stranger', 'worker', 8080, 'another protocol is another port', 'UDP'),
     ...(['load', 'ingest'] as const).flatMap(producer => [
-      row(producer, 'postgres', postgres, 'who makes sales has no business with results'),
-      ...each(elasticsearch, producer, 'elasticsearch', 'who makes sales has no business with results'),
+      row(producer, 'postgres', postgres, 'producers have no access to results'),
+      ...each(elasticsearch, producer, 'elasticsearch', 'producers have no access to results'),
       row(producer, 'kafka', 9091, 'the brokers’ own port'),
     ]),
     ...members.flatMap(member => [
       row(member, 'internet', 80, 'nothing is fetched from outside'),
       row(member, 'internet', 443, 'nothing is sent outside'),
       row(member, 'apiServer', 6443, 'no part of a pipeline speaks to the API server'),
-      row(member, 'apiServer', 10250, 'nor to kubelets'),
+      row(member, 'apiServer', 10250, 'no part of a pipeline speaks to kubelets'),
       row(member, 'cloudMetadata', 80, 'the cloud’s credentials'),
-      row(member, 'operator', 8081, 'the operator asks, nobody asks it but Prometheus'),
-      row(member, 'stranger', 8080, 'a neighbour is no server of ours'),
+      row(member, 'operator', 8081, 'only Prometheus connects to the operator'),
+      row(member, 'stranger', 8080, 'a pod that is not ours is not a server of ours'),
     ]),
-    row('worker', 'ingest', 8000, 'workers make no sales'),
+    row('worker', 'ingest', 8000, 'workers send no sales'),
     row('worker', 'kafka', 9090, 'the brokers’ own port'),
     row('worker', 'elasticsearch', 9300, 'the nodes’ own port'),
   ]
   return { pass, fail }
 }
 
-/** By the policies of the chart, of Strimzi (which makes Kafka's own) and of whoever runs the cluster. */
+/** Rules by the policies of the chart, of Strimzi (which creates those of Kafka) and of the cluster's administrator. */
 export function ofPlatform(ports: Ports = STANDARD): Rules {
   const { kafka, postgres } = ports
   const pass = [
@@ -144,11 +144,11 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
     row('removal', 'elasticsearch', 9200, 'removes projections'),
     row('kafka', 'kafka', 9090, 'controllers'),
     row('kafka', 'kafka', 9091, 'replication'),
-    row('strimzi', 'kafka', 9090, 'asks the controllers before it rolls them'),
-    row('strimzi', 'kafka', 9091, 'asks the brokers before it rolls them'),
+    row('strimzi', 'kafka', 9090, 'asks the controllers before it restarts them'),
+    row('strimzi', 'kafka', 9091, 'asks the brokers before it restarts them'),
     row('strimzi', 'kafka', 8443, 'asks the agent for a broker’s state'),
     row('entityOperator', 'kafka', 9091, 'topics'),
-    row('entityOperator', 'apiServer', 6443, 'follows KafkaTopics'),
+    row('entityOperator', 'apiServer', 6443, 'watches KafkaTopics'),
     row('node', 'kafka', 8443, 'probes of the kubelet'),
     row('elasticsearch', 'elasticsearch', 9300, 'nodes to each other'),
     row('eck', 'elasticsearch', 9200, 'asks for the cluster’s health'),
@@ -164,28 +164,28 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
     row('verifier', 'postgres', postgres, 'compares rows'),
     row('verifier', 'elasticsearch', 9200, 'compares documents'),
     ...dns('kibanaImport'),
-    row('kibanaImport', 'kibana', 5601, 'brings our dashboard'),
-    row('eck', 'kibana', 5601, 'asks how it does'),
+    row('kibanaImport', 'kibana', 5601, 'imports our dashboard'),
+    row('eck', 'kibana', 5601, 'asks for its health'),
     ...each(kafka, 'kafkaUi', 'kafka', 'shows topics'),
   ]
   const fail = [
     ...(['stranger', 'foreigner', 'internet'] as const).flatMap(from => [
-      row(from, 'postgres', postgres, 'results are for those who were told the password and their pods'),
+      row(from, 'postgres', postgres, 'results are only for pods that are allowed to connect'),
       row(from, 'elasticsearch', 9200, 'projections are for Kibana, the workers and ECK'),
-      row(from, 'elasticsearch', 9300, 'whoever reaches it joins the cluster'),
-      ...each(kafka, from, 'kafka', 'the plain port asks for no password'),
+      row(from, 'elasticsearch', 9300, 'any client of this port could join the cluster'),
+      ...each(kafka, from, 'kafka', 'the plain port needs no password'),
       row(from, 'kafka', 9090, 'the brokers’ own port'),
       row(from, 'kafka', 9091, 'the brokers’ own port'),
-      row(from, 'operator', 8081, 'figures are for Prometheus'),
+      row(from, 'operator', 8081, 'metrics are for Prometheus'),
     ]),
-    row('foreigner', 'kibana', 5601, 'people come by port-forward or by a gateway'),
+    row('foreigner', 'kibana', 5601, 'users connect by port-forward or by a gateway'),
     ...(['postgres', 'kafka', 'elasticsearch', 'kibana'] as const).flatMap(server => [
-      row(server, 'internet', 443, 'what holds data sends it nowhere'),
+      row(server, 'internet', 443, 'stores send no data outside'),
       row(server, 'cloudMetadata', 80, 'the cloud’s credentials'),
     ]),
     row('postgres', 'apiServer', 6443, 'a database speaks to no API server (unless CloudNativePG runs it)'),
-    row('operator', 'postgres', postgres, 'the operator reads results from nobody: workers tell it'),
-    ...each(kafka, 'operator', 'kafka', 'lag is told by the workers'),
+    row('operator', 'postgres', postgres, 'the operator reads no results: workers report to it'),
+    ...each(kafka, 'operator', 'kafka', 'workers report the lag'),
     row('kibana', 'postgres', postgres, 'Kibana reads projections only'),
     row('grafana', 'elasticsearch', 9200, 'dashboards read PostgreSQL and Prometheus'),
     row('kibanaImport', 'elasticsearch', 9200, 'it speaks to Kibana alone'),

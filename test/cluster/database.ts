@@ -1,4 +1,4 @@
-/** The pipelines' PostgreSQL, seen from outside the cluster: what it holds, and how steadily it goes on. */
+/** Reads the pipelines' PostgreSQL from outside the cluster: their rows, and how steadily their offsets advance. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
@@ -6,7 +6,7 @@ import { installOperator } from './platform.ts'
 import type { Shop } from './shop.ts'
 
 /** Often enough to see a pause of a tenth of a second. */
-const LOOK_EVERY_MS = 25
+const POLL_EVERY_MS = 25
 
 export type Standstill = { what: string; longestMs: number }
 
@@ -18,7 +18,7 @@ export class Database {
     this.client = client
   }
 
-  /** With the operator, the namespace and its servers, all of it new. */
+  /** Installs the operator, and creates the namespace and its servers. */
   static async open(shop: Shop): Promise<Database> {
     await installOperator()
     await shop.open()
@@ -42,35 +42,35 @@ export class Database {
     this.#forward.kill()
   }
 
-  /** Rows of a table as text, without what says when they were written. */
+  /** Rows of a table as text, without the columns that depend on when they were written. */
   async rows(table: string): Promise<string[]> {
-    const written = `ARRAY['version','created_at','updated_at','reopened','final']`
+    const timeColumns = `ARRAY['version','created_at','updated_at','reopened','final']`
     const { rows } = await this.client.query(
-      `SELECT (to_jsonb(t) - ${written})::text AS row FROM ${table} t ORDER BY 1`,
+      `SELECT (to_jsonb(t) - ${timeColumns})::text AS row FROM ${table} t ORDER BY 1`,
     )
     return rows.map(({ row }) => row)
   }
 }
 
 /**
- * While sales come in steadily the committed offset of each partition advances all the time: how long it did not is the
- * pause that readers of the results see. Asks the database alone, so it shares nothing with what workers say of themselves.
+ * Measures the pauses that readers of the results see: while sales arrive steadily, the committed offset of each partition
+ * advances steadily. It asks only the database, and does not depend on what workers report.
  */
 export class Watch {
   readonly #client: pg.Client
   readonly #schema: string
   readonly #advances = new Map<number, number[]>()
   readonly standstills: Standstill[] = []
-  #isOn = true
-  readonly #looking: Promise<void>
+  #isRunning = true
+  readonly #polling: Promise<void>
 
   constructor({ client }: Database, schema: string) {
     this.#client = client
     this.#schema = schema
-    this.#looking = this.#look()
+    this.#polling = this.#poll()
   }
 
-  /** Does `work` and goes on looking for `afterMs`: what it did may show only then. */
+  /** Runs `work` and measures for another `afterMs`, because the effect may be delayed. */
   async during(what: string, work: () => Promise<unknown>, afterMs = 10_000): Promise<void> {
     const from = Date.now()
     await work()
@@ -80,13 +80,13 @@ export class Watch {
   }
 
   async stop(): Promise<void> {
-    this.#isOn = false
-    await this.#looking
+    this.#isRunning = false
+    await this.#polling
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const offsets = new Map<number, string>()
-    while (this.#isOn) {
+    while (this.#isRunning) {
       const { rows } = await this.#client.query(`SELECT partition, next_offset FROM ${this.#schema}.progress`)
       const at = Date.now()
       for (const { partition, next_offset } of rows) {
@@ -94,12 +94,12 @@ export class Watch {
         offsets.set(partition, next_offset)
         this.#advances.set(partition, [...(this.#advances.get(partition) ?? []), at])
       }
-      await new Promise(resolve => setTimeout(resolve, LOOK_EVERY_MS))
+      await new Promise(resolve => setTimeout(resolve, POLL_EVERY_MS))
     }
   }
 }
 
-/** ms between two advances, or since the last: a partition that never goes on stands still until `to`. */
+/** Longest ms between two advances; the time until `to` counts, too. */
 function longestGap(times: number[], from: number, to: number): number {
   const before = times.filter(time => time <= from).at(-1) ?? from
   const within = [before, ...times.filter(time => time > from && time <= to), to]

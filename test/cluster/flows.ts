@@ -1,16 +1,16 @@
-/** The connections that a running system makes, from what flows.sh prints of the connection tracking of its nodes. */
+/** Reads the connections of a running system from the output of flows.sh, which prints the connection tracking of nodes. */
 import { spawn } from 'node:child_process'
 import { type Connection, type Pod, type Protocol, podAt } from '../support/network-policy.ts'
 
-/** Both ends are addresses; a Service's is replaced by the pod's or node's that it stands for. */
+/** Both ends are addresses. The address of a Service is replaced by that of its pod or node. */
 export type Flow = Required<Connection>
 
-/** Where Linux takes a client's own port from: nothing of ours listens there. */
+/** First port that Linux assigns to clients; our servers listen below it. */
 const FIRST_EPHEMERAL_PORT = 32_768
-/** A connection as its first packet asked for it, then as the answer comes: from whoever stands behind a Service. */
+/** A tracked connection: source of the first packet, then source of the response, which is the pod behind a Service. */
 const TRACKED = /\bipv4 +2 (tcp|udp|sctp) .*?src=(\S+) dst=\S+ sport=(\d+) dport=\d+ .*?src=(\S+) dst=\S+ sport=(\d+) /
 
-/** Each flow once, whoever's ephemeral port it came from and however often it was tried. */
+/** Returns each flow once, whatever the client's port was and however often it was tried. */
 export function flowsIn(raw: string): Flow[] {
   const flows = raw.split('\n').flatMap(line => {
     const [matched, protocol, ...ends] = TRACKED.exec(line) ?? []
@@ -21,21 +21,21 @@ export function flowsIn(raw: string): Flow[] {
   return distinct(flows)
 }
 
-/** Where tracking began amid a connection, an answer may have been taken for the first packet: ports tell who asked. */
-function flow(protocol: Protocol, [asking, fromPort, answering, port]: [string, string, string, string]): Flow {
-  const isTurned = Number(port) >= FIRST_EPHEMERAL_PORT && Number(fromPort) < FIRST_EPHEMERAL_PORT
-  if (isTurned) return { from: answering, to: asking, port: Number(fromPort), protocol }
-  return { from: asking, to: answering, port: Number(port), protocol }
+/** If tracking began within a connection, its first packet may be a response: the ports show which end is the client. */
+function flow(protocol: Protocol, [client, fromPort, server, port]: [string, string, string, string]): Flow {
+  const isReversed = Number(port) >= FIRST_EPHEMERAL_PORT && Number(fromPort) < FIRST_EPHEMERAL_PORT
+  if (isReversed) return { from: server, to: client, port: Number(fromPort), protocol }
+  return { from: client, to: server, port: Number(port), protocol }
 }
 
-/** The addresses of the node itself, a bridge's among them. */
+/** Returns the node's own addresses, including those of bridges. */
 export function addressesIn(raw: string): string[] {
   return [...raw.matchAll(/^\d+: \S+ +inet ([\d.]+)/gm)].map(([, address]) => address!)
 }
 
 /**
- * Flows as policies are asked about them: pods by name, the rest by address. A node's packets carry the address of
- * whatever interface they leave by; to a pod they are those of its own node.
+ * Replaces addresses of pods by their names, as needed to evaluate policies. Packets of a node have the address of the
+ * interface that they leave by; for a pod they come from its own node.
  */
 export function named(flows: Flow[], pods: Pod[], nodeAddresses: string[]): Flow[] {
   const name = (ip: string) => {
@@ -50,22 +50,22 @@ function distinct(flows: Flow[]): Flow[] {
   return [...new Map(flows.map(flow => [`${flow.from} ${flow.to} ${flow.port} ${flow.protocol}`, flow])).values()]
 }
 
-/** Answers when every connection from now on is recorded. */
+/** Resolves once every new connection is recorded. */
 export async function recordFlows(command: string, args: string[]): Promise<{ stop(): Promise<string> }> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let [out, err] = ['', '']
   child.stdout.on('data', data => (out += data))
   const closed = new Promise<void>(done => child.once('close', () => done()))
   await new Promise<void>((done, fail) => {
-    child.once('error', fail).once('close', () => fail(new Error(`nothing is recorded: ${err}`)))
-    // It has subscribed by the time that it says how large its buffer is.
+    child.once('error', fail).once('close', () => fail(new Error(`cannot record connections: ${err}`)))
+    // conntrack has subscribed by the time that it prints the size of its buffer.
     child.stderr.on('data', data => (err += data).includes('buffer size has been set') && done())
   })
   return {
     async stop() {
       const wasAlive = child.exitCode === null && child.signalCode === null && child.kill('SIGTERM')
       await closed
-      if (!wasAlive) throw new Error(`recording ended early: ${err}`)
+      if (!wasAlive) throw new Error(`the recording ended early: ${err}`)
       if (/ENOBUFS/.test(err)) throw new Error(`connections were lost: ${err}`)
       return out
     },

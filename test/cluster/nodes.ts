@@ -1,6 +1,6 @@
 /**
- * What befalls processes and nodes, which the API server cannot do: the program in NODE_TOOL does it (.ci/node; on kind
- * it would be docker kill and docker pause).
+ * Faults of processes and nodes, which the API server cannot cause: the program in NODE_TOOL does (.ci/node, or
+ * .github/kind-node on kind).
  */
 import { execFileSync } from 'node:child_process'
 import { describe } from 'vitest'
@@ -9,15 +9,16 @@ import type { Shop } from './shop.ts'
 
 export const NODE_TOOL = process.env.NODE_TOOL ?? ''
 
-/** `describe` where there is such a tool, else a skipped one that says so. */
+/** `describe` if NODE_TOOL is set, else a skipped one that says so. */
 export const describeWithNodeTool = (name: string, tests: () => void) =>
   NODE_TOOL
     ? describe(name, tests)
     : describe.skip(`${name} (skipped: set NODE_TOOL, see test/cluster/nodes.ts)`, tests)
 
-/** To the main process of the pod's only container. */
+/** Sends a signal to the main process of the pod's only container. */
 export const signalPod = (uid: string, signal: 'KILL' | 'STOP' | 'CONT') => tool('signal', uid, signal)
-/** Kills the process of one worker, and proves it: its pod has another container then. */
+
+/** Kills the process of one worker, and waits until its pod has another container. */
 export async function crashWorker(shop: Shop, pipeline: string, index: number): Promise<void> {
   const { metadata, status } = (await shop.pods(pipeline))[index]!
   signalPod(metadata.uid, 'KILL')
@@ -28,9 +29,9 @@ export async function crashWorker(shop: Shop, pipeline: string, index: number): 
   })
 }
 
-/** Kubelet and container runtime die, containers go on. */
+/** Kills kubelet and container runtime; containers continue. */
 export const orphanNode = (node: string) => tool('orphan', node)
-/** Everything on it dies. */
+/** Kills everything on the node. */
 export const killNode = (node: string) => tool('dead', node)
 
 function tool(...args: string[]): void {

@@ -1,7 +1,7 @@
 /**
- * Sales through a pipeline whose every part runs in pods, installed by the project's own manifests with the rights that
- * users give it, while it is scaled and its processes are killed. A verifier in a pod of its own recomputes every row,
- * and a second pipeline, which nobody scales or kills, reads the same topic.
+ * Tests a pipeline whose parts all run in pods, installed by the project's own manifests with their permissions, while it is
+ * scaled and its processes are killed. A verifier in its own pod recomputes every row, and a second pipeline, which is not
+ * scaled or killed, reads the same topic.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -16,13 +16,13 @@ const RATE = 500
 const shop = new Shop('shop')
 let database: Database
 
-/** Answers after how many ms another one leads. */
+/** Resolves with the ms until another operator leads. */
 async function killLeader(): Promise<number> {
   const before = await until('a leader', leader)
   const at = Date.now()
   await kubectl([...SYSTEM, 'delete', 'pod', before, '--grace-period=0', '--force'])
-  const isFollowed = async () => ![before, ''].includes(await leader())
-  await until('another leads', isFollowed, MINUTES)
+  const hasNewLeader = async () => ![before, ''].includes(await leader())
+  await until('another leads', hasNewLeader, MINUTES)
   return Date.now() - at
 }
 
@@ -47,7 +47,7 @@ describeWithNodeTool('a pipeline in pods', () => {
   }, 3 * MINUTES)
 
   it(
-    'is exact whatever is scaled and killed, and shows the same as one that is left alone',
+    'stays exact while it is scaled and killed, and equals a pipeline that is left alone',
     async () => {
       await shop.apply('scaled', { rate: RATE })
       await shop.apply('left-alone')
@@ -77,7 +77,9 @@ describeWithNodeTool('a pipeline in pods', () => {
 
       await watch.during('a worker’s process killed', () => crashWorker(shop, 'scaled', 0))
       await operators(0)
-      await watch.during('the same without an operator to tell the others', () => crashWorker(shop, 'scaled', 1))
+      await watch.during('the same without an operator, which would remove it from the group', () =>
+        crashWorker(shop, 'scaled', 1),
+      )
       await operators(2)
 
       await watch.during('the operator’s leader killed, then 4 → 2 workers', async () => {

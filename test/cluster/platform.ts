@@ -1,6 +1,6 @@
 /**
- * The chart on the cluster, and the servers that the operators of Strimzi and ECK would make of its resources: their
- * images cannot be had everywhere (kafka.yaml, elasticsearch.yaml). PostgreSQL is the chart's own.
+ * Installs the chart on the cluster, and the servers that the operators of Strimzi and ECK would create from its resources:
+ * their images are not available everywhere (kafka.yaml, elasticsearch.yaml). PostgreSQL is the chart's own.
  */
 import { execFileSync } from 'node:child_process'
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
@@ -9,19 +9,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { kubectl } from '#chaos/kubectl.ts'
-import { OF_OURS_ALONE } from '../../charts/generate.ts'
+import { WITHOUT_OTHER_OPERATORS } from '../../charts/generate.ts'
 import { CHART, helm } from '../support/helm.ts'
 
 const SYSTEM_NAMESPACE = 'salespipeline-system'
 export const SYSTEM = ['-n', SYSTEM_NAMESPACE]
 
-/** Real images of PostgreSQL cannot be had everywhere: ours does as the official one does (postgres-entrypoint.sh). */
+/** The official image of PostgreSQL is not available everywhere; ours behaves like it (postgres-entrypoint.sh). */
 export const OUR_POSTGRES = ['--set', 'postgres.image=test/postgres:1']
 const set = (values: string[]) => ['--set', values.join()]
 
-/** In a namespace of its own, for all of a file's tests. */
+/** Installs the operator in its own namespace, for all tests of a file. */
 export async function installOperator(): Promise<void> {
-  const only = set([...OF_OURS_ALONE, 'postgres.mode=external'])
+  const only = set([...WITHOUT_OTHER_OPERATORS, 'postgres.mode=external'])
   helm(['upgrade', '--install', 'operator', CHART, ...SYSTEM, '--create-namespace', ...only])
   await operatorIsUp()
 }
@@ -29,10 +29,10 @@ export async function installOperator(): Promise<void> {
 export const operatorIsUp = (namespace = SYSTEM_NAMESPACE) =>
   kubectl(['-n', namespace, 'rollout', 'status', 'deployment/salespipeline-operator', '--timeout=120s'])
 
-/** PostgreSQL by the chart and Kafka with its topics, for pipelines of an operator elsewhere. */
+/** Installs PostgreSQL by the chart, and Kafka with its topics, for pipelines of an operator in another namespace. */
 export async function installStores(namespace: string): Promise<void> {
-  const values = set([...OF_OURS_ALONE, 'operator.enabled=false', 'crd.install=false'])
-  await makeVolume(namespace, 'data-postgres-0')
+  const values = set([...WITHOUT_OTHER_OPERATORS, 'operator.enabled=false', 'crd.install=false'])
+  await createVolume(namespace, 'data-postgres-0')
   helm([
     'install',
     'stores',
@@ -52,13 +52,13 @@ export const postgresIsUp = (namespace: string) =>
   kubectl(['-n', namespace, 'rollout', 'status', 'statefulset/postgres', '--timeout=180s'])
 
 export async function startKafka(namespace: string): Promise<void> {
-  await makeVolume(namespace, 'data-kafka-nodes-0')
+  await createVolume(namespace, 'data-kafka-nodes-0')
   await kubectl(['-n', namespace, 'apply', '-f', join(import.meta.dirname, 'kafka.yaml')])
   await kubectl(['-n', namespace, 'rollout', 'status', 'statefulset/kafka-nodes', '--timeout=180s'])
   await kubectl(['-n', namespace, 'wait', '--for=condition=complete', 'job/topics', '--timeout=120s'])
 }
 
-/** With the certificate, and the user whose password the chart made. */
+/** Starts Elasticsearch with a certificate, and with the user whose password the chart generated. */
 export async function startElasticsearch(namespace: string): Promise<void> {
   const secret = JSON.parse(await kubectl(['-n', namespace, 'get', 'secret/elasticsearch', '-o', 'json'])).data
   const roles = JSON.parse(await kubectl(['-n', namespace, 'get', 'secret/elasticsearch-roles', '-o', 'json'])).data
@@ -75,7 +75,7 @@ export async function startElasticsearch(namespace: string): Promise<void> {
   }
   for (const [name, stringData] of Object.entries(secrets))
     await create({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, stringData })
-  await makeVolume(namespace, 'elasticsearch-data-elasticsearch-es-default-0')
+  await createVolume(namespace, 'elasticsearch-data-elasticsearch-es-default-0')
   await kubectl(['-n', namespace, 'apply', '-f', join(import.meta.dirname, 'elasticsearch.yaml')])
   await kubectl(['-n', namespace, 'rollout', 'status', 'statefulset/elasticsearch-es-default', '--timeout=300s'])
 }
@@ -83,7 +83,7 @@ export async function startElasticsearch(namespace: string): Promise<void> {
 const decoded = (text: string) => Buffer.from(text, 'base64').toString()
 const create = (object: object) => kubectl(['apply', '-f', '-'], stringify(object))
 
-/** As Elasticsearch's file realm reads it. */
+/** Hashes a password for Elasticsearch's file realm. */
 function hashed(password: string): string {
   const salt = randomBytes(32)
   const hash = pbkdf2Sync(password, salt, 10_000, 32, 'sha512')
@@ -106,16 +106,16 @@ function selfSigned(host: string): { certificate: string; key: string } {
 }
 
 /**
- * Where the cluster makes none by itself, STORAGE_DIR names a folder that all its nodes share; the volume is that of a
- * network's storage then: whichever node the pod comes to, its data is there.
+ * Creates a volume, in clusters that do not create volumes themselves. STORAGE_DIR names a folder that all nodes share, so
+ * that a pod finds its data on every node, as on network storage.
  */
-export async function makeVolume(namespace: string, claim: string): Promise<void> {
+export async function createVolume(namespace: string, claim: string): Promise<void> {
   const shared = process.env.STORAGE_DIR
   if (!shared) return
   const name = `${namespace}-${claim}`
   const path = join(shared, name)
   mkdirSync(path, { recursive: true })
-  chmodSync(path, 0o777) // a folder of the host belongs to no user of a pod
+  chmodSync(path, 0o777) // so that the user of the pod can write
   await create({
     apiVersion: 'v1',
     kind: 'PersistentVolume',

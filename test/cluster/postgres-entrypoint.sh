@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the official image does with an empty PGDATA, as far as the chart relies on it.
+# Does what the official image does with an empty PGDATA, as far as the chart relies on it.
 set -e
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   mkdir -p "$PGDATA"

@@ -1,7 +1,7 @@
 /**
- * The whole system as a user installs it: one helm install with the values for a laptop. Strimzi's, ECK's and Prometheus'
- * operators cannot be had here: their resources are made and kept by the API server with their CRDs, and real servers
- * stand where the operators would put theirs (platform.ts).
+ * Installs the whole system as a user does: one helm install with the values for a laptop. The operators of Strimzi, ECK and
+ * Prometheus are not available here: the API server stores their resources by their CRDs, and real servers take the place
+ * of those that the operators would create (platform.ts).
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { kubectl } from '#chaos/kubectl.ts'
 import { CRDS_DIR } from '../support/api-server.ts'
 import { CHART, helm } from '../support/helm.ts'
 import {
-  makeVolume,
+  createVolume,
   OUR_POSTGRES,
   operatorIsUp,
   postgresIsUp,
@@ -22,24 +22,24 @@ import type { Shop } from './shop.ts'
 
 const CRDS = ['strimzi', 'eck', 'prometheus-operator'].flatMap(name => ['-f', join(CRDS_DIR, name)])
 
-/** A release named sales. `chart`: folder or archive. Answers its notes. */
+/** Installs a release named sales. `chart`: folder or archive. Resolves with its notes. */
 export async function installWhole(shop: Shop, more: string[] = [], chart = CHART): Promise<string> {
-  // One operator to a cluster.
+  // A cluster has only one operator.
   helm(['uninstall', 'operator', ...SYSTEM, '--ignore-not-found', '--wait'])
   await kubectl(['create', ...CRDS])
   await kubectl(['wait', '--for=condition=established', 'crd', '--all', '--timeout=60s'])
   await kubectl(['create', 'namespace', shop.namespace])
-  await makeVolume(shop.namespace, 'data-postgres-0')
+  await createVolume(shop.namespace, 'data-postgres-0')
   const notes = install(shop, more, chart)
   await operatorIsUp(shop.namespace)
   await postgresIsUp(shop.namespace)
-  await kafkaPolicy(shop)
+  await createKafkaPolicy(shop)
   await startKafka(shop.namespace)
   await startElasticsearch(shop.namespace)
   return notes
 }
 
-/** Where the CRD is another release's, does what the chart then says. */
+/** If the CRD belongs to another release, runs the commands that the chart's error gives. */
 function install({ namespace }: Shop, more: string[], chart: string): string {
   const values = ['-f', join(CHART, 'values-laptop.yaml'), ...OUR_POSTGRES, ...more]
   const command = ['install', 'sales', chart, '-n', namespace, ...values]
@@ -53,8 +53,8 @@ function install({ namespace }: Shop, more: string[], chart: string): string {
   }
 }
 
-/** What Strimzi makes of the peers in the Kafka resource. */
-async function kafkaPolicy(shop: Shop): Promise<void> {
+/** Creates the NetworkPolicy that Strimzi would derive from the peers in the Kafka resource. */
+async function createKafkaPolicy(shop: Shop): Promise<void> {
   const { spec } = await shop.json('get', 'kafka/kafka')
   const [{ port, networkPolicyPeers }] = spec.kafka.listeners
   const policy = {
@@ -74,7 +74,7 @@ export async function removeWhole(shop: Shop): Promise<void> {
   const ours = await kubectl(['get', 'crd', '--ignore-not-found', '-o', 'name', 'salespipelines.salespipeline.dev'])
   await (ours === '' ? shop.leave() : shop.close())
   helm(['uninstall', 'sales', '-n', shop.namespace, '--ignore-not-found'])
-  // With ours, which is kept: the next release, or the operator alone, brings its own.
+  // Our CRD is kept on uninstall, so delete it too: the next release installs its own.
   await kubectl(['delete', '--ignore-not-found', '--timeout=120s', 'crd', 'salespipelines.salespipeline.dev'])
   await kubectl(['delete', '--ignore-not-found', ...CRDS])
 }

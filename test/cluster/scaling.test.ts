@@ -1,4 +1,4 @@
-/** Workers scaled by our autoscaler, and by a HorizontalPodAutoscaler, on sales that come faster and slower. */
+/** Tests scaling by our autoscaler and by a HorizontalPodAutoscaler, while the rate of sales rises and falls. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,14 +16,14 @@ const schema = shop.namespace.replaceAll('-', '_')
 let database: Database
 let watch: Watch | null = null
 
-/** So little that what waits keeps a worker busy for a while. */
+/** So little CPU that the backlog keeps a worker busy for a while. */
 const SMALL = { requests: { cpu: '50m' }, limits: { cpu: '100m', memory: '512Mi' } }
-/** So soon that however fast this machine is, all four are needed. */
+/** So short a time to catch up that all four workers are needed on any machine. */
 const QUICK = { mode: 'active', min: 1, max: 4, catchUpWithin: '2s', stabilization: '30s', cooldown: '10s' }
-/** So short that a worker that takes a partition over has little to read again. */
+/** So short a horizon that a worker rereads little when it takes over a partition. */
 const BRIEF = { deduplication: { horizon: '10s' } }
 const [FAST, SLOW] = [5000, 200]
-/** Records that wait before anybody scales. */
+/** Records of the backlog before scaling begins. */
 const BACKLOG = 400_000
 
 const replicasOf = async (name: string): Promise<number> =>
@@ -33,16 +33,16 @@ const events = async (name: string): Promise<string[]> => {
   return items.map(({ reason, message }: Json) => `${reason}: ${message}`)
 }
 
-const wanted = (name: string, workers: number) =>
+const scaledTo = (name: string, workers: number) =>
   until(`${workers} workers of ${name}`, async () => (await replicasOf(name)) === workers, 4 * MINUTES)
 
-/** Another rate, until so many workers are wanted. */
+/** Changes the rate of sales, and waits for the number of workers. */
 async function sellUntil(name: string, rate: number, workers: number): Promise<void> {
   await shop.patch(name, { load: { rate } })
-  await wanted(name, workers)
+  await scaledTo(name, workers)
 }
 
-/** Records of all partitions; 0 while nobody has begun. */
+/** Committed records of all partitions; 0 before the first commit. */
 async function committed(name: string): Promise<number> {
   const query = `SELECT coalesce(sum(next_offset), 0)::float8 AS sum FROM ${schema}_${name}.progress`
   return database.client.query(query).then(
@@ -51,7 +51,7 @@ async function committed(name: string): Promise<number> {
   )
 }
 
-describe('workers are scaled', () => {
+describe('the number of workers', () => {
   beforeAll(async () => {
     database = await Database.open(shop)
   }, 10 * MINUTES)
@@ -64,7 +64,7 @@ describe('workers are scaled', () => {
   }, 3 * MINUTES)
 
   it(
-    'by a HorizontalPodAutoscaler on what they count, through the scale subresource',
+    'is scaled by a HorizontalPodAutoscaler on their counters, through the scale subresource',
     async () => {
       await shop.apply('hpa', { rate: 100 })
       await serveMetrics('hpa-processor:8080')
@@ -83,30 +83,32 @@ describe('workers are scaled', () => {
   )
 
   it(
-    'by our autoscaler, which says why, and the results are those of one that is not scaled',
+    'is scaled by our autoscaler, which reports why, with the same results as without scaling',
     async () => {
       await shop.apply('alone', { rate: FAST, ...BRIEF })
-      await until('sales to catch up with', async () => (await committed('alone')) > BACKLOG, 5 * MINUTES)
+      await until('there is a backlog', async () => (await committed('alone')) > BACKLOG, 5 * MINUTES)
       await shop.patch('alone', { load: { rate: SLOW } })
       await shop.apply('auto', { workers: { replicas: 1, resources: SMALL, autoscale: QUICK }, ...BRIEF })
-      await until('it has begun', async () => (await committed('auto')) > 0, 3 * MINUTES)
+      await until('it has committed', async () => (await committed('auto')) > 0, 3 * MINUTES)
       watch = new Watch(database, `${schema}_auto`)
-      await watch.during('1 → 4 workers by the autoscaler', () => wanted('auto', 4))
-      // However little one worker is needed for on this machine: two stay.
+      await watch.during('1 → 4 workers by the autoscaler', () => scaledTo('auto', 4))
+      // On a fast machine one worker would be enough: keep two.
       await shop.patch('auto', { workers: { autoscale: { min: 2 } } })
-      await watch.during('4 → 2 workers by the autoscaler', () => wanted('auto', 2))
+      await watch.during('4 → 2 workers by the autoscaler', () => scaledTo('auto', 2))
       await watch.stop()
-      const story = await events('auto')
-      console.log(`\n${table(watch.standstills)}\n${story.join('\n')}\n`)
-      const isTold = async () => {
+      const recorded = await events('auto')
+      console.log(`\n${table(watch.standstills)}\n${recorded.join('\n')}\n`)
+      const scaledStatus = async () => {
         const status = await shop.status('auto')
         return status.lastScale?.to === 2 && status
       }
-      const { lastScale, autoscale } = await until('the status tells of it', isTold, MINUTES)
+      const { lastScale, autoscale } = await until('the status shows the change', scaledStatus, MINUTES)
       expect(lastScale).toMatchObject({ from: 4, to: 2, reason: expect.stringContaining('fewer workers are enough') })
       expect(Number(lastScale.inputs.arrivalRate)).toBeGreaterThan(0)
       expect(autoscale.throughputPerWorker).toMatch(/\/s$/)
-      expect(story.filter(text => /^Scaled: (1 → 4|4 → 2) workers: \D+\d+ records\/s arrive/.test(text)).length).toBe(2)
+      expect(
+        recorded.filter(text => /^Scaled: (1 → 4|4 → 2) workers: \D+\d+ records\/s arrive/.test(text)).length,
+      ).toBe(2)
       expect((await shop.condition('auto', 'Autoscaling')).reason).toBe('AutoscalerInControl')
       await shop.drain('alone', 'auto')
       expect((await shop.verdict('auto')).ok).toBe(true)

@@ -1,4 +1,4 @@
-/** A namespace with Kafka and PostgreSQL, and the pipelines in it, as a user sees them. */
+/** A namespace with Kafka and PostgreSQL and the pipelines in it, used through kubectl as a user does. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
@@ -13,7 +13,7 @@ const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 export const VERSION: string = version
 export const VERIFIER = `salespipeline/verify:${version}`
 export const MINUTES = 60_000
-/** Of the load generator: what it does to the sales, beside sending them. */
+/** Settings of the load generator: the share of disordered, late, duplicate and malformed sales. */
 export const MISHAPS = {
   disorder: { fraction: 0.1 },
   lateness: { fraction: 0.01 },
@@ -21,7 +21,7 @@ export const MISHAPS = {
   malformed: { fraction: 0.005 },
 }
 
-/** The pod of the operator that leads. */
+/** Resolves with the name of the leading operator's pod. */
 export const leader = () =>
   kubectl([...SYSTEM, 'get', 'lease/salespipeline-operator', '-o', 'jsonpath={.spec.holderIdentity}'])
 
@@ -34,7 +34,7 @@ export class Shop {
   readonly k = (...args: string[]): Promise<string> => kubectl(['-n', this.namespace, ...args])
   readonly json = async (...args: string[]): Promise<Json> => JSON.parse(await this.k(...args, '-o', 'json'))
 
-  /** Namespace, servers and the topic `transactions`. */
+  /** Creates the namespace, its servers and the topic `transactions`. */
   async open(): Promise<void> {
     await kubectl(['create', 'namespace', this.namespace])
     await installStores(this.namespace)
@@ -49,7 +49,7 @@ export class Shop {
     await kubectl(['delete', 'namespace', this.namespace, '--wait=false'])
   }
 
-  /** The first example, on this namespace's servers. `rate` 0: nobody sells through it. */
+  /** Applies the first example on this namespace's servers. With `rate` 0 it has no load generator. */
   async apply(name: string, { rate = 0, ...more }: { rate?: number; [field: string]: unknown } = {}): Promise<void> {
     const document = parse(readFileSync(join(ROOT, 'k8s/examples/ecommerce.yaml'), 'utf8'))
     document.metadata = { name, namespace: this.namespace }
@@ -79,20 +79,20 @@ export class Shop {
 
   /** Waits until its condition Ready has this reason. */
   ready(name: string, reason = 'Streaming'): Promise<Json> {
-    const says = async () => {
+    const withReason = async () => {
       const condition = await this.condition(name)
       return condition?.reason === reason && condition
     }
-    return until(`${name} says ${reason}`, says, 3 * MINUTES)
+    return until(`Ready of ${name} has reason ${reason}`, withReason, 3 * MINUTES)
   }
 
-  /** Waits until so many are wanted, there, and ready. */
+  /** Waits until this number of workers is desired, exists and is ready. */
   async workers(name: string, count: number): Promise<void> {
-    const are = async () => {
+    const isReached = async () => {
       const { workers } = await this.status(name)
       return workers.summary === `${count}/${count}` && workers.replicas === count
     }
-    await until(`${count} workers of ${name}`, are, 3 * MINUTES)
+    await until(`${count} workers of ${name}`, isReached, 3 * MINUTES)
   }
 
   /** Pods of its workers, the oldest first. */
@@ -102,27 +102,27 @@ export class Shop {
     return items
   }
 
-  /** Lets nobody sell through it any more, and waits until all that was sold stands in the results of these. */
-  async drain(seller: string, ...readers: string[]): Promise<void> {
-    await this.patch(seller, { load: { onCluster: false } })
-    await until('no load', async () => (await this.pods(seller, 'load')).length === 0, 2 * MINUTES)
-    for (const name of [seller, ...readers])
-      await until(`nothing waits for ${name}`, async () => (await this.status(name)).lag === 0, 2 * MINUTES)
+  /** Stops the load of one pipeline, and waits until it and the readers have processed all sales. */
+  async drain(producer: string, ...readers: string[]): Promise<void> {
+    await this.patch(producer, { load: { onCluster: false } })
+    await until('the load has stopped', async () => (await this.pods(producer, 'load')).length === 0, 2 * MINUTES)
+    for (const name of [producer, ...readers])
+      await until(`the lag of ${name} is 0`, async () => (await this.status(name)).lag === 0, 2 * MINUTES)
   }
 
-  /** The operator's pods, where this namespace has one. */
+  /** The operator's pods in this namespace. */
   async operators(): Promise<Json[]> {
     return (await this.json('get', 'pods', '-l', 'app.kubernetes.io/name=salespipeline-operator')).items
   }
 
-  /** Offsets that are committed, of all partitions. */
+  /** Sum of the committed offsets of all partitions. */
   async committed(name: string): Promise<number> {
     const schema = `${this.namespace}_${name}`.replaceAll('-', '_')
     const query = `SELECT coalesce(sum(next_offset), 0) FROM ${schema}.progress`
     return Number(await this.k('exec', 'postgres-0', '--', 'psql', '-U', 'postgres', '-d', 'sales', '-Atc', query))
   }
 
-  /** Has everything compared by the verifier's Job, as `npm run chaos` has it. */
+  /** Runs the verifier as a Job, as `npm run chaos` does. */
   async verdict(name: string): Promise<Verdict> {
     const document = await this.json('get', `salespipeline/${name}`)
     const settings = { namespace: this.namespace, image: VERIFIER, drained: true, withinMs: 5 * MINUTES }

@@ -1,6 +1,6 @@
 /**
- * From the first chart to this one and back, while sales go through: CRD, operator and workers change, results do not.
- * Then it is uninstalled, which leaves what its notes say, and removed by the commands that its notes give.
+ * Upgrades the first chart to this one and rolls it back while sales are processed: CRD, operator and workers change,
+ * results stay exact. Then uninstalls it, which keeps what its notes name, and removes the rest by the commands of its notes.
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -14,22 +14,22 @@ import { installWhole, removeWhole } from './release.ts'
 import { MINUTES, MISHAPS, Shop, VERSION } from './shop.ts'
 
 const HERE = import.meta.dirname
-/** As it was packaged when it was released. */
+/** The chart as it was released. */
 const FIRST = { version: '0.2.0', chart: join(HERE, 'sales-pipeline-0.2.0.tgz') }
 const VALUES = ['-f', join(CHART, 'values-laptop.yaml'), ...OUR_POSTGRES]
 const shop = new Shop('upgrade')
 const release = ['sales', '-n', shop.namespace]
 
-/** All workers run this version, and results go on. */
-async function runs(version: string): Promise<void> {
+/** Waits until all workers run this version and commit. */
+async function runsVersion(version: string): Promise<void> {
   const image = `salespipeline/processor:${version}`
-  const are = async () => {
+  const isRunning = async () => {
     const pods = await shop.pods('ecommerce')
     return pods.length === 2 && pods.every(({ spec, status }) => spec.containers[0].image === image && isReady(status))
   }
-  await until(`workers of ${version}`, are, 3 * MINUTES)
+  await until(`workers of ${version}`, isRunning, 3 * MINUTES)
   const before = await shop.committed('ecommerce')
-  await until('sales go on', async () => (await shop.committed('ecommerce')) > before, MINUTES)
+  await until('sales are committed', async () => (await shop.committed('ecommerce')) > before, MINUTES)
 }
 
 const isReady = (status: Json) => status.conditions.some((c: Json) => c.type === 'Ready' && c.status === 'True')
@@ -39,7 +39,7 @@ async function columns(): Promise<string[]> {
   return crd.spec.versions[0].additionalPrinterColumns.map(({ name }: Json) => name)
 }
 
-describeWithHelm('the first chart', () => {
+describeWithHelm('an installation of the first chart', () => {
   beforeAll(async () => {
     await installWhole(shop, [], FIRST.chart)
     await shop.k('apply', '-f', join(HERE, '../../k8s/examples/ecommerce.yaml'))
@@ -50,17 +50,17 @@ describeWithHelm('the first chart', () => {
   afterAll(() => removeWhole(shop), 5 * MINUTES)
 
   it(
-    'becomes this one, goes back, and becomes it again; nothing is lost or doubled on the way',
+    'is upgraded, rolled back and upgraded again without a lost or doubled sale',
     async () => {
-      await runs(FIRST.version)
+      await runsVersion(FIRST.version)
       expect(await columns()).not.toContain('Delay')
       helm(['upgrade', ...release, CHART, ...VALUES])
-      await runs(VERSION)
+      await runsVersion(VERSION)
       expect(await columns()).toContain('Delay')
       helm(['rollback', 'sales', '1', '-n', shop.namespace])
-      await runs(FIRST.version)
+      await runsVersion(FIRST.version)
       helm(['upgrade', ...release, CHART, ...VALUES])
-      await runs(VERSION)
+      await runsVersion(VERSION)
       await shop.drain('ecommerce')
       const verdict = await shop.verdict('ecommerce')
       expect(verdict.ok).toBe(true)
@@ -69,19 +69,19 @@ describeWithHelm('the first chart', () => {
     15 * MINUTES,
   )
 
-  describe('once it is uninstalled', () => {
+  describe('after helm uninstall', () => {
     it(
-      'leaves pipelines and workers, the CRD, data and passwords',
+      'keeps its pipelines and workers, the CRD, data and passwords',
       async () => {
-        const said = helm(['uninstall', ...release])
+        const output = helm(['uninstall', ...release])
         for (const kept of [
           '[CustomResourceDefinition]',
           '[Kafka] kafka',
           '[Elasticsearch] elasticsearch',
           '[Secret] postgres',
         ])
-          expect(said).toContain(kept)
-        await until('the operator is gone', async () => (await shop.operators()).length === 0, MINUTES)
+          expect(output).toContain(kept)
+        await until('the operator is deleted', async () => (await shop.operators()).length === 0, MINUTES)
         expect(await shop.pods('ecommerce')).toHaveLength(2)
         expect((await shop.json('get', 'pvc/data-postgres-0')).status.phase).toBe('Bound')
       },
@@ -89,24 +89,24 @@ describeWithHelm('the first chart', () => {
     )
 
     it(
-      'is installed anew over what was left, and its workers go on',
+      'is installed again over what was kept, and its workers continue',
       async () => {
         helm(['install', ...release, CHART, ...VALUES])
         await shop.patch('ecommerce', { load: { onCluster: true } })
-        await runs(VERSION)
+        await runsVersion(VERSION)
       },
       5 * MINUTES,
     )
 
     it(
-      'is gone without a rest by the commands of its notes',
+      'is removed completely by the commands of its notes',
       async () => {
-        // What the operators of Strimzi and ECK do once their resources are deleted.
+        // The operators of Strimzi and ECK would do this once their resources are deleted.
         await shop.k('delete', 'statefulset', 'kafka-nodes', 'elasticsearch-es-default')
         const notes = helm(['get', 'notes', ...release])
-        const commands = notes.slice(notes.indexOf('To remove everything')).match(/^ {2}kubectl .*$/gm)!
+        const commands = notes.slice(notes.indexOf('To delete everything')).match(/^ {2}kubectl .*$/gm)!
         expect(commands.length).toBeGreaterThan(5)
-        for (const command of commands) execFileSync('sh', ['-c', shortOf(command)], { stdio: 'pipe' })
+        for (const command of commands) execFileSync('sh', ['-c', withHelm(command)], { stdio: 'pipe' })
         for (const kind of [
           'kafkas',
           'kafkanodepools',
@@ -127,5 +127,5 @@ describeWithHelm('the first chart', () => {
   })
 })
 
-/** helm by the name that the tests know it by. */
-const shortOf = (command: string) => command.replace(' helm ', ` ${process.env.HELM ?? 'helm'} `)
+/** Replaces helm by the program that HELM names. */
+const withHelm = (command: string) => command.replace(' helm ', ` ${process.env.HELM ?? 'helm'} `)

@@ -1,4 +1,4 @@
-/** What a running system does, kept while it does it: its connections, and its pods, which come and go. */
+/** Records the connections and the pods of a running system, including pods that live only briefly. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { kubectl } from '#chaos/kubectl.ts'
@@ -14,18 +14,18 @@ export type Seen = { flows: Flow[]; pods: Pod[]; policies: NetworkPolicy[]; name
 export class Witness {
   readonly #recording: Awaited<ReturnType<typeof recordFlows>>
   readonly #watch: ChildProcess
-  #told = ''
+  #output = ''
 
   private constructor(recording: Awaited<ReturnType<typeof recordFlows>>) {
     this.#recording = recording
-    // Every state of every pod, however short its life: by a process of its own, since helm keeps this one waiting.
+    // Watches every state of every pod in a separate process, because helm blocks this one.
     this.#watch = spawn('kubectl', ['get', 'pods', '-A', '--watch', '-o', 'json'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-    this.#watch.stdout!.setEncoding('utf8').on('data', data => (this.#told += data))
+    this.#watch.stdout!.setEncoding('utf8').on('data', data => (this.#output += data))
   }
 
-  /** NODE_TOOL records (nodes.ts). */
+  /** Starts recording. `tool`: NODE_TOOL, see nodes.ts. */
   static async begin(tool: string): Promise<Witness> {
     return new Witness(await recordFlows(tool, ['flows']))
   }
@@ -38,14 +38,14 @@ export class Witness {
     const raw = await this.#recording.stop()
     if (this.#watch.exitCode !== null) throw new Error('the watch of pods ended early')
     this.#watch.kill()
-    const pods = podsIn(this.#told)
+    const pods = podsIn(this.#output)
     return { flows: named(flowsIn(raw), pods, addressesIn(raw)), pods, policies, namespaces }
   }
 }
 
-/** The last state of each that had an address, as it was while it ran. */
-function podsIn(told: string): Pod[] {
-  const states = told.split(/(?<=^\}\n)/m).flatMap(text => (text.endsWith('}\n') ? [JSON.parse(text)] : []))
+/** Returns the last state of each pod that had an address, as if it were still running. */
+function podsIn(output: string): Pod[] {
+  const states = output.split(/(?<=^\}\n)/m).flatMap(text => (text.endsWith('}\n') ? [JSON.parse(text)] : []))
   const withAddress = states.filter(({ status }) => status.podIP !== undefined)
   return [...new Map(withAddress.map(pod => [pod.metadata.uid, pod])).values()].map(pod => ({
     ...pod,

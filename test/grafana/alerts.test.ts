@@ -52,32 +52,32 @@ it('feeds only existing series and labels to the tests of the rules', () => {
   }
 })
 
-describe('conditions in alerts are those of pipeline/conditions.ts', () => {
+describe('the alert rules follow pipeline/conditions.ts:', () => {
   const exprOf = (name: string) => alerts().find(({ alert }) => alert === name)!.expr
-  const informing = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && !blocking)
+  const informational = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && !blocking)
 
-  it('NotReady leaves out reasons that are normal, and conditions of workers, which have alerts of their own', () => {
+  it('NotReady excludes normal reasons, and conditions of workers, which have their own alerts', () => {
     const normal = codesWhere(({ types, blocking, alert }) => types.includes('Ready') && blocking && alert === null)
     const expr = exprOf('SalesPipelineNotReady')
     expect(expr).toContain(`salespipeline_operator_ready{reason!~"${normal.join('|')}"}`)
-    expect(expr).toContain(`salespipeline_condition{code!~"${informing.join('|')}"}`)
+    expect(expr).toContain(`salespipeline_condition{code!~"${informational.join('|')}"}`)
   })
 
-  it('Blocked leaves out what only informs and what has an alert of its own: a code that is new fires', () => {
+  it('Blocked excludes informational codes and those with their own alerts, so that a new code fires', () => {
     const own = codesWhere(
       ({ raisedBy, blocking, alert }) => raisedBy === 'worker' && blocking && alert !== 'SalesPipelineBlocked',
     )
     expect(exprOf('SalesPipelineBlocked')).toContain(
-      `salespipeline_condition{code!~"${[...informing, ...own].join('|')}"}`,
+      `salespipeline_condition{code!~"${[...informational, ...own].join('|')}"}`,
     )
   })
 
-  it('GuaranteeWeakened names those that weaken what is stored', () => {
+  it('GuaranteeWeakened names the codes that weaken a guarantee', () => {
     const weaker = codesWhere(({ alert }) => alert === 'SalesPipelineGuaranteeWeakened')
     expect(exprOf('SalesPipelineGuaranteeWeakened')).toContain(`salespipeline_condition{code=~"${weaker.join('|')}"}`)
   })
 
-  it('the table names alerts that there are', () => {
+  it('the table of conditions names existing alerts only', () => {
     const names = new Set<string | null>([null, ...alerts().map(({ alert }) => alert)])
     expect(codesWhere(({ alert }) => !names.has(alert))).toEqual([])
   })

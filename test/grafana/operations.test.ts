@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const sections = sectionsOf(OPERATIONS)
 const anchors = new Set([...sections.keys()].map(anchorOf))
 
-/** As GitHub makes them. */
+/** Returns the anchor that GitHub generates for a heading. */
 function anchorOf(heading: string): string {
   return heading
     .toLowerCase()
@@ -64,7 +64,7 @@ describe('docs/operations.md', () => {
       expect({ code, raised: new RegExp(`\\b${code}\\b`).test(source) }).toEqual({ code, raised: true })
   })
 
-  it('has the tables of conditions that the code makes: npm run docs', () => {
+  it('has the tables of conditions that npm run docs writes', () => {
     expect(renderConditions().length).toBe(4)
     expect(replaceSections(OPERATIONS, renderConditions())).toBe(OPERATIONS)
   })
@@ -93,7 +93,7 @@ describe('commands of docs/operations.md', () => {
   it('finds commands to check', () => expect(commands.length).toBeGreaterThan(40))
 
   it('names only objects that the operator creates', () => {
-    const made = new Set(
+    const created = new Set(
       objects.map(
         ({ kind, metadata }) =>
           `${kind.toLowerCase()}/${metadata.name.replace(/^(demo|sales|eu-sales)\b/, '$PIPELINE')}`,
@@ -106,18 +106,18 @@ describe('commands of docs/operations.md', () => {
       ),
     ])
     expect(named.length).toBeGreaterThan(4)
-    expect(named.filter(name => !made.has(name))).toEqual([])
+    expect(named.filter(name => !created.has(name))).toEqual([])
   })
 
   it('selects pods only by labels that they have', () => {
     const text = JSON.stringify(objects) + readFileSync(join(ROOT, 'k8s/operator/operator.yaml'), 'utf8')
-    const ours = commands.flatMap(command => [
+    const selectors = commands.flatMap(command => [
       ...command.matchAll(/(app\.kubernetes\.io\/[\w-]+)=("\$PIPELINE"|[\w-]+)/g),
     ])
-    expect(ours.length).toBeGreaterThan(10)
-    for (const [, label, value] of ours) {
-      const isThere = value === '"$PIPELINE"' ? text.includes(`"${label}":"`) : hasLabel(text, label!, value!)
-      expect({ label, value, isThere }).toEqual({ label, value, isThere: true })
+    expect(selectors.length).toBeGreaterThan(10)
+    for (const [, label, value] of selectors) {
+      const exists = value === '"$PIPELINE"' ? text.includes(`"${label}":"`) : hasLabel(text, label!, value!)
+      expect({ label, value, exists }).toEqual({ label, value, exists: true })
     }
   })
 
@@ -133,7 +133,9 @@ describe('commands of docs/operations.md', () => {
   })
 })
 
-/** The chart creates PostgreSQL (a StatefulSet, or CloudNativePG's Cluster with the same label on its Service). */
-const OF_THE_CHART = 'app.kubernetes.io/name=postgres'
+/** The chart, not the operator, sets this label: on the StatefulSet, or on the Service of the CloudNativePG Cluster. */
+const CHART_SELECTOR = 'app.kubernetes.io/name=postgres'
 const hasLabel = (text: string, label: string, value: string) =>
-  `${label}=${value}` === OF_THE_CHART || text.includes(`"${label}":"${value}"`) || text.includes(`${label}: ${value}`)
+  `${label}=${value}` === CHART_SELECTOR ||
+  text.includes(`"${label}":"${value}"`) ||
+  text.includes(`${label}: ${value}`)

@@ -36,7 +36,7 @@ export const statementsIn = (command: string) =>
 const ROOT = join(import.meta.dirname, '../..')
 const FOLDERS = ['processor', 'operator']
 
-/** The source of everything that raises conditions. */
+/** Returns the source text of all programs that raise conditions. */
 export function sourceText(): string {
   const files = FOLDERS.flatMap(folder =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(name => `${folder}/${name}`),

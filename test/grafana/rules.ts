@@ -34,23 +34,25 @@ export function mutants(): Mutant[] {
   return alerts().flatMap(rule => {
     const { alert, expr } = rule
     const planted = (fault: string, change: Partial<Rule>) => ({ alert, fault, rule: { ...rule, ...change } })
-    const { for: _, ...hasty } = rule
+    const { for: _, ...immediate } = rule
     return [
-      ...(rule.for ? [{ alert, fault: 'does not wait', rule: hasty }] : []),
+      ...(rule.for ? [{ alert, fault: 'does not wait', rule: immediate }] : []),
       ...[...expr.matchAll(COMPARISON)].flatMap(found => [
         planted(`"${found[0]}" never holds`, { expr: replaced(expr, found, `== 1234567`) }),
-        planted(`"${found[0]}" is turned round`, { expr: replaced(expr, found, turned(found[1]!, found[2]!)) }),
+        planted(`"${found[0]}" is inverted`, { expr: replaced(expr, found, inverted(found[1]!, found[2]!)) }),
       ]),
       ...[...expr.matchAll(/(!~|=~|!=|(?<![=!<>])=(?![=~]))(?=")/g)].map(found =>
-        planted(`a label matcher ${found[0]} is turned round`, { expr: replaced(expr, found, OPPOSITE[found[0]]!) }),
+        planted(`a label matcher ${found[0]} is inverted`, { expr: replaced(expr, found, OPPOSITE[found[0]]!) }),
       ),
-      ...clausesOf(expr).map(clause => planted(`lacks "${clause.split('\n')[0]}"`, { expr: expr.replace(clause, '') })),
+      ...clausesOf(expr).map(clause =>
+        planted(`is missing "${clause.split('\n')[0]}"`, { expr: expr.replace(clause, '') }),
+      ),
     ]
   })
 }
 
 const OPPOSITE: Record<string, string> = { '!~': '=~', '=~': '!~', '!=': '=', '=': '!=' }
-const turned = (operator: string, value: string) =>
+const inverted = (operator: string, value: string) =>
   `${operator === '==' ? '!=' : operator === '>' ? '<=' : '>='} ${value}`
 const replaced = (text: string, found: RegExpMatchArray, by: string) =>
   text.slice(0, found.index) + by + text.slice(found.index! + found[0].length)

@@ -1,10 +1,13 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what is found and planted are pieces of source text.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: `find` and `plant` are pieces of source text.
 
-/** The faults that are planted in the engine, each with the test that must turn red. `find` stands exactly once in `file`. */
+/** A fault and the test that must turn red when it is planted. */
 export type Mutant = {
+  /** The fault as a noun phrase, for reports. */
   name: string
   file: string
+  /** Source text that occurs exactly once in `file`. */
   find: string
+  /** Replaces `find`. */
   plant: string
   /** The test file to run. */
   test: string
@@ -20,7 +23,7 @@ const SIMULATED = 'keeps the contract'
 
 export const ENGINE_MUTANTS: Mutant[] = [
   {
-    name: 'sums as binary floating point',
+    name: 'sums in binary floating point',
     file: 'processor/core/exact.ts',
     find: 'if (Number.isSafeInteger(sum)) return sum',
     plant: 'return sum',
@@ -36,7 +39,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'rounds half to even',
   },
   {
-    name: 'records of aborted transactions counted',
+    name: 'counting of records of aborted transactions',
     file: 'processor/core/batches.ts',
     find: 'return this.#ignored.has(producerId)',
     plant: 'return false',
@@ -44,7 +47,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'read-committed reader must see',
   },
   {
-    name: 'abort marker does not end the aborted range',
+    name: 'abort marker that does not end the aborted range',
     file: 'processor/core/batches.ts',
     find: 'if (this.#isAbortMarker(data, at)) this.#ignored.delete(producerId)',
     plant: '',
@@ -52,7 +55,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'read-committed reader must see',
   },
   {
-    name: 'a gap at the end of a batch is read again for ever',
+    name: 'endless rereading of a gap at the end of a batch',
     file: 'processor/core/batches.ts',
     find: 'if (this.#remaining === 0) this.nextOffset = this.#nextAfterBatch\n        else if',
     plant: 'if',
@@ -60,7 +63,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'read-committed reader must see',
   },
   {
-    name: 'window end belongs to the window',
+    name: 'window that includes its end',
     file: 'processor/core/window.ts',
     find: 'return windowEnd(window, start) + allowedLateness <= watermark',
     plant: 'return windowEnd(window, start) + allowedLateness < watermark',
@@ -68,7 +71,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'closes a window when the watermark reaches',
   },
   {
-    name: 'dedup horizon is open instead of closed',
+    name: 'open deduplication horizon instead of a closed one',
     file: 'processor/core/seen-ids.ts',
     find: '> horizon) this.#remove',
     plant: '>= horizon) this.#remove',
@@ -76,7 +79,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'as the contract says',
   },
   {
-    name: 'dedup forgets by first sighting instead of last',
+    name: 'deduplication horizon from the first sighting instead of the last',
     file: 'processor/core/seen-ids.ts',
     find: 'this.#unlink(entry)\n      this.#append(entry, offset, maxTime)\n      return true',
     plant: 'return true',
@@ -84,7 +87,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'as the contract says',
   },
   {
-    name: 'dedup set lost on a move',
+    name: 'deduplication set lost when a partition moves',
     file: 'processor/core/partition.ts',
     find: 'this.nextOffset = claim.restoreOffset',
     plant: 'this.nextOffset = claim.nextOffset',
@@ -101,7 +104,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: SIMULATED,
   },
   {
-    name: 'event time forgotten on a move',
+    name: 'event time lost when a partition moves',
     file: 'processor/core/partition.ts',
     find: 'this.maxEventTime = claim.maxEventTime ?? Number.NEGATIVE_INFINITY',
     plant: 'this.maxEventTime = Number.NEGATIVE_INFINITY',
@@ -109,7 +112,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: SIMULATED,
   },
   {
-    name: 'what a failover took back is not noticed where no sale comes',
+    name: 'undetected failover on a partition without new sales',
     file: 'processor/upkeep.ts',
     find: 'if (partition.state === state && (positions.get(partition.partition) ?? 0) < nextOffset) onMoved(partition)',
     plant: '',
@@ -117,7 +120,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: SIMULATED,
   },
   {
-    name: 'a refused commit blamed on the one record that is left of it',
+    name: 'rejected commit blamed on its only remaining record',
     file: 'processor/committer.ts',
     find: 'if (sent.length === 1 && records === 1)',
     plant: 'if (live.length === 1 && live[0]!.share!.commit.counters.records === 1)',
@@ -125,7 +128,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'does not blame',
   },
   {
-    name: 'a lost answer to COMMIT taken for a failure',
+    name: 'lost response to COMMIT treated as a failure',
     file: 'processor/core/outcome.ts',
     find: "if (row.nextOffset === commit.nextOffset) return 'committed'",
     plant: "if (row.nextOffset === commit.nextOffset) return 'retry'",
@@ -133,7 +136,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: SIMULATED,
   },
   {
-    name: 'a lost answer to COMMIT taken for success',
+    name: 'lost response to COMMIT treated as success',
     file: 'processor/core/outcome.ts',
     find: "if (row.nextOffset === commit.fromOffset) return 'retry'",
     plant: "if (row.nextOffset === commit.fromOffset) return 'committed'",
@@ -141,7 +144,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'decides retry for',
   },
   {
-    name: 'increments of one partition overwrite another’s',
+    name: 'increments of one partition that overwrite those of another',
     file: 'processor/core/merge.ts',
     find: "if (kind === 'add') return add(present, value)",
     plant: "if (kind === 'add') return value",
@@ -149,7 +152,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: SIMULATED,
   },
   {
-    name: 'no epoch check in PostgreSQL',
+    name: 'missing epoch check in PostgreSQL',
     file: 'processor/adapters/postgres/statements.ts',
     find: 'WHERE p.partition = c.partition AND p.epoch = c.epoch AND p.token = c.token AND p.next_offset = c.from_offset',
     plant: 'WHERE p.partition = c.partition AND p.next_offset = c.from_offset',
@@ -157,7 +160,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'refuses a commit of the previous owner',
   },
   {
-    name: 'a worker that comes back under another name takes itself for expelled',
+    name: 'worker that treats a rejoin under another name as its expulsion',
     file: 'processor/main.ts',
     find: 'if (isExpelled) flow.stop',
     plant: 'if (isExpelled !== null) flow.stop',
@@ -165,7 +168,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'is stopped past its session timeout',
   },
   {
-    name: 'progress outside the transaction',
+    name: 'progress written outside the transaction',
     file: 'processor/adapters/postgres/commit.ts',
     find: '...queries.map(query => client.query(query)),',
     plant:
@@ -182,7 +185,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'adds sums and counts, and keeps minimum and maximum',
   },
   {
-    name: 'projection confirmed before the sink answered',
+    name: 'projection confirmed before the sink responded',
     file: 'processor/projector.ts',
     find: 'const faults = work && (await this.#write(work.rows))',
     plant: 'if (work) await outbox.confirm(work, [])\n    const faults = work && (await this.#write(work.rows))',
@@ -190,7 +193,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'confirms only after the sink has answered',
   },
   {
-    name: 'a version conflict taken for a rejection',
+    name: 'version conflict treated as a rejection',
     file: 'processor/adapters/elasticsearch/bulk.ts',
     find: "if (status === 409) return versionFound(error) > version ? 'newer' : 'done'",
     plant: "if (status === 409) return 'rejected'",
@@ -206,7 +209,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'detects corrupted bytes of a batch by its CRC',
   },
   {
-    name: 'a check that is content with any amount',
+    name: 'check that accepts any amount',
     file: 'producer/check/judge.ts',
     find: 'String(found[name]) !== text',
     plant: 'found[name] === undefined',
@@ -214,7 +217,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'digit by digit',
   },
   {
-    name: 'a check that waits for a sale that is dead',
+    name: 'check that waits for a dead letter',
     file: 'producer/check/judge.ts',
     find: 'if (dead) throw new CheckFailed(deadLetter(dead, position))',
     plant: '',

@@ -8,23 +8,23 @@ import { createVitest, type Vitest } from 'vitest/node'
 import { SUITES, suiteOf } from '../suites.ts'
 import type { Mutant } from './engine.ts'
 
-/** Faults that the same test file must notice. */
+/** Faults that the same test file must detect. */
 export type Group = { test: string; mutants: Mutant[] }
-/** `complaint` null: as it must be. */
+/** `complaint`: why the result is wrong; null when it is right. */
 export type Result = { name: string; complaint: string | null; seconds: number }
 export type FromLane = { type: 'result'; result: Result } | { type: 'idle' }
 
-/** The sound tree needs no search through all seeds: so many are enough for every kind of fault to happen in them. */
-const SEEDS_OF_A_SOUND_RUN = '40'
+/** Seeds of the simulator in a run without a planted fault: enough for every kind of event to occur. */
+const SEEDS_WITHOUT_FAULT = '40'
 
 type Outcome = { green: string[]; red: string[] }
 
-/** Runs those tests of the file whose full names match. Throws when the file itself cannot be loaded. */
+/** Runs the tests of the file whose full names match. Throws when the file itself cannot be loaded. */
 async function outcomeOf(vitest: Vitest, file: string, names: string): Promise<Outcome> {
   vitest.setGlobalTestNamePattern(new RegExp(names))
   const specifications = await vitest.globTestSpecifications([file])
   const ran = await vitest.runTestSpecifications(specifications)
-  // Results of earlier runs are among them.
+  // The result includes those of earlier runs.
   const testModules = ran.testModules.filter(({ moduleId }) => specifications.some(spec => spec.moduleId === moduleId))
   const tests = testModules.flatMap(module => [...module.children.allTests()])
   const named = (state: string) => tests.filter(test => test.result().state === state).map(test => test.fullName)
@@ -34,31 +34,31 @@ async function outcomeOf(vitest: Vitest, file: string, names: string): Promise<O
   throw new Error(`ran no test named ${names}: ${errors.join('; ') || 'no test has that name'}`)
 }
 
-/** Null: a named test turned red, as it must. */
+/** Resolves with a complaint, or with null when a named test turned red, as it must. */
 async function plant(vitest: Vitest, { file, find, plant, test, turnsRed }: Mutant): Promise<string | null> {
   const path = join(process.cwd(), file)
-  const sound = readFileSync(path, 'utf8')
-  const places = sound.split(find).length - 1
-  if (places !== 1) return `is stale: its text occurs ${places} times in ${file}`
+  const original = readFileSync(path, 'utf8')
+  const places = original.split(find).length - 1
+  if (places !== 1) return `stale entry: its text occurs ${places} times in ${file}`
   const write = (text: string) => {
     writeFileSync(path, text)
     vitest.invalidateFile(path)
   }
-  write(sound.replace(find, () => plant))
+  write(original.replace(find, () => plant))
   try {
     const { red } = await outcomeOf(vitest, test, turnsRed)
-    return red.length > 0 ? null : `was not noticed: "${turnsRed}" stayed green`
+    return red.length > 0 ? null : `not detected: no test that matches "${turnsRed}" failed`
   } finally {
-    write(sound)
+    write(original)
   }
 }
 
-/** Null: the same tests are green without a fault, so it was the faults that turned them red. */
-async function checkSound(vitest: Vitest, { test, mutants }: Group): Promise<string | null> {
-  process.env.SIM_SEEDS = SEEDS_OF_A_SOUND_RUN
+/** Resolves with a complaint, or with null when the same tests are green without a fault. */
+async function checkWithoutFault(vitest: Vitest, { test, mutants }: Group): Promise<string | null> {
+  process.env.SIM_SEEDS = SEEDS_WITHOUT_FAULT
   try {
     const { red } = await outcomeOf(vitest, test, mutants.map(({ turnsRed }) => `(${turnsRed})`).join('|'))
-    return red.length === 0 ? null : `is red without a fault: ${red.join(', ')}`
+    return red.length === 0 ? null : `failed without a fault: ${red.join(', ')}`
   } finally {
     delete process.env.SIM_SEEDS
   }
@@ -77,9 +77,9 @@ let working = Promise.resolve()
 process.on('message', (group: Group) => {
   working = working.then(async () => {
     for (const mutant of group.mutants) await timed(mutant.name, () => plant(vitest, mutant))
-    // Those with servers of their own take a minute; their suite has just shown them green.
+    // Tests with their own servers take a minute, and their suite has just passed.
     if (SUITES[suiteOf(group.test)].isDefault)
-      await timed(`${group.test} without a fault`, () => checkSound(vitest, group))
+      await timed(`${group.test} without a fault`, () => checkWithoutFault(vitest, group))
     send({ type: 'idle' })
   })
 })

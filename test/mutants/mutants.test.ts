@@ -1,4 +1,4 @@
-/** Each planted fault still applies: a stale entry is found here, without the minutes that `npm run test:mutants` takes. */
+/** Tests that each planted fault still applies, without the minutes that `npm run test:mutants` takes. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -20,16 +20,16 @@ function textsOf(file: string, seen = new Set<string>()): string[] {
 }
 
 describe('the mutants', () => {
-  it('have names of their own', () => {
+  it('have unique names', () => {
     expect(MUTANTS.length).toBeGreaterThan(30)
     expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
   })
 
-  it.each(byName)('%s: its text occurs once in its file', (_, { file, find }) => {
+  it.each(byName)('have a text that occurs once in its file: %s', (_, { file, find }) => {
     expect(read(file).split(find).length - 1).toBe(1)
   })
 
-  it.each(byName)('%s: its test exists and has a title that turnsRed may match', (_, { test, turnsRed }) => {
+  it.each(byName)('have an existing test with a title that turnsRed may match: %s', (_, { test, turnsRed }) => {
     expect(existsSync(join(root, test))).toBe(true)
     expect(mayName(turnsRed, textsOf(test))).toBe(true)
   })
@@ -51,7 +51,7 @@ describe('mayName', () => {
 
   it.each([
     ['a title that was changed', 'adds numbers', "it('sums numbers', () => {})"],
-    ['a text that is no title', 'adds numbers', "it('sums', () => expect(x).toBe('adds numbers'))"],
+    ['a text that is not a title', 'adds numbers', "it('sums', () => expect(x).toBe('adds numbers'))"],
     ['a title whose fixed part was changed', 'refuses a float', "it.each([['a float', 0.5]])('rejects %s', x => {})"],
   ])('does not find %s', (_, turnsRed, text) => {
     expect(mayName(turnsRed, [text])).toBe(false)

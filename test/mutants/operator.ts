@@ -9,23 +9,23 @@ const FAULTS = 'test/api-server/faults.test.ts'
 
 export const OPERATOR_MUTANTS: Mutant[] = [
   {
-    name: 'Ready before a result stood in every sink',
+    name: 'Ready before a result has reached every sink',
     file: 'operator/status/status.ts',
     find: 'if (!isEverySinkReached)',
     plant: 'if (isEverySinkReached === null)',
     test: STATUS,
-    turnsRed: 'when the projection has nothing yet',
+    turnsRed: 'is derived when the projection has nothing yet',
   },
   {
-    name: 'Ready although a worker complains',
+    name: 'Ready although a worker reports a condition',
     file: 'operator/status/status.ts',
-    find: 'if (reported) return no(reported)',
+    find: 'if (reported) return notReady(reported)',
     plant: '',
     test: STATUS,
-    turnsRed: 'when PostgreSQL refuses',
+    turnsRed: 'is derived when PostgreSQL rejects the password',
   },
   {
-    name: 'the status is written in every pass',
+    name: 'status written in every pass',
     file: 'operator/status/writer.ts',
     find: 'if (wait > 0) return wait',
     plant: '',
@@ -33,7 +33,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'writes at most once in 10 s',
   },
   {
-    name: 'metrics keep the series of a deleted pipeline',
+    name: 'metrics that keep the series of a deleted pipeline',
     file: 'operator/status-metrics.ts',
     find: 'statuses.delete(pipeline)',
     plant: 'null',
@@ -41,7 +41,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'removes the series of a deleted pipeline',
   },
   {
-    name: 'metrics keep the series of an earlier reason',
+    name: 'metrics that keep the series of an earlier reason',
     file: 'operator/status-metrics.ts',
     find: 'this.reset()',
     plant: '',
@@ -49,7 +49,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'drops series of an earlier status',
   },
   {
-    name: 'a key is processed twice at a time',
+    name: 'key processed twice at a time',
     file: 'operator/runtime/queue.ts',
     find: 'if (this.#processing.has(key)) this.#dirty.add(key)\n    else this.#queued.add(key)',
     plant: 'this.#queued.add(key)',
@@ -57,7 +57,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'never processes a key twice at a time',
   },
   {
-    name: 'a list that is missing most objects is not confirmed',
+    name: 'unconfirmed list that is missing most objects',
     file: 'operator/runtime/reflector.ts',
     find: 'missing * 2 > this.objects.size',
     plant: 'missing > this.objects.size',
@@ -65,7 +65,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'deletes nothing when a list is empty by mistake',
   },
   {
-    name: 'an expired watch keeps its version',
+    name: 'expired watch that keeps its version',
     file: 'operator/runtime/reflector.ts',
     find: 'if (expired || failures >= FAILURES_BEFORE_LIST) this.#version = null',
     plant: 'if (expired) await clock.sleep(3_600_000, signal)',
@@ -73,7 +73,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'expired \\(410\\)',
   },
   {
-    name: 'a broken watch restarts at its first version',
+    name: 'broken watch that restarts at its first version',
     file: 'operator/runtime/reflector.ts',
     find: 'this.#version = object.metadata.resourceVersion ?? this.#version',
     plant: '',
@@ -81,7 +81,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'resumes a broken watch at the last version',
   },
   {
-    name: 'a silent connection is not closed',
+    name: 'silent connection that is not closed',
     file: 'operator/runtime/reflector.ts',
     find: 'AbortSignal.any([signal, silence.signal])',
     plant: 'signal',
@@ -89,15 +89,15 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'after its connections hung silently',
   },
   {
-    name: 'a lease is taken from its holder',
+    name: 'lease taken from its holder',
     file: 'operator/runtime/lease.ts',
     find: 'if (lease && spec.holderIdentity !== identity && !isFree) return false',
     plant: 'if (lease && isFree === null) return false',
     test: FAULTS,
-    turnsRed: 'continues with another leader',
+    turnsRed: 'hands over to another leader',
   },
   {
-    name: 'objects of others are adopted',
+    name: 'adoption of objects of others',
     file: 'operator/apply.ts',
     find: 'if (existing && !isOurs(existing, owner)) throw new NotOurs(existing)',
     plant: '',
@@ -105,7 +105,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'does not adopt objects of others',
   },
   {
-    name: 'manual changes are not reverted',
+    name: 'manual changes that are not reverted',
     file: 'operator/apply.ts',
     find: 'if (existing && isUpToDate(desired, existing, stored.get(id)))',
     plant: 'if (existing)',
@@ -113,7 +113,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'reverts manual changes and deletions',
   },
   {
-    name: 'the finalizer is removed before the data',
+    name: 'finalizer removed before the data',
     file: 'operator/finalize.ts',
     find: 'if (pending) return pending\n    const patch',
     plant: 'if (pending?.reason === null) return pending\n    const patch',
@@ -121,7 +121,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'deletes the stored data before it removes the finalizer',
   },
   {
-    name: 'a rotated Secret does not replace pods',
+    name: 'rotated Secret that does not replace pods',
     file: 'operator/caches.ts',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a piece of source text
     find: '`${metadata.uid}/${metadata.resourceVersion}`',
@@ -130,7 +130,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'replaces pods when it is rotated',
   },
   {
-    name: 'an unrelated value with the name of a Secret counts as a reference',
+    name: 'reference counted for an unrelated value with the name of a Secret',
     file: 'operator/secret-references.ts',
     find: 'REFERENCE.test(field) ?',
     plant: 'field ?',
@@ -138,7 +138,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'only the pipelines whose spec refers to a Secret',
   },
   {
-    name: 'a scaling is applied but not recorded',
+    name: 'scaling that is applied but not recorded',
     file: 'operator/reconcile.ts',
     find: 'await this.#recordScaling(pass)\n    return pass',
     plant: 'return pass',
@@ -146,7 +146,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'in the pass that decides it',
   },
   {
-    name: 'a refused scaling is recorded',
+    name: 'refused scaling that is recorded',
     file: 'operator/reconcile.ts',
     find: 'this.#refused.add(key)',
     plant: 'await this.#recordScaling(pass)',
@@ -154,7 +154,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'does not scale while the Deployment is refused',
   },
   {
-    name: 'a live worker is declared dead',
+    name: 'live worker declared dead',
     file: 'operator/observe/members.ts',
     find: 'Date.parse(end) >= startedAt',
     plant: 'Date.parse(end) > 0',
@@ -162,7 +162,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'the container before it ended',
   },
   {
-    name: 'workers are removed at the first quiet moment',
+    name: 'workers removed at the first quiet moment',
     file: 'operator/scaling/decide.ts',
     find: 'if (highest < current && isStable)',
     plant: 'if (highest < current)',
@@ -170,7 +170,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'removes no worker before the stabilization time',
   },
   {
-    name: 'more workers that do not help are kept',
+    name: 'additional workers that are kept although they do not help',
     file: 'operator/scaling/decide.ts',
     find: 'if (undone) return undone',
     plant: '',

@@ -1,10 +1,10 @@
 /**
- * Plants one fault at a time in a copy of the tree and runs the tests that must notice. A fault that turns no named test
- * red is a hole in the tests; a fault that no longer applies is a stale entry. Either fails the run, and so does a test
- * that is red without a fault.
+ * Plants one fault at a time in a copy of the tree and runs the tests that must detect it. A fault that turns no
+ * named test red is a gap in the tests; a fault that no longer applies is a stale entry. Either fails the run, and so does
+ * a test that is red without a fault.
  *
- *   npm run test:mutants            all of them
- *   npm run test:mutants -- dedup   those whose name contains "dedup"
+ *   npm run test:mutants            plants all faults
+ *   npm run test:mutants -- dedup   plants those whose name contains "dedup"
  */
 import { fork } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
@@ -19,7 +19,7 @@ const LANES = 2
 /** Built, fetched or of no use to a test. */
 const NOT_COPIED = new Set(['node_modules', '.git', '.local', '.cache', '.ci', 'coverage', 'images.out'])
 
-/** A place of its own for a lane: faults are planted in files, since some tests start programs from them. */
+/** Copies the tree for a lane: faults are planted in files, because some tests start programs from them. */
 function copyTree(): string {
   const copy = mkdtempSync(join(tmpdir(), 'mutants-'))
   for (const name of readdirSync(ROOT))
@@ -49,16 +49,16 @@ function runLane(next: () => Group | undefined, onResult: (result: Result) => vo
     lane.once('exit', code => {
       rmSync(copy, { recursive: true, force: true })
       if (isDone) done()
-      else fail(new Error(`a lane ended early with exit code ${code}`))
+      else fail(new Error(`the process of a lane exited early with code ${code}`))
     })
   })
 }
 
-const wanted = process.argv.slice(2)
-const chosen = MUTANTS.filter(mutant => wanted.every(part => mutant.name.includes(part)))
+const filters = process.argv.slice(2)
+const chosen = MUTANTS.filter(mutant => filters.every(part => mutant.name.includes(part)))
 const groups: Group[] = [...Map.groupBy(chosen, ({ test }) => test)]
   .map(([test, mutants]) => ({ test, mutants }))
-  // Tests with servers of their own take longest: first, so that no lane ends up alone with them.
+  // Tests with their own servers take longest, so they come first: otherwise one lane would run them alone at the end.
   .toSorted((a, b) => suiteNames.indexOf(suiteOf(b.test)) - suiteNames.indexOf(suiteOf(a.test)))
 
 let [passed, failed] = [0, 0]

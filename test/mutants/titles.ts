@@ -1,12 +1,12 @@
-/** A title of it, test or describe, or of what it.each(table) returned: a string that is the first argument. */
+/** A title: a string that is the first argument of it, test or describe, or of the function that it.each(table) returns. */
 const TITLE = /(?:\b(?:it|test|describe)\b[.\w]*|\))\(\s*(['"`])((?:(?!\1)[^\\]|\\.)*)\1/g
 const PLACEHOLDER = /%[a-z#$%]|\$\{[^}]*\}|\$\w[\w.]*/i
 /** Shorter words, as "is" and "of", are in many titles. */
 const MIN_PART_LENGTH = 4
 
 /**
- * Whether a title in these source texts may match `turnsRed`. This is decided statically, so it is an approximation:
- * titles are looked at one by one, not joined to full names. A title with placeholders counts when one of its fixed
+ * Returns whether a title in these source texts may match `turnsRed`. This is decided statically, so it is an approximation:
+ * titles are examined one by one, not joined to full names. A title with placeholders counts when one of its fixed
  * parts is in `turnsRed`, whatever fills the placeholders, or when the texts hold all of `turnsRed`, as in a table.
  */
 export function mayName(turnsRed: string, texts: string[]): boolean {

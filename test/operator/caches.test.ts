@@ -1,4 +1,4 @@
-/** Which pipelines a change enqueues. The API server is a stand-in that serves given lists and streams. */
+/** Tests which pipelines a change enqueues. The API server is a fake that serves given lists and streams. */
 import { PassThrough } from 'node:stream'
 import { expect, it, onTestFinished } from 'vitest'
 import { Caches } from '#operator/caches.ts'

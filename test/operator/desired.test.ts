@@ -11,9 +11,10 @@ import { observedOf, outputFile, SHAPES } from './golden.ts'
 const text = (objects: KubeObject[]) =>
   objects.map(object => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })).join('---\n')
 
-describe('desired objects (UPDATE_GOLDEN=1 writes the golden files; review the diff before you commit it)', () => {
-  it('covers at least six shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
-  it.each(SHAPES)('match the golden file of %s', shape => {
+/** UPDATE_GOLDEN=1 writes the golden files; review the diff before you commit it. */
+describe('desired objects', () => {
+  it('are covered by at least six golden shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
+  it.each(SHAPES)('match the golden file of shape %s', shape => {
     const output = text(desired(observedOf(shape)))
     if (process.env.UPDATE_GOLDEN) writeFileSync(outputFile(shape), output)
     expect(existsSync(outputFile(shape))).toBe(true)
@@ -21,7 +22,7 @@ describe('desired objects (UPDATE_GOLDEN=1 writes the golden files; review the d
   })
 })
 
-it('builds the removal Job of strimzi-tls as in the golden file', () => {
+it('builds the removal Job of shape strimzi-tls as in its golden file', () => {
   const output = text([removalJob(observedOf('strimzi-tls'))])
   const file = join(import.meta.dirname, 'golden-removal.yaml')
   if (process.env.UPDATE_GOLDEN) writeFileSync(file, output)
@@ -67,7 +68,7 @@ describe('desired pods', () => {
         ]),
       },
     ],
-  ])('are replaced for %s', (_what, spec, more) =>
+  ])('are replaced for %s', (_change, spec, more) =>
     expect(templateOf(change(spec, more), 'eu-sales-processor')).not.toEqual(before),
   )
 
@@ -76,7 +77,7 @@ describe('desired pods', () => {
     ['another load', { load: { rate: 7 } }, {}],
     ['ingest', { ingest: { replicas: 1 } }, {}],
     [
-      'another Secret of somebody else',
+      'an unrelated Secret',
       {},
       {
         secrets: new Map([
@@ -87,12 +88,12 @@ describe('desired pods', () => {
         ]),
       },
     ],
-  ])('are not replaced for %s', (_what, spec, more) =>
+  ])('are not replaced for %s', (_change, spec, more) =>
     expect(templateOf(change(spec, more), 'eu-sales-processor')).toEqual(before),
   )
 })
 
-describe('a worker’s file', () => {
+describe('the configuration file of a worker', () => {
   it.each(SHAPES)('is a complete document for its program in shape %s', shape => {
     const config = desired(observedOf(shape)).find(({ kind }) => kind === 'ConfigMap') as unknown as {
       data: Record<string, string>

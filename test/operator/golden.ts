@@ -1,4 +1,4 @@
-/** Shapes of pipelines, each a folder with what was observed (input.yaml) and what shall exist for it (output.yaml). */
+/** Shapes of pipelines: each is a folder with the observed state (input.yaml) and the desired objects (output.yaml). */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'

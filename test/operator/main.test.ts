@@ -1,4 +1,4 @@
-/** The program as users start it: its errors and exit codes. */
+/** Starts the program as users do and checks its errors and exit codes. */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -18,7 +18,7 @@ function run(args: string[], env: Record<string, string> = {}) {
   return { status, stdout, stderr }
 }
 
-function written(text: string): string {
+function fileWith(text: string): string {
   const file = join(ownFolder('plan'), 'my.yaml')
   writeFileSync(file, text)
   return file
@@ -32,7 +32,7 @@ it('lists its commands and settings in --help', () => {
 
 const IMAGES = { PROCESSOR_IMAGE: 'a:1', PRODUCER_IMAGE: 'b:1' }
 
-/** FILE stands for a file with `text`. */
+/** FILE is replaced by the path of a file with the content `text`. */
 it.each<[string, string[], Record<string, string>, number, RegExp, string?]>([
   ['an unknown command', ['paln'], {}, 2, /Unknown argument: paln\nSee --help/],
   ['a plan without a file', ['plan'], {}, 2, /See --help/],
@@ -42,8 +42,8 @@ it.each<[string, string[], Record<string, string>, number, RegExp, string?]>([
   ['a file that is not YAML', ['plan', 'FILE'], {}, 1, /cannot read .*my.yaml/, 'a: ['],
   ['a file that is not a pipeline', ['plan', 'FILE'], {}, 1, /my.yaml/, 'kind: Pod'],
   ['a plan without a cluster', ['plan', 'FILE'], {}, 1, /no cluster is configured/, stringify(documentWith({}))],
-])('reports %s', (_what, args, env, code, message, text = '') => {
-  const file = written(text)
+])('reports %s', (_problem, args, env, code, message, text = '') => {
+  const file = fileWith(text)
   const { status, stderr } = run(
     args.map(arg => (arg === 'FILE' ? file : arg)),
     env,

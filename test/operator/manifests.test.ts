@@ -1,4 +1,4 @@
-/** Our files mean the same to kubectl, which reads YAML 1.1 (a bare off is false), and to us, who read YAML 1.2. */
+/** kubectl reads YAML 1.1, where a bare off is false; our programs read YAML 1.2. Our manifests must mean the same in both. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -14,7 +14,7 @@ const read = (file: string, version: '1.1' | '1.2') =>
 
 it('finds manifests to read', () => expect(FILES.length).toBeGreaterThan(6))
 it.each(FILES)('parses %s the same in YAML 1.1 and 1.2', file => expect(read(file, '1.1')).toEqual(read(file, '1.2')))
-it('has the generated CRD', () => {
+it('equals the generated CRD in k8s/crd, read as YAML 1.1', () => {
   const text = readFileSync(CRD_FILE, 'utf8')
   expect(parseAllDocuments(text, { version: '1.1' }).map(d => d.toJS())).toEqual([customResourceDefinition()])
 })

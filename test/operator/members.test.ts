@@ -4,7 +4,7 @@ import { deadMembers, type Member, membersOf } from '#operator/observe/members.t
 import type { WorkerReport } from '#operator/observe/report.ts'
 
 const second = (s: number, ms = 0) => Date.UTC(2026, 0, 1, 0, 0, s, ms)
-/** As the API server writes times: whole seconds, rounded down. */
+/** Formats a time as the API server does: whole seconds, rounded down. */
 const apiTime = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`
 
 function pod(container: object, uid = 'u-1'): KubeObject {
@@ -71,7 +71,7 @@ describe('dead members', () => {
       [pod({ state: { running: { startedAt: null }, terminated: { finishedAt: null } } })],
       false,
     ],
-  ])('decides whether a member is dead when %s', (_what, pods, isDead) =>
+  ])('decides whether a member is dead when %s', (_state, pods, isDead) =>
     expect(deadMembers([member], pods)).toEqual(isDead ? [member] : []),
   )
 

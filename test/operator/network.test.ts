@@ -1,6 +1,6 @@
 /**
- * The policies of every golden shape, asked about all that a pipeline must reach and about what must not get through.
- * Whoever judges knows NetworkPolicy from its API reference, and nothing of the operator.
+ * Evaluates the policies of every golden shape for each connection that a pipeline needs and each that must be blocked.
+ * The evaluation (test/support) follows the API reference of NetworkPolicy and shares no code with the operator.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ const OBJECTS = new Map(
 )
 const objectsOf = <T>(shape: string, kind: string) => OBJECTS.get(shape)!.filter(object => object.kind === kind) as T[]
 
-/** The ports of a document, read without the operator. */
+/** Reads the ports from a document without code of the operator. */
 function portsOf(shape: string): Ports {
   const { resource, telemetry } = inputOf(shape)
   const { source, sinks } = resource.spec
@@ -31,17 +31,18 @@ function portsOf(shape: string): Ports {
   }
 }
 
-/** The pods of a shape as its Deployments make them, and one for each other role, on another node. */
+/** The pods of a shape with the labels of its Deployments, and one pod for each other role, on another node. */
 function clusterOf(shape: string): Cluster {
   const { name, namespace } = inputOf(shape).resource.metadata
   const { namespaces, pods } = onePodEach(namespace, { 'app.kubernetes.io/instance': name })
-  const asMade = pods.map(pod => {
+  const labelled = pods.map(pod => {
     const role = pod.metadata.name
-    const made = objectsOf<Deployment>(shape, 'Deployment').find(({ spec }) => role === roleOf(spec.template))
-    if (!made) return pod
-    return { ...pod, metadata: { ...pod.metadata, ...made.spec.template.metadata }, spec: made.spec.template.spec }
+    const deployment = objectsOf<Deployment>(shape, 'Deployment').find(({ spec }) => role === roleOf(spec.template))
+    if (!deployment) return pod
+    const { template } = deployment.spec
+    return { ...pod, metadata: { ...pod.metadata, ...template.metadata }, spec: template.spec }
   })
-  return { policies: objectsOf<NetworkPolicy>(shape, 'NetworkPolicy'), namespaces, pods: asMade }
+  return { policies: objectsOf<NetworkPolicy>(shape, 'NetworkPolicy'), namespaces, pods: labelled }
 }
 
 const roleOf = ({ metadata }: Pod) => {
@@ -49,19 +50,19 @@ const roleOf = ({ metadata }: Pod) => {
   return component === 'processor' ? 'worker' : component
 }
 
-/** A shape without load or ingest has no policies for them, and no such pods. */
-const concerning = (shape: string, rules: Ruled[]) => {
-  const made = new Set(objectsOf<Deployment>(shape, 'Deployment').map(({ spec }) => roleOf(spec.template)))
-  const isAbsent = (role: Role) => ['load', 'ingest'].includes(role) && !made.has(role)
+/** Leaves out load and ingest for shapes without them: these have no such policies and pods. */
+const rulesFor = (shape: string, rules: Ruled[]) => {
+  const deployed = new Set(objectsOf<Deployment>(shape, 'Deployment').map(({ spec }) => roleOf(spec.template)))
+  const isAbsent = (role: Role) => ['load', 'ingest'].includes(role) && !deployed.has(role)
   return rules.filter(({ from, to }) => !isAbsent(from) && !isAbsent(to))
 }
-/** Egress is by port alone: where a store listens on 443, all the world’s 443 is open to whoever writes to it. */
+/** Egress is limited by port only: if a store listens on 443, its clients may connect to port 443 of any address. */
 const isOpenByPort = (ports: Ports, { from, to, port }: Ruled) =>
   ['worker', 'removal'].includes(from) && to === 'internet' && ports.elasticsearch.includes(port)
 
 describe('the network policies', () => {
   it.each(SHAPES)('allow every needed connection of %s', shape => {
-    const rules = concerning(shape, ofPipelines(portsOf(shape)).pass)
+    const rules = rulesFor(shape, ofPipelines(portsOf(shape)).pass)
     expect(rules.length).toBeGreaterThan(8)
     const cluster = clusterOf(shape)
     expect(rules.map(rule => judge(cluster, rule))).toEqual(rules.map(rule => `${text(rule)} passes`))
@@ -69,18 +70,18 @@ describe('the network policies', () => {
 
   it.each(SHAPES)('block every forbidden connection of %s', shape => {
     const ports = portsOf(shape)
-    const rules = concerning(shape, ofPipelines(ports).fail).filter(rule => !isOpenByPort(ports, rule))
+    const rules = rulesFor(shape, ofPipelines(ports).fail).filter(rule => !isOpenByPort(ports, rule))
     expect(rules.length).toBeGreaterThan(20)
     const cluster = clusterOf(shape)
     expect(rules.map(rule => judge(cluster, rule))).toEqual(rules.map(rule => `${text(rule)} is refused`))
   })
 })
 
-it('asks every question about the shape with all parts, except the port that a store has opened', () => {
+it('checks every rule on the shape with all parts, except the port that a store has opened', () => {
   const shape = 'load-and-ingest'
   const { pass, fail } = ofPipelines(portsOf(shape))
-  expect(concerning(shape, pass)).toEqual(pass)
-  expect(concerning(shape, fail)).toEqual(fail)
+  expect(rulesFor(shape, pass)).toEqual(pass)
+  expect(rulesFor(shape, fail)).toEqual(fail)
   const open = fail.filter(rule => isOpenByPort(portsOf(shape), rule))
   expect(open.map(rule => judge(clusterOf(shape), rule))).toEqual([
     'worker > internet:443/TCP passes',
@@ -88,7 +89,7 @@ it('asks every question about the shape with all parts, except the port that a s
   ])
 })
 
-it('lets every connection pass without policies, so that no question answers itself', () => {
+it('allows every connection without policies, so that a blocked one is blocked by a policy', () => {
   const cluster = { ...clusterOf('load-and-ingest'), policies: [] }
   const rules = [ofPipelines(), ofPlatform()].flatMap(({ pass, fail }) => [...pass, ...fail])
   expect(rules.map(rule => judge(cluster, rule))).toEqual(rules.map(rule => `${text(rule)} passes`))
@@ -100,18 +101,18 @@ it('has no connection that is both needed and forbidden', () => {
   expect([...pipelines.fail, ...platform.fail].map(text).filter(rule => needed.has(rule))).toEqual([])
 })
 
-describe('known limits of the network policies', () => {
+describe('a known limit of the network policies', () => {
   const cluster = clusterOf('load-and-ingest')
-  const asked = (from: Role, to: Role, port: number, protocol: 'TCP' | 'UDP' = 'TCP') =>
+  const verdictOn = (from: Role, to: Role, port: number, protocol: 'TCP' | 'UDP' = 'TCP') =>
     judge(cluster, { from, to, port, protocol, why: '' })
 
-  it('open a port of Kafka, a store or DNS at every address', () => {
-    expect(asked('worker', 'internet', 9092)).toContain('passes')
-    expect(asked('worker', 'stranger', 6432)).toContain('passes')
-    expect(asked('ingest', 'internet', 53, 'UDP')).toContain('passes')
+  it('is that they allow a port of Kafka, a store or DNS at every address', () => {
+    expect(verdictOn('worker', 'internet', 9092)).toContain('passes')
+    expect(verdictOn('worker', 'stranger', 6432)).toContain('passes')
+    expect(verdictOn('ingest', 'internet', 53, 'UDP')).toContain('passes')
   })
 
-  it('let any pod that is labelled prometheus read metrics', () => {
+  it('is that they let any pod with the label prometheus read metrics', () => {
     const pods = cluster.pods.map(pod =>
       pod.metadata.name === 'foreigner' ? { ...pod, metadata: { ...pod.metadata, labels: PODS.prometheus } } : pod,
     )
@@ -120,8 +121,8 @@ describe('known limits of the network policies', () => {
     expect(evaluate({ ...cluster, pods }, connection).allowed).toBe(true)
   })
 
-  it('refuse a Service that listens on another port than its pods, such as 443 before 9200', () => {
-    expect(asked('worker', 'elasticsearch', 443)).toContain('passes')
-    expect(asked('worker', 'elasticsearch', 9200)).toContain('is refused')
+  it('is that they block a Service whose port differs from that of its pods, such as 443 for 9200', () => {
+    expect(verdictOn('worker', 'elasticsearch', 443)).toContain('passes')
+    expect(verdictOn('worker', 'elasticsearch', 9200)).toContain('is refused')
   })
 })

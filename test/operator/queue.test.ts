@@ -58,34 +58,34 @@ describe('the work queue', () => {
   })
 
   it('never processes a key twice at a time, and repeats it when it was added meanwhile', async () => {
-    const under = new Set<string>()
-    let [most, runs] = [0, 0]
+    const inFlight = new Set<string>()
+    let [maxInFlight, runs] = [0, 0]
     const { clock, queue, stop } = rig(async key => {
-      expect(under.has(key)).toBe(false)
-      under.add(key)
-      most = Math.max(most, under.size)
-      if (runs++ === 0) for (const again of ['a', 'a', 'b']) queue.add(again)
+      expect(inFlight.has(key)).toBe(false)
+      inFlight.add(key)
+      maxInFlight = Math.max(maxInFlight, inFlight.size)
+      if (runs++ === 0) for (const added of ['a', 'a', 'b']) queue.add(added)
       await clock.sleep(10)
-      under.delete(key)
+      inFlight.delete(key)
       return undefined
     })
     queue.add('a')
     await clock.advance(100)
-    expect({ most, runs }).toEqual({ most: 2, runs: 3 })
+    expect({ maxInFlight, runs }).toEqual({ maxInFlight: 2, runs: 3 })
     await stop()
   })
 
   it('processes at most the given number of keys at a time', async () => {
-    let [under, most] = [0, 0]
+    let [inFlight, maxInFlight] = [0, 0]
     const { clock, queue, stop } = rig(async () => {
-      most = Math.max(most, ++under)
+      maxInFlight = Math.max(maxInFlight, ++inFlight)
       await clock.sleep(10)
-      under--
+      inFlight--
       return undefined
     }, 3)
     for (let i = 0; i < 10; i++) queue.add(`k${i}`)
     await clock.advance(1000)
-    expect(most).toBe(3)
+    expect(maxInFlight).toBe(3)
     await stop()
   })
 
@@ -122,7 +122,7 @@ describe('the work queue', () => {
     await stop()
   })
 
-  it('ends on abort once the work in flight is done', async () => {
+  it('finishes the work in flight before it ends on abort', async () => {
     let done = false
     const { clock, queue, stop } = rig(async () => {
       await clock.sleep(10)

@@ -1,4 +1,4 @@
-/** The order of a pass: observe, decide, apply, status. The API server and the workers are stand-ins in memory. */
+/** Tests the order of a pass: observe, decide, apply, status. The API server and the workers are fakes in memory. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Applier } from '#operator/apply.ts'
 import type { Caches } from '#operator/caches.ts'
@@ -20,7 +20,7 @@ const SETTINGS = {
 const AUTOSCALED = { 'spec.workers': { replicas: 2, autoscale: { mode: 'active', max: 8 } } }
 const { signal } = new AbortController()
 
-/** The cluster, of which the caches show every write at once. */
+/** A cluster whose caches show every write at once. */
 function rig(changes: Record<string, unknown>) {
   let now = Date.parse('2026-01-01T00:00:00Z')
   const objects = new Map<string, KubeObject>()
@@ -82,7 +82,7 @@ function rig(changes: Record<string, unknown>) {
     scaledEvents: () => events.filter(event => event.startsWith('Scaled')),
     status: () => status!,
     pipeline,
-    /** One pass, `ms` after the one before. */
+    /** Runs one pass, `ms` after the previous one. */
     async pass(ms = 5000) {
       now += ms
       return reconciler.reconcile(KEY, signal)
@@ -128,7 +128,7 @@ beforeEach(() => vi.unstubAllGlobals())
 afterEach(() => vi.unstubAllGlobals())
 
 describe('a pass over a pipeline', () => {
-  /** Two passes measure the need; the third one decides. */
+  /** Runs the two passes that measure the need; the next one decides. */
   async function beforeTheDecision() {
     const cluster = rig(AUTOSCALED)
     await cluster.pass(0)
@@ -170,7 +170,7 @@ describe('a pass over a pipeline', () => {
     expect(cluster.replicas()).toBe(8)
   })
 
-  it('returns to the number before when an object after the Deployment is refused', async () => {
+  it('reverts the number of workers when an object after the Deployment is refused', async () => {
     const cluster = await beforeTheDecision()
     cluster.objects.delete('PodMonitor default/sales-processor')
     cluster.refused.add('PodMonitor')

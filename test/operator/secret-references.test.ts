@@ -5,7 +5,7 @@ import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const ref = (name: string) => ({ name, key: 'k' })
-/** Every field of the schema that refers to a Secret, each to another one. */
+/** Every field of the schema that refers to a Secret, each to a different one. */
 const ALL = {
   'spec.source.tls': { caSecretRef: ref('kafka-ca') },
   'spec.source.sasl': {
@@ -30,7 +30,7 @@ const ALL = {
 const specOf = (document: unknown) => (document as { spec: unknown }).spec
 
 describe('the Secrets of a spec', () => {
-  it('are found in every field that the checked spec takes a Secret from', () => {
+  it('are found in every field from which the checked spec reads a Secret', () => {
     const document = documentWith(ALL)
     const { spec } = checkPipeline(document)
     const expected = [...sourceSecrets(spec), ...sinkSecrets(spec)].map(({ name }) => name)
@@ -38,7 +38,7 @@ describe('the Secrets of a spec', () => {
     expect([...referencedSecrets(specOf(document))].sort()).toEqual(expected.sort())
   })
 
-  it('are not other values that have the name of a Secret', () => {
+  it('do not include other values that equal the name of a Secret', () => {
     const document = documentWith({
       'spec.source.topic': 'login',
       'spec.aggregations[0].name': 'login',

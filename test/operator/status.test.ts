@@ -41,11 +41,11 @@ const readyOf = (more: Partial<StatusInput>) => {
   return `${status} ${reason}: ${message}`
 }
 
-describe('Ready', () => {
+describe('the condition Ready', () => {
   it.each<[string, Partial<StatusInput>, string]>([
     ['all is well', {}, 'True Streaming: results reach every sink'],
     [
-      'no sale came yet',
+      'no sale has arrived yet',
       { reports: [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })] },
       'False AwaitingFirstResult: no sale from topic sales has reached every sink yet',
     ],
@@ -60,12 +60,12 @@ describe('Ready', () => {
       'False WorkersStarting: 0 of 2 workers ready',
     ],
     [
-      'nobody shall work',
+      'the pipeline is paused',
       { workers: { replicas: 0, ready: 0, desired: 0, selector: '' }, reports: [] },
       'False Paused: paused: spec.workers.replicas is 0',
     ],
     [
-      'PostgreSQL refuses',
+      'PostgreSQL rejects the password',
       {
         reports: [
           report(),
@@ -80,7 +80,7 @@ describe('Ready', () => {
       'False ImageCannotBePulled: pod w-1',
     ],
     [
-      'a worker knows better than its pod',
+      'a worker reports a more exact reason than its pod',
       {
         trouble: { reason: 'WorkerCrashLooping', message: 'x' },
         reports: [report({ conditions: { TopicMissing: 'make it' } })],
@@ -96,13 +96,13 @@ describe('Ready', () => {
       'False SecretMissing: pg',
     ],
     [
-      'a guarantee is weaker',
+      'a guarantee is only weakened',
       { reports: [report({ conditions: { WeakFutureGuard: 'x' } })] },
       'True Streaming: results reach every sink',
     ],
-  ])('when %s', (_when, more, told) => expect(readyOf(more)).toBe(told))
+  ])('is derived when %s', (_when, more, condition) => expect(readyOf(more)).toBe(condition))
 
-  it('stays once results stood in every sink, though workers count anew after a restart', () => {
+  it('stays True after results reached every sink, although restarted workers count from 0 again', () => {
     const previous = deriveStatus(input())
     expect(previous.firstResultAt).toBe('2026-01-02T00:00:00.000Z')
     const fresh = [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })]
@@ -110,7 +110,7 @@ describe('Ready', () => {
     expect(deriveStatus(input({ previous, reports: fresh })).firstResultAt).toBe(previous.firstResultAt)
   })
 
-  it('waits for a sink that is added to a pipeline that had results', () => {
+  it('is False until a sink that is added later has received a result', () => {
     const previous = deriveStatus(input())
     expect(previous.sinksReached).toEqual(['postgres'])
     expect(readyOf({ spec: projected, previous })).toMatch(/^False AwaitingFirstResult/)
@@ -118,21 +118,21 @@ describe('Ready', () => {
     expect(readyOf({ spec: projected, previous, reports: shown })).toMatch(/^True/)
   })
 
-  it('keeps the time of its last change', () => {
+  it('keeps the time of its last transition', () => {
     const before = deriveStatus(input())
     const later = deriveStatus(input({ now: Date.UTC(2026, 0, 3), previous: before }))
     expect(later.conditions).toEqual(before.conditions)
-    const fallen = deriveStatus(
+    const failed = deriveStatus(
       input({ now: Date.UTC(2026, 0, 3), previous: before, trouble: { reason: 'WorkerCrashLooping', message: 'x' } }),
     )
-    expect(fallen.conditions[0]).toMatchObject({
+    expect(failed.conditions[0]).toMatchObject({
       type: 'Ready',
       lastTransitionTime: '2026-01-03T00:00:00Z',
       observedGeneration: 3,
     })
   })
 
-  it('does not hide a weaker guarantee', () => {
+  it('stays True while the condition Notice reports a weaker guarantee', () => {
     const { conditions } = deriveStatus(input({ reports: [report({ conditions: { WeakFutureGuard: 'set it' } })] }))
     expect(conditions.find(({ type }) => type === 'Notice')).toMatchObject({
       reason: 'WeakFutureGuard',
@@ -141,7 +141,7 @@ describe('Ready', () => {
   })
 })
 
-describe('figures', () => {
+describe('the figures of a pipeline', () => {
   const partitions = (lag: number, count = 8) => Array.from({ length: count }, (_, partition) => ({ partition, lag }))
   const earlier = {
     reports: [report({ at: 5000, counters: { records: 0, busySeconds: 0, projectedRows: 0 } })],
@@ -149,9 +149,9 @@ describe('figures', () => {
     at: 5000,
   }
 
-  it('come from differences: 100 records in 5 s at half the time busy are 40 a second of work', () => {
+  it('are rates from differences: 100 records in 5 s, busy for half of them, are 40 per busy second', () => {
     const now = figuresOf([report({ partitions: partitions(50) })], earlier, 10_000)
-    // Lag fell by 400 in 5 s while 20 a second were done: nothing came in.
+    // Lag fell by 400 in 5 s while 20 records/s were processed: none arrived.
     expect(now).toMatchObject({
       lag: 400,
       doneRate: 20,
@@ -162,13 +162,13 @@ describe('figures', () => {
     })
   })
 
-  it('say never where more comes in than can be done', () =>
+  it('give an infinite time to catch up when more records arrive than can be processed', () =>
     expect(figuresOf([report({ partitions: partitions(200) })], earlier, 10_000)).toMatchObject({
       arrivalRate: 180,
       catchUpMs: Infinity,
     }))
 
-  it('are not known where a partition is nobody’s, or a worker started anew', () => {
+  it('are unknown while a partition has no owner or after a worker restarted', () => {
     expect(figuresOf([report({ partitions: partitions(1, 7) })], earlier, 10_000).lag).toBeNull()
     const restarted = report({ counters: { records: 3, busySeconds: 1, projectedRows: 0 } })
     const before = {
@@ -184,7 +184,7 @@ describe('figures', () => {
   })
 })
 
-describe('pods', () => {
+describe('the trouble of pods', () => {
   const pod = (status: object, metadata: object = {}) => ({
     apiVersion: 'v1',
     kind: 'Pod',
@@ -234,18 +234,18 @@ describe('pods', () => {
       pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes: Insufficient memory' }] }),
       'PodUnschedulable: pod w-1 cannot be scheduled: 0/3 nodes: Insufficient memory',
     ],
-  ])('%#: %j', (status, told) => {
+  ])('is found in their status: %j', (status, expected) => {
     const trouble = troubleOf([status as never])!
-    expect(`${trouble.reason}: ${trouble.message}`).toBe(told)
+    expect(`${trouble.reason}: ${trouble.message}`).toBe(expected)
   })
 
-  it('are in no trouble while they start or go', () => {
+  it('is none while they start or terminate', () => {
     expect(troubleOf([pod({}), waiting('ContainerCreating', '')] as never)).toBeNull()
     const [killed, stopped] = [{ exitCode: 137 }, { exitCode: 0 }]
-    const well = [restarted(killed, { ready: true }), restarted(killed, { restartCount: 1 }), restarted(stopped)]
-    expect(troubleOf(well as never)).toBeNull()
-    const going = { ...waiting('CrashLoopBackOff', ''), metadata: { name: 'w-1', deletionTimestamp: 'x' } }
-    expect(troubleOf([going] as never)).toBeNull()
+    const healthy = [restarted(killed, { ready: true }), restarted(killed, { restartCount: 1 }), restarted(stopped)]
+    expect(troubleOf(healthy as never)).toBeNull()
+    const terminating = { ...waiting('CrashLoopBackOff', ''), metadata: { name: 'w-1', deletionTimestamp: 'x' } }
+    expect(troubleOf([terminating] as never)).toBeNull()
     const status = { conditions: [{ type: 'Ready', status: 'True' }] }
     expect([isReady(pod(status)), isReady(pod(status, { deletionTimestamp: 'x' })), isReady(pod({}))]).toEqual([
       true,

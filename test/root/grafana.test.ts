@@ -14,10 +14,10 @@ const PIPELINE = { namespace: 'default', pipeline: 'default/board', __rate_inter
 
 /** Queries whose result may be empty in a run without faults → the reason. They must still succeed. */
 const MAY_BE_EMPTY: Record<string, string> = {
-  'Time to catch up: until no lag': 'the lag may be 0 when it is queried',
+  'Time to catch up: until the lag is 0': 'the lag may be 0 when it is queried',
   'Memory: limit': 'this machine has no memory limit for processes',
-  'Scalings and watches that went on anew: scaled {{direction}}': 'nothing is scaled: this operator has no pods',
-  'Scalings and watches that went on anew: {{kind}}: {{why}}': 'the API server closes no watch',
+  'Scalings and watch restarts: scaled {{direction}}': 'nothing is scaled: this operator has no pods',
+  'Scalings and watch restarts: {{kind}}: {{why}}': 'the API server closes no watch',
 }
 
 type Row = { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }

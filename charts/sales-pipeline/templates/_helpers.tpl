@@ -1,4 +1,4 @@
-{{- /* Labels of what this chart makes. Argument: list of context and name. */ -}}
+{{- /* Labels of the objects of this chart. Argument: list of context and name. */ -}}
 {{- define "sales-pipeline.labels" -}}
 {{- $context := index . 0 -}}
 app.kubernetes.io/name: {{ index . 1 }}
@@ -22,7 +22,7 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 
-{{- /* Of pods whose image is ours. */ -}}
+{{- /* Security context of pods with our images. */ -}}
 {{- define "sales-pipeline.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
@@ -36,7 +36,7 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end -}}
 
-{{- /* What holds data outlives the release. */ -}}
+{{- /* Keeps objects that hold data when the release is uninstalled. */ -}}
 {{- define "sales-pipeline.keep" -}}
 {{- if .Values.keepData -}}
 annotations:
@@ -45,22 +45,22 @@ annotations:
 {{- end -}}
 
 {{- /*
-A password in base64 that stays the same from release to release, since volumes outlive a release and hold it; and from
-template to template while there is none yet. Argument: list of context and Secret.
+A password in base64. It is taken from the existing Secret, because the volumes of an earlier release contain it. Without
+a Secret it is generated once, and all templates use the same one. Argument: list of context and name of the Secret.
 */ -}}
 {{- define "sales-pipeline.password" -}}
 {{- $context := index . 0 -}}
 {{- $secret := index . 1 -}}
-{{- $made := get $context.Values "made" | default dict -}}
-{{- if not (hasKey $made $secret) -}}
-{{- $there := lookup "v1" "Secret" $context.Release.Namespace $secret -}}
-{{- $password := get (get ($there | default dict) "data" | default dict) "password" | default (randAlphaNum 32 | b64enc) -}}
-{{- $_ := set $context.Values "made" (set $made $secret $password) -}}
+{{- $generated := get $context.Values "generatedPasswords" | default dict -}}
+{{- if not (hasKey $generated $secret) -}}
+{{- $existing := lookup "v1" "Secret" $context.Release.Namespace $secret -}}
+{{- $password := get (get ($existing | default dict) "data" | default dict) "password" | default (randAlphaNum 32 | b64enc) -}}
+{{- $_ := set $context.Values "generatedPasswords" (set $generated $secret $password) -}}
 {{- end -}}
-{{- get $context.Values.made $secret -}}
+{{- get $context.Values.generatedPasswords $secret -}}
 {{- end -}}
 
-{{- /* Where PostgreSQL is, for helm test and Grafana. */ -}}
+{{- /* Host name of PostgreSQL, for helm test. */ -}}
 {{- define "sales-pipeline.postgresHost" -}}
 {{- eq .Values.postgres.mode "external" | ternary .Values.postgres.host .Values.postgres.name -}}
 {{- end -}}
@@ -71,7 +71,7 @@ template to template while there is none yet. Argument: list of context and Secr
 {{- end }}
 {{- end -}}
 
-{{- /* Pods of pipelines, wherever they are. Argument: list of components. */ -}}
+{{- /* Peers of a NetworkPolicy: pods of pipelines in any namespace. Argument: list of components. */ -}}
 {{- define "sales-pipeline.members" -}}
 - namespaceSelector: {}
   podSelector:
@@ -81,7 +81,7 @@ template to template while there is none yet. Argument: list of context and Secr
   podSelector: { matchLabels: { app.kubernetes.io/name: salespipeline-verify } }
 {{- end -}}
 
-{{- /* Who may talk to the stores: workers and what checks them, and whom the values name. */ -}}
+{{- /* Clients of the stores: workers, the verifier, helm test, and those that the values name. */ -}}
 {{- define "sales-pipeline.storeClients" -}}
 {{ include "sales-pipeline.members" (list "processor" "removal") }}
 - podSelector: { matchLabels: { app.kubernetes.io/name: helm-test } }
@@ -90,7 +90,7 @@ template to template while there is none yet. Argument: list of context and Secr
 {{- end }}
 {{- end -}}
 
-{{- /* Policies see pods' own ports: those behind DNS listen on 5353 where they may not have one below 1024. */ -}}
+{{- /* Policies apply to the ports of pods: DNS pods listen on 5353 where ports below 1024 are not allowed. */ -}}
 {{- define "sales-pipeline.dns" -}}
 - ports: [{ port: 53, protocol: UDP }, { port: 53, protocol: TCP }, { port: 5353, protocol: UDP }, { port: 5353, protocol: TCP }]
 {{- end -}}

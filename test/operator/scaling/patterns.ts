@@ -2,7 +2,7 @@ import { CAPACITY, type Pattern } from './simulation.ts'
 
 const HOUR = 3600
 
-/** The spec's defaults, with room for as many workers as partitions. */
+/** The spec's defaults, except that there may be as many workers as partitions. */
 export const SETTINGS = {
   min: 1,
   max: 12,
@@ -12,7 +12,7 @@ export const SETTINGS = {
   cooldown: 60_000,
 }
 
-/** In units of what one worker does. */
+/** Arrivals as a multiple of one worker's capacity. */
 const times = (of: (second: number) => number) => (second: number) => CAPACITY * of(second)
 
 export const PATTERNS: Pattern[] = [
@@ -56,17 +56,17 @@ export const PATTERNS: Pattern[] = [
     workers: 2,
     arrivals: times(() => 1.2),
     backlog: 3000 * CAPACITY,
-    mishap: (second, lag) => {
+    change: (second, lag) => {
       if (second === 120) lag.fill(0)
     },
   },
   {
-    name: 'nothing known for ten minutes',
+    name: 'no figures for ten minutes',
     seconds: HOUR,
     partitions: 12,
     workers: 1,
     arrivals: times(() => 2),
-    blind: s => s >= 600 && s < 1200,
+    isUnknown: s => s >= 600 && s < 1200,
   },
   {
     name: 'nights',

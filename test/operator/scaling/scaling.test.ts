@@ -1,4 +1,4 @@
-/** The scaling decision on simulated load, compared with the usual scaler, and on single inputs. */
+/** Tests the scaling decision on simulated load, compared with the usual scaler, and on single inputs. */
 import { describe, expect, it } from 'vitest'
 import { UNKNOWN } from '#operator/observe/figures.ts'
 import { Autoscaler } from '#operator/scaling/autoscaler.ts'
@@ -20,12 +20,12 @@ describe('the scaling decision under simulated load', () => {
     ['steady', { changes: 1, late: 0, last: 3 }],
     ['ramp', { changes: 6, late: 0 }],
     ['spike', { changes: 4, late: 30, last: 2 }],
-    // Twelve teeth of ten minutes: at most up in two steps and down in one each time.
+    // Twelve teeth of ten minutes: each takes at most two steps up and one down.
     ['sawtooth', { changes: 36, late: 0 }],
     ['noise around a step', { changes: 1, late: 0 }],
     ['a backlog at the start', { changes: 4, late: 150, last: 1 }],
     ['a backlog that retention deletes', { changes: 2, late: 120, last: 2 }],
-    ['nothing known for ten minutes', { changes: 1, late: 0, last: 3 }],
+    ['no figures for ten minutes', { changes: 1, late: 0, last: 3 }],
     ['nights', { changes: 36, late: 0 }],
   ])('scales rarely and keeps up under %s', (name, bounds) => {
     const { changes, lateSeconds, targets, finalLag, reasons } = run(name)
@@ -35,7 +35,7 @@ describe('the scaling decision under simulated load', () => {
     if (bounds.last !== undefined) expect(targets.at(-1)).toBe(bounds.last)
   })
 
-  it('removes workers that did not help with one hot partition, and retries ever more rarely', () => {
+  it('removes workers that did not help with one hot partition, and retries with growing pauses', () => {
     const { changes, reasons, workerHours, usual } = run('one hot partition')
     expect(changes).toBeLessThanOrEqual(6)
     expect(
@@ -157,65 +157,65 @@ describe('the autoscaler', () => {
   }
   const specOf = (mode: string, more: object = {}) =>
     checkPipeline(documentWith({ 'spec.workers': { replicas: 2, autoscale: { mode, max: 12, ...more } } })).spec
-  const decided = (autoscaler: Autoscaler, ...args: Parameters<Autoscaler['decide']>) => {
+  const decideAndAccept = (autoscaler: Autoscaler, ...args: Parameters<Autoscaler['decide']>) => {
     const decision = autoscaler.decide(...args)
     autoscaler.accept(args[0], decision)
     return decision
   }
   const twice = (autoscaler: Autoscaler, mode: string, running = 2) =>
-    [0, 5000].map(now => decided(autoscaler, 'shop/a', specOf(mode), { ...figures }, running, now, {}))[1]!
+    [0, 5000].map(now => decideAndAccept(autoscaler, 'shop/a', specOf(mode), { ...figures }, running, now, {}))[1]!
 
   it('scales in mode active, and keeps its decision while the caches do not show it yet', () => {
     const autoscaler = new Autoscaler()
-    expect(autoscaler.wanted('shop/a', specOf('active'), undefined)).toBe(2)
+    expect(autoscaler.desiredWorkers('shop/a', specOf('active'), undefined)).toBe(2)
     expect(twice(autoscaler, 'active')).toMatchObject({
       workers: 8,
       change: { from: 2, to: 8, inputs: { arrivalRate: '4000', lag: '0' } },
     })
-    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(8)
-    const next = decided(autoscaler, 'shop/a', specOf('active'), { ...figures }, 2, 6000, {})
+    expect(autoscaler.desiredWorkers('shop/a', specOf('active'), 2)).toBe(8)
+    const next = decideAndAccept(autoscaler, 'shop/a', specOf('active'), { ...figures }, 2, 6000, {})
     expect(next.scaling.autoscale!.target).toBe(8)
     expect(next).toMatchObject({ workers: 8, change: null })
-    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(8)
+    expect(autoscaler.desiredWorkers('shop/a', specOf('active'), 2)).toBe(8)
   })
 
-  it('decides the same again until the decision is accepted', () => {
+  it('repeats a decision until it is accepted', () => {
     const autoscaler = new Autoscaler()
-    const first = decided(autoscaler, 'shop/a', specOf('active'), { ...figures }, 2, 0, {})
+    const first = decideAndAccept(autoscaler, 'shop/a', specOf('active'), { ...figures }, 2, 0, {})
     expect(first).toMatchObject({ workers: 2, change: null })
-    const newest = { ...figures }
-    const again = () => autoscaler.decide('shop/a', specOf('active'), newest, 2, 5000, {})
-    expect(again()).toMatchObject({ workers: 8, change: { from: 2, to: 8 } })
-    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(2)
-    expect(again().change).toMatchObject({ from: 2, to: 8 })
-    autoscaler.accept('shop/a', again())
-    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(8)
-    expect(again()).toMatchObject({ workers: 8, change: null })
+    const newFigures = { ...figures }
+    const decideAgain = () => autoscaler.decide('shop/a', specOf('active'), newFigures, 2, 5000, {})
+    expect(decideAgain()).toMatchObject({ workers: 8, change: { from: 2, to: 8 } })
+    expect(autoscaler.desiredWorkers('shop/a', specOf('active'), 2)).toBe(2)
+    expect(decideAgain().change).toMatchObject({ from: 2, to: 8 })
+    autoscaler.accept('shop/a', decideAgain())
+    expect(autoscaler.desiredWorkers('shop/a', specOf('active'), 2)).toBe(8)
+    expect(decideAgain()).toMatchObject({ workers: 8, change: null })
   })
 
-  it('reports its last change until there is another, even if the status was not written meanwhile', () => {
+  it('reports its last change until the next one, even if the status was not written meanwhile', () => {
     const autoscaler = new Autoscaler()
     const { lastScale } = twice(autoscaler, 'active').scaling
-    const later = decided(autoscaler, 'shop/a', specOf('active'), { ...figures }, 8, 9000, {})
+    const later = decideAndAccept(autoscaler, 'shop/a', specOf('active'), { ...figures }, 8, 9000, {})
     expect(later.scaling.lastScale).toEqual(lastScale)
   })
 
-  it('counts the same figures as one measurement', () => {
+  it('counts the same figures only once', () => {
     const autoscaler = new Autoscaler()
     const changes = [0, 100, 5000].map(
-      now => decided(autoscaler, 'shop/a', specOf('active'), figures, 2, now, {}).change,
+      now => decideAndAccept(autoscaler, 'shop/a', specOf('active'), figures, 2, now, {}).change,
     )
     expect(changes).toEqual([null, null, null])
-    expect(decided(autoscaler, 'shop/a', specOf('active', { min: 3 }), figures, 2, 6000, {}).change?.to).toBe(3)
+    expect(decideAndAccept(autoscaler, 'shop/a', specOf('active', { min: 3 }), figures, 2, 6000, {}).change?.to).toBe(3)
   })
 
   it('starts after a restart from the running workers, and continues the cool-down', () => {
     const autoscaler = new Autoscaler()
-    expect(autoscaler.wanted('shop/a', specOf('active'), 4)).toBe(4)
+    expect(autoscaler.desiredWorkers('shop/a', specOf('active'), 4)).toBe(4)
     const lastScale = { from: 2, to: 4, at: '2026-01-01T00:00:00Z', reason: '', inputs: {} }
     const before = { autoscale: { target: 2, reason: '' }, lastScale }
     const now = Date.parse(lastScale.at) + 20_000
-    const { scaling } = decided(autoscaler, 'shop/a', specOf('active'), figures, 4, now, before)
+    const { scaling } = decideAndAccept(autoscaler, 'shop/a', specOf('active'), figures, 4, now, before)
     expect(scaling.autoscale!.reason).toContain('cooling down')
   })
 
@@ -223,8 +223,8 @@ describe('the autoscaler', () => {
     const autoscaler = new Autoscaler()
     expect(twice(autoscaler, 'observe').scaling).toMatchObject({ autoscale: { target: 8 } })
     expect(twice(autoscaler, 'observe').change).toBeNull()
-    expect(autoscaler.wanted('shop/a', specOf('observe'), 2)).toBe(2)
-    expect(autoscaler.wanted('shop/a', specOf('active'), 2)).toBe(2)
+    expect(autoscaler.desiredWorkers('shop/a', specOf('observe'), 2)).toBe(2)
+    expect(autoscaler.desiredWorkers('shop/a', specOf('active'), 2)).toBe(2)
   })
 
   it('reports nothing in mode off', () =>

@@ -1,6 +1,6 @@
 /**
- * A pipeline as queues: partitions that fill by a pattern, workers that empty theirs, a pause at each change. Both our
- * decision and the usual one (lag divided by a threshold, as KEDA and a HorizontalPodAutoscaler do it) drive it.
+ * Simulates a pipeline as queues: a pattern fills the partitions, workers empty theirs, and each change causes a pause. It
+ * is driven by our decision or by the usual one (lag divided by a threshold, as KEDA and a HorizontalPodAutoscaler do it).
  */
 import { figuresOf } from '#operator/observe/figures.ts'
 import type { WorkerReport } from '#operator/observe/report.ts'
@@ -8,11 +8,11 @@ import { decide, EMPTY_MEMORY, type ScaleSettings } from '#operator/scaling/deci
 
 export const STEP_S = 1
 const OBSERVE_S = 5
-/** Assumed of a rebalance: nothing is done for so long. */
+/** Assumed duration of a rebalance, during which nothing is processed. */
 const PAUSE_S = 3
-/** Records per second that one worker does. */
+/** Records per second that one worker processes. */
 export const CAPACITY = 1000
-/** Share of its time that a worker works though no sale comes: some 0.08 where a few do (measured in a pod at 50 sales/s). */
+/** Share of time that a worker is busy with fixed work: measured as 0.08 in a pod at 50 sales/s. */
 const FIXED = 0.08
 
 export type Pattern = {
@@ -22,30 +22,30 @@ export type Pattern = {
   workers: number
   /** Records per second at a time. */
   arrivals: (second: number) => number
-  /** Share of each partition; even when left out. */
+  /** Share of each partition; equal shares when left out. */
   weights?: number[]
-  /** Records there at the start. */
+  /** Records in the topic at the start. */
   backlog?: number
-  /** What happens beside arrivals, such as retention. */
-  mishap?: (second: number, lag: number[]) => void
-  /** Whether nothing is known of the workers at a time. */
-  blind?: (second: number) => boolean
+  /** Changes the lag besides arrivals, as retention does. */
+  change?: (second: number, lag: number[]) => void
+  /** True at times when no worker reports. */
+  isUnknown?: (second: number) => boolean
 }
 
 export type Observation = { second: number; lag: number; current: number; reports: WorkerReport[] }
-/** Answers the wanted workers. */
+/** Returns the desired number of workers. */
 export type Scaler = (observation: Observation) => number
 
 export type Outcome = {
   changes: number
-  /** Seconds with more waiting than two minutes' worth of what comes in. */
+  /** Seconds with a lag above GOAL_S seconds of arrivals. */
   lateSeconds: number
   workerHours: number
   finalLag: number
   targets: number[]
 }
 
-/** Records that wait for longer than this count as late. */
+/** A lag of more than this many seconds of arrivals counts as late. */
 const GOAL_S = 30
 
 export function simulate(pattern: Pattern, scaler: Scaler): Outcome {
@@ -61,17 +61,17 @@ export function simulate(pattern: Pattern, scaler: Scaler): Outcome {
   for (let second = 0; second < seconds; second += STEP_S) {
     const rate = pattern.arrivals(second)
     for (let p = 0; p < partitions; p++) lag[p]! += rate * weights[p]! * STEP_S
-    pattern.mishap?.(second, lag)
+    pattern.change?.(second, lag)
     for (let w = 0; w < workers; w++) {
-      const mine = lag.map((_, p) => p).filter(p => p % workers === w)
-      const worked = second < pausedUntil ? 0 : work(lag, mine, CAPACITY * STEP_S)
+      const assigned = lag.map((_, p) => p).filter(p => p % workers === w)
+      const worked = second < pausedUntil ? 0 : work(lag, assigned, CAPACITY * STEP_S)
       done.set(w, (done.get(w) ?? 0) + worked)
     }
     workerSeconds += workers * STEP_S
     const waiting = lag.reduce((sum, l) => sum + l, 0)
     if (waiting > Math.max(rate, 1) * GOAL_S) lateSeconds += STEP_S
     if (second % OBSERVE_S !== 0) continue
-    const reports = pattern.blind?.(second) ? [] : reportsOf(done, totals, lag, workers, second)
+    const reports = pattern.isUnknown?.(second) ? [] : reportsOf(done, totals, lag, workers, second)
     done = new Map()
     const target = scaler({ second, lag: Math.round(waiting), current: workers, reports })
     targets.push(target)
@@ -90,14 +90,14 @@ export function simulate(pattern: Pattern, scaler: Scaler): Outcome {
   }
 }
 
-function work(lag: number[], mine: number[], most: number): number {
-  let left = most
-  for (const p of mine) {
-    const taken = Math.min(lag[p]!, left)
-    lag[p]! -= taken
-    left -= taken
+function work(lag: number[], partitions: number[], capacity: number): number {
+  let left = capacity
+  for (const p of partitions) {
+    const processed = Math.min(lag[p]!, left)
+    lag[p]! -= processed
+    left -= processed
   }
-  return most - left
+  return capacity - left
 }
 
 function reportsOf(
@@ -147,13 +147,13 @@ export function ours(settings: ScaleSettings, reasons: string[] = []): Scaler {
 export function lagDivided({ min, max }: ScaleSettings, partitions: number, threshold = 1000): Scaler {
   const POLL_S = 15
   const STABLE_S = 300
-  const wanted: { second: number; workers: number }[] = []
+  const recommended: { second: number; workers: number }[] = []
   return ({ second, lag, current }) => {
     if (second % POLL_S !== 0) return current
     const raw = Math.ceil(lag / threshold)
     const workers = Math.min(Math.max(raw, min), max, partitions)
-    wanted.push({ second, workers })
-    const highest = Math.max(...wanted.filter(w => second - w.second <= STABLE_S).map(w => w.workers))
+    recommended.push({ second, workers })
+    const highest = Math.max(...recommended.filter(w => second - w.second <= STABLE_S).map(w => w.workers))
     // The tolerance of 10 % and the rate of scaling up (double, or 4 pods, in 15 s) are the HPA's.
     const ratio = raw / current
     if (Math.abs(ratio - 1) <= 0.1) return current
