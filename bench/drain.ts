@@ -4,6 +4,7 @@
  *
  *   npm run bench:drain                           2,000,000 events, 5 runs
  *   npm run bench:drain -- --events 500000 --runs 3 --report drain.json
+ *   npm run bench:drain -- --compare ../before    alternates with the worker of another checkout, and prints the ratio
  */
 import { fork } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     events: { type: 'string', default: '2000000' },
     runs: { type: 'string', default: '5' },
     report: { type: 'string' },
+    compare: { type: 'string' },
   },
 })
 const events = Number(values.events)
@@ -51,23 +53,39 @@ async function main(): Promise<void> {
   await postgres.createDatabase('sales')
   const file = writeSpec()
   await fill()
-  const runs: Run[] = []
+  const [runs, others]: [Run[], Run[]] = [[], []]
   for (let i = 0; i < Number(values.runs); i++) {
-    const run = await drain(file)
-    runs.push(run)
-    console.log(
-      `run ${i + 1}: ${run.cpuPerMillion.toFixed(2)} CPU s per million, ${run.peakMb.toFixed(0)} MB, PostgreSQL ${run.postgresCpu.toFixed(2)} CPU s, ${run.eventsPerSecond.toFixed(0)} events/s, ${run.verified} rows verified`,
-    )
+    runs.push(await drain(root, file))
+    print(`run ${i + 1}`, runs[i]!)
+    if (values.compare === undefined) continue
+    others.push(await drain(resolve(values.compare), file))
+    print(`run ${i + 1} of ${values.compare}`, others[i]!)
   }
-  const summary = Object.fromEntries(
-    (['cpuPerMillion', 'peakMb', 'postgresCpu', 'eventsPerSecond'] as const).map(name => [
-      name,
-      spread(runs.map(run => run[name])),
-    ]),
-  )
+  const summary = summarize(name => runs.map(run => run[name]))
   console.table(summary)
+  if (values.compare !== undefined) {
+    console.log(`ratio to ${values.compare}, run by run:`)
+    console.table(summarize(name => runs.map((run, i) => run[name] / others[i]![name])))
+  }
   if (values.report)
     writeFileSync(values.report, `${JSON.stringify({ events, node: process.version, runs, summary }, null, 2)}\n`)
+}
+
+const FIGURES = ['cpuPerMillion', 'peakMb', 'postgresCpu', 'eventsPerSecond'] as const
+
+function summarize(figuresOf: (name: (typeof FIGURES)[number]) => number[]) {
+  return Object.fromEntries(FIGURES.map(name => [name, spread(figuresOf(name))]))
+}
+
+function print(title: string, run: Run): void {
+  const figures = [
+    `${run.cpuPerMillion.toFixed(2)} CPU s per million`,
+    `${run.peakMb.toFixed(0)} MB`,
+    `PostgreSQL ${run.postgresCpu.toFixed(2)} CPU s`,
+    `${run.eventsPerSecond.toFixed(0)} events/s`,
+    `${run.verified} rows verified`,
+  ]
+  console.log(`${title}: ${figures.join(', ')}`)
 }
 
 function writeSpec(): string {
@@ -92,7 +110,8 @@ async function fill(): Promise<void> {
   writeFileSync(mark, `${events} events of ${size.toFixed(0)} bytes`)
 }
 
-async function drain(file: string): Promise<Run> {
+/** `tree`: the checkout whose worker runs. */
+async function drain(tree: string, file: string): Promise<Run> {
   const database = {
     host: postgres.host,
     port: postgres.port,
@@ -106,7 +125,7 @@ async function drain(file: string): Promise<Run> {
   await client.query('CHECKPOINT')
   const postgresBefore = treeCpuSeconds(postgres.pid)
   const startedAt = performance.now()
-  const worker = fork(join(root, 'processor/main.ts'), ['--file', file], {
+  const worker = fork(join(tree, 'processor/main.ts'), ['--file', file], {
     execArgv: WORKER_FLAGS,
     env: {
       ...process.env,
