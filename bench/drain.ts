@@ -28,6 +28,7 @@ type Run = {
   verified: number
 }
 
+const FIGURES = ['cpuPerMillion', 'peakMb', 'postgresCpu', 'eventsPerSecond'] as const
 const root = resolve(import.meta.dirname, '..')
 const { values } = parseArgs({
   options: {
@@ -70,8 +71,6 @@ async function main(): Promise<void> {
   if (values.report)
     writeFileSync(values.report, `${JSON.stringify({ events, node: process.version, runs, summary }, null, 2)}\n`)
 }
-
-const FIGURES = ['cpuPerMillion', 'peakMb', 'postgresCpu', 'eventsPerSecond'] as const
 
 function summarize(figuresOf: (name: (typeof FIGURES)[number]) => number[]) {
   return Object.fromEntries(FIGURES.map(name => [name, spread(figuresOf(name))]))
