@@ -175,11 +175,12 @@ export class SimulatedCluster {
     server?.closeAllConnections()
     server?.close()
     await this.patch(`${this.#path('pods', name)}/status`, { status: ready('False') })
-    await this.#kube.demand('DELETE', this.#path('pods', name))
+    await this.#kube.remove(this.#path('pods', name))
   }
 
-  #terminate({ name }: SimulatedPod): Promise<Json> {
-    return this.#kube.demand('DELETE', `${this.#path('pods', name)}?gracePeriodSeconds=0`)
+  /** Chaos may have force-deleted the pod since it was listed. */
+  #terminate({ name }: SimulatedPod): Promise<void> {
+    return this.#kube.remove(`${this.#path('pods', name)}?gracePeriodSeconds=0`)
   }
 
   async #list(resource: string, group?: string): Promise<Json[]> {

@@ -48,6 +48,12 @@ export class Kube {
     return answer.body
   }
 
+  /** Deletes an object, whether or not it still exists. */
+  async remove(path: string): Promise<void> {
+    const { code, body } = await this.request('DELETE', path)
+    if (code >= 300 && code !== 404) throw new Error(`DELETE ${path}: ${code} ${body.message ?? body}`)
+  }
+
   async find(path: string): Promise<Json | null> {
     const answer = await this.request('GET', path)
     if (answer.code === 404) return null
