@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pause } from '#local/services/process.ts'
+import { pauseProcess } from '#test/support/pause-process.ts'
 import { Random } from '#test/support/random.ts'
 import { until } from '#test/support/until.ts'
 import type { Verdict } from '#verify/verify.ts'
@@ -91,7 +92,7 @@ describe('integrity of real processes', () => {
         const zombie = workers[round]!
         const release = await rig.holdProgress()
         await pause(random.int(200, 500)) // the worker reads more than the commit in flight contains
-        zombie.process.kill('SIGSTOP')
+        await pauseProcess(zombie.process.pid!)
         await release()
         await pause(4000)
         zombie.process.kill('SIGCONT')

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Served, startServe } from '#producer/serve/server.ts'
 import { ownFolder } from '#test/support/folder.ts'
+import { pauseProcess } from '#test/support/pause-process.ts'
 import { createTopic, kafka, ownKafka, unique } from '#test/support/services.ts'
 import { readJournal } from '#verify/journal.ts'
 import { ecommerce } from '../pipelines.ts'
@@ -154,8 +155,8 @@ it('returns 429 above its bound and 503 on timeout while Kafka hangs, and recove
   })
   onTestFinished(() => served.close())
   expect((await post(served, sale('before'))).status).toBe(202)
-  process.kill(broker.pid, 'SIGSTOP')
   onTestFinished(() => void process.kill(broker.pid, 'SIGCONT'))
+  await pauseProcess(broker.pid)
   const waiting = post(served, sale('waiting'))
   const full = await post(served, sale('too much', { note: 'x'.repeat(1500) }))
   expect(full).toMatchObject({ status: 429, retryAfter: '1' })
