@@ -42,24 +42,25 @@ const FATAL = define(
   {
     AccessDenied: {
       meaning: 'Kafka or PostgreSQL rejects the user, its password, its certificate or its permissions',
-      action: 'correct the Secret or grant the permission that the message names; [rotate](#rotate-a-secret)',
+      action:
+        'correct the Secret (see [Rotate a Secret](#rotate-a-secret)), or grant the permission that the message names',
     },
     SchemaTooNew: { meaning: 'a newer release has migrated the tables', action: 'run that release' },
     SchemaOwnedByOther: {
       meaning: 'the PostgreSQL schema belongs to another pipeline or application',
-      action: 'set `spec.sinks.postgres.schema` to another one',
+      action: 'set `spec.sinks.postgres.schema` to another schema name',
     },
     AggregationChanged: {
       meaning: 'the spec would change the meaning of rows that are already stored',
       action: 'give the changed aggregation a new name',
     },
     GenerationOutdated: {
-      meaning: 'the worker runs an older version of the spec than the one in the store',
+      meaning: 'the worker uses an older version of the spec than the version stored in PostgreSQL',
       action: 'nothing: the rollout replaces this worker',
     },
     TopicReplaced: {
       meaning: 'the topic was deleted and created again, so stored offsets no longer refer to its records',
-      action: 'start over with an empty schema',
+      action: '[start over with an empty schema](#start-over-with-an-empty-schema)',
     },
     TopicCompacted: {
       meaning: "the topic's `cleanup.policy` includes `compact`, which removes sales",
@@ -67,18 +68,18 @@ const FATAL = define(
     },
     LogTruncated: {
       meaning: 'Kafka lost records that are already counted (unclean leader election)',
-      action: 'restore the topic, or start over with an empty schema',
+      action: 'restore the topic, or [start over with an empty schema](#start-over-with-an-empty-schema)',
     },
     OffsetOutOfRange: {
       meaning: 'retention removed records before they were read',
-      action: 'restore the topic, or set `spec.source.offsetOutOfRange: skip`',
+      action: 'restore the topic, or set `spec.source.offsetOutOfRange: skip` to continue without the removed records',
     },
     CorruptBatch: {
       meaning: 'a record batch fails its checksum or cannot be decoded',
       action: "check the broker's disk; restore the partition from a replica",
     },
     RemovedFromGroup: {
-      meaning: 'the worker was declared dead and removed from the consumer group, but is still running',
+      meaning: 'the worker was considered dead and removed from the consumer group, but it is still running',
       action: 'nothing: the worker exits and restarts',
     },
   },
@@ -96,7 +97,7 @@ const BLOCKING = define(
     },
     ProjectionBehind: {
       sink: 'elasticsearch',
-      meaning: 'Elasticsearch does not respond',
+      meaning: 'Elasticsearch does not respond or is too slow',
       action: 'see [SalesPipelineProjectionBehind](#salespipelineprojectionbehind)',
     },
     ProjectionRejected: {
@@ -107,12 +108,12 @@ const BLOCKING = define(
     },
     ConservationViolated: {
       alert: 'SalesPipelineConservationViolated',
-      meaning: 'records are unaccounted for',
+      meaning: 'the counts of records do not add up',
       action: 'see [SalesPipelineConservationViolated](#salespipelineconservationviolated)',
     },
     DeadLettersPaused: {
       meaning: '`spec.deadLetters.maxBytes` is reached and `spec.deadLetters.whenFull` is `pause`',
-      action: 'delete dead letters that were dealt with, or raise the limit',
+      action: 'delete the dead letters that you no longer need, or raise the limit',
     },
   },
 )
@@ -123,11 +124,12 @@ const INFORMING = define(
   {
     DeadLettersFull: {
       meaning: 'new dead letters are stored without their bytes',
-      action: 'examine them; raise `spec.deadLetters.maxBytes`, or delete those that were dealt with',
+      action:
+        'examine the dead letters; raise `spec.deadLetters.maxBytes`, or delete the dead letters that you no longer need',
     },
     DeduplicationBounded: {
       meaning: 'ids were forgotten before the horizon; a duplicate of one of them is counted again',
-      action: 'raise `spec.deduplication.maxIds`, and the memory limit with it',
+      action: 'raise `spec.deduplication.maxIds` and also the memory limit',
     },
     DeduplicationHistoryUnavailable: {
       meaning: 'duplicates of records that retention has removed cannot be detected',
@@ -135,7 +137,7 @@ const INFORMING = define(
     },
     OffsetsSkipped: {
       meaning: 'records that retention removed before they were read are missing from the results',
-      action: 'find out why workers were down for so long; extend the retention',
+      action: 'find out why workers were stopped or slow for so long; extend the retention of the topic',
     },
     WeakFutureGuard: {
       alert: null,
@@ -144,7 +146,8 @@ const INFORMING = define(
     },
     PartitionsAdded: {
       alert: null,
-      meaning: 'the topic has more partitions than before; a duplicate sent before and after the change may be counted',
+      meaning:
+        'the topic has more partitions than before; a sale that is sent once before and again after the change may be counted twice',
       action: 'nothing; the risk ends once no producer resends sales from before the change',
     },
   },
@@ -157,7 +160,7 @@ const OBSTACLES = define(
     SpecInvalid: { meaning: 'the spec is invalid; the message lists every error', action: 'correct it' },
     ObjectConflict: {
       meaning: 'an object with a required name exists and does not belong to this pipeline',
-      action: 'rename or delete that object',
+      action: 'delete that object, or create it again under another name',
     },
     ApplyRejected: {
       meaning: 'the API server rejects an object',
@@ -168,7 +171,7 @@ const OBSTACLES = define(
       action: 'create it; workers start automatically',
     },
     StrimziNotInstalled: {
-      meaning: '`spec.source.strimzi` is set, but the cluster has no KafkaTopic resource',
+      meaning: '`spec.source.strimzi` is set, but the cluster does not have the CRD of KafkaTopic',
       action: 'install Strimzi and restart the operator, or create the topic yourself and remove the field',
     },
     Deleting: {
@@ -183,7 +186,7 @@ const OBSTACLES = define(
     },
     RemovalJobFailed: {
       types: [],
-      meaning: 'the Job that removes the data failed (in the message of `DeletionWaits`)',
+      meaning: 'the Job that removes the data failed; this reason appears in the message of `DeletionWaits`',
       action: 'delete the Job; the operator creates it again',
     },
   },
@@ -193,7 +196,7 @@ const POD_PROBLEMS = define(
   { raisedBy: 'operator', types: ['Ready', 'WorkersReady'], blocking: true, alert: 'SalesPipelineNotReady' },
   {
     PodUnschedulable: {
-      meaning: 'no node can run the pod',
+      meaning: 'no node can run one of the pods',
       action: 'add or free capacity, or lower `spec.workers.resources`',
     },
     ImageCannotBePulled: {
@@ -204,7 +207,10 @@ const POD_PROBLEMS = define(
       meaning: 'a container cannot be created (`CreateContainerConfigError`), often because a Secret lacks a key',
       action: 'add the key',
     },
-    WorkerCrashLooping: { meaning: 'a worker exits again and again', action: 'read its last log line in the message' },
+    WorkerCrashLooping: {
+      meaning: 'a worker exits again and again',
+      action: "the message contains the worker's last log line: read it",
+    },
   },
 )
 
