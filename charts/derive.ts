@@ -48,7 +48,7 @@ const isGroup = ({ properties, default: ownDefault = {} }: Schema) =>
   properties && Object.keys(ownDefault as object).length === 0
 
 const described = ({ description, enum: allowed }: Schema) =>
-  allowed ? `${description} (${allowed.join(', ')})` : description!
+  allowed ? `${description}. Allowed: ${allowed.join(', ')}` : description!
 
 export function readme(): string {
   const text = readFileSync(join(import.meta.dirname, 'README.template.md'), 'utf8')

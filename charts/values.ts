@@ -45,16 +45,18 @@ const images = object({
     .string()
     .default('')
     .describe(
-      'Registry to which `npm run images -- --push REGISTRY` pushed our images; empty if the nodes already have them',
+      'Registry to which you pushed our images with `npm run images -- --push REGISTRY`; empty if the nodes already have the images',
     ),
   tag: z.string().default('').describe('Tag of our images; if empty, the appVersion of the chart'),
   pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent').describe('Pull policy of our images'),
   pullSecrets: z.array(z.string()).default([]).describe('Names of Secrets with the credentials of a private registry'),
-  check: enabled().describe('Refuse to install if no registry is set and no node has our images'),
+  check: enabled().describe('Whether to refuse the installation if no registry is set and no node has our images'),
 })
 
 const operator = object({
-  enabled: enabled().describe('Install the operator in exactly one release per cluster: it serves all namespaces'),
+  enabled: enabled().describe(
+    'Install the operator. Set this to true in exactly one release per cluster: the operator serves all namespaces',
+  ),
   replicas: z
     .int()
     .min(1)
@@ -118,7 +120,7 @@ const kafka = object({
     )
     .default([])
     .describe(
-      'Topics to create, such as {name: transactions, partitions: 8}. Documents with source.strimzi create theirs',
+      'Topics to create, such as {name: transactions, partitions: 8}. For documents with source.strimzi, the operator creates the topic',
     ),
 })
 
@@ -147,7 +149,7 @@ const postgres = object({
 
 const elasticsearch = object({
   enabled: enabled().describe(
-    'Create an Elasticsearch cluster; needs the ECK operator. If false, documents name your own cluster, or none',
+    'Create an Elasticsearch cluster; needs the ECK operator. If false, documents name your own cluster or do not use Elasticsearch',
   ),
   name: name('elasticsearch').describe(
     'Name of the Elasticsearch resource. Documents use https://NAME-es-http:9200 and the Secret NAME',
@@ -155,7 +157,7 @@ const elasticsearch = object({
   version: z.string().min(1).default('8.19.21').describe('Version of Elasticsearch and Kibana'),
   replicas: z.int().min(1).max(9).default(3).describe('Number of nodes'),
   allowMmap: enabled(false).describe(
-    'Whether Elasticsearch may use memory-mapped files. This needs vm.max_map_count ≥ 262144 on the nodes; without it searches are slower',
+    'Whether Elasticsearch may use memory-mapped files. This needs vm.max_map_count ≥ 262144 on the nodes. Without memory-mapped files searches are slower',
   ),
   storage: storage('20Gi'),
   resources: resources({ cpu: '250m', memory: '2Gi' }, { memory: '2Gi' }),
@@ -176,7 +178,7 @@ const kafkaUi = object({
 
 const monitoring = object({
   podMonitor: enabled().describe(
-    'Create a PodMonitor for the operator; needs the Prometheus operator. The operator creates those of the workers',
+    'Create a PodMonitor for the operator; needs the Prometheus operator. Our operator creates the PodMonitors for the workers',
   ),
   alerts: enabled().describe('Create a PrometheusRule with our alerts'),
   runbooks: z
@@ -185,7 +187,7 @@ const monitoring = object({
     .describe('Address of your copy of docs/operations.md, to which the alerts link'),
   dashboards: enabled().describe('Create ConfigMaps with dashboards, which the sidecar of Grafana loads'),
   datasource: enabled().describe(
-    'Create a Secret from which the sidecar of Grafana adds PostgreSQL as a data source, with a read-only user',
+    'Create a Secret from which the sidecar of Grafana adds PostgreSQL as a data source. It uses a read-only user',
   ),
 })
 
@@ -206,7 +208,7 @@ export const values = z.strictObject({
   monitoring,
   networkPolicies: object({
     enabled: enabled().describe(
-      'Create NetworkPolicies for the operator and the stores. The operator creates those of the workers',
+      'Create NetworkPolicies for the operator and the stores. The operator creates the NetworkPolicies for the workers',
     ),
     clients: z
       .array(z.record(z.string(), z.unknown()))

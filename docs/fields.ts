@@ -120,7 +120,7 @@ class Fields {
   }
 }
 
-/** Returns '' for an object that may be left out as a whole: the defaults of its fields apply. */
+/** Returns '' for an object that may be left out: the defaults of its fields then apply. */
 function defaultOf({ default: value }: SchemaNode): string {
   return value === undefined || inline(value) === '{}' ? '' : `\`${inline(value)}\``
 }

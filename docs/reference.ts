@@ -43,7 +43,7 @@ function sectionText(section: FieldSection, examples: string[]): string {
     `${meaning}.${required && name !== 'document' ? ' Required.' : ''}\n`,
     ...exampleOf(section, examples),
     table(['Field', 'Type', 'Default', 'Meaning', 'Example'], rows.map(cellsOf)),
-    ...(rules.length > 0 ? ['\nRules that span fields:', rules.map(ruleText).join('\n')] : []),
+    ...(rules.length > 0 ? ['\nRules that involve several fields:', rules.map(ruleText).join('\n')] : []),
     '',
   ].join('\n')
 }

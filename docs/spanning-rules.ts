@@ -1,5 +1,5 @@
 /**
- * Describes on the reference page the checks of pipeline/checks.ts and operator/crd/rules.ts that span fields, and the
+ * Describes on the reference page the checks of pipeline/checks.ts and operator/crd/rules.ts that involve several fields, and the
  * changes that operator/crd/transitions.ts refuses. A test fails if one of their fields is missing here.
  */
 
@@ -39,7 +39,7 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   },
   {
     fields: ['aggregations'],
-    rule: '`groupBy` and `measures[].of` name fields of `event.fields` or `event.explode.fields`. A field that is optional has a default. Measures use fields of type `number` and `decimal` only.',
+    rule: '`groupBy` and `measures[].of` must use names of fields in `event.fields` or `event.explode.fields`. If such a field is optional, it must have a default. Measures use fields of type `number` and `decimal` only.',
   },
   {
     fields: ['aggregations[]'],
@@ -47,7 +47,7 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   },
   {
     fields: ['aggregations[].measures'],
-    rule: 'no measure has the same name as a column of an average: an average `x` adds `x_sum` and `x_count`.',
+    rule: 'no measure may have the name of a column that an average adds; an average `x` adds `x_sum` and `x_count`.',
   },
   {
     fields: ['aggregations[].measures[].of'],
@@ -88,10 +88,10 @@ export const FIXED_FIELDS: SpanningRule[] = [
   },
   {
     fields: ['aggregations', 'aggregations[].groupBy', 'aggregations[].measures'],
-    rule: 'the window, `groupBy` and `measures` of an existing aggregation are fixed. Give the changed aggregation another name: it starts at the current position of the stream, and the rows under the old name stay.',
+    rule: 'the window, `groupBy` and `measures` of an existing aggregation are fixed. Give the changed aggregation another name. The new aggregation starts at the current position of the stream, and the rows of the old one stay.',
   },
   {
     fields: ['event.fields'],
-    rule: 'the columns of the raw table. If you change the list, give `raw.table` another name.',
+    rule: 'if `raw` is set, these are the columns of the raw table. If you add, remove or reorder fields, you must give `raw.table` another name.',
   },
 ]

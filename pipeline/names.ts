@@ -13,10 +13,11 @@ const MAX_NAME = 40
 export const PIPELINE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/
 export const PIPELINE_NAME_RULE = `must be lower-case letters, digits and -, start with a letter, not end with -, and have at most ${MAX_NAME} characters`
 
-/** Tables in every pipeline's schema; an aggregation must not have one of their names. */
+/** Tables in every pipeline's schema; an aggregation and the raw table must not have one of their names. */
 export const RESERVED_TABLES = [
   'aggregations',
   'dead_letters',
+  'expelled',
   'late_events',
   'migrations',
   'outbox',

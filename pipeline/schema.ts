@@ -30,7 +30,7 @@ export const spec = object({
   allowedLateness: duration()
     .prefault('0ms')
     .describe(
-      'How long a window accepts events after the watermark has passed its end. Later events are stored in late_events',
+      'How long a window accepts events after the watermark has passed its end. Events that arrive after that are stored in the table late_events',
     ),
   aggregations,
   deduplication: deduplication.optional(),
@@ -51,7 +51,7 @@ export const spec = object({
     .enum(['retain', 'delete'])
     .default('retain')
     .describe(
-      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: they are kept. delete: the operator deletes them first, the topic only if it created it',
+      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: they are kept. delete: the operator deletes them before it removes the finalizer of the pipeline; it deletes the topic only if the operator created it',
     ),
 }).describe('What the pipeline does')
 

@@ -33,7 +33,7 @@ export const watermark = optionalObject({
   outOfOrderness: duration()
     .prefault('5s')
     .describe(
-      'How far the event times of a partition may be out of order. The watermark of a partition is its greatest event time minus this',
+      'How far the event times of a partition may be out of order. The watermark of a partition is its greatest event time minus this value',
     ),
   idleTimeout: duration('100ms')
     .prefault('10s')
@@ -48,18 +48,20 @@ export const watermark = optionalObject({
     ),
   maxFutureSkew: duration()
     .prefault('5m')
-    .describe('An event whose time is further than this ahead of its record’s timestamp is a dead letter'),
-}).describe('How event time advances. It decides which windows are complete')
+    .describe(
+      'An event is a dead letter if its event time is later than the timestamp of its record by more than this value',
+    ),
+}).describe('How event time advances. The watermark decides which windows are complete')
 
 const measure = object({
   name: columnName().describe('Name of the column'),
   op: z
     .enum(['count', 'sum', 'min', 'max', 'average'])
-    .describe('What to compute. An average also gets the columns <name>_sum and <name>_count'),
+    .describe('What to compute. An average has the column <name> and also the columns <name>_sum and <name>_count'),
   of: z.string().max(MAX_EXPRESSION).optional().meta({
     label: 'expression',
     description:
-      'Field or expression to compute it of; required unless op is count. For count: lines (default) counts lines, events counts records',
+      'Field or expression from which the result is computed; required unless op is count. With op count: `lines` (the default) counts lines, `events` counts records',
     example: 'quantity * price',
   }),
   scale: z
@@ -67,14 +69,16 @@ const measure = object({
     .min(0)
     .max(MAX_SCALE)
     .optional()
-    .describe('Decimal places of the result, rounded half-even per event; those of the expression when left out'),
+    .describe(
+      'Decimal places of the result. The value is rounded half-even for each event or line. If left out, the expression decides the number of decimal places',
+    ),
 })
 
 const aggregation = object({
   name: tableName().describe('Name of the aggregation and of its table'),
-  window: window.optional().describe('Windows of this aggregation; spec.window when left out. Cannot be changed'),
+  window: window.optional().describe('Windows of this aggregation. If left out, spec.window. Cannot be changed'),
   allowedLateness: duration().optional().meta({
-    description: 'Allowed lateness of this aggregation; spec.allowedLateness when left out',
+    description: 'Allowed lateness of this aggregation. If left out, spec.allowedLateness',
     example: '1h',
   }),
   groupBy: z
@@ -86,7 +90,7 @@ const aggregation = object({
   measures: keyed(measure, 'name', 1, 24).describe('Columns to compute. Cannot be changed for an existing aggregation'),
   retention: duration('1s').optional().meta({
     description:
-      'Rows are deleted when the watermark of every partition is this far past the end of their window; never when left out',
+      'Rows are deleted when the watermark of every partition is later than the end of their window by this duration. If left out, they are never deleted',
     example: '720h',
   }),
 })

@@ -11,7 +11,7 @@ const secretKey = () =>
     label: 'Secret key',
   })
 
-/** `meaning`: what the key holds. */
+/** `meaning`: the value of the key. */
 export const secretRef = (meaning: string) =>
   object({
     name: secretName().meta({
@@ -23,7 +23,7 @@ export const secretRef = (meaning: string) =>
         'Key within the Secret. Outside Kubernetes the value is read from the environment variable SECRET_<NAME>_<KEY>, such as SECRET_POSTGRES_PASSWORD',
       example: 'password',
     }),
-  }).meta({ description: `Key of a Secret that holds ${meaning}`, label: 'Secret reference' })
+  }).meta({ description: `Key of a Secret whose value is ${meaning}`, label: 'Secret reference' })
 
 /** `meaning`: what is encrypted, and when. */
 export const tls = (meaning: string) =>
@@ -31,9 +31,9 @@ export const tls = (meaning: string) =>
     enabled: z
       .boolean()
       .default(true)
-      .describe('Whether this block applies. false has the same effect as leaving the block out'),
+      .describe('Whether this block applies. The value false has the same effect as no block'),
     caSecretRef: secretRef(
-      'the PEM certificates of the authorities to trust; the system’s trust store when left out',
+      'the PEM certificates of the authorities to trust. If left out, the system’s trust store is used',
     ).optional(),
   }).meta({ description: meaning, label: 'TLS settings' })
 

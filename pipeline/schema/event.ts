@@ -9,22 +9,24 @@ import { path } from './common.ts'
 
 const field = object({
   name: columnName().describe('Name of the field in this document, and of its column in tables'),
-  path: path().optional().describe('Where the value is in the event; the same as name when left out'),
+  path: path().optional().describe('Where the value is in the event. If left out, the same as name'),
   type: z
     .enum(['string', 'number', 'decimal', 'boolean'])
     .default('string')
     .describe(
-      'Type of the value. number: a JSON number. decimal: a JSON number or its digits in a string. Both are exact',
+      'Type of the value. number: a JSON number. decimal: a JSON number, or a string with the digits of one. The types number and decimal are both exact',
     ),
   scale: z
     .int()
     .min(0)
     .max(MAX_SCALE)
     .optional()
-    .describe('Decimal places. A value with more is a dead letter. When left out: 2 for decimal, 0 for number'),
+    .describe(
+      'Decimal places. An event with a value that has more decimal places is a dead letter. If left out: 2 for decimal, 0 for number',
+    ),
   default: z.string().max(256).optional().meta({
     description:
-      'Value to use, written as text, if the value is missing or null. Without a default such an event is a dead letter',
+      'Value to use if the value is missing or null; write it as text. Without a default, an event whose value is missing or null is a dead letter, unless the field is optional',
     example: 'unknown',
   }),
   optional: z
@@ -48,7 +50,7 @@ const time = object({
     .meta({ label: 'zone' })
     .optional()
     .describe(
-      'Zone of times that have none; if this is left out, an event with such a time is a dead letter. It is a fixed offset, so that results do not depend on a time-zone database',
+      'Zone for times that are written without a zone. If left out, an event with a time without a zone is a dead letter. The zone is a fixed offset, so that results do not depend on a time-zone database',
     ),
 }).describe('The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed')
 
@@ -56,15 +58,17 @@ const explode = object({
   path: path().describe('Where the array is in the event'),
   fields: keyed(field, 'name', 1, 32).describe('Fields of each element of the array; paths begin at the element'),
 }).describe(
-  'An array of lines in each event, such as the products of an order. Each line also has the fields of its event',
+  'Set this if each event has an array of lines, such as the products of an order. Each line is aggregated like a sale of its own and also has the fields of its event',
 )
 
 export const event = object({
-  id: path().optional().describe('Where the identity of the sale is (a string or an integer). Deduplication needs it'),
+  id: path().optional().describe('Path of the sale’s id (a string or an integer). Deduplication needs this field'),
   time,
   fields: keyed(field, 'name', 0, 48)
     .default([])
-    .describe('Fields to read. Everything else in the event is ignored. A field cannot be changed, only added'),
+    .describe(
+      'Fields to read. Everything else in the event is ignored. You can add fields, but cannot change an existing one',
+    ),
   explode: explode.optional(),
 }).describe('How to read a record of the topic, which is one JSON object')
 

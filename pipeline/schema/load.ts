@@ -9,12 +9,14 @@ import { fraction, instant } from './common.ts'
 const mishaps = {
   disorder: optionalObject({
     fraction: fraction().describe('Fraction of events that are out of order'),
-    max: duration().prefault('5s').describe('Their event time is earlier than scheduled by up to this'),
-  }).describe('Events whose time is a little earlier than that of events before them'),
+    max: duration().prefault('5s').describe('Maximum duration by which their event time is earlier than scheduled'),
+  }).describe(
+    'Events that are sent out of order: their event time is a little earlier than the event time of events sent before them',
+  ),
   lateness: optionalObject({
     fraction: fraction().meta({ description: 'Fraction of events that are late', example: 0.01 }),
-    by: duration().prefault('10m').describe('Their event time is earlier than scheduled by exactly this'),
-  }).describe('Events whose time is long past'),
+    by: duration().prefault('10m').describe('Exact duration by which their event time is earlier than scheduled'),
+  }).describe('Events whose event time is far in the past'),
   duplicates: optionalObject({
     fraction: fraction().describe('Fraction of events that are sent twice'),
     within: duration().prefault('5s').describe('The second copy follows the first within this time'),
@@ -26,9 +28,9 @@ const mishaps = {
 
 const bursts = object({
   every: duration('1s').describe('Time from the start of one burst to the start of the next'),
-  lasting: duration('10ms').describe('How long a burst lasts; at most every'),
+  lasting: duration('10ms').describe('How long a burst lasts; at most the value of `every`'),
   factor: z.number().min(1).max(1000).describe('By how much the rate is multiplied during a burst'),
-}).describe('Regular bursts of sales; none when left out')
+}).describe('Regular bursts of sales. If left out, there are none')
 
 export const load = optionalObject({
   onCluster: z
@@ -39,15 +41,15 @@ export const load = optionalObject({
   profile: z
     .enum(['ecommerce', 'anomalies', 'black-friday', 'sales-map', 'product-sales'])
     .default('ecommerce')
-    .describe('What the sales look like: the profile of the example of the same name in k8s/examples'),
+    .describe('What the sales look like. Each profile fits the example with the same name in k8s/examples'),
   seed: z
     .int()
     .min(0)
     .default(1)
-    .describe('Seed of all random choices: the same seed and startAt give the same events'),
+    .describe('Seed of all random choices. With the same `seed` and `startAt`, the generator sends the same events'),
   startAt: instant()
     .optional()
-    .describe('Event time of the first event; the current time when left out. Required if speed is above 1'),
+    .describe('Event time of the first event. If left out, the current time. Required if speed is above 1'),
   speed: z
     .number()
     .min(0.001)

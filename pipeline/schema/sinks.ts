@@ -15,12 +15,14 @@ const NODE = /^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[A-Za-z0-9._~/-]*)?$/
 const projection = object({
   aggregation: identifier().describe('Name of the aggregation'),
   index: indexName().describe('Index to write to, one document per row'),
-  template: indexName().optional().describe('Name of the index template; the name of the index when left out'),
+  template: indexName().optional().describe('Name of the index template. If left out, the name of the index'),
   fields: z
     .record(z.string(), z.string().min(1).max(200))
     .meta({ maxProperties: MAX_RENAMED })
     .default({})
-    .describe('Document field for each column that has another name in the index'),
+    .describe(
+      'Map from the name of a column to the name of its field in the index, for columns whose names differ there',
+    ),
 })
 
 const elasticsearch = object({
@@ -32,9 +34,9 @@ const elasticsearch = object({
     .describe('Addresses of the Elasticsearch nodes'),
   usernameSecretRef: secretRef('the user name').optional(),
   passwordSecretRef: secretRef('the password').optional(),
-  tls: tls('Settings of encrypted connections, which addresses that begin with https use').optional(),
+  tls: tls('Settings of encrypted connections. They are used for addresses that begin with https').optional(),
   projections: keyed(projection, 'aggregation', 1, 16).describe('Which aggregations to write, and to which index'),
-}).describe('Elasticsearch, to which results are copied from PostgreSQL; not used when left out')
+}).describe('Elasticsearch. Results are copied to it from PostgreSQL. If left out, no results are copied')
 
 const postgres = optionalObject({
   host: z.string().min(1).max(MAX_DNS_NAME).default('localhost').describe('Host name of the server, without the port'),
@@ -42,12 +44,12 @@ const postgres = optionalObject({
   database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Database, which must exist'),
   schema: identifier().optional().meta({
     description:
-      'Schema that holds all tables of this pipeline and belongs to it alone. When left out: the name, with _ for -, after the namespace unless that is default',
+      'Schema that holds all tables of this pipeline and belongs to it alone. If left out: the name of the pipeline, with _ instead of -. The namespace and _ are put before it, unless the pipeline is in the namespace named default',
     example: 'shop_ecommerce',
   }),
   usernameSecretRef: secretRef('the user name').optional(),
   passwordSecretRef: secretRef('the password').optional(),
-  tls: tls('Encrypts connections to the server; plain text when left out').optional(),
+  tls: tls('Encrypts connections to the server. If left out, connections are not encrypted').optional(),
 }).describe('PostgreSQL 14 or newer, which stores results and progress')
 
 export const sinks = optionalObject({ postgres, elasticsearch: elasticsearch.optional() }).describe(

@@ -12,11 +12,12 @@ const endpoint = () =>
 
 const strimzi = object({
   cluster: dnsLabel().describe('Name of the Kafka resource'),
-  namespace: dnsLabel()
-    .optional()
-    .meta({ description: 'Namespace of the Kafka resource; that of the pipeline when left out', example: 'kafka' }),
+  namespace: dnsLabel().optional().meta({
+    description: 'Namespace of the Kafka resource. If left out, the namespace of the pipeline',
+    example: 'kafka',
+  }),
   replicas: z.int().min(1).max(7).optional().meta({
-    description: 'Replicas of each partition; the default of the Kafka cluster when left out',
+    description: 'Replicas of each partition. If left out, the default of the Kafka cluster',
     example: 3,
   }),
 }).describe('Set this if Strimzi runs the Kafka cluster: on Kubernetes the operator then creates the KafkaTopic')
@@ -25,7 +26,7 @@ const sasl = object({
   mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).describe('SASL mechanism that the brokers accept'),
   usernameSecretRef: secretRef('the user name'),
   passwordSecretRef: secretRef('the password'),
-}).describe('How to authenticate to the brokers; no authentication when left out')
+}).describe('How to authenticate to the brokers. If left out, there is no authentication')
 
 export const source = object({
   bootstrapServers: z
@@ -33,18 +34,18 @@ export const source = object({
     .min(1)
     .max(32)
     .default(['localhost:9092'])
-    .describe('Kafka brokers to connect to first. The clients discover all others from these'),
+    .describe('Kafka brokers for the first connection. The clients discover the other brokers from them'),
   topic: topicName().describe('Topic that holds the sales. Its cleanup policy must not be compact. Cannot be changed'),
   partitions: z
     .int()
     .min(1)
     .max(MAX_PARTITIONS)
     .default(DEFAULT_PARTITIONS)
-    .describe('Partitions of the topic if we create it. Can only be raised'),
+    .describe('Number of partitions if the operator or npm start creates the topic. Can only be raised'),
   startFrom: startingPoint()
     .default('earliest')
     .describe(
-      'Where to begin reading. It is resolved to offsets once, when a worker first claims the partition. Cannot be changed',
+      'Where to begin reading. It is resolved to offsets once, when a worker claims a partition for the first time. A partition that is added to the topic later is always read from its first record. Cannot be changed',
     ),
   offsetOutOfRange: z
     .enum(['stop', 'skip'])
@@ -53,6 +54,6 @@ export const source = object({
       'What to do when retention deleted records before they were read. stop: halt the partition and report the lost offsets. skip: continue after the gap and record it',
     ),
   strimzi: strimzi.optional(),
-  tls: tls('Encrypts connections to the brokers; plain text when left out').optional(),
+  tls: tls('Encrypts connections to the brokers. If left out, connections are not encrypted').optional(),
   sasl: sasl.optional(),
 }).describe('Where the sales come from: a Kafka topic')

@@ -29,7 +29,7 @@ const autoscale = optionalObject({
     .enum(['off', 'observe', 'active'])
     .default('off')
     .describe(
-      'off: workers.replicas decides. observe: status reports what the operator would choose. active: the operator sets the number of workers. Quote "off" in YAML, because kubectl reads off without quotes as false',
+      'off: workers.replicas decides. observe: status reports what the operator would choose. active: the operator sets the number of workers. In YAML, write "off" with quotes, because kubectl reads the word without quotes as false',
     ),
   min: z.int().min(0).max(MAX_PARTITIONS).default(1).describe('Minimum number of workers in mode active'),
   max: z.int().min(1).max(MAX_PARTITIONS).default(8).describe('Maximum number of workers in mode active'),
@@ -38,13 +38,13 @@ const autoscale = optionalObject({
     .min(0.1)
     .max(0.95)
     .default(0.7)
-    .describe('Fraction of its measured capacity that a worker should use under steady traffic'),
+    .describe('How much of a worker’s measured capacity should be used under steady traffic, as a fraction'),
   catchUpWithin: duration('1s').prefault('2m').describe('Time in which a backlog should be processed'),
   stabilization: duration()
     .prefault('5m')
-    .describe('Workers are removed only if fewer were enough during all of this time'),
-  cooldown: duration().prefault('1m').describe('Minimum time between two changes'),
-}).describe('Whether the operator chooses the number of workers, and how')
+    .describe('Workers are removed only if a smaller number would have been enough during this whole time'),
+  cooldown: duration().prefault('1m').describe('Minimum time between two changes of the number of workers'),
+}).describe('Decides whether and how the operator chooses the number of workers')
 
 export const workers = optionalObject({
   replicas: z
@@ -53,7 +53,7 @@ export const workers = optionalObject({
     .max(MAX_PARTITIONS)
     .default(2)
     .describe(
-      'Number of workers; 0 pauses the pipeline. Workers beyond the number of partitions stay idle. If autoscale.mode is active, this is only the initial number',
+      'Number of workers; 0 pauses the pipeline. Workers beyond the number of partitions stay idle. If `workers.autoscale.mode` is `active`, this is only the initial number',
     ),
   autoscale,
   resources: optionalObject({
