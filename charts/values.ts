@@ -68,7 +68,7 @@ const operator = object({
     .min(1)
     .max(MAX_CONCURRENCY)
     .default(DEFAULT_CONCURRENCY)
-    .describe('Number of pipelines that are reconciled at the same time'),
+    .describe('Maximum number of pipelines that are reconciled at the same time'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Lowest level that is logged'),
   resources: resources({ cpu: '50m', memory: '128Mi' }, { memory: '512Mi' }),
   nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels of the nodes that may run the operator'),

@@ -38,7 +38,7 @@ export const FLOW: PanelBuilder[] = [
     {
       title: 'Lag by partition',
       description:
-        'Offsets between the last commit and the last stable offset. One line far above the rest is a hot partition. Where most of the lag is already read, the store is the bottleneck.',
+        'Offsets between the last commit and the last stable offset. One line far above the others is a hot partition. If workers have already read most of the lag but not committed it, PostgreSQL is the bottleneck.',
       unit: 'short',
       alert: 'SalesPipelineFallsBehind',
     },
@@ -48,7 +48,8 @@ export const FLOW: PanelBuilder[] = [
   graph(
     {
       title: 'Time to catch up',
-      description: 'Estimate: lag divided by the rate at which it shrinks. No line: no lag, or it does not shrink.',
+      description:
+        'Estimate: lag divided by the rate at which it decreases. If there is no line, there is no lag or it does not decrease.',
       unit: 's',
       alert: 'SalesPipelineFallsBehind',
       steps: { red: 3600 },
@@ -59,7 +60,7 @@ export const FLOW: PanelBuilder[] = [
     {
       title: 'Watermark behind now',
       description:
-        'How far event time is behind the clock, for the pipeline (as stored) and for each partition. The partition that holds the pipeline back stands out.',
+        'How far event time is behind the clock, for the pipeline (value in PostgreSQL) and for each partition. The line of the slowest partition is clearly higher.',
       unit: 's',
       alert: 'SalesPipelineWatermarkStalls',
     },
@@ -72,7 +73,7 @@ export const FLOW: PanelBuilder[] = [
   graph(
     {
       title: 'Final windows, removed rows',
-      description: 'Windows per second that became final, and rows per second that retention removed.',
+      description: 'Windows that became final, and rows that retention removed, per second.',
       unit: 'ops',
     },
     [rate('finalised_windows_total'), 'final windows'],
@@ -105,7 +106,7 @@ export const DELAY: PanelBuilder[] = [
   ),
   heat(
     'End-to-end delay, every record',
-    'How many records had which delay: a second band shows what a percentile hides.',
+    'Distribution of the delay. Two separate bands mean that one group of records is slower, which percentiles do not show.',
     'salespipeline_end_to_end_delay_seconds',
   ),
   graph(
@@ -133,7 +134,7 @@ export const STORES: PanelBuilder[] = [
     {
       title: 'Commit failures',
       description:
-        'Retryable: PostgreSQL did not respond or rolled back; the commit is retried. Rejected: it refuses the data; the record at fault becomes a dead letter.',
+        'Retryable: PostgreSQL did not respond or rolled back; the commit is tried again. Rejected: PostgreSQL refuses the data; the bad record becomes a dead letter.',
       unit: 'ops',
       alert: 'SalesPipelineCommitsFail',
     },
@@ -143,7 +144,7 @@ export const STORES: PanelBuilder[] = [
     {
       title: 'Fenced commits',
       description:
-        'A worker tried to commit a partition that another worker owns by now. A few during a rebalance are normal, a steady rate is not.',
+        'A worker tried to commit a partition that now belongs to another worker. A few during a rebalance are normal; many over a long time are not.',
       unit: 'ops',
       alert: 'SalesPipelineFencingStorm',
     },
@@ -192,7 +193,8 @@ export const QUALITY: PanelBuilder[] = [
   graph(
     {
       title: 'Late events by aggregation',
-      description: 'Late: missed all windows, stored in late_events. Partly late: missed some windows.',
+      description:
+        'Late events missed all their windows and are stored in late_events. Partly late events missed only some windows.',
       unit: 'cps',
       alert: 'SalesPipelineLateEvents',
     },
@@ -202,7 +204,8 @@ export const QUALITY: PanelBuilder[] = [
   graph(
     {
       title: 'Duplicates',
-      description: 'Share of the records whose id was seen before within the horizon. They are counted once.',
+      description:
+        'Share of records whose id was already seen within spec.deduplication.horizon. These duplicates are not counted again.',
       unit: 'percentunit',
     },
     [`${rate('duplicates_total')} / (${rate('records_total')} > 0)`, 'of all records'],

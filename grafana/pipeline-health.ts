@@ -86,7 +86,7 @@ export const HEALTH: PanelBuilder[] = [
   figure(
     {
       title: 'Records per second',
-      description: 'Records read and committed, whatever their verdict is.',
+      description: 'Records read and committed, including duplicates and dead letters.',
       unit: 'cps',
       alert: 'SalesPipelineNoSales',
     },
@@ -96,7 +96,7 @@ export const HEALTH: PanelBuilder[] = [
     {
       title: 'Watermark age',
       description:
-        'How far event time is behind the clock. Windows before the watermark are complete. During a replay only its movement matters.',
+        'How far event time is behind the clock. Windows before the watermark are complete. When old data is read again, look only at whether the value decreases.',
       unit: 's',
       alert: 'SalesPipelineWatermarkStalls',
     },
@@ -119,7 +119,7 @@ export const HEALTH: PanelBuilder[] = [
     {
       title: 'Records unaccounted for',
       description:
-        'Records that are neither in a result nor late, dead or duplicate. Anything but 0 is a bug in the engine.',
+        'Records that are in no result and are not counted as late, dead letter or duplicate. Any value other than 0 is a bug in SalesPipeline.',
       unit: 'none',
       alert: 'SalesPipelineConservationViolated',
       steps: { red: 1 },

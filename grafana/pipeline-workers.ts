@@ -15,7 +15,7 @@ export const WORKERS: PanelBuilder[] = [
     {
       title: 'Workers',
       description:
-        'Desired: the number in force. Ready: pods that are ready. Target: what the autoscaler recommends (observe or active).',
+        'Desired: the number that is set now. Ready: pods that are ready. Target: the number that the autoscaler recommends (mode observe) or sets (mode active).',
       unit: 'none',
       alert: 'SalesPipelineNoWorkers',
     },
@@ -51,11 +51,14 @@ export const WORKERS: PanelBuilder[] = [
       alert: 'SalesPipelineFencingStorm',
     },
     [`sum by (pod) (increase(salespipeline_rebalances_total{${PIPELINE}}[1m]))`, '{{pod}}'],
-    ['sum(increase(salespipeline_operator_expelled_total[1m]))', 'dead workers removed, all pipelines'],
+    [
+      'sum(increase(salespipeline_operator_expelled_total[1m]))',
+      'dead workers removed from consumer groups (all pipelines)',
+    ],
   ),
   describe(new TimelineBuilder(), {
     title: 'Conditions',
-    description: `Raised by workers. Results are interrupted, except for these, which report a weaker guarantee: ${[...INFORMATIONAL].join(', ')}.`,
+    description: `Conditions that workers report. These only report a weaker guarantee: ${[...INFORMATIONAL].join(', ')}. All others mean that results do not reach every sink or cannot be trusted.`,
     unit: 'none',
     alert: 'SalesPipelineBlocked',
     steps: { red: 1 },
@@ -76,7 +79,7 @@ export const WORKERS: PanelBuilder[] = [
   graph(
     {
       title: 'Partitions by worker',
-      description: 'Partitions that each worker is assigned. A worker without any is surplus.',
+      description: 'Partitions assigned to each worker. A worker with no partition is not needed.',
       unit: 'none',
     },
     [`max by (pod) (salespipeline_assigned_partitions{${PIPELINE}})`, '{{pod}}'],
@@ -139,7 +142,8 @@ export const RESOURCES: PanelBuilder[] = [
   graph(
     {
       title: 'Memory',
-      description: 'Resident memory by pod, and the lowest worker limit, above which the kernel kills the process.',
+      description:
+        'Resident memory of each pod, and the lowest memory limit of the workers. The kernel kills a process above its limit.',
       unit: 'bytes',
       alert: 'SalesPipelineWorkerMemory',
     },
@@ -158,7 +162,7 @@ export const RESOURCES: PanelBuilder[] = [
   graph(
     {
       title: 'Event loop: lag p99',
-      description: 'How late timers fire. Above a few hundred ms, heartbeats and probes are late.',
+      description: 'Event-loop delay: how late timers run. Above a few hundred ms, heartbeats and probes are late.',
       unit: 's',
       steps: { orange: 0.2, red: 1 },
     },
@@ -203,7 +207,8 @@ export const OPERATOR: PanelBuilder[] = [
   graph(
     {
       title: 'Duration of a reconcile',
-      description: 'All pipelines: a few requests to the API server and to the workers.',
+      description:
+        'Time that one reconcile needs, for all pipelines. A reconcile makes a few requests to the API server and to the workers.',
       unit: 's',
     },
     ...[0.5, 0.99].map((q): [string, string] => [
@@ -214,7 +219,7 @@ export const OPERATOR: PanelBuilder[] = [
   graph(
     {
       title: 'Pipelines, queued pipelines',
-      description: 'Pipelines that the leader knows, and those in its queue.',
+      description: 'Pipelines in the cluster, and pipelines that wait in the operator’s work queue.',
       unit: 'none',
     },
     [`max(${operator('pipelines')})`, 'pipelines'],
@@ -223,14 +228,14 @@ export const OPERATOR: PanelBuilder[] = [
   graph(
     {
       title: 'Write requests',
-      description: 'Write requests to the API server, by kind. Only the lease is written while nothing changes.',
+      description: 'Write requests to the API server, by kind. If nothing changes, the operator writes only its Lease.',
       unit: 'ops',
     },
     [`sum by (resource) (rate(${operator('writes_total')}[$__rate_interval]))`, '{{resource}}'],
   ),
   graph(
     {
-      title: 'Scalings and watch restarts',
+      title: 'Changes of the worker count, restarts of watches',
       description: 'In the last ten minutes, for all pipelines.',
       unit: 'none',
     },

@@ -157,7 +157,7 @@ const LINE = describe(
   new GraphBuilder(),
   about(
     'Sales over time',
-    'Sales per step, which is chosen above; the newest one still grows. Zoom to the days with data.',
+    'Sales per time step. Choose the step at the top of the dashboard. The newest step is not complete yet. Set the time range to days with data.',
     'currencyBRL',
   ),
   POSTGRES,

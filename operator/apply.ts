@@ -12,7 +12,7 @@ export type ApplyOutcome = 'unchanged' | 'created' | 'updated'
 export class NotOurs extends Error {
   constructor(object: KubeObject) {
     super(
-      `${describeObject(object)} exists and does not belong to this pipeline; delete or rename it, or rename the pipeline`,
+      `${describeObject(object)} exists and does not belong to this pipeline; delete it, or create the pipeline with another name`,
     )
     this.name = 'NotOurs'
   }

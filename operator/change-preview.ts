@@ -55,21 +55,30 @@ function childrenOf(owner: Owner, { document, spec }: Version): Map<string, Kube
 
 function results(before: Spec | null, after: Spec): string[] {
   if (before === null)
-    return after.aggregations.map(({ name }) => `+ results ${name} start from ${after.source.startFrom}`)
+    return after.aggregations.map(
+      ({ name }) => `+ results of ${name} are computed from spec.source.startFrom (${after.source.startFrom}) on`,
+    )
   const old = new Map(before.aggregations.map(a => [a.name, aggregationIdentity(before, a)]))
   const kept = new Set(after.aggregations.map(({ name }) => name))
   return [
     ...after.aggregations.flatMap(a => {
       const identity = old.get(a.name)
-      if (identity === undefined) return [`+ results ${a.name} start at the current offset of each partition`]
+      if (identity === undefined)
+        return [
+          `+ results of ${a.name} are computed from the current offset of each partition on, without earlier sales`,
+        ]
       if (identity === aggregationIdentity(after, a)) return []
-      return [`x results ${a.name} would change their meaning: give the changed aggregation another name`]
+      return [
+        `x aggregation ${a.name}: the stored rows would no longer match its definition, so the change is refused; give it another name`,
+      ]
     }),
     ...[...old.keys()]
       .filter(name => !kept.has(name))
-      .map(name => `- results ${name} are no longer updated; their rows are kept`),
+      .map(name => `- results of ${name} are no longer updated; their rows are kept`),
     ...(specIdentity(before) === specIdentity(after)
       ? []
-      : ['~ the new spec applies from the current offset of each partition; earlier rows are kept']),
+      : [
+          '~ the new spec applies to sales after the current offset of each partition; rows from earlier sales are kept',
+        ]),
   ]
 }

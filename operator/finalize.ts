@@ -99,7 +99,10 @@ export class Finalizer {
     const topic = caches.childrenOf(owner).find(({ kind }) => kind === 'KafkaTopic')
     if (!topic) return null
     if (!topic.metadata.deletionTimestamp) await client.delete(KAFKA_TOPIC, topic.metadata, signal)
-    return { reason: 'Deleting', message: `waiting for KafkaTopic ${keyOf(topic)} to be deleted. ${RETAIN_HINT}` }
+    return {
+      reason: 'Deleting',
+      message: `waiting until Strimzi has deleted KafkaTopic ${keyOf(topic)}; if this takes long, check Strimzi's Topic Operator. ${RETAIN_HINT}`,
+    }
   }
 
   #job(owner: Owner): KubeObject | undefined {

@@ -36,8 +36,13 @@ async function main(): Promise<number> {
     })
     .command(
       'plan <file>',
-      'Show what applying FILE would do: what restarts, which results continue. Changes nothing',
-      argv => argv.positional('file', { type: 'string', demandOption: true, describe: 'A SalesPipeline document' }),
+      'Show what would happen if you apply <file>: what restarts and which results continue. This command changes nothing',
+      argv =>
+        argv.positional('file', {
+          type: 'string',
+          demandOption: true,
+          describe: 'Path of the SalesPipeline YAML file',
+        }),
       async ({ file }) => void process.stdout.write(`${(await planCommand(file)).join('\n')}\n`),
     )
     .epilogue(ENVIRONMENT)

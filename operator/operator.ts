@@ -61,7 +61,7 @@ export async function runOperator(
     onScaled: (_owner, from, to) => telemetry.scaled.inc({ direction: to > from ? 'up' : 'down' }),
     onExpelled(owner, pod) {
       telemetry.expelled.inc()
-      log('info', 'removed dead member from consumer group; reassigning its partitions', {
+      log('info', 'removed dead worker from consumer group; Kafka assigns its partitions to other workers', {
         pipeline: keyOfOwner(owner),
         pod,
       })

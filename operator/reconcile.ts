@@ -106,7 +106,7 @@ export class Reconciler {
     if (missing.length > 0)
       return {
         reason: 'SecretMissing',
-        message: `Secret ${missing.join(', ')} not found in namespace ${owner.namespace}; create it or correct the spec, and the workers start without further action`,
+        message: `missing Secrets in namespace ${owner.namespace}: ${missing.join(', ')}. Create them or correct the spec; the workers then start automatically`,
       }
     if (spec.source.strimzi && !this.#deps.caches.serves(KAFKA_TOPIC))
       return {

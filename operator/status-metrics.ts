@@ -34,7 +34,7 @@ export function statusMetrics(registry: Registry): StatusMetrics {
   })
   gauge(
     'workers',
-    'Workers of the pipeline: desired, ready, and target, which the autoscaler would choose',
+    'Workers of the pipeline: desired, ready, and target (the number that the autoscaler recommends)',
     ['state'],
     ({ workers, autoscale }, set) => {
       set({ state: 'desired' }, workers.desired)
@@ -44,7 +44,7 @@ export function statusMetrics(registry: Registry): StatusMetrics {
   )
   gauge(
     'last_scale_timestamp_seconds',
-    'When the operator last changed the number of workers, in Unix time; from how many to how many, and why',
+    'Unix time of the last change of the number of workers by the operator; labels: old number, new number, reason',
     ['from', 'to', 'reason'],
     ({ lastScale }, set) => {
       if (!lastScale) return

@@ -39,7 +39,7 @@ export function createTelemetry() {
     }),
     queue: new Gauge({ name: name('queue_depth'), help: 'Pipelines that wait in the work queue', registers }),
     leading: new Gauge({ name: name('leading'), help: '1 while this replica is the leader', registers }),
-    pipelines: new Gauge({ name: name('pipelines'), help: 'Pipelines that the operator knows', registers }),
+    pipelines: new Gauge({ name: name('pipelines'), help: 'Number of SalesPipelines in the cluster', registers }),
     restarts: new Counter({
       name: name('watch_restarts_total'),
       help: 'Restarts of watches, by kind and reason',
@@ -48,13 +48,13 @@ export function createTelemetry() {
     }),
     scaled: new Counter({
       name: name('scalings_total'),
-      help: 'Changes of the number of workers by the autoscaler, by direction',
+      help: 'Number of scalings that the autoscaler made, per direction (up or down)',
       labelNames: ['direction'],
       registers,
     }),
     expelled: new Counter({
       name: name('expelled_total'),
-      help: 'Dead workers that were removed from their consumer group before its session time-out',
+      help: 'Dead workers that the operator removed from the consumer group before their session timed out',
       registers,
     }),
     writes: new Counter({
@@ -85,7 +85,11 @@ export function startHttp(
     port,
     routes: {
       'GET /metrics': () => metricsPage(registry),
-      'GET /healthz': () => reasonsIf(isStale(), `no event from the API server for ${STALE_AFTER_MS / 60_000} minutes`),
+      'GET /healthz': () =>
+        reasonsIf(
+          isStale(),
+          `the operator received no event from the API server for ${STALE_AFTER_MS / 60_000} minutes; check its connection to the API server`,
+        ),
       'GET /readyz': () => reasonsIf(!health.synced, 'caches not synced'),
     },
   })

@@ -176,7 +176,7 @@ function measureFaults(
       return [{ path: [...at, 'scale'], message }]
     }
     const ok = measure.of === undefined || measure.of === 'lines' || measure.of === 'events'
-    return ok ? [] : [{ path, message: `must be lines or events when op is count; found "${measure.of}"` }]
+    return ok ? [] : [{ path, message: `must be "lines" or "events" when op is count; found "${measure.of}"` }]
   }
   if (measure.of === undefined) {
     const remedy = 'set it to a field or an expression such as quantity * price'
@@ -245,7 +245,7 @@ function loadFaults({ load }: Spec): Fault[] {
   if (load.speed > 1 && load.startAt === undefined)
     faults.push({
       path: ['load', 'startAt'],
-      message: `is required when speed is above 1 (found ${load.speed}): without it, event times overtake the clock and the events become dead letters`,
+      message: `is required when speed is above 1 (found ${load.speed}); set it to a past time. Otherwise event times are in the future and the events become dead letters`,
     })
   if (load.bursts && load.bursts.lasting > load.bursts.every) {
     const { lasting, every } = load.bursts

@@ -50,7 +50,7 @@ export class Claimer {
    */
   reclaim(partition: OwnedPartition, reason: 'lost' | 'moved'): void {
     partition.enter('assigned')
-    this.#deps.telemetry.log('info', 'reclaiming partition', { partition: partition.partition, reason })
+    this.#deps.telemetry.log('info', 'claiming partition again', { partition: partition.partition, reason })
     const stillAssigned = reason === 'moved' ? Promise.resolve(true) : this.#isStillAssigned(partition)
     stillAssigned
       .then(isAssigned => (isAssigned && partition.phase === 'assigned' ? this.#claim(partition) : undefined))

@@ -167,7 +167,7 @@ export class Committer {
       else if (error instanceof Rejected) telemetry.commitFailed('rejected')
       else if (error instanceof Retryable) telemetry.commitFailed('retryable')
       else throw error
-      telemetry.log('warn', 'commit failed', { error: error.message })
+      telemetry.log('warn', 'commit to PostgreSQL failed', { error: error.message })
       if (error instanceof Retryable) telemetry.condition('StoreUnavailable', error.message)
       return error
     }

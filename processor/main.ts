@@ -30,7 +30,7 @@ import { readSettings, type Settings } from './settings.ts'
 /** Time to commit after SIGTERM, ms. The next owner of a partition reads again what is not committed by then. */
 const DRAIN_MS = WORKER_EXIT_MS - 1000
 const EXPELLED =
-  'the operator declared this worker dead and removed it from the consumer group. It exits, and restarts if its pod still exists'
+  'the operator declared this worker dead and removed it from the consumer group. This worker exits; Kubernetes starts it again if its pod still exists'
 
 async function main(): Promise<number> {
   const settings = readSettings(process.argv.slice(2), process.env)

@@ -27,16 +27,17 @@ const HELP = `A SalesPipeline worker: reads its share of the topic, aggregates, 
 
 Stop all workers of the pipeline before you run remove. It deletes the indices and index templates that the workers
 created in Elasticsearch, then their PostgreSQL schema with everything in it. It skips everything that another pipeline
-or a person created. While a sink is unavailable or denies access, it waits, and /status shows the sink and the reason.
-It exits with 0 after everything is removed, or with 1 on SIGTERM before that; you can then run it again.
+or a person created. While a sink is unavailable or denies access, the remove command waits, and
+/status shows the sink and the reason. The command exits with 0 after everything is removed, or with 1 on SIGTERM before
+that; you can then run it again.
 
 Environment:
   WORKER_ID           name in logs, metrics and the consumer group (default: host name and process id)
   HTTP_HOST           address of /metrics, /healthz, /readyz, /status (default 0.0.0.0)
-  HTTP_PORT           their port; 0 selects any free port (default ${WORKER_PORT})
-  SESSION_TIMEOUT_MS  a worker without heartbeats for this long loses its partitions (default ${SESSION_TIMEOUT_MS}, which is
-                      the minimum that brokers allow by default)
-  CPU_MILLIS          CPU limit in thousandths of a CPU; the busy metric is relative to it (default: no limit)
+  HTTP_PORT           port of /metrics, /healthz, /readyz, /status; 0 selects any free port (default ${WORKER_PORT})
+  SESSION_TIMEOUT_MS  milliseconds after which a worker without heartbeats loses its partitions
+                      (default ${SESSION_TIMEOUT_MS}, which is the minimum that brokers allow by default)
+  CPU_MILLIS          CPU limit in thousandths of a CPU; the busy metric is a share of this limit (default: no limit)
   COMMIT_LOG          file to which each commit adds a line with raw samples of the end-to-end delay
   LOG_LEVEL           ${LOG_LEVELS.join(', ')} (default info)
   PGUSER, PGPASSWORD  used when the pipeline names no Secret for PostgreSQL
@@ -55,7 +56,7 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   }
   const variables = new Environment(env)
   const { faults } = variables
-  if (!file) faults.push('--file is missing: set it to the SalesPipeline document')
+  if (!file) faults.push('--file is missing: set it to the path of the SalesPipeline YAML file')
   const settings: Settings = {
     command: commandOf(words, faults),
     file: file ?? '',
@@ -74,7 +75,8 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
 function commandOf(words: string[], faults: string[]): Settings['command'] {
   if (words.length === 0) return 'work'
   const given = words.join(' ')
-  if (given !== 'remove') faults.push(`unknown command "${given}". Use remove, or no command to run a worker`)
+  if (given !== 'remove')
+    faults.push(`unknown command "${given}". The only command is remove; to run a worker, give no command`)
   return 'remove'
 }
 

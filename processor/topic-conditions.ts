@@ -13,10 +13,10 @@ export function topicConditions(
   return {
     WeakFutureGuard:
       topic.maxAheadMs > maxFutureSkew
-        ? `topic ${topic.topic} accepts timestamps ${ahead} ahead of its brokers' clocks, so one wrong clock can close windows early. Set the topic's message.timestamp.after.max.ms to ${maxFutureSkew} (spec.watermark.maxFutureSkew), or its message.timestamp.type to LogAppendTime`
+        ? `topic ${topic.topic} accepts timestamps ${ahead} ahead of the clocks of its brokers, so one wrong clock can close windows early. Change one topic setting: message.timestamp.after.max.ms=${maxFutureSkew} (the value of spec.watermark.maxFutureSkew), or message.timestamp.type=LogAppendTime`
         : null,
     PartitionsAdded: grown
-      ? `topic ${topic.topic} grew from ${firstPartitions} to ${topic.partitions} partitions: a sale that was sent both before and after the change may be in two partitions, where it is not recognised as a duplicate`
+      ? `topic ${topic.topic} grew from ${firstPartitions} to ${topic.partitions} partitions: a sale that was sent before the change and again after it can be counted twice. No action is needed; the risk ends when producers no longer resend such sales`
       : null,
   }
 }

@@ -60,7 +60,7 @@ export class Upkeep {
       await task()
     } catch (error) {
       if (!(error instanceof Retryable)) throw error
-      this.#deps.telemetry.log('debug', 'upkeep task failed; retrying', { error: error.message })
+      this.#deps.telemetry.log('debug', 'periodic maintenance of the store failed; retrying', { error: error.message })
     }
   }
 
@@ -78,7 +78,7 @@ export class Upkeep {
     if (forgotten > 0)
       telemetry.condition(
         'DeduplicationBounded',
-        `${forgotten} ids were forgotten before spec.deduplication.horizon; raise spec.deduplication.maxIds`,
+        `${forgotten} ids were dropped earlier than spec.deduplication.horizon allows, because there were too many; their duplicates are counted again. Raise spec.deduplication.maxIds`,
       )
   }
 

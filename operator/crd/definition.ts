@@ -22,7 +22,12 @@ const COLUMNS = [
   column('Ready', 'string', '.status.conditions[?(@.type=="Ready")].status', 'Whether results reach every sink'),
   column('Workers', 'string', '.status.workers.summary', 'Ready workers / desired workers'),
   column('Lag', 'integer', '.status.lag', 'Records not yet in the results'),
-  column('Watermark', 'date', '.status.watermark', 'Age of the event time up to which windows are complete'),
+  column(
+    'Watermark',
+    'date',
+    '.status.watermark',
+    'How far the watermark is behind the clock; windows before the watermark are complete',
+  ),
   column('Reason', 'string', '.status.conditions[?(@.type=="Ready")].reason', 'Reason of the condition Ready'),
   column('Age', 'date', '.metadata.creationTimestamp', 'Time since the pipeline was created'),
   column('Delay', 'string', '.status.endToEndDelayP99', 'Time from a sale to its committed result, 99th percentile', 1),
@@ -74,7 +79,8 @@ function documentSchema(): Structural {
     for (const [path, list] of Object.entries(rules)) withRules(specSchema, path, list)
   return {
     type: 'object',
-    description: 'A stream of sales, its aggregations over event-time windows, and the sinks of their results',
+    description:
+      'A pipeline that reads a stream of sales, aggregates them in event-time windows, and writes the results to sinks',
     required: ['spec'],
     properties: {
       apiVersion: { type: 'string' },

@@ -57,7 +57,9 @@ export class KubeClient {
   /** Throws when the configuration names no cluster. `onWrite` is called for every request that may change something. */
   constructor(config: KubeConfig, onWrite: (verb: string, resource: string) => void = () => {}) {
     if (!config.getCurrentCluster())
-      throw new UserError('the kubeconfig has no current cluster; set KUBECONFIG, or its current-context')
+      throw new UserError(
+        'the kubeconfig has no current cluster; set current-context in the kubeconfig, or set KUBECONFIG to another file',
+      )
     this.#config = config
     this.#onWrite = onWrite
   }
@@ -250,13 +252,18 @@ async function rejection(code: number, response: IncomingMessage): Promise<KubeE
     const { reason, message } = JSON.parse(body) as { reason?: string; message?: string }
     return new KubeError(code, reason ?? String(code), message ?? body, retryAfterMs)
   } catch {
-    return new KubeError(code, String(code), body || response.statusMessage || 'empty response', retryAfterMs)
+    return new KubeError(
+      code,
+      String(code),
+      body || response.statusMessage || 'the API server sent an empty response',
+      retryAfterMs,
+    )
   }
 }
 
 function unreachable(error: unknown): KubeError {
   const cause = error as NodeJS.ErrnoException
-  const problem = cause.name === 'TimeoutError' ? 'request timed out' : cause.message
+  const problem = cause.name === 'TimeoutError' ? 'no answer in time' : cause.message
   return new KubeError(0, 'Unreachable', `cannot reach the API server: ${problem || cause.code}`)
 }
 

@@ -11,7 +11,9 @@ export function kubeConfig(): KubeConfig {
   try {
     config.loadFromDefault()
   } catch (error) {
-    throw new UserError(`cannot read the kubeconfig: ${(error as Error).message}`, { cause: error })
+    throw new UserError(`cannot read the kubeconfig: ${(error as Error).message}. Check KUBECONFIG or ~/.kube/config`, {
+      cause: error,
+    })
   }
   if (config.getCurrentCluster()?.server === UNCONFIGURED)
     throw new UserError('no cluster is configured: set KUBECONFIG or create ~/.kube/config')

@@ -78,7 +78,7 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
       message: `${where}: cannot pull image ${container.image}: ${waiting.message ?? waiting.reason}`,
     }
   if (waiting?.reason === 'CreateContainerConfigError')
-    return { reason: 'ContainerConfigInvalid', message: `${where}: cannot be created: ${waiting.message}` }
+    return { reason: 'ContainerConfigInvalid', message: `${where} cannot be created: ${waiting.message}` }
   const { exitCode = 0, message = '' } = container.lastState?.terminated ?? {}
   if (container.ready || container.restartCount < LASTING_CRASHES || exitCode === 0) return null
   const { code = 'WorkerCrashLooping', text } = lastLogLine(message)

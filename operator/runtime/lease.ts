@@ -108,7 +108,7 @@ export class LeaderElection {
     } catch (error) {
       // On a conflict another replica was faster.
       if (!isKubeError(error, 409) && !signal.aborted)
-        this.#log('warn', 'failed to acquire or renew leader lease', { error: (error as Error).message })
+        this.#log('warn', 'failed to acquire or renew leader lease; retrying', { error: (error as Error).message })
       return false
     }
   }

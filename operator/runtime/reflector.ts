@@ -95,7 +95,7 @@ export class Reflector {
     if (this.objects.size >= CONFIRM_LISTS_FROM && missing * 2 > this.objects.size) {
       const { resource, log, clock, chance } = this.#options
       const fields = { resource: resource.plural, missing, known: this.objects.size }
-      log('warn', 'list is missing more than half of the known objects; listing again to confirm', fields)
+      log('warn', 'API server returned fewer than half of the known objects; listing again to confirm', fields)
       await clock.sleep(backOff({ attempt: 0, baseMs: CONFIRM_AFTER_MS, capMs: CONFIRM_AFTER_MS }, chance), signal)
       list = await this.#fetchList(signal)
     }
@@ -155,7 +155,12 @@ export class Reflector {
   }
 
   #handle({ type, object }: Event): void {
-    if (type === 'ERROR') throw new KubeError(object.code ?? 0, 'Watch', object.message ?? 'the watch failed')
+    if (type === 'ERROR')
+      throw new KubeError(
+        object.code ?? 0,
+        'Watch',
+        object.message ?? `the watch on ${this.#options.resource.plural} failed`,
+      )
     if (type !== 'BOOKMARK') {
       const { apiVersion, kind } = this.#options.resource
       this.#set(keyOf(object), type === 'DELETED' ? undefined : { ...object, apiVersion, kind })

@@ -75,7 +75,11 @@ export function decide(input: ScaleInput, before: ScaleMemory): ScaleDecision {
   const bounded = Math.min(Math.max(current, settings.min), settings.max)
   if (bounded !== current) return change(input, before, bounded, `within the bounds ${settings.min} to ${settings.max}`)
   if (input.lag === null || input.arrivalRate === null || input.trueRate === null)
-    return { target: current, reason: 'no change: the rates of the workers are not known', memory: before }
+    return {
+      target: current,
+      reason: 'no change: the workers have not reported their lag and processing rates yet',
+      memory: before,
+    }
   // Smoothed, but a rise that was measured twice counts at once.
   const arrivalRate = Math.max(
     smooth(before.arrivalRate, input.arrivalRate),

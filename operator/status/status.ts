@@ -101,7 +101,7 @@ function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
   if (!isEverySinkReached)
     return notReady({
       reason: 'AwaitingFirstResult',
-      message: `no sale from topic ${spec?.source.topic} has reached every sink yet`,
+      message: `waiting for the first sale from topic ${spec?.source.topic} to reach all sinks; send a sale, or check the producers`,
     })
   return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
 }
@@ -137,18 +137,18 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
   const mode = spec?.workers.autoscale.mode ?? 'off'
   if (mode === 'off') return null
   const target = scaling.autoscale
-    ? `target ${scaling.autoscale.target} workers: ${scaling.autoscale.reason}`
-    : 'no decision yet'
+    ? `The autoscaler recommends ${scaling.autoscale.target} workers: ${scaling.autoscale.reason}`
+    : 'The autoscaler has not decided yet'
   return mode === 'active'
     ? {
         status: 'True',
         reason: 'AutoscalerInControl',
-        message: `the autoscaler sets the number of workers, spec.workers.replicas is ignored; ${target}`,
+        message: `the autoscaler sets the number of workers and ignores spec.workers.replicas. ${target}`,
       }
     : {
         status: 'False',
         reason: 'ObserveOnly',
-        message: `spec.workers.replicas sets the number of workers; the autoscaler only observes; ${target}`,
+        message: `spec.workers.replicas sets the number of workers; the autoscaler only recommends. ${target}`,
       }
 }
 

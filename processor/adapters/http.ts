@@ -42,7 +42,7 @@ export async function startHttp(options: {
 }
 
 async function expel(member: Member | null, id: string): Promise<Answer> {
-  if (!member) return json(503, { error: 'this worker has not joined its consumer group yet' })
+  if (!member) return json(503, { error: 'this worker has not joined its consumer group yet; try again later' })
   try {
     return json(200, { removed: await member.expel(decodeURIComponent(id)) })
   } catch (error) {

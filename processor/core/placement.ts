@@ -20,17 +20,17 @@ export function placeReading(claim: Claim, bounds: LogBounds, offsetOutOfRange: 
   if (end < nextOffset)
     return {
       stop: 'LogTruncated',
-      message: `partition ${partition} ends at offset ${end}, but results are stored up to ${nextOffset}: Kafka lost records. Restore the topic, or start over with an empty schema`,
+      message: `partition ${partition} ends at offset ${end}, but results are stored up to offset ${nextOffset}: Kafka lost records. Restore the topic, or delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
     }
   if (epochEnd !== null && epochEnd < nextOffset)
     return {
       stop: 'LogTruncated',
-      message: `partition ${partition} has different records from offset ${epochEnd} on, but results are stored up to ${nextOffset}: a replica without the counted records became leader. Restore the topic, or start over with an empty schema`,
+      message: `the records of partition ${partition} changed at offset ${epochEnd} and later, but results are stored up to offset ${nextOffset}: the new leader is a replica without the counted records. Restore the topic, or delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
     }
   if (earliest > nextOffset && offsetOutOfRange === 'stop')
     return {
       stop: 'OffsetOutOfRange',
-      message: `offsets ${nextOffset} to ${earliest - 1} of partition ${partition} were removed by retention before they were read. Set spec.source.offsetOutOfRange: skip to continue without them`,
+      message: `retention removed offsets ${nextOffset} to ${earliest - 1} of partition ${partition} before they were read. To continue without them, set spec.source.offsetOutOfRange to "skip"`,
     }
   const read = Math.max(restoreOffset, earliest)
   return { read, skipped: earliest > nextOffset, historyLost: earliest > restoreOffset }

@@ -216,7 +216,7 @@ describeWithCrds('the operator', () => {
     const secretRef = { name: 'pg-login', key: 'password' }
     await apply(pipelineNamed('with-secret', { sinks: { postgres: { passwordSecretRef: secretRef } } }))
     expect((await ready('with-secret', 'SecretMissing')).message).toContain(
-      `Secret pg-login not found in namespace ${namespace}; create it`,
+      `missing Secrets in namespace ${namespace}: pg-login. Create them`,
     )
     const secrets = `/api/v1/namespaces/${namespace}/secrets`
     const markOf = async () =>
@@ -341,9 +341,11 @@ describeWithCrds('the operator', () => {
       '- NetworkPolicy planned-ingest is deleted',
       '- Service planned-ingest is deleted',
       '- Deployment planned-ingest is deleted',
-      '~ the new spec applies from the current offset of each partition; earlier rows are kept',
+      '~ the new spec applies to sales after the current offset of each partition; rows from earlier sales are kept',
     ])
-    await expect(plan({ window: { size: '5m' } })).rejects.toThrow('the window of an aggregation cannot change: give')
+    await expect(plan({ window: { size: '5m' } })).rejects.toThrow(
+      'the window of an aggregation cannot be changed; give',
+    )
     expect((await created(deploymentPath('planned-processor'))).metadata.generation).toBe(before.metadata.generation)
   })
 

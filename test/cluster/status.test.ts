@@ -50,7 +50,7 @@ describe('the Ready condition', () => {
     'names a missing Secret, then a wrong password, and recovers',
     async () => {
       await shop.apply('doors', { rate: 50, sinks: { postgres: postgresWith('doors') } })
-      expect(await messageOf('doors', 'SecretMissing')).toContain('Secret doors not found in namespace')
+      expect(await messageOf('doors', 'SecretMissing')).toMatch(/missing Secrets in namespace \S+: doors\./)
       await shop.k('create', 'secret', 'generic', 'doors', '--from-literal=password=a-wrong-one')
       expect(await messageOf('doors', 'AccessDenied')).toMatch(/pod doors-processor-\S+, container processor.*password/)
       const right = (await shop.json('get', 'secret/postgres')).data.password

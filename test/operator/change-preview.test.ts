@@ -24,7 +24,7 @@ describe('the change preview', () => {
     const lines = changePreview(OWNER, null, version(WITH_TOPIC))
     expect(lines).toContain('+ Deployment sales-processor is created')
     expect(lines).toContain('+ KafkaTopic shop.sales is created')
-    expect(lines).toContain('+ results by_store start from earliest')
+    expect(lines).toContain('+ results of by_store are computed from spec.source.startFrom (earliest) on')
   })
 
   it('reports when nothing changes', () => expect(preview({})).toEqual(['no changes']))
@@ -36,18 +36,20 @@ describe('the change preview', () => {
     expect(preview({ 'spec.allowedLateness': '1m' })).toEqual([
       '~ ConfigMap sales-config changes',
       '! Deployment sales-processor: its pods are replaced one by one; no results are lost',
-      '~ the new spec applies from the current offset of each partition; earlier rows are kept',
+      '~ the new spec applies to sales after the current offset of each partition; rows from earlier sales are kept',
     ]))
 
   it('warns that another window would change the meaning of results, and how to avoid it', () =>
     expect(preview({ 'spec.window': { size: '5m' } })).toContain(
-      'x results by_store would change their meaning: give the changed aggregation another name',
+      'x aggregation by_store: the stored rows would no longer match its definition, so the change is refused; give it another name',
     ))
 
   it('names the results that end and that start when an aggregation is renamed', () => {
     const lines = preview({ 'spec.aggregations[0].name': 'by_store_2' })
-    expect(lines).toContain('+ results by_store_2 start at the current offset of each partition')
-    expect(lines).toContain('- results by_store are no longer updated; their rows are kept')
+    expect(lines).toContain(
+      '+ results of by_store_2 are computed from the current offset of each partition on, without earlier sales',
+    )
+    expect(lines).toContain('- results of by_store are no longer updated; their rows are kept')
   })
 
   it('deletes an ingest that is no longer asked for, and keeps the topic', () => {

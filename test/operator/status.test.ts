@@ -47,12 +47,12 @@ describe('the condition Ready', () => {
     [
       'no sale has arrived yet',
       { reports: [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })] },
-      'False AwaitingFirstResult: no sale from topic sales has reached every sink yet',
+      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; send a sale, or check the producers',
     ],
     [
       'the projection has nothing yet',
       { spec: projected },
-      'False AwaitingFirstResult: no sale from topic sales has reached every sink yet',
+      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; send a sale, or check the producers',
     ],
     [
       'no worker is ready',
@@ -215,7 +215,7 @@ describe('the trouble of pods', () => {
     ],
     [
       waiting('CreateContainerConfigError', "couldn't find key password in Secret shop/pg"),
-      "ContainerConfigInvalid: pod w-1, container processor: cannot be created: couldn't find key password in Secret shop/pg",
+      "ContainerConfigInvalid: pod w-1, container processor cannot be created: couldn't find key password in Secret shop/pg",
     ],
     [
       waiting('CrashLoopBackOff', 'back-off', {

@@ -23,7 +23,9 @@ it('accepts the command remove before and after its options', () => {
 it.each([['delete'], ['remove', 'all']])('refuses any other command, and names the valid one: %s', (...words) => {
   const refusal = () => readSettings([...words, ...FILE], {})
   expect(refusal).toThrow(UsageError)
-  expect(refusal).toThrow(`unknown command "${words.join(' ')}". Use remove, or no command to run a worker`)
+  expect(refusal).toThrow(
+    `unknown command "${words.join(' ')}". The only command is remove; to run a worker, give no command`,
+  )
 })
 
 it('reports all faults together', () => {

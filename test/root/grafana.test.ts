@@ -16,8 +16,9 @@ const PIPELINE = { namespace: 'default', pipeline: 'default/board', __rate_inter
 const MAY_BE_EMPTY: Record<string, string> = {
   'Time to catch up: until the lag is 0': 'the lag may be 0 when it is queried',
   'Memory: limit': 'this machine has no memory limit for processes',
-  'Scalings and watch restarts: scaled {{direction}}': 'nothing is scaled: this operator has no pods',
-  'Scalings and watch restarts: {{kind}}: {{why}}': 'the API server closes no watch',
+  'Changes of the worker count, restarts of watches: scaled {{direction}}':
+    'nothing is scaled: this operator has no pods',
+  'Changes of the worker count, restarts of watches: {{kind}}: {{why}}': 'the API server closes no watch',
 }
 
 type Row = { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }

@@ -12,10 +12,12 @@ const MAX_MESSAGE = 1000
 export function elasticsearchError(error: unknown, doing: string, user: string | undefined): Retryable {
   if (error instanceof Retryable) return error
   if (!(error instanceof errors.ResponseError))
-    return new Retryable(`Elasticsearch error while ${doing}: ${brief((error as Error).message)}`)
+    return new Retryable(`Elasticsearch error while ${doing}: ${brief((error as Error).message)}; retrying`)
   const { statusCode, body } = error
   const reason = brief(`${statusCode} ${body?.error?.type ? causes(body.error) : error.message}`)
-  return new Retryable([`Elasticsearch error while ${doing}: ${reason}`, ...hintFor(statusCode, user)].join('; '))
+  return new Retryable(
+    [`Elasticsearch error while ${doing}: ${reason}; retrying`, ...hintFor(statusCode, user)].join('. '),
+  )
 }
 
 /** Returns "type: reason, caused by type: reason, …". */
@@ -32,12 +34,14 @@ function hintFor(status: number | undefined, user = 'anonymous'): string[] {
   switch (status) {
     case 400:
       return [
-        'if an existing index conflicts, name another in spec.sinks.elasticsearch; all rows are then projected into it',
+        'If an existing index has another mapping, set a different index name in spec.sinks.elasticsearch; all rows are then written to the new index',
       ]
     case 401:
-      return [`check user ${user} and its password`]
+      return [`Check the user name ${user} and its password (the Secrets in spec.sinks.elasticsearch)`]
     case 403:
-      return [`give user ${user} manage_index_templates on the cluster, manage and write on the index`]
+      return [
+        `Grant user ${user} these privileges: manage_index_templates on the cluster; manage and write on the index`,
+      ]
     default:
       return []
   }

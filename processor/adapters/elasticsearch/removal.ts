@@ -55,12 +55,12 @@ const TEMPLATE: Kind = {
 
 /** Removes everything called `name`, or nothing if any of it belongs to somebody else. Throws Retryable. */
 async function removeMarked(server: ElasticsearchServer, kind: Kind, name: string, owner: string): Promise<Belonging> {
-  const found = await server.request(`looking at ${kind.label} ${name}`, (c, o) => kind.find(c, name, o))
+  const found = await server.request(`reading ${kind.label} ${name}`, (c, o) => kind.find(c, name, o))
   if (found.length === 0) return 'absent'
   if (!found.every(({ meta }) => isMarked(meta, owner))) return 'foreign'
   const names = found.map(({ name }) => name)
   const doing = `removing ${kind.label} ${names.join(', ')}`
   const { acknowledged } = await server.request(doing, (c, o) => kind.delete(c, names, o))
-  if (!acknowledged) throw new Retryable(`Elasticsearch error while ${doing}: not acknowledged by all nodes`)
+  if (!acknowledged) throw new Retryable(`Elasticsearch error while ${doing}: not acknowledged by all nodes; retrying`)
   return 'ours'
 }

@@ -37,7 +37,7 @@ export class ElasticsearchServer {
       return await call(this.#client, { signal: controller.signal, openTelemetry: { enabled: false } })
     } catch (error) {
       if (controller.signal.aborted)
-        throw new Retryable(`Elasticsearch error while ${doing}: no answer within ${this.#timeoutMs} ms`)
+        throw new Retryable(`Elasticsearch error while ${doing}: no answer within ${this.#timeoutMs} ms; retrying`)
       throw elasticsearchError(error, doing, this.#user)
     } finally {
       clearTimeout(timer)

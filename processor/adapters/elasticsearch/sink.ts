@@ -70,7 +70,13 @@ class ElasticsearchSink implements Sink {
   async #send(chunk: BulkEntry[]): Promise<ProjectionFault[]> {
     const items = await this.#server.request(`writing ${chunk.length} rows`, (c, o) => bulk(c, chunk, o))
     if (items !== 'too large') return this.#faultsOf(chunk, items)
-    if (chunk.length === 1) return [faultOf(chunk[0]!.row, '413 the document is too large')]
+    if (chunk.length === 1)
+      return [
+        faultOf(
+          chunk[0]!.row,
+          'HTTP 413: the document is larger than Elasticsearch, or a proxy before it, accepts; raise that limit',
+        ),
+      ]
     const middle = chunk.length >> 1
     return [...(await this.#send(chunk.slice(0, middle))), ...(await this.#send(chunk.slice(middle)))]
   }
@@ -85,13 +91,17 @@ class ElasticsearchSink implements Sink {
   }
 
   #reportNewer({ aggregation, id, version }: ProjectedRow, { error }: BulkItem, rows: number): void {
-    this.#log('warn', 'Elasticsearch already has newer versions; rows skipped', {
-      rows,
-      index: this.#indices.get(aggregation),
-      id,
-      version: String(version),
-      found: String(versionFound(error)),
-    })
+    this.#log(
+      'warn',
+      'skipped rows: the index already has newer versions of them. If this repeats, check whether another pipeline writes to this index',
+      {
+        rows,
+        index: this.#indices.get(aggregation),
+        id,
+        version: String(version),
+        found: String(versionFound(error)),
+      },
+    )
   }
 
   close(): Promise<void> {

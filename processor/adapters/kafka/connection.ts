@@ -22,7 +22,7 @@ export function kafkaError(error: unknown, doing: string): Retryable | Fatal {
       `Kafka denied access while ${doing} (${denied}): check the user, its password and its ACLs`,
       { cause: error },
     )
-  return new Retryable(`Kafka error while ${doing}: ${reason}`, { cause: error })
+  return new Retryable(`Kafka error while ${doing}: ${reason}; retrying`, { cause: error })
 }
 
 /** Returns whether the broker answered with this error code. */

@@ -99,7 +99,12 @@ export class KafkaMembership implements Membership {
     const { promise, resolve, reject } = Promise.withResolvers<number[]>()
     const confirmed = () => resolve(this.#partitionsOf(this.#consumer.assignments ?? []))
     const timer = setTimeout(
-      () => reject(new Retryable(`the group coordinator did not confirm the assignment within ${sessionTimeoutMs} ms`)),
+      () =>
+        reject(
+          new Retryable(
+            `Kafka's group coordinator did not confirm the assignment of partitions within ${sessionTimeoutMs} ms; check the brokers`,
+          ),
+        ),
       sessionTimeoutMs,
     )
     this.#consumer.once('consumer:heartbeat:end', confirmed)
@@ -154,7 +159,9 @@ export class KafkaMembership implements Membership {
         await new Promise(resolve => setTimeout(resolve, REJOIN_PAUSE_MS))
         await this.#consumer
           .joinGroup({})
-          .catch(error => this.#options.onTrouble(`failed to rejoin: ${(error as Error).message}`))
+          .catch(error =>
+            this.#options.onTrouble(`failed to rejoin the consumer group; retrying: ${(error as Error).message}`),
+          )
       }
     } finally {
       this.#rejoining = false

@@ -66,7 +66,7 @@ export class KafkaSource implements Source {
       if (policy.includes('compact'))
         throw new Fatal(
           'TopicCompacted',
-          `topic ${this.#topic} has cleanup.policy=${policy}: compaction removes sales. Set it to delete`,
+          `topic ${this.#topic} has cleanup.policy=${policy}: compaction removes sales. Change the topic setting to cleanup.policy=delete`,
         )
       this.#topicId = topic.id
       // Brokers before 3.6 do not know this setting and accept any timestamp.
@@ -91,7 +91,10 @@ export class KafkaSource implements Source {
       const found = new Map(partitions.map(partition => [partition, Number(offsets[partition] ?? -1n)]))
       const noRecord = partitions.filter(partition => found.get(partition)! < 0) // no record is that recent
       if (noRecord.length === 0) return found
-      if (at === 'latest') throw new Retryable(`no end offset for partitions ${noRecord.join(', ')} of ${this.#topic}`)
+      if (at === 'latest')
+        throw new Retryable(
+          `Kafka returned no end offset for partitions ${noRecord.join(', ')} of topic ${this.#topic}; retrying`,
+        )
       return new Map([...found, ...(await this.offsets(noRecord, 'latest'))])
     } catch (error) {
       throw kafkaError(error, `looking up offsets of ${this.#topic}`)
@@ -185,7 +188,7 @@ export class KafkaSource implements Source {
     if (id !== this.#topicId)
       throw new Fatal(
         'TopicReplaced',
-        `topic ${this.#topic} was deleted and created again (id ${id}, before ${this.#topicId}), so its offsets refer to other records. Start over with an empty schema`,
+        `topic ${this.#topic} was deleted and created again (id ${id}, before ${this.#topicId}), so the stored offsets refer to other records. Delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
       )
   }
 

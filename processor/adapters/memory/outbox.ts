@@ -41,7 +41,9 @@ export class MemoryOutbox {
   confirm(work: ProjectionWork, faults: ProjectionFault[]): void {
     const { database } = this.#options
     if (database.lease?.holder !== this)
-      throw new Retryable('lost the lease on the outbox; its rows will be projected again')
+      throw new Retryable(
+        'this worker lost the lease on the outbox; the rows of its current batch will be written to Elasticsearch again',
+      )
     const written = new Set(work.rows.map(({ id }) => id))
     database.projectionErrors = [...database.projectionErrors.filter(({ id }) => !written.has(id)), ...faults]
     const done = new Set(work.entries)

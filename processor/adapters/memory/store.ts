@@ -43,7 +43,10 @@ export class MemoryStore implements Store, Outbox {
     const { database, compiled } = this.#options
     for (const { name, identity } of compiled.aggregations)
       if ((database.aggregations.get(name)?.identity ?? identity) !== identity)
-        throw new Fatal('AggregationChanged', `aggregation ${name} has changed: give it a new name, or start over`)
+        throw new Fatal(
+          'AggregationChanged',
+          `aggregation ${name} has changed: give it a new name, or delete the stored results`,
+        )
   }
 
   #registerSpec(): number {

@@ -56,7 +56,8 @@ export async function sendTransaction(client: pg.Client, queries: Query[], befor
   const failed = settled.find(answer => answer.status === 'rejected')
   if (failed) throw failed.reason
   const last = (settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value
-  if (last.command !== 'COMMIT') throw new Retryable(`PostgreSQL answered COMMIT with ${last.command}`)
+  if (last.command !== 'COMMIT')
+    throw new Retryable(`PostgreSQL did not commit the transaction: it answered COMMIT with ${last.command}`)
 }
 
 function progressQueries({ compiled, statements }: CommitContext, partitions: PartitionCommit[]): Query[] {

@@ -69,7 +69,10 @@ export class PostgresOutbox {
    */
   async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
     const lease = this.#lease
-    if (!lease) throw new Retryable('lost the lease on the outbox; its rows will be projected again')
+    if (!lease)
+      throw new Retryable(
+        'this worker lost the lease on the outbox; the rows of its current batch will be written to Elasticsearch again',
+      )
     try {
       await this.#settle(lease, work, faults)
     } catch (error) {

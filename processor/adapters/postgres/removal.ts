@@ -35,7 +35,7 @@ export class PostgresRemoval implements StoredRows {
   }
 
   find(): Promise<Belonging> {
-    return this.#guard('looking at', () => this.#connections.transaction(session => this.#find(session)))
+    return this.#guard('reading', () => this.#connections.transaction(session => this.#find(session)))
   }
 
   remove(): Promise<Belonging> {

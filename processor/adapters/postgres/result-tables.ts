@@ -59,7 +59,7 @@ async function isKnown(
   if (row && (row.kind !== kind || row.identity !== identity))
     throw new Fatal(
       'AggregationChanged',
-      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with different windows, group-by, measures or event fields. Give the changed one a new name, or start over with --fresh`,
+      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with other windows, groupBy, measures or event fields than the spec has now. Give ${name} a new name in the spec, or delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
     )
   if (row) return true
   const { rows } = await session.query(
@@ -69,7 +69,7 @@ async function isKnown(
   if (rows.length > 0)
     throw new Fatal(
       'SchemaOwnedByOther',
-      `schema ${schema} has a table ${name} that the pipeline did not create. Delete it, or give the ${kind} another name`,
+      `schema ${schema} has a table ${name} that the pipeline did not create. Delete the table ${name}, or give the ${kind} another name in the spec`,
     )
   return false
 }

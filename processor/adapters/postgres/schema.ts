@@ -62,12 +62,12 @@ async function ensureOwnSchema(
   if (found.owner === null)
     throw new Fatal(
       'SchemaOwnedByOther',
-      `schema ${schema} has tables that do not belong to a pipeline (${found.relations.slice(0, 3).join(', ')}). Set spec.sinks.postgres.schema to another one`,
+      `schema ${schema} has tables that do not belong to a pipeline (${found.relations.slice(0, 3).join(', ')}). Set spec.sinks.postgres.schema to another schema`,
     )
   if (found.owner !== owner)
     throw new Fatal(
       'SchemaOwnedByOther',
-      `schema ${schema} belongs to pipeline ${found.owner}. Set spec.sinks.postgres.schema to another one`,
+      `schema ${schema} belongs to pipeline ${found.owner}. Set spec.sinks.postgres.schema to another schema`,
     )
 }
 
@@ -83,7 +83,7 @@ async function migrate(session: Session, { table }: Statements, { schema }: Post
   if (present > MIGRATIONS.length)
     throw new Fatal(
       'SchemaTooNew',
-      `schema ${schema} is at version ${present}, but this release supports only version ${MIGRATIONS.length}. Run the newer release`,
+      `schema ${schema} has version ${present}, but this release supports versions up to ${MIGRATIONS.length}. Run the release that created version ${present}, or a newer one`,
     )
   for (let version = present + 1; version <= MIGRATIONS.length; version++) {
     const sql = readFileSync(new URL(`./sql/${MIGRATIONS[version - 1]}`, import.meta.url), 'utf8')
@@ -113,7 +113,7 @@ async function registerPipeline(
   if (stored.topic_id !== topic.topicId)
     throw new Fatal(
       'TopicReplaced',
-      `the results were computed from topic ${stored.topic} (id ${stored.topic_id}), but the source is now ${topic.topic} (id ${topic.topicId}), whose offsets refer to other records. Start over with --fresh, or give the pipeline another name`,
+      `the stored results come from topic ${stored.topic} (id ${stored.topic_id}), but the topic is now ${topic.topic} (id ${topic.topicId}): it is another topic, or it was deleted and created again. Delete the stored results (npm start: --fresh; elsewhere: the remove command), or create a pipeline with another name`,
     )
   return { watermark: stored.watermark, firstPartitions: stored.first_partitions }
 }

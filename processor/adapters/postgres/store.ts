@@ -178,7 +178,7 @@ class PostgresStore implements Store, Outbox, Expulsions {
   }
 
   #opened(): Open {
-    if (!this.#open) throw new Retryable('the store is not open yet')
+    if (!this.#open) throw new Retryable('the connection to the PostgreSQL schema is not ready yet')
     return this.#open
   }
 

@@ -37,23 +37,27 @@ function counters(registry: Registry) {
     new Counter({ name: `salespipeline_${name}_total`, help, labelNames, registers: [registry] })
   return {
     fetchedBytes: counter('fetched_bytes', 'Bytes of record batches fetched from Kafka', 'partition'),
-    records: counter('records', 'Data records read and committed, whatever became of them', 'partition'),
+    records: counter('records', 'Records read and committed, including duplicates and dead letters', 'partition'),
     skipped: counter('skipped_offsets', 'Offsets skipped: control records, aborted records and gaps', 'partition'),
-    accepted: counter('accepted', 'Records that are neither dead nor duplicate', 'partition'),
+    accepted: counter('accepted', 'Accepted records: neither dead letters nor duplicates', 'partition'),
     duplicates: counter('duplicates', 'Records recognised as duplicates', 'partition'),
     deadLetters: counter('dead_letters', 'Records that cannot be used', 'reason'),
     late: counter('late_events', 'Accepted records that missed all their windows', 'aggregation'),
     partlyLate: counter('partly_late_events', 'Accepted records that missed some of their windows', 'aggregation'),
-    missedWindows: counter('missed_windows', 'Windows that accepted records missed', 'aggregation'),
+    missedWindows: counter(
+      'missed_windows',
+      'Windows that were already closed when an accepted record for them arrived',
+      'aggregation',
+    ),
     busySeconds: counter(
       'busy_seconds',
       'Time spent working rather than waiting; records divided by this time are the true rate',
     ),
     commits: counter('commits', 'Acknowledged PostgreSQL commits'),
     commitFailures: counter('commit_failures', 'Commits that failed', 'kind'),
-    rebalances: counter('rebalances', 'Changes of this worker’s assignment'),
+    rebalances: counter('rebalances', 'Number of times the partitions assigned to this worker changed'),
     finalised: counter('finalised_windows', 'Windows that this worker made final'),
-    removed: counter('removed_rows', 'Rows that this worker removed by retention'),
+    removed: counter('removed_rows', 'Rows that this worker deleted because they were older than the retention time'),
     projectedRows: counter('projected_rows', 'Rows that the projection confirmed'),
     projectionFaults: counter('projection_faults', 'Rows that the projection’s sink rejected'),
   }
@@ -76,9 +80,13 @@ function gauges(registry: Registry) {
       'Pipeline watermark in Unix time, as this worker last computed or saw it; take the max over workers',
     ),
     busy: gauge('busy_ratio', 'Share of time spent working rather than waiting, 0 to 1'),
-    conservation: gauge('conservation_violation', 'Records unaccounted for, by law: must be 0', 'law'),
+    conservation: gauge(
+      'conservation_violation',
+      'Difference in the record counts of commits, by violated conservation law; always 0 unless there is a bug',
+      'law',
+    ),
     projectionPending: gauge('projection_pending_rows', 'Rows that wait to be projected'),
-    condition: gauge('condition', '1 while the condition is active', 'code'),
+    condition: gauge('condition', '1 while the condition with this code is active, else 0', 'code'),
     memoryLimit: gauge('memory_limit_bytes', 'Memory above which the kernel kills this worker; absent without a limit'),
   }
 }
@@ -87,17 +95,20 @@ function histograms(registry: Registry) {
   const duration = (name: string, help: string) =>
     new Histogram({ name: `salespipeline_${name}_seconds`, help, buckets: COMMIT_BOUNDS, registers: [registry] })
   return {
-    commitDuration: duration('commit_duration', 'From the start of a commit to its acknowledgement'),
-    projectionDuration: duration('projection_duration', 'From the start of a projection’s batch to its confirmation'),
+    commitDuration: duration('commit_duration', 'Time from the start of a commit to its acknowledgement'),
+    projectionDuration: duration(
+      'projection_duration',
+      'Time from the start of a write to Elasticsearch to its confirmation, per batch',
+    ),
     endToEndDelay: new DelayHistogram(
       registry,
       'salespipeline_end_to_end_delay_seconds',
-      'End-to-end delay: from a record’s creation to the acknowledged commit with its effect, per record',
+      'End-to-end delay per record: time from the creation of the record until the commit that contains it is acknowledged',
     ),
     projectionDelay: new DelayHistogram(
       registry,
       'salespipeline_projection_delay_seconds',
-      'From a row’s newest commit to the projection’s confirmation, per row',
+      'Time from the newest commit of a row until Elasticsearch confirms the row',
     ),
   }
 }

@@ -54,7 +54,7 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
     registry: metrics.registry,
     health: () => health.report(),
     setReady: (ready, reason = 'Not ready') => health.setReady(ready, reason),
-    setLive: (live, reason = 'The flow has ended') => health.setLive(live, reason),
+    setLive: (live, reason = 'the worker has stopped reading and committing') => health.setLive(live, reason),
     async snapshot() {
       const at = clock.now()
       return {
@@ -158,7 +158,11 @@ function checkConservation(metrics: Metrics, telemetry: Telemetry, commit: Commi
   const partitions = commit.partitions.map(({ partition, fromOffset, nextOffset, counters }) => {
     return { partition, fromOffset, nextOffset, ...counters }
   })
-  telemetry.log('error', 'commit violates conservation', { off: deviations, partitions })
+  telemetry.log(
+    'error',
+    'bug: the record counts of a commit do not add up; compare the results with the topic (verifier)',
+    { off: deviations, partitions },
+  )
   telemetry.condition(
     'ConservationViolated',
     `records are unaccounted for (${broken.join(', ')}); the commit's counters are in the worker's log. Compare table progress with the topic`,

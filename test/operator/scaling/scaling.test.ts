@@ -82,7 +82,7 @@ describe('the scaling decision', () => {
     for (const unknown of ['lag', 'arrivalRate', 'trueRate'] as const)
       expect(decide(input({ [unknown]: null, current: 9 }), EMPTY_MEMORY)).toMatchObject({
         target: 9,
-        reason: expect.stringContaining('not known'),
+        reason: expect.stringContaining('have not reported their lag'),
       })
   })
 

@@ -163,7 +163,7 @@ describe('prepare on Elasticsearch', () => {
     expect(failure).toBeInstanceOf(Retryable)
     expect(failure.message).toContain(indexOf(compiled, 0))
     expect(failure.message).toContain('mapper [orders] cannot be changed from type [keyword] to [long]')
-    expect(failure.message).toContain('name another')
+    expect(failure.message).toContain('set a different index name')
   })
 })
 

@@ -149,8 +149,8 @@ describe('the Elasticsearch sink with an unavailable server', () => {
 
 describe('the Elasticsearch sink with a server that refuses', () => {
   it.each([
-    [401, /writing 5 rows: 401 .*check user projector and its password/],
-    [403, /writing 5 rows: 403 .*give user projector manage_index_templates/],
+    [401, /writing 5 rows: 401 .*Check the user name projector and its password/],
+    [403, /writing 5 rows: 403 .*Grant user projector .*manage_index_templates/],
   ])('reports what to do when the server refuses the user with %i, and recovers', async (status, message) => {
     bulkFails({ status, body: { error: { type: 'security_exception', reason: 'no' }, status } })
     expect((await failure(sink.write(rows))).message).toMatch(message)

@@ -126,10 +126,10 @@ describe('ElasticsearchRemoval with a scripted server', () => {
     const attempt = () => remove(compiled, [scripted]).catch(error => error)
     sink.script = () => ({ status: 503, body: { error: { type: 'some_exception', reason: 'not now' }, status: 503 } })
     expect(await attempt()).toMatchObject({
-      message: expect.stringContaining('looking at index scripted-by-store: 503'),
+      message: expect.stringContaining('reading index scripted-by-store: 503'),
     })
     sink.script = () => ({ status: 403, body: { error: { type: 'security_exception', reason: 'no' }, status: 403 } })
-    expect(await attempt()).toMatchObject({ message: expect.stringContaining('give user anonymous') })
+    expect(await attempt()).toMatchObject({ message: expect.stringContaining('Grant user anonymous') })
     sink.script = ({ method }) => ({ status: 200, body: method === 'GET' ? ownMapping : { acknowledged: false } })
     expect(await attempt()).toMatchObject({
       message: expect.stringContaining('removing index scripted-by-store: not ack'),

@@ -139,7 +139,7 @@ it('waits while PostgreSQL is down, and continues when it is back', async () => 
   const text = await stored('nopostgres')
   await postgres.kill()
   const removal = await startRemoval(text)
-  expect(await condition(removal)).toMatch(/^StoreUnavailable: PostgreSQL error while looking at schema nopostgres/)
+  expect(await condition(removal)).toMatch(/^StoreUnavailable: PostgreSQL error while reading schema nopostgres/)
   expect((await fetch(`${removal.url}/healthz`)).status, 'the process is alive').toBe(200)
   expect(await exists('/nopostgres'), 'the documents').toBe(true)
   await postgres.start()
@@ -152,7 +152,7 @@ it('waits while Elasticsearch is down, keeps the rows until then, and continues 
   await elasticsearch.kill()
   const removal = await startRemoval(text)
   expect(await condition(removal)).toMatch(
-    /^StoreUnavailable: Elasticsearch error while looking at index noelastic: .*ECONNREFUSED/,
+    /^StoreUnavailable: Elasticsearch error while reading index noelastic: .*ECONNREFUSED/,
   )
   expect(await schemaExists('noelastic')).toBe(true)
   await elasticsearch.start()

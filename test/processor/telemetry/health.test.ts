@@ -62,7 +62,11 @@ it('reports a worker whose flow has ended as neither live nor ready', () => {
   const { telemetry } = telemetryForTest()
   telemetry.setReady(true)
   telemetry.setLive(false)
-  expect(telemetry.health()).toEqual({ live: false, ready: false, reasons: ['The flow has ended'] })
+  expect(telemetry.health()).toEqual({
+    live: false,
+    ready: false,
+    reasons: ['the worker has stopped reading and committing'],
+  })
 })
 
 it('appends one line per commit to the commit log before committed() returns', async () => {

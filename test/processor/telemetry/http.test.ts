@@ -34,12 +34,12 @@ it('answers 200 on /healthz while the flow is alive, ready or not', async () => 
   const { telemetry, get } = await served()
   telemetry.condition('LogTruncated', 'partition 3')
   expect((await get('/healthz')).status).toBe(200)
-  telemetry.setLive(false, 'The flow has ended: out of memory')
+  telemetry.setLive(false, 'out of memory')
   const dead = await get('/healthz')
   expect(dead.status).toBe(503)
   expect(await dead.json()).toMatchObject({
     ok: false,
-    reasons: ['The flow has ended: out of memory', 'Starting', 'LogTruncated: partition 3'],
+    reasons: ['out of memory', 'Starting', 'LogTruncated: partition 3'],
   })
 })
 
