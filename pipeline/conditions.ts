@@ -36,18 +36,24 @@ function define<Code extends string>(
   return Object.fromEntries(defined)
 }
 
+const START_OVER =
+  'stop the workers, delete the results with the [remove command](tables.md#removal), then start the workers again'
+
 /** A worker, or one of its partitions, stops until an engineer acts. */
 const FATAL = define(
   { raisedBy: 'worker', types: ['Ready', 'WorkersReady'], blocking: true, alert: 'SalesPipelineBlocked' },
   {
     AccessDenied: {
-      meaning: 'Kafka or PostgreSQL rejects the user, its password, its certificate or its permissions',
+      meaning: 'Kafka or PostgreSQL rejects the user name, password or certificate, or the user lacks a permission',
       action: 'correct the Secret or grant the permission that the message names; [rotate](#rotate-a-secret)',
     },
-    SchemaTooNew: { meaning: 'a newer release has migrated the tables', action: 'run that release' },
+    SchemaTooNew: {
+      meaning: 'a newer release has migrated the tables',
+      action: 'run the release that migrated the tables, or a newer one',
+    },
     SchemaOwnedByOther: {
       meaning: 'the PostgreSQL schema belongs to another pipeline or application',
-      action: 'set `spec.sinks.postgres.schema` to another one',
+      action: 'set `spec.sinks.postgres.schema` to another schema',
     },
     AggregationChanged: {
       meaning: 'the spec would change the meaning of rows that are already stored',
@@ -55,11 +61,12 @@ const FATAL = define(
     },
     GenerationOutdated: {
       meaning: 'the worker runs an older version of the spec than the one in the store',
-      action: 'nothing: the rollout replaces this worker',
+      action:
+        'nothing on Kubernetes, where the rollout replaces this worker; elsewhere, restart it with the current spec',
     },
     TopicReplaced: {
       meaning: 'the topic was deleted and created again, so stored offsets no longer refer to its records',
-      action: 'start over with an empty schema',
+      action: START_OVER,
     },
     TopicCompacted: {
       meaning: "the topic's `cleanup.policy` includes `compact`, which removes sales",
@@ -67,7 +74,7 @@ const FATAL = define(
     },
     LogTruncated: {
       meaning: 'Kafka lost records that are already counted (unclean leader election)',
-      action: 'restore the topic, or start over with an empty schema',
+      action: `restore the topic, or ${START_OVER}`,
     },
     OffsetOutOfRange: {
       meaning: 'retention removed records before they were read',
@@ -107,12 +114,12 @@ const BLOCKING = define(
     },
     ConservationViolated: {
       alert: 'SalesPipelineConservationViolated',
-      meaning: 'records are unaccounted for',
+      meaning: 'some records are neither in the results nor counted as late, duplicate or dead letter',
       action: 'see [SalesPipelineConservationViolated](#salespipelineconservationviolated)',
     },
     DeadLettersPaused: {
       meaning: '`spec.deadLetters.maxBytes` is reached and `spec.deadLetters.whenFull` is `pause`',
-      action: 'delete dead letters that were dealt with, or raise the limit',
+      action: 'delete dead letters that you no longer need, or raise `spec.deadLetters.maxBytes`',
     },
   },
 )
@@ -123,19 +130,19 @@ const INFORMING = define(
   {
     DeadLettersFull: {
       meaning: 'new dead letters are stored without their bytes',
-      action: 'examine them; raise `spec.deadLetters.maxBytes`, or delete those that were dealt with',
+      action: 'examine them; raise `spec.deadLetters.maxBytes`, or delete those that you no longer need',
     },
     DeduplicationBounded: {
-      meaning: 'ids were forgotten before the horizon; a duplicate of one of them is counted again',
+      meaning: 'ids were dropped earlier than `spec.deduplication.horizon` allows; their duplicates are counted again',
       action: 'raise `spec.deduplication.maxIds`, and the memory limit with it',
     },
     DeduplicationHistoryUnavailable: {
-      meaning: 'duplicates of records that retention has removed cannot be detected',
+      meaning: 'Kafka retention has removed records; later duplicates of them cannot be detected',
       action: 'keep the topic for longer than `spec.deduplication.horizon`',
     },
     OffsetsSkipped: {
-      meaning: 'records that retention removed before they were read are missing from the results',
-      action: 'find out why workers were down for so long; extend the retention',
+      meaning: 'the results lack some records, because Kafka retention removed them before they were read',
+      action: 'find out why the workers were down for so long; raise `retention.ms` of the topic',
     },
     WeakFutureGuard: {
       alert: null,
@@ -145,7 +152,7 @@ const INFORMING = define(
     PartitionsAdded: {
       alert: null,
       meaning: 'the topic has more partitions than before; a duplicate sent before and after the change may be counted',
-      action: 'nothing; the risk ends once no producer resends sales from before the change',
+      action: 'nothing; the risk ends when producers no longer resend sales from before the change',
     },
   },
 )
@@ -161,7 +168,7 @@ const OBSTACLES = define(
     },
     ApplyRejected: {
       meaning: 'the API server rejects an object',
-      action: 'fix what the message names: quota, admission policy or permissions',
+      action: 'read the message; correct the quota, admission policy or permission that it names',
     },
     SecretMissing: {
       meaning: 'a Secret that the spec references does not exist',
@@ -204,7 +211,10 @@ const POD_PROBLEMS = define(
       meaning: 'a container cannot be created (`CreateContainerConfigError`), often because a Secret lacks a key',
       action: 'add the key',
     },
-    WorkerCrashLooping: { meaning: 'a worker exits again and again', action: 'read its last log line in the message' },
+    WorkerCrashLooping: {
+      meaning: 'a worker exits again and again',
+      action: 'the message contains the last log line of the worker; correct the error that it reports',
+    },
   },
 )
 
@@ -218,7 +228,7 @@ const STATES = define(
       meaning: 'no worker is ready yet',
       action: 'wait; after some minutes see [SalesPipelineNotReady](#salespipelinenotready)',
     },
-    AwaitingFirstResult: { meaning: 'no sale has reached every sink yet', action: 'send a sale' },
+    AwaitingFirstResult: { meaning: 'the first sale has not reached all sinks yet', action: 'send a sale' },
     Paused: { meaning: '`spec.workers.replicas` is 0', action: '[scale](#scale) the pipeline to resume' },
     Applied: {
       types: ['Accepted'],
@@ -231,7 +241,7 @@ const STATES = define(
       types: ['WorkersReady'],
       blocking: false,
       meaning: 'some workers are not ready',
-      action: 'check the pods',
+      action: 'run `kubectl describe pod` for the pods that are not ready',
     },
     AutoscalerInControl: {
       types: ['Autoscaling'],

@@ -30,7 +30,7 @@ export const spec = object({
   allowedLateness: duration()
     .prefault('0ms')
     .describe(
-      'How long a window accepts events after the watermark has passed its end. Later events are stored in late_events',
+      'How long a window still accepts events after the watermark has passed the end of the window. Events after that are stored in late_events',
     ),
   aggregations,
   deduplication: deduplication.optional(),
@@ -51,7 +51,7 @@ export const spec = object({
     .enum(['retain', 'delete'])
     .default('retain')
     .describe(
-      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: they are kept. delete: the operator deletes them first, the topic only if it created it',
+      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: both are kept. delete: the operator deletes the results, and the topic if the operator created it',
     ),
 }).describe('What the pipeline does')
 

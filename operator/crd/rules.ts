@@ -64,7 +64,7 @@ const FIELD: CelRule[] = [
   {
     rule: `!has(self.default) || !${isNumeric} || self.default.matches(r'^-?\\d{1,30}(\\.\\d+)?$') && (!self.default.contains('.') || size(self.default.split('.')[1]) <= ${decimals})`,
     message:
-      'must be a number with at most 30 digits before the decimal point and at most scale after it (without scale: 2 for decimal, 0 for number)',
+      'must be a number with at most 30 digits before the decimal point; the field scale limits the digits after it (default: 2 for type decimal, 0 for type number)',
     fieldPath: '.default',
   },
   {
@@ -82,7 +82,7 @@ const FIELD: CelRule[] = [
 const EVENT: CelRule[] = [
   {
     rule: '!has(self.explode) || !self.explode.fields.exists(line, self.fields.exists(f, f.name == line.name))',
-    message: 'a field of a line has the same name as a field of the event; rename one of them',
+    message: 'a field in explode.fields has the same name as a field in event.fields; rename one of them',
     fieldPath: '.explode.fields',
   },
 ]
@@ -95,7 +95,7 @@ const MEASURE: CelRule[] = [
   },
   {
     rule: "self.op != 'count' || !has(self.of) || self.of in ['lines', 'events']",
-    message: 'must be lines or events when op is count',
+    message: 'must be "lines" or "events" when op is count',
     fieldPath: '.of',
   },
   {
@@ -117,7 +117,8 @@ const AGGREGATION: CelRule[] = [
   },
   {
     rule: "!self.measures.exists(m, m.op == 'average' && self.measures.exists(other, other.name == m.name + '_sum' || other.name == m.name + '_count'))",
-    message: 'two columns have the same name; rename a measure. An average x also has the columns x_sum and x_count',
+    message:
+      'two columns have the same name; rename a measure. A measure x with op average also creates the columns x_sum and x_count',
     fieldPath: '.measures',
   },
 ]
@@ -151,18 +152,18 @@ const SPEC: CelRule[] = [
   },
   {
     rule: groupBy('f.name == name'),
-    message: 'groupBy has a name that is not a field of the event; correct it or add the field',
+    message: 'a name in groupBy is not a field of the event; correct the name or add the field',
     fieldPath: '.aggregations',
   },
   {
     rule: groupBy('f.name == name && f.optional && !has(f.default)', '!'),
-    message: 'groupBy has a field that is optional and has no default; give it a default to group by it',
+    message: 'a field in groupBy is optional and has no default; set a default for that field',
     fieldPath: '.aggregations',
   },
   {
     rule: measured("f.name == name && (f.type == 'number' || f.type == 'decimal') && (!f.optional || has(f.default))"),
     message:
-      'a measure uses a name that is not a number or decimal field of the event, or an optional field without a default; correct the name or add the default',
+      'a measure uses a field that does not exist, is not of type number or decimal, or is optional and has no default; correct the field name or type, or set a default',
     fieldPath: '.aggregations',
   },
   {
@@ -194,7 +195,7 @@ const ELASTICSEARCH: CelRule[] = [
 const PROJECTION: CelRule[] = [
   {
     rule: 'self.fields.all(a, self.fields.exists_one(b, self.fields[b] == self.fields[a]))',
-    message: 'two columns have the same document field; change one of them',
+    message: 'two columns are written to the same field of the Elasticsearch document; change one of them',
     fieldPath: '.fields',
   },
 ]
@@ -203,7 +204,7 @@ const LOAD: CelRule[] = [
   {
     rule: '!has(self.speed) || self.speed <= 1.0 || has(self.startAt)',
     message:
-      'is required when speed is above 1: without it, event times overtake the clock and the events become dead letters',
+      'is required when speed is above 1; set it to a past time. Otherwise event times are in the future and the events become dead letters',
     fieldPath: '.startAt',
   },
 ]

@@ -86,7 +86,7 @@ describeWithApiServer('the CRD', () => {
     )
     expect(await told({ 'spec.colour': 'red' })).toContain('unknown field "spec.colour"')
     expect(await told({ 'spec.aggregations[0].groupBy': ['shop'] })).toContain(
-      'groupBy has a name that is not a field of the event',
+      'a name in groupBy is not a field of the event',
     )
     expect(await told({ 'metadata.name': 'My Sales' })).toContain('metadata.name')
     expect(await told({ 'spec.aggregations[0].measures[1].of': '(((amount)' })).toContain(
@@ -143,7 +143,7 @@ describeWithApiServer('the CRD', () => {
     ['fewer partitions', { 'spec.source.partitions': 4 }, /partitions.*cannot be lowered/],
     ['more partitions', { 'spec.source.partitions': 16 }, null],
     ['another topic', { 'spec.source.topic': 'other' }, /topic.*another pipeline/],
-    ['another window', { 'spec.window': { size: '2m' } }, /window of an aggregation cannot change: give/],
+    ['another window', { 'spec.window': { size: '2m' } }, /window of an aggregation cannot be changed; give/],
     ['another group-by', { 'spec.aggregations[0].groupBy': [] }, /groupBy.*new name/],
     ['a renamed measure', { 'spec.aggregations[0].measures[0].name': 'sales' }, /measures.*new name/],
     ['another time', { 'spec.event.time.path': 'when' }, /every window depends on it/],

@@ -343,7 +343,9 @@ describeWithCrds('the operator', () => {
       '- Deployment planned-ingest is deleted',
       '~ the new spec applies from the current offset of each partition; earlier rows are kept',
     ])
-    await expect(plan({ window: { size: '5m' } })).rejects.toThrow('the window of an aggregation cannot change: give')
+    await expect(plan({ window: { size: '5m' } })).rejects.toThrow(
+      'the window of an aggregation cannot be changed; give',
+    )
     expect((await created(deploymentPath('planned-processor'))).metadata.generation).toBe(before.metadata.generation)
   })
 
