@@ -23,7 +23,7 @@ Environment:
   POD_NAMESPACE        namespace of the operator and of its Lease (default "default")
   POD_NAME             name of this replica in the Lease (default host name and process id)
   HTTP_PORT            port of /metrics, /healthz and /readyz; 0 is any free port (default ${OPERATOR_PORT})
-  CONCURRENCY          pipelines that are reconciled at the same time (default ${DEFAULT_CONCURRENCY})
+  CONCURRENCY          maximum number of pipelines that are reconciled at the same time (default ${DEFAULT_CONCURRENCY})
   LOG_LEVEL            ${LOG_LEVELS.join(', ')} (default info)
   OTEL_*               passed to all workloads
 

@@ -142,7 +142,7 @@ function progressLine(stats: LoadStats, before: LoadStats): string {
   const { sent, acknowledged, unknown, behindMs } = stats
   return (
     `offered ${perSecond('offered')}/s, acknowledged ${perSecond('acknowledged')}/s; ` +
-    `sent ${sent}, acknowledged ${acknowledged}, without answer ${unknown}, ${behindMs} ms behind schedule`
+    `sent ${sent}, acknowledged ${acknowledged}, without response ${unknown}, ${behindMs} ms behind schedule`
   )
 }
 
