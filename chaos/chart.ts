@@ -81,7 +81,7 @@ function delayPanel(ticks: Tick[], bounds: number[]): Panel {
   const [low, high] = [powers[0]!, powers.at(-1)!]
   const y: Scale = value => top + (PANEL.height * (high - Math.log10(Math.max(value, 0.01)))) / (high - low)
   const marks = powers.map(power => ({ value: 10 ** power, text: `${10 ** power} s` }))
-  return { top, title: 'delay from sale to result, p99 over 5 s', points, marks, y }
+  return { top, title: 'delay from sale to result, p99 in windows of 5 s', points, marks, y }
 }
 
 function panelOf({ top, title, points, marks, y }: Panel, x: Scale, width: number): string[] {

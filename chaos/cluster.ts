@@ -56,7 +56,10 @@ export class Cluster {
     } catch (error) {
       if (!(error instanceof ApiError && error.code === 404)) throw error
       const { items } = await this.#api.json(path).catch(() => ({ items: null }))
-      if (items === null) throw new ChaosError('the SalesPipeline CRD is not installed in this cluster')
+      if (items === null)
+        throw new ChaosError(
+          'the SalesPipeline CRD is not installed in this cluster; install it, or choose another kubectl context',
+        )
       const names = items.map(({ metadata }: Json) => metadata.name).join(', ') || 'none'
       throw new ChaosError(`no SalesPipeline ${pipeline} in namespace ${namespace}; existing ones: ${names}`)
     }
@@ -125,7 +128,9 @@ function pipelineOf(document: Json): Pipeline {
   return {
     document,
     ready: ready?.status === 'True' && ready.observedGeneration === document.metadata.generation,
-    message: ready ? `${ready.reason}: ${ready.message}` : 'no operator has set its status yet',
+    message: ready
+      ? `${ready.reason}: ${ready.message}`
+      : 'the pipeline has no status yet; check that the operator is running',
     workers: document.status?.workers?.desired ?? 0,
   }
 }

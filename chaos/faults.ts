@@ -85,7 +85,10 @@ export async function nodesToLose(cluster: Cluster, withStore: boolean): Promise
 
 async function nodeFault(step: Step, cluster: Cluster, settings: FaultSettings): Promise<Fault> {
   const node = chosen(await nodesToLose(cluster, settings.nodeWithStore), step.pick)
-  if (!node) throw new ChaosError('every node with a worker also runs a store: add --node-with-store to lose one')
+  if (!node)
+    throw new ChaosError(
+      'every node with a worker also runs Kafka or a store: add --node-with-store to allow killing such a node',
+    )
   const { name, stores } = node
   const counts = await Promise.all(STORES.map(async kind => [kind, (await cluster.pods(kind)).length] as const))
   const hadLeader = (await cluster.leader()) !== null

@@ -19,27 +19,29 @@ export async function contextName(): Promise<string> {
 export async function checkPipeline(cluster: Cluster, settings: Settings): Promise<void> {
   const { document, ready, message, workers } = await cluster.pipeline()
   const problems: string[] = []
-  if (!ready) problems.push(`${settings.pipeline} is not Ready (${message})`)
+  if (!ready)
+    problems.push(`pipeline ${settings.pipeline} is not Ready (${message}); wait until it is Ready, then start again`)
   const notVerifiableReason = notVerifiable(document)
   if (notVerifiableReason) problems.push(notVerifiableReason)
   if (settings.stopLoad && !document.spec.load?.onCluster)
-    problems.push('--stop-load has no effect: spec.load.onCluster is already false')
+    problems.push('--stop-load has no effect, because spec.load.onCluster is already false; remove --stop-load')
   const missing = await Promise.all(settings.kinds.map(kind => missingTarget(kind, cluster, settings)))
   problems.push(...missing.filter(text => text !== null))
-  if (workers === 0) problems.push(`${settings.pipeline} has no workers`)
+  if (workers === 0)
+    problems.push(`pipeline ${settings.pipeline} has no workers; set spec.workers.replicas to 1 or more`)
   if (problems.length > 0) throw new ChaosError(problems.join('\n'))
 }
 
 /** Resolves with why a kind of fault has no target, and what to do; null if it has one. */
 async function missingTarget(kind: Kind, cluster: Cluster, settings: Settings): Promise<string | null> {
-  const orLeaveOut = `or leave ${kind} out of --faults`
+  const orRemove = `or remove "${kind}" from --faults`
   if (kind === 'node') return missingNode(cluster, settings)
   if ((await cluster.pods(kind)).length === 0) {
     const advice = kind === 'worker' ? 'wait for workers' : `set --${kind}-selector`
-    return `no pod of kind ${kind} in ${cluster.describe(kind)}: ${advice}${namespaceAdvice(kind)}, ${orLeaveOut}`
+    return `no pod of kind ${kind} in ${cluster.describe(kind)}: ${advice}${namespaceAdvice(kind)}, ${orRemove}`
   }
   if (kind === 'operator' && !(await cluster.leader()))
-    return `no pod of the operator holds its Lease: wait, ${orLeaveOut}`
+    return `no operator pod holds the leader Lease: wait, ${orRemove}`
   return null
 }
 
@@ -48,9 +50,9 @@ const namespaceAdvice = (kind: PodKind) => (kind === 'worker' || kind === 'opera
 async function missingNode(cluster: Cluster, { nodeWithStore }: Settings): Promise<string | null> {
   const nodes = await nodesToLose(cluster, nodeWithStore)
   if (nodes.length === 0)
-    return 'every node with a worker also runs a store: add --node-with-store, or leave node out of --faults'
+    return 'every node with a worker also runs Kafka or a store, so no node may be killed: add --node-with-store, or remove "node" from --faults'
   const usable = await cluster.usableNodes()
-  return usable.length > 1 ? null : 'no second node can run the workers: leave node out of --faults'
+  return usable.length > 1 ? null : 'no second node can run the workers: remove "node" from --faults'
 }
 
 /** Resolves with one line for each fault and its target, if the run started now. */
@@ -68,5 +70,5 @@ export async function describeSchedule(cluster: Cluster, settings: Settings): Pr
       return `round ${round}: ${kind}: pod ${pod?.namespace}/${pod?.name}, one of ${pods.length}`
     }),
   )
-  return settings.rounds === null ? [...lines, 'further rounds until --for is over'] : lines
+  return settings.rounds === null ? [...lines, 'more rounds until the time of --for has passed'] : lines
 }

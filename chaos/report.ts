@@ -64,9 +64,9 @@ export function measured(ticks: Tick[], bounds: number[], window: Window): Figur
 const HEAD = [
   'fault',
   'target',
-  'recovered, s',
-  'no commits, s',
-  'no commits in worst partition, s',
+  'time to recover, s',
+  'longest time without commits, s',
+  'longest time without commits in one partition, s',
   'peak lag',
   'delay p50, s',
   'p99, s',
@@ -92,7 +92,11 @@ export function renderReport(report: Report): string {
     '',
     ...failures.map(({ round, kind, failure }) => `- round ${round}, ${kind}: ${failure}`),
     ...(verdict ? renderVerdict(verdict).split('\n') : [problem ?? 'no verdict']).map(text => `- ${text}`),
-    ...(verdict && !drained ? ['- verified under load: rows only; use --stop-load to compare documents, too'] : []),
+    ...(verdict && !drained
+      ? [
+          '- verified while load was running, so only rows were compared; use --stop-load to compare the Elasticsearch documents as well',
+        ]
+      : []),
     ...leftBehind.map(text => `- to clean up: ${text}`),
     '',
     'Measured every half second. Delay percentiles are estimates within buckets; max is the upper bound of a bucket.',

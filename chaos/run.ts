@@ -51,7 +51,7 @@ export class Run {
     this.#live.event(`context ${context}: pipeline ${pipeline} in namespace ${namespace}, seed ${seed}`)
     await checkPipeline(this.#cluster, this.#settings)
     for (const line of await describeSchedule(this.#cluster, this.#settings)) this.#live.event(line)
-    if (nodeCommand) this.#live.event('a lost node stays lost until you repair it')
+    if (nodeCommand) this.#live.event('a killed node stays down; repair it after the run')
     if (dryRun) return null
     const startedAt = Date.now()
     try {
@@ -81,7 +81,10 @@ export class Run {
     const lag = measured(ticks, this.#sampler.totals.bounds, window).peakLag
     if (rate === 0)
       throw new ChaosError('no record was committed in 10 s: start a load, for example with spec.load.onCluster')
-    if (lag === null) throw new ChaosError('the lag of a partition is unknown: check that every partition has a worker')
+    if (lag === null)
+      throw new ChaosError(
+        'the lag of at least one partition is unknown: check that every partition is assigned to a worker',
+      )
     this.#live.event(`before the first fault: ${rate.toFixed(0)} records/s, lag at most ${lag}`)
     // At most twice the peak, or what arrives within a second.
     return { window, lag: Math.max(MIN_LAG_LIMIT, 2 * lag, rate), steady: steadyPartitions(ticks, window, STEADY_MS) }

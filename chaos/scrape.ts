@@ -23,7 +23,10 @@ type Status = { worker: string; startedAt: number; topicPartitions: number }
 /** Throws an Error if the responses are not those of a worker, or are those of another pod. */
 export function readingOf(pod: string, status: string, metrics: string): Reading {
   const { worker, startedAt, topicPartitions } = JSON.parse(status) as Status
-  if (worker !== pod) throw new Error(`expected a response of pod ${pod}, but ${worker} responded`)
+  if (worker !== pod)
+    throw new Error(
+      `expected a response from pod ${pod}, but worker ${worker} responded; the pod IP may have been reused`,
+    )
   return {
     pod,
     startedAt,

@@ -44,7 +44,9 @@ export async function readSettings(argv: string[]): Promise<Settings> {
   const kinds = kindsOf(args.faults)
   const { nodeCommand = null } = args
   if (kinds.includes('node') && !nodeCommand?.includes('{node}'))
-    throw new UsageError('the fault node needs --node-command with {node} in it, such as "docker kill {node}" on kind')
+    throw new UsageError(
+      'the fault kind "node" needs --node-command, and the command must contain {node}; on kind for example "docker kill {node}"',
+    )
   const {
     namespace,
     pipeline,
@@ -57,9 +59,10 @@ export async function readSettings(argv: string[]): Promise<Settings> {
     report = null,
     dryRun,
   } = args
-  if (!Number.isInteger(seed) || seed < 0) throw new UsageError('--seed must be a whole number')
+  if (!Number.isInteger(seed) || seed < 0)
+    throw new UsageError(`--seed must be a whole number of 0 or more, not ${seed}`)
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
-    throw new UsageError('--rounds must be a whole number above 0')
+    throw new UsageError(`--rounds must be a whole number of 1 or more, not ${rounds}`)
   return {
     namespace,
     pipeline,
@@ -100,7 +103,10 @@ function commandLine(argv: string[]) {
         conflicts: 'for',
         describe: 'number of rounds; each injects every kind once [default: 1]',
       })
-      .option('for', { type: 'string', describe: 'start rounds for this long (5m); the last one is completed' })
+      .option('for', {
+        type: 'string',
+        describe: 'start new rounds during this time, for example 5m; a started round is always completed',
+      })
       .option('faults', {
         type: 'string',
         default: KINDS.filter(kind => kind !== 'node').join(','),
@@ -118,7 +124,7 @@ function commandLine(argv: string[]) {
       .option('node-with-store', {
         type: 'boolean',
         default: false,
-        describe: 'the lost node may run Kafka or a store',
+        describe: 'allow killing a node that runs Kafka or a store',
       })
       .option('port-forward', {
         type: 'boolean',
@@ -143,7 +149,11 @@ function commandLine(argv: string[]) {
       .option('postgres-selector', selector('PostgreSQL', SELECTORS.postgres))
       .option('elasticsearch-selector', selector('Elasticsearch', SELECTORS.elasticsearch))
       .option('operator-selector', selector('the operator, in any namespace', SELECTORS.operator))
-      .option('dry-run', { type: 'boolean', default: false, describe: 'print the faults and their targets only' })
+      .option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'only print the faults and their targets; inject nothing',
+      })
       .example('$0 --namespace shop --pipeline ecommerce --rounds 2 --report chaos.out', 'two rounds, with a chart')
       // If a flag is repeated, its last value counts.
       .parserConfiguration({ 'duplicate-arguments-array': false })

@@ -140,6 +140,6 @@ async function describePods(namespace: string, job: string): Promise<string> {
 export function renderVerdict({ ok, records, lost, doubled, rows, problems }: Verdict): string {
   const { compared, missing, extra, unequal } = rows
   const found = `${compared} rows compared, ${missing} missing, ${extra} extra, ${unequal} unequal`
-  const summary = `${ok ? 'exact' : 'NOT EXACT'}: ${records} records, ${lost} lost, ${doubled} doubled; ${found}`
+  const summary = `${ok ? 'exact' : 'NOT EXACT'}: ${records} records, ${lost} lost, ${doubled} counted twice; ${found}`
   return [summary, ...problems.map(problem => `problem: ${problem}`)].join('\n')
 }

@@ -133,7 +133,7 @@ function aggregationFaults(spec: Spec, aggregation: Aggregation, at: Fault['path
     const field = fields.get(name)
     if (!field) faults.push({ path, message: unknownField(name, known) })
     else if (field.optional && field.default === undefined)
-      faults.push({ path, message: `"${name}" is optional and has no default; give it a default to group by it` })
+      faults.push({ path, message: `"${name}" is optional and has no default; set a default to group by it` })
     if (aggregation.measures.some(m => m.name === name))
       faults.push({ path, message: `"${name}" is also the name of a measure; rename one of them` })
   })
@@ -145,14 +145,14 @@ function aggregationFaults(spec: Spec, aggregation: Aggregation, at: Fault['path
     ...duplicateNames(
       columnsOf(aggregation),
       i => [...at, 'measures', Math.min(i, aggregation.measures.length - 1), 'name'],
-      'rename a measure; an average x also has the columns x_sum and x_count',
+      'rename a measure; a measure x with op average also creates the columns x_sum and x_count',
     ),
   )
   return faults
 }
 
 const unknownField = (name: string, known: string) =>
-  `"${name}" is not a field of the event; correct it or add the field. Existing fields: ${known}`
+  `"${name}" is not a field of the event; correct the name or add the field. Existing fields: ${known}`
 
 /** Returns the columns of all measures. An average x is stored as x_sum and x_count and shown as x. */
 function columnsOf(aggregation: Aggregation): string[] {
@@ -194,7 +194,7 @@ function measureFaults(
     if (field.type !== 'number' && field.type !== 'decimal')
       return [{ path, message: `"${name}" has type ${field.type}; use a field of type number or decimal` }]
     if (field.optional && field.default === undefined)
-      return [{ path, message: `"${name}" is optional and has no default; give it a default to measure it` }]
+      return [{ path, message: `"${name}" is optional and has no default; set a default to measure it` }]
     return []
   })
 }

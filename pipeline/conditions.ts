@@ -45,7 +45,10 @@ const FATAL = define(
       action:
         'correct the Secret (see [Rotate a Secret](#rotate-a-secret)), or grant the permission that the message names',
     },
-    SchemaTooNew: { meaning: 'a newer release has migrated the tables', action: 'run that release' },
+    SchemaTooNew: {
+      meaning: 'a newer release has migrated the tables',
+      action: 'run the release that migrated the tables, or a newer one',
+    },
     SchemaOwnedByOther: {
       meaning: 'the PostgreSQL schema belongs to another pipeline or application',
       action: 'set `spec.sinks.postgres.schema` to another schema name',
@@ -132,7 +135,7 @@ const INFORMING = define(
       action: 'raise `spec.deduplication.maxIds` and also the memory limit',
     },
     DeduplicationHistoryUnavailable: {
-      meaning: 'duplicates of records that retention has removed cannot be detected',
+      meaning: 'Kafka retention has removed records; later duplicates of them cannot be detected',
       action: 'keep the topic for longer than `spec.deduplication.horizon`',
     },
     OffsetsSkipped: {
@@ -164,7 +167,7 @@ const OBSTACLES = define(
     },
     ApplyRejected: {
       meaning: 'the API server rejects an object',
-      action: 'fix what the message names: quota, admission policy or permissions',
+      action: 'read the message; correct the quota, admission policy or permission that it names',
     },
     SecretMissing: {
       meaning: 'a Secret that the spec references does not exist',
@@ -224,7 +227,7 @@ const STATES = define(
       meaning: 'no worker is ready yet',
       action: 'wait; after some minutes see [SalesPipelineNotReady](#salespipelinenotready)',
     },
-    AwaitingFirstResult: { meaning: 'no sale has reached every sink yet', action: 'send a sale' },
+    AwaitingFirstResult: { meaning: 'the first sale has not reached all sinks yet', action: 'send a sale' },
     Paused: { meaning: '`spec.workers.replicas` is 0', action: '[scale](#scale) the pipeline to resume' },
     Applied: {
       types: ['Accepted'],
@@ -237,7 +240,7 @@ const STATES = define(
       types: ['WorkersReady'],
       blocking: false,
       meaning: 'some workers are not ready',
-      action: 'check the pods',
+      action: 'run `kubectl describe pod` for the pods that are not ready',
     },
     AutoscalerInControl: {
       types: ['Autoscaling'],

@@ -11,7 +11,7 @@ const SECRET = new RegExp(`^[a-z0-9]([a-z0-9.-]{0,${MAX_DNS_NAME - 2}}[a-z0-9])?
 /** A Service's name has at most 63 characters and starts with a letter. The operator adds suffixes such as -processor. */
 const MAX_NAME = 40
 export const PIPELINE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/
-export const PIPELINE_NAME_RULE = `must be lower-case letters, digits and -, start with a letter, not end with -, and have at most ${MAX_NAME} characters`
+export const PIPELINE_NAME_RULE = `must contain only lower-case letters, digits and "-"; must start with a letter; must not end with "-"; at most ${MAX_NAME} characters`
 
 /** Tables in every pipeline's schema; an aggregation and the raw table must not have one of their names. */
 export const RESERVED_TABLES = [
@@ -29,7 +29,7 @@ export const RESERVED_TABLES = [
   'specs',
 ] as const
 
-/** Columns that the engine adds to aggregate and raw tables; a field or measure must not have one of their names. */
+/** Columns that the pipeline adds to aggregate and raw tables; a field or measure must not have one of their names. */
 export const RESERVED_COLUMNS = [
   'window_start',
   'window_end',
@@ -55,38 +55,38 @@ export const columnName = () =>
   noneOf(
     identifier(),
     RESERVED_COLUMNS,
-    `must not be a column that the engine adds (${RESERVED_COLUMNS.join(', ')}); choose another name`,
+    `must not be a reserved column name (${RESERVED_COLUMNS.join(', ')}); choose another name`,
   ).meta({ label: 'column name' })
 
 export const tableName = () =>
   noneOf(
     identifier(),
     RESERVED_TABLES,
-    `must not be a table that the engine adds (${RESERVED_TABLES.join(', ')}); choose another name`,
+    `must not be a reserved table name (${RESERVED_TABLES.join(', ')}); choose another name`,
   ).meta({ label: 'table name' })
 
 export const topicName = () =>
   noneOf(
     text(
       TOPIC,
-      `must be a Kafka topic name: letters, digits, . _ -, at most ${MAX_TOPIC_NAME} characters`,
+      `must be a Kafka topic name: only letters, digits, ".", "_" and "-", at most ${MAX_TOPIC_NAME} characters`,
       MAX_TOPIC_NAME,
     ),
     ['.', '..'],
-    'must not be . or ..; choose another name',
+    'must not be "." or ".."; choose another name',
   ).meta({ label: 'topic name' })
 
 export const indexName = () =>
   text(
     INDEX,
-    'must be an Elasticsearch name: lower-case letters, digits, . _ -, starting with a letter or digit, at most 200 characters',
+    'must be an index or template name: only lower-case letters, digits, ".", "_" and "-", starting with a letter or digit, at most 200 characters',
     200,
   ).meta({ label: 'index name' })
 
 export const dnsLabel = () =>
   text(
     DNS_LABEL,
-    `must be a DNS label: lower-case letters, digits and -, neither starting nor ending with -, at most ${MAX_DNS_LABEL} characters`,
+    `must be a DNS label: only lower-case letters, digits and "-", neither starting nor ending with "-", at most ${MAX_DNS_LABEL} characters`,
     MAX_DNS_LABEL,
   ).meta({
     label: 'DNS label',
@@ -95,7 +95,7 @@ export const dnsLabel = () =>
 export const secretName = () =>
   text(
     SECRET,
-    `must be the name of a Secret: lower-case letters, digits, - and ., starting and ending with a letter or digit, at most ${MAX_DNS_NAME} characters`,
+    `must be the name of a Secret: only lower-case letters, digits, "-" and ".", starting and ending with a letter or digit, at most ${MAX_DNS_NAME} characters`,
     MAX_DNS_NAME,
   ).meta({
     label: 'Secret name',

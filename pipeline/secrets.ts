@@ -26,7 +26,9 @@ export function secretsFrom(env: Record<string, string | undefined>): (ref: Secr
   return ref => {
     const value = env[secretVariable(ref)]
     if (value === undefined)
-      throw new UserError(`${secretVariable(ref)} is not set; set it to key ${ref.key} of Secret ${ref.name}`)
+      throw new UserError(
+        `environment variable ${secretVariable(ref)} is not set; set it to the value of key ${ref.key} of Secret ${ref.name}`,
+      )
     return value
   }
 }

@@ -13,7 +13,7 @@ const MAX_LENGTH = 12
 /** "90s" → 90000. Throws unless the text is digits and one of ms, s, m, h. */
 export function parseDuration(text: string): number {
   const match = DURATION.exec(text)
-  if (!match) throw new Error(`"${text}" is not a duration such as 500ms, 30s, 5m or 1h`)
+  if (!match) throw new Error(`"${text}" is not a duration; write it like 500ms, 30s, 5m or 1h`)
   return Number(match[1]) * MS_PER[match[2] as keyof typeof MS_PER]
 }
 
@@ -71,7 +71,7 @@ export function size(min: string) {
 
 function parseSize(text: string): number {
   const match = SIZE.exec(text)
-  if (!match) throw new Error(`"${text}" is not a size such as 512Ki, 64Mi or 1Gi`)
+  if (!match) throw new Error(`"${text}" is not a size; write it like 512Ki, 64Mi or 1Gi`)
   return Number(match[1]) * BYTES_PER[match[2] as keyof typeof BYTES_PER]
 }
 

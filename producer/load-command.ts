@@ -19,7 +19,7 @@ function options<T>(argv: Argv<T>) {
       type: 'number',
       conflicts: 'for',
       describe:
-        'Send this many sales as fast as Kafka accepts them, to create a backlog. The rate then only spaces their event times',
+        'Send this many sales as fast as Kafka accepts them, to create a backlog. The rate then only sets the distance between their event times',
     })
     .option('journal', { type: 'string', describe: 'Folder for the journal of sent and acknowledged records' })
     .option('report', { type: 'string', describe: 'File for the report; default: standard output' })
@@ -29,28 +29,43 @@ function options<T>(argv: Argv<T>) {
       group: OVERRIDES,
       describe: 'ecommerce, anomalies, black-friday, sales-map or product-sales',
     })
-    .option('seed', { type: 'number', group: OVERRIDES, describe: 'The same seed and start give the same sales' })
+    .option('seed', {
+      type: 'number',
+      group: OVERRIDES,
+      describe: 'The same --seed and --start-at generate the same sales',
+    })
     .option('start-at', { type: 'string', group: OVERRIDES, describe: 'Event time of the first sale, RFC 3339' })
-    .option('speed', { type: 'number', group: OVERRIDES, describe: 'Seconds of event time per second' })
-    .option('keys', { type: 'number', group: OVERRIDES, describe: 'Distinct stores, products or customers' })
+    .option('speed', {
+      type: 'number',
+      group: OVERRIDES,
+      describe: 'How fast event time runs: 1 is real time, 10 is ten times faster',
+    })
+    .option('keys', { type: 'number', group: OVERRIDES, describe: 'Number of different stores, products or customers' })
     .option('key-skew', { type: 'number', group: OVERRIDES, describe: 'Zipf exponent; 0 is uniform' })
     .option('disorder', {
       type: 'number',
       group: OVERRIDES,
-      describe: 'Fraction of events moved back in time a little',
+      describe: 'Fraction of events that arrive out of order, but not too late',
     })
-    .option('lateness', { type: 'number', group: OVERRIDES, describe: 'Fraction of events moved back in time a lot' })
+    .option('lateness', {
+      type: 'number',
+      group: OVERRIDES,
+      describe: 'Fraction of events that arrive too late for their window',
+    })
     .option('duplicates', { type: 'number', group: OVERRIDES, describe: 'Fraction of events sent twice' })
     .option('malformed', {
       type: 'number',
       group: OVERRIDES,
-      describe: 'Fraction of events that are broken or hostile',
+      describe: 'Fraction of events that are malformed or malicious',
     })
     .example('$0 load --file k8s/examples/ecommerce.yaml --rate 500 --for 1m', '500 sales a second for a minute')
-    .example('$0 load --file k8s/examples/ecommerce.yaml --rate 20000 --count 2000000', 'a backlog that spans 100 s')
+    .example(
+      '$0 load --file k8s/examples/ecommerce.yaml --rate 20000 --count 2000000',
+      'a backlog of 2000000 sales with event times over 100 s',
+    )
     .example(
       '$0 load --file k8s/examples/black-friday.yaml --duplicates 0.05 --malformed 0.01',
-      'a bad day, until Ctrl-C',
+      'load with duplicates and malformed sales, until Ctrl-C',
     )
 }
 
@@ -126,8 +141,8 @@ function progressLine(stats: LoadStats, before: LoadStats): string {
     Math.round(((stats[count] - before[count]) * 1000) / PROGRESS_MS)
   const { sent, acknowledged, unknown, behindMs } = stats
   return (
-    `offered ${perSecond('offered')}/s  acknowledged ${perSecond('acknowledged')}/s  ` +
-    `sent ${sent}  acknowledged ${acknowledged}  unknown ${unknown}  behind ${behindMs} ms`
+    `offered ${perSecond('offered')}/s, acknowledged ${perSecond('acknowledged')}/s; ` +
+    `sent ${sent}, acknowledged ${acknowledged}, without response ${unknown}, ${behindMs} ms behind schedule`
   )
 }
 

@@ -21,7 +21,7 @@ export type LoadOptions = {
   load?: Partial<Load>
   /** Stops after sending everything that is due within this time, ms. */
   forMs?: number
-  /** Sends this many sales as fast as Kafka accepts them; the rate then only spaces their event times. */
+  /** Sends this many sales as fast as Kafka accepts them; the rate then only sets the distance between their event times. */
   count?: number
   /** Folder of the journal; no journal when left out. */
   journal?: string

@@ -10,9 +10,9 @@ import { addServe } from './serve/command.ts'
 const commands = yargs(hideBin(process.argv))
   .scriptName('node producer/main.ts')
   .usage('$0 <command>\n\nSends sales to the topic of a SalesPipeline.')
-  .demandCommand(1, 'Name a command: serve, load or check.')
+  .demandCommand(1, 'No command given. Use serve, load or check.')
   .epilogue(
-    'Passwords come from the environment: SECRET_<NAME>_<KEY> is key KEY of the Secret NAME in the file.\n' +
+    'Set passwords as environment variables: SECRET_<NAME>_<KEY> holds the value of key KEY of the Secret NAME that the file names.\n' +
       'Set OTEL_EXPORTER_OTLP_ENDPOINT to trace sales; spec.telemetry.traceSampling is the fraction of sales traced.\n' +
       'Exit code: 0 on success, 1 on every failure; the message says what to do.',
   )

@@ -11,7 +11,7 @@ const REPORT_WAITING_AFTER_MS = 2000
 
 export function pipelineOptions<T>(argv: Argv<T>) {
   return argv
-    .option('file', { type: 'string', demandOption: true, describe: 'The SalesPipeline document' })
+    .option('file', { type: 'string', demandOption: true, describe: 'Path of the SalesPipeline YAML file' })
     .option('bootstrap', {
       type: 'string',
       describe: 'Kafka brokers: host:port, separated by commas',

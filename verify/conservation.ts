@@ -13,7 +13,7 @@ export async function checkProgress(
   const rows = new Map((await tables.progress()).map(row => [row.partition, row]))
   const problems = ranges.flatMap(range => {
     const row = rows.get(range.partition)
-    if (!row) return [`partition ${range.partition} has no row in progress`]
+    if (!row) return [`the table progress has no row for partition ${range.partition}`]
     return checkPartition(row, range, recomputation.partition(range.partition), history.topicId)
   })
   for (const { partition, aggregation, counters } of await tables.aggregationProgress()) {
@@ -70,7 +70,7 @@ async function missingCounters(tables: Tables, recomputation: Recomputation): Pr
   return [...recomputation.partitions].flatMap(([partition, { aggregations }]) =>
     [...aggregations.keys()]
       .filter(name => !present.has(`${partition}/${name}`))
-      .map(name => `partition ${partition}, ${name}: no row in progress_aggregations`),
+      .map(name => `the table progress_aggregations has no row for partition ${partition}, aggregation ${name}`),
   )
 }
 

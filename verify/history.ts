@@ -43,7 +43,7 @@ function readGenerations(
     rules: readSpec(document as WrittenDocument).rules,
   }))
   const latest = generations.pop()
-  if (!latest) problems.push('table specs is empty')
+  if (!latest) problems.push('the table specs is empty: no worker has started with this schema yet')
   else if (!isDeepStrictEqual(latest.rules, spec.rules)) {
     problems.push(`generation ${latest.number} in table specs differs from the given spec`)
   }

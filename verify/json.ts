@@ -61,7 +61,7 @@ class Parser {
 
   document(): Json {
     const value = this.value()
-    if (this.peek() !== '') throw new SyntaxError('text after the value')
+    if (this.peek() !== '') throw new SyntaxError('unexpected text after the JSON value')
     return value
   }
 
@@ -108,13 +108,13 @@ class Parser {
       if (code === 0x22) return this.text.slice(start, this.at++)
       if (code === 0x5c) this.escape()
       else if (code >= 0x20) this.at++
-      else throw new SyntaxError('a string is not closed, or holds a control character')
+      else throw new SyntaxError('a string has no closing quote, or contains a control character')
     }
   }
 
   private escape(): void {
     ESCAPE.lastIndex = this.at
-    if (!ESCAPE.test(this.text)) throw new SyntaxError('not an escape')
+    if (!ESCAPE.test(this.text)) throw new SyntaxError('invalid escape sequence after a backslash')
     this.at = ESCAPE.lastIndex
   }
 

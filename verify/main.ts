@@ -10,8 +10,9 @@ import { renderVerdict, type VerifyOptions, verify } from './verify.ts'
 const { PGUSER = 'postgres', PGPASSWORD = '', ELASTIC_USER, ELASTIC_PASSWORD, CA_FILES } = process.env
 
 const argv = await yargs(hideBin(process.argv))
-  .command('$0 <file>', 'Recomputes the rows of a pipeline from its topic and compares them with its tables')
-  .positional('file', { type: 'string', demandOption: true, describe: 'the SalesPipeline document (YAML)' })
+  .scriptName('node verify/main.ts')
+  .command('$0 <file>', 'Computes the rows of a pipeline again from the topic and compares them with the stored rows')
+  .positional('file', { type: 'string', demandOption: true, describe: 'path of the SalesPipeline YAML file' })
   .option('bootstrap', { type: 'string', describe: 'Kafka, host:port[,host:port] (default: from the file)' })
   .option('topic', { type: 'string', describe: 'Kafka topic (default: from the file)' })
   .option('pg-host', { type: 'string', describe: 'PostgreSQL host (default: from the file)' })
@@ -21,16 +22,21 @@ const argv = await yargs(hideBin(process.argv))
   .option('running', {
     type: 'boolean',
     conflicts: 'elasticsearch',
-    describe: 'verify a running pipeline: compare the part of the log that is committed so far',
+    describe:
+      'verify a running pipeline: compare only the records that are committed so far; not together with --elasticsearch',
   })
   .option('journal', { type: 'string', describe: 'folder of the load generator’s journal' })
   .option('commit-log', { type: 'string', array: true, describe: 'commit logs of the workers, to measure the delay' })
-  .option('from', { type: 'string', describe: 'delay: only records made at or after this RFC 3339 time' })
-  .option('to', { type: 'string', describe: 'delay: only records made before this RFC 3339 time' })
+  .option('from', {
+    type: 'string',
+    describe: 'for the delay, use only records created at or after this RFC 3339 time',
+  })
+  .option('to', { type: 'string', describe: 'for the delay, use only records created before this RFC 3339 time' })
   .option('json', { type: 'boolean', default: false, describe: 'print the verdict as JSON' })
   .epilogue(
     'Environment: PGUSER, PGPASSWORD, PGSSLMODE, ELASTIC_USER, ELASTIC_PASSWORD, CA_FILES (CA certificates to trust, ' +
-      'comma-separated). Let the pipeline drain its topic first, or pass --running.',
+      'comma-separated). Let the pipeline drain its topic first, or pass --running.\n' +
+      'Exit code: 0 if the stored rows match the topic exactly, 1 otherwise.',
   )
   .example('PGPASSWORD=… $0 k8s/examples/ecommerce.yaml --journal data/journal', 'compare journal, log and tables')
   .strict()
@@ -46,7 +52,7 @@ try {
   console.log(argv.json ? JSON.stringify(verdict, null, 2) : renderVerdict(verdict))
   process.exitCode = verdict.ok ? 0 : 1
 } catch (error) {
-  console.error('cannot verify:', error)
+  console.error('cannot compare the tables with the topic:', error)
   process.exitCode = 1
 }
 

@@ -60,9 +60,9 @@ export function renderVerdict(verdict: Verdict): string {
     line(
       'log',
       `${n(verdict.records)} records = ${n(verdict.aggregated)} aggregated + ${n(verdict.late)} late + ` +
-        `${n(verdict.deadLettered)} dead + ${n(verdict.duplicates)} duplicate`,
+        `${n(verdict.deadLettered)} dead letters + ${n(verdict.duplicates)} duplicates`,
     ),
-    line('sales', `${n(verdict.lost)} lost, ${n(verdict.doubled)} doubled`),
+    line('sales', `${n(verdict.lost)} lost, ${n(verdict.doubled)} counted twice`),
     line('rows', `${rowsText(rows)}; ${n(verdict.finalWindows)} final`),
     ...Object.entries(verdict.perTable).map(([name, table]) => line(`  ${name}`, rowsText(table))),
     line('delay', delayMs ? delayText(delayMs) : 'not measured: no commit logs given'),
@@ -84,7 +84,7 @@ function rowsText({ compared, missing, extra, unequal }: Verdict['rows']): strin
 }
 
 function journalText({ sent, acknowledged, lostFromLog, foreign }: Verdict): string {
-  if (sent === null) return 'none given'
+  if (sent === null) return 'not compared: no journal given'
   const inLog = `${n(lostFromLog!)} of them not in the log, ${n(foreign!)} records in the log but in no journal`
   return `${n(sent)} sent, ${n(acknowledged!)} acknowledged, ${inLog}`
 }

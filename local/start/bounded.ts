@@ -95,7 +95,7 @@ async function everyWorkerReady({ workers, topic }: Running, logs: string): Prom
         ? unready.map(row => `  ${row.name}, ${row.state}: ${row.reasons.join('; ')}`)
         : [`  ${assigned} of ${topic.partitions} partitions assigned`]
     throw new Error(
-      `${rows.length - unready.length} of ${rows.length} workers ready after ${READY_WITHIN_MS / 1000} s; see their logs in ${relative('', logs)}\n${problems.join('\n')}`,
+      `only ${rows.length - unready.length} of ${rows.length} workers are ready after ${READY_WITHIN_MS / 1000} s; see the logs of the workers in ${relative('', logs)}\n${problems.join('\n')}`,
     )
   }
 }

@@ -38,8 +38,8 @@ export async function drain({ poll, sleep, now, log }: Draining): Promise<boolea
     if (now() - progressAt > STALLED_AFTER_MS) {
       log(
         left
-          ? `not drained: no progress for 60 s with ${left.records} records to commit and ${left.toProject} rows to project`
-          : 'not drained: Kafka or PostgreSQL does not respond',
+          ? `the pipeline did not finish: no progress for 60 s, ${left.records} records not committed, ${left.toProject} rows not written to Elasticsearch. See the logs of the workers`
+          : 'the pipeline did not finish: Kafka or PostgreSQL does not respond. See their logs',
       )
       return false
     }

@@ -85,7 +85,7 @@ function parser(args: string[]) {
       command.positional('file', {
         type: 'string',
         defaultDescription: 'k8s/examples/ecommerce.yaml',
-        describe: 'the SalesPipeline document',
+        describe: 'path of the SalesPipeline YAML file',
       }),
     )
     .options({
@@ -116,7 +116,7 @@ function parser(args: string[]) {
     .epilogue(
       'Data is kept in .local/<pipeline name> between runs.\n' +
         'With --external, PGUSER and PGPASSWORD hold the credentials of PostgreSQL, SECRET_<NAME>_<KEY> those of other ' +
-        'Secrets. The verifier reports records of other producers as foreign.\n' +
+        'Secrets. The verifier reports records that are not in the journal of the load generator as "foreign", and fails.\n' +
         'Exit code: 0 if nothing was lost or counted twice and every row is correct; 1 if not; 2 if the arguments or the ' +
         'file are wrong.',
     )
@@ -154,7 +154,7 @@ function problemsOf(argv: Record<string, unknown>): string[] {
   if (argv.for !== undefined && !isDuration(argv.for))
     problems.push(`--for must be a duration such as 60s or 5m, not "${argv.for}"`)
   if (argv.report !== undefined && argv.for === undefined)
-    problems.push('--report needs --for: only a bounded run writes a report')
+    problems.push('--report needs --for: only a run with a time limit writes a report')
   if (argv.external && argv.fresh)
     problems.push('--fresh cannot be combined with --external: data on external servers is never deleted')
   if (argv.external)

@@ -92,7 +92,8 @@ export function exitCodeOf(report: Pick<Report, 'ok'>): 0 | 1 {
 
 function runProblems({ drained, load }: Outcome): string[] {
   const problems: string[] = []
-  if (!drained) problems.push('the pipeline did not drain: missing rows may only be delayed')
-  if (load && load.offeredRate > 0 && load.sent === 0) problems.push('the load generator sent nothing')
+  if (!drained)
+    problems.push('the pipeline did not process everything in time: missing rows are perhaps not lost, only late')
+  if (load && load.offeredRate > 0 && load.sent === 0) problems.push('the load generator sent no sale; see its log')
   return problems
 }

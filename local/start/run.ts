@@ -47,7 +47,8 @@ async function runUntilEnd(stage: Stage, setting: Setting): Promise<Ending> {
     return await interruption.ended
   } catch (error) {
     if (!(error instanceof Interrupted)) return { code: 1, closing: () => ['', (error as Error).message] }
-    if (options.forMs !== undefined) return { code: 1, closing: () => ['', 'Interrupted: no verdict.'] }
+    if (options.forMs !== undefined)
+      return { code: 1, closing: () => ['', 'Interrupted: the results were not verified.'] }
     return { code: 0, closing: () => farewell(stage, setting) }
   }
 }

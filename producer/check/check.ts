@@ -37,7 +37,7 @@ export async function check({ pipeline, url, timeoutMs, output, env }: CheckOpti
       for (const projection of projectionsOf(spec, expected))
         for (const row of rows) await readDocument({ results, documents: documents!, expected, projection, row }, steps)
     }
-    output.step(`ok: ${sale.name} reached every sink in ${steps.elapsedMs} ms. It stays in the results under this name`)
+    output.step(`ok: the sale ${sale.name} reached every sink in ${steps.elapsedMs} ms. The sale stays in the results`)
   } finally {
     await Promise.all([results.close(), documents?.close()])
   }
@@ -143,7 +143,7 @@ async function readDocument(target: DocumentCheck, steps: Steps): Promise<void> 
   )
   const attempt = async (): Promise<Attempt<true>> => {
     const result = await documents.find(index, id)
-    if ('pending' in result) return { pending: `the row exists, but ${result.pending}` }
+    if ('pending' in result) return { pending: `the row is in PostgreSQL, but ${result.pending}` }
     if (!result.found) return { pending: await whyMissing() }
     const wrong = differences(values, result.found)
     if (wrong.length > 0) throw new CheckFailed(`document ${id} of index ${index} is wrong: ${wrong.join('; ')}`)

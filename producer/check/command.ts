@@ -4,7 +4,7 @@ import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { UsageError } from '#pipeline/user-error.ts'
 import { durationOption, readPipeline } from '../options.ts'
 
-const EPILOGUE = `Waits until the ingest is ready and sends one sale whose strings are check-<random>. Then it waits for the sale's row in every aggregation that groups by a string field, and for the documents of these rows. It compares their values with the sale, digit by digit. The sale stays in the results.
+const EPILOGUE = `Waits until the ingest is ready and sends one sale. All string fields of the sale have the value check-<random>. Then it waits for the sale's row in every aggregation that groups by a string field, and for the documents of these rows. It compares their values with the sale, digit by digit. The sale stays in the results.
 
 Exit code: 0 if all values are exact; 1 if a value differs or is missing at the timeout. The message names the cause.
 
@@ -15,7 +15,7 @@ function options<T>(argv: Argv<T>) {
     .option('file', {
       type: 'string',
       demandOption: true,
-      describe: 'The SalesPipeline document; the check connects to its stores',
+      describe: 'Path of the SalesPipeline YAML file; the check connects to its stores',
     })
     .option('url', {
       type: 'string',
@@ -27,7 +27,7 @@ function options<T>(argv: Argv<T>) {
       type: 'string',
       default: '3m',
       coerce: durationOption,
-      describe: 'Timeout of all steps together; a pipeline that is starting needs minutes',
+      describe: 'Time limit for all steps together; allow some minutes while the pipeline starts',
     })
     .example(
       '$0 check --file k8s/examples/ecommerce.yaml --url http://localhost:8000',
@@ -62,6 +62,8 @@ function urlOption(text: string): string {
   if (!url || !/^https?:$/.test(url.protocol))
     throw new UsageError('--url must be an address such as http://localhost:8000')
   if (url.username || url.password)
-    throw new UsageError('--url must not contain a user or password: other users can read command-line arguments')
+    throw new UsageError(
+      '--url must not contain a user name or password, because other users of this machine can read command-line arguments. Remove them from the URL',
+    )
   return url.href.replace(/\/+$/, '')
 }

@@ -24,7 +24,7 @@ export async function send(url: string, topic: string, json: string, withinMs: n
   const response = `HTTP ${status}: ${reasonIn(body)}`
   if (status === 429 || status >= 500) return { pending: response }
   throw new CheckFailed(
-    `${url}/${topic} refuses the sale: ${response}. Check that the ingest uses the same document as --file`,
+    `${url}/${topic} refuses the sale: ${response}. Check that the ingest uses the same SalesPipeline file as --file`,
   )
 }
 

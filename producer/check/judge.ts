@@ -3,14 +3,14 @@ import type { Position } from './ingest.ts'
 import type { ProjectionState, SaleState } from './postgres.ts'
 import { CheckFailed } from './waiting.ts'
 
-const SAME_DOCUMENT = 'Check that the workers use the same document as --file'
+const SAME_FILE = 'Check that the workers use the same SalesPipeline file as --file'
 const WORKERS_RUN = 'Check that workers are running'
 
-/** Returns "revenue is 12.35, not 12.34" for every column that differs from its expected text. */
+/** Returns "revenue: expected 12.34, found 12.35" for every column that differs from its expected text. */
 export function differences(expected: Record<string, string>, found: Record<string, unknown>): string[] {
   return Object.entries(expected)
     .filter(([name, text]) => String(found[name]) !== text)
-    .map(([name, text]) => `${name} is ${found[name] ?? 'absent'}, not ${text}`)
+    .map(([name, text]) => `${name}: expected ${text}, found ${found[name] ?? 'no value'}`)
 }
 
 /** `since`: the partition's progress when it was first read. Throws CheckFailed if the row cannot appear any more. */
@@ -25,38 +25,40 @@ export function whyNoRow(
 ): string {
   const { partition, offset } = position
   if (!hasSchema)
-    return `schema ${schema}, which the document of --file determines, does not exist: no worker has run yet. ${WORKERS_RUN}`
+    return `schema ${schema}, which --file determines, does not exist: no worker has run yet. ${WORKERS_RUN}`
   if (dead) throw new CheckFailed(deadLetter(dead, position))
   if (late.includes(aggregation))
     throw new CheckFailed(
       `the sale is late for ${aggregation}, although its event time is now: other events have times in the future and moved the watermark of partition ${partition} past it (see late_events, offset ${offset}). Correct the clock of their sender`,
     )
-  if (!hasTable) return `schema ${schema} has no table ${aggregation}. ${SAME_DOCUMENT}`
+  if (!hasTable) return `schema ${schema} has no table ${aggregation}. ${SAME_FILE}`
   if (!progress) return `no worker has claimed partition ${partition} yet. ${WORKERS_RUN}`
   if (progress.first > offset)
     throw new CheckFailed(
       `the pipeline started at offset ${progress.first} of partition ${partition}, after the sale at offset ${offset} (spec.source.startFrom). Run the check again`,
     )
   if (progress.next > offset)
-    return `partition ${partition} is committed past the sale's offset ${offset}, but the sale has no row, dead letter or late event. ${SAME_DOCUMENT}`
+    return `partition ${partition} is committed past the sale's offset ${offset}, but the sale has no row, dead letter or late event. ${SAME_FILE}`
   const movement =
     since === progress.next
       ? `has not changed since the check began. ${WORKERS_RUN}`
-      : `was ${since} at first, so workers are catching up`
-  return `partition ${partition} is committed up to offset ${progress.next}, the sale is at offset ${offset}; progress ${movement}`
+      : `increased from ${since} since the check began, so the workers are catching up`
+  return `partition ${partition} is committed up to offset ${progress.next}, but the sale is at offset ${offset}. The committed offset ${movement}`
 }
 
 function deadLetter({ reason, field }: NonNullable<SaleState['dead']>, { partition, offset }: Position): string {
   const at = field === null ? '' : ` (field ${field})`
-  return `the sale is a dead letter: ${reason}${at}, partition ${partition}, offset ${offset}. ${SAME_DOCUMENT}`
+  return `the workers could not use the sale and stored it as a dead letter: ${reason}${at}, partition ${partition}, offset ${offset}. ${SAME_FILE}`
 }
 
 /** Throws CheckFailed if the document cannot appear any more. */
 export function whyNoDocument(seen: ProjectionState, aggregation: string, index: string): string {
   if (seen.error !== null)
-    throw new CheckFailed(`the row exists, but Elasticsearch permanently rejects its document: ${seen.error}`)
-  const row = `the row exists, but index ${index} has no document for it`
+    throw new CheckFailed(
+      `the row is in PostgreSQL, but Elasticsearch permanently rejects its document: ${seen.error}. Correct the cause, usually the mapping of index ${index}`,
+    )
+  const row = `the row is in PostgreSQL, but index ${index} has no document for this row`
   if (seen.index !== index)
-    return `${row}: the workers write ${aggregation} to ${seen.index ?? 'no index'}. ${SAME_DOCUMENT}`
+    return `${row}: the workers write ${aggregation} to ${seen.index === null ? 'no index' : `index ${seen.index}`}. ${SAME_FILE}`
   return `${row}: ${seen.waiting} changes of ${aggregation} are queued. Check that the workers can reach Elasticsearch`
 }

@@ -59,7 +59,9 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   )
   app.setErrorHandler(sendError)
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send({ error: `this route does not exist; send sales to POST ${route}, see GET /docs` }),
+    reply
+      .code(404)
+      .send({ error: `this path does not exist; send sales with POST ${route}. GET /docs explains the format` }),
   )
   app.addHook('onResponse', async (request, reply) => {
     if (request.routeOptions.url === route) metrics.answered(reply.statusCode)
@@ -104,7 +106,7 @@ async function acceptSales(parts: AppParts, request: FastifyRequest, reply: Fast
   const body = parseBody((request.body as Buffer | undefined) ?? Buffer.alloc(0))
   const faults = faultsOf(body, parts, request)
   if (faults.length > 0) {
-    const error = `nothing was sent: ${faults.length} fault${faults.length === 1 ? '' : 's'}`
+    const error = `nothing was sent to Kafka: ${faults.length} error${faults.length === 1 ? '' : 's'} in the request`
     return reply.code(400).send({ error, faults: faults.slice(0, MAX_FAULTS) })
   }
   const { traceparent } = request.headers
@@ -145,8 +147,10 @@ function sendError(
     if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
     return reply.code(error.status).send({ error: error.message })
   }
-  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
-    return reply.code(415).send({ error: 'the content type must be application/json' })
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const found = request.headers['content-type'] ?? 'missing'
+    return reply.code(415).send({ error: `the header Content-Type is ${found}; set it to application/json` })
+  }
   const status = error.statusCode ?? 500
   if (status >= 500) request.log.error(error)
   return reply.code(status).send({ error: status >= 500 ? 'internal error' : error.message })

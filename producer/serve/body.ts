@@ -26,7 +26,9 @@ export function parseBody(bytes: Buffer): Body {
   const { commas, depth } = scan(bytes)
   const eventDepth = trimmed(bytes)[0] === OPEN_BRACKET ? depth - 1 : depth
   if (eventDepth > MAX_JSON_DEPTH)
-    throw new BodyError(`an event has more than ${MAX_JSON_DEPTH} levels of nested arrays and objects`)
+    throw new BodyError(
+      `an event has more than ${MAX_JSON_DEPTH} levels of nested arrays and objects; send it with fewer levels`,
+    )
   const [plain, exact] = parseTwice(bytes)
   if (!Array.isArray(plain)) return { events: [{ bytes: trimmed(bytes), plain, exact }], isBatch: false }
   if (plain.length === 0) throw new BodyError('the array is empty; send at least one sale')

@@ -14,7 +14,7 @@ function options<T>(argv: Argv<T>) {
     .option('max-in-flight', {
       type: 'number',
       default: 64 * MIB,
-      describe: 'Maximum of bytes that wait for Kafka; a request beyond it gets 429',
+      describe: 'Maximum number of bytes that may wait for Kafka; further requests get 429',
     })
     .option('answer-within', {
       type: 'string',
@@ -24,12 +24,12 @@ function options<T>(argv: Argv<T>) {
     })
     .option('journal', {
       type: 'string',
-      describe: 'Folder for the journal of sent records: .local/<name>/journal for npm start',
+      describe: 'Folder for the journal of sent records. npm start uses .local/<name>/journal',
     })
     .option('log-level', {
       choices: ['debug', 'info', 'warn', 'error', 'silent'],
       default: 'info',
-      describe: 'Logs are JSON on standard output',
+      describe: 'Lowest level that is logged. Logs are JSON on standard output',
     })
     .example('$0 serve --file k8s/examples/ecommerce.yaml', 'then: curl localhost:8000/docs')
     .example(

@@ -88,7 +88,7 @@ function timeFaults({ spec }: CompiledSpec, event: Exact, now: number): Fault[] 
   const time = value instanceof NumberText ? Number(value.text) * MS_PER_UNIT[unit] : timeOf(value as string, zone)
   if (Number.isNaN(time)) return [{ field: path, message: 'must be a date that exists' }]
   if (time < FIRST_EVENT_TIME || time > LAST_EVENT_TIME)
-    return [{ field: path, message: 'must be in the years 0001 to 9999' }]
+    return [{ field: path, message: 'must have a year from 0001 to 9999' }]
   if (time <= now + spec.watermark.maxFutureSkew) return []
   return [{ field: path, message: `must not be more than ${spec.watermark.maxFutureSkew / 1000} s in the future` }]
 }

@@ -36,7 +36,8 @@ export type IngestOptions = {
 
 /** Requests that arrive within this time share a batch, ms: half of a round trip to a broker. */
 const LINGER_MS = 2
-const UNKNOWN_OUTCOME = 'the sales may or may not be stored; send them again with the same ids, and they count once'
+const UNKNOWN_OUTCOME =
+  'it is unknown whether Kafka stored the sales; send them again with the same ids. With spec.deduplication, each is counted once'
 const TRACEPARENT = Buffer.from('traceparent')
 
 const ledger: Ledger<IngestRecord> = {
@@ -83,7 +84,10 @@ export class Ingest {
 
   /** Resolves with the reason why Kafka does not accept records now, or null. */
   async unready(withinMs: number): Promise<string | null> {
-    if (this.#isStalled()) return 'Kafka does not acknowledge records'
+    if (this.#isStalled()) {
+      const seconds = Math.round(this.#lanes.stalledMs / 1000)
+      return `Kafka has not acknowledged records of topic ${this.#options.topic} for ${seconds} s; check the brokers`
+    }
     return this.#lanes.ping(withinMs).then(() => null, reasonOf)
   }
 
@@ -97,7 +101,11 @@ export class Ingest {
     if (this.#isStalled())
       throw new Refusal(503, 'Kafka does not respond; nothing was sent. Send the request again later', 5)
     if (this.#lanes.queuedBytes + bytes <= this.#options.maxInFlightBytes) return
-    throw new Refusal(429, 'too many bytes wait for Kafka; nothing was sent. Send the request again later', 1)
+    throw new Refusal(
+      429,
+      'Kafka is too slow and the buffer is full; nothing was sent. Send the request again later',
+      1,
+    )
   }
 
   /** Kafka counts as stalled after half of a request's timeout: a new request would most likely time out too. */

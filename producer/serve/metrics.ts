@@ -23,7 +23,7 @@ export function createMetrics(pipeline: string, inFlightBytes: () => number): In
   const bytes = counter('bytes', 'Bytes of sales that Kafka acknowledged')
   const produce = new Histogram({
     name: 'salespipeline_ingest_produce_seconds',
-    help: 'Time from a request’s first send to its last acknowledgement',
+    help: 'Time from the first record that a request sends until Kafka acknowledges its last record',
     buckets: PRODUCE_BOUNDS,
     registers,
   })

@@ -35,6 +35,8 @@ export const RESPONSES = {
   },
   413: refusal('The request, or an event, is too large'),
   415: refusal('The content type is not application/json'),
-  429: refusal('Too many bytes wait for Kafka; nothing was sent. Send the same request again after Retry-After'),
-  503: refusal('Kafka does not respond. Send the same request again after Retry-After'),
+  429: refusal(
+    'Kafka is too slow and the buffer is full; nothing was sent. Send the same request again after the time in the header Retry-After',
+  ),
+  503: refusal('Kafka does not respond. Send the same request again after the time in the header Retry-After'),
 }

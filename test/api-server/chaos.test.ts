@@ -148,7 +148,7 @@ describeWithApiServer('chaos', () => {
     expect(output).toContain('unready is not Ready (StoreUnavailable: as it is)')
     expect(output).toContain('no pod of kind kafka in namespace shop with the labels "app=other"')
     expect(output).toMatch(
-      /kind elasticsearch .*--elasticsearch-selector .*--stores-namespace, or leave elasticsearch out/,
+      /kind elasticsearch .*--elasticsearch-selector .*--stores-namespace, or remove "elasticsearch" from/,
     )
     expect(output).toMatch(/kind worker .*instance=unready/)
     expect(code).toBe(2)
@@ -176,10 +176,10 @@ describeWithApiServer('chaos', () => {
 
   it.each([
     [['--faults', 'worker,zookeeper'], '--faults: unknown kind zookeeper; allowed: worker, kafka'],
-    [['--faults', 'node'], 'the fault node needs --node-command'],
+    [['--faults', 'node'], 'the fault kind "node" needs --node-command'],
     [['--every', '5'], '--every must be a duration such as 30s or 5m, not "5"'],
     [['--rounds', '2', '--for', '5m'], 'mutually exclusive'],
-    [['--rounds', '0'], '--rounds must be a whole number above 0'],
+    [['--rounds', '0'], '--rounds must be a whole number of 1 or more, not 0'],
     [['--nodes'], 'Unknown argument: nodes'],
   ])('rejects the arguments %j', async (args, message) => {
     const { code, output } = await shop(...args)
@@ -213,7 +213,7 @@ describeWithApiServer('chaos', () => {
     setVerdict(EXACT)
     const reportFolder = join(folder, 'report')
     const { code, output } = await shop('--faults', 'worker,kafka,postgres,operator', '--report', reportFolder)
-    expect(output).toContain('exact: 9 records, 0 lost, 0 doubled')
+    expect(output).toContain('exact: 9 records, 0 lost, 0 counted twice')
     expect(code).toBe(0)
     const { faults, calm, ticks, ok } = JSON.parse(readFileSync(join(reportFolder, 'chaos.json'), 'utf8'))
     expect(ok).toBe(true)
@@ -288,7 +288,9 @@ describeWithApiServer('chaos', () => {
     expect(first.code).toBe(0)
 
     // Its workers moved to the node of the stores.
-    expect((await shop(...lose)).output).toContain('every node with a worker also runs a store: add --node-with-store')
+    expect((await shop(...lose)).output).toContain(
+      'every node with a worker also runs Kafka or a store, so no node may be killed: add --node-with-store',
+    )
     const second = await shop(...lose, '--node-with-store')
     expect(second.output).toContain('node node-1 with kafka-dual-0, postgres-1')
     expect(second.output).toContain('kubectl taint nodes node-1 node.kubernetes.io/out-of-service-')

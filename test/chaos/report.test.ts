@@ -30,8 +30,10 @@ describe('the table', () => {
     const rows = lines(report()).filter(line => line.startsWith('|'))
     expect(rows).toHaveLength(2 + 1 + report().faults.length)
     expect(new Set(rows.map(row => row.split('|').length)).size).toBe(1)
-    expect(renderReport(report())).toContain('rows only; use --stop-load to compare documents')
-    expect(renderReport({ ...report(), drained: true })).not.toContain('rows only')
+    expect(renderReport(report())).toContain(
+      'so only rows were compared; use --stop-load to compare the Elasticsearch documents',
+    )
+    expect(renderReport({ ...report(), drained: true })).not.toContain('only rows were compared')
     expect(rows[3]).toBe('| worker | pod worker-1 | 4.0 | 0.5 | 2.5 | 900 | 0.05 | 2.10 | ≤ 5 | – |')
   })
 
@@ -105,6 +107,8 @@ describe('the verifier’s Job', () => {
 
   it('has its verdict read from its log after the progress lines', () => {
     expect(readVerdict('100000 records read\n{\n  "ok": true,\n  "rows": {\n  }\n}\n')).toEqual({ ok: true, rows: {} })
-    expect(() => readVerdict('cannot verify: Error: no topic')).toThrow('cannot verify: Error: no topic')
+    expect(() => readVerdict('cannot compare the tables with the topic: Error: no topic')).toThrow(
+      'cannot compare the tables with the topic: Error: no topic',
+    )
   })
 })

@@ -38,7 +38,7 @@ it('reads lag, records, pending rows and delays of a worker', async () => {
 it('rejects responses of another pod, and metrics that are not those of a worker', async () => {
   const { status, metrics } = await responses()
   expect(() => readingOf('worker-2', status, metrics)).toThrow(
-    'expected a response of pod worker-2, but worker-1 responded',
+    'expected a response from pod worker-2, but worker worker-1 responded; the pod IP may have been reused',
   )
   expect(() => readingOf('worker-1', status, '')).toThrow('metric salespipeline_end_to_end_delay_seconds is missing')
 })

@@ -12,14 +12,14 @@ describe('strictly', () => {
     strictly(
       yargs(args)
         .command('go', 'Go', argv => argv.option('far', { type: 'number', demandOption: true }), work)
-        .demandCommand(1, 'Name a command: go.'),
+        .demandCommand(1, 'No command given. Use go.'),
       'npm run go -- --help',
     ).parseAsync()
 
   it.each([
     [['go', '--far', '1', '--fast'], 'Unknown argument: fast'],
     [['go'], 'Missing required argument: far'],
-    [[], 'Name a command: go.'],
+    [[], 'No command given. Use go.'],
   ])('throws a UsageError for the arguments %j', async (args, message) => {
     const refused = parse(args)
     await expect(refused).rejects.toBeInstanceOf(UsageError)

@@ -52,6 +52,6 @@ it('connects without TLS, or with TLS and the system’s authorities', () => {
 
 it('throws an error with the variable’s name for a missing Secret', () => {
   expect(() => connect(secured, { ...env, SECRET_KAFKA_USER_PASSWORD: undefined })).toThrow(
-    'SECRET_KAFKA_USER_PASSWORD is not set; set it to key password of Secret kafka-user',
+    'environment variable SECRET_KAFKA_USER_PASSWORD is not set; set it to the value of key password of Secret kafka-user',
   )
 })

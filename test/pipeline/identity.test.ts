@@ -63,7 +63,7 @@ describe('names derived from the document', () => {
     expect(secretVariable(ref)).toBe('SECRET_KAFKA_USER_TLS_CRT')
     expect(secretsFrom({ SECRET_KAFKA_USER_TLS_CRT: 's3cret' })(ref)).toBe('s3cret')
     expect(() => secretsFrom({ SECRET_KAFKA_USER_TLS_KEY: 's3cret' })(ref)).toThrow(
-      /^SECRET_KAFKA_USER_TLS_CRT is not set; set it to key tls\.crt of Secret kafka-user$/,
+      /^environment variable SECRET_KAFKA_USER_TLS_CRT is not set; set it to the value of key tls\.crt of Secret kafka-user$/,
     )
   })
 })

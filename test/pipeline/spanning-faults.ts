@@ -80,7 +80,7 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
   ],
   [
     { 'spec.aggregations[0].groupBy': ['note'] },
-    /"note" is optional and has no default; give it a default/,
+    /"note" is optional and has no default; set a default/,
     { 'spec.event.fields[3].default': '-' },
   ],
   [

@@ -124,7 +124,7 @@ it.each([
   ],
   [['load', '--file', EXAMPLE, '--count', '5', '--rate', '0'], /the rate is 0, but --count needs a rate above 0/],
   [['serve', '--file', 'nowhere.yaml'], /nowhere.yaml/],
-  [[], /Name a command: serve, load or check/],
+  [[], /No command given\. Use serve, load or check/],
 ])('refuses %j with the reason', async (args, reason) => {
   const { code, stderr } = (await run(...args)) as { code: number; stderr: string }
   expect(code).toBe(1)

@@ -165,7 +165,7 @@ describe('verify with faulty bookkeeping', () => {
       'update progress set first_offset = null where partition = 1',
       'partition 1 was never claimed',
     ],
-    ['missing progress', 'delete from progress where partition = 1', 'partition 1 has no row in progress'],
+    ['missing progress', 'delete from progress where partition = 1', 'the table progress has no row for partition 1'],
     [
       'counters that do not add up',
       'update progress set skipped = 4 where partition = 0',
@@ -189,7 +189,7 @@ describe('verify with faulty bookkeeping', () => {
     [
       'missing counters of an aggregation',
       'delete from progress_aggregations where partition = 1',
-      'partition 1, summary: no row in progress_aggregations',
+      'the table progress_aggregations has no row for partition 1, aggregation summary',
     ],
     ['a row final too early', 'update summary set final = true', 'summary: 1 rows are final before'],
     [
@@ -395,7 +395,7 @@ describe('a projection', () => {
     const credentials = { ELASTIC_USER: 'reader', ELASTIC_PASSWORD: 'secret' }
     const args = ['--json', '--elasticsearch', url]
     const { stdout, stderr } = await runWith({ ...credentials, CA_FILES: cert }, ...args)
-    expect(stderr).not.toContain('cannot verify')
+    expect(stderr).not.toContain('cannot compare the tables with the topic')
     expect(JSON.parse(stdout).perTable[`elasticsearch/${topic}`].compared).toBe(2)
     expect((await runWith(credentials, ...args)).stderr).toMatch(/self-signed certificate/)
     const wrong = { ...credentials, ELASTIC_PASSWORD: 'guess', CA_FILES: cert }
@@ -433,7 +433,7 @@ describe('the command', () => {
 
   it('exits with 1 when it cannot read the journal', async () => {
     const { code, stderr } = await run('--journal', join(folder, 'nowhere'))
-    expect(stderr).toContain('cannot verify')
+    expect(stderr).toContain('cannot compare the tables with the topic')
     expect(code).toBe(1)
   })
 })

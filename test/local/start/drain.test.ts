@@ -53,7 +53,11 @@ describe('drain', () => {
   it('gives up after a minute without progress, and logs what is left', async () => {
     const { drained, lines } = await play([left(9), left(7, 2)])
     expect(drained).toBe(false)
-    expect(lines).toEqual(['not drained: no progress for 60 s with 7 records to commit and 2 rows to project'])
-    expect((await play([null])).lines).toEqual(['not drained: Kafka or PostgreSQL does not respond'])
+    expect(lines).toEqual([
+      'the pipeline did not finish: no progress for 60 s, 7 records not committed, 2 rows not written to Elasticsearch. See the logs of the workers',
+    ])
+    expect((await play([null])).lines).toEqual([
+      'the pipeline did not finish: Kafka or PostgreSQL does not respond. See their logs',
+    ])
   })
 })

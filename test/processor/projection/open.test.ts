@@ -45,7 +45,7 @@ describe('openElasticsearchSink', () => {
 
   it('names the missing variable', () => {
     expect(() => open(SECRETS, { SECRET_ES_USER_NAME: 'projector' })).toThrow(
-      /^SECRET_ES_USER_PASS_WORD is not set; set it to key /,
+      /^environment variable SECRET_ES_USER_PASS_WORD is not set; set it to the value of key /,
     )
   })
 

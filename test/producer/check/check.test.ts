@@ -89,7 +89,7 @@ describe('check with a worker', () => {
       expect(output).toMatch(/table check.sales_by_payment holds .*revenue 12.34/)
       expect(output).toMatch(/index transactions-aggregated holds .*total_revenue 12.34/)
       expect(output).toMatch(/index transactions-by-payment holds /)
-      const [, name] = /ok: (check-\S+) reached every sink/.exec(output)!
+      const [, name] = /ok: the sale (check-\S+) reached every sink/.exec(output)!
       expect(code).toBe(0)
       // The rows are as printed.
       const rows = await rig.query(`SELECT revenue::text, orders::int FROM "check".sales_summary
@@ -111,7 +111,7 @@ describe('check with a worker', () => {
       const other = await rig.startWorker(specText)
       const { code, output, errors } = await check(specText, '3m')
       await stop(other)
-      expect(output, errors).toMatch(/ok: check-/)
+      expect(output, errors).toMatch(/ok: the sale check-/)
       expect(output.match(/index windows-sliding holds/g)).toHaveLength(3)
       expect(output.match(/index windows-none holds/g)).toHaveLength(1)
       expect(code).toBe(0)
@@ -129,7 +129,7 @@ describe('check with a worker', () => {
       FOR EACH ROW EXECUTE FUNCTION "check".twice()`)
       const { code, errors } = await check(rig.specText, '3m')
       await rig.query(`DROP TRIGGER twice ON "check".sales_summary`)
-      expect(errors).toMatch(/row in table check.sales_summary is wrong: revenue is 12.35, not 12.34\n$/)
+      expect(errors).toMatch(/row in table check.sales_summary is wrong: revenue: expected 12.34, found 12.35\n$/)
       expect(code).toBe(1)
     },
     GREEN_MS,
@@ -144,7 +144,7 @@ describe('check with a worker', () => {
       const { code, output, errors } = await check(specText)
       expect(output, errors).toMatch(/table check.sales_by_payment holds/)
       expect(errors).toMatch(
-        /timed out after 8s waiting for the document in index elsewhere: the row exists.*to transactions-by-payment/,
+        /timed out after 8s waiting for the document in index elsewhere: the row is in PostgreSQL.*to index transactions-by-payment/,
       )
       expect(code).toBe(1)
     },
@@ -159,7 +159,9 @@ it(
     const worker = await rig.startWorker(specText)
     const { code, errors } = await check(documentOf('check-dead'), '3m')
     await stop(worker)
-    expect(errors).toMatch(/the sale is a dead letter: missing_field \(field amount\).*same document as --file\n$/)
+    expect(errors).toMatch(
+      /stored it as a dead letter: missing_field \(field amount\).*same SalesPipeline file as --file\n$/,
+    )
     expect(code).toBe(1)
   },
   GREEN_MS,
@@ -175,7 +177,9 @@ it(
     expect(never.code).toBe(1)
     expect(never.errors).toMatch(/… +\d s: waiting for the row in table check_never.sales_summary: schema check_never/)
     const stopped = await check(documentOf('check'))
-    expect(stopped.errors).toMatch(/progress has not changed since the check began. Check that workers are running\n$/)
+    expect(stopped.errors).toMatch(
+      /committed offset has not changed since the check began. Check that workers are running\n$/,
+    )
     expect(stopped.code).toBe(1)
   },
   GREEN_MS,
@@ -192,7 +196,7 @@ describe('check with a faulty ingest', () => {
 
   it('reports an ingest that uses another document and refuses the sale', async () => {
     const { code, errors } = await check(documentOf('check', set => set(['event', 'fields', 3, 'path'], 'total')))
-    expect(errors).toMatch(/refuses the sale: HTTP 400: .*amount is required.*same document as --file\n$/)
+    expect(errors).toMatch(/refuses the sale: HTTP 400: .*amount is required.*same SalesPipeline file as --file\n$/)
     expect(code).toBe(1)
   })
 
@@ -228,7 +232,7 @@ it('reports wrong credentials and a wrong --url without their secrets', async ()
   expect(refused.errors).toMatch(/PostgreSQL at .*: password authentication failed/)
   expect(refused.errors + refused.output).not.toContain('not-the-one')
   const { errors, output, code } = await check(documentOf('check'), '1s', {}, 'http://me:hidden@127.0.0.1:1')
-  expect(errors).toMatch(/must not contain a user or password/)
+  expect(errors).toMatch(/must not contain a user name or password/)
   expect(errors + output).not.toContain('hidden')
   expect(code).toBe(1)
 })
@@ -252,7 +256,7 @@ it(
     await stop(worker)
     expect(output, errors).toMatch(/table check.sales_summary holds/)
     expect(errors).toMatch(
-      /timed out after 30s waiting for .* index transactions-aggregated: the row exists, but Elasticsearch at .* does not/,
+      /timed out after 30s waiting for .* index transactions-aggregated: the row is in PostgreSQL, but Elasticsearch at .* does not/,
     )
     expect(code).toBe(1)
   },

@@ -16,9 +16,9 @@ it.each<[string, Partial<SaleState>, RegExp]>([
     { hasSchema: false, hasTable: false, progress: null },
     /schema shop.* does not exist: no worker has run yet. Check that workers are running/,
   ],
-  ['the workers use another document', { hasTable: false }, /no table summary.*same document/],
+  ['the workers use another document', { hasTable: false }, /no table summary.*same SalesPipeline file/],
   ['no worker claimed the partition', { progress: null }, /no worker has claimed partition 3/],
-  ['no worker runs', {}, /up to offset 5, the sale is at offset 7; progress has not changed/],
+  ['no worker runs', {}, /up to offset 5, but the sale is at offset 7\. The committed offset has not changed/],
   ['the sale was skipped', { progress: { first: 0, next: 8 } }, /committed past.*no row, dead letter or late event/],
   ['no worker runs, for a sale late for another aggregation', { late: ['other'] }, /has not changed/],
 ])('waits and reports: %s', (_, seen, words) => {
@@ -26,7 +26,7 @@ it.each<[string, Partial<SaleState>, RegExp]>([
 })
 
 it('waits and reports a backlog', () => {
-  expect(why({}, 2)).toMatch(/was 2 at first, so workers are catching up/)
+  expect(why({}, 2)).toMatch(/increased from 2 since the check began, so the workers are catching up/)
 })
 
 it.each<[string, Partial<SaleState>, RegExp]>([
@@ -44,7 +44,7 @@ it.each<[string, Partial<SaleState>, RegExp]>([
 it('names the cause of a missing document', () => {
   const seen = { index: 'sales', waiting: 4, error: null }
   expect(whyNoDocument(seen, 'summary', 'sales')).toMatch(/4 changes of summary are queued.*reach Elasticsearch/)
-  expect(whyNoDocument({ ...seen, index: null }, 'summary', 'sales')).toMatch(/to no index.*same document/)
+  expect(whyNoDocument({ ...seen, index: null }, 'summary', 'sales')).toMatch(/to no index.*same SalesPipeline file/)
   expect(() => whyNoDocument({ ...seen, error: '400 strict' }, 'summary', 'sales')).toThrow(
     /permanently rejects its document: 400 strict/,
   )
@@ -53,7 +53,7 @@ it('names the cause of a missing document', () => {
 it('compares values digit by digit', () => {
   expect(differences({ revenue: '12.34', orders: '1' }, { revenue: '12.34', orders: 1 })).toEqual([])
   expect(differences({ revenue: '12.34', orders: '1' }, { revenue: '12.340' })).toEqual([
-    'revenue is 12.340, not 12.34',
-    'orders is absent, not 1',
+    'revenue: expected 12.34, found 12.340',
+    'orders: expected 1, found no value',
   ])
 })

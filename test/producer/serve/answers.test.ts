@@ -60,7 +60,7 @@ describe('POST with invalid sales', () => {
       }),
     )
     expect(response.status).toBe(400)
-    expect(response.body.error).toBe('nothing was sent: 6 faults')
+    expect(response.body.error).toBe('nothing was sent to Kafka: 6 errors in the request')
     expect(Object.fromEntries(response.body.faults!.map(({ field, message }) => [field, message]))).toEqual({
       transaction_id: 'must be a string or a whole number that identifies the sale',
       amount: 'must be a number, or a number in a string, with at most 2 decimals',
@@ -124,7 +124,7 @@ it('names the route for sales in a 404', async () => {
   const response = await app.inject({ method: 'POST', url: '/sales', payload: {} })
   expect([response.statusCode, response.json().error]).toEqual([
     404,
-    'this route does not exist; send sales to POST /transactions, see GET /docs',
+    'this path does not exist; send sales with POST /transactions. GET /docs explains the format',
   ])
 })
 
@@ -138,7 +138,7 @@ it('refuses a large request with 413', async () => {
 it('refuses another content type with 415', async () => {
   expect(await post(sale(), { 'content-type': 'text/plain' })).toEqual({
     status: 415,
-    body: { error: 'the content type must be application/json' },
+    body: { error: 'the header Content-Type is text/plain; set it to application/json' },
   })
 })
 

@@ -162,7 +162,7 @@ it('returns 429 above its bound and 503 on timeout while Kafka hangs, and recove
   expect(full).toMatchObject({ status: 429, retryAfter: '1' })
   const late = await waiting
   expect(late).toMatchObject({ status: 503, retryAfter: '5' })
-  expect(late.body.error).toContain('may or may not be stored')
+  expect(late.body.error).toContain('it is unknown whether Kafka stored the sales')
   const refused = await post(served, sale('refused'))
   expect(refused).toMatchObject({
     status: 503,
