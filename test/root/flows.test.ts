@@ -126,7 +126,7 @@ it('finds every connection and attempt, with the pod behind a Service as destina
 
 it('refuses to record where a bridge would hide connections', async () => {
   script(NODE, 'sysctl -qw net.bridge.bridge-nf-call-iptables=0')
-  await expect(recordFlows('ip', ['netns', 'exec', NODE, FLOWS])).rejects.toThrow('goes untracked')
+  await expect(recordFlows('ip', ['netns', 'exec', NODE, FLOWS])).rejects.toThrow('are not tracked')
 })
 
 it('rejects when the recording could not start, or ended early', async () => {
