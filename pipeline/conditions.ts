@@ -71,11 +71,13 @@ const FATAL = define(
     },
     LogTruncated: {
       meaning: 'Kafka lost records that are already counted (unclean leader election)',
-      action: 'restore the topic, or [start over with an empty schema](#start-over-with-an-empty-schema)',
+      action:
+        'if you have a copy of the topic with the same offsets, restore it; otherwise [start over with an empty schema](#start-over-with-an-empty-schema)',
     },
     OffsetOutOfRange: {
       meaning: 'retention removed records before they were read',
-      action: 'restore the topic, or set `spec.source.offsetOutOfRange: skip` to continue without the removed records',
+      action:
+        'if you have a copy of the topic with the same offsets, restore it; otherwise set `spec.source.offsetOutOfRange: skip`: the missing records stay missing. Set `stop` again when the workers continue',
     },
     CorruptBatch: {
       meaning: 'a record batch fails its checksum or cannot be decoded',
@@ -116,7 +118,7 @@ const BLOCKING = define(
     },
     DeadLettersPaused: {
       meaning: '`spec.deadLetters.maxBytes` is reached and `spec.deadLetters.whenFull` is `pause`',
-      action: 'delete the dead letters that you no longer need, or raise the limit',
+      action: 'raise the limit, or [delete old dead letters](#salespipelinedeadletters)',
     },
   },
 )
@@ -128,15 +130,15 @@ const INFORMING = define(
     DeadLettersFull: {
       meaning: 'new dead letters are stored without their bytes',
       action:
-        'examine the dead letters; raise `spec.deadLetters.maxBytes`, or delete the dead letters that you no longer need',
+        'examine the dead letters; raise `spec.deadLetters.maxBytes`, or [delete old dead letters](#salespipelinedeadletters)',
     },
     DeduplicationBounded: {
       meaning: 'ids were forgotten before the horizon; a duplicate of one of them is counted again',
       action: 'raise `spec.deduplication.maxIds` and also the memory limit',
     },
     DeduplicationHistoryUnavailable: {
-      meaning: 'Kafka retention has removed records; later duplicates of them cannot be detected',
-      action: 'keep the topic for longer than `spec.deduplication.horizon`',
+      meaning: 'duplicates of records that retention has removed cannot be detected',
+      action: "set the topic's retention to more than `spec.deduplication.horizon`",
     },
     OffsetsSkipped: {
       meaning: 'records that retention removed before they were read are missing from the results',
@@ -163,7 +165,8 @@ const OBSTACLES = define(
     SpecInvalid: { meaning: 'the spec is invalid; the message lists every error', action: 'correct it' },
     ObjectConflict: {
       meaning: 'an object with a required name exists and does not belong to this pipeline',
-      action: 'delete that object, or create it again under another name',
+      action:
+        'find the owner of that object. If nobody needs it, delete it; otherwise create the pipeline under another name',
     },
     ApplyRejected: {
       meaning: 'the API server rejects an object',
@@ -227,7 +230,10 @@ const STATES = define(
       meaning: 'no worker is ready yet',
       action: 'wait; after some minutes see [SalesPipelineNotReady](#salespipelinenotready)',
     },
-    AwaitingFirstResult: { meaning: 'the first sale has not reached all sinks yet', action: 'send a sale' },
+    AwaitingFirstResult: {
+      meaning: 'no sale has reached every sink yet',
+      action: 'wait for the first sale; a test sale would also be counted in the results',
+    },
     Paused: { meaning: '`spec.workers.replicas` is 0', action: '[scale](#scale) the pipeline to resume' },
     Applied: {
       types: ['Accepted'],

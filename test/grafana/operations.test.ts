@@ -7,7 +7,7 @@ import { desired } from '#operator/desired/desired.ts'
 import { CONDITIONS } from '#pipeline/conditions.ts'
 import { renderConditions, replaceSections } from '../../docs/conditions.ts'
 import { observedOf } from '../operator/golden.ts'
-import { commandsIn, OPERATIONS, sectionsOf, sourceText } from './operations.ts'
+import { commandsIn, OPERATIONS, sectionsOf, sourceText, statementsIn, VARIABLE } from './operations.ts'
 import { alerts } from './rules.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -119,6 +119,42 @@ describe('commands of docs/operations.md', () => {
       const exists = value === '"$PIPELINE"' ? text.includes(`"${label}":"`) : hasLabel(text, label!, value!)
       expect({ label, value, exists }).toEqual({ label, value, exists: true })
     }
+  })
+
+  it('uses only variables that a command exports or that the text says to set', () => {
+    const used = new Set(commands.flatMap(command => [...command.matchAll(VARIABLE)].map(([, name]) => name!)))
+    expect(used.size).toBeGreaterThan(5)
+    const isSet = (name: string) =>
+      commands.some(command => command.startsWith('export ') && command.includes(` ${name}=`)) ||
+      OPERATIONS.includes(`\`${name}\` to`) ||
+      OPERATIONS.includes(`\`${name}\` and`)
+    expect([...used].filter(name => !isSet(name))).toEqual([])
+  })
+
+  it('takes the schema from the variable in every SQL statement', () => {
+    expect(OPERATIONS).not.toContain('shop_sales')
+    const values = { SCHEMA: 'expanded', BLOCKER: '1' }
+    const statements = commands.flatMap(command => statementsIn(command, values))
+    expect(statements.filter(statement => statement.includes('$'))).toEqual([])
+    const paths = statements.filter(statement => statement.startsWith('SET search_path'))
+    expect(paths.length).toBeGreaterThan(6)
+    expect(new Set(paths)).toEqual(new Set(['SET search_path = expanded']))
+  })
+
+  it('pauses in every mode of the autoscaler, and stops a block when workers are still running', () => {
+    expect(commands.filter(command => /scale .*--replicas=0/.test(command))).toEqual([])
+    const pauses = commands.flatMap((command, index) => (command.includes('"replicas":0') ? [index] : []))
+    expect(pauses.length).toBeGreaterThan(3)
+    for (const index of pauses) {
+      expect(commands[index]).toMatch(/"autoscale":\{"mode":"observe"\}.* &&$/)
+      expect(commands[index + 1]).toMatch(/ wait --for=delete pod /)
+    }
+  })
+
+  it('restores a backup in one transaction, after workers have stopped', () => {
+    const restore = commands.findIndex(command => command.includes('pg_restore'))
+    expect(commands[restore]).toContain('--single-transaction')
+    expect(commands.slice(restore - 3, restore).filter(command => !command.endsWith(' &&'))).toEqual([])
   })
 
   it('runs only scripts of package.json, and only known programs', () => {

@@ -29,9 +29,18 @@ export function commandsIn(markdown: string): string[] {
   )
 }
 
-/** Returns the SQL statements in a psql command. */
-export const statementsIn = (command: string) =>
-  command.includes('psql') ? [...command.matchAll(/ -c (?:'([^']*)'|"([^"]*)")/g)].map(([, a, b]) => (a ?? b)!) : []
+/** A variable as the shell expands it: `$NAME`, `${NAME}` or `${NAME:?}`. Group 1 is the name. */
+export const VARIABLE = /\$\{?([A-Z_]+)(?:\}|:\?\})?/g
+
+/**
+ * Returns the SQL statements in a psql command. Like the shell, it expands variables only between double quotes; those
+ * without a value stay as they are.
+ */
+export function statementsIn(command: string, values: Record<string, string> = {}): string[] {
+  if (!command.includes('psql')) return []
+  const expand = (text: string) => text.replaceAll(VARIABLE, (variable, name) => values[name] ?? variable)
+  return [...command.matchAll(/ -c (?:'([^']*)'|"([^"]*)")/g)].map(([, a, b]) => a ?? expand(b!))
+}
 
 const ROOT = join(import.meta.dirname, '../..')
 const FOLDERS = ['processor', 'operator']
