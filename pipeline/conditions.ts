@@ -67,7 +67,8 @@ const FATAL = define(
     },
     TopicCompacted: {
       meaning: "the topic's `cleanup.policy` includes `compact`, which removes sales",
-      action: 'set it to `delete`',
+      action:
+        'set it to `delete`, and find out since when it included `compact`: sales that compaction has already removed stay missing',
     },
     LogTruncated: {
       meaning: 'Kafka lost records that are already counted (unclean leader election)',
