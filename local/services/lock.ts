@@ -45,7 +45,7 @@ function readHolder(file: string): [pid: number, name: string] {
   }
 }
 
-/** Returns true if the process exists, whoever owns it. */
+/** Returns true if the process exists, regardless of its owner. */
 export function isAlive(pid: number): boolean {
   if (!(pid > 0)) return false
   try {

@@ -1,8 +1,15 @@
-/** Orders the test files: slow ones and those that wait for servers come first, so that unit tests run beside them. */
+/** Order of the test files: the longest first, then those that wait for servers, so that unit tests run beside them. */
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { suiteNames } from '../suites.ts'
 
-const SIMULATOR = 'test/simulator/'
+/** Minutes each; started last, one of them would run alone at the end. */
+const LONGEST = [
+  'integrity/faults',
+  'api-server/faults',
+  'api-server/chaos',
+  'simulator/simulator',
+  'producer/check/check',
+]
 
 export class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -11,7 +18,9 @@ export class SlowFirst extends BaseSequencer {
   }
 }
 
-/** Returns a higher rank for slower tests: suiteNames go from light to heavy; the simulator is one long computation. */
+/** suiteNames go from light to heavy. */
 function rank({ moduleId, project }: TestSpecification): number {
-  return moduleId.includes(SIMULATOR) ? Infinity : suiteNames.indexOf(project.name as (typeof suiteNames)[number])
+  const place = LONGEST.findIndex(name => moduleId.endsWith(`test/${name}.test.ts`))
+  if (place >= 0) return Number.MAX_SAFE_INTEGER - place
+  return suiteNames.indexOf(project.name as (typeof suiteNames)[number])
 }
