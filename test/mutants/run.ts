@@ -9,12 +9,11 @@
 import { fork } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { suiteNames, suiteOf } from '../suites.ts'
+import { join } from 'node:path'
+import { ROOT, suiteNames, suiteOf } from '../suites.ts'
 import { MUTANTS } from './all.ts'
 import type { FromLane, Group, Result } from './lane.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
 const LANES = 2
 /** Built, fetched or of no use to a test. */
 const NOT_COPIED = new Set(['node_modules', '.git', '.local', '.cache', '.ci', 'coverage', 'images.out'])
