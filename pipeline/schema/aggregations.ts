@@ -2,11 +2,12 @@
 
 import { z } from 'zod'
 import { MAX_EXPRESSION } from '../expression.ts'
-import { MAX_SCALE, MAX_WINDOWS_PER_EVENT } from '../limits.ts'
+import { MAX_WINDOWS_PER_EVENT } from '../limits.ts'
 import { columnName, identifier, tableName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
 import { keyed } from '../rules.ts'
 import { duration } from '../units.ts'
+import { scale } from './common.ts'
 
 export const window = object({
   type: z
@@ -64,14 +65,9 @@ const measure = object({
       'Field or expression from which the result is computed; required unless op is count. With op count: `lines` (the default) counts lines, `events` counts records',
     example: 'quantity * price',
   }),
-  scale: z
-    .int()
-    .min(0)
-    .max(MAX_SCALE)
-    .optional()
-    .describe(
-      'Decimal places of the result. The value is rounded half-even for each event or line. If left out, the expression decides the number of decimal places',
-    ),
+  scale: scale(
+    'Decimal places of the result. The value is rounded half-even for each event or line. If left out, the expression decides the number of decimal places',
+  ),
 })
 
 const aggregation = object({

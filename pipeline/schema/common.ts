@@ -1,7 +1,7 @@
 /** Field types that several sections of the document share. */
 
 import { z } from 'zod'
-import { MAX_DNS_NAME } from '../limits.ts'
+import { MAX_DNS_NAME, MAX_SCALE } from '../limits.ts'
 import { secretName } from '../names.ts'
 import { object } from '../object.ts'
 import { text } from '../rules.ts'
@@ -36,6 +36,9 @@ export const tls = (meaning: string) =>
       'the PEM certificates of the authorities to trust. If left out, the system’s trust store is used',
     ).optional(),
   }).meta({ description: meaning, label: 'TLS settings' })
+
+/** A number of decimal places. */
+export const scale = (meaning: string) => z.int().min(0).max(MAX_SCALE).optional().describe(meaning)
 
 const RFC_3339 = z.regexes.datetime({ offset: true }).source.replace(/^\^|\$$/g, '')
 

@@ -1,11 +1,10 @@
 /** `spec.event`: how a record of the topic is read. */
 
 import { z } from 'zod'
-import { MAX_SCALE } from '../limits.ts'
 import { columnName } from '../names.ts'
 import { object } from '../object.ts'
 import { keyed, text } from '../rules.ts'
-import { path } from './common.ts'
+import { path, scale } from './common.ts'
 
 const field = object({
   name: columnName().describe('Name of the field in this document, and of its column in tables'),
@@ -16,14 +15,9 @@ const field = object({
     .describe(
       'Type of the value. number: a JSON number. decimal: a JSON number, or a string with the digits of one. The types number and decimal are both exact',
     ),
-  scale: z
-    .int()
-    .min(0)
-    .max(MAX_SCALE)
-    .optional()
-    .describe(
-      'Decimal places. An event with a value that has more decimal places is a dead letter. If left out: 2 for decimal, 0 for number',
-    ),
+  scale: scale(
+    'Decimal places. An event with a value that has more decimal places is a dead letter. If left out: 2 for decimal, 0 for number',
+  ),
   default: z.string().max(256).optional().meta({
     description:
       'Value to use if the value is missing or null; write it as text. Without a default, an event whose value is missing or null is a dead letter, unless the field is optional',
