@@ -5,10 +5,12 @@ import { join } from 'node:path'
 
 /** @typedef {{ name: string, howToInstall: string }} Prerequisite */
 
+/** @returns {string} java from JAVA_HOME, or else from the PATH */
+export const javaCommand = (env = process.env) => (env.JAVA_HOME ? join(env.JAVA_HOME, 'bin', 'java') : 'java')
+
 /** @returns {Prerequisite[]} what is missing on this machine: Java runs Kafka and Elasticsearch, Maven installs them. */
 export function missingForServers(env = process.env) {
-  const java = env.JAVA_HOME ? join(env.JAVA_HOME, 'bin', 'java') : 'java'
-  const version = /version "(\d+)/.exec(spawnSync(java, ['-version'], { encoding: 'utf8' }).stderr)?.[1]
+  const version = /version "(\d+)/.exec(spawnSync(javaCommand(env), ['-version'], { encoding: 'utf8' }).stderr)?.[1]
   const missing = []
   if (!(Number(version) >= 17))
     missing.push({
