@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, isFree } from './host.ts'
+import { freePort, reservePort } from './host.ts'
 import type { Launch, WatchdogMessage } from './watchdog.ts'
 
 /** Receives progress messages, one line each. */
@@ -162,12 +162,12 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Returns the requested port, else the last port of this data folder if it is free, else a free one. Stores it there. */
+/** Returns the requested port, else the last port of this data folder if it is free and not reserved, else a free one. Stores it there. */
 export async function stablePort(dataDir: string, name: string, requested: number | undefined): Promise<number> {
   mkdirSync(dataDir, { recursive: true })
   const file = join(dataDir, `${name}.port`)
   const last = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
-  const port = requested ?? (last > 0 && (await isFree(last)) ? last : await freePort())
+  const port = requested ?? (last > 0 && (await reservePort(last)) ? last : await freePort())
   writeFileSync(file, String(port))
   return port
 }

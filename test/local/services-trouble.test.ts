@@ -1,18 +1,21 @@
 /** Failures of servers, tested with PostgreSQL because it starts fastest. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { freePort } from '#local/services/host.ts'
 import { isAlive, lockFolder } from '#local/services/lock.ts'
 import { startPostgres } from '#local/services/postgres.ts'
-import type { ServerProcess } from '#local/services/process.ts'
+import { type ServerProcess, stablePort } from '#local/services/process.ts'
 import { temporaryFolder } from '#test/support/services.ts'
 
+const ROOT = join(import.meta.dirname, '../..')
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
+  vi.restoreAllMocks()
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
@@ -62,6 +65,41 @@ describe('a data folder', () => {
     expect((await start(dataDir)).port).not.toBe(port)
   })
 })
+
+describe('a port', () => {
+  it('is reserved for the process that got it, from the moment it is chosen until that process ends', async () => {
+    const { child, port } = await portOfAnotherProcess()
+    const dataDir = folder()
+    writeFileSync(join(dataDir, 'test.port'), String(port))
+    const random = vi.spyOn(Math, 'random').mockReturnValueOnce((port - 20_000 + 0.5) / 10_000)
+    expect(await freePort()).not.toBe(port)
+    expect(random.mock.calls.length).toBeGreaterThan(1) // the first value chose the port of the other process
+    expect(await stablePort(dataDir, 'test', undefined)).not.toBe(port)
+
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    writeFileSync(join(dataDir, 'test.port'), String(port))
+    expect(await stablePort(dataDir, 'test', undefined)).toBe(port)
+    random.mockReturnValueOnce((port - 20_000 + 0.5) / 10_000)
+    expect(await freePort()).not.toBe(port) // one process gets it only once
+  })
+
+  it('is used again by its folder when it is outside the range of free ports', async () => {
+    const dataDir = folder()
+    writeFileSync(join(dataDir, 'test.port'), '9')
+    expect(await stablePort(dataDir, 'test', undefined)).toBe(9)
+  })
+})
+
+async function portOfAnotherProcess(): Promise<{ child: ChildProcess; port: number }> {
+  const source = `import { freePort } from '#local/services/host.ts'
+    process.stdout.write(String(await freePort()))
+    setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', source], { cwd: ROOT })
+  cleanups.push(() => child.kill('SIGKILL'))
+  const [port] = await once(child.stdout, 'data')
+  return { child, port: Number(port) }
+}
 
 describe('a server', () => {
   it('shows the last log lines when it exits while starting', async () => {
