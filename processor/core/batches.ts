@@ -15,6 +15,9 @@ const CONTROL = 0x20
 /** Control record keys: version int16, type int16; type 0 is ABORT. */
 const ABORT = 0
 
+/** A varlong of at most 7 bytes has 49 bits, so its sum with a safe integer is exact, or far outside of all times. */
+const EXACT_BYTES = 7
+
 /** `codec`: 1 gzip, 2 snappy, 3 lz4, 4 zstd. */
 export type Decompress = (codec: number, bytes: Buffer) => Buffer
 
@@ -77,6 +80,7 @@ export class BatchCursor {
   #remaining = 0
   #position = 0
   #baseOffset = 0
+  #batchAt = 0
   #baseTimestamp = 0
   #appendTime = -1
 
@@ -142,6 +146,7 @@ export class BatchCursor {
       this.nextOffset = Math.max(this.nextOffset, lastOffset + 1)
       return true
     }
+    this.#batchAt = at
     this.#baseTimestamp = readOffset(data, at + 27)
     this.#appendTime = attributes & LOG_APPEND_TIME ? readOffset(data, at + 35) : -1
     this.#remaining = data.readInt32BE(at + 57)
@@ -181,8 +186,8 @@ export class BatchCursor {
     if (length < 0 || end > this.#batchEnd)
       throw new RangeError(`record at offset ${this.#baseOffset} or later is longer than its batch`)
     this.#position++ // attributes: unused
-    const timestampDelta = this.#readVarlong()
-    this.timestamp = this.#appendTime >= 0 ? this.#appendTime : this.#baseTimestamp + timestampDelta
+    const createTime = this.#readCreateTime()
+    this.timestamp = this.#appendTime >= 0 ? this.#appendTime : createTime
     this.offset = this.#baseOffset + this.#readVarint()
     const keyLength = this.#readVarint()
     this.keyStart = this.#position
@@ -192,6 +197,7 @@ export class BatchCursor {
     this.valueEnd = valueLength < 0 ? -1 : (this.#position += valueLength)
     this.headerCount = this.#readVarint()
     this.headersStart = this.#position
+    if (this.#position > end) throw new RangeError(`record at offset ${this.offset} is longer than its length says`)
     this.#position = end
   }
 
@@ -207,9 +213,13 @@ export class BatchCursor {
     return (value >>> 1) ^ -(value & 1)
   }
 
-  /** Zigzag varint of up to 53 bits: multiplication, because shifts work on 32 bits only. */
-  #readVarlong(): number {
+  /**
+   * Adds the record's delta, a zigzag varlong, to the batch's timestamp. Usual deltas are short; doubles add them exactly.
+   * Multiplication, because shifts work on 32 bits only.
+   */
+  #readCreateTime(): number {
     const bytes = this.bytes
+    const start = this.#position
     let value = 0
     let factor = 1
     let byte: number
@@ -218,7 +228,20 @@ export class BatchCursor {
       value += (byte & 127) * factor
       factor *= 128
     } while (byte > 127)
-    return value % 2 === 1 ? -(value + 1) / 2 : value / 2
+    if (this.#position - start > EXACT_BYTES || !Number.isSafeInteger(this.#baseTimestamp))
+      return this.#exactCreateTime(start)
+    return this.#baseTimestamp + (value % 2 === 1 ? -(value + 1) / 2 : value / 2)
+  }
+
+  /**
+   * Computes in 64 bits that wrap around, as Kafka does: the broker has checked the result of that against the topic's
+   * bounds. Any other arithmetic lets a producer choose a timestamp that the broker has not seen.
+   */
+  #exactCreateTime(start: number): number {
+    let zigzag = 0n
+    for (let p = this.#position - 1; p >= start; p--) zigzag = (zigzag << 7n) | BigInt(this.bytes[p]! & 127)
+    const delta = zigzag & 1n ? -((zigzag + 1n) >> 1n) : zigzag >> 1n
+    return Number(BigInt.asIntN(64, this.#data.readBigInt64BE(this.#batchAt + 27) + delta))
   }
 
   #readText(): string {

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Kafka, logLevel } from '#verify/kafkajs.ts'
 import { Rig, type Worker } from './rig.ts'
 
+type Message = { partition?: number; value: Buffer | string | null; timestamp?: string }
+
 const good = {
   transaction_id: 'good',
   timestamp: '2026-11-23T10:00:00Z',
@@ -75,17 +77,19 @@ beforeAll(async () => {
 })
 afterAll(() => rig.stop())
 
-async function send(values: (Buffer | string | null)[]): Promise<void> {
+const NOW = BigInt(Date.parse('2026-11-23T10:00:05Z'))
+
+/** Sends each value in a batch of its own. */
+const send = (values: (Buffer | string | null)[]) =>
+  sendBatches(values.map(value => [{ partition: 0, value, timestamp: String(NOW) }]))
+
+async function sendBatches(batches: Message[][]): Promise<void> {
   const producer = new Kafka({ brokers: [rig.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).producer({
     idempotent: true,
     maxInFlightRequests: 1,
   })
   await producer.connect()
-  for (const value of values)
-    await producer.send({
-      topic: 'transactions',
-      messages: [{ partition: 0, value, timestamp: String(Date.parse('2026-11-23T10:00:05Z')) }],
-    })
+  for (const messages of batches) await producer.send({ topic: 'transactions', messages })
   await producer.disconnect()
 }
 
@@ -110,23 +114,31 @@ describe('bad input', () => {
     expect(revenue).toBe('1000000000000000000000000000106.99')
   }, 120_000)
 
+  it('does not take a record timestamp of the far past for one of the far future', async () => {
+    const value = sale({ timestamp: '9999-12-31T23:59:59Z' })
+    const farPast = String(NOW - 2n ** 62n)
+    await sendBatches([
+      [
+        { partition: 0, value: sale({}), timestamp: String(NOW) },
+        { partition: 0, value, timestamp: farPast },
+      ],
+    ])
+    await rig.drained()
+    const letters = await rig.query(
+      `SELECT reason FROM ${rig.schema}.dead_letters WHERE partition = 0 ORDER BY record_offset DESC LIMIT 1`,
+    )
+    expect(letters).toEqual([{ reason: 'future_timestamp' }])
+    const [progress] = await rig.query(`SELECT max_event_time FROM ${rig.schema}.progress WHERE partition = 0`)
+    expect(progress).toEqual({ max_event_time: String(Date.parse(good.timestamp)) })
+  }, 60_000)
+
   it('stores a flood of bad records, and counts the next sale', async () => {
-    const producer = new Kafka({ brokers: [rig.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-    })
-    await producer.connect()
-    for (let i = 0; i < 20; i++)
-      await producer.send({
-        topic: 'transactions',
-        messages: Array.from({ length: 1000 }, () => ({ value: 'poison' })),
-      })
-    await producer.disconnect()
+    await sendBatches(Array(20).fill(Array(1000).fill({ value: 'poison' })))
     await send([sale({})])
     await rig.drained()
     const verdict = await rig.verdict({ journal: false })
     expect(verdict.problems).toEqual([])
-    expect(verdict).toMatchObject({ ok: true, deadLettered: 20_000 + POISON.length })
+    expect(verdict).toMatchObject({ ok: true, deadLettered: 20_000 + POISON.length + 1 })
     worker.process.kill('SIGTERM')
     expect(await worker.exited).toBe(0)
   }, 240_000)

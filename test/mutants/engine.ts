@@ -47,6 +47,14 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'read-committed reader must see',
   },
   {
+    name: 'record timestamp that doubles round',
+    file: 'processor/core/batches.ts',
+    find: 'EXACT_BYTES = 7',
+    plant: 'EXACT_BYTES = 10',
+    test: BATCHES,
+    turnsRed: 'timestamp that Kafka computes in 64 bits',
+  },
+  {
     name: 'abort marker that does not end the aborted range',
     file: 'processor/core/batches.ts',
     find: 'if (this.#isAbortMarker(data, at)) this.#ignored.delete(producerId)',

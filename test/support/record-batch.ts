@@ -6,6 +6,8 @@ export type TestRecord = {
   /** Relative to the batch's base offset. */
   delta: number
   timestamp: number
+  /** Written instead of the difference between `timestamp` and the batch's timestamp, as a hostile producer may do. */
+  timestampDelta?: bigint
   key: Buffer | null
   value: Buffer | null
   headers?: [string, string][]
@@ -13,6 +15,8 @@ export type TestRecord = {
 
 export type TestBatch = {
   baseOffset: number
+  /** Default: the timestamp of the first record. */
+  baseTimestamp?: bigint
   records: TestRecord[]
   /** Last offset relative to the base offset, when compaction or the producer left a gap after the last record. */
   lastDelta?: number
@@ -34,7 +38,7 @@ export function encodeBatch(batch: TestBatch): Buffer {
   const tail = Buffer.alloc(40)
   tail.writeInt16BE(attributes, 0)
   tail.writeInt32BE(batch.lastDelta ?? records.at(-1)?.delta ?? 0, 2)
-  tail.writeBigInt64BE(BigInt(base), 6)
+  tail.writeBigInt64BE(batch.baseTimestamp ?? BigInt(base), 6)
   tail.writeBigInt64BE(BigInt(appendTime ?? Math.max(base, ...records.map(r => r.timestamp))), 14)
   tail.writeBigInt64BE(transaction?.producerId ?? -1n, 22)
   tail.writeInt16BE(-1, 30)
@@ -59,7 +63,7 @@ function controlRecord(kind: 'commit' | 'abort'): TestRecord {
 function encodeRecord(record: TestRecord, baseTimestamp: number): Buffer {
   const body = Buffer.concat([
     Buffer.of(0),
-    varint(BigInt(record.timestamp - baseTimestamp)),
+    varint(record.timestampDelta ?? BigInt(record.timestamp - baseTimestamp)),
     varint(BigInt(record.delta)),
     bytes(record.key),
     bytes(record.value),

@@ -135,6 +135,43 @@ describe('record batches', () => {
     expect(walk(data, 0).seen[0]).toMatchObject({ offset: 5, timestamp: 777, value: null })
   })
 
+  it.each([
+    ['a delta of −2^62', 1_764_500_000_000n, -(2n ** 62n)],
+    ['the smallest delta', 0n, -(2n ** 63n)],
+    ['the greatest delta', 0n, 2n ** 63n - 1n],
+    ['a sum above 64 bits, which wraps around', 2n ** 63n - 1n, 2n ** 63n - 1n],
+    ['a sum below 64 bits, which wraps around', -(2n ** 63n), -5n],
+    ['a delta that wraps back to a usual time', 2n ** 63n - 1n, 1_764_500_000_001n - 2n ** 63n],
+    ['a batch timestamp that doubles round', 2n ** 53n + 1n, -(2n ** 53n)],
+  ])('reads the timestamp that Kafka computes in 64 bits: %s', (_what, baseTimestamp, timestampDelta) => {
+    const records = [{ delta: 0, timestamp: 0, timestampDelta, key: null, value: null }]
+    const data = encodeBatch({ baseOffset: 0, baseTimestamp, records })
+    expect(walk(data, 0).seen[0]!.timestamp).toBe(Number(BigInt.asIntN(64, baseTimestamp + timestampDelta)))
+  })
+
+  it('reads the timestamp that Kafka computes in 64 bits for any batch timestamp and delta', () => {
+    const int64 = fc.oneof(
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.nat(63).chain(bits => fc.bigInt({ min: -(2n ** BigInt(bits)), max: 2n ** BigInt(bits) - 1n })),
+    )
+    fc.assert(
+      fc.property(int64, int64, (baseTimestamp, timestampDelta) => {
+        const records = [{ delta: 0, timestamp: 0, timestampDelta, key: null, value: null }]
+        const data = encodeBatch({ baseOffset: 0, baseTimestamp, records })
+        const { timestamp } = walk(data, 0).seen[0]!
+        expect(timestamp).toBe(Number(BigInt.asIntN(64, baseTimestamp + timestampDelta)))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('refuses a record whose fields are longer than its length says', () => {
+    const records = [1, 2].map(delta => ({ delta, timestamp: 1, key: null, value: Buffer.from('ab') }))
+    const data = encodeBatch({ baseOffset: 0, records })
+    data[61 + 5] = 0x20 // the value's length: 16 bytes instead of 2
+    expect(() => walk(data, 0)).toThrow(/offset 1 is longer than its length says/)
+  })
+
   it('refuses a record that is longer than its batch', () => {
     const data = encodeBatch({
       baseOffset: 0,
