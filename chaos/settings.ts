@@ -45,7 +45,7 @@ export async function readSettings(argv: string[]): Promise<Settings> {
   const { nodeCommand = null } = args
   if (kinds.includes('node') && !nodeCommand?.includes('{node}'))
     throw new UsageError(
-      'the fault kind "node" needs --node-command, and the command must contain {node}; on kind for example "docker kill {node}"',
+      'the fault "node" needs --node-command, and the command must contain {node}; for a cluster that the tool kind created, for example "docker kill {node}"',
     )
   const {
     namespace,
@@ -117,7 +117,7 @@ function commandLine(argv: string[]) {
       .option('recover-within', {
         type: 'string',
         default: '5m',
-        describe: 'a fault that needs longer to recover is a failure',
+        describe: 'time limit for the recovery from one fault; a longer recovery is a failure',
       })
       .option('report', { type: 'string', describe: 'write chaos.md, chaos.json and chaos.svg to this folder' })
       .option('node-command', { type: 'string', describe: 'command that kills a node: "docker kill {node}"' })

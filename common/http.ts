@@ -28,8 +28,11 @@ export async function startHttpServer(options: { port: number; host?: string; ro
     response.writeHead(status, { ...headers, ...extra.headers }).end(body)
   })
   server.listen(options.port, options.host)
+  const host = options.host === undefined ? '' : ', and HTTP_HOST to an address of this machine'
   await once(server, 'listening').catch((error: Error) => {
-    throw new UserError(`cannot serve metrics and probes: ${error.message}`, { cause: error })
+    throw new UserError(`cannot serve metrics and probes: ${error.message}. Set HTTP_PORT to a free port${host}`, {
+      cause: error,
+    })
   })
   return {
     port: (server.address() as AddressInfo).port,

@@ -43,7 +43,10 @@ export const FLOW: PanelBuilder[] = [
       alert: 'SalesPipelineFallsBehind',
     },
     [`max by (partition) (salespipeline_lag_records{${PIPELINE}})`, 'partition {{partition}}'],
-    [`sum(max by (partition) (salespipeline_uncommitted_records{${PIPELINE}}))`, 'all: read, not committed'],
+    [
+      `sum(max by (partition) (salespipeline_uncommitted_records{${PIPELINE}}))`,
+      'all partitions: read but not committed',
+    ],
   ),
   graph(
     {
@@ -60,7 +63,7 @@ export const FLOW: PanelBuilder[] = [
     {
       title: 'Watermark behind now',
       description:
-        'How far event time is behind the clock, for the pipeline (value in PostgreSQL) and for each partition. The line of the slowest partition is clearly higher.',
+        'How far event time is behind the clock, for the pipeline (its watermark as stored in PostgreSQL) and for each partition. If the line of one partition is far above the others, this partition may hold the pipeline back.',
       unit: 's',
       alert: 'SalesPipelineWatermarkStalls',
     },

@@ -123,7 +123,7 @@ export class Finalizer {
     if (status.succeeded) return null
     if (!job) await applier.apply(removalJob({ owner, document, spec, settings }), job, owner, signal)
     const pods = caches.podsOf(owner, 'removal')
-    const trouble = troubleOf(pods) ?? (await this.#reportedBy(pods)) ?? failureOf(status)
+    const trouble = troubleOf(pods) ?? (await this.#reportedBy(pods)) ?? failureOf(status, removalName(owner))
     if (trouble) return { reason: 'DeletionWaits', message: `${trouble.reason}: ${trouble.message}. ${RETAIN_HINT}` }
     return { reason: 'Deleting', message: 'deleting rows and documents because spec.deletionPolicy is delete' }
   }
@@ -141,9 +141,12 @@ const isWorkload = ({ metadata }: KubeObject) => metadata.labels?.[COMPONENT] !=
 
 type JobStatus = { succeeded?: number; conditions?: { type: string; message?: string }[] }
 
-function failureOf({ conditions = [] }: JobStatus): Trouble | null {
+function failureOf({ conditions = [] }: JobStatus, job: string): Trouble | null {
   const failed = conditions.find(({ type }) => type === 'Failed')
   return failed
-    ? { reason: 'RemovalJobFailed', message: `${failed.message ?? 'it crashed'}; delete the Job to retry` }
+    ? {
+        reason: 'RemovalJobFailed',
+        message: `Job ${job}, which removes the data, failed: ${failed.message ?? 'its pod crashed'}. Delete this Job to retry`,
+      }
     : null
 }

@@ -237,7 +237,7 @@ function credentialFaults(spec: Spec): Fault[] {
   const { usernameSecretRef, passwordSecretRef } = spec.sinks.elasticsearch ?? {}
   if (!usernameSecretRef === !passwordSecretRef) return []
   const path = ['sinks', 'elasticsearch', usernameSecretRef ? 'passwordSecretRef' : 'usernameSecretRef']
-  return [{ path, message: 'is required; set both usernameSecretRef and passwordSecretRef, or neither' }]
+  return [{ path, message: 'is missing; set both usernameSecretRef and passwordSecretRef, or neither' }]
 }
 
 function loadFaults({ load }: Spec): Fault[] {
@@ -249,7 +249,7 @@ function loadFaults({ load }: Spec): Fault[] {
     })
   if (load.bursts && load.bursts.lasting > load.bursts.every) {
     const { lasting, every } = load.bursts
-    const message = `must not exceed every (${formatDuration(every)}); found ${formatDuration(lasting)}`
+    const message = `must not be longer than the value of "every" (${formatDuration(every)}); found ${formatDuration(lasting)}`
     faults.push({ path: ['load', 'bursts', 'lasting'], message })
   }
   return faults
@@ -258,7 +258,12 @@ function loadFaults({ load }: Spec): Fault[] {
 function workerFaults(spec: Spec): Fault[] {
   const { min, max } = spec.workers.autoscale
   return min > max
-    ? [{ path: ['workers', 'autoscale', 'min'], message: `must not exceed max (${max}); found ${min}` }]
+    ? [
+        {
+          path: ['workers', 'autoscale', 'min'],
+          message: `must not be greater than the value of "max" (${max}); found ${min}`,
+        },
+      ]
     : []
 }
 

@@ -193,7 +193,8 @@ const OBSTACLES = define(
     },
     RemovalJobFailed: {
       types: [],
-      meaning: 'the Job that removes the data failed; this reason appears in the message of `DeletionWaits`',
+      meaning:
+        'the Job that removes the data failed; you see this in the message of `DeletionWaits`, not as a reason of its own',
       action: 'delete the Job; the operator creates it again',
     },
   },
@@ -233,7 +234,7 @@ const STATES = define(
     },
     AwaitingFirstResult: {
       meaning: 'no sale has reached every sink yet',
-      action: 'wait for the first sale; a test sale would also be counted in the results',
+      action: 'wait for the first sale, or check the producers. If you send a sale yourself, it stays in the results',
     },
     Paused: { meaning: '`spec.workers.replicas` is 0', action: '[scale](#scale) the pipeline to resume' },
     Applied: {

@@ -102,7 +102,9 @@ export class Claimer {
     await openTopic()
     const opened = (await store.positions()).get(partition)
     if (opened === undefined)
-      throw new Retryable(`partition ${partition} was just added to the topic, and not every broker reports it yet`)
+      throw new Retryable(
+        `partition ${partition} was just added to the topic, and not every broker reports it yet; retrying`,
+      )
     return opened
   }
 
@@ -118,12 +120,12 @@ export class Claimer {
     if (placement.skipped)
       telemetry.condition(
         'OffsetsSkipped',
-        `partition ${claim.partition}: skipped offsets ${claim.nextOffset} to ${earliest - 1}, which retention removed before they were read`,
+        `partition ${claim.partition}: retention removed offsets ${claim.nextOffset} to ${earliest - 1} before they were read; the results lack them. Extend the topic's retention`,
       )
     if (placement.historyLost)
       telemetry.condition(
         'DeduplicationHistoryUnavailable',
-        `partition ${claim.partition}: cannot detect duplicates of records before offset ${earliest}, which retention removed`,
+        `partition ${claim.partition}: retention removed the records before offset ${earliest}, so duplicates of them cannot be detected. Set the topic's retention to more than spec.deduplication.horizon`,
       )
     const state = new PartitionState(
       claim,

@@ -71,7 +71,9 @@ export async function startLoad(options: LoadOptions): Promise<LoadRun> {
   const { source, telemetry } = pipeline.spec
   const load = { ...pipeline.spec.load, ...options.load }
   if (options.count !== undefined && load.rate === 0)
-    throw new UserError('the rate is 0, but --count needs a rate above 0 to space the event times; set --rate')
+    throw new UserError(
+      'the rate is 0, but --count needs a rate above 0, which sets the time between two event times; set --rate',
+    )
   const clientId = 'sales-load'
   const tally = new Tally()
   const journal = options.journal === undefined ? null : new Journal(options.journal)

@@ -32,12 +32,14 @@ export function checkPartition(
 ): string[] {
   const where = `partition ${partition}`
   if (row.firstOffset === null || row.nextOffset === null) {
-    return end === 0 ? [] : [`${where} was never claimed, but its log ends at offset ${end}`]
+    return end === 0
+      ? []
+      : [`no worker has read ${where} yet, but it has records up to offset ${end}; check that workers run`]
   }
   const { records, skipped, dead, duplicate, accepted } = row
   const advanced = row.nextOffset - row.firstOffset
   return [
-    ...equal(`${where}: next_offset (not drained, or the log has grown)`, end, row.nextOffset),
+    ...equal(`${where}: next_offset (${whyNotAtEnd(row.nextOffset, end)})`, end, row.nextOffset),
     ...equal(`${where}: records + skipped`, advanced, records + skipped),
     ...equal(`${where}: dead + duplicate + accepted`, records, dead + duplicate + accepted),
     ...equal(`${where}: records`, state.records, records),
@@ -47,6 +49,13 @@ export function checkPartition(
     ...equal(`${where}: max_event_time`, finiteOrNull(state.maxEventTime), row.maxEventTime),
     ...equal(`${where}: topic_id`, topicId, row.topicId),
   ]
+}
+
+/** Returns why a pipeline has committed less or more than the topic had when it was read. */
+function whyNotAtEnd(nextOffset: number, end: number): string {
+  return nextOffset < end
+    ? 'the pipeline has not read all records; wait and verify again, or pass --running'
+    : 'the topic has grown; stop the producers and verify again, or pass --running'
 }
 
 /** Returns the contradictions of one row of `progress_aggregations`. Exported for tests. */

@@ -45,7 +45,9 @@ function readGenerations(
   const latest = generations.pop()
   if (!latest) problems.push('the table specs is empty: no worker has started with this schema yet')
   else if (!isDeepStrictEqual(latest.rules, spec.rules)) {
-    problems.push(`generation ${latest.number} in table specs differs from the given spec`)
+    problems.push(
+      `the given spec differs from generation ${latest.number} in table specs; pass the file that the workers use`,
+    )
   }
   return [...generations, { number: latest?.number ?? 1, rules: spec.rules }]
 }

@@ -1,4 +1,4 @@
-/** Compares the records that the load generator announced with the records in the log. */
+/** Compares the records that the load generator announced with the records in the topic. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir } from 'node:fs/promises'
@@ -13,15 +13,15 @@ const MAX_EXAMPLES = 5
 export class Journal {
   sent = 0
   acknowledged = 0
-  /** Records of the log that are in no journal. */
+  /** Records of the topic that are in no journal. */
   foreign = 0
   readonly examples: string[] = []
-  /** Hash → number of announced records that are not found in the log yet. */
+  /** Hash → number of announced records that are not found in the topic yet. */
   private readonly announced = new Map<string, number>()
-  /** `partition/offset` → hash of an acknowledged record that is not found in the log yet. */
+  /** `partition/offset` → hash of an acknowledged record that is not found in the topic yet. */
   private readonly awaited = new Map<string, string>()
 
-  /** Checks off a record of the log. */
+  /** Checks off a record of the topic. */
   checkOff(partition: number, offset: number, key: Buffer | null, value: Buffer | null): void {
     const hash = recordHash(key, value)
     const place = `${partition}/${offset}`
@@ -35,9 +35,10 @@ export class Journal {
     this.note(`foreign record at ${place}: ${hash} is in no journal; run every producer with --journal`)
   }
 
-  /** Returns how many acknowledged records are not at their offset. Call it after the whole log was read. */
+  /** Returns how many acknowledged records are not at their offset. Call it after the whole topic was read. */
   lostFromLog(): number {
-    for (const [place, hash] of this.awaited) this.note(`lost from the log: ${hash} was acknowledged at ${place}`)
+    for (const [place, hash] of this.awaited)
+      this.note(`lost from the topic: Kafka acknowledged ${hash} at ${place}, but it is not there`)
     return this.awaited.size
   }
 

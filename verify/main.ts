@@ -38,7 +38,7 @@ const argv = await yargs(hideBin(process.argv))
       'comma-separated). Let the pipeline drain its topic first, or pass --running.\n' +
       'Exit code: 0 if the stored rows match the topic exactly, 1 otherwise.',
   )
-  .example('PGPASSWORD=… $0 k8s/examples/ecommerce.yaml --journal data/journal', 'compare journal, log and tables')
+  .example('PGPASSWORD=… $0 k8s/examples/ecommerce.yaml --journal data/journal', 'compare journal, topic and tables')
   .strict()
   .parse()
 

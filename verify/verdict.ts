@@ -8,7 +8,7 @@ export interface Verdict {
   /** Records that the journal announced, and those that the broker acknowledged; null without a journal. */
   sent: number | null
   acknowledged: number | null
-  /** Records of the log that the pipeline had to process: the sum of the next four. */
+  /** Records of the topic that the pipeline had to process: the sum of the next four. */
   records: number
   /** Accepted, and not late for every aggregation. */
   aggregated: number
@@ -18,15 +18,15 @@ export interface Verdict {
   duplicates: number
   /** Dead letters of records that only PostgreSQL rejected: the verifier cannot predict them and trusts the table. */
   storeRejected: number
-  /** Acknowledged records that are not in the log; null without a journal. */
+  /** Acknowledged records that are not in the topic; null without a journal. */
   lostFromLog: number | null
-  /** Records of the log that are in no journal; null without a journal. */
+  /** Records of the topic that are in no journal; null without a journal. */
   foreign: number | null
   /**
    * Sales that are missing from the tables (lost) or counted too often (doubled). For an aggregation this is the sum of
    * expected lines − found lines over its rows, positive (lost) and negative (doubled) differences apart; the greatest
    * of all aggregations is reported. Lines come from a `count` or an average's count; without either, a wrong or missing
-   * row counts as one lost, an extra row as one doubled. Acknowledged records that are not in the log count as lost.
+   * row counts as one lost, an extra row as one doubled. Acknowledged records that are not in the topic count as lost.
    */
   lost: number
   doubled: number
@@ -55,10 +55,10 @@ export function sumRows(tables: Comparison[]): Verdict['rows'] {
 export function renderVerdict(verdict: Verdict): string {
   const { rows, delayMs } = verdict
   return [
-    verdict.ok ? 'OK: the tables match the log exactly' : 'NOT OK: see the differences and problems below',
+    verdict.ok ? 'OK: the tables match the topic exactly' : 'NOT OK: see the differences and problems below',
     line('journal', journalText(verdict)),
     line(
-      'log',
+      'topic',
       `${n(verdict.records)} records = ${n(verdict.aggregated)} aggregated + ${n(verdict.late)} late + ` +
         `${n(verdict.deadLettered)} dead letters + ${n(verdict.duplicates)} duplicates`,
     ),
@@ -85,8 +85,8 @@ function rowsText({ compared, missing, extra, unequal }: Verdict['rows']): strin
 
 function journalText({ sent, acknowledged, lostFromLog, foreign }: Verdict): string {
   if (sent === null) return 'not compared: no journal given'
-  const inLog = `${n(lostFromLog!)} of them not in the log, ${n(foreign!)} records in the log but in no journal`
-  return `${n(sent)} sent, ${n(acknowledged!)} acknowledged, ${inLog}`
+  const inTopic = `${n(lostFromLog!)} of them not in the topic, ${n(foreign!)} records in the topic but in no journal`
+  return `${n(sent)} sent, ${n(acknowledged!)} acknowledged, ${inTopic}`
 }
 
 function delayText({ p50, p90, p99, max, samples, neverCommitted }: DelayReport): string {

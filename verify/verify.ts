@@ -1,5 +1,5 @@
 /**
- * The independent verifier: reads the log and the tables with other libraries than the engine, recomputes every row by
+ * The independent verifier: reads the topic and the tables with other libraries than the engine, recomputes every row by
  * docs/semantics.md in the simplest way, and reports whether the engine kept its contract.
  */
 import { type Comparison, compareRows, linesColumn } from './compare.ts'
@@ -28,11 +28,11 @@ export interface VerifyOptions {
   /** Without it, projections are not compared. */
   elasticsearch?: ElasticsearchAddress
   /**
-   * The pipeline is still running: a snapshot of its tables is compared with the log up to the offsets in `progress`.
+   * The pipeline is still running: a snapshot of its tables is compared with the topic up to the offsets in `progress`.
    * Elasticsearch has no such snapshot, so projections cannot be compared.
    */
   running?: boolean
-  /** Folder of the load generator's journal; without it, the log itself is not checked. */
+  /** Folder of the load generator's journal; without it, the topic itself is not checked. */
   journalDir?: string
   /** Commit logs of the workers; without them, the delay is not measured. */
   commitLogs?: string[]
@@ -95,7 +95,9 @@ class Verification {
     for (const { partition, low } of log.ranges) {
       const first = firstOffsets.get(partition) ?? 0
       if (first < low)
-        this.problems.push(`partition ${partition}: the log begins at ${low}, but the pipeline began at ${first}`)
+        this.problems.push(
+          `partition ${partition}: cannot be verified: the pipeline began at offset ${first}, but the topic now begins at offset ${low}, so retention removed records that the verifier needs`,
+        )
     }
     let count = 0
     const positions = await log.read(record => {
@@ -108,7 +110,9 @@ class Verification {
     for (const { partition, end } of log.ranges) {
       const position = positions.get(partition)!
       if (position < end)
-        this.problems.push(`partition ${partition}: the log was read only up to offset ${position} of ${end}`)
+        this.problems.push(
+          `partition ${partition}: the verifier could read the topic only up to offset ${position} of ${end}; check the brokers and verify again`,
+        )
     }
   }
 
@@ -124,7 +128,9 @@ class Verification {
     await this.compareEvents(recomputation, watermark ?? Number.NEGATIVE_INFINITY)
     const redriven = await this.tables.redriven()
     if (redriven > 0)
-      this.problems.push(`${redriven} dead letters were redriven; the verifier does not recompute their effect`)
+      this.problems.push(
+        `${redriven} dead letters were sent to the pipeline again; the verifier cannot check their results`,
+      )
   }
 
   private async compareAggregation(
@@ -166,7 +172,10 @@ class Verification {
       }
       yield row
     }
-    if (early > 0) this.problems.push(`${name}: ${early} rows are final before the pipeline watermark passed them`)
+    if (early > 0)
+      this.problems.push(
+        `${name}: ${early} rows are marked final, but the pipeline watermark has not passed the end of their windows plus the allowed lateness`,
+      )
   }
 
   private async compareDocuments(
@@ -177,7 +186,7 @@ class Verification {
     const found = documents(this.options.elasticsearch!, projection, aggregation, this.spec.rules)
     this.perTable[expected.table.name] = await compareRows(expected.table, found)
     const { pending, rejected } = await this.tables.unprojected()
-    if (pending > 0) this.problems.push(`${pending} rows are not projected yet`)
+    if (pending > 0) this.problems.push(`${pending} rows are not yet written to Elasticsearch; wait and verify again`)
     if (rejected > 0) this.problems.push(`Elasticsearch rejected ${rejected} documents; see table projection_errors`)
   }
 

@@ -21,7 +21,7 @@ export async function lockFolder(dataDir: string, name: string): Promise<() => v
     if (!isAlive(pid)) rmSync(file, { force: true })
     else if (Date.now() > deadline)
       throw new UserError(
-        `${dataDir} is in use by ${holder} (pid ${pid}). Stop it first; if that process is another program, delete ${file}`,
+        `${dataDir} is locked by ${holder} (pid ${pid}). Stop it first. If the process with this pid is another program, the lock is old: delete ${file}`,
       )
   }
 }

@@ -93,7 +93,9 @@ export function exitCodeOf(report: Pick<Report, 'ok'>): 0 | 1 {
 function runProblems({ drained, load }: Outcome): string[] {
   const problems: string[] = []
   if (!drained)
-    problems.push('the pipeline did not process everything in time: missing rows are perhaps not lost, only late')
+    problems.push(
+      'the pipeline did not process everything in time: missing rows may be unprocessed, not lost. To verify again, run npm start with --no-load --for 1s',
+    )
   if (load && load.offeredRate > 0 && load.sent === 0) problems.push('the load generator sent no sale; see its log')
   return problems
 }

@@ -212,7 +212,7 @@ const LOAD: CelRule[] = [
 const BURSTS: CelRule[] = [
   {
     rule: 'duration(self.lasting) <= duration(self.every)',
-    message: 'must not exceed every',
+    message: 'must not be longer than the value of "every"',
     fieldPath: '.lasting',
   },
 ]
@@ -221,7 +221,7 @@ const BURSTS: CelRule[] = [
 const AUTOSCALE: CelRule[] = [
   {
     rule: '!has(self.min) || !has(self.max) || self.min <= self.max',
-    message: 'must not exceed max',
+    message: 'must not be greater than the value of "max"',
     fieldPath: '.min',
   },
 ]

@@ -69,8 +69,7 @@ export const TRANSITIONS: Record<string, (Rule & { fieldPath?: string })[]> = {
     },
     {
       rule: `!has(self.raw) || !has(oldSelf.raw) || self.raw.table != oldSelf.raw.table || ${sameList(rawColumns, 'x.name')}`,
-      message:
-        'the fields cannot be changed, because they are the columns of the raw table; to change them, also set spec.raw.table to a new name',
+      message: 'the fields are the columns of the raw table; to change them, also set spec.raw.table to a new name',
       fieldPath: '.event.fields',
     },
   ],

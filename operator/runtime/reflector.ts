@@ -73,7 +73,8 @@ export class Reflector {
       try {
         if (this.#version === null || startedAt - this.#listedAt >= relistEveryMs) await this.#list(signal)
         await this.#watch(signal)
-        if (clock.now() - startedAt < MIN_WATCH_MS) throw new KubeError(0, 'Ended', 'the watch ended at once')
+        if (clock.now() - startedAt < MIN_WATCH_MS)
+          throw new KubeError(0, 'Ended', 'the watch ended immediately after it started')
         failures = 0
         onRestart?.('ended')
       } catch (error) {

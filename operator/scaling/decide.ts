@@ -73,7 +73,13 @@ const SLACK = 1.15
 export function decide(input: ScaleInput, before: ScaleMemory): ScaleDecision {
   const { current, now, settings, partitions } = input
   const bounded = Math.min(Math.max(current, settings.min), settings.max)
-  if (bounded !== current) return change(input, before, bounded, `within the bounds ${settings.min} to ${settings.max}`)
+  if (bounded !== current)
+    return change(
+      input,
+      before,
+      bounded,
+      `spec.workers.autoscale allows ${settings.min} to ${settings.max} workers, not ${current}`,
+    )
   if (input.lag === null || input.arrivalRate === null || input.trueRate === null)
     return {
       target: current,
@@ -139,7 +145,11 @@ export function workersFor(required: number, trueRate: number, partitions: numbe
 
 function scaleUp(input: ScaleInput, memory: ScaleMemory, need: number, why: string): ScaleDecision {
   if (input.now < memory.scaleUpPause.until)
-    return { target: input.current, reason: `more workers did not help before (one hot partition?): ${why}`, memory }
+    return {
+      target: input.current,
+      reason: `more workers did not help before; check whether one partition has most of the records: ${why}`,
+      memory,
+    }
   // A single reading may be a rebalance; two in a row are traffic.
   const last = memory.needs.at(-2)
   if (!last || last.workers <= input.current)
@@ -166,7 +176,7 @@ function undoScaleUp(input: ScaleInput, memory: ScaleMemory): ScaleDecision | nu
   if (!hasWork || lag <= lagThen || input.doneRate >= doneRate * expected) return null
   const forMs = Math.max(PAUSE_COOLDOWNS * input.settings.cooldown, 2 * memory.scaleUpPause.forMs)
   const paused = { ...memory, needs: [], scaleUpPause: { until: input.now + forMs, forMs } }
-  const reason = `${to} workers process ${Math.round(input.doneRate)}/s, ${from} processed ${Math.round(doneRate)}/s: does one partition hold most of the keys?`
+  const reason = `more workers did not help: ${from} processed ${Math.round(doneRate)}/s, ${to} process ${Math.round(input.doneRate)}/s. Check whether one partition has most of the records`
   return change(input, paused, from, reason)
 }
 

@@ -101,7 +101,7 @@ function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
   if (!isEverySinkReached)
     return notReady({
       reason: 'AwaitingFirstResult',
-      message: `waiting for the first sale from topic ${spec?.source.topic} to reach all sinks; send a sale, or check the producers`,
+      message: `waiting for the first sale from topic ${spec?.source.topic} to reach all sinks; check the producers. If you send a sale yourself, it stays in the results`,
     })
   return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
 }

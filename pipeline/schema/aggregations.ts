@@ -86,7 +86,7 @@ const aggregation = object({
   measures: keyed(measure, 'name', 1, 24).describe('Columns to compute. Cannot be changed for an existing aggregation'),
   retention: duration('1s').optional().meta({
     description:
-      'Rows are deleted when the watermark of every partition is later than the end of their window by this duration. If left out, they are never deleted',
+      'Rows are deleted when the watermark of every partition has passed the end of their window by this duration. If left out, they are never deleted',
     example: '720h',
   }),
 })

@@ -13,7 +13,7 @@ const field = object({
     .enum(['string', 'number', 'decimal', 'boolean'])
     .default('string')
     .describe(
-      'Type of the value. number: a JSON number. decimal: a JSON number, or a string with the digits of one. The types number and decimal are both exact',
+      'Type of the value. number: a JSON number. decimal: a JSON number, or a string that contains a number, such as "12.50". The types number and decimal are both exact',
     ),
   scale: scale(
     'Decimal places. An event with a value that has more decimal places is a dead letter. If left out: 2 for decimal, 0 for number',

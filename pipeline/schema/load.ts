@@ -9,13 +9,13 @@ import { fraction, instant } from './common.ts'
 const mishaps = {
   disorder: optionalObject({
     fraction: fraction().describe('Fraction of events that are out of order'),
-    max: duration().prefault('5s').describe('Maximum duration by which their event time is earlier than scheduled'),
+    max: duration().prefault('5s').describe('The event time of these events is moved back by at most this duration'),
   }).describe(
     'Events that are sent out of order: their event time is a little earlier than the event time of events sent before them',
   ),
   lateness: optionalObject({
     fraction: fraction().meta({ description: 'Fraction of events that are late', example: 0.01 }),
-    by: duration().prefault('10m').describe('Exact duration by which their event time is earlier than scheduled'),
+    by: duration().prefault('10m').describe('The event time of these events is moved back by exactly this duration'),
   }).describe('Events whose event time is far in the past'),
   duplicates: optionalObject({
     fraction: fraction().describe('Fraction of events that are sent twice'),

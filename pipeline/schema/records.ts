@@ -9,7 +9,7 @@ const retention = (rows: string, time: string) =>
   duration('1s')
     .optional()
     .meta({
-      description: `${rows} are deleted when the watermark of every partition is later than ${time} by this duration. If left out, they are never deleted`,
+      description: `${rows} are deleted when the watermark of every partition has passed ${time} by this duration. If left out, they are never deleted`,
       example: '720h',
     })
 
@@ -62,18 +62,20 @@ export const commit = optionalObject({
   interval: duration('1ms', '60s')
     .prefault('100ms')
     .describe(
-      'Time from the start of one commit to the start of the next. While a worker’s lag is greater than maxRecords, it waits at least 1s',
+      'Time from the start of one commit to the start of the next. While a worker’s lag is greater than maxRecords, this time is at least 1s',
     ),
   maxRecords: z
     .int()
     .min(1)
     .max(10_000_000)
     .default(200_000)
-    .describe('A worker commits before the interval ends when it holds this number of uncommitted records'),
+    .describe(
+      'When a worker holds this number of uncommitted records, it commits without waiting for the end of the interval',
+    ),
   maxBytes: size('64Ki')
     .prefault('32Mi')
     .describe(
-      'A worker commits before the interval ends when it holds this number of uncommitted bytes. This bounds the memory of a worker',
+      'When a worker holds this number of uncommitted bytes, it commits without waiting for the end of the interval. This bounds the memory of a worker',
     ),
 }).meta({
   description: 'When workers write results to PostgreSQL',

@@ -51,7 +51,7 @@ export const source = object({
     .enum(['stop', 'skip'])
     .default('stop')
     .describe(
-      'What to do when retention deleted records before they were read. stop: halt the partition and report the lost offsets. skip: continue after the gap and record it',
+      'What to do when retention deleted records before they were read. stop: halt the partition and report the lost offsets. skip: continue after the lost offsets and report them with the reason OffsetsSkipped',
     ),
   strimzi: strimzi.optional(),
   tls: tls('Encrypts connections to the brokers. If left out, connections are not encrypted').optional(),

@@ -184,7 +184,9 @@ export class BatchCursor {
     const length = this.#readVarint()
     const end = this.#position + length
     if (length < 0 || end > this.#batchEnd)
-      throw new RangeError(`record at offset ${this.#baseOffset} or later is longer than its batch`)
+      throw new RangeError(
+        `a record of the batch that begins at offset ${this.#baseOffset} is longer than the batch. Check the broker's disk; restore the partition from a replica`,
+      )
     this.#position++ // attributes: unused
     const createTime = this.#readCreateTime()
     this.timestamp = this.#appendTime >= 0 ? this.#appendTime : createTime

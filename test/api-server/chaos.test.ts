@@ -176,7 +176,7 @@ describeWithApiServer('chaos', () => {
 
   it.each([
     [['--faults', 'worker,zookeeper'], '--faults: unknown kind zookeeper; allowed: worker, kafka'],
-    [['--faults', 'node'], 'the fault kind "node" needs --node-command'],
+    [['--faults', 'node'], 'the fault "node" needs --node-command'],
     [['--every', '5'], '--every must be a duration such as 30s or 5m, not "5"'],
     [['--rounds', '2', '--for', '5m'], 'mutually exclusive'],
     [['--rounds', '0'], '--rounds must be a whole number of 1 or more, not 0'],

@@ -35,7 +35,7 @@ describe('a data folder', () => {
   it('is locked by one server: a second start names the holder and does not disturb it', async () => {
     const dataDir = folder()
     const server = await start(dataDir)
-    await expect(start(dataDir)).rejects.toThrow(/PostgreSQL cannot start: .* is in use by PostgreSQL \(pid \d+\)/)
+    await expect(start(dataDir)).rejects.toThrow(/PostgreSQL cannot start: .* is locked by PostgreSQL \(pid \d+\)/)
     expect(server.pid).toBeGreaterThan(0)
     await server.stop()
     expect((await start(dataDir)).port).toBe(server.port)
@@ -45,7 +45,7 @@ describe('a data folder', () => {
     const dataDir = folder()
     writeFileSync(join(dataDir, 'lock'), '4194305 PostgreSQL') // above the greatest process id of Linux
     const unlock = await lockFolder(dataDir, 'test')
-    await expect(lockFolder(dataDir, 'another')).rejects.toThrow(`in use by test (pid ${process.pid})`)
+    await expect(lockFolder(dataDir, 'another')).rejects.toThrow(`is locked by test (pid ${process.pid})`)
     unlock()
     const unlockAnother = await lockFolder(dataDir, 'another')
     unlockAnother()

@@ -47,12 +47,12 @@ describe('the condition Ready', () => {
     [
       'no sale has arrived yet',
       { reports: [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })] },
-      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; send a sale, or check the producers',
+      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; check the producers. If you send a sale yourself, it stays in the results',
     ],
     [
       'the projection has nothing yet',
       { spec: projected },
-      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; send a sale, or check the producers',
+      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; check the producers. If you send a sale yourself, it stays in the results',
     ],
     [
       'no worker is ready',

@@ -150,7 +150,7 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
         passwordSecretRef: secret,
       },
     },
-    /elasticsearch\.usernameSecretRef: is required/,
+    /elasticsearch\.usernameSecretRef: is missing/,
     { 'spec.sinks.elasticsearch.usernameSecretRef': secret },
   ],
   [
@@ -160,12 +160,12 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
   ],
   [
     { 'spec.load': { bursts: { every: '1s', lasting: '2s', factor: 3 } } },
-    /must not exceed every \(1s\); found 2s/,
+    /must not be longer than the value of "every" \(1s\); found 2s/,
     { 'spec.load.bursts.every': '2s' },
   ],
   [
     { 'spec.workers': { autoscale: { min: 5, max: 4 } } },
-    /must not exceed max \(4\); found 5/,
+    /must not be greater than the value of "max" \(4\); found 5/,
     { 'spec.workers.autoscale.max': 5 },
   ],
 ]

@@ -38,7 +38,7 @@ describe('against the log', () => {
     read.checkOff(0, 5, KEY, values[0]!)
     read.checkOff(0, 6, KEY, values[2]!)
     expect(read.lostFromLog()).toBe(2)
-    expect(read.examples[0]).toBe(`lost from the log: ${hashes[1]} was acknowledged at 0/6`)
+    expect(read.examples[0]).toBe(`lost from the topic: Kafka acknowledged ${hashes[1]} at 0/6, but it is not there`)
   })
 
   it('reports a record that was never announced, and a second copy of one that was announced once', async () => {

@@ -61,7 +61,7 @@ describe('verify with correct tables', () => {
       finalWindows: 1,
       delayMs: null,
     })
-    expect(renderVerdict(verdict)).toContain('OK: the tables match the log exactly')
+    expect(renderVerdict(verdict)).toContain('OK: the tables match the topic exactly')
   })
 
   it('passes tables without the rows that retention removed', async () => {
@@ -158,12 +158,12 @@ describe('verify with faulty bookkeeping', () => {
     [
       'a log that is not drained',
       'update progress set next_offset = 9, skipped = 2 where partition = 0',
-      'partition 0: next_offset (not drained, or the log has grown): expected 10, found 9',
+      'partition 0: next_offset (the pipeline has not read all records; wait and verify again, or pass --running): expected 10, found 9',
     ],
     [
       'a partition that was never claimed',
       'update progress set first_offset = null where partition = 1',
-      'partition 1 was never claimed',
+      'no worker has read partition 1 yet, but it has records up to offset',
     ],
     ['missing progress', 'delete from progress where partition = 1', 'the table progress has no row for partition 1'],
     [
@@ -191,14 +191,18 @@ describe('verify with faulty bookkeeping', () => {
       'delete from progress_aggregations where partition = 1',
       'the table progress_aggregations has no row for partition 1, aggregation summary',
     ],
-    ['a row final too early', 'update summary set final = true', 'summary: 1 rows are final before'],
+    [
+      'a row final too early',
+      'update summary set final = true',
+      'summary: 1 rows are marked final, but the pipeline watermark has not passed',
+    ],
     [
       'a different spec',
       `update specs set document = jsonb_set(document, '{spec,window,size}', '"30s"')`,
-      'generation 1 in table specs differs from the given spec',
+      'the given spec differs from generation 1 in table specs; pass the file that the workers use',
     ],
     ['a different owner', `update pipeline set owner = 'default/other'`, 'the schema belongs to default/other'],
-    ['a redrive', 'update dead_letters set redriven_at = now()', '1 dead letters were redriven'],
+    ['a redrive', 'update dead_letters set redriven_at = now()', '1 dead letters were sent to the pipeline again'],
   ])('reports %s', async (_, sql, problem) => {
     const verdict = await tampered(sql)
     expect(verdict.ok).toBe(false)
@@ -256,7 +260,9 @@ describe('the journal', () => {
     const dir = await journalDir([['s', 0, [...hashes, '00000000000000ff']], ...acknowledged, ['a', 0, 1, 1, [8]]])
     const verdict = await verify({ ...options, journalDir: dir })
     expect(verdict).toMatchObject({ ok: false, lostFromLog: 1, lost: 1, rows: { missing: 0 } })
-    expect(verdict.problems).toEqual(['lost from the log: 00000000000000ff was acknowledged at 1/1'])
+    expect(verdict.problems).toEqual([
+      'lost from the topic: Kafka acknowledged 00000000000000ff at 1/1, but it is not there',
+    ])
   })
 
   it('reports a record that is in no journal', async () => {

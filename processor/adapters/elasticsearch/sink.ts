@@ -84,7 +84,7 @@ class ElasticsearchSink implements Sink {
   #faultsOf(chunk: BulkEntry[], items: BulkItem[]): ProjectionFault[] {
     const judged = items.map((item, i) => ({ item, row: chunk[i]!.row, verdict: judge(item, chunk[i]!.row.version) }))
     const later = judged.find(({ verdict }) => verdict === 'later')
-    if (later) throw new Retryable(`Elasticsearch did not accept all rows: ${describe(later.item)}`)
+    if (later) throw new Retryable(`Elasticsearch did not accept some rows: ${describe(later.item)}; retrying`)
     const newer = judged.filter(({ verdict }) => verdict === 'newer')
     if (newer.length > 0) this.#reportNewer(newer[0]!.row, newer[0]!.item, newer.length)
     return judged.filter(({ verdict }) => verdict === 'rejected').map(({ row, item }) => faultOf(row, describe(item)))

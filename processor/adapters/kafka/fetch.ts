@@ -88,8 +88,12 @@ export function checkBatches(data: Buffer, partition: number): void {
     const offset = data.readBigInt64BE(at)
     const magic = data[at + 16]
     if (magic !== 2)
-      throw new Retryable(`partition ${partition} offset ${offset}: message format ${magic} is not supported, only 2`)
+      throw new Retryable(
+        `partition ${partition} offset ${offset}: message format ${magic} is not supported. Copy the records to a new topic in message format 2, and create a pipeline for that topic`,
+      )
     if (crc32c(data.subarray(at + 21, at + length)) !== data.readUInt32BE(at + 17))
-      throw new Retryable(`partition ${partition} offset ${offset}: the batch's CRC does not match its bytes`)
+      throw new Retryable(
+        `partition ${partition} offset ${offset}: the record batch fails its checksum; retrying. If this repeats, check the broker's disk, and restore the partition from a replica`,
+      )
   }
 }

@@ -10,6 +10,7 @@ import {
   offsetForLeaderEpochV4,
 } from '@platformatic/kafka'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { START_OVER } from '#pipeline/start-over.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Fetched, FetchRequest, Source, TopicInfo } from '#processor/ports.ts'
 import { kafkaError } from './connection.ts'
@@ -107,7 +108,8 @@ export class KafkaSource implements Source {
       const leaders = await this.#leadersOf(requests)
       for (const [id, group] of groupByLeader(requests, leaders))
         if (!this.#inFlight.has(id)) this.#send(leaders, id, group)
-      if (this.#inFlight.size === 0) throw new Retryable(`no leader is known for the partitions of ${this.#topic}`)
+      if (this.#inFlight.size === 0)
+        throw new Retryable(`no leader is known for the partitions of topic ${this.#topic}; retrying`)
       const { leader, requests: sent, answer } = await Promise.race(this.#inFlight.values())
       this.#inFlight.delete(leader)
       const fetched = await this.#accept(sent, answer)
@@ -122,7 +124,8 @@ export class KafkaSource implements Source {
   async endOfEpoch(partition: number, leaderEpoch: number): Promise<number | null> {
     try {
       const leader = (await this.#leadersOf([{ partition }])).get(partition)
-      if (!leader) throw new Retryable(`no leader is known for partition ${partition} of ${this.#topic}`)
+      if (!leader)
+        throw new Retryable(`no leader is known for partition ${partition} of topic ${this.#topic}; retrying`)
       const topics = [
         { name: this.#topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, leaderEpoch }] },
       ]
@@ -173,7 +176,7 @@ export class KafkaSource implements Source {
     for (const { data, partition } of good) if (data) checkBatches(data, partition)
     if (good.length === 0)
       throw new Retryable(
-        `no partition of ${this.#topic} could be fetched (Kafka errors ${bad.map(p => p.errorCode).join(', ') || answer.errorCode})`,
+        `no partition of topic ${this.#topic} could be fetched (Kafka errors ${bad.map(p => p.errorCode).join(', ') || answer.errorCode}); retrying`,
       )
     return good.map(p => toFetched(p, requests.find(request => request.partition === p.partition)!.offset))
   }
@@ -188,7 +191,7 @@ export class KafkaSource implements Source {
     if (id !== this.#topicId)
       throw new Fatal(
         'TopicReplaced',
-        `topic ${this.#topic} was deleted and created again (id ${id}, before ${this.#topicId}), so the stored offsets refer to other records. Delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
+        `topic ${this.#topic} was deleted and created again (old id ${this.#topicId}, new id ${id}), so the stored offsets refer to other records; ${START_OVER}`,
       )
   }
 

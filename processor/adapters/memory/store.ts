@@ -2,6 +2,7 @@
  * The ports Store and Outbox in memory. It behaves like the PostgreSQL store: one contract suite runs against both. It
  * is deterministic: no timers, no clock but `now`, and every method takes effect in one synchronous step.
  */
+import { START_OVER } from '#pipeline/start-over.ts'
 import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
 import type { AggregateRows, Commit, PartitionCommit } from '#processor/core/commit.ts'
 import { mergeAmount } from '#processor/core/merge.ts'
@@ -27,7 +28,10 @@ export class MemoryStore implements Store, Outbox {
   async open(topic: Topic): Promise<Opened> {
     const { database } = this.#options
     if (database.topicId !== null && database.topicId !== topic.topicId)
-      throw new Fatal('TopicReplaced', `the results were computed from topic ${database.topicId}, not ${topic.topicId}`)
+      throw new Fatal(
+        'TopicReplaced',
+        `the stored results come from the topic with id ${database.topicId}, but the topic now has id ${topic.topicId}; ${START_OVER}`,
+      )
     this.#refuseChangedAggregations()
     database.topicId = topic.topicId
     this.#generation = this.#registerSpec()
@@ -43,10 +47,7 @@ export class MemoryStore implements Store, Outbox {
     const { database, compiled } = this.#options
     for (const { name, identity } of compiled.aggregations)
       if ((database.aggregations.get(name)?.identity ?? identity) !== identity)
-        throw new Fatal(
-          'AggregationChanged',
-          `aggregation ${name} has changed: give it a new name, or delete the stored results`,
-        )
+        throw new Fatal('AggregationChanged', `aggregation ${name} has changed: give it a new name, or ${START_OVER}`)
   }
 
   #registerSpec(): number {
@@ -77,7 +78,10 @@ export class MemoryStore implements Store, Outbox {
     const { database, newToken, specIdentity } = this.#options
     const row = database.progress.get(partition)
     if (!row || database.generation !== this.#generation || database.specs.at(-1)!.identity !== specIdentity)
-      throw new Fatal('GenerationOutdated', `partition ${partition}: the store has another generation of the spec`)
+      throw new Fatal(
+        'GenerationOutdated',
+        `partition ${partition}: this worker runs generation ${this.#generation} of the spec, but the store has a different generation; restart the worker with the current spec`,
+      )
     row.epoch++
     row.token = newToken()
     row.generation = this.#generation
@@ -148,7 +152,9 @@ export class MemoryStore implements Store, Outbox {
   #ownedRow(commit: PartitionCommit): MemoryProgress {
     const row = this.#options.database.progress.get(commit.partition)
     if (row?.epoch !== commit.epoch || row.token !== commit.token || row.nextOffset !== commit.fromOffset)
-      throw new Fenced(`partition ${commit.partition} is not at the commit's epoch, token and offset`)
+      throw new Fenced(
+        `partition ${commit.partition}: commit refused, because the stored epoch, token or offset differs from that of the commit`,
+      )
     return row
   }
 

@@ -46,7 +46,7 @@ async function claimRow(context: ClaimContext, partition: number, start: number)
     if (!rows[0])
       throw new Fatal(
         'GenerationOutdated',
-        `partition ${partition}: this worker runs generation ${generation} of the spec, but PostgreSQL has a different generation. On Kubernetes the rollout replaces this worker; elsewhere, restart it with the current spec`,
+        `partition ${partition}: this worker runs generation ${generation} of the spec, but PostgreSQL has a different generation. On Kubernetes the rollout replaces this worker; otherwise, restart it with the current spec`,
       )
     const progress = progressOf(rows[0])
     await session.query(statements.noteGeneration, [partition, progress.nextOffset, generation])

@@ -57,7 +57,7 @@ export async function sendTransaction(client: pg.Client, queries: Query[], befor
   if (failed) throw failed.reason
   const last = (settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value
   if (last.command !== 'COMMIT')
-    throw new Retryable(`PostgreSQL did not commit the transaction: it answered COMMIT with ${last.command}`)
+    throw new Retryable(`PostgreSQL did not commit the transaction: it answered COMMIT with ${last.command}; retrying`)
 }
 
 function progressQueries({ compiled, statements }: CommitContext, partitions: PartitionCommit[]): Query[] {

@@ -39,7 +39,7 @@ export function storeError(error: unknown, doing: string): unknown {
     return new Fatal('AccessDenied', `PostgreSQL error while ${doing}: ${reason}. Check spec.sinks.postgres.tls`, {
       cause: error,
     })
-  return new Retryable(`PostgreSQL error while ${doing}: ${reason}`, { cause: error })
+  return new Retryable(`PostgreSQL error while ${doing}: ${reason}; retrying`, { cause: error })
 }
 
 function fromServer(error: pg.DatabaseError, doing: string): Error {
@@ -48,7 +48,8 @@ function fromServer(error: pg.DatabaseError, doing: string): Error {
   const options = { cause: error }
   if (code === FENCED) return new Fenced(error.message)
   if (REFUSED_DATA.includes(code.slice(0, 2))) return new Rejected(message, options)
-  if (PASSING_CODES.includes(code) || PASSING.includes(code.slice(0, 2))) return new Retryable(message, options)
+  if (PASSING_CODES.includes(code) || PASSING.includes(code.slice(0, 2)))
+    return new Retryable(`${message}; retrying`, options)
   const advice = adviceOn(code)
   return advice ? new Fatal('AccessDenied', `${message}. ${advice}`, options) : error
 }

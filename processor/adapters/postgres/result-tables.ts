@@ -1,6 +1,7 @@
 /** Creates the tables of aggregations and raw sales; refuses tables of other owners or with other columns. */
 import { createHash } from 'node:crypto'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { START_OVER } from '#pipeline/start-over.ts'
 import { Fatal } from '#processor/errors.ts'
 import { projectionsOf } from '../projected-row.ts'
 import { aggregateStatements, rawStatements } from './aggregate-statements.ts'
@@ -59,7 +60,7 @@ async function isKnown(
   if (row && (row.kind !== kind || row.identity !== identity))
     throw new Fatal(
       'AggregationChanged',
-      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with other windows, groupBy, measures or event fields than the spec has now. Give ${name} a new name in the spec, or delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
+      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with other windows, groupBy, measures or event fields than the spec has now. Give ${name} a new name in the spec, or ${START_OVER}`,
     )
   if (row) return true
   const { rows } = await session.query(

@@ -178,7 +178,7 @@ class PostgresStore implements Store, Outbox, Expulsions {
   }
 
   #opened(): Open {
-    if (!this.#open) throw new Retryable('the connection to the PostgreSQL schema is not ready yet')
+    if (!this.#open) throw new Retryable('the connection to the PostgreSQL schema is not ready yet; retrying')
     return this.#open
   }
 

@@ -51,14 +51,14 @@ function counters(registry: Registry) {
     ),
     busySeconds: counter(
       'busy_seconds',
-      'Time spent working rather than waiting; records divided by this time are the true rate',
+      'Time spent working, without waiting. The number of records divided by this time is the capacity of the worker',
     ),
     commits: counter('commits', 'Acknowledged PostgreSQL commits'),
     commitFailures: counter('commit_failures', 'Commits that failed', 'kind'),
     rebalances: counter('rebalances', 'Number of times the partitions assigned to this worker changed'),
     finalised: counter('finalised_windows', 'Windows that this worker made final'),
     removed: counter('removed_rows', 'Rows that this worker deleted because they were older than the retention time'),
-    projectedRows: counter('projected_rows', 'Rows that the projection confirmed'),
+    projectedRows: counter('projected_rows', 'Rows that the projection’s sink confirmed'),
     projectionFaults: counter('projection_faults', 'Rows that the projection’s sink rejected'),
   }
 }
@@ -82,7 +82,7 @@ function gauges(registry: Registry) {
     busy: gauge('busy_ratio', 'Share of time spent working rather than waiting, 0 to 1'),
     conservation: gauge(
       'conservation_violation',
-      'Difference in the record counts of commits, by violated conservation law; always 0 unless there is a bug',
+      'Records by which the counts of commits do not add up, by the rule that they break; always 0 unless there is a bug',
       'law',
     ),
     projectionPending: gauge('projection_pending_rows', 'Rows that wait to be projected'),
@@ -98,7 +98,7 @@ function histograms(registry: Registry) {
     commitDuration: duration('commit_duration', 'Time from the start of a commit to its acknowledgement'),
     projectionDuration: duration(
       'projection_duration',
-      'Time from the start of a write to Elasticsearch to its confirmation, per batch',
+      'Time from the start of a write to Elasticsearch until Elasticsearch confirms it, per batch',
     ),
     endToEndDelay: new DelayHistogram(
       registry,

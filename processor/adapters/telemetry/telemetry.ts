@@ -54,7 +54,8 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
     registry: metrics.registry,
     health: () => health.report(),
     setReady: (ready, reason = 'Not ready') => health.setReady(ready, reason),
-    setLive: (live, reason = 'the worker has stopped reading and committing') => health.setLive(live, reason),
+    setLive: (live, reason = 'the worker no longer reads and commits; its log shows why') =>
+      health.setLive(live, reason),
     async snapshot() {
       const at = clock.now()
       return {
@@ -160,11 +161,11 @@ function checkConservation(metrics: Metrics, telemetry: Telemetry, commit: Commi
   })
   telemetry.log(
     'error',
-    'bug: the record counts of a commit do not add up; compare the results with the topic (verifier)',
+    'bug: the record counts of a commit do not add up. Run the verifier, which compares the results with the topic, and report the bug',
     { off: deviations, partitions },
   )
   telemetry.condition(
     'ConservationViolated',
-    `records are unaccounted for (${broken.join(', ')}); the commit's counters are in the worker's log. Compare table progress with the topic`,
+    `records are unaccounted for (${broken.join(', ')}); the commit's counters are in the worker's log. Run the verifier, which compares the results with the topic, and report the bug`,
   )
 }

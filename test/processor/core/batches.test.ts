@@ -178,6 +178,6 @@ describe('record batches', () => {
       records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.alloc(20) }],
     })
     data[61] = 0x7e // claims 63 bytes
-    expect(() => walk(data, 0)).toThrow(/longer than its batch/)
+    expect(() => walk(data, 0)).toThrow(/longer than the batch/)
   })
 })

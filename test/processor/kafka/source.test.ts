@@ -231,7 +231,7 @@ describe('errors of KafkaSource', () => {
     })
     expect(() => checkBatches(data, 0)).not.toThrow()
     data[data.length - 2]! ^= 1
-    expect(() => checkBatches(data, 0)).toThrow(/partition 0 offset 3.*CRC/)
+    expect(() => checkBatches(data, 0)).toThrow(/partition 0 offset 3.*checksum/)
   })
 
   it('reports a missing topic as Retryable, with what to do', async () => {

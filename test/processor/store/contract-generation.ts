@@ -69,7 +69,7 @@ export function generationContract(fresh: Fresh): void {
       ] as [string, string][])
         await expect(harness.worker(pipelineOf(change)).open(TOPIC)).rejects.toMatchObject({
           code: 'AggregationChanged',
-          message: expect.stringMatching(/new name.*delete the stored results/),
+          message: expect.stringMatching(/new name.*start over/),
         })
       expect(await harness.worker().open(TOPIC)).toMatchObject({ generation: 1 })
     })

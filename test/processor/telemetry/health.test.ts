@@ -65,7 +65,7 @@ it('reports a worker whose flow has ended as neither live nor ready', () => {
   expect(telemetry.health()).toEqual({
     live: false,
     ready: false,
-    reasons: ['the worker has stopped reading and committing'],
+    reasons: ['the worker no longer reads and commits; its log shows why'],
   })
 })
 
