@@ -74,10 +74,12 @@ export function statusLine(view: View): string {
   const why = unready
     .slice(0, 1)
     .map(({ name, state, reasons }) => ` (${name}: ${cut(reasons[0] ?? state, MAX_REASON_LENGTH)})`)
+  const restarts = workers.reduce((sum, worker) => sum + worker.restarts, 0)
+  const restarted = restarts > 0 ? `, ${restartsText(restarts)} in all` : ''
   return (
     `${elapsedText(view.elapsedMs)} ${view.phase}: sent ${rateText(view.sending?.rate)}, committed ${rateText(committed?.rate)}, ` +
     `lag ${countOr(view.lag)}${projecting}, watermark ${watermarkText(view)}, delay ${delayText(view.delay)}, ` +
-    `${workers.length - unready.length} of ${workers.length} workers ready${why}`
+    `${workers.length - unready.length} of ${workers.length} workers ready${restarted}${why}`
   )
 }
 
@@ -111,10 +113,10 @@ function grid({ name, columns, rows: all }: WindowTable, limit: number): string[
 }
 
 function workerText({ state, partitions, rate, busy, restarts, reasons, metrics }: WorkerRow): string {
-  const restartsText = restarts > 0 ? `, restarted ${restarts === 1 ? 'once' : `${restarts} times`}` : ''
+  const restarted = restarts > 0 ? `, ${restartsText(restarts)}` : ''
   const why = reasons.length > 0 ? ` – ${reasons.join('; ')}` : ''
-  if (state !== 'running') return `${state}${restartsText}${why}`
-  return `${partitions} partitions, ${rateText(rate)}, ${Math.round(busy * 100)}% busy${restartsText}, ${metrics}${why}`
+  if (state !== 'running') return `${state}${restarted}${why}`
+  return `${partitions} partitions, ${rateText(rate)}, ${Math.round(busy * 100)}% busy${restarted}, ${metrics}${why}`
 }
 
 function line(label: string, text: string): string {
@@ -126,6 +128,7 @@ function cut(text: string, columns: number): string {
 }
 
 const count = (n: number) => n.toLocaleString('en-US')
+const restartsText = (n: number) => `restarted ${n === 1 ? 'once' : `${n} times`}`
 const countOr = (n: number | null) => (n === null ? '–' : count(n))
 const rateText = (rate: number | undefined) => (rate === undefined ? '–' : `${count(Math.round(rate))}/s`)
 

@@ -49,6 +49,12 @@ function leftBehind(): string[] {
   return pids.map(commandLine).filter(line => line.includes(NAME))
 }
 
+/** Returns the pid of a process that uses our data and runs the script. */
+function processOf(script: RegExp): number {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  return Number(pids.find(pid => script.test(commandLine(pid)) && commandLine(pid).includes(NAME)))
+}
+
 function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
@@ -71,18 +77,22 @@ async function changeOneRow(): Promise<void> {
 }
 
 describe.runIf(process.platform === 'linux')('npm start', () => {
-  it('runs until Ctrl-C, survives a killed worker, and leaves no process behind', {
+  it('runs until Ctrl-C, survives killed and terminated processes, and leaves no process behind', {
     timeout: 240_000,
   }, async () => {
     const run = start('--workers', '2', '--rate', '200')
     await until(run, /2 of 2 workers ready/)
     await until(run, /running: sent [1-9]\d*\/s, committed [1-9]\d*\/s/)
     expect(run.output).toMatch(/using 127\.0\.0\.1:\d+ instead of postgres:5432/)
-    const worker = readdirSync('/proc').find(
-      pid => /processor\/main\.ts/.test(commandLine(pid)) && commandLine(pid).includes(NAME),
-    )
-    process.kill(Number(worker), 'SIGKILL')
+    process.kill(processOf(/processor\/main\.ts/), 'SIGKILL')
     await until(run, /worker-\d killed by SIGKILL; restarting in 1 s[\s\S]*2 of 2 workers ready/)
+    process.kill(processOf(/processor\/main\.ts/), 'SIGTERM')
+    process.kill(processOf(/producer\/main\.ts/), 'SIGTERM')
+    await until(run, /worker-\d exited with code 0, as after SIGTERM or SIGINT; restarting in [12] s/)
+    await until(run, /load exited with code 0, as after SIGTERM or SIGINT; restarting in 1 s/)
+    await until(run, /exited with code 0[\s\S]*2 of 2 workers ready, restarted 2 times in all/)
+    // The third status line after the exit is at least 10 s later; its rate covers only the last 5 s.
+    await until(run, /load exited with code 0(?:[\s\S]*?: sent ){3}[1-9]\d*\/s/)
     expect(leftBehind().length).toBeGreaterThan(4) // proves that leftBehind() finds processes
     run.child.kill('SIGINT')
     expect(await run.exited).toBe(0)

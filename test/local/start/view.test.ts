@@ -114,7 +114,7 @@ describe('the status line', () => {
   it('shows the figures in one line, and why a worker is not ready', () => {
     expect(statusLine(VIEW)).toBe(
       '1m 23s running: sent 100/s, committed 100/s, lag 3, 4 rows to project, watermark 17:19:34Z (6 s ago), ' +
-        'delay p50 85 ms, p99 1,160 ms, 1 of 2 workers ready (worker-2: killed by SIGKILL)',
+        'delay p50 85 ms, p99 1,160 ms, 1 of 2 workers ready, restarted 3 times in all (worker-2: killed by SIGKILL)',
     )
   })
 })
