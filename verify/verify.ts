@@ -13,7 +13,7 @@ import { type History, Recomputation } from './recompute.ts'
 import type { Cell } from './rows.ts'
 import { type Aggregation, type Projection, readDocument, readSpec, type Spec } from './spec.ts'
 import { type AggregationRow, type PostgresAddress, Tables } from './tables.ts'
-import { sumRows, type Verdict } from './verdict.ts'
+import { sumLate, sumRows, type Verdict } from './verdict.ts'
 
 export { renderVerdict, type Verdict } from './verdict.ts'
 
@@ -221,6 +221,7 @@ class Verification {
       records: sum('records'),
       aggregated: sum('accepted') - sum('late'),
       late: sum('late'),
+      latePerAggregation: sumLate(states, this.spec.rules.aggregations),
       deadLettered: sum('dead'),
       duplicates: sum('duplicate'),
       storeRejected: recomputation.storeRejected,

@@ -11,6 +11,7 @@ import { Interrupted, Interruption } from './interruption.ts'
 import type { Options } from './options.ts'
 import { Screen } from './screen.ts'
 import { type Setting, Stage } from './stage.ts'
+import { count } from './text.ts'
 
 /** 128 + SIGINT, as shells report it. */
 const KILLED = 130
@@ -65,8 +66,6 @@ function farewell({ lastObservation }: Stage, { options, folder }: Setting): str
     `  start over:  ${command('--fresh')}`,
   ]
 }
-
-const count = (n: number) => n.toLocaleString('en-US')
 
 /** npm passes only the arguments after `--` on to the script. */
 function withArguments(args: string[]): string[] {
