@@ -19,8 +19,25 @@ export function elapsedText(ms: number): string {
   return minutes < 60 ? `${minutes}m ${seconds % 60}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`
 }
 
+/** Returns a time in UTC with its distance from now; with the date unless it is today's. Takes ms since the epoch. */
 export function timeText(time: number, now: number): string {
-  return `${new Date(time).toISOString().slice(11, 19)}Z (${((now - time) / 1000).toFixed(0)} s ago)`
+  const [date, clock] = new Date(time).toISOString().split('T') as [string, string]
+  const isToday = new Date(now).toISOString().startsWith(date)
+  return `${isToday ? '' : `${date} `}${clock.slice(0, 8)}Z (${distanceText(time - now)})`
+}
+
+/** Largest first. A distance is shown in the first unit of which it has at least two. */
+const UNITS = [
+  { ms: 86_400_000, name: 'days' },
+  { ms: 3_600_000, name: 'hours' },
+  { ms: 60_000, name: 'min' },
+] as const
+
+function distanceText(ms: number): string {
+  const distance = Math.abs(ms)
+  const unit = UNITS.find(unit => distance >= 2 * unit.ms) ?? { ms: 1000, name: 's' }
+  const amount = `${count(Math.round(distance / unit.ms))} ${unit.name}`
+  return ms > 0 && distance >= 500 ? `${amount} ahead of the clock` : `${amount} ago`
 }
 
 /** Breaks a text into lines of at most `columns` characters, between words where possible; later lines are indented. */
