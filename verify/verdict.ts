@@ -55,6 +55,14 @@ export function sumRows(tables: Comparison[]): Verdict['rows'] {
   return rows
 }
 
+/** Without a row to compare, the verdict is not OK, and nothing else would say why. */
+export function nothingCompared({ compared }: Verdict['rows'], topic: string): string[] {
+  if (compared > 0) return []
+  return [
+    `no row was compared: the tables have no row, and topic ${topic} has no record that leads to one. Send sales first; if you did, correct the topic or the addresses of the servers`,
+  ]
+}
+
 /** Returns, for each aggregation, the late and the partly late records of all partitions. */
 export function sumLate(states: PartitionState[], aggregations: Aggregation[]): Verdict['latePerAggregation'] {
   const sum = (name: string, counter: 'late' | 'partly_late') =>

@@ -1,4 +1,5 @@
 /** Decides where to start reading a claimed partition, from what the log still has (contract, section 11). */
+import { DELETE_RESULTS } from '#pipeline/advice.ts'
 import type { Claim } from './claim.ts'
 
 export type Placement =
@@ -20,12 +21,12 @@ export function placeReading(claim: Claim, bounds: LogBounds, offsetOutOfRange: 
   if (end < nextOffset)
     return {
       stop: 'LogTruncated',
-      message: `partition ${partition} ends at offset ${end}, but results are stored up to offset ${nextOffset}: Kafka lost records. Restore the topic, or delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
+      message: `partition ${partition} ends at offset ${end}, but results are stored up to offset ${nextOffset}: Kafka lost records. Restore the topic, or ${DELETE_RESULTS}`,
     }
   if (epochEnd !== null && epochEnd < nextOffset)
     return {
       stop: 'LogTruncated',
-      message: `the records of partition ${partition} changed at offset ${epochEnd} and later, but results are stored up to offset ${nextOffset}: the new leader is a replica without the counted records. Restore the topic, or delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
+      message: `the records of partition ${partition} changed at offset ${epochEnd} and later, but results are stored up to offset ${nextOffset}: the new leader is a replica without the counted records. Restore the topic, or ${DELETE_RESULTS}`,
     }
   if (earliest > nextOffset && offsetOutOfRange === 'stop')
     return {

@@ -10,6 +10,7 @@ import {
   offsetForLeaderEpochV4,
 } from '@platformatic/kafka'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { DELETE_RESULTS } from '#pipeline/advice.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Fetched, FetchRequest, Source, TopicInfo } from '#processor/ports.ts'
 import { kafkaError } from './connection.ts'
@@ -188,7 +189,7 @@ export class KafkaSource implements Source {
     if (id !== this.#topicId)
       throw new Fatal(
         'TopicReplaced',
-        `topic ${this.#topic} was deleted and created again (id ${id}, before ${this.#topicId}), so the stored offsets refer to other records. Delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
+        `topic ${this.#topic} was deleted and created again (id ${id}, before ${this.#topicId}), so the stored offsets refer to other records. To continue, ${DELETE_RESULTS}`,
       )
   }
 

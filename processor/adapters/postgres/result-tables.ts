@@ -1,5 +1,6 @@
 /** Creates the tables of aggregations and raw sales; refuses tables of other owners or with other columns. */
 import { createHash } from 'node:crypto'
+import { DELETE_RESULTS } from '#pipeline/advice.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Fatal } from '#processor/errors.ts'
 import { projectionsOf } from '../projected-row.ts'
@@ -59,7 +60,7 @@ async function isKnown(
   if (row && (row.kind !== kind || row.identity !== identity))
     throw new Fatal(
       'AggregationChanged',
-      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with other windows, groupBy, measures or event fields than the spec has now. Give ${name} a new name in the spec, or delete the stored results (npm start: --fresh; elsewhere: the remove command)`,
+      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with other windows, groupBy, measures or event fields than the spec has now. Give ${name} a new name in the spec, or ${DELETE_RESULTS}`,
     )
   if (row) return true
   const { rows } = await session.query(

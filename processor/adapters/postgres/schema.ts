@@ -3,6 +3,7 @@
  * ownership → migrations → topic → the spec's generation → result tables → partitions.
  */
 import { readFileSync } from 'node:fs'
+import { DELETE_RESULTS } from '#pipeline/advice.ts'
 import { Fatal } from '#processor/errors.ts'
 import type { Opened, Topic } from '#processor/ports.ts'
 import type { Session } from './connections.ts'
@@ -113,7 +114,7 @@ async function registerPipeline(
   if (stored.topic_id !== topic.topicId)
     throw new Fatal(
       'TopicReplaced',
-      `the stored results come from topic ${stored.topic} (id ${stored.topic_id}), but the topic is now ${topic.topic} (id ${topic.topicId}): it is another topic, or it was deleted and created again. Delete the stored results (npm start: --fresh; elsewhere: the remove command), or create a pipeline with another name`,
+      `the stored results come from topic ${stored.topic} (id ${stored.topic_id}), but the topic is now ${topic.topic} (id ${topic.topicId}): it is another topic, or it was deleted and created again. To continue, ${DELETE_RESULTS}, or create a pipeline with another name`,
     )
   return { watermark: stored.watermark, firstPartitions: stored.first_partitions }
 }

@@ -4,9 +4,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '#local/services/host.ts'
 import { startPostgres } from '#local/services/postgres.ts'
 import type { Report } from '#local/start/report.ts'
+import { kafka, postgres, unique } from '#test/support/services.ts'
 
 const NAME = `start-test-${process.pid}`
 const DATA = resolve('.local', NAME)
@@ -24,12 +26,17 @@ writeFileSync(
 let running: ChildProcess | undefined
 afterAll(() => {
   running?.kill('SIGKILL')
-  for (const path of [folder, DATA]) rmSync(path, { recursive: true, force: true })
+  for (const path of [folder, DATA, `${DATA}@external`]) rmSync(path, { recursive: true, force: true })
 })
 
 /** Starts it without a terminal. `output` grows; `exited` resolves with the exit code. */
-function start(...flags: string[]) {
-  const child = spawn(process.execPath, ['local/main.ts', file, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+const start = (...flags: string[]) => startFile(file, flags)
+
+function startFile(document: string, flags: string[], env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, ['local/main.ts', document, ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
   running = child
   const run = { child, output: '', exited: new Promise<number | null>(done => child.once('close', code => done(code))) }
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (run.output += data))
@@ -141,6 +148,13 @@ describe.runIf(process.platform === 'linux')('npm start', () => {
     expect(leftBehind()).toEqual([])
   })
 
+  it('gives a reason when there is nothing to verify', { timeout: 240_000 }, async () => {
+    const run = start('--no-load', '--for', '1s', '--fresh')
+    expect({ code: await run.exited, output: run.output }).toMatchObject({ code: 1 })
+    expect(run.output).toMatch(/NOT OK[\s\S]*problem: no row was compared: .*Send sales first/)
+    expect(run.output).not.toMatch(/^OK/m)
+  })
+
   it('leaves no process behind when it is killed', { timeout: 240_000 }, async () => {
     const run = start()
     await until(run, /2 of 2 workers ready/)
@@ -148,6 +162,43 @@ describe.runIf(process.platform === 'linux')('npm start', () => {
     run.child.kill('SIGKILL')
     await run.exited
     while (leftBehind().length > 0) await new Promise(done => setTimeout(done, 100))
+  })
+})
+
+describe('npm start --external', () => {
+  const external = join(folder, 'external.yaml')
+  const shared: Record<string, string> = {}
+
+  beforeAll(async () => {
+    const [{ bootstrap }, { createDatabase }] = await Promise.all([kafka(), postgres()])
+    const { host, port, user, password, database } = await createDatabase()
+    Object.assign(shared, { SECRET_POSTGRES_USERNAME: user, SECRET_POSTGRES_PASSWORD: password })
+    const text = readFileSync(file, 'utf8')
+      .replace(/bootstrapServers: .*/, `bootstrapServers: ["${bootstrap}"]`)
+      .replace('topic: transactions', `topic: ${unique('external')}`)
+      .replace('host: postgres', `host: ${host}\n      port: ${port}`)
+      .replace('database: sales', `database: ${database}`)
+    writeFileSync(external, text)
+    writeFileSync(join(folder, 'refused.yaml'), text.replace(`port: ${port}`, `port: ${await freePort()}`))
+  })
+
+  it('verifies what is on the servers, and advises nothing that it would refuse', { timeout: 120_000 }, async () => {
+    const run = startFile(external, ['--external', '--for', '3s'], shared)
+    expect({ code: await run.exited, output: run.output }).toMatchObject({ code: 0 })
+    expect(run.output).toMatch(/^OK[\s\S]*cover everything in the topic and in the tables/m)
+    expect(run.output).not.toContain('--fresh')
+  })
+
+  it('shows why no worker is ready, and proposes to continue on the same servers', { timeout: 120_000 }, async () => {
+    const run = startFile(join(folder, 'refused.yaml'), ['--external'], shared)
+    await until(
+      run,
+      /0 of 2 workers ready \(worker-1, worker-2: Starting; StoreUnavailable: PostgreSQL error .*ECONNREFUSED/,
+    )
+    run.child.kill('SIGINT')
+    expect(await run.exited).toBe(0)
+    expect(run.output).toMatch(/continue: +npm start -- \S+refused\.yaml --external$/m)
+    expect(run.output).not.toContain('--fresh')
   })
 })
 
