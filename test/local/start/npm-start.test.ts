@@ -107,6 +107,26 @@ describe.runIf(process.platform === 'linux')('npm start', () => {
     expect(leftBehind()).toEqual([])
   })
 
+  it('restarts Kafka when it is killed, and again when it is killed while it is starting', {
+    timeout: 240_000,
+  }, async () => {
+    const run = start('--rate', '200')
+    await until(run, /2 of 2 workers ready/)
+    const first = processOf(/kafka\.Kafka/)
+    process.kill(first, 'SIGKILL')
+    await until(run, /Kafka exited\. .*restarting it in 1 s/)
+    let second = 0
+    while (!(second > 0)) {
+      await new Promise(done => setTimeout(done, 50))
+      second = processOf(/kafka\.Kafka/)
+    }
+    process.kill(second, 'SIGKILL')
+    await until(run, /Kafka exited while starting\. .*restarting it in 2 s[\s\S]*: sent [1-9]\d*\/s, committed [1-9]/)
+    run.child.kill('SIGINT')
+    expect(await run.exited).toBe(0)
+    expect(leftBehind()).toEqual([])
+  })
+
   it('continues where it stopped, and verifies all runs in a bounded run', {
     timeout: 240_000,
   }, async () => {
