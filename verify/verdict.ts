@@ -1,6 +1,7 @@
 /** The result of the verifier, as data and as text. */
 import type { Comparison } from './compare.ts'
 import type { DelayReport } from './delay.ts'
+import { safeLine } from './output.ts'
 import type { PartitionState } from './recompute.ts'
 import type { Aggregation } from './spec.ts'
 
@@ -90,7 +91,9 @@ export function renderVerdict(verdict: Verdict): string {
     line('delay', delayMs ? delayText(delayMs) : 'not measured: no commit logs given'),
     ...Object.entries(verdict.perTable).flatMap(([name, { examples }]) => examples.map(text => `  ${name}: ${text}`)),
     ...verdict.problems.map(problem => `  problem: ${problem}`),
-  ].join('\n')
+  ]
+    .map(safeLine)
+    .join('\n')
 }
 
 /** A record can be late for one aggregation and aggregated in another: the line above counts it as aggregated. */

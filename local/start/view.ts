@@ -1,4 +1,5 @@
 /** The live view as lines of text. Pure. */
+import { printable } from '#common/output.ts'
 import type { WindowTable } from './results.ts'
 import { count, countOr, delayText, elapsedText, rateText, restartsText, timeText, wrap } from './text.ts'
 
@@ -61,13 +62,22 @@ const WINDOWS = [4, 2, 1, 0]
  * Returns the lines of the view, none longer than `columns`, with fewer windows, then less of the oldest news, if all
  * would not fit into `rows`. Reasons and news are wrapped, because their ends say what to do; other lines are cut.
  */
-export function renderView(view: View, { columns, rows }: { columns: number; rows: number }): string[] {
+export function renderView(shown: View, { columns, rows }: { columns: number; rows: number }): string[] {
+  const view = printableIn(shown)
   const { news } = view
   const fewerWindows = WINDOWS.map(windows => layOut(view, windows, columns))
   const lessNews = news.map((_, i) => layOut({ ...view, news: news.slice(i + 1) }, 0, columns))
   const layouts = [...fewerWindows, ...lessNews]
   const lines = layouts.find(lines => lines.length <= rows) ?? layouts.at(-1)!
   return lines.slice(0, rows).map(text => cut(text, columns))
+}
+
+/** Escapes every text, before the layout counts its characters: tables and reasons quote data. */
+function printableIn<T>(value: T): T {
+  if (typeof value === 'string') return printable(value) as T
+  if (Array.isArray(value)) return value.map(printableIn) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, printableIn(inner)])) as T
 }
 
 function layOut(view: View, windows: number, columns: number): string[] {
@@ -88,7 +98,8 @@ function layOut(view: View, windows: number, columns: number): string[] {
 }
 
 /** Returns the view as one line, for logs. Reasons are never cut. */
-export function statusLine(view: View): string {
+export function statusLine(shown: View): string {
+  const view = printableIn(shown)
   const { committed, workers } = view
   const projecting = committed && committed.toProject > 0 ? `, ${count(committed.toProject)} rows to project` : ''
   const notCounted = committed ? ` (not counted: ${notCountedText(committed)})` : ''
