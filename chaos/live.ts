@@ -1,5 +1,7 @@
 /** The output during a run: a line for each event, and progress while it waits. */
 
+import { printable, writeLines } from '#common/output.ts'
+
 /** Time between progress lines when the output is not a terminal. */
 const PROGRESS_EVERY_MS = 5000
 
@@ -11,17 +13,17 @@ export class Live {
   /** Prints an event. */
   event(text: string): void {
     this.#end()
-    for (const line of text.split('\n')) process.stdout.write(`${this.#time()}  ${line}\n`)
+    for (const line of text.split('\n')) writeLines(process.stdout, `${this.#time()}  ${line}`)
   }
 
   /** Prints what the run waits for. */
   progress(text: string): void {
     if (process.stdout.isTTY) {
-      process.stdout.write(`\r\x1b[K${this.#time()}  … ${text}`.slice(0, process.stdout.columns + 4))
+      process.stdout.write(`\r\x1b[K${this.#time()}  … ${printable(text)}`.slice(0, process.stdout.columns + 4))
       this.#hasProgressLine = true
     } else if (Date.now() - this.#lastLineAt >= PROGRESS_EVERY_MS) {
       this.#lastLineAt = Date.now()
-      process.stdout.write(`${this.#time()}  … ${text}\n`)
+      writeLines(process.stdout, `${this.#time()}  … ${text}`)
     }
   }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { hideBin } from 'yargs/helpers'
 import { writeTextFile } from '#common/files.ts'
+import { writeLines } from '#common/output.ts'
 import { runMain } from '#common/run-main.ts'
 import { renderChart } from './chart.ts'
 import { Api } from './kubectl.ts'
@@ -21,7 +22,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
   const report = await new Run(api, settings, new Live(), stopping.signal).run()
   if (report === null) return 0
-  process.stdout.write(`\n${renderReport(report)}`)
+  writeLines(process.stdout, `\n${renderReport(report).trimEnd()}`)
   if (settings.report !== null) write(settings.report, report)
   return report.ok ? 0 : 1
 }
@@ -30,7 +31,7 @@ function write(folder: string, report: Report): void {
   writeTextFile(join(folder, 'chaos.md'), renderReport(report))
   writeTextFile(join(folder, 'chaos.json'), `${JSON.stringify(report)}\n`)
   writeTextFile(join(folder, 'chaos.svg'), renderChart(report))
-  process.stdout.write(`\nReport written to ${folder}: chaos.md, chaos.json, chaos.svg\n`)
+  writeLines(process.stdout, `\nReport written to ${folder}: chaos.md, chaos.json, chaos.svg`)
 }
 
 await runMain(main, { exitCodeOf: () => 2 })

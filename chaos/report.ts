@@ -1,4 +1,5 @@
 /** The results of a run: figures per fault, as a table and as JSON. */
+import { printableLines } from '#common/output.ts'
 import type { Kind } from './fault-schedule.ts'
 import { type Delay, delayIn, peakLag, rateIn, standstill, type Tick, type Window, worstStandstill } from './measure.ts'
 import { renderVerdict, type Verdict } from './verdict.ts'
@@ -101,7 +102,9 @@ export function renderReport(report: Report): string {
     '',
     'Measured every half second. Delay percentiles are estimates within buckets; max is the upper bound of a bucket.',
     '',
-  ].join('\n')
+  ]
+    .map(printableLines)
+    .join('\n')
 }
 
 function row(about: string[], figures: Figures, bounds: number[]): string {

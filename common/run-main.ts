@@ -2,6 +2,7 @@
 import { SpecError } from '#pipeline/parse.ts'
 import { UsageError, UserError } from '#pipeline/user-error.ts'
 import { FileError } from './files.ts'
+import { writeLines } from './output.ts'
 
 /** 128 + SIGPIPE: the exit code that shells report when a program's reader has closed the pipe, as in `… | head`. */
 const BROKEN_PIPE = 141
@@ -44,7 +45,7 @@ export function exitCodeOf(error: unknown): number {
 }
 
 function report(error: unknown): void {
-  process.stderr.write(`${error instanceof UserError ? error.message : bugReport(error)}\n`)
+  writeLines(process.stderr, error instanceof UserError ? error.message : bugReport(error))
 }
 
 function bugReport(error: unknown): string {

@@ -1,4 +1,5 @@
 /** `npm start`: Kafka, PostgreSQL, Elasticsearch, workers and load on this machine. See --help. */
+import { writeLines } from '#common/output.ts'
 import { runMain } from '#common/run-main.ts'
 import { readOptions } from './start/options.ts'
 import { run } from './start/run.ts'
@@ -6,6 +7,6 @@ import { run } from './start/run.ts'
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2))
   if (!('help' in options)) return run(options)
-  process.stdout.write(`${options.help}\n`)
+  writeLines(process.stdout, options.help)
   return 0
 })

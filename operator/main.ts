@@ -2,6 +2,7 @@
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { strictly } from '#common/command-line.ts'
+import { writeLines } from '#common/output.ts'
 import { runMain } from '#common/run-main.ts'
 import { chance, clock } from '#common/world.ts'
 import { UsageError } from '#pipeline/user-error.ts'
@@ -43,7 +44,7 @@ async function main(): Promise<number> {
           demandOption: true,
           describe: 'Path of the SalesPipeline YAML file',
         }),
-      async ({ file }) => void process.stdout.write(`${(await planCommand(file)).join('\n')}\n`),
+      async ({ file }) => writeLines(process.stdout, (await planCommand(file)).join('\n')),
     )
     .epilogue(ENVIRONMENT)
   await strictly(commands).parseAsync()

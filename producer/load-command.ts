@@ -1,6 +1,7 @@
 /** `producer load` on the command line: flags, progress, signals, report. */
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { writeTextFile } from '#common/files.ts'
+import { writeLines } from '#common/output.ts'
 import { reportUsage } from '#common/parent.ts'
 import { type LoadReport, type LoadRun, type LoadStats, startLoad } from './load.ts'
 import { brokersOf, durationOption, type Overrides, pipelineOptions, readPipeline, reportWaiting } from './options.ts'
@@ -87,9 +88,9 @@ async function run(flags: Flags): Promise<void> {
   const load = await reportWaiting(pipeline, opening)
   handleSignals(load)
   const report = await reportProgress(load)
-  const text = `${JSON.stringify(report, null, 2)}\n`
-  if (flags.report === undefined) process.stdout.write(text)
-  else writeTextFile(flags.report, text)
+  const text = JSON.stringify(report, null, 2)
+  if (flags.report === undefined) writeLines(process.stdout, text)
+  else writeTextFile(flags.report, `${text}\n`)
   sendToParent('report', report)
   await reportUsage()
 }
@@ -129,7 +130,7 @@ async function reportProgress(run: LoadRun): Promise<LoadReport> {
   let before = run.stats()
   const timer = setInterval(() => {
     const stats = run.stats()
-    process.stderr.write(`${progressLine(stats, before)}\n`)
+    writeLines(process.stderr, progressLine(stats, before))
     sendToParent('stats', stats)
     before = stats
   }, PROGRESS_MS)

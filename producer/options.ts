@@ -2,6 +2,7 @@
 import { parse } from 'yaml'
 import type { Argv } from 'yargs'
 import { readTextFile } from '#common/files.ts'
+import { writeLines } from '#common/output.ts'
 import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { parseDuration } from '#pipeline/units.ts'
@@ -40,7 +41,7 @@ export function brokersOf(bootstrap: string | undefined): string[] | undefined {
 export async function reportWaiting<T>({ spec }: SalesPipeline, opening: Promise<T>): Promise<T> {
   const { bootstrapServers, topic } = spec.source
   const report = () =>
-    process.stderr.write(`waiting for Kafka at ${bootstrapServers.join(', ')} and its topic ${topic} …\n`)
+    writeLines(process.stderr, `waiting for Kafka at ${bootstrapServers.join(', ')} and its topic ${topic} …`)
   const timer = setTimeout(report, REPORT_WAITING_AFTER_MS)
   return opening.finally(() => clearTimeout(timer))
 }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { complain, print } from './output.ts'
 import { readDocument } from './spec.ts'
 import { renderVerdict, type VerifyOptions, verify } from './verify.ts'
 
@@ -49,10 +50,10 @@ try {
     setDefaultCACertificates([...getCACertificates(), ...files])
   }
   const verdict = await verify(await readOptions())
-  console.log(argv.json ? JSON.stringify(verdict, null, 2) : renderVerdict(verdict))
+  print(argv.json ? JSON.stringify(verdict, null, 2) : renderVerdict(verdict))
   process.exitCode = verdict.ok ? 0 : 1
 } catch (error) {
-  console.error('cannot compare the tables with the topic:', error)
+  complain('cannot compare the tables with the topic:', error)
   process.exitCode = 1
 }
 
@@ -71,7 +72,7 @@ async function readOptions(): Promise<VerifyOptions> {
     },
     ...(argv.running && { running: true }),
     delay: { ...time('from', argv.from), ...time('to', argv.to) },
-    onProgress: message => console.error(message),
+    onProgress: complain,
     ...(argv.topic && { topic: argv.topic }),
     ...(argv.journal && { journalDir: argv.journal }),
     ...(argv.commitLog && { commitLogs: argv.commitLog }),

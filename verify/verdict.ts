@@ -1,6 +1,9 @@
 /** The result of the verifier, as data and as text. */
 import type { Comparison } from './compare.ts'
 import type { DelayReport } from './delay.ts'
+import { safeLine } from './output.ts'
+import type { PartitionState } from './recompute.ts'
+import type { Aggregation } from './spec.ts'
 
 export interface Verdict {
   /** True when no sale is lost or doubled, all rows are equal, there are no problems, and at least one row was compared. */
@@ -14,6 +17,8 @@ export interface Verdict {
   aggregated: number
   /** Accepted, and late for every aggregation. */
   late: number
+  /** Aggregation → accepted records that missed all of their windows there (late), or some (partly). */
+  latePerAggregation: Record<string, { late: number; partly: number }>
   deadLettered: number
   duplicates: number
   /** Dead letters of records that only PostgreSQL rejected: the verifier cannot predict them and trusts the table. */
@@ -51,6 +56,23 @@ export function sumRows(tables: Comparison[]): Verdict['rows'] {
   return rows
 }
 
+/** Without a row to compare, the verdict is not OK, and nothing else would say why. */
+export function nothingCompared({ compared }: Verdict['rows'], topic: string): string[] {
+  if (compared > 0) return []
+  return [
+    `no row was compared: the tables have no row, and topic ${topic} has no record that leads to one. Send sales first; if you did, correct the topic or the addresses of the servers`,
+  ]
+}
+
+/** Returns, for each aggregation, the late and the partly late records of all partitions. */
+export function sumLate(states: PartitionState[], aggregations: Aggregation[]): Verdict['latePerAggregation'] {
+  const sum = (name: string, counter: 'late' | 'partly_late') =>
+    states.reduce((total, state) => total + (state.aggregations.get(name)?.[counter] ?? 0), 0)
+  return Object.fromEntries(
+    aggregations.map(({ name }) => [name, { late: sum(name, 'late'), partly: sum(name, 'partly_late') }]),
+  )
+}
+
 /** Returns the verdict as text: a few lines, and one per table. */
 export function renderVerdict(verdict: Verdict): string {
   const { rows, delayMs } = verdict
@@ -59,16 +81,26 @@ export function renderVerdict(verdict: Verdict): string {
     line('journal', journalText(verdict)),
     line(
       'topic',
-      `${n(verdict.records)} records = ${n(verdict.aggregated)} aggregated + ${n(verdict.late)} late + ` +
+      `${n(verdict.records)} records = ${n(verdict.aggregated)} aggregated + ${n(verdict.late)} late for every aggregation + ` +
         `${n(verdict.deadLettered)} dead letters + ${n(verdict.duplicates)} duplicates`,
     ),
+    ...lateLines(verdict),
     line('sales', `${n(verdict.lost)} lost, ${n(verdict.doubled)} counted twice`),
     line('rows', `${rowsText(rows)}; ${n(verdict.finalWindows)} final`),
     ...Object.entries(verdict.perTable).map(([name, table]) => line(`  ${name}`, rowsText(table))),
     line('delay', delayMs ? delayText(delayMs) : 'not measured: no commit logs given'),
     ...Object.entries(verdict.perTable).flatMap(([name, { examples }]) => examples.map(text => `  ${name}: ${text}`)),
     ...verdict.problems.map(problem => `  problem: ${problem}`),
-  ].join('\n')
+  ]
+    .map(safeLine)
+    .join('\n')
+}
+
+/** A record can be late for one aggregation and aggregated in another: the line above counts it as aggregated. */
+function lateLines({ latePerAggregation }: Verdict): string[] {
+  return Object.entries(latePerAggregation)
+    .filter(([, { late, partly }]) => late + partly > 0)
+    .map(([name, { late, partly }]) => line(`  late for ${name}`, `${n(late)} entirely, ${n(partly)} partly`))
 }
 
 function line(label: string, text: string): string {

@@ -7,6 +7,8 @@ import type { SecretRef } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
 import { renderVerdict, type Verdict, verify } from '#verify/verify.ts'
 import { drain } from './drain.ts'
+import { coverage } from './farewell.ts'
+import type { Options } from './options.ts'
 import { buildReport, exitCodeOf, type Outcome } from './report.ts'
 import type { Running, Setting, Stage } from './stage.ts'
 
@@ -34,7 +36,7 @@ export async function runBounded(stage: Stage, setting: Setting, running: Runnin
   await stage.closeView()
   screen.log('verifying every row …')
   const verdict = await interruption.race(judge(setting, running, startedAt))
-  return conclude(options.report, verdict, {
+  return conclude(options, verdict, {
     ...describeRun(running),
     startedAt,
     endedAt,
@@ -63,17 +65,17 @@ function describeRun({ pipeline, load, workers }: Running) {
   }
 }
 
-function conclude(file: string | undefined, verdict: Verdict, outcome: Outcome): Ending {
+function conclude(options: Options, verdict: Verdict, outcome: Outcome): Ending {
+  const { report: file } = options
   const report = buildReport(outcome)
   if (file) writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
-  const runProblems = report.problems.filter(problem => !verdict.problems.includes(problem))
+  const { ok, problems } = report
   return {
     code: exitCodeOf(report),
     closing: () => [
-      renderVerdict(verdict),
-      ...runProblems.map(problem => `  problem: ${problem}`),
+      renderVerdict({ ...verdict, ok, problems }),
       '',
-      'Counts and rows cover all runs since the last --fresh. The delay covers this run only.',
+      coverage(options),
       ...(file ? [`Report written to ${file}`] : []),
     ],
   }

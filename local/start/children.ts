@@ -1,6 +1,6 @@
 /**
- * Our own processes (workers, load generator), kept alive as Kubernetes would do it: restarted with back-off when they
- * fail, stopped with SIGTERM, and killed if they do not stop. Each runs in its own process group, so that a Ctrl-C in the
+ * Our own processes (workers, load generator), kept alive as Kubernetes would do it: restarted with back-off whenever they
+ * exit unasked, stopped with SIGTERM, and killed if they do not stop. Each runs in its own process group, so that a Ctrl-C in the
  * terminal reaches only us. Each exits when the IPC channel to us closes.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -20,6 +20,8 @@ export type ChildSpec = {
   env: () => NodeJS.ProcessEnv
   /** Standard output and error are appended to it. */
   logFile: string
+  /** Returns whether its work is done, when it exits with code 0. Without this function, it must run until it is stopped. */
+  isFinished?: () => boolean
 }
 
 export type ChildState = 'starting' | 'running' | 'done' | 'restarting' | 'stopping' | 'stopped'
@@ -54,7 +56,7 @@ export class SupervisedChild {
   #process: ChildProcess | null = null
   #exited: Promise<void> = Promise.resolve()
   #startedAt = 0
-  /** Failures in a row. */
+  /** Unwanted exits in a row. */
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   readonly #events: ChildEvents
@@ -65,7 +67,7 @@ export class SupervisedChild {
     this.#events = events
   }
 
-  /** Resolves when it exits with code 0 without having been stopped: its work is done. */
+  /** Resolves when it exits with code 0 and its work is finished. */
   get done(): Promise<void> {
     return this.#done.promise
   }
@@ -121,13 +123,13 @@ export class SupervisedChild {
   #onExit(code: number | null, signal: NodeJS.Signals | null): void {
     this.#process = null
     if (this.state === 'stopping') return
-    if (code === 0) {
+    if (code === 0 && this.spec.isFinished?.()) {
       this.state = 'done'
       this.#done.resolve()
       return
     }
     if (Date.now() - this.#startedAt > STABLE_AFTER_MS) this.#failures = 0
-    this.exitReason = signal ? `killed by ${signal}` : `exited with code ${code}: ${lastLogMessage(this.spec.logFile)}`
+    this.exitReason = signal ? `killed by ${signal}` : exitText(code, this.spec.logFile)
     const pauseMs = backOff({ attempt: this.#failures++, ...RESTART })
     this.#events.log(`${this.spec.name} ${this.exitReason}; restarting in ${pauseMs / 1000} s`)
     this.state = 'restarting'
@@ -136,6 +138,13 @@ export class SupervisedChild {
       this.start()
     }, pauseMs)
   }
+}
+
+/** With code 0 there is no error to quote: our processes exit like this on SIGTERM and SIGINT, from whomever. */
+function exitText(code: number | null, logFile: string): string {
+  return code === 0
+    ? 'exited with code 0, as after SIGTERM or SIGINT'
+    : `exited with code ${code}: ${lastLogMessage(logFile)}`
 }
 
 /** Returns the message of the last error in a log, else of its last line; JSON lines are reduced to message and cause. */

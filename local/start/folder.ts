@@ -18,10 +18,15 @@ export type DataFolder = {
   elasticsearch: string
 }
 
-/** Returns `.local/<name>`, or `.local/<namespace>.<name>` outside of namespace `default`. Creates nothing. */
-export function dataFolder({ metadata }: SalesPipeline): DataFolder {
+/**
+ * Returns `.local/<name>`, or `.local/<namespace>.<name>` outside of namespace `default`. A run on external servers has
+ * its own folder with `@external` at the end: the verifier would report the sales of a journal of other servers as lost.
+ * Creates nothing.
+ */
+export function dataFolder({ metadata }: SalesPipeline, external: boolean): DataFolder {
   const { name, namespace } = metadata
-  const path = join(root, '.local', namespace === 'default' ? name : `${namespace}.${name}`)
+  const pipeline = namespace === 'default' ? name : `${namespace}.${name}`
+  const path = join(root, '.local', external ? `${pipeline}@external` : pipeline)
   const below = (name: string) => join(path, name)
   return {
     path,

@@ -27,6 +27,7 @@ export class LoadGenerator {
       args: () => ['load', '--file', folder.document, '--journal', folder.journal, ...remainingTime()],
       env: () => ({}),
       logFile: join(folder.logs, 'load.log'),
+      isFinished: () => forMs !== undefined && Date.now() - this.#startedAt >= forMs,
     }
     this.child = new SupervisedChild(spec, { ...events, onMessage: (message, pid) => this.#onMessage(message, pid) })
   }

@@ -114,7 +114,7 @@ function parser(args: string[]) {
     .example('$0 my.yaml --workers 3 --fresh', 'your own pipeline, on empty local servers')
     .example('$0 --no-load --for 1s', 'verify the data of earlier runs')
     .epilogue(
-      'Data is kept in .local/<pipeline name> between runs.\n' +
+      'Data is kept in .local/<pipeline name> between runs, or in .local/<pipeline name>@external with --external.\n' +
         'With --external, PGUSER and PGPASSWORD hold the credentials of PostgreSQL, SECRET_<NAME>_<KEY> those of other ' +
         'Secrets. The verifier reports records that are not in the journal of the load generator as "foreign", and fails.\n' +
         'Exit code: 0 if nothing was lost or counted twice and every row is correct; 1 if not; 2 if the arguments or the ' +

@@ -22,6 +22,7 @@ export type Report = Pick<
   | 'acknowledged'
   | 'aggregated'
   | 'late'
+  | 'latePerAggregation'
   | 'deadLettered'
   | 'duplicates'
   | 'lost'
@@ -49,15 +50,27 @@ export type Report = Pick<
 
 export function buildReport(outcome: Outcome): Report {
   const { pipeline, startedAt, endedAt, verdict, drained, load, workerRestarts, usage, environment } = outcome
-  const { sent, acknowledged, aggregated, late, deadLettered, duplicates, lost, doubled, rows, finalWindows, delayMs } =
-    verdict
+  const {
+    sent,
+    acknowledged,
+    aggregated,
+    late,
+    latePerAggregation,
+    deadLettered,
+    duplicates,
+    lost,
+    doubled,
+    rows,
+    finalWindows,
+    delayMs,
+  } = verdict
   const problems = [...verdict.problems, ...runProblems(outcome)]
   return {
     ok: verdict.ok && problems.length === 0 && lost === 0 && doubled === 0 && rows.compared > 0,
     pipeline,
     covers: {
       allSinceFresh:
-        'sent, acknowledged, aggregated, late, deadLettered, duplicates, lost, doubled, rows, finalWindows',
+        'sent, acknowledged, aggregated, late, latePerAggregation, deadLettered, duplicates, lost, doubled, rows, finalWindows',
       thisRun: 'delayMs, offeredRate, achievedRate, sentInThisRun, processes',
     },
     startedAt: new Date(startedAt).toISOString(),
@@ -66,6 +79,7 @@ export function buildReport(outcome: Outcome): Report {
     acknowledged,
     aggregated,
     late,
+    latePerAggregation,
     deadLettered,
     duplicates,
     lost,

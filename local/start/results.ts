@@ -11,8 +11,8 @@ export type PipelineProgress = {
   records: number
   dead: number
   duplicate: number
-  /** Late events of the aggregation that has most of them. */
-  late: number
+  /** Aggregation → events that are late for it. */
+  late: Record<string, number>
   /** ms since the epoch. */
   watermark: number | null
   /** Rows in the outbox. */
@@ -50,10 +50,14 @@ export class Results {
     )
     // The outbox is read after the progress: the other order would miss what a commit adds in between.
     const totals = await this.#pool.query<
-      Record<'records' | 'dead' | 'duplicate' | 'late' | 'waiting', string> & { watermark: string | null }
+      Record<'records' | 'dead' | 'duplicate' | 'waiting', string> & {
+        late: Record<string, number> | null
+        watermark: string | null
+      }
     >(
       `SELECT sum(records) AS records, sum(dead) AS dead, sum(duplicate) AS duplicate,
-           (SELECT coalesce(max(late), 0) FROM (SELECT sum(late) AS late FROM ${this.#schema}.progress_aggregations GROUP BY aggregation) AS each) AS late,
+           (SELECT json_object_agg(aggregation, late ORDER BY aggregation)
+              FROM (SELECT aggregation, sum(late) AS late FROM ${this.#schema}.progress_aggregations GROUP BY aggregation) AS each) AS late,
            (SELECT count(*) FROM ${this.#schema}.outbox) AS waiting,
            (SELECT watermark FROM ${this.#schema}.pipeline) AS watermark
          FROM ${this.#schema}.progress`,
@@ -64,7 +68,7 @@ export class Results {
       records: Number(records),
       dead: Number(dead),
       duplicate: Number(duplicate),
-      late: Number(late),
+      late: late ?? {},
       watermark: watermark === null ? null : Number(watermark),
       toProject: Number(waiting),
     }

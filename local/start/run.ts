@@ -6,7 +6,8 @@ import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 import { type Ending, runBounded } from './bounded.ts'
-import { dataFolder, prepareFolder } from './folder.ts'
+import { farewell, isVerifiable, type Totals } from './farewell.ts'
+import { type DataFolder, dataFolder, prepareFolder } from './folder.ts'
 import { Interrupted, Interruption } from './interruption.ts'
 import type { Options } from './options.ts'
 import { Screen } from './screen.ts'
@@ -20,7 +21,7 @@ export async function run(options: Options): Promise<number> {
   const text = readTextFile(options.file)
   const pipeline = parsePipeline(text, options.typedFile || relative('', options.file))
   refuseUnverifiable(options, pipeline)
-  const folder = dataFolder(pipeline)
+  const folder = dataFolder(pipeline, options.external)
   const unlock = await lockFolder(folder.path, 'npm start')
   process.once('exit', unlock)
   await prepareFolder(folder, options.fresh)
@@ -31,14 +32,14 @@ export async function run(options: Options): Promise<number> {
   })
   const setting: Setting = { options, text, folder, screen, interruption }
   const stage = new Stage(setting)
-  const { code, closing } = await runUntilEnd(stage, setting)
+  const { code, closing } = await runUntilEnd(stage, setting, pipeline)
   await stage.takeDown()
   for (const line of closing()) screen.log(line)
   return code
 }
 
-async function runUntilEnd(stage: Stage, setting: Setting): Promise<Ending> {
-  const { options, interruption } = setting
+async function runUntilEnd(stage: Stage, setting: Setting, pipeline: SalesPipeline): Promise<Ending> {
+  const { options, folder, interruption } = setting
   try {
     const running = await stage.bringUp()
     if (options.forMs !== undefined) return await runBounded(stage, setting, running)
@@ -46,41 +47,29 @@ async function runUntilEnd(stage: Stage, setting: Setting): Promise<Ending> {
     running.load?.start()
     return await interruption.ended
   } catch (error) {
-    if (!(error instanceof Interrupted)) return { code: 1, closing: () => ['', (error as Error).message] }
+    if (!(error instanceof Interrupted)) return { code: 1, closing: () => ['', reasonOf(error as Error)] }
     if (options.forMs !== undefined)
       return { code: 1, closing: () => ['', 'Interrupted: the results were not verified.'] }
-    return { code: 0, closing: () => farewell(stage, setting) }
+    return { code: 0, closing: () => farewell(options, pipeline, totalsOf(stage, folder)) }
   }
 }
 
-function farewell({ lastObservation }: Stage, { options, folder }: Setting): string[] {
-  const command = (...flags: string[]) => ['npm start', ...withArguments([options.typedFile, ...flags])].join(' ')
+/** An AggregateError, such as that of a refused connection to several addresses, has no message of its own. */
+function reasonOf(error: Error): string {
+  const inner = error instanceof AggregateError ? (error.errors as Error[]).map(reasonOf) : []
+  return error.message || inner.join('; ') || `${error.name}, without a message`
+}
+
+function totalsOf({ lastObservation }: Stage, folder: DataFolder): Totals {
   const { sending, committed } = lastObservation ?? {}
-  const sent = sending ? `${count(sending.sent)} sales sent in this run. ` : ''
-  const total = committed ? `${count(committed.records)} records committed in all runs. ` : ''
-  return [
-    `Stopped. ${sent}${total}Data is kept in ${relative('', folder.path)}.`,
-    `  continue:    ${command()}`,
-    `  verify:      ${command('--no-load', '--for', '1s')}`,
-    `  start over:  ${command('--fresh')}`,
-  ]
+  return { folder: relative('', folder.path), sent: sending?.sent ?? null, committed: committed?.records ?? null }
 }
 
-const count = (n: number) => n.toLocaleString('en-US')
-
-/** npm passes only the arguments after `--` on to the script. */
-function withArguments(args: string[]): string[] {
-  const given = args.filter(arg => arg !== '')
-  return given.length > 0 ? ['--', ...given] : []
-}
-
-/** Throws UsageError for a bounded run on servers with TLS or SASL, which the verifier does not support. */
-function refuseUnverifiable({ external, forMs }: Options, { spec }: SalesPipeline): void {
-  const { source, sinks } = spec
-  const tls = [source.tls, sinks.postgres.tls, sinks.elasticsearch?.tls].some(part => part?.enabled)
-  if (external && forMs !== undefined && (tls || source.sasl))
-    throw new UsageError(
-      '--for cannot be combined with --external when the file uses TLS or SASL: the verifier supports neither',
-      'npm start -- --help',
-    )
+/** Throws UsageError for a bounded run that the verifier could not verify. */
+function refuseUnverifiable(options: Options, pipeline: SalesPipeline): void {
+  if (options.forMs === undefined || isVerifiable(options, pipeline)) return
+  throw new UsageError(
+    '--for cannot be combined with --external when the file uses TLS or SASL: the verifier supports neither',
+    'npm start -- --help',
+  )
 }

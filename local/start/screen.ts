@@ -1,5 +1,6 @@
 /** The output of a run: a view that is redrawn on a terminal, plain lines elsewhere. */
 import type { WriteStream } from 'node:tty'
+import { writeLines } from '#common/output.ts'
 import { renderView, statusLine, type View } from './view.ts'
 
 /** Time between two status lines when the output is not a terminal. */
@@ -23,17 +24,18 @@ export class Screen {
     this.#out = out
   }
 
-  /** Prints one line: at the bottom of the live view while that is shown. */
+  /** Prints lines: at the bottom of the live view while that is shown. */
   log = (text: string): void => {
-    if (this.#live) this.#news = [...this.#news, `${new Date().toISOString().slice(11, 19)}Z ${text}`].slice(-NEWS)
-    else this.#out.write(`${text}\n`)
+    const at = `${new Date().toISOString().slice(11, 19)}Z`
+    if (this.#live) this.#news = [...this.#news, ...text.split('\n').map(line => `${at} ${line}`)].slice(-NEWS)
+    else writeLines(this.#out, text)
   }
 
   show(view: Omit<View, 'news'>): void {
     if (this.#out.isTTY) this.#draw({ ...view, news: this.#news })
     else if (view.now - this.#lastLineAt >= LINE_EVERY_MS) {
       this.#lastLineAt = view.now
-      this.#out.write(`${statusLine({ ...view, news: [] })}\n`)
+      writeLines(this.#out, statusLine({ ...view, news: [] }))
     }
   }
 

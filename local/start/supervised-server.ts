@@ -1,6 +1,7 @@
-/** One local server: restarted on its data when it exits, given up after some attempts. */
+/** One local server: restarted on its data, with back-off, when it exits or a restart fails; given up after many attempts. */
 import { relative } from 'node:path'
 import { pause, type ServerProcess } from '#local/services/process.ts'
+import { backOff } from '#pipeline/backoff.ts'
 
 export type ServerState = 'starting' | 'running' | 'restarting' | 'failed' | 'stopped'
 
@@ -11,10 +12,11 @@ export type Hooks = {
   onLost(error: Error): void
 }
 
-/** Restarts in a row. They are counted from zero again after a server has run for STABLE_AFTER_MS. */
-const MAX_RESTARTS = 3
+/** Restarts in a row, over some minutes: a bounded run would otherwise wait forever for a server that cannot start. */
+const MAX_RESTARTS = 10
+/** After a server has run for this long, restarts are counted from zero again. */
 const STABLE_AFTER_MS = 60_000
-const PAUSE_MS = 1000
+const RESTART = { baseMs: 1000, capMs: 30_000 }
 
 export class SupervisedServer {
   state: ServerState = 'starting'
@@ -59,39 +61,48 @@ export class SupervisedServer {
   }
 
   async #supervise(server: ServerProcess): Promise<void> {
-    for (let restarts = 0; ; restarts++) {
+    for (let restarts = 0; ; ) {
       const startedAt = Date.now()
       const lastLines = await server.exited
-      if (this.#stopping) return
       if (Date.now() - startedAt > STABLE_AFTER_MS) restarts = 0
-      if (restarts === MAX_RESTARTS)
-        return this.#lost(
-          new Error(
-            `${server.name} exited again after ${MAX_RESTARTS} restarts. Its log (${server.logFile}) ends with:\n${lastLines}`,
-          ),
-        )
-      this.#hooks.log(
-        `${server.name} exited; restarting it. Last line of its log (${relative('', server.logFile)}): ${lastLine(lastLines)}`,
-      )
-      this.state = 'restarting'
-      await pause(PAUSE_MS)
-      if (this.#stopping) return
-      try {
-        await (this.#starting = server.start())
-      } catch (error) {
-        return this.#lost(error as Error)
+      const log = relative('', server.logFile)
+      let problem = `${server.name} exited. Its log (${log}) ends with:\n${lastLines}`
+      while (problem !== '') {
+        if (this.#stopping) return
+        if (restarts === MAX_RESTARTS) return this.#lost(server, problem)
+        await this.#pauseBeforeRestart(problem, restarts++)
+        problem = this.#stopping ? '' : await this.#restart(server)
       }
+      if (this.#stopping) return
       this.state = 'running'
     }
   }
 
-  #lost(error: Error): void {
-    if (this.#stopping) return
+  async #pauseBeforeRestart(problem: string, restarts: number): Promise<void> {
+    this.state = 'restarting'
+    const pauseMs = backOff({ attempt: restarts, ...RESTART })
+    this.#hooks.log(`${shorten(problem)}; restarting it in ${pauseMs / 1000} s`)
+    await pause(pauseMs)
+  }
+
+  /** Resolves with why it did not start, or with an empty string. */
+  async #restart(server: ServerProcess): Promise<string> {
+    try {
+      await (this.#starting = server.start())
+      return ''
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  #lost(server: ServerProcess, problem: string): void {
     this.state = 'failed'
-    this.#hooks.onLost(error)
+    this.#hooks.onLost(new Error(`gave up on ${server.name} after ${MAX_RESTARTS} restarts in a row: ${problem}`))
   }
 }
 
-function lastLine(text: string): string {
-  return text.slice(text.lastIndexOf('\n') + 1)
+/** Returns the first and the last line. */
+function shorten(text: string): string {
+  const lines = text.split('\n')
+  return lines.length === 1 ? text : `${lines[0]} ${lines.at(-1)}`
 }

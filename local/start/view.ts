@@ -1,5 +1,7 @@
 /** The live view as lines of text. Pure. */
+import { printable } from '#common/output.ts'
 import type { WindowTable } from './results.ts'
+import { count, countOr, delayText, elapsedText, rateText, restartsText, timeText, wrap } from './text.ts'
 
 export type WorkerRow = {
   name: string
@@ -15,6 +17,17 @@ export type WorkerRow = {
   metrics: string
 }
 
+export type Committed = {
+  /** Events per second. */
+  rate: number
+  records: number
+  dead: number
+  duplicate: number
+  /** Aggregation → events that are late for it. */
+  late: Record<string, number>
+  toProject: number
+}
+
 export type View = {
   name: string
   /** Running, draining, stopping … */
@@ -24,7 +37,7 @@ export type View = {
   /** Events per second; null without a load generator. */
   sending: { rate: number; sent: number } | null
   /** Null until the workers have created the pipeline's tables. */
-  committed: { rate: number; records: number; dead: number; duplicate: number; late: number; toProject: number } | null
+  committed: Committed | null
   /** Records of the log that are not committed. */
   lag: number | null
   /** ms since the epoch. */
@@ -40,45 +53,72 @@ export type View = {
 }
 
 const LABEL = 15
+/** Indentation of wrapped lines, in characters. */
+const INDENT = 4
 /** How many windows of each table to show: the first number with which the view fits the terminal. */
 const WINDOWS = [4, 2, 1, 0]
-/** Longest reason in a status line, in characters. */
-const MAX_REASON_LENGTH = 160
 
-/** Returns the lines of the view, each cut to `columns`, with fewer windows if all would not fit into `rows`. */
-export function renderView(view: View, { columns, rows }: { columns: number; rows: number }): string[] {
-  const sizes = WINDOWS.map(windows => layOut(view, windows))
-  const lines = sizes.find(lines => lines.length <= rows) ?? sizes.at(-1)!
+/**
+ * Returns the lines of the view, none longer than `columns`, with fewer windows, then less of the oldest news, if all
+ * would not fit into `rows`. Reasons and news are wrapped, because their ends say what to do; other lines are cut.
+ */
+export function renderView(shown: View, { columns, rows }: { columns: number; rows: number }): string[] {
+  const view = printableIn(shown)
+  const { news } = view
+  const fewerWindows = WINDOWS.map(windows => layOut(view, windows, columns))
+  const lessNews = news.map((_, i) => layOut({ ...view, news: news.slice(i + 1) }, 0, columns))
+  const layouts = [...fewerWindows, ...lessNews]
+  const lines = layouts.find(lines => lines.length <= rows) ?? layouts.at(-1)!
   return lines.slice(0, rows).map(text => cut(text, columns))
 }
 
-function layOut(view: View, windows: number): string[] {
+/** Escapes every text, before the layout counts its characters: tables and reasons quote data. */
+function printableIn<T>(value: T): T {
+  if (typeof value === 'string') return printable(value) as T
+  if (Array.isArray(value)) return value.map(printableIn) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, printableIn(inner)])) as T
+}
+
+function layOut(view: View, windows: number, columns: number): string[] {
   return [
     `${view.name} · ${view.phase} ${elapsedText(view.elapsedMs)} · Ctrl-C stops everything, a second Ctrl-C kills it`,
     '',
     ...figures(view).map(([label, text]) => line(label, text)),
     '',
     ...view.tables.flatMap(table => grid(table, windows)),
-    ...view.workers.map(worker => line(worker.name, workerText(worker))),
+    ...view.workers.flatMap(worker => {
+      const text = line(worker.name, workerText(worker))
+      return worker.reasons.length > 0 ? wrap(text, columns, INDENT) : [text]
+    }),
     '',
     ...view.addresses.map(([label, text]) => line(label, text)),
-    ...(view.news.length > 0 ? ['', ...view.news.map(text => `  ${text}`)] : []),
+    ...(view.news.length > 0 ? ['', ...view.news.flatMap(text => wrap(`  ${text}`, columns, INDENT))] : []),
   ]
 }
 
-/** Returns the view as one line, for logs. */
-export function statusLine(view: View): string {
+/** Returns the view as one line, for logs. Reasons are never cut. */
+export function statusLine(shown: View): string {
+  const view = printableIn(shown)
   const { committed, workers } = view
   const projecting = committed && committed.toProject > 0 ? `, ${count(committed.toProject)} rows to project` : ''
+  const notCounted = committed ? ` (not counted: ${notCountedText(committed)})` : ''
+  const restarts = workers.reduce((sum, worker) => sum + worker.restarts, 0)
+  const restarted = restarts > 0 ? `, ${restartsText(restarts)} in all` : ''
   const unready = workers.filter(worker => worker.reasons.length > 0 || worker.state !== 'running')
-  const why = unready
-    .slice(0, 1)
-    .map(({ name, state, reasons }) => ` (${name}: ${cut(reasons[0] ?? state, MAX_REASON_LENGTH)})`)
   return (
-    `${elapsedText(view.elapsedMs)} ${view.phase}: sent ${rateText(view.sending?.rate)}, committed ${rateText(committed?.rate)}, ` +
+    `${elapsedText(view.elapsedMs)} ${view.phase}: sent ${rateText(view.sending?.rate)}, ` +
+    `committed ${rateText(committed?.rate)}${notCounted}, ` +
     `lag ${countOr(view.lag)}${projecting}, watermark ${watermarkText(view)}, delay ${delayText(view.delay)}, ` +
-    `${workers.length - unready.length} of ${workers.length} workers ready${why}`
+    `${workers.length - unready.length} of ${workers.length} workers ready${restarted}${unreadyText(unready)}`
   )
+}
+
+/** Names the workers once for each reason that several of them have. */
+function unreadyText(unready: WorkerRow[]): string {
+  const byReason = Map.groupBy(unready, ({ state, reasons }) => (reasons.length > 0 ? reasons.join('; ') : state))
+  const texts = [...byReason].map(([why, workers]) => `${workers.map(({ name }) => name).join(', ')}: ${why}`)
+  return texts.length > 0 ? ` (${texts.join(' | ')})` : ''
 }
 
 function figures(view: View): [string, string][] {
@@ -91,11 +131,17 @@ function figures(view: View): [string, string][] {
     ['delay (10 s)', delayText(view.delay)],
   ]
   if (committed) {
-    const { dead, duplicate, late, toProject } = committed
-    rows.push(['not counted', `${count(dead)} dead letters, ${count(duplicate)} duplicates, ${count(late)} late`])
-    rows.push(['to project', `${count(toProject)} rows`])
+    rows.push(['not counted', notCountedText(committed)])
+    rows.push(['to project', `${count(committed.toProject)} rows`])
   }
   return rows
+}
+
+/** A sale can be late for one aggregation and on time for another, so each with late sales is named. */
+function notCountedText({ dead, duplicate, late }: Committed): string {
+  const perAggregation = Object.entries(late).filter(([, events]) => events > 0)
+  const lateText = perAggregation.map(([name, events]) => `${count(events)} late for ${name}`).join(', ')
+  return `${count(dead)} dead letters, ${count(duplicate)} duplicates, ${lateText || '0 late'}`
 }
 
 /** Lays out the newest windows. Columns are as wide as their widest cell; numbers are aligned to the right. */
@@ -111,10 +157,10 @@ function grid({ name, columns, rows: all }: WindowTable, limit: number): string[
 }
 
 function workerText({ state, partitions, rate, busy, restarts, reasons, metrics }: WorkerRow): string {
-  const restartsText = restarts > 0 ? `, restarted ${restarts === 1 ? 'once' : `${restarts} times`}` : ''
+  const restarted = restarts > 0 ? `, ${restartsText(restarts)}` : ''
   const why = reasons.length > 0 ? ` – ${reasons.join('; ')}` : ''
-  if (state !== 'running') return `${state}${restartsText}${why}`
-  return `${partitions} partitions, ${rateText(rate)}, ${Math.round(busy * 100)}% busy${restartsText}, ${metrics}${why}`
+  if (state !== 'running') return `${state}${restarted}${why}`
+  return `${partitions} partitions, ${rateText(rate)}, ${Math.round(busy * 100)}% busy${restarted}, ${metrics}${why}`
 }
 
 function line(label: string, text: string): string {
@@ -125,24 +171,6 @@ function cut(text: string, columns: number): string {
   return text.length <= columns ? text : `${text.slice(0, columns - 1)}…`
 }
 
-const count = (n: number) => n.toLocaleString('en-US')
-const countOr = (n: number | null) => (n === null ? '–' : count(n))
-const rateText = (rate: number | undefined) => (rate === undefined ? '–' : `${count(Math.round(rate))}/s`)
-
-function delayText(delay: View['delay']): string {
-  const ms = (seconds: number) => `${count(Math.round(seconds * 1000))} ms`
-  return delay ? `p50 ${ms(delay.p50)}, p99 ${ms(delay.p99)}` : '–'
-}
-
 function watermarkText({ watermark, now }: View): string {
-  if (watermark === null) return '–'
-  return `${new Date(watermark).toISOString().slice(11, 19)}Z (${((now - watermark) / 1000).toFixed(0)} s ago)`
-}
-
-/** 83000 → "1m 23s" */
-function elapsedText(ms: number): string {
-  const seconds = Math.floor(ms / 1000)
-  const minutes = Math.floor(seconds / 60)
-  if (minutes === 0) return `${seconds}s`
-  return minutes < 60 ? `${minutes}m ${seconds % 60}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`
+  return watermark === null ? '–' : timeText(watermark, now)
 }

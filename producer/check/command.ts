@@ -1,6 +1,7 @@
 /** `producer check` on the command line. */
 import { constants } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
+import { writeLines } from '#common/output.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 import { durationOption, readPipeline } from '../options.ts'
 
@@ -48,8 +49,8 @@ async function run({ file, url, timeout }: Flags): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
   const output = {
-    step: (line: string) => void process.stdout.write(`${line}\n`),
-    progress: (line: string) => void process.stderr.write(`${line}\n`),
+    step: (line: string) => writeLines(process.stdout, line),
+    progress: (line: string) => writeLines(process.stderr, line),
   }
   // Imported here, so that serve and load do not load the stores' clients.
   const { check } = await import('./check.ts')

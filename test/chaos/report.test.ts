@@ -3,6 +3,7 @@ import { parse } from 'yaml'
 import { renderChart } from '#chaos/chart.ts'
 import { type Outcome, type Report, renderReport } from '#chaos/report.ts'
 import { jobOf, notVerifiable, readVerdict } from '#chaos/verdict.ts'
+import { HOSTILE, UNSAFE } from '#test/support/hostile.ts'
 import { fault, report } from './sample.ts'
 
 const SPEC = parse(`
@@ -35,6 +36,14 @@ describe('the table', () => {
     )
     expect(renderReport({ ...report(), drained: true })).not.toContain('only rows were compared')
     expect(rows[3]).toBe('| worker | pod worker-1 | 4.0 | 0.5 | 2.5 | 900 | 0.05 | 2.10 | ≤ 5 | – |')
+  })
+
+  it('escapes control characters of messages that it quotes', () => {
+    const failed: Outcome = { ...fault('node', 10_000), failure: `kubectl: ${HOSTILE}` }
+    const problem = `no verdict: ${HOSTILE}`
+    const text = renderReport({ ...report(), ok: false, faults: [failed], verdict: null, problem })
+    expect(text.match(/\\u001b\[2J/g)).toHaveLength(2)
+    expect(text.replaceAll('\n', '')).not.toMatch(UNSAFE)
   })
 
   it('shows why a run failed, and what must be cleaned up', () => {

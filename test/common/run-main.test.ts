@@ -37,6 +37,7 @@ describe('runMain', { timeout: 60_000 }, () => {
       1,
       'the disk is full: delete something\n',
     ],
+    ['UserError that quotes data', `throw new UserError('key a\\x1b[2J\\x9b\\nb')`, 1, 'key a\\u001b[2J\\u009b\nb\n'],
     ['UsageError', `throw new UsageError('no such flag')`, 2, 'no such flag\nSee --help.\n'],
     [
       'UsageError of a script',

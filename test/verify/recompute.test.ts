@@ -1,6 +1,7 @@
 /** Sections 5 and 6 of the contract, on histories small enough to calculate by hand. Times are in seconds. */
 import { describe, expect, it } from 'vitest'
 import type { WrittenDocument } from '#verify/spec.ts'
+import { sumLate } from '#verify/verdict.ts'
 import { aggregated, BASE, historyOf, recompute, rowsOf, specOf } from './support.ts'
 
 const S = 1000
@@ -73,6 +74,8 @@ describe('sliding windows', () => {
       added: 5,
       missed: 1,
     })
+    const late = sumLate([...recomputation.partitions.values()], spec.rules.aggregations)
+    expect(late).toEqual({ summary: { late: 0, partly: 1 } })
   })
 })
 

@@ -52,6 +52,7 @@ describe('verify with correct tables', () => {
       records: 8,
       aggregated: 5,
       late: 1,
+      latePerAggregation: { summary: { late: 1, partly: 0 } },
       deadLettered: 1,
       duplicates: 1,
       storeRejected: 0,
@@ -62,6 +63,7 @@ describe('verify with correct tables', () => {
       delayMs: null,
     })
     expect(renderVerdict(verdict)).toContain('OK: the tables match the topic exactly')
+    expect(renderVerdict(verdict)).toMatch(/^ {2}late for summary +1 entirely, 0 partly$/m)
   })
 
   it('passes tables without the rows that retention removed', async () => {

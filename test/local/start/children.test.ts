@@ -14,12 +14,12 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 let scripts = 0
 /** Starts a supervised child that runs `code`; returns it with what its events received. */
-function supervise(code: string, args: () => string[] = () => []) {
+function supervise(code: string, args: () => string[] = () => [], isFinished?: () => boolean) {
   const [script, logFile] = [join(folder, `${++scripts}.mjs`), join(folder, `${scripts}.log`)]
   writeFileSync(script, code)
   const events = { messages: [] as ChildMessage[], usage: [] as Usage[], lines: [] as string[] }
   const child = new SupervisedChild(
-    { name: 'child', script, args, env: () => ({ COLOUR: 'red' }), logFile },
+    { name: 'child', script, args, env: () => ({ COLOUR: 'red' }), logFile, ...(isFinished && { isFinished }) },
     {
       onMessage: message => events.messages.push(message),
       onUsage: (_pid, usage) => events.usage.push(usage),
@@ -61,12 +61,27 @@ describe('a child', () => {
     expect(events.lines).toEqual([])
   })
 
-  it('is done when it exits with code 0, and is not restarted', async () => {
-    const { child, events } = supervise('process.exit(0)')
+  it('is done when it exits with code 0 and its work is finished, and is not restarted', async () => {
+    const { child, events } = supervise('process.exit(0)', undefined, () => true)
     await child.done
     expect(child.state).toBe('done')
     expect(events.lines).toEqual([])
     await child.stop()
+  })
+
+  it.each([
+    ['must run until it is stopped', undefined],
+    ['has not finished its work', () => false],
+  ])('restarts after SIGTERM from someone else, although it exits with code 0, if it %s', async (_, isFinished) => {
+    const { child, events, log } = supervise(`${OBEDIENT}; console.log('life')`, undefined, isFinished)
+    await until(() => child.state === 'running')
+    process.kill(child.pid!, 'SIGTERM')
+    await until(() => child.pid === undefined)
+    expect(child.state).toBe('restarting')
+    expect(child.exitReason).toBe('exited with code 0, as after SIGTERM or SIGINT')
+    expect(events.lines).toEqual(['child exited with code 0, as after SIGTERM or SIGINT; restarting in 1 s'])
+    await until(() => child.state === 'running' && log().match(/life/g)?.length === 2)
+    expect(child.restarts).toBe(1)
   })
 
   it('restarts when it is killed, with new arguments', async () => {

@@ -1,8 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ServerProcess } from '#local/services/process.ts'
 import { SupervisedServer } from '#local/start/supervised-server.ts'
 
-/** Replaces a server process: exits on `die`, and can be started a limited number of times. */
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+/** Replaces a server process: exits on `die`. The starts with the numbers in `failing` (from 1) fail. */
 class FakeServer {
   name = 'Kafka'
   logFile = '/logs/kafka.log'
@@ -10,15 +13,16 @@ class FakeServer {
   starts = 0
   exited: Promise<string> = Promise.resolve('')
   die = (_lastLines: string): void => {}
-  readonly #maxStarts: number
+  readonly #fails: (start: number) => boolean
 
-  constructor(maxStarts: number) {
-    this.#maxStarts = maxStarts
+  constructor(fails: (start: number) => boolean) {
+    this.#fails = fails
   }
 
   async start(): Promise<void> {
-    if (this.starts === this.#maxStarts) throw new Error('Kafka exited while starting')
-    this.pid = 100 + ++this.starts
+    if (this.#fails(++this.starts))
+      throw new Error('Kafka exited while starting. Its log ends with:\nfirst line\nkilled')
+    this.pid = 100 + this.starts
     this.exited = new Promise(resolve => {
       this.die = lastLines => {
         this.pid = 0
@@ -32,51 +36,83 @@ class FakeServer {
   }
 }
 
-async function supervise(maxStarts: number) {
-  const fake = new FakeServer(maxStarts)
+async function supervise(fails: (start: number) => boolean = () => false) {
+  const fake = new FakeServer(fails)
   const lines: string[] = []
-  const lost = Promise.withResolvers<Error>()
-  const server = new SupervisedServer({ log: line => lines.push(line), onLost: lost.resolve })
+  const lost: Error[] = []
+  const server = new SupervisedServer({ log: line => lines.push(line), onLost: error => lost.push(error) })
   await server.start(async onStarting => {
     onStarting(fake as never as ServerProcess)
     await fake.start()
     return fake as never as ServerProcess
   })
-  return { fake, server, lines, lost: lost.promise }
+  return { fake, server, lines, lost }
 }
 
-const until = async (condition: () => boolean) => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 2))
-}
+const seconds = (count: number) => vi.advanceTimersByTimeAsync(count * 1000)
+const pauses = (lines: string[]) => lines.map(line => Number(/restarting it in (\d+) s$/.exec(line)?.[1]))
 
 describe('a supervised server', () => {
   it('restarts when it exits, and logs the last line of its log', async () => {
-    const { fake, server, lines } = await supervise(5)
+    const { fake, server, lines } = await supervise()
     fake.die('first line\nout of memory')
-    await until(() => fake.starts === 2 && server.state === 'running')
-    expect(lines).toHaveLength(1)
-    expect(lines[0]).toMatch(/^Kafka exited; restarting it\. Last line of its log \(.*kafka\.log\): out of memory$/)
+    await seconds(1)
+    expect(fake.starts).toBe(2)
+    expect(server.state).toBe('running')
+    expect(lines).toEqual([
+      expect.stringMatching(/^Kafka exited\. Its log \(.*kafka\.log\) ends with: out of memory; restarting it in 1 s$/),
+    ])
     await server.stop()
     expect(server.state).toBe('stopped')
     expect(fake.starts).toBe(2)
   })
 
-  it('is given up when a restart fails', async () => {
-    const { fake, server, lost } = await supervise(1)
-    fake.die('disk full')
-    expect((await lost).message).toBe('Kafka exited while starting')
+  it('restarts again, after a longer pause, when it is killed while it is starting again', async () => {
+    const { fake, server, lines, lost } = await supervise(start => start === 2 || start === 3)
+    fake.die('killed')
+    await seconds(1)
+    expect(server.state).toBe('restarting')
+    await seconds(2 + 4)
+    expect(server.state).toBe('running')
+    expect(fake.starts).toBe(4)
+    expect(pauses(lines)).toEqual([1, 2, 4])
+    expect(lines[1]).toBe('Kafka exited while starting. Its log ends with: killed; restarting it in 2 s')
+    expect(lost).toEqual([])
+  })
+
+  it('starts with the shortest pause again after it has run for more than a minute', async () => {
+    const { fake, lines } = await supervise()
+    for (const ranFor of [0, 40, 61]) {
+      await seconds(ranFor)
+      fake.die('killed')
+      await seconds(10)
+    }
+    expect(pauses(lines)).toEqual([1, 2, 1])
+  })
+
+  it.each([
+    ['exits', () => false],
+    ['fails to start', (start: number) => start > 1],
+  ])('is given up, with its last log lines, when it %s ten times in a row', async (_, fails) => {
+    const { fake, server, lines, lost } = await supervise(fails)
+    for (let round = 0; round <= 10; round++) {
+      fake.die('first line\nkilled')
+      await seconds(30)
+    }
+    expect(pauses(lines)).toEqual([1, 2, 4, 8, 16, 30, 30, 30, 30, 30])
+    expect(lost).toHaveLength(1)
+    expect(lost[0]!.message).toMatch(/^gave up on Kafka after 10 restarts in a row: Kafka exited.*first line\nkilled$/s)
     expect(server.state).toBe('failed')
   })
 
-  it('is given up when it exits after three restarts in a row', async () => {
-    const { fake, lost } = await supervise(100)
-    for (let starts = 1; starts <= 4; starts++) {
-      await until(() => fake.starts === starts)
-      fake.die('corrupt log')
-    }
-    expect((await lost).message).toBe(
-      'Kafka exited again after 3 restarts. Its log (/logs/kafka.log) ends with:\ncorrupt log',
-    )
-    expect(fake.starts).toBe(4)
+  it('is not started again after it was stopped during a pause', async () => {
+    const { fake, server, lost } = await supervise(start => start === 2)
+    fake.die('killed')
+    await seconds(1)
+    await server.stop()
+    await seconds(60)
+    expect(fake.starts).toBe(2)
+    expect(server.state).toBe('stopped')
+    expect(lost).toEqual([])
   })
 })

@@ -9,7 +9,14 @@ const VIEW: View = {
   elapsedMs: 83_000,
   now: NOW,
   sending: { rate: 100.4, sent: 8312 },
-  committed: { rate: 99.6, records: 8309, dead: 2, duplicate: 1, late: 0, toProject: 4 },
+  committed: {
+    rate: 99.6,
+    records: 8309,
+    dead: 2,
+    duplicate: 1,
+    late: { sales_summary: 0, sales_by_payment: 0 },
+    toProject: 4,
+  },
   lag: 3,
   watermark: NOW - 5600,
   delay: { p50: 0.0853, p99: 1.16 },
@@ -104,17 +111,44 @@ ecommerce · running 1m 23s · Ctrl-C stops everything, a second Ctrl-C kills it
     const lower = renderView(VIEW, { columns: 40, rows: full - 1 })
     expect(lower.length).toBeLessThan(full)
     expect(lower.filter(line => line.includes('17:18:00'))).toEqual([]) // the oldest window is left out
-    expect(lower.at(-1)).toContain('worker-2 killed by')
+    expect(lower.slice(-2).join('')).toContain('worker-2 killed by SIGKILL;')
     expect(Math.max(...lower.map(line => line.length))).toBe(40)
     expect(renderView(VIEW, { columns: 40, rows: 5 })).toHaveLength(5)
+  })
+
+  it('keeps the newest news and wraps reasons, because their ends say what to do', () => {
+    const reason = `SourceUnavailable: ${'the broker does not respond '.repeat(6)}; check advertised.listeners`
+    const worker = { ...VIEW.workers[0]!, reasons: [reason] }
+    const news = Array.from({ length: 6 }, (_, i) => `17:19:3${i}Z ${'server exited '.repeat(8)}see log ${i}`)
+    const lines = renderView({ ...VIEW, workers: [worker], news }, { columns: 60, rows: 23 })
+    expect(lines.length).toBeLessThanOrEqual(23)
+    expect(lines.at(-1)).toMatch(/^ {4}.*see log 5$/)
+    expect(lines.map(line => line.trim()).join(' ')).toContain('; check advertised.listeners')
+    expect(Math.max(...lines.map(line => line.length))).toBeLessThanOrEqual(60)
   })
 })
 
 describe('the status line', () => {
   it('shows the figures in one line, and why a worker is not ready', () => {
     expect(statusLine(VIEW)).toBe(
-      '1m 23s running: sent 100/s, committed 100/s, lag 3, 4 rows to project, watermark 17:19:34Z (6 s ago), ' +
-        'delay p50 85 ms, p99 1,160 ms, 1 of 2 workers ready (worker-2: killed by SIGKILL)',
+      '1m 23s running: sent 100/s, committed 100/s (not counted: 2 dead letters, 1 duplicates, 0 late), lag 3, 4 rows to project, watermark 17:19:34Z (6 s ago), ' +
+        'delay p50 85 ms, p99 1,160 ms, 1 of 2 workers ready, restarted 3 times in all (worker-2: killed by SIGKILL)',
+    )
+  })
+
+  it('shows every reason of each worker that is not ready, whole', () => {
+    const reasons = ['Starting', `StoreUnavailable: ${'x'.repeat(300)}. Check spec.sinks.postgres.host`]
+    const workers = ['worker-1', 'worker-2', 'worker-3'].map(name => ({ ...VIEW.workers[0]!, name, reasons }))
+    workers[2]!.reasons = ['TopicMissing: create it']
+    expect(statusLine({ ...VIEW, workers })).toContain(
+      `0 of 3 workers ready, restarted 3 times in all (worker-1, worker-2: ${reasons.join('; ')} | worker-3: TopicMissing: create it)`,
+    )
+  })
+
+  it('names each aggregation for which sales are late', () => {
+    const late = { sales_summary: 9961, by_store: 0, by_payment: 2 }
+    expect(statusLine({ ...VIEW, committed: { ...VIEW.committed!, late } })).toContain(
+      'not counted: 2 dead letters, 1 duplicates, 9,961 late for sales_summary, 2 late for by_payment',
     )
   })
 })
