@@ -1,8 +1,9 @@
 /** An average and a sum are rounded once, on a real run; tables of release 0.3.0 keep rounding each event (section 7). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseDocument } from 'yaml'
+import { until } from '#test/support/until.ts'
 import { Kafka, logLevel } from '#verify/kafkajs.ts'
-import { Rig, type Worker } from './rig.ts'
+import { counterOf, Rig, type Worker } from './rig.ts'
 
 const MEASURES = [
   { name: 'orders', op: 'count' },
@@ -108,5 +109,18 @@ describe('amounts with more decimals than their results', () => {
     expect(verdict).toMatchObject({ ok: true, rows: { missing: 0, extra: 0, unequal: 0 } })
     await stopped(worker)
     expect(worker.log()).toContain('measure rounds each event, as in release 0.3.0')
+  })
+})
+
+describe('a worker that cannot read how stored tables round', () => {
+  it('reports that PostgreSQL is unavailable, and exits on SIGTERM', async () => {
+    const document = parseDocument(rig.specText)
+    document.setIn(['spec', 'sinks', 'postgres', 'port'], 1)
+    const worker = await rig.startWorker(String(document))
+    await until(
+      'the worker reports StoreUnavailable',
+      async () => (await counterOf(worker, 'salespipeline_condition', 'code="StoreUnavailable"')) === 1,
+    )
+    await stopped(worker)
   })
 })
