@@ -4,6 +4,7 @@ import { parseDocument } from 'yaml'
 import { until } from '#test/support/until.ts'
 import { Kafka, logLevel } from '#verify/kafkajs.ts'
 import { counterOf, Rig, type Worker } from './rig.ts'
+import { PARTITIONS } from './spec.ts'
 
 const MEASURES = [
   { name: 'orders', op: 'count' },
@@ -28,15 +29,15 @@ beforeAll(async () => {
 })
 afterAll(() => rig.stop())
 
-/** Returns a spec with its own tables, whose amounts have 4 decimals. */
-function specNamed(name: string, roundEach: boolean): string {
+/** Returns a spec with its own tables, whose amounts have 4 decimals. `added`: another aggregation. */
+function specNamed(name: string, roundEach: boolean, added: object[] = []): string {
   const document = parseDocument(rig.specText)
   document.setIn(['metadata', 'name'], name)
   document.setIn(['spec', 'event', 'fields', 3, 'scale'], 4)
   document.setIn(['spec', 'window', 'size'], '1h')
   document.deleteIn(['spec', 'load'])
   const measures = MEASURES.map(measure => (measure.op === 'count' ? measure : { ...measure, roundEach }))
-  document.setIn(['spec', 'aggregations'], [{ name: 'summary', groupBy: ['category'], measures }])
+  document.setIn(['spec', 'aggregations'], [{ name: 'summary', groupBy: ['category'], measures }, ...added])
   return String(document)
 }
 
@@ -109,6 +110,32 @@ describe('amounts with more decimals than their results', () => {
     expect(verdict).toMatchObject({ ok: true, rows: { missing: 0, extra: 0, unequal: 0 } })
     await stopped(worker)
     expect(worker.log()).toContain('measure rounds each event, as in release 0.3.0')
+  })
+
+  it('rounds an aggregation once that is added beside such tables', async () => {
+    const measures = MEASURES.filter(({ op }) => op !== 'count')
+    const specText = specNamed('kept', false, [{ name: 'added', groupBy: ['category'], measures }])
+    const worker = await rig.startWorker(specText)
+    await until(
+      'the worker claims every partition with the new spec',
+      async () => (await rig.query('SELECT FROM kept.progress WHERE generation = 2')).length === PARTITIONS,
+    )
+    await send({ pair: AMOUNTS.pair! })
+    await rig.drained('kept')
+    const columns = 'revenue::text, mean::text, mean_sum::text'
+    expect(await rows('kept', columns)).toContainEqual({
+      category: 'pair',
+      revenue: '28.34',
+      mean: '4.72',
+      mean_sum: '28.34',
+    })
+    expect(await rig.query(`SELECT ${columns}, revenue_sum::text FROM kept.added`)).toEqual([
+      { revenue: '13.67', mean: '6.83', mean_sum: '13.6680', revenue_sum: '13.6680' },
+    ])
+    const verdict = await rig.verdict({ journal: false, specText })
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({ ok: true, rows: { missing: 0, extra: 0, unequal: 0 } })
+    await stopped(worker)
   })
 })
 
