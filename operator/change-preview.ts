@@ -92,7 +92,7 @@ function roundingNotes(before: Spec | null, after: Spec): string[] {
   return once.flatMap(({ aggregation, measure: { name, op }, exact, shown }) => [
     ...(live.has(aggregation)
       ? [
-          `  ${aggregation}.${name} keeps its rounding: each event is rounded to ${shown} decimals if release 0.3.0 or older created ${aggregation}, else only the result. To round only the result, give ${aggregation} a new name`,
+          `  ${aggregation}.${name} keeps its rounding: each event is rounded to scale ${shown} if release 0.3.0 or older created ${aggregation}, else only the result. To round only the result, give ${aggregation} a new name`,
         ]
       : []),
     ...(op === 'sum'

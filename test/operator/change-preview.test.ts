@@ -70,7 +70,7 @@ describe('the change preview', () => {
       const lines = preview(rounded, rounded)
       expect(lines[0]).toBe('no changes')
       expect(lines).toContain(
-        '  by_store.mean keeps its rounding: each event is rounded to 1 decimals if release 0.3.0 or older created by_store, else only the result. To round only the result, give by_store a new name',
+        '  by_store.mean keeps its rounding: each event is rounded to scale 1 if release 0.3.0 or older created by_store, else only the result. To round only the result, give by_store a new name',
       )
       expect(notes(lines)).toHaveLength(3)
     })
