@@ -47,7 +47,7 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   },
   {
     fields: ['aggregations[].measures'],
-    rule: 'no measure may have the name of a column that an average adds; an average `x` adds `x_sum` and `x_count`.',
+    rule: 'no measure may have the name of a column that another adds. An average `x` adds `x_sum` and `x_count`. A sum `x` that is rounded when it is shown adds `x_sum`.',
   },
   {
     fields: ['aggregations[].measures[].of'],

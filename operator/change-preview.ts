@@ -1,5 +1,7 @@
 /** Previews a change of a pipeline: which objects are created, changed and deleted, what restarts, and which results continue. Pure. */
+import { scalesOf } from '#pipeline/checks.ts'
 import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
+import { roundedMeasures } from '#pipeline/rounding.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { desired } from './desired/desired.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
@@ -16,8 +18,8 @@ const SETTINGS: OperatorSettings = {
 
 /** Lines to print, at least one. `before` is null for a new pipeline. */
 export function changePreview(owner: Owner, before: Version | null, after: Version): string[] {
-  const lines = [...objects(owner, before, after), ...results(before?.spec ?? null, after.spec)]
-  return lines.length > 0 ? lines : ['no changes']
+  const changes = [...objects(owner, before, after), ...results(before?.spec ?? null, after.spec)]
+  return [...(changes.length > 0 ? changes : ['no changes']), ...roundingNotes(before?.spec ?? null, after.spec)]
 }
 
 function objects(owner: Owner, before: Version | null, after: Version): string[] {
@@ -81,4 +83,22 @@ function results(before: Spec | null, after: Spec): string[] {
           '~ the new spec applies to sales after the current offset of each partition; rows from earlier sales are kept',
         ]),
   ]
+}
+
+/** Only the database knows which release created an aggregation, so a live one may have either rule. */
+function roundingNotes(before: Spec | null, after: Spec): string[] {
+  const live = new Set(before?.aggregations.map(({ name }) => name))
+  const once = roundedMeasures(after, scalesOf(after)).filter(({ rounding }) => rounding === 'once')
+  return once.flatMap(({ aggregation, measure: { name, op }, exact, shown }) => [
+    ...(live.has(aggregation)
+      ? [
+          `  ${aggregation}.${name} keeps its rounding: each event is rounded to scale ${shown} if release 0.3.0 or older created ${aggregation}, else only the result. To round only the result, give ${aggregation} a new name`,
+        ]
+      : []),
+    ...(op === 'sum'
+      ? [
+          `! ${aggregation}.${name} shows ${shown} of ${exact} decimals, so adding up its rows can differ from the exact total; add up ${name}_sum instead, or raise scale`,
+        ]
+      : []),
+  ])
 }

@@ -1,7 +1,8 @@
 /** Checks that span fields: names exist and are unique, slides divide windows, types fit. */
 import { type Expression, fieldsOf, parseExpression } from './expression.ts'
 import { DEFAULT_DECIMAL_SCALE, MAX_INTEGER_DIGITS, MAX_WINDOWS_PER_EVENT } from './limits.ts'
-import type { Aggregation, Field, Spec, Window } from './schema.ts'
+import { decimalsOf, partsOf } from './rounding.ts'
+import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
 import { formatDuration } from './units.ts'
 
 export type Fault = { path: (string | number)[]; message: string }
@@ -28,6 +29,12 @@ export const scaleOf = ({ scale, type }: Field) => scale ?? (type === 'decimal' 
 /** Returns the fields of the event and, with explode, those of its lines. */
 export function allFields(spec: Spec): Field[] {
   return [...spec.event.fields, ...(spec.event.explode?.fields ?? [])]
+}
+
+/** Returns the function from a field's name to its decimals. The field must exist. */
+export function scalesOf(spec: Spec): (field: string) => number {
+  const scales = new Map(allFields(spec).map(field => [field.name, scaleOf(field)]))
+  return name => scales.get(name)!
 }
 
 function windowFaults(window: Window, at: Fault['path']): Fault[] {
@@ -138,14 +145,16 @@ function aggregationFaults(spec: Spec, aggregation: Aggregation, at: Fault['path
       faults.push({ path, message: `"${name}" is also the name of a measure; rename one of them` })
   })
   faults.push(...duplicateNames(aggregation.groupBy, i => [...at, 'groupBy', i]))
-  aggregation.measures.forEach((measure, i) => {
-    faults.push(...measureFaults(measure, fields, known, [...at, 'measures', i]))
-  })
+  const ofMeasures = aggregation.measures.map((measure, i) =>
+    measureFaults(measure, fields, known, [...at, 'measures', i]),
+  )
+  faults.push(...ofMeasures.flat())
+  const sound = aggregation.measures.filter((_, i) => ofMeasures[i]!.length === 0)
   faults.push(
     ...duplicateNames(
-      columnsOf(aggregation),
+      [...aggregation.measures.map(m => m.name), ...partColumns(sound, scalesOf(spec))],
       i => [...at, 'measures', Math.min(i, aggregation.measures.length - 1), 'name'],
-      'rename a measure; a measure x with op average also creates the columns x_sum and x_count',
+      'rename a measure; a measure x with op average also creates the columns x_sum and x_count, and a sum x that is rounded when shown creates x_sum (with roundEach: true it does not)',
     ),
   )
   return faults
@@ -154,21 +163,12 @@ function aggregationFaults(spec: Spec, aggregation: Aggregation, at: Fault['path
 const unknownField = (name: string, known: string) =>
   `"${name}" is not a field of the event; correct the name or add the field. Existing fields: ${known}`
 
-/** Returns the columns of all measures. An average x is stored as x_sum and x_count and shown as x. */
-function columnsOf(aggregation: Aggregation): string[] {
-  const names = aggregation.measures.map(m => m.name)
-  return [
-    ...names,
-    ...aggregation.measures.filter(m => m.op === 'average').flatMap(m => [`${m.name}_sum`, `${m.name}_count`]),
-  ]
+/** Returns the columns that are stored beside those of the measures. `measures`: without faults. */
+function partColumns(measures: Measure[], scaleOfField: (name: string) => number): string[] {
+  return measures.flatMap(m => partsOf(m, decimalsOf(m, scaleOfField).rounding))
 }
 
-function measureFaults(
-  measure: Aggregation['measures'][number],
-  fields: Map<string, Field>,
-  known: string,
-  at: Fault['path'],
-): Fault[] {
+function measureFaults(measure: Measure, fields: Map<string, Field>, known: string, at: Fault['path']): Fault[] {
   const path = [...at, 'of']
   if (measure.op === 'count') {
     if (measure.scale !== undefined) {

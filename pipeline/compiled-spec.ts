@@ -2,10 +2,10 @@
  * The spec resolved for execution: every default applied, every measure turned into the columns that store it.
  * The processor's core, the stores and the sinks all work from this one form.
  */
-import { allFields, scaleOf } from './checks.ts'
+import { allFields, scaleOf, scalesOf } from './checks.ts'
 import { type Expression, parseExpression } from './expression.ts'
 import { aggregationIdentity } from './identity.ts'
-import { MAX_SCALE } from './limits.ts'
+import { decimalsOf, partsOf } from './rounding.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
 
 /** `line`: the field is in each element of the exploded array, not in the event itself. */
@@ -30,12 +30,12 @@ export type CompiledWindow = { size: number; slide: number; offset: number } | n
 export type CompiledColumn = {
   name: string
   merge: 'add' | 'min' | 'max'
-  source: { count: 'lines' | 'events' } | { of: Expression; naturalScale: number }
+  source: { count: 'lines' | 'events' } | { of: Expression }
   scale: number
 }
 
-/** A shown column, computed by the database: sum ÷ count, rounded half-even to `scale`. */
-export type CompiledAverage = { name: string; sum: string; count: string; scale: number }
+/** A shown column, computed by the database: sum ÷ count (null: 1), rounded half-even to `scale`. */
+export type ShownColumn = { name: string; sum: string; count: string | null; scale: number }
 
 export type CompiledAggregation = {
   name: string
@@ -46,7 +46,7 @@ export type CompiledAggregation = {
   /** Indices into the compiled spec's fields. */
   keys: number[]
   columns: CompiledColumn[]
-  averages: CompiledAverage[]
+  shown: ShownColumn[]
   /** Milliseconds of event time; undefined: kept for ever. */
   retention: number | undefined
 }
@@ -68,16 +68,16 @@ function compileField(field: Field, isKey: boolean, line: boolean): CompiledFiel
 }
 
 function compileAggregation(spec: Spec, aggregation: Aggregation, fields: CompiledField[]): CompiledAggregation {
-  const scales = new Map(fields.map(f => [f.name, f.scale]))
-  const measures = aggregation.measures
+  const scaleOfField = scalesOf(spec)
+  const compiled = aggregation.measures.map(measure => compileMeasure(measure, scaleOfField))
   return {
     name: aggregation.name,
     identity: aggregationIdentity(spec, aggregation),
     window: compileWindow(aggregation.window ?? spec.window),
     allowedLateness: aggregation.allowedLateness ?? spec.allowedLateness,
     keys: aggregation.groupBy.map(name => fields.findIndex(f => f.name === name)),
-    columns: measures.flatMap(m => columnsOf(m, scales)),
-    averages: measures.filter(m => m.op === 'average').map(m => averageOf(m, scales)),
+    columns: compiled.flatMap(({ columns }) => columns),
+    shown: compiled.flatMap(({ shown }) => shown),
     retention: aggregation.retention,
   }
 }
@@ -87,40 +87,30 @@ function compileWindow(window: Window): CompiledWindow {
   return { size: window.size!, slide: window.slide ?? window.size!, offset: window.offset ?? 0 }
 }
 
-function columnsOf(measure: Measure, scales: Map<string, number>): CompiledColumn[] {
+/** A stored sum that is rounded once keeps all decimals; the database rounds the column that shows it. */
+function compileMeasure(
+  measure: Measure,
+  scaleOfField: (name: string) => number,
+): { columns: CompiledColumn[]; shown: ShownColumn[] } {
   const { name, op } = measure
-  if (op === 'count')
-    return [{ name, merge: 'add', source: { count: measure.of === 'events' ? 'events' : 'lines' }, scale: 0 }]
-  const of = parseExpression(measure.of!)
-  const naturalScale = scaleOfExpression(of, scales)
-  const source = { of, naturalScale }
-  const scale = measure.scale ?? Math.min(naturalScale, MAX_SCALE)
-  if (op === 'average')
-    return [
-      { name: `${name}_sum`, merge: 'add', source, scale },
-      { name: `${name}_count`, merge: 'add', source: { count: 'lines' }, scale: 0 },
-    ]
-  return [{ name, merge: op === 'sum' ? 'add' : op, source, scale }]
-}
-
-function averageOf(measure: Measure, scales: Map<string, number>): CompiledAverage {
-  const [sum, count] = columnsOf(measure, scales)
-  return { name: measure.name, sum: sum!.name, count: count!.name, scale: sum!.scale }
-}
-
-/** Returns the exact decimals of a result: a product adds its factors' scales, a sum has the greater one. */
-function scaleOfExpression(expression: Expression, scales: Map<string, number>): number {
-  switch (expression.op) {
-    case 'field':
-      return scales.get(expression.name)!
-    case 'literal':
-      return expression.text.split('.')[1]?.length ?? 0
-    case 'negate':
-      return scaleOfExpression(expression.operand, scales)
-    default: {
-      const left = scaleOfExpression(expression.left, scales)
-      const right = scaleOfExpression(expression.right, scales)
-      return expression.op === '*' ? left + right : Math.max(left, right)
-    }
+  if (op === 'count') return { columns: [countColumn(name, measure.of === 'events' ? 'events' : 'lines')], shown: [] }
+  const { exact, shown, rounding } = decimalsOf(measure, scaleOfField)
+  const [sum, count = null] = partsOf(measure, rounding)
+  const amount: CompiledColumn = {
+    name: sum ?? name,
+    merge: op === 'min' || op === 'max' ? op : 'add',
+    source: { of: parseExpression(measure.of!) },
+    scale: rounding === 'once' ? exact : shown,
+  }
+  return {
+    columns: count === null ? [amount] : [amount, countColumn(count, 'lines')],
+    shown: sum === undefined ? [] : [{ name, sum, count, scale: shown }],
   }
 }
+
+const countColumn = (name: string, count: 'lines' | 'events'): CompiledColumn => ({
+  name,
+  merge: 'add',
+  source: { count },
+  scale: 0,
+})

@@ -1,7 +1,9 @@
 /** The identity of an aggregation apart from its name: if it changes, it is another aggregation (contract, section 2). */
 import { createHash } from 'node:crypto'
+import { scalesOf } from './checks.ts'
 import { fieldsOf, parseExpression } from './expression.ts'
 import { MAX_IDENTIFIER } from './limits.ts'
+import { decimalsOf } from './rounding.ts'
 import type { Aggregation, Measure, SalesPipeline, Spec } from './schema.ts'
 
 /**
@@ -14,7 +16,23 @@ export function aggregationIdentity(spec: Spec, aggregation: Aggregation): strin
   const used = new Set([...groupBy, ...measures.flatMap(fieldsOfMeasure)])
   const fields = [spec.event.fields, explode?.fields ?? []].map(list => list.filter(f => used.has(f.name)))
   const event = { time, lines: explode?.path, fields }
-  return hash({ event, window: aggregation.window ?? spec.window, groupBy, measures })
+  return hash({
+    event,
+    window: aggregation.window ?? spec.window,
+    groupBy,
+    measures: hashedMeasures(spec, aggregation),
+  })
+}
+
+/**
+ * Leaves `roundEach` out unless the measure rounds once. So a measure that rounds each event, or never, has the identity
+ * that releases up to 0.3.0 stored for it: they did not know this field, and rounded each event.
+ */
+function hashedMeasures(spec: Spec, { measures }: Aggregation): object[] {
+  const scaleOf = scalesOf(spec)
+  return measures.map(({ roundEach, ...measure }) =>
+    decimalsOf({ ...measure, roundEach }, scaleOf).rounding === 'once' ? { ...measure, roundEach } : measure,
+  )
 }
 
 function fieldsOfMeasure({ op, of }: Measure): string[] {
@@ -23,7 +41,8 @@ function fieldsOfMeasure({ op, of }: Measure): string[] {
 
 /** Returns a SHA-256 of everything that the engine's results depend on. A new value is a new generation of the spec history. */
 export function specIdentity(spec: Spec): string {
-  const { event, window, watermark, allowedLateness, aggregations, deduplication, raw } = spec
+  const { event, window, watermark, allowedLateness, deduplication, raw } = spec
+  const aggregations = spec.aggregations.map(a => ({ ...a, measures: hashedMeasures(spec, a) }))
   return hash({ event, window, watermark, allowedLateness, aggregations, deduplication, raw })
 }
 

@@ -12,19 +12,21 @@ import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey } from '#pipeline/identity.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
+import { keepRounding } from '#pipeline/rounding.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { type Member, startHttp } from './adapters/http.ts'
 import { KAFKA_TIMEOUTS } from './adapters/kafka/connection.ts'
 import { decompress } from './adapters/kafka/decompress.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
 import { KafkaSource } from './adapters/kafka/source.ts'
-import { openPostgresRemoval, openPostgresStore } from './adapters/postgres/open.ts'
+import { openPostgresRemoval, openPostgresStore, openStoredRounding } from './adapters/postgres/open.ts'
 import { reportBusy } from './adapters/telemetry/busy.ts'
 import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
 import { startTracing } from './adapters/telemetry/tracing.ts'
 import { Fatal } from './errors.ts'
 import { Flow } from './flow.ts'
 import { retrying } from './retrying.ts'
+import { logRounding } from './rounding-log.ts'
 import { readSettings, type Settings } from './settings.ts'
 
 /** Time to commit after SIGTERM, ms. The next owner of a partition reads again what is not committed by then. */
@@ -68,10 +70,33 @@ async function main(): Promise<number> {
 }
 
 async function work(
+  written: SalesPipeline,
+  settings: Settings,
+  telemetry: WorkerTelemetry,
+  group: { member: Member | null },
+): Promise<void> {
+  const stop = new AbortController()
+  onStopSignal(() => {
+    telemetry.setReady(false, 'Stopping')
+    stop.abort()
+  })
+  const { signal } = stop
+  const roundedEach = await retrying({ clock, chance, telemetry, signal }, 'StoreUnavailable', () =>
+    openStoredRounding(written, settings.workerId, process.env),
+  )
+  if (!roundedEach || signal.aborted) return
+  const pipeline = keepRounding(written, roundedEach)
+  logRounding(pipeline.spec, roundedEach, telemetry.log)
+  await runFlow(pipeline, settings, telemetry, group, signal)
+}
+
+/** Aborting `stop` commits what was read, for at most DRAIN_MS, and leaves the group. */
+async function runFlow(
   pipeline: SalesPipeline,
   settings: Settings,
   telemetry: WorkerTelemetry,
   group: { member: Member | null },
+  stop: AbortSignal,
 ): Promise<void> {
   const { spec, metadata } = pipeline
   const compiled = compileSpec(spec)
@@ -113,8 +138,7 @@ async function work(
     const isExpelled = await retrying(retryDeps, 'StoreUnavailable', () => store.isExpelled(member)).catch(() => false)
     if (isExpelled) flow.stop(new Fatal('RemovedFromGroup', EXPELLED))
   }
-  onStopSignal(() => {
-    telemetry.setReady(false, 'Stopping')
+  stop.addEventListener('abort', () => {
     stopping.abort()
     flow.drain(DRAIN_MS)
   })

@@ -1,12 +1,35 @@
 /** Reads which generation of the spec applied to which offsets of each partition. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Generation, History } from './recompute.ts'
-import { readSpec, type Spec, type WrittenDocument } from './spec.ts'
+import { readSpec, type Spec, type WrittenDocument, withRoundEach } from './spec.ts'
 import type { Tables } from './tables.ts'
 
+type StoredSpec = { generation: number; document: unknown }
+
+/**
+ * Resolves with the aggregations that a release up to 0.3.0 created, which rounded each event: the document of the
+ * generation that introduced them has no `roundEach`.
+ */
+export async function readRoundedEach(tables: Tables): Promise<Set<string>> {
+  const specs = await tables.specs()
+  const measuresOf = (generation: number) => {
+    const document = specs.find(stored => stored.generation === generation)?.document as WrittenDocument | undefined
+    return document?.spec.aggregations.flatMap(({ measures }) => measures) ?? []
+  }
+  const knowsNoRule = (generation: number) =>
+    measuresOf(generation).length > 0 && measuresOf(generation).every(({ roundEach }) => roundEach === undefined)
+  const introductions = await tables.introductions()
+  return new Set(introductions.filter(({ generation }) => knowsNoRule(generation)).map(({ name }) => name))
+}
+
 /** Resolves with the history in the tables. Adds its contradictions with the given spec to `problems`. */
-export async function readHistory(tables: Tables, spec: Spec, problems: string[]): Promise<History> {
-  const generations = readGenerations(await tables.specs(), spec, problems)
+export async function readHistory(
+  tables: Tables,
+  spec: Spec,
+  roundedEach: Set<string>,
+  problems: string[],
+): Promise<History> {
+  const generations = readGenerations(await tables.specs(), spec, roundedEach, problems)
   const latest = generations.at(-1)!
   const stretches: History['stretches'] = new Map()
   for (const { partition, from, generation } of await tables.specHistory()) {
@@ -33,14 +56,10 @@ export function shortestLateness({ generations }: History, aggregation: string):
 }
 
 /** Uses the given spec as the latest generation instead of the engine's own record of it. */
-function readGenerations(
-  specs: { generation: number; document: unknown }[],
-  spec: Spec,
-  problems: string[],
-): Generation[] {
+function readGenerations(specs: StoredSpec[], spec: Spec, roundedEach: Set<string>, problems: string[]): Generation[] {
   const generations = specs.map(({ generation, document }) => ({
     number: generation,
-    rules: readSpec(document as WrittenDocument).rules,
+    rules: readSpec(withRoundEach(document as WrittenDocument, roundedEach)).rules,
   }))
   const latest = generations.pop()
   if (!latest) problems.push('the table specs is empty: no worker has started with this schema yet')

@@ -17,11 +17,13 @@ export function emptyTotals(measures: Measure[]): Totals {
   return measures.map(() => ({ count: 0, value: null }))
 }
 
-/** Returns each measure's value for a line, rounded half-even; null for counts. */
+/** Returns each measure's value for a line, exact or with `roundEach` rounded half-even; null for counts. */
 export function contributions(measures: Measure[], line: Line): (Big | null)[] {
-  return measures.map(({ of, scale }) =>
-    of ? evaluate(of, field => line[field] as Big).round(scale, Big.roundHalfEven) : null,
-  )
+  return measures.map(({ of, scale, roundEach }) => {
+    if (!of) return null
+    const value = evaluate(of, field => line[field] as Big)
+    return roundEach ? value.round(scale, Big.roundHalfEven) : value
+  })
 }
 
 /** Adds a line. `first`: true for the first line of its record in this row; counts of events count only that one. */
@@ -44,13 +46,18 @@ export function totalCells(totals: Totals, measures: Measure[]): Cell[] {
   return measures.flatMap((measure, index) => {
     const { count, value } = totals[index]!
     if (measure.op === 'count') return [String(count)]
-    if (measure.op !== 'average') return [canonical(value)]
-    return [canonical(value), String(count), average(value!, count, measure.scale)]
+    const shown = quotient(value!, measure.op === 'average' ? count : 1, measure.scale)
+    return [
+      ...(measure.hasExactSum ? [canonical(value)] : []),
+      ...(measure.op === 'average' ? [String(count)] : []),
+      shown,
+    ]
   })
 }
 
-function average(sum: Big, count: number, scale: number): string {
-  // big.js keeps the scale and rounding of divisions in the constructor, so this average needs a separate one.
+/** Returns the quotient, rounded half-even to `scale` decimals. */
+function quotient(sum: Big, count: number, scale: number): string {
+  // big.js keeps the scale and rounding of divisions in the constructor, so this division needs a separate one.
   const Rounded = Big()
   Rounded.DP = scale
   Rounded.RM = Big.roundHalfEven

@@ -30,8 +30,8 @@ export function numberText(text: string): string {
 }
 
 /** Returns the table columns of a measure. */
-export function measureColumns({ name, op }: Measure): string[] {
-  return op === 'average' ? [`${name}_sum`, `${name}_count`, name] : [name]
+export function measureColumns({ name, op, hasExactSum }: Measure): string[] {
+  return [...(hasExactSum ? [`${name}_sum`] : []), ...(op === 'average' ? [`${name}_count`] : []), name]
 }
 
 export function aggregationColumns(aggregation: Aggregation): { key: string[]; values: string[] } {

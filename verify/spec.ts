@@ -30,7 +30,12 @@ export interface Measure {
   /** The expression computed for each line; null for counts. */
   of: Expression | null
   countsEvents: boolean
+  /** Decimals of the shown result. */
   scale: number
+  /** Whether each line is rounded to `scale`, and not only the result. */
+  roundEach: boolean
+  /** Whether the unrounded sum is stored beside the shown result. */
+  hasExactSum: boolean
 }
 
 export interface Aggregation {
@@ -96,7 +101,7 @@ interface WrittenAggregation {
   window?: WrittenWindow
   allowedLateness?: Duration
   groupBy?: string[]
-  measures: { name: string; op: Measure['op']; of?: string; scale?: number }[]
+  measures: { name: string; op: Measure['op']; of?: string; scale?: number; roundEach?: boolean }[]
   retention?: Duration
 }
 
@@ -128,6 +133,14 @@ export interface WrittenDocument {
 /** Parses a document from YAML or JSON text. */
 export function readDocument(text: string): WrittenDocument {
   return parse(text) as WrittenDocument
+}
+
+/** Returns the document with `roundEach` for all measures of the named aggregations. */
+export function withRoundEach(document: WrittenDocument, aggregations: Set<string>): WrittenDocument {
+  const copy = structuredClone(document)
+  for (const { name, measures } of copy.spec.aggregations)
+    if (aggregations.has(name)) for (const measure of measures) measure.roundEach = true
+  return copy
 }
 
 /** Returns a field of the event or of its lines. Throws when the spec has no such field. */
@@ -219,8 +232,15 @@ function readWindow({ type = 'tumbling', size = '1m', slide = size, offset = 0 }
 
 function readMeasure(written: WrittenAggregation['measures'][number], fields: Field[]): Measure {
   const { name, op } = written
-  if (op === 'count') return { name, op, of: null, countsEvents: written.of === 'events', scale: 0 }
+  if (op === 'count') {
+    const countsEvents = written.of === 'events'
+    return { name, op, of: null, countsEvents, scale: 0, roundEach: false, hasExactSum: false }
+  }
   const of = parseExpression(written.of!)
   const natural = naturalScale(of, field => fields.find(({ name }) => name === field)!.scale)
-  return { name, op, of, countsEvents: false, scale: written.scale ?? Math.min(natural, 12) }
+  const scale = written.scale ?? Math.min(natural, 12)
+  const adds = op === 'sum' || op === 'average'
+  const roundEach = adds && natural > scale && written.roundEach === true
+  const hasExactSum = op === 'average' || (op === 'sum' && natural > scale && !roundEach)
+  return { name, op, of, countsEvents: false, scale, roundEach, hasExactSum }
 }

@@ -6,12 +6,12 @@ import { type Comparison, compareRows, linesColumn } from './compare.ts'
 import { checkProgress } from './conservation.ts'
 import { type DelayFilter, Delays, readCommitLogs } from './delay.ts'
 import { documents, type ElasticsearchAddress, ExpectedDocuments } from './elasticsearch.ts'
-import { readHistory, shortestLateness } from './history.ts'
+import { readHistory, readRoundedEach, shortestLateness } from './history.ts'
 import { type Journal, readJournal } from './journal.ts'
 import { openTopic, type TopicLog } from './log.ts'
 import { type History, Recomputation } from './recompute.ts'
 import type { Cell } from './rows.ts'
-import { type Aggregation, type Projection, readDocument, readSpec, type Spec } from './spec.ts'
+import { type Aggregation, type Projection, readDocument, readSpec, type Spec, withRoundEach } from './spec.ts'
 import { type AggregationRow, type PostgresAddress, Tables } from './tables.ts'
 import { nothingCompared, sumLate, sumRows, type Verdict } from './verdict.ts'
 
@@ -42,10 +42,12 @@ export interface VerifyOptions {
 
 /** Verifies a pipeline that has drained its topic, or is `running`. Rejects when a server, journal or table cannot be read. */
 export async function verify(options: VerifyOptions): Promise<Verdict> {
-  const spec = readSpec(readDocument(options.specText))
-  const tables = await Tables.connect(options.postgres, spec.schema)
+  const document = readDocument(options.specText)
+  const tables = await Tables.connect(options.postgres, readSpec(document).schema)
   try {
-    return await new Verification(options, spec, tables).run()
+    const roundedEach = await readRoundedEach(tables)
+    const spec = readSpec(withRoundEach(document, roundedEach))
+    return await new Verification(options, spec, roundedEach, tables).run()
   } finally {
     await tables.close()
   }
@@ -54,21 +56,23 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
 class Verification {
   private readonly options: VerifyOptions
   private readonly spec: Spec
+  private readonly roundedEach: Set<string>
   private readonly tables: Tables
   private readonly problems: string[] = []
   private readonly perTable: Record<string, Comparison> = {}
   private finalWindows = 0
 
-  constructor(options: VerifyOptions, spec: Spec, tables: Tables) {
+  constructor(options: VerifyOptions, spec: Spec, roundedEach: Set<string>, tables: Tables) {
     this.options = options
     this.spec = spec
+    this.roundedEach = roundedEach
     this.tables = tables
   }
 
   async run(): Promise<Verdict> {
     const { journalDir, commitLogs, delay = {}, running = false } = this.options
     if (running) await this.tables.beginSnapshot()
-    const history = await readHistory(this.tables, this.spec, this.problems)
+    const history = await readHistory(this.tables, this.spec, this.roundedEach, this.problems)
     const recomputation = new Recomputation(this.spec, history)
     const journal = journalDir === undefined ? null : await readJournal(journalDir)
     const nextOffsets = new Map((await this.tables.progress()).map(row => [row.partition, row.nextOffset ?? 0]))

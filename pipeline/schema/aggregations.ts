@@ -66,8 +66,14 @@ const measure = object({
     example: 'quantity * price',
   }),
   scale: scale(
-    'Decimal places of the result. The value is rounded half-even for each event or line. If left out, the expression decides the number of decimal places',
+    'Decimal places of the result, which is rounded half-even once, when it is shown. A sum with fewer decimal places than its expression also has the exact column <name>_sum. If left out, the expression decides the number of decimal places',
   ),
+  roundEach: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether sum and average round each event or line to scale before they add it, instead of rounding only the result',
+    ),
 })
 
 const aggregation = object({

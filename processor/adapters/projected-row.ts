@@ -11,8 +11,8 @@ export type StoredRow = {
   keys: string[]
   /** One per CompiledColumn. */
   columns: string[]
-  /** One per CompiledAverage. */
-  averages: string[]
+  /** One per ShownColumn. */
+  shown: string[]
   version: bigint
   final: boolean
   updatedAt: number
@@ -47,24 +47,24 @@ function documentOf(
   aggregation: number,
   row: StoredRow,
 ): NonNullable<ProjectedRow['document']> {
-  const { name, keys, columns, averages } = compiled.aggregations[aggregation]!
-  const shown: [string, string | number | boolean][] = []
+  const { name, keys, columns, shown } = compiled.aggregations[aggregation]!
+  const fields: [string, string | number | boolean][] = []
   for (const [column, ms] of [
     ['window_start', row.windowStart],
     ['window_end', row.windowEnd],
   ] as const)
-    if (Number.isFinite(ms)) shown.push([column, new Date(ms).toISOString()])
+    if (Number.isFinite(ms)) fields.push([column, new Date(ms).toISOString()])
   keys.forEach((k, i) => {
     const { name, type } = compiled.fields[k]!
-    shown.push([name, type === 'boolean' ? row.keys[i] === 'true' : row.keys[i]!])
+    fields.push([name, type === 'boolean' ? row.keys[i] === 'true' : row.keys[i]!])
   })
   columns.forEach((column, i) => {
-    shown.push([column.name, 'count' in column.source ? Number(row.columns[i]) : row.columns[i]!])
+    fields.push([column.name, 'count' in column.source ? Number(row.columns[i]) : row.columns[i]!])
   })
-  averages.forEach((average, i) => {
-    shown.push([average.name, row.averages[i]!])
+  shown.forEach((column, i) => {
+    fields.push([column.name, row.shown[i]!])
   })
-  shown.push(['final', row.final], ['updated_at', new Date(row.updatedAt).toISOString()])
+  fields.push(['final', row.final], ['updated_at', new Date(row.updatedAt).toISOString()])
   const renamed = compiled.spec.sinks.elasticsearch?.projections.find(p => p.aggregation === name)?.fields ?? {}
-  return Object.fromEntries(shown.map(([column, value]) => [renamed[column] ?? column, value]))
+  return Object.fromEntries(fields.map(([column, value]) => [renamed[column] ?? column, value]))
 }

@@ -13,6 +13,7 @@ import { SPANNING_FAULTS } from '../pipeline/spanning-faults.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
 import { type Json, Kube } from '../support/kube.ts'
 import { ownApiServer, unique } from '../support/services.ts'
+import { until } from '../support/until.ts'
 
 const NAME = 'salespipelines.salespipeline.dev'
 const EXAMPLES = `${import.meta.dirname}/../../k8s/examples`
@@ -146,6 +147,7 @@ describeWithApiServer('the CRD', () => {
     ['another window', { 'spec.window': { size: '2m' } }, /window of an aggregation cannot be changed; give/],
     ['another group-by', { 'spec.aggregations[0].groupBy': [] }, /groupBy.*new name/],
     ['a renamed measure', { 'spec.aggregations[0].measures[0].name': 'sales' }, /measures.*new name/],
+    ['another rounding', { 'spec.aggregations[0].measures[1].roundEach': true }, /measures.*new name/],
     ['another time', { 'spec.event.time.path': 'when' }, /every window depends on it/],
     ['another type of a field', { 'spec.event.fields[1].scale': 4 }, /add a field with another name/],
     ['another field', { 'spec.event.fields[4]': { name: 'country', default: '-' } }, null],
@@ -171,7 +173,34 @@ describeWithApiServer('the CRD', () => {
     expect(code).toBe(message ? 422 : 200)
     if (message) expect(response.message).toMatch(message)
   })
+
+  it('accepts an unchanged document of a pipeline that was stored by release 0.3.0, which had no roundEach', async () => {
+    const crd = parse(readFileSync(CRD_FILE, 'utf8'))
+    const older = structuredClone(crd)
+    const { properties } = older.spec.versions[0].schema.openAPIV3Schema.properties.spec
+    delete properties.aggregations.items.properties.measures.items.properties.roundEach
+    const document = documentWith({ 'metadata.name': 'stored-by-older' }) as Json
+    await kube.installCrd(older)
+    const changed = { ...document, metadata: { name: 'other' }, spec: withRoundEach(document.spec) }
+    await until('the API server uses the older CRD', async () => !(await submit(changed)).accepted)
+    await submit(document, false)
+    await kube.installCrd(crd)
+    const path = kube.pipelinePath('default', 'stored-by-older')
+    await until('the API server uses the new CRD', async () => {
+      const { spec } = await kube.demand('GET', path)
+      return spec.aggregations[0].measures[0].roundEach === false
+    })
+    const { metadata } = await kube.demand('GET', path)
+    const { code } = await kube.request('PUT', `${path}?fieldValidation=Strict`, { ...document, metadata })
+    expect(code).toBe(200)
+  })
 })
+
+const withRoundEach = (spec: Json) => {
+  const changed = structuredClone(spec)
+  changed.aggregations[0].measures[0].roundEach = true
+  return changed
+}
 
 const FULL = {
   'spec.event.id': 'id',

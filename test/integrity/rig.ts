@@ -232,12 +232,15 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     }
   }
 
-  /** Verifies the pipeline. `journal: false`: the records in the log are not from the load generator. */
-  async verdict({ journal = true } = {}): Promise<Verdict> {
+  /**
+   * Verifies the pipeline. `journal: false`: the records in the log are not from the load generator. `specText`: the spec
+   * of the workers, if it is not that of the rig.
+   */
+  async verdict({ journal = true, specText = this.specText } = {}): Promise<Verdict> {
     const { kafka, elasticsearch } = this.servers
     const commitLogs = readdirSync(join(this.#folder, 'commits')).map(name => join(this.#folder, 'commits', name))
     return verify({
-      specText: this.specText,
+      specText,
       bootstrap: kafka.bootstrap,
       postgres: this.database,
       ...(elasticsearch ? { elasticsearch: { url: elasticsearch.url } } : {}),

@@ -39,6 +39,22 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'rounds half to even',
   },
   {
+    name: 'rounding of each event before it is added',
+    file: 'pipeline/compiled-spec.ts',
+    find: "scale: rounding === 'once' ? exact : shown",
+    plant: 'scale: shown',
+    test: 'test/processor/core/partition.test.ts',
+    turnsRed: 'adds amounts exactly for a sum and an average that round once',
+  },
+  {
+    name: 'exact sums in tables whose rows have rounded sums',
+    file: 'pipeline/rounding.ts',
+    find: "measure.roundEach === false ? 'once' : 'each'",
+    plant: "measure.roundEach === true ? 'each' : 'once'",
+    test: 'test/pipeline/rounding.test.ts',
+    turnsRed: 'is read from a stored document without roundEach',
+  },
+  {
     name: 'counting of records of aborted transactions',
     file: 'processor/core/batches.ts',
     find: 'return this.#ignored.has(producerId)',

@@ -52,6 +52,35 @@ describe('the change preview', () => {
     expect(lines).toContain('- results of by_store are no longer updated; their rows are kept')
   })
 
+  describe('of measures that lose decimals', () => {
+    const sum = { name: 'revenue', op: 'sum', of: 'amount', scale: 1 }
+    const measures = (...measures: object[]) => ({ 'spec.aggregations[0].measures': measures })
+    const rounded = measures(sum, { name: 'mean', op: 'average', of: 'amount', scale: 1 })
+    const notes = (lines: string[]) => lines.filter(line => /by_store\.(revenue|mean)/.test(line))
+
+    it('warns of a sum whose rows do not add up to the exact total', () => {
+      const warning =
+        '! by_store.revenue shows 1 of 2 decimals, so adding up its rows can differ from the exact total; add up revenue_sum instead, or raise scale'
+      expect(notes(changePreview(OWNER, null, version(rounded)))).toEqual([warning])
+      expect(notes(changePreview(OWNER, null, version(measures({ ...sum, roundEach: true }))))).toEqual([])
+      expect(notes(changePreview(OWNER, null, version(measures({ ...sum, scale: 2 }))))).toEqual([])
+    })
+
+    it('reports that a live aggregation keeps its rule, even when nothing changes', () => {
+      const lines = preview(rounded, rounded)
+      expect(lines[0]).toBe('no changes')
+      expect(lines).toContain(
+        '  by_store.mean keeps its rounding: each event is rounded to scale 1 if release 0.3.0 or older created by_store, else only the result. To round only the result, give by_store a new name',
+      )
+      expect(notes(lines)).toHaveLength(3)
+    })
+
+    it('refuses another rule for a live aggregation', () =>
+      expect(preview(measures({ ...sum, roundEach: true }), measures(sum))).toContain(
+        'x aggregation by_store: the stored rows would no longer match its definition, so the change is refused; give it another name',
+      ))
+  })
+
   it('deletes an ingest that is no longer asked for, and keeps the topic', () => {
     const lines = preview({}, { 'spec.ingest': { replicas: 1 }, ...WITH_TOPIC })
     expect(lines).toContain('- Deployment sales-ingest is deleted')

@@ -50,6 +50,40 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
   ])('keeps both identities with %j, which changes no result', changes => expect(identities(changes)).toEqual(before))
 })
 
+/** Computed by release 0.3.0. */
+const STORED_BY_0_3_0 = {
+  plain: {
+    spec: 'b32f599475d3493aecadcb2e2534e53674791f28eec995c639e57bd6dcfb43b2',
+    aggregation: 'd98c497780429654373168acc41fa03d649b84f6dab869a8f5cc23aa56f835d3',
+  },
+  rounded: {
+    spec: '67a38d8902d6f7e04ea5ab012b483cf0a60849b50a1ab576ebe3b93f72566b15',
+    aggregation: '276b8846c98999d608fef0af3a092ecae856da0636cccca9de183ff9869bd1ee',
+  },
+}
+
+describe('identities stored by release 0.3.0, which rounded each event', () => {
+  const rounded = (roundEach?: boolean) =>
+    identities({
+      'spec.event.fields[1].scale': 4,
+      'spec.aggregations[0].measures': [
+        { name: 'revenue', op: 'sum', of: 'amount', scale: 2, roundEach },
+        { name: 'mean', op: 'average', of: 'amount', scale: 2, roundEach },
+        { name: 'least', op: 'min', of: 'amount', scale: 2 },
+      ],
+    })
+
+  it('stay the same where no decimals are lost', () => expect(before).toEqual(STORED_BY_0_3_0.plain))
+
+  it('stay the same with roundEach', () => expect(rounded(true)).toEqual(STORED_BY_0_3_0.rounded))
+
+  it('differ from those of a measure that rounds once', () => {
+    expect(rounded().spec).not.toBe(STORED_BY_0_3_0.rounded.spec)
+    expect(rounded().aggregation).not.toBe(STORED_BY_0_3_0.rounded.aggregation)
+    expect(rounded(false)).toEqual(rounded())
+  })
+})
+
 describe('names derived from the document', () => {
   const nameOf = (changes: Record<string, unknown>) => schemaName(checkPipeline(documentWith(changes)))
   it('takes the schema name from the spec, or else from namespace and name', () => {

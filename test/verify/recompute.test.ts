@@ -361,8 +361,28 @@ describe('measures', () => {
     expect(row!.slice(3)).toEqual([String(values.length), shown])
   })
 
-  it('rounds each event half-even, never the sum', () => {
-    const spec = measures({ name: 'fee', op: 'sum', of: 'amount * 0.5', scale: 2 })
+  it('rounds a sum once, half-even, and keeps the exact sum', () => {
+    const spec = measures({ name: 'fee', op: 'sum', of: 'amount * 0.0005', scale: 2 })
+    // 1000 times 0.0005 is 0.5; each 0.0005 alone would be rounded to 0.00.
+    expect(aggregated(spec, recompute(spec, amounts(...Array(1000).fill('1.00'))))).toEqual([[0, 60 * S, '0.5', '0.5']])
+    expect(aggregated(spec, recompute(spec, amounts('10.00')))).toEqual([[0, 60 * S, '0.005', '0']])
+    expect(aggregated(spec, recompute(spec, amounts('-30.00')))).toEqual([[0, 60 * S, '-0.015', '-0.02']])
+  })
+
+  it('rounds an average once, from the exact sum', () => {
+    const spec = measures({ name: 'mean', op: 'average', of: 'amount * 0.01', scale: 2 })
+    // 4.1160 and 9.5520: rounded first, they would give 13.67 ÷ 2 = 6.835 → 6.84.
+    expect(aggregated(spec, recompute(spec, amounts('411.60', '955.20')))).toEqual([[0, 60 * S, '13.668', '2', '6.83']])
+  })
+
+  it('rounds the smallest and largest result', () => {
+    const least = { name: 'least', op: 'min' as const, of: 'amount * 0.01', scale: 2 }
+    const spec = measures(least, { ...least, name: 'most', op: 'max' })
+    expect(aggregated(spec, recompute(spec, amounts('-0.40', '411.50', '411.60')))).toEqual([[0, 60 * S, '0', '4.12']])
+  })
+
+  it('rounds each event half-even with roundEach, never the sum', () => {
+    const spec = measures({ name: 'fee', op: 'sum', of: 'amount * 0.5', scale: 2, roundEach: true })
     // Three times 0.005 → 0.00, and 0.015 → 0.02. The exact sum is 0.03; rounding half up would give 0.05.
     expect(aggregated(spec, recompute(spec, amounts('0.01', '0.01', '0.01', '0.03')))).toEqual([[0, 60 * S, '0.02']])
   })

@@ -76,6 +76,47 @@ describe('verify with correct tables', () => {
   })
 })
 
+describe('verify with a measure that loses decimals (section 7)', () => {
+  const rounded = { specText: specText.replace('op: average, of: amount', 'op: average, of: amount, scale: 1') }
+  /** Toys: 1.00 + 2.25 is 3.25, or 3.2 if 2.25 is rounded to 2.2 first. Both give the average 1.6. */
+  const means = (toys: string) => `
+    update summary set mean = 4.2 where category = 'books';
+    update summary set mean = 1.6, mean_sum = ${toys} where category = 'toys';
+    update specs set document = jsonb_set(document, '{spec,aggregations,0,measures,2,scale}', '1');`
+  const knowsRoundEach =
+    "update specs set document = jsonb_set(document, '{spec,aggregations,0,measures,2,roundEach}', 'false')"
+
+  it('expects exact sums in a table that this release created', async () => {
+    const verdict = await tampered(means('3.25') + knowsRoundEach, rounded)
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({ ok: true, rows: { unequal: 0 } })
+    expect(await tampered(means('3.2') + knowsRoundEach, rounded)).toMatchObject({ ok: false, rows: { unequal: 1 } })
+  })
+
+  it('expects rounded amounts in a table whose first document has no roundEach, as release 0.3.0 stored it', async () => {
+    const verdict = await tampered(means('3.2'), rounded)
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({ ok: true, rows: { unequal: 0 } })
+    expect(await tampered(means('3.25'), rounded)).toMatchObject({ ok: false, rows: { unequal: 1 } })
+  })
+
+  it('keeps that rule under a later document', async () => {
+    const upgraded = `
+      insert into specs select 2, jsonb_set(document, '{spec,aggregations,0,measures,2,roundEach}', 'true'), 'j' from specs;
+      insert into spec_history values (0, 3, 2);`
+    const verdict = await tampered(means('3.2') + upgraded, rounded)
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({ ok: true, rows: { unequal: 0 } })
+  })
+
+  it('reports a table that rounds each event although the given spec rounds once', async () => {
+    const each = knowsRoundEach.replace("'false'", "'true'")
+    const { ok, problems } = await tampered(means('3.2') + each, rounded)
+    expect(ok).toBe(false)
+    expect(problems).toContain('generation 1 in table specs differs from the given spec')
+  })
+})
+
 describe('verify with faulty rows', () => {
   it.each<[string, string, object, RegExp]>([
     [

@@ -49,7 +49,7 @@ export function indexDefinitions(compiled: CompiledSpec): IndexDefinition[] {
 
 /** Returns the fields of docs/tables.md, "Elasticsearch". Number keys are keywords: they may not fit a double. */
 function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<string, estypes.MappingProperty> {
-  const { keys, columns, averages } = compiled.aggregations.find(a => a.name === projection.aggregation)!
+  const { keys, columns, shown } = compiled.aggregations.find(a => a.name === projection.aggregation)!
   const fields = keys.map(k => compiled.fields[k]!)
   const properties: [column: string, property: estypes.MappingProperty][] = [
     ['window_start', DATE],
@@ -59,7 +59,7 @@ function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<st
       type === 'boolean' ? BOOLEAN : KEYWORD,
     ]),
     ...columns.map((c): [string, estypes.MappingProperty] => [c.name, 'count' in c.source ? COUNT : AMOUNT]),
-    ...averages.map((a): [string, estypes.MappingProperty] => [a.name, AMOUNT]),
+    ...shown.map(({ name }): [string, estypes.MappingProperty] => [name, AMOUNT]),
     ['final', BOOLEAN],
     ['updated_at', DATE],
   ]

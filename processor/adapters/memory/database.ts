@@ -114,12 +114,14 @@ export const rowKey = (windowStart: number, keys: string[]) => [windowStart, ...
 
 export function storedRow(aggregation: CompiledAggregation, row: MemoryRow): StoredRow {
   const columns = row.columns.map((amount, i) => decimalText(amount, aggregation.columns[i]!.scale))
-  const at = (name: string) => row.columns[aggregation.columns.findIndex(column => column.name === name)]!
-  const averages = aggregation.averages.map(({ sum, count, scale }) =>
-    decimalText(divideHalfEven(BigInt(at(sum)), BigInt(at(count))), scale),
-  )
+  const indexOf = (name: string) => aggregation.columns.findIndex(column => column.name === name)
+  const shown = aggregation.shown.map(({ sum, count, scale }) => {
+    const excess = BigInt(aggregation.columns[indexOf(sum)]!.scale - scale)
+    const divisor = (count === null ? 1n : BigInt(row.columns[indexOf(count)]!)) * 10n ** excess
+    return decimalText(divideHalfEven(BigInt(row.columns[indexOf(sum)]!), divisor), scale)
+  })
   const { windowStart, windowEnd, keys, final, updatedAt } = row
-  return { windowStart, windowEnd, keys, columns, averages, version: BigInt(row.version), final, updatedAt }
+  return { windowStart, windowEnd, keys, columns, shown, version: BigInt(row.version), final, updatedAt }
 }
 
 /** `denominator` > 0. */

@@ -46,9 +46,9 @@ function createStatements(statements: Statements, aggregation: CompiledAggregati
   const table = statements.table(aggregation.name)
   const { key, measures } = columnsOf(aggregation, fields)
   const collated = (c: Column) => `${c.ident} ${c.type}${c.type === 'text' ? ' COLLATE "C"' : ''} NOT NULL`
-  const averages = aggregation.averages.map(
-    a => `${quoted(a.name)} numeric GENERATED ALWAYS AS
-      (${statements.table('divide_half_even')}(${quoted(a.sum)}, ${quoted(a.count)}, ${unitsOf(a.scale)})) STORED`,
+  const shown = aggregation.shown.map(
+    ({ name, sum, count, scale }) => `${quoted(name)} numeric GENERATED ALWAYS AS
+      (${statements.table('divide_half_even')}(${quoted(sum)}, ${count === null ? 1 : quoted(count)}, ${unitsOf(scale)})) STORED`,
   )
   const [start, ...groups] = key
   const columns = [
@@ -56,7 +56,7 @@ function createStatements(statements: Statements, aggregation: CompiledAggregati
     'window_end timestamptz NOT NULL',
     ...groups.map(collated),
     ...measures.map(collated),
-    ...averages,
+    ...shown,
     'version bigint NOT NULL',
     'final boolean NOT NULL DEFAULT false',
     'reopened integer NOT NULL DEFAULT 0',
@@ -167,14 +167,14 @@ function projectionStatements(
   const text = (sql: string) => `${sql}::text`
   const millis = (sql: string) => `(extract(epoch FROM ${sql}) * 1000)::text`
   const array = (values: string[]) => `ARRAY[${values.join(', ')}]::text[]`
-  const averages = aggregation.averages.map(a => text(`t.${quoted(a.name)}`))
+  const shown = aggregation.shown.map(({ name }) => text(`t.${quoted(name)}`))
   const [start, ...groups] = key
   return {
     /** $1 entries, $2 name. Returns one row per key; version is null if the row was deleted. */
     snapshot: `
     SELECT ${millis(`w.${start!.ident}`)} AS window_start, ${millis('t.window_end')} AS window_end,
       ${array(groups.map(c => text(`w.${c.ident}`)))} AS keys, ${array(measures.map(c => text(`t.${c.ident}`)))} AS columns,
-      ${array(averages)} AS averages, t.version::text AS version, t.final, ${millis('t.updated_at')} AS updated_at,
+      ${array(shown)} AS shown, t.version::text AS version, t.final, ${millis('t.updated_at')} AS updated_at,
       w.removed_version::text AS removed_version, ${millis('w.created_at')} AS created_at
     FROM (
       SELECT ${keyColumns.join(', ')}, max(removed_version) AS removed_version, max(created_at) AS created_at

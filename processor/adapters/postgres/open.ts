@@ -6,6 +6,7 @@ import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Expulsions, Outbox, Store } from '#processor/ports.ts'
 import { PostgresRemoval } from './removal.ts'
 import { createPostgresStore } from './store.ts'
+import { aggregationsRoundedEach } from './stored-rounding.ts'
 
 /** Does not connect yet. Throws a UserError that names the variable when a Secret of the spec is not in `env`. */
 export function openPostgresStore(
@@ -21,6 +22,20 @@ export function openPostgresStore(
     compiled: compileSpec(spec),
     pipelineJson: JSON.stringify(pipeline),
     specIdentity: specIdentity(spec),
+    workerId,
+  })
+}
+
+/** Resolves with the aggregations that a release up to 0.3.0 created. Connects and throws like Store.open. */
+export function openStoredRounding(
+  pipeline: SalesPipeline,
+  workerId: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Set<string>> {
+  return aggregationsRoundedEach({
+    connection: postgresConnection(pipeline.spec, env),
+    schema: schemaName(pipeline),
+    owner: pipelineKey(pipeline),
     workerId,
   })
 }

@@ -29,6 +29,6 @@ export function applicationPrefix(owner: string): string {
   return `sales ${owner.slice(0, OWNER_CHARACTERS)} `
 }
 
-export function applicationName({ owner, workerId }: PostgresStoreOptions): string {
+export function applicationName({ owner, workerId }: Pick<PostgresStoreOptions, 'owner' | 'workerId'>): string {
   return applicationPrefix(owner) + workerId.slice(-WORKER_CHARACTERS)
 }

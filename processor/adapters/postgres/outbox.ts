@@ -26,7 +26,7 @@ type SnapshotRow = {
   window_end: string
   keys: string[]
   columns: string[]
-  averages: string[]
+  shown: string[]
   version: string | null
   final: boolean
   updated_at: string
@@ -187,7 +187,7 @@ async function snapshot(
 function toProjected(compiled: CompiledSpec, aggregation: number, row: SnapshotRow): ProjectedRow | null {
   const windowStart = Number(row.window_start)
   if (row.version !== null) {
-    const { keys, columns, averages, final } = row
+    const { keys, columns, shown, final } = row
     const windowEnd = Number(row.window_end)
     const updatedAt = Math.floor(Number(row.updated_at))
     return projectedRow(compiled, aggregation, {
@@ -195,7 +195,7 @@ function toProjected(compiled: CompiledSpec, aggregation: number, row: SnapshotR
       windowEnd,
       keys,
       columns,
-      averages,
+      shown,
       version: BigInt(row.version),
       final,
       updatedAt,

@@ -40,6 +40,9 @@ spec:
         - { name: revenue, op: sum, of: quantity * price, scale: 2 }
         - { name: smallest, op: min, of: price }
         - { name: largest, op: max, of: price }
+        - { name: rough, op: sum, of: quantity * price, scale: 2, roundEach: true }
+        - { name: mean, op: average, of: price, scale: 1 }
+        - { name: cheapest, op: min, of: price, scale: 1 }
     - { name: sliding, window: { type: sliding, size: 12s, slide: 4s }, measures: [{ name: lines, op: count }] }
     - { name: ever, window: { type: none }, groupBy: [store], measures: [{ name: revenue, op: sum, of: price }] }
 `)
@@ -145,15 +148,21 @@ function add(outcome: Outcome, name: string, key: string, { lines }: Sale): void
   const sum = (values: Big[]) => values.reduce((a, b) => a.plus(b), Big(0))
   const plus = (column: number, value: Big) => Big(before?.[column] ?? 0).plus(value)
   const among = (column: number) => [...(before ? [Big(before[column]!)] : []), ...prices].sort((a, b) => a.cmp(b))
-  const revenue = sum(lines.map((line, i) => prices[i]!.times(line.quantity).round(2, Big.roundHalfEven)))
+  const amounts = lines.map((line, i) => prices[i]!.times(line.quantity))
+  const tenths = (value: Big) => value.round(1, Big.roundHalfEven)
   const columns = {
-    tumbling: () => [plus(0, Big(lines.length)), plus(1, Big(1)), plus(2, revenue), among(3)[0]!, among(4).at(-1)!],
+    tumbling: () => [
+      ...[plus(0, Big(lines.length)), plus(1, Big(1)), plus(2, sum(amounts)), among(3)[0]!, among(4).at(-1)!],
+      ...[plus(5, sum(amounts.map(amount => amount.round(2, Big.roundHalfEven)))), plus(6, sum(prices))],
+      // The least exact price, rounded once: the same as the least rounded price.
+      ...[plus(7, Big(lines.length)), tenths(among(3)[0]!)],
+    ],
     sliding: () => [plus(0, Big(lines.length))],
     ever: () => [plus(0, sum(prices))],
   }[name as 'tumbling']()
   outcome.rows.set(
     key,
-    columns.map(value => value.toFixed()),
+    columns.map(value => value.toFixed().replace(/^-0$/, '0')),
   )
 }
 
@@ -262,6 +271,13 @@ describe('a partition (sections 5 to 7)', () => {
       { numRuns: 500 },
     )
     for (const [what, count] of Object.entries(totals)) expect(count, what).toBeGreaterThan(100)
+  })
+
+  it('adds amounts exactly for a sum and an average that round once', () => {
+    const at = (id: number, mills: number): Sale => ({ id, at: 0, store: 'a', lines: [{ quantity: 1, mills }] })
+    const { rows } = actual([at(1, 15_552), at(2, 36_116)], { batches: 0, commits: 0, moves: 99 })
+    const [, , revenue, , , rough, meanSum] = rows.get('tumbling|-7000|a')!
+    expect([revenue, rough, meanSum]).toEqual(['51.668', '51.67', '51.668'])
   })
 
   it('judges each record by the watermark before it, even within one batch', () => {

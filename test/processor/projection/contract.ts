@@ -93,7 +93,7 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
 
     it('keeps amounts to the last digit', async () => {
       const revenue = '123456789012345678901234567890.12'
-      const row = fresh(1n, { columns: [revenue, '9007199254740991', revenue, '1'], averages: ['-0.10'] })
+      const row = fresh(1n, { columns: [revenue, '9007199254740991', revenue, '1'], shown: ['-0.10'] })
       expect(await write(row)).toEqual([])
       await expectShown(row)
       expect(Object.values(row.document!)).toEqual(expect.arrayContaining([revenue, 9007199254740991, '-0.10']))

@@ -173,7 +173,7 @@ describe('documents in Elasticsearch', () => {
     const sink = openSink(compiled)
     await sink.prepare()
     const rows = ['0.10', '0.20', '1000000.05'].map((revenue, i) =>
-      minuteRow(compiled, `s${i}`, 1n, { columns: [revenue, String(i + 1), revenue, '1'], averages: [revenue] }),
+      minuteRow(compiled, `s${i}`, 1n, { columns: [revenue, String(i + 1), revenue, '1'], shown: [revenue] }),
     )
     expect(await sink.write(rows)).toEqual([])
     await send('POST', `/${indexOf(compiled, 0)}/_refresh`)

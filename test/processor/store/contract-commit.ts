@@ -1,6 +1,21 @@
+import Big from 'big.js'
 import { describe, expect } from 'vitest'
 import { Rejected } from '#processor/errors.ts'
-import { BY_KIND, byStore, commitNext, commitOf, type Fresh, letter, MINUTE, ready, T0, totals } from './fixture.ts'
+import { Random } from '#test/support/random.ts'
+import {
+  BY_KIND,
+  byStore,
+  commitNext,
+  commitOf,
+  type Fresh,
+  letter,
+  MINUTE,
+  pipelineOf,
+  ROUNDED,
+  ready,
+  T0,
+  totals,
+} from './fixture.ts'
 import { onFresh } from './with-harness.ts'
 
 /** Values that are known to break quoting, escaping or array syntax. */
@@ -44,6 +59,10 @@ const AVERAGES: [sum: number | bigint, count: number, average: string][] = [
   [10n ** 32n + 1n, 2, `${'5'.padEnd(30, '0')}.00`],
   [10n ** 32n + 3n, 2, `${'5'.padEnd(30, '0')}.02`],
 ]
+
+/** Divides with so many decimals that rounding to 2 afterwards is exact for the few counts of a test. */
+const Exact = Big()
+Exact.DP = 40
 
 export function commitContract(fresh: Fresh): void {
   const test = onFresh(fresh)
@@ -113,6 +132,37 @@ export function commitContract(fresh: Fresh): void {
       await commitNext(store, claim, { aggregates: [rows] })
       const shown = (await harness.rows('by_store')).map(row => row.values.average_order)
       expect(shown).toEqual(AVERAGES.map(([, , average]) => average))
+    })
+
+    test('rounds sums and averages once, from exact amounts', async harness => {
+      const { store, claim } = await ready(harness, pipelineOf(...ROUNDED))
+      const random = new Random(7)
+      const amounts = Array.from({ length: 200 }, () =>
+        Array.from({ length: random.int(1, 4) }, () => random.int(-200_000, 200_000)),
+      )
+      // 4.1160 + 9.5520, and a tie: 0.0050 + 0.0000.
+      amounts.push([41_160, 95_520], [50, 0], [-50, 0])
+      const name = (i: number) => `store-${String(i).padStart(3, '0')}`
+      for (const amount of [0, 1, 2, 3]) {
+        const rows = amounts.flatMap((list, i): [number, string, number][] =>
+          list[amount] === undefined ? [] : [[T0, name(i), list[amount]]],
+        )
+        await commitNext(store, claim, { aggregates: [byStore(...rows)] })
+      }
+      const expected = amounts.map(list => {
+        const sum = list.reduce((total, amount) => total.plus(Big(amount).div(10_000)), Big(0))
+        const shown = (value: Big) => value.toFixed(2, Big.roundHalfEven).replace(/^-(0\.00)$/, '$1')
+        return [sum.toFixed(4), shown(sum), shown(Exact(sum).div(list.length))]
+      })
+      const rows = await harness.rows('by_store')
+      expect(rows.map(({ values }) => [values.revenue_sum, values.revenue, values.average_order])).toEqual(expected)
+      expect(rows.at(-3)!.values).toMatchObject({
+        revenue: '13.67',
+        average_order_sum: '13.6680',
+        average_order: '6.83',
+      })
+      const document = (await store.take(1000))!.rows.find(row => row.document!.store === name(200))!.document
+      expect(document).toMatchObject({ revenue_sum: '13.6680', total: '13.67', average_order: '6.83' })
     })
 
     test('keeps any text as a distinct key', async harness => {

@@ -124,6 +124,13 @@ spec:
       projections: [{ aggregation: by_store, index: by-store, fields: { window_start: "@timestamp", revenue: total } }]
 `
 
+/** Changes of the document: amounts have 4 decimals, the sum and the average of by_store 2. */
+export const ROUNDED: [string, string][] = [
+  ['type: decimal, scale: 2', 'type: decimal, scale: 4'],
+  ['revenue, op: sum, of: amount', 'revenue, op: sum, of: amount, scale: 2'],
+  ['average_order, op: average, of: amount', 'average_order, op: average, of: amount, scale: 2'],
+]
+
 /** Opens a worker and claims partition 0. */
 export async function ready(harness: Harness, pipeline?: SalesPipeline): Promise<{ store: Worker; claim: Claim }> {
   const store = harness.worker(pipeline)

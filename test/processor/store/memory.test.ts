@@ -15,10 +15,10 @@ async function fresh(): Promise<Harness> {
   const rowsOf = (name: string): Row[] => {
     const aggregation = compiled.aggregations.find(a => a.name === name)!
     return [...database.tables.get(name)!.values()].map(row => {
-      const { columns, averages, ...stored } = storedRow(aggregation, row)
+      const { columns, shown, ...stored } = storedRow(aggregation, row)
       const values = Object.fromEntries([
         ...aggregation.columns.map((column, i) => [column.name, columns[i]!]),
-        ...aggregation.averages.map((average, i) => [average.name, averages[i]!]),
+        ...aggregation.shown.map((column, i) => [column.name, shown[i]!]),
       ])
       return { ...stored, values, reopened: row.reopened }
     })
