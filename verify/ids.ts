@@ -13,6 +13,7 @@ export class Ids {
     while (this.head < this.sightings.length && maxEventTime - this.sightings[this.head]!.maxEventTime > horizon) {
       this.forgetOldest()
     }
+    while (this.last.size > maxIds) this.forgetOldest() // the limit may be lower than for the record before
     const known = this.last.has(id)
     // Copy the id: a slice would keep the text of the whole record in memory.
     const sighting = { id: Buffer.from(id).toString(), maxEventTime }

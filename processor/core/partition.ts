@@ -57,7 +57,7 @@ export class PartitionState {
     this.#compiled = this.#programs.at(-1)!.compiled
     this.#cursor = new BatchCursor(decompress)
     const { deduplication } = this.#compiled.spec
-    this.#seen = deduplication ? new SeenIds(deduplication.maxIds) : null
+    this.#seen = deduplication ? new SeenIds() : null
     this.#tables = this.#compiled.aggregations.map(a => new DeltaTable(a, this.#compiled.fields))
     this.#countFrom = claim.nextOffset
     this.#rejected = new Set(claim.rejectedOffsets)
@@ -197,9 +197,10 @@ export class PartitionState {
   }
 
   #isDuplicate(decoder: Decoder, compiled: CompiledSpec, offset: number, maxTime: number): boolean {
-    if (!this.#seen || !compiled.spec.deduplication) return false
-    this.#seen.forget(maxTime, compiled.spec.deduplication.horizon)
-    return this.#seen.sight(decoder.id, offset, maxTime)
+    const { deduplication } = compiled.spec
+    if (!this.#seen || !deduplication) return false
+    this.#seen.forget(maxTime, deduplication.horizon)
+    return this.#seen.sight(decoder.id, offset, maxTime, deduplication.maxIds)
   }
 
   #accept(cursor: BatchCursor, decoder: Decoder, watermark: number): void {

@@ -7,7 +7,6 @@ const NONE = -1
 const FIRST_CAPACITY = 1024
 
 export class SeenIds {
-  readonly maxIds: number
   size = 0
   /** Ids forgotten because of maxIds while still inside the horizon. Above zero, duplicates may be missed. */
   forgottenEarly = 0
@@ -25,15 +24,13 @@ export class SeenIds {
   #oldest = NONE
   #newest = NONE
 
-  constructor(maxIds: number) {
-    this.maxIds = maxIds
-  }
-
   /**
    * Notes a sighting. Returns true when the id is remembered, which makes this record a duplicate.
-   * `maxTime`: M(r), the greatest event time up to and including this record; it never decreases.
+   * `maxTime`: M(r), the greatest event time up to and including this record; it never decreases. `maxIds`: the limit of
+   * the generation that judges this record; what an earlier record's limit forgot stays forgotten.
    */
-  sight(id: Int32Array, offset: number, maxTime: number): boolean {
+  sight(id: Int32Array, offset: number, maxTime: number, maxIds: number): boolean {
+    this.#forgetBeyond(maxIds)
     const place = this.#find(id)
     const entry = this.#index[place]! - 1
     if (entry !== NONE) {
@@ -42,11 +39,12 @@ export class SeenIds {
       return true
     }
     this.#insert(place, id, offset, maxTime)
-    if (this.size > this.maxIds) {
-      this.forgottenEarly++
-      this.#remove(this.#oldest)
-    }
+    this.#forgetBeyond(maxIds)
     return false
+  }
+
+  #forgetBeyond(maxIds: number): void {
+    for (; this.size > maxIds; this.forgottenEarly++) this.#remove(this.#oldest)
   }
 
   /** Forgets ids whose last sighting lies more than `horizon` ms of event time behind `maxTime`. */

@@ -40,13 +40,13 @@ describe('ids seen by a partition', () => {
         fc.integer({ min: 1, max: 60 }),
         fc.integer({ min: 1, max: 30 }),
         (records, horizon, maxIds) => {
-          const seen = new SeenIds(maxIds)
+          const seen = new SeenIds()
           const naive = new NaiveSeen(horizon, maxIds)
           let time = 0
           records.forEach(({ id, later }, offset) => {
             time += later
             seen.forget(time, horizon)
-            const duplicate = seen.sight(hash(id), offset, time)
+            const duplicate = seen.sight(hash(id), offset, time, maxIds)
             expect(duplicate).toBe(naive.sight(id, offset, time))
             if (duplicate) duplicates++
           })
@@ -76,12 +76,12 @@ describe('ids seen by a partition', () => {
           const play = (seen: SeenIds, part: typeof log) =>
             part.map(r => {
               seen.forget(r.maxTime, horizon)
-              return seen.sight(hash(r.id), r.offset, r.maxTime)
+              return seen.sight(hash(r.id), r.offset, r.maxTime, maxIds)
             })
-          const straight = new SeenIds(maxIds)
+          const straight = new SeenIds()
           play(straight, log.slice(0, cut))
           const restoreFrom = straight.oldest()?.offset ?? cut
-          const restored = new SeenIds(maxIds)
+          const restored = new SeenIds()
           play(restored, log.slice(restoreFrom, cut))
           expect(play(restored, log.slice(cut))).toEqual(play(straight, log.slice(cut)))
         },
@@ -90,11 +90,24 @@ describe('ids seen by a partition', () => {
     )
   })
 
+  it('applies the limit of each record only when it reads that record', () => {
+    const seen = new SeenIds()
+    const sight = (id: number, offset: number, maxIds: number) => seen.sight(hash(id), offset, offset, maxIds)
+    for (const id of [1, 2, 3, 4]) sight(id, id, 10)
+    expect(seen.oldest()).toMatchObject({ offset: 1 }) // a lower limit without a record forgets nothing
+    expect(sight(1, 5, 10)).toBe(true)
+    expect(sight(2, 6, 2)).toBe(false) // only 4 and 1 are left when it is judged
+    expect(seen.oldest()).toMatchObject({ offset: 5 })
+    expect(sight(4, 7, 10)).toBe(false) // what was forgotten stays forgotten
+    expect(seen.forgottenEarly).toBe(3)
+  })
+
   it('grows past its first capacity and shrinks again without losing an id', () => {
-    const seen = new SeenIds(1_000_000)
-    for (let i = 0; i < 50_000; i++) expect(seen.sight(Int32Array.of(i * 2654435761, i, 1, 2), i, i)).toBe(false)
+    const seen = new SeenIds()
     for (let i = 0; i < 50_000; i++)
-      expect(seen.sight(Int32Array.of(i * 2654435761, i, 1, 2), 50_000 + i, 50_000)).toBe(true)
+      expect(seen.sight(Int32Array.of(i * 2654435761, i, 1, 2), i, i, 1_000_000)).toBe(false)
+    for (let i = 0; i < 50_000; i++)
+      expect(seen.sight(Int32Array.of(i * 2654435761, i, 1, 2), 50_000 + i, 50_000, 1_000_000)).toBe(true)
     expect(seen.size).toBe(50_000)
     seen.forget(200_000, 100)
     expect(seen.size).toBe(0)
