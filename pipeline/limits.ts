@@ -37,6 +37,11 @@ export const MAX_INTEGER_DIGITS = 30
  * far below a stack overflow and far above what sales need.
  */
 export const MAX_JSON_DEPTH = 500
+/**
+ * Values of one event, nested ones included; an event with more is a dead letter. A parsed value takes a hundred times the
+ * memory and time of its bytes. 10,000 lines with 40 fields each are below the limit.
+ */
+export const MAX_JSON_VALUES = 500_000
 /** Bytes of UTF-8 of all values that one row groups by; an event with more is a dead letter. PostgreSQL indexes at most 2,700. */
 export const MAX_KEY_BYTES = 1024
 /** Event times, ms since the epoch: 0001-01-01T00:00:00.000Z to 9999-12-31T23:59:59.999Z, as RFC 3339 can write them. */
@@ -45,6 +50,12 @@ export const LAST_EVENT_TIME = 253_402_300_799_999
 
 /** Bytes of a batch that our topics and brokers accept: a record of 10 MB must arrive to become a dead letter. */
 export const MAX_MESSAGE_BYTES = 32 * 1024 ** 2
+
+/**
+ * Bytes of one record in the log; a longer one is a dead letter. A compressed record can be a thousand times longer than
+ * what the broker measured, and a worker must hold a record whole to read it.
+ */
+export const MAX_RECORD_BYTES = 16 * 1024 ** 2
 
 /** Port of a worker's metrics and probes. The chart's NetworkPolicies name it, too. */
 export const WORKER_PORT = 8080

@@ -1,7 +1,6 @@
 /** Claims assigned partitions in the store, and places reading where the deduplication set can be rebuilt. */
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import type { Decompress } from './core/batches.ts'
 import type { Claim } from './core/claim.ts'
 import { PartitionState } from './core/partition.ts'
 import { type LogBounds, placeReading } from './core/placement.ts'
@@ -24,7 +23,6 @@ export type ClaimerDeps = {
   clock: Clock
   chance: Chance
   telemetry: Telemetry
-  decompress: Decompress
   /** Adds a row to the store for each partition of the topic. Resolves with false when the flow stops first. */
   openTopic: () => Promise<boolean>
   fail: (error: unknown) => void
@@ -109,7 +107,7 @@ export class Claimer {
   }
 
   #place(partition: OwnedPartition, claim: Claim, bounds: LogBounds): void {
-    const { telemetry, compiled, decompress, clock } = this.#deps
+    const { telemetry, compiled, clock } = this.#deps
     const { earliest } = bounds
     const placement = placeReading(claim, bounds, compiled.spec.source.offsetOutOfRange)
     if ('stop' in placement) {
@@ -127,10 +125,8 @@ export class Claimer {
         'DeduplicationHistoryUnavailable',
         `partition ${claim.partition}: retention removed the records before offset ${earliest}, so duplicates of them cannot be detected. Set the topic's retention to more than spec.deduplication.horizon`,
       )
-    const state = new PartitionState(
-      claim,
-      documentJson => compileSpec((JSON.parse(documentJson) as SalesPipeline).spec),
-      decompress,
+    const state = new PartitionState(claim, documentJson =>
+      compileSpec((JSON.parse(documentJson) as SalesPipeline).spec),
     )
     for (const offset of this.#rejected.get(claim.partition) ?? []) state.reject(offset)
     state.skipTo(placement.read)

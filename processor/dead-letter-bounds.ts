@@ -31,9 +31,9 @@ export class DeadLetterBounds {
   }
 
   #bound(letter: DeadLetter): DeadLetter {
-    const { payload } = letter
+    const { payload, payloadSha256 } = letter
     if (payload === null || (!this.#full && payload.length <= this.#bounds.maxPayload)) return letter
     const kept = this.#full ? null : payload.subarray(0, this.#bounds.maxPayload)
-    return { ...letter, payload: kept, payloadSha256: this.#sha256(payload) }
+    return { ...letter, payload: kept, payloadSha256: payloadSha256 ?? this.#sha256(payload) }
   }
 }

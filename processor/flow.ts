@@ -8,7 +8,8 @@
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Claimer } from './claimer.ts'
 import { Committer } from './committer.ts'
-import { type Decompress, lastEpoch, offsetAfter } from './core/batches.ts'
+import { lastEpoch, offsetAfter, type Piece } from './core/batches.ts'
+import type { PartitionState } from './core/partition.ts'
 import { DeadLetterBounds } from './dead-letter-bounds.ts'
 import { type Fatal, Retryable } from './errors.ts'
 import { OwnedPartition } from './owned-partition.ts'
@@ -28,7 +29,8 @@ export type FlowDeps = {
   clock: Clock
   chance: Chance
   telemetry: Telemetry
-  decompress: Decompress
+  /** Yields the batches of a fetch response, uncompressed. Throws (while iterated) an Error if they are broken. */
+  unpack: (data: Buffer) => AsyncIterable<Piece>
   /** SHA-256 in hex, for dead letters that are stored as a prefix. */
   sha256: (bytes: Buffer) => string
 }
@@ -138,7 +140,7 @@ export class Flow {
       const answers = (await unlessAborted(polled, signal)) ?? []
       for (const answer of answers) this.#advance(answer)
       polled = this.#poll()
-      for (const answer of answers) this.#handle(answer)
+      for (const answer of answers) await this.#handle(answer)
       await this.#committer.waitForCapacity()
     }
   }
@@ -182,7 +184,7 @@ export class Flow {
       partition.moveTo(offsetAfter(answer.data, answer.offset), lastEpoch(answer.data))
   }
 
-  #handle(answer: Fetched): void {
+  async #handle(answer: Fetched): Promise<void> {
     const partition = this.#partitions.get(answer.partition)
     const state = partition?.state
     if (!partition || !state || !partition.readable) return
@@ -197,16 +199,17 @@ export class Flow {
     }
     partition.highWatermark = answer.highWatermark
     partition.lastStableOffset = answer.lastStableOffset
-    if (answer.data) this.#step(partition, answer, budget)
+    if (answer.data) await this.#step(partition, state, answer)
   }
 
-  #step(partition: OwnedPartition, answer: Fetched, budget: number): void {
-    const { clock, telemetry } = this.#deps
-    const state = partition.state!
+  async #step(partition: OwnedPartition, state: PartitionState, answer: Fetched): Promise<void> {
+    const { telemetry } = this.#deps
     telemetry.fetched(partition.partition, answer.data!.length)
+    state.begin(answer.aborted)
     try {
-      state.process(answer.data!, answer.aborted, budget)
+      await this.#process(partition, state, answer.data!)
     } catch (error) {
+      if (partition.state !== state) return
       telemetry.condition(
         'CorruptBatch',
         `partition ${partition.partition} near offset ${state.nextOffset}: ${(error as Error).message}`,
@@ -214,9 +217,20 @@ export class Flow {
       partition.enter('halted')
       return
     }
-    partition.lastDataAt = clock.now()
-    if (partition.phase === 'restoring' && !state.restoring) partition.enter('running')
-    if (state.nextOffset < partition.position) partition.moveTo(state.nextOffset)
+    if (partition.state === state && state.nextOffset < partition.position) partition.moveTo(state.nextOffset)
+  }
+
+  /** One compressed batch can hold more than memory does, so there may be commits between its pieces. */
+  async #process(partition: OwnedPartition, state: PartitionState, data: Buffer): Promise<void> {
+    for await (const piece of this.#deps.unpack(data)) {
+      const budget = this.#committer.budget(partition)
+      if (partition.state !== state || !partition.readable || budget <= 0 || this.#draining.signal.aborted) return
+      const complete = state.process(piece, budget)
+      partition.lastDataAt = this.#deps.clock.now()
+      if (partition.phase === 'restoring' && !state.restoring) partition.enter('running')
+      if (!complete) return
+      await this.#committer.waitForCapacity()
+    }
   }
 }
 

@@ -16,9 +16,9 @@ import { keepRounding } from '#pipeline/rounding.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { type Member, startHttp } from './adapters/http.ts'
 import { KAFKA_TIMEOUTS } from './adapters/kafka/connection.ts'
-import { decompress } from './adapters/kafka/decompress.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
 import { KafkaSource } from './adapters/kafka/source.ts'
+import { unpack } from './adapters/kafka/unpack.ts'
 import { openPostgresRemoval, openPostgresStore, openStoredRounding } from './adapters/postgres/open.ts'
 import { reportBusy } from './adapters/telemetry/busy.ts'
 import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
@@ -128,7 +128,7 @@ async function runFlow(
     clock,
     chance,
     telemetry: readyOnceAssigned(telemetry),
-    decompress,
+    unpack,
     sha256,
   })
 

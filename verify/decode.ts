@@ -1,7 +1,7 @@
 /** Decodes a record into a sale with its lines, or finds its first fault and the field at fault. */
 import Big from 'big.js'
 import { decimals } from './expression.ts'
-import { isNumber, type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from './json.ts'
+import { countValues, isNumber, type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from './json.ts'
 import type { Field, Rules } from './spec.ts'
 import { parseEpoch, parseRfc3339 } from './time.ts'
 
@@ -18,6 +18,7 @@ export interface Sale {
 }
 
 const MAX_NESTING = 500
+const MAX_VALUES = 500_000
 const MAX_INTEGER_DIGITS = 30
 const MAX_KEY_BYTES = 1024
 
@@ -51,6 +52,7 @@ function readObject(value: Buffer | null): Map<string, Json> {
   if (value === null) throw new Fault('tombstone')
   if (value.length === 0) throw new Fault('empty_value')
   if (nesting(value) > MAX_NESTING) throw new Fault('too_deep')
+  if (value.length >= MAX_VALUES && countValues(value) > MAX_VALUES) throw new Fault('too_many_values')
   const event = parseJson(value)
   if (event === undefined) throw new Fault('not_json')
   if (!(event instanceof Map)) throw new Fault('not_an_object')

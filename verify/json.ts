@@ -41,6 +41,19 @@ export function nesting(source: Buffer): number {
   return deepest
 }
 
+/** Returns how many values the bytes have if they are JSON, those in arrays and objects included. */
+export function countValues(source: Buffer): number {
+  let values = 1
+  let quoted = false
+  for (let at = 0; at < source.length; at++) {
+    const character = String.fromCharCode(source[at]!)
+    if (character === '"') quoted = !quoted
+    else if (quoted && character === '\\') at++
+    else if (!quoted && ',[{'.includes(character)) values++
+  }
+  return values
+}
+
 /** Returns the value, or undefined when the bytes are not JSON. The last of duplicate keys wins. */
 export function parseJson(source: Buffer): Json | undefined {
   try {

@@ -29,8 +29,8 @@ export interface TopicLog {
   read(onRecord: (record: ReadRecord) => void): Promise<Map<number, number>>
 }
 
-/** A live broker responds well within this time. */
-const STALLED_AFTER_MS = 20_000
+/** A live broker responds well within this time, and kafkajs decompresses a batch of gigabytes. */
+const STALLED_AFTER_MS = 60_000
 
 /** 15 s in total: a leader election takes one or two seconds. */
 const LEADER_ATTEMPTS = 30
@@ -138,15 +138,53 @@ function consume(
   })
 }
 
-/** kafkajs has the timestamp type in a field that its types omit: 1 is LogAppendTime. */
+/** kafkajs has this in a field that its types omit. A timestamp type of 1 is LogAppendTime. */
 interface WithContext {
-  batchContext?: { timestampType?: number }
+  batchContext?: { timestampType?: number; firstOffset: string; firstTimestamp: string }
 }
 
 function toRecord(partition: number, offset: number, message: KafkaMessage): ReadRecord {
   const timestamp = Number(message.timestamp)
-  const appended = (message as WithContext).batchContext?.timestampType === 1
+  const batch = (message as WithContext).batchContext
+  const appended = batch?.timestampType === 1
   const sentAt = message.headers?.['sent-at']
   const madeAt = appended ? (sentAt === undefined ? null : Number(sentAt)) : timestamp
-  return { partition, offset, timestamp, key: message.key, value: message.value, madeAt }
+  return {
+    partition,
+    offset,
+    timestamp,
+    key: message.key,
+    value: message.value,
+    madeAt,
+    tooLarge: isTooLarge(message, batch, appended),
+  }
+}
+
+/** Section 7: a record is dead if it has more bytes in the log, not counting the field that holds this number. */
+const MAX_RECORD_BYTES = 16 * 1024 * 1024
+/** More than the attributes and the two deltas take. */
+const MOST_FRAMING = 16
+
+/** Measures a record of format 2 by its specification. The brokers' LogAppendTime hides one field, which then counts 1. */
+function isTooLarge(message: KafkaMessage, batch: WithContext['batchContext'], appended: boolean): boolean {
+  const headers = Object.entries(message.headers ?? {}).flatMap(([name, values]) =>
+    [values].flat().map(value => textLength(name) + fieldLength(value === undefined ? null : Buffer.from(value))),
+  )
+  const fields = fieldLength(message.key) + fieldLength(message.value)
+  const payload = headers.reduce((sum, length) => sum + length, fields + varintLength(headers.length))
+  if (!batch || payload + MOST_FRAMING <= MAX_RECORD_BYTES) return false
+  const delta = (of: string, from: string) => varintLength(BigInt(of) - BigInt(from))
+  const created = appended ? 1 : delta(message.timestamp, batch.firstTimestamp)
+  return 1 + created + delta(message.offset, batch.firstOffset) + payload > MAX_RECORD_BYTES
+}
+
+const textLength = (text: string) => fieldLength(Buffer.from(text))
+const fieldLength = (bytes: Buffer | null) => (bytes?.length ?? 0) + varintLength(bytes?.length ?? -1)
+
+/** Bytes of a zigzag varint: 7 bits in each. */
+function varintLength(value: number | bigint): number {
+  const zigzag = value < 0 ? -BigInt(value) * 2n - 1n : BigInt(value) * 2n
+  let bytes = 1
+  for (let rest = zigzag >> 7n; rest > 0n; rest >>= 7n) bytes++
+  return bytes
 }

@@ -17,7 +17,13 @@ export interface LogRecord {
   timestamp: number
   key: Buffer | null
   value: Buffer | null
+  /** The record is longer than the contract allows (section 7). */
+  tooLarge: boolean
 }
+
+/** Of a record that is too large, only a short key and the first bytes of the value are stored (section 8). */
+const KEPT_KEY_BYTES = 64 * 1024
+const KEPT_VALUE_BYTES = 1024 * 1024
 
 export interface Generation {
   number: number
@@ -119,6 +125,7 @@ export class Recomputation {
   private decodeOrAddDead(record: LogRecord, rules: Rules): Sale | null {
     const rejectedField = this.history.rejected.get(`${record.partition}/${record.offset}`)
     try {
+      if (record.tooLarge) throw new Fault('too_large')
       const sale = decode(record.value, record.timestamp, rules)
       if (rejectedField === undefined) return sale
       this.storeRejected++
@@ -130,7 +137,9 @@ export class Recomputation {
     return null
   }
 
-  private addDead({ partition, offset, key, value }: LogRecord, { reason, field }: Fault): void {
+  private addDead(record: LogRecord, { reason, field }: Fault): void {
+    const { partition, offset } = record
+    const { key, value } = reason === 'too_large' ? cut(record) : record
     const kept = value?.subarray(0, this.spec.deadLetters.maxPayload) ?? null
     this.deadBytes += kept?.length ?? 0
     const values = [reason, field, fingerprint(key), fingerprint(kept)]
@@ -250,4 +259,9 @@ function rowKey(start: number, groupBy: string[], line: Line): string {
 /** Returns a hash of bytes that are compared but not kept. */
 export function fingerprint(value: Buffer | null): string | null {
   return value && createHash('sha256').update(value).digest('base64url').slice(0, 22)
+}
+
+function cut({ key, value }: LogRecord): Pick<LogRecord, 'key' | 'value'> {
+  if (key !== null && key.length > KEPT_KEY_BYTES) return { key: null, value: null }
+  return { key, value: value?.subarray(0, KEPT_VALUE_BYTES) ?? null }
 }

@@ -1,6 +1,7 @@
 /**
  * Walks Kafka record batches (message format v2) in place, without an object per record.
- * Layout: https://kafka.apache.org/documentation/#recordbatch. CRCs are checked by the adapter that received the bytes.
+ * Layout: https://kafka.apache.org/documentation/#recordbatch. The adapter that received the bytes has checked the CRCs
+ * and decompressed the batches.
  *
  * Aborted transactions are skipped, as a read-committed consumer must do: the fetch answer lists the aborted producers,
  * and each is ignored from its first offset until its abort marker.
@@ -8,20 +9,23 @@
 
 /** Bytes of a batch before its first record. */
 export const BATCH_HEADER = 61
-const COMPRESSION = 0x07
+export const COMPRESSION = 0x07
 const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
-const CONTROL = 0x20
+export const CONTROL = 0x20
 /** Control record keys: version int16, type int16; type 0 is ABORT. */
 const ABORT = 0
 
 /** A varlong of at most 7 bytes has 49 bits, so its sum with a safe integer is exact, or far outside of all times. */
 const EXACT_BYTES = 7
 
-/** `codec`: 1 gzip, 2 snappy, 3 lz4, 4 zstd. */
-export type Decompress = (codec: number, bytes: Buffer) => Buffer
-
 export type AbortedTransaction = { producerId: bigint; firstOffset: number }
+
+/** Of a record that is too large to be held: the size and the SHA-256 (hex) of its value, of which a prefix is left. */
+export type Cut = { valueBytes: number; valueSha256: string }
+
+/** Part of a fetch response: whole batches, none compressed. With `cut`, they hold one record, and that one is cut. */
+export type Piece = { data: Buffer; cut: Cut | null }
 
 /** Returns the total length of the batch at `at`, or 0 when it is cut off: an answer may end inside a batch. */
 export function batchLength(data: Buffer, at: number): number {
@@ -50,10 +54,14 @@ function readOffset(data: Buffer, at: number): number {
   return data.readInt32BE(at) * 2 ** 32 + data.readUInt32BE(at + 4)
 }
 
-/** Call `begin`, then `next` until it returns false. The fields describe the current data record. */
+/**
+ * Call `begin` for each fetch response, `feed` for each of its pieces, and then `next` until it returns false. The fields
+ * describe the current data record.
+ */
 export class BatchCursor {
-  /** Holds key and value: the fetched bytes themselves, or a decompressed copy. */
+  /** Holds key and value. */
   bytes: Buffer = Buffer.alloc(0)
+  cut: Cut | null = null
   offset = 0
   /** CreateTime or LogAppendTime in ms, as configured for the topic. */
   timestamp = 0
@@ -69,8 +77,6 @@ export class BatchCursor {
   /** First offset that is not yet delivered or skipped. */
   nextOffset = 0
 
-  readonly #decompress: Decompress
-  #data: Buffer = Buffer.alloc(0)
   #at = 0
   #aborted: AbortedTransaction[] = []
   #abortedNext = 0
@@ -84,19 +90,20 @@ export class BatchCursor {
   #baseTimestamp = 0
   #appendTime = -1
 
-  constructor(decompress: Decompress) {
-    this.#decompress = decompress
-  }
-
   /** Skips records before `fromOffset`, because a fetch returns whole batches. */
-  begin(data: Buffer, aborted: AbortedTransaction[], fromOffset: number): void {
-    this.#data = data
-    this.#at = 0
+  begin(aborted: AbortedTransaction[], fromOffset: number): void {
     this.#aborted = aborted.length > 1 ? aborted.toSorted((a, b) => a.firstOffset - b.firstOffset) : aborted
     this.#abortedNext = 0
     this.#ignored.clear()
-    this.#remaining = 0
     this.nextOffset = fromOffset
+  }
+
+  /** Drops what is left of the previous piece. */
+  feed({ data, cut }: Piece): void {
+    this.bytes = data
+    this.cut = cut
+    this.#at = 0
+    this.#remaining = 0
   }
 
   next(): boolean {
@@ -131,7 +138,7 @@ export class BatchCursor {
 
   /** Enters the next whole batch. A batch without data records only moves nextOffset. */
   #openBatch(): boolean {
-    const data = this.#data
+    const data = this.bytes
     const at = this.#at
     const length = batchLength(data, at)
     if (length === 0) return false
@@ -150,10 +157,8 @@ export class BatchCursor {
     this.#baseTimestamp = readOffset(data, at + 27)
     this.#appendTime = attributes & LOG_APPEND_TIME ? readOffset(data, at + 35) : -1
     this.#remaining = data.readInt32BE(at + 57)
-    const codec = attributes & COMPRESSION
-    this.bytes = codec === 0 ? data : this.#decompress(codec, data.subarray(at + BATCH_HEADER, at + length))
-    this.#position = codec === 0 ? at + BATCH_HEADER : 0
-    this.#batchEnd = codec === 0 ? at + length : this.bytes.length
+    this.#position = at + BATCH_HEADER
+    this.#batchEnd = at + length
     if (this.#remaining === 0) this.nextOffset = Math.max(this.nextOffset, lastOffset + 1)
     return true
   }
@@ -173,7 +178,6 @@ export class BatchCursor {
 
   /** Control batches hold one record and are never compressed. */
   #isAbortMarker(data: Buffer, at: number): boolean {
-    this.bytes = data
     this.#position = at + BATCH_HEADER
     this.#batchEnd = data.length
     this.#readRecord()
@@ -243,7 +247,7 @@ export class BatchCursor {
     let zigzag = 0n
     for (let p = this.#position - 1; p >= start; p--) zigzag = (zigzag << 7n) | BigInt(this.bytes[p]! & 127)
     const delta = zigzag & 1n ? -((zigzag + 1n) >> 1n) : zigzag >> 1n
-    return Number(BigInt.asIntN(64, this.#data.readBigInt64BE(this.#batchAt + 27) + delta))
+    return Number(BigInt.asIntN(64, this.bytes.readBigInt64BE(this.#batchAt + 27) + delta))
   }
 
   #readText(): string {

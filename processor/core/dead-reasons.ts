@@ -1,10 +1,12 @@
 /** Why a record is dead. Stored in dead_letters.reason, a label in metrics; never renamed. */
 export const DEAD_REASONS = [
+  'too_large',
   'tombstone',
   'empty_value',
   'not_json',
   'not_an_object',
   'too_deep',
+  'too_many_values',
   'missing_field',
   'wrong_type',
   'bad_string',

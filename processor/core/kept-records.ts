@@ -29,7 +29,7 @@ export function deadLetter(partition: number, cursor: BatchCursor, fault: Decode
     key: cursor.keyEnd < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd)),
     headers: cursor.headers(),
     payload,
-    payloadBytes: payload?.length ?? 0,
-    payloadSha256: null,
+    payloadBytes: cursor.cut?.valueBytes ?? payload?.length ?? 0,
+    payloadSha256: cursor.cut?.valueSha256 ?? null,
   }
 }

@@ -6,7 +6,7 @@
  * state is being restored: event times and ids are noted, nothing is counted.
  */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import { type AbortedTransaction, BatchCursor, type Decompress } from './batches.ts'
+import { type AbortedTransaction, BatchCursor, type Piece } from './batches.ts'
 import type { Claim } from './claim.ts'
 import type { PartitionCommit, RawSale } from './commit.ts'
 import { type DecodeFault, Decoder } from './decode/decoder.ts'
@@ -35,7 +35,7 @@ export class PartitionState {
   readonly #compiled: CompiledSpec
   readonly #programs: Program[]
   readonly #strings = new Interner()
-  readonly #cursor: BatchCursor
+  readonly #cursor = new BatchCursor()
   readonly #seen: SeenIds | null
   readonly #tables: DeltaTable[]
   /** Earlier commits counted everything before this offset. */
@@ -46,7 +46,7 @@ export class PartitionState {
   #pending: Pending
 
   /** `compileSpec` compiles a stored generation; the last segment of the claim is the spec to count with. */
-  constructor(claim: Claim, compileSpec: (specJson: string) => CompiledSpec, decompress: Decompress) {
+  constructor(claim: Claim, compileSpec: (specJson: string) => CompiledSpec) {
     this.partition = claim.partition
     this.epoch = claim.epoch
     this.token = claim.token
@@ -55,7 +55,6 @@ export class PartitionState {
       return { fromOffset: segment.fromOffset, compiled, decoder: new Decoder(compiled, this.#strings) }
     })
     this.#compiled = this.#programs.at(-1)!.compiled
-    this.#cursor = new BatchCursor(decompress)
     const { deduplication } = this.#compiled.spec
     this.#seen = deduplication ? new SeenIds() : null
     this.#tables = this.#compiled.aggregations.map(a => new DeltaTable(a, this.#compiled.fields))
@@ -107,18 +106,28 @@ export class PartitionState {
     return this.#seen?.forgottenEarly ?? 0
   }
 
-  /** Processes whole batches that were fetched at nextOffset; counts at most `budget` records. */
-  process(data: Buffer, aborted: AbortedTransaction[], budget = Number.POSITIVE_INFINITY): void {
+  /** Begins a fetch response that starts at or before nextOffset. Its pieces follow, in order. */
+  begin(aborted: AbortedTransaction[]): void {
+    this.#cursor.begin(aborted, this.nextOffset)
+  }
+
+  /**
+   * Processes one piece; counts at most `budget` records. Returns false if that stopped it earlier: nextOffset shows where,
+   * and the rest must be fetched again.
+   */
+  process(piece: Piece, budget = Number.POSITIVE_INFINITY): boolean {
     const cursor = this.#cursor
     if (this.restoring) this.#boundStrings() // nothing gathered yet can refer to a string
-    cursor.begin(data, aborted, this.nextOffset)
+    cursor.feed(piece)
     const limit = this.#pending.counters.records + budget
     while (this.#pending.counters.records < limit && cursor.next()) {
       if (cursor.offset < this.#countFrom) this.#restore(cursor)
       else this.#count(cursor)
       this.nextOffset = cursor.nextOffset
     }
-    if (this.#pending.counters.records < limit) this.nextOffset = cursor.nextOffset
+    if (this.#pending.counters.records >= limit) return false
+    this.nextOffset = cursor.nextOffset
+    return true
   }
 
   /** Continues at `offset` when the log no longer has the records before it. */
@@ -251,9 +260,11 @@ export class PartitionState {
 }
 
 const STORE_REJECTED: DecodeFault = { reason: 'store_rejected', field: null }
+const TOO_LARGE: DecodeFault = { reason: 'too_large', field: null }
 const TOMBSTONE: DecodeFault = { reason: 'tombstone', field: null }
 
 function decode(decoder: Decoder, cursor: BatchCursor): DecodeFault | null {
+  if (cursor.cut) return TOO_LARGE
   if (cursor.valueEnd < 0) return TOMBSTONE
   return decoder.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd, cursor.timestamp)
 }

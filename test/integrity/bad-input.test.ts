@@ -26,6 +26,7 @@ const POISON: [what: string, value: Buffer | string | null, reason: string, fiel
   ['an array', '[1, 2]', 'not_an_object', null],
   ['a number', '42', 'not_an_object', null],
   ['ten thousand brackets', `{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`, 'too_deep', null],
+  ['half a million values', `[${'{},'.repeat(250_000)}0]`, 'too_many_values', null],
   ['no id', sale({ transaction_id: undefined }), 'missing_id', 'transaction_id'],
   ['an id that is an object', sale({ transaction_id: {} }), 'wrong_type', 'transaction_id'],
   ['no time', sale({ timestamp: undefined }), 'missing_field', 'timestamp'],

@@ -85,8 +85,12 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     return { host, port, user, password, database: 'sales' }
   }
 
-  /** Starts a worker. Resolves when it listens; it may not have joined the group yet. */
-  async startWorker(specText = this.specText, env: Record<string, string> = {}): Promise<Worker> {
+  /** Starts a worker with the program `node`. Resolves when it listens; it may not have joined the group yet. */
+  async startWorker(
+    specText = this.specText,
+    env: Record<string, string> = {},
+    node = process.execPath,
+  ): Promise<Worker> {
     const id = `worker-${this.#started++}`
     const settings = {
       WORKER_ID: id,
@@ -97,7 +101,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
       COMMIT_LOG: join(this.#folder, 'commits', `${id}.jsonl`),
     }
     const args = ['--file', this.#write(id, specText)]
-    const { child, log } = this.#fork('processor/main.ts', args, { ...settings, ...env })
+    const { child, log } = this.#fork('processor/main.ts', args, { ...settings, ...env }, node)
     const { port } = await this.#message<{ port: number }>(child, 'listening')
     return {
       id,
@@ -150,10 +154,11 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     if (code !== 0) throw new Error(`the load generator exited with code ${code}; see ${this.#folder}`)
   }
 
-  #fork(script: string, args: string[], env: Record<string, string>): { child: ChildProcess; log: string } {
+  #fork(script: string, args: string[], env: Record<string, string>, node = process.execPath) {
     const log = join(this.#folder, `${script.split('/')[0]}-${this.#started++}.log`)
     const { user, password } = this.servers.postgres
     const child = fork(join(root, script), args, {
+      execPath: node,
       execArgv: WORKER_FLAGS,
       env: { ...process.env, ...WORKER_ENVIRONMENT, ...env, PGUSER: user, PGPASSWORD: password },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -63,6 +63,22 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'read-committed reader must see',
   },
   {
+    name: 'aborted transaction forgotten between the pieces of a response',
+    file: 'processor/core/batches.ts',
+    find: 'this.cut = cut',
+    plant: 'this.#ignored.clear()',
+    test: BATCHES,
+    turnsRed: 'read-committed reader must see',
+  },
+  {
+    name: 'record that was cut, decoded like a whole one',
+    file: 'processor/core/partition.ts',
+    find: 'if (cursor.cut) return TOO_LARGE',
+    plant: '',
+    test: 'test/processor/core/partition.test.ts',
+    turnsRed: 'too large',
+  },
+  {
     name: 'record timestamp that doubles round',
     file: 'processor/core/batches.ts',
     find: 'EXACT_BYTES = 7',

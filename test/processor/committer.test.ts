@@ -34,13 +34,11 @@ function withOneRecord(partition: number): OwnedPartition {
     rejectedOffsets: [],
     segments: [{ fromOffset: 0, generation: 1, specJson: JSON.stringify(pipeline) }],
   }
-  const state = new PartitionState(
-    claim,
-    () => compiled,
-    () => Buffer.alloc(0),
-  )
+  const state = new PartitionState(claim, () => compiled)
   const value = Buffer.from('{"id":"1","at":1000,"store":"a"}')
-  state.process(encodeBatch({ baseOffset: 0, records: [{ delta: 0, timestamp: 1000, key: null, value }] }), [])
+  const data = encodeBatch({ baseOffset: 0, records: [{ delta: 0, timestamp: 1000, key: null, value }] })
+  state.begin([])
+  state.process({ data, cut: null })
   const owned = new OwnedPartition(partition)
   owned.state = state
   for (const phase of ['claiming', 'running'] as const) owned.enter(phase)

@@ -6,6 +6,7 @@
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { specIdentity } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
+import { unpack } from '#processor/adapters/kafka/unpack.ts'
 import { MemoryDatabase } from '#processor/adapters/memory/database.ts'
 import { MemorySink } from '#processor/adapters/memory/sink.ts'
 import { MemoryStore } from '#processor/adapters/memory/store.ts'
@@ -194,7 +195,7 @@ class Simulation {
       source: this.#topic.source(life),
       membership: this.#group.membership(life),
       store: this.#store(life, memory),
-      decompress: () => Buffer.alloc(0),
+      unpack: data => unpack(data, this.#world.random.int(1, 2000)),
       sha256: () => '',
     })
     const fail = (error: Error) => {

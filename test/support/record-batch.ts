@@ -20,33 +20,57 @@ export type TestBatch = {
   records: TestRecord[]
   /** Last offset relative to the base offset, when compaction or the producer left a gap after the last record. */
   lastDelta?: number
-  gzip?: boolean
+  compression?: { codec: number; compress: (body: Buffer) => Buffer }
   /** LogAppendTime of the whole batch, ms. */
   appendTime?: number
   transaction?: { producerId: bigint; control?: 'commit' | 'abort' }
 }
 
+export const GZIP = { codec: 1, compress: gzipSync }
+
 export function encodeBatch(batch: TestBatch): Buffer {
-  const { baseOffset, transaction, appendTime } = batch
+  const { transaction } = batch
   const records = transaction?.control ? [controlRecord(transaction.control)] : batch.records
   const base = records[0]?.timestamp ?? 0
   const body = Buffer.concat(records.map(record => encodeRecord(record, base)))
-  let attributes = batch.gzip ? 1 : 0
+  const last = records.at(-1)?.delta ?? 0
+  const latest = Math.max(base, ...records.map(r => r.timestamp))
+  const frame = {
+    baseTimestamp: BigInt(base),
+    lastDelta: last,
+    maxTimestamp: latest,
+    ...batch,
+    records: records.length,
+  }
+  return encodeFrame(frame, batch.compression?.compress(body) ?? body)
+}
+
+type Frame = Required<Pick<TestBatch, 'baseOffset' | 'baseTimestamp' | 'lastDelta'>> &
+  Pick<TestBatch, 'appendTime' | 'transaction'> & {
+    maxTimestamp: number
+    records: number
+    compression?: { codec: number }
+  }
+
+/** `body`: the encoded records, already compressed. */
+export function encodeFrame(frame: Frame, body: Buffer): Buffer {
+  const { transaction, appendTime } = frame
+  let attributes = frame.compression?.codec ?? 0
   if (appendTime !== undefined) attributes |= 0x08
   if (transaction) attributes |= 0x10
   if (transaction?.control) attributes |= 0x20
   const tail = Buffer.alloc(40)
   tail.writeInt16BE(attributes, 0)
-  tail.writeInt32BE(batch.lastDelta ?? records.at(-1)?.delta ?? 0, 2)
-  tail.writeBigInt64BE(batch.baseTimestamp ?? BigInt(base), 6)
-  tail.writeBigInt64BE(BigInt(appendTime ?? Math.max(base, ...records.map(r => r.timestamp))), 14)
+  tail.writeInt32BE(frame.lastDelta, 2)
+  tail.writeBigInt64BE(frame.baseTimestamp, 6)
+  tail.writeBigInt64BE(BigInt(appendTime ?? frame.maxTimestamp), 14)
   tail.writeBigInt64BE(transaction?.producerId ?? -1n, 22)
   tail.writeInt16BE(-1, 30)
   tail.writeInt32BE(-1, 32)
-  tail.writeInt32BE(records.length, 36)
-  const checked = Buffer.concat([tail, batch.gzip ? gzipSync(body) : body])
+  tail.writeInt32BE(frame.records, 36)
+  const checked = Buffer.concat([tail, body])
   const head = Buffer.alloc(21)
-  head.writeBigInt64BE(BigInt(baseOffset), 0)
+  head.writeBigInt64BE(BigInt(frame.baseOffset), 0)
   head.writeInt32BE(checked.length + 9, 8)
   head.writeInt32BE(3, 12) // leader epoch
   head.writeInt8(2, 16)
@@ -60,7 +84,7 @@ function controlRecord(kind: 'commit' | 'abort'): TestRecord {
   return { delta: 0, timestamp: 0, key, value: Buffer.alloc(6) }
 }
 
-function encodeRecord(record: TestRecord, baseTimestamp: number): Buffer {
+export function encodeRecord(record: TestRecord, baseTimestamp: number): Buffer {
   const body = Buffer.concat([
     Buffer.of(0),
     varint(record.timestampDelta ?? BigInt(record.timestamp - baseTimestamp)),

@@ -90,6 +90,7 @@ describe('decode of a dead record', () => {
     ['a tombstone', ['tombstone', null], null],
     ['an empty value', ['empty_value', null], ''],
     ['nesting of 501 levels', ['too_deep', null], text({ other: '['.repeat(500) + ']'.repeat(500) })],
+    ['500,001 values', ['too_many_values', null], `[${'0,'.repeat(499_999)}0]`],
     ['text', ['not_json', null], 'hello'],
     ['a byte order mark', ['not_json', null], `\ufeff${text()}`],
     ['an array', ['not_an_object', null], '[]'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from '#verify/json.ts'
+import { countValues, type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from '#verify/json.ts'
 
 /** Converts the reader's values to those that JSON.parse returns. */
 function plain(json: Json): unknown {
@@ -89,6 +89,18 @@ describe('textOf', () => {
   ])('rejects a string with %s', (_, bytes) => {
     expect(parseJson(bytes)).toBeInstanceOf(JsonString)
     expect(read(bytes)).toBeUndefined()
+  })
+})
+
+describe('countValues', () => {
+  it.each([
+    ['{}', 2],
+    ['{"a":[1,{"b":2}],"c":[[]]}', 8],
+    ['"[,{"', 1],
+    ['["\\",[", "\\\\", [1]]', 5],
+    ['"never closed,[', 1],
+  ])('counts in %s %i commas and opening brackets outside strings, plus one', (text, values) => {
+    expect(countValues(Buffer.from(text))).toBe(values)
   })
 })
 

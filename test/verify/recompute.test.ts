@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { WrittenDocument } from '#verify/spec.ts'
 import { sumLate } from '#verify/verdict.ts'
-import { aggregated, BASE, historyOf, recompute, rowsOf, specOf } from './support.ts'
+import { aggregated, BASE, historyOf, recompute, record, rowsOf, specOf } from './support.ts'
 
 const S = 1000
 
@@ -105,7 +105,7 @@ describe('lateness', () => {
 
   it('judges lateness separately in each partition', () => {
     const recomputation = recompute(spec, [at(1000)])
-    recomputation.add({ partition: 1, offset: 0, timestamp: 0, key: null, value: Buffer.from(JSON.stringify(at(0))) })
+    recomputation.add({ ...record(0, at(0)), partition: 1 })
     expect(recomputation.partition(1)).toMatchObject({ accepted: 1, late: 0 })
   })
 
@@ -144,8 +144,7 @@ describe('duplicates', () => {
     const recomputation = recompute(spec, [])
     sales.forEach(([seconds, id], offset) => {
       const before = recomputation.partition(0).duplicate
-      const value = Buffer.from(JSON.stringify(at(seconds, { id })))
-      recomputation.add({ partition: 0, offset, timestamp: 0, key: null, value })
+      recomputation.add(record(offset, at(seconds, { id })))
       if (recomputation.partition(0).duplicate > before) found.push(offset)
     })
     return found

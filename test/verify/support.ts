@@ -44,7 +44,7 @@ export function record(offset: number, value: string | Buffer | object | null, t
     value === null || Buffer.isBuffer(value)
       ? value
       : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
-  return { partition: 0, offset, timestamp, key: null, value: bytes }
+  return { partition: 0, offset, timestamp, key: null, value: bytes, tooLarge: false }
 }
 
 /** Recomputes records at offsets 0, 1, … of partition 0. */

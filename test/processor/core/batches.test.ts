@@ -1,26 +1,33 @@
-import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type AbortedTransaction, BatchCursor, offsetAfter } from '#processor/core/batches.ts'
-import { encodeBatch, type TestBatch, type TestRecord } from '#test/support/record-batch.ts'
+import { unpack } from '#processor/adapters/kafka/unpack.ts'
+import { type AbortedTransaction, BatchCursor, offsetAfter, type Piece } from '#processor/core/batches.ts'
+import { encodeBatch, GZIP, type TestBatch, type TestRecord } from '#test/support/record-batch.ts'
 
 type Seen = { offset: number; timestamp: number; key: Buffer | null; value: Buffer | null; headers: [string, string][] }
 
-function walk(data: Buffer, from: number, aborted: AbortedTransaction[] = []) {
-  const cursor = new BatchCursor((_codec, bytes) => gunzipSync(bytes))
+const whole = (data: Buffer): Piece[] => [{ data, cut: null }]
+
+function walk(pieces: Piece[], from = 0, aborted: AbortedTransaction[] = []) {
+  const cursor = new BatchCursor()
   const seen: Seen[] = []
-  cursor.begin(data, aborted, from)
-  while (cursor.next()) {
-    const part = (start: number, end: number) => (end < 0 ? null : Buffer.from(cursor.bytes.subarray(start, end)))
-    seen.push({
-      offset: cursor.offset,
-      timestamp: cursor.timestamp,
-      key: part(cursor.keyStart, cursor.keyEnd),
-      value: part(cursor.valueStart, cursor.valueEnd),
-      headers: cursor.headers(),
-    })
+  cursor.begin(aborted, from)
+  for (const piece of pieces) {
+    cursor.feed(piece)
+    while (cursor.next()) seen.push(current(cursor))
   }
   return { seen, next: cursor.nextOffset }
+}
+
+function current(cursor: BatchCursor): Seen {
+  const part = (start: number, end: number) => (end < 0 ? null : Buffer.from(cursor.bytes.subarray(start, end)))
+  return {
+    offset: cursor.offset,
+    timestamp: cursor.timestamp,
+    key: part(cursor.keyStart, cursor.keyEnd),
+    value: part(cursor.valueStart, cursor.valueEnd),
+    headers: cursor.headers(),
+  }
 }
 
 const blob = fc.oneof(
@@ -41,6 +48,8 @@ const shape = fc.record({
   kind: fc.constantFrom('plain', 'transactional', 'commit', 'abort'),
   producer: fc.integer({ min: 1, max: 3 }),
 })
+
+const shapes = fc.array(shape, { minLength: 1, maxLength: 12, size: 'max' })
 
 /** Writes batches one after the other like a broker, and returns the records that a read-committed reader must see. */
 function layLog(shapes: (typeof shape extends fc.Arbitrary<infer T> ? T : never)[]) {
@@ -65,9 +74,9 @@ function layLog(shapes: (typeof shape extends fc.Arbitrary<infer T> ? T : never)
     batches.push({
       baseOffset: next,
       records: laid,
-      gzip,
       lastDelta: delta + tail,
       ...(transaction ? { transaction } : {}),
+      ...(gzip ? { compression: GZIP } : {}),
     })
     const seen = laid.map(r => ({
       offset: next + r.delta,
@@ -94,21 +103,26 @@ function layLog(shapes: (typeof shape extends fc.Arbitrary<infer T> ? T : never)
 }
 
 describe('record batches', () => {
-  it('yields exactly the records that a read-committed reader must see, from any offset on', () => {
+  it('yields exactly the records that a read-committed reader must see, from any offset and in pieces of any size', async () => {
     let hidden = 0
-    fc.assert(
-      fc.property(fc.array(shape, { minLength: 1, maxLength: 12, size: 'max' }), fc.nat(60), (shapes, from) => {
+    let split = 0
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.nat(60), fc.integer({ min: 1, max: 500 }), async (shapes, from, pieceBytes) => {
         const log = layLog(shapes)
         const start = Math.min(from, log.end)
-        const { seen, next } = walk(log.data, start, log.aborted)
+        const pieces: Piece[] = []
+        for await (const piece of unpack(log.data, pieceBytes)) pieces.push(piece)
+        const { seen, next } = walk(pieces, start, log.aborted)
         expect(seen).toEqual(log.visible.filter(r => r.offset >= start))
         expect(next).toBe(log.end)
         expect(offsetAfter(log.data, start)).toBe(log.end)
         hidden += log.aborted.length
+        split += pieces.length > shapes.length ? 1 : 0
       }),
       { numRuns: 500 },
     )
     expect(hidden).toBeGreaterThan(100)
+    expect(split).toBeGreaterThan(100)
   })
 
   it('reads whole batches only, because a broker may cut off the last one', () => {
@@ -121,7 +135,7 @@ describe('record batches', () => {
       records: [{ delta: 0, timestamp: 2, key: null, value: Buffer.from('b') }],
     })
     const cut = Buffer.concat([one, two.subarray(0, two.length - 1)])
-    expect(walk(cut, 0).seen).toHaveLength(1)
+    expect(walk(whole(cut)).seen).toHaveLength(1)
     expect(offsetAfter(cut, 0)).toBe(1)
     expect(offsetAfter(one.subarray(0, 40), 7)).toBe(7)
   })
@@ -132,7 +146,7 @@ describe('record batches', () => {
       appendTime: 777,
       records: [{ delta: 0, timestamp: 1, key: null, value: null }],
     })
-    expect(walk(data, 0).seen[0]).toMatchObject({ offset: 5, timestamp: 777, value: null })
+    expect(walk(whole(data)).seen[0]).toMatchObject({ offset: 5, timestamp: 777, value: null })
   })
 
   it.each([
@@ -146,7 +160,7 @@ describe('record batches', () => {
   ])('reads the timestamp that Kafka computes in 64 bits: %s', (_what, baseTimestamp, timestampDelta) => {
     const records = [{ delta: 0, timestamp: 0, timestampDelta, key: null, value: null }]
     const data = encodeBatch({ baseOffset: 0, baseTimestamp, records })
-    expect(walk(data, 0).seen[0]!.timestamp).toBe(Number(BigInt.asIntN(64, baseTimestamp + timestampDelta)))
+    expect(walk(whole(data)).seen[0]!.timestamp).toBe(Number(BigInt.asIntN(64, baseTimestamp + timestampDelta)))
   })
 
   it('reads the timestamp that Kafka computes in 64 bits for any batch timestamp and delta', () => {
@@ -158,7 +172,7 @@ describe('record batches', () => {
       fc.property(int64, int64, (baseTimestamp, timestampDelta) => {
         const records = [{ delta: 0, timestamp: 0, timestampDelta, key: null, value: null }]
         const data = encodeBatch({ baseOffset: 0, baseTimestamp, records })
-        const { timestamp } = walk(data, 0).seen[0]!
+        const { timestamp } = walk(whole(data)).seen[0]!
         expect(timestamp).toBe(Number(BigInt.asIntN(64, baseTimestamp + timestampDelta)))
       }),
       { numRuns: 2000 },
@@ -169,15 +183,15 @@ describe('record batches', () => {
     const records = [1, 2].map(delta => ({ delta, timestamp: 1, key: null, value: Buffer.from('ab') }))
     const data = encodeBatch({ baseOffset: 0, records })
     data[61 + 5] = 0x20 // the value's length: 16 bytes instead of 2
-    expect(() => walk(data, 0)).toThrow(/offset 1 is longer than its length says/)
+    expect(() => walk(whole(data))).toThrow(/offset 1 is longer than its length says/)
   })
 
-  it('refuses a record that is longer than its batch', () => {
+  it('refuses a record that is longer than the batch', () => {
     const data = encodeBatch({
       baseOffset: 0,
       records: [{ delta: 0, timestamp: 1, key: null, value: Buffer.alloc(20) }],
     })
     data[61] = 0x7e // claims 63 bytes
-    expect(() => walk(data, 0)).toThrow(/longer than the batch/)
+    expect(() => walk(whole(data))).toThrow(/longer than the batch/)
   })
 })

@@ -174,7 +174,7 @@ function actual(log: Log, { batches, commits, moves }: { batches: number; commit
   log.forEach((_, offset) => {
     const isLast = offset === log.length - 1
     if (offset % (batches + 1) !== batches && !isLast) return
-    state.process(encoded(log, state.nextOffset, offset + 1, batches), [])
+    read(state, encoded(log, state.nextOffset, offset + 1, batches))
     if (offset % (commits + 1) === commits || isLast) claim = commit(outcome, state, claim)
     if (offset % (moves + 1) === moves) state = moved(log, claim)
   })
@@ -194,17 +194,17 @@ const firstClaim = (): Claim => ({
   segments: [{ fromOffset: 0, generation: 1, specJson: '' }],
 })
 
-const stateOf = (claim: Claim) =>
-  new PartitionState(
-    claim,
-    () => compiled,
-    () => Buffer.alloc(0),
-  )
+const stateOf = (claim: Claim) => new PartitionState(claim, () => compiled)
+
+function read(state: PartitionState, data: Buffer): void {
+  state.begin([])
+  state.process({ data, cut: null })
+}
 
 /** Moves the partition to another worker: uncommitted work is lost, the ids are read again. */
 function moved(log: Log, claim: Claim): PartitionState {
   const state = stateOf(claim)
-  if (claim.restoreOffset < claim.nextOffset) state.process(encoded(log, claim.restoreOffset, claim.nextOffset, 1), [])
+  if (claim.restoreOffset < claim.nextOffset) read(state, encoded(log, claim.restoreOffset, claim.nextOffset, 1))
   expect(state.restoring).toBe(false)
   return state
 }
@@ -287,5 +287,18 @@ describe('a partition (sections 5 to 7)', () => {
     expect(outcome.late.get('tumbling|2')).toEqual([-7000])
     expect(outcome.late.size).toBe(2)
     expect(outcome.rows.get('ever|-Infinity|a')).toEqual(['3'])
+  })
+
+  it('declares a record dead that is too large, with the size and hash of its whole value', () => {
+    const state = stateOf(firstClaim())
+    const cut = { valueBytes: 99_000_000, valueSha256: 'hash' }
+    state.begin([])
+    state.process({
+      data: encoded([{ id: 1, at: 5000, store: 'a', lines: [{ quantity: 1, mills: 1 }] }], 0, 1, 1),
+      cut,
+    })
+    const { dead, commit } = state.freeze()
+    expect(dead).toMatchObject([{ reason: 'too_large', field: null, payloadBytes: 99_000_000, payloadSha256: 'hash' }])
+    expect(commit).toMatchObject({ nextOffset: 1, maxEventTime: null, counters: { records: 1, dead: 1, accepted: 0 } })
   })
 })

@@ -7,10 +7,11 @@ const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
 /** Notes the origins of these records. `appendTime`: timestamp of the broker for the whole batch. */
 function originsOf(records: Omit<TestRecord, 'delta' | 'key' | 'value'>[], appendTime?: number): Pending {
-  const cursor = new BatchCursor(() => Buffer.alloc(0))
+  const cursor = new BatchCursor()
   const pending = new Pending(0, 0)
   const all = records.map((record, delta) => ({ key: null, value: Buffer.from('{}'), ...record, delta }))
-  cursor.begin(encodeBatch({ baseOffset: 0, records: all, ...(appendTime ? { appendTime } : {}) }), [], 0)
+  cursor.begin([], 0)
+  cursor.feed({ data: encodeBatch({ baseOffset: 0, records: all, ...(appendTime ? { appendTime } : {}) }), cut: null })
   while (cursor.next()) pending.noteOrigin(cursor)
   return pending
 }

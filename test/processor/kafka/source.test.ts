@@ -1,9 +1,9 @@
 import { Admin } from '@platformatic/kafka'
 import { CompressionTypes } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { decompress } from '#processor/adapters/kafka/decompress.ts'
 import { checkBatches } from '#processor/adapters/kafka/fetch.ts'
 import { KafkaSource } from '#processor/adapters/kafka/source.ts'
+import { unpack } from '#processor/adapters/kafka/unpack.ts'
 import { BatchCursor, offsetAfter } from '#processor/core/batches.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Fetched, FetchRequest } from '#processor/ports.ts'
@@ -46,11 +46,23 @@ const ONCE = { idempotent: true, maxInFlightRequests: 1 }
 
 const kafkajs = () => new Kafka({ brokers: [bootstrap], clientId: 'kafkajs', logLevel: logLevel.NOTHING })
 
+function current(partition: number, cursor: BatchCursor): Read {
+  const text = (start: number, end: number) => (end < 0 ? null : cursor.bytes.toString('utf8', start, end))
+  return {
+    partition,
+    offset: cursor.offset,
+    timestamp: cursor.timestamp,
+    key: text(cursor.keyStart, cursor.keyEnd),
+    value: text(cursor.valueStart, cursor.valueEnd),
+    headers: cursor.headers(),
+  }
+}
+
 /** Reads every partition to its end with our source and batch cursor. */
 async function readAll(source: KafkaSource, partitions: number[]): Promise<Read[]> {
   const ends = await source.offsets(partitions, 'latest')
   const positions = new Map(partitions.map(partition => [partition, 0]))
-  const cursor = new BatchCursor(decompress)
+  const cursor = new BatchCursor()
   const all: Read[] = []
   const behind = (): FetchRequest[] =>
     partitions
@@ -59,17 +71,10 @@ async function readAll(source: KafkaSource, partitions: number[]): Promise<Read[
   while (behind().length > 0) {
     for (const { partition, offset, data, aborted } of await source.poll(behind())) {
       if (!data) continue
-      cursor.begin(data, aborted, offset)
-      while (cursor.next()) {
-        const text = (start: number, end: number) => (end < 0 ? null : cursor.bytes.toString('utf8', start, end))
-        all.push({
-          partition,
-          offset: cursor.offset,
-          timestamp: cursor.timestamp,
-          key: text(cursor.keyStart, cursor.keyEnd),
-          value: text(cursor.valueStart, cursor.valueEnd),
-          headers: cursor.headers(),
-        })
+      cursor.begin(aborted, offset)
+      for await (const piece of unpack(data)) {
+        cursor.feed(piece)
+        while (cursor.next()) all.push(current(partition, cursor))
       }
       expect(cursor.nextOffset).toBe(offsetAfter(data, offset))
       positions.set(partition, cursor.nextOffset)

@@ -1,8 +1,10 @@
 /** Parses JSON and keeps the text of numbers: JSON.parse decides what is JSON, its rounded numbers are not used. */
+import { MAX_JSON_DEPTH, MAX_JSON_VALUES } from '#pipeline/limits.ts'
 
 const BACKSLASH = 0x5c
 const CLOSE_BRACE = 0x7d
 const CLOSE_BRACKET = 0x5d
+const COMMA = 0x2c
 const OPEN_BRACE = 0x7b
 const OPEN_BRACKET = 0x5b
 const QUOTE = 0x22
@@ -61,18 +63,24 @@ export function textOf(bytes: Buffer, start: number, end: number): string {
     .join('\uFFFD')
 }
 
-/** Returns whether arrays and objects nest deeper than `limit`. Counts bytes, so it depends on no parser's stack. */
-export function isDeeperThan(limit: number, bytes: Buffer, start: number, end: number): boolean {
+/**
+ * Returns which limit the bytes exceed as JSON, if any: nesting, or the number of values. It counts bytes, so it needs
+ * neither the stack nor the memory that a parser would. Each value but the first follows a comma or an opening bracket.
+ */
+export function exceededLimit(bytes: Buffer, start: number, end: number): 'too_deep' | 'too_many_values' | null {
   let depth = 0
+  let values = 1
   let inString = false
   for (let p = start; p < end; p++) {
     const byte = bytes[p]!
     if (inString && byte === BACKSLASH) p++
     else if (byte === QUOTE) inString = !inString
     else if (inString) continue
+    else if (byte === COMMA) values++
     else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-      if (++depth > limit) return true
+      values++
+      if (++depth > MAX_JSON_DEPTH) return 'too_deep'
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--
   }
-  return false
+  return values > MAX_JSON_VALUES ? 'too_many_values' : null
 }

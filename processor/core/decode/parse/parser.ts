@@ -1,14 +1,14 @@
 /** The slow path: any record, by JSON.parse. Only it decides why a record is dead; the checks run in a fixed order. */
 
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
-import { MAX_JSON_DEPTH, MAX_KEY_BYTES } from '#pipeline/limits.ts'
+import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
 import type { DeadReason } from '../../dead-reasons.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
 import { parseEpoch, Rfc3339 } from '../time.ts'
 import { absentValue, fieldValue, isStorable, type Value } from '../values.ts'
-import { isDeeperThan, isObject, type Json, type JsonObject, NumberText, parseJson, textOf, valueAt } from './json.ts'
+import { exceededLimit, isObject, type Json, type JsonObject, NumberText, parseJson, textOf, valueAt } from './json.ts'
 
 /** Why a record is dead, and the spec's name or path of the value at fault. */
 export type DecodeFault = { reason: DeadReason; field: string | null }
@@ -44,7 +44,8 @@ export class Parser {
   /** As Decoder.decode. */
   parse(bytes: Buffer, start: number, end: number, recordTimestamp: number): DecodeFault | null {
     if (start === end) return dead('empty_value')
-    if (isDeeperThan(MAX_JSON_DEPTH, bytes, start, end)) return dead('too_deep')
+    const exceeded = exceededLimit(bytes, start, end)
+    if (exceeded) return dead(exceeded)
     const event = parseJson(textOf(bytes, start, end))
     if (event === undefined) return dead('not_json')
     if (!isObject(event)) return dead('not_an_object')

@@ -5,7 +5,7 @@
  */
 
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
+import { MAX_JSON_VALUES, MAX_KEY_BYTES } from '#pipeline/limits.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
@@ -81,6 +81,7 @@ export class Scanner {
 
   /** Returns true when the record is good and the outputs are set. False: ask the parser; the outputs are undefined. */
   scan(bytes: Buffer, start: number, end: number, recordTimestamp: number): boolean {
+    if (end - start > MAX_JSON_VALUES) return false // it may have too many values
     let last = end - 1
     while (last > start && isSpace(bytes[last]!)) last--
     if (last <= start || bytes[last] !== CLOSE_BRACE) return false

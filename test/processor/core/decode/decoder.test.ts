@@ -246,6 +246,20 @@ describe('a dead record', () => {
     expect(decode(SALE, bytesOf('{"id":"\\', [0xff], '"}'))).toEqual({ reason: 'not_json', field: null })
   })
 
+  it.each([
+    ['numbers', '0,', 1],
+    ['arrays', '[],', 2],
+    ['objects', '{},', 2],
+    ['members', '{"a":0},', 2],
+  ])('refuses more than 500,000 values: %s', (_what, unit, values) => {
+    const count = JSON.stringify(GOOD).split(',').length
+    const most = Math.floor((500_000 - count - 3) / values)
+    const extra = (units: number) => raw('extra', `[${unit.repeat(units)}0]`)
+    expect(extra(most)).toMatchObject({ time: TIME })
+    expect(extra(most + 4)).toEqual({ reason: 'too_many_values', field: null })
+    expect(sale({ note: ',[{'.repeat(200_000) })).toMatchObject({ time: TIME })
+  })
+
   it('refuses more than 500 levels of nesting, in JSON and in other text', () => {
     const nested = (levels: number) => raw('extra', '['.repeat(levels) + ']'.repeat(levels))
     expect(nested(499)).toMatchObject({ time: TIME })

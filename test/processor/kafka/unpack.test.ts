@@ -1,0 +1,236 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { compressionsAlgorithms } from '@platformatic/kafka'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { MAX_RECORD_BYTES } from '#pipeline/limits.ts'
+import { RecordSplitter } from '#processor/adapters/kafka/record-splitter.ts'
+import { unpack } from '#processor/adapters/kafka/unpack.ts'
+import { BATCH_HEADER, BatchCursor, type Cut, type Piece } from '#processor/core/batches.ts'
+import { encodeBatch, GZIP, type TestRecord } from '#test/support/record-batch.ts'
+
+const { compressSync: lz4Compress } = compressionsAlgorithms.lz4
+const { compressSync: snappyCompress } = compressionsAlgorithms.snappy
+const PIECE_BYTES = 256 << 10
+const ZSTD = { codec: 4, compress: zstdCompressSync }
+const LZ4 = { codec: 3, compress: lz4Compress }
+const SNAPPY = { codec: 2, compress: snappyCompress }
+const JAVA_SNAPPY = { codec: 2, compress: xerial }
+const CODECS = [
+  ['gzip', GZIP],
+  ['zstd', ZSTD],
+  ['lz4', LZ4],
+  [
+    'lz4 in blocks of 64 KiB, with checksums',
+    { codec: 3, compress: (body: Buffer) => lz4Frame(body, 0x40, 64 << 10, 0x10) },
+  ],
+  [
+    'lz4 in blocks of 256 KiB, with its size',
+    { codec: 3, compress: (body: Buffer) => lz4Frame(body, 0x50, 256 << 10, 0x08) },
+  ],
+  ['lz4 in blocks of 1 MiB', { codec: 3, compress: (body: Buffer) => lz4Frame(body, 0x60, 1 << 20, 0) }],
+  ['lz4 in blocks of 4 MiB', { codec: 3, compress: (body: Buffer) => lz4Frame(body, 0x70, 4 << 20, 0) }],
+  ['snappy', SNAPPY],
+  ['snappy as Java writes it', JAVA_SNAPPY],
+] as const
+
+/** The format of snappy's Java library: a header, then blocks with their length before them. */
+function xerial(body: Buffer): Buffer {
+  const parts: Buffer[] = [Buffer.from('82534e41505059000000000100000001', 'hex')]
+  for (let at = 0; at < body.length; at += 32 << 10) {
+    const block = snappyCompress(body.subarray(at, at + (32 << 10)))
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(block.length)
+    parts.push(length, block)
+  }
+  return Buffer.concat(parts)
+}
+
+/** An lz4 frame whose blocks are not compressed. Nothing reads its checksums. */
+function lz4Frame(body: Buffer, descriptor: number, blockBytes: number, flags: number): Buffer {
+  const parts: Buffer[] = [Buffer.of(0x04, 0x22, 0x4d, 0x18, 0x60 | flags, descriptor)]
+  if (flags & 0x08) parts.push(Buffer.alloc(8))
+  parts.push(Buffer.of(0))
+  for (let at = 0; at < body.length; at += blockBytes) {
+    const block = body.subarray(at, at + blockBytes)
+    const length = Buffer.alloc(4)
+    length.writeUInt32LE((block.length | 0x80000000) >>> 0)
+    parts.push(length, block)
+    if (flags & 0x10) parts.push(Buffer.alloc(4))
+  }
+  return Buffer.concat([...parts, Buffer.alloc(4)])
+}
+
+type Seen = { offset: number; key: Buffer | null; value: Buffer | null; headers: [string, string][]; cut: Cut | null }
+
+async function walk(
+  pieces: AsyncIterable<Piece> | Iterable<Piece>,
+): Promise<{ seen: Seen[]; next: number; largest: number }> {
+  const cursor = new BatchCursor()
+  const seen: Seen[] = []
+  let largest = 0
+  cursor.begin([], 0)
+  for await (const piece of pieces) {
+    largest = Math.max(largest, piece.data.length)
+    cursor.feed(piece)
+    while (cursor.next()) {
+      const part = (start: number, end: number) => (end < 0 ? null : Buffer.from(cursor.bytes.subarray(start, end)))
+      const [key, value] = [part(cursor.keyStart, cursor.keyEnd), part(cursor.valueStart, cursor.valueEnd)]
+      seen.push({ offset: cursor.offset, key, value, headers: cursor.headers(), cut: cursor.cut })
+    }
+  }
+  return { seen, next: cursor.nextOffset, largest }
+}
+
+const record = (delta: number, value: Buffer | null, key: Buffer | null = null): TestRecord => ({
+  delta,
+  timestamp: 1000 + delta,
+  key,
+  value,
+  headers: [['h', String(delta)]],
+})
+
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+
+describe('unpacked batches', () => {
+  it.each(CODECS)(
+    'have the records of a batch that was compressed with %s, in pieces of bounded size',
+    async (_name, compression) => {
+      const noise = randomBytes(100)
+      const records = Array.from({ length: 20_000 }, (_, i) => record(i, Buffer.concat([noise, Buffer.from(`${i}`)])))
+      const data = encodeBatch({ baseOffset: 0, records, lastDelta: 20_007, compression })
+      const { seen, next, largest } = await walk(unpack(data))
+      expect(seen.length).toBe(records.length)
+      expect(seen.every(({ offset, value }, i) => offset === i && value!.equals(records[i]!.value!))).toBe(true)
+      expect(seen.at(-1)!.headers).toEqual([['h', '19999']])
+      expect(next).toBe(20_008)
+      expect(largest).toBeLessThan(PIECE_BYTES + 1000)
+    },
+  )
+
+  it('have the records of a large batch that is not compressed, in pieces of bounded size', async () => {
+    const records = Array.from({ length: 20_000 }, (_, i) => record(i, Buffer.alloc(100, i)))
+    const { seen, largest } = await walk(unpack(encodeBatch({ baseOffset: 0, records })))
+    expect(seen.length).toBe(records.length)
+    expect(largest).toBeLessThan(PIECE_BYTES + 1000)
+  })
+
+  it('are the received bytes themselves when they are small and not compressed', async () => {
+    const one = encodeBatch({ baseOffset: 0, records: [record(0, Buffer.from('a'))] })
+    const data = Buffer.concat([one, one, one.subarray(0, 70)])
+    const pieces: Piece[] = []
+    for await (const piece of unpack(data)) pieces.push(piece)
+    expect(pieces).toHaveLength(1)
+    expect(pieces[0]!.data.buffer).toBe(data.buffer)
+    expect(pieces[0]!.data).toHaveLength(2 * one.length)
+  })
+
+  it.each([
+    ['gzip', GZIP],
+    ['zstd', ZSTD],
+    ['lz4', LZ4],
+    ['snappy as Java writes it', JAVA_SNAPPY],
+  ])('expand a bomb of %s in pieces of bounded size', async (_name, compression) => {
+    const value = Buffer.alloc(1 << 20)
+    const records = Array.from({ length: 100 }, (_, i) => record(i, value))
+    const data = encodeBatch({ baseOffset: 0, records, compression })
+    expect(data.length).toBeLessThan(6 << 20)
+    let [count, largest] = [0, 0]
+    const cursor = new BatchCursor()
+    cursor.begin([], 0)
+    for await (const piece of unpack(data)) {
+      largest = Math.max(largest, piece.data.length)
+      cursor.feed(piece)
+      while (cursor.next()) count++
+    }
+    expect(count).toBe(100)
+    expect(largest).toBeLessThan(2 << 20)
+  })
+
+  it('have a prefix, the size and the hash of a record that is too large, and all of the records around it', async () => {
+    const large = Buffer.concat([Buffer.from('begin'), Buffer.alloc(3 * MAX_RECORD_BYTES, 'x')])
+    const key = Buffer.from('key')
+    const records = [
+      record(0, Buffer.from('a')),
+      record(1, large, key),
+      record(2, null),
+      record(3, large, large),
+      record(4, key),
+    ]
+    const { seen, next, largest } = await walk(unpack(encodeBatch({ baseOffset: 0, records, compression: GZIP })))
+    expect(seen.map(({ offset, cut }) => [offset, cut])).toEqual([
+      [0, null],
+      [1, { valueBytes: large.length, valueSha256: sha256(large) }],
+      [2, null],
+      [3, { valueBytes: 0, valueSha256: sha256(Buffer.alloc(0)) }],
+      [4, null],
+    ])
+    expect(seen[1]!.key).toEqual(key)
+    expect(seen[1]!.value!.equals(large.subarray(0, 1 << 20))).toBe(true)
+    expect(seen[3]).toMatchObject({ key: null, value: null })
+    expect(seen[4]!.value).toEqual(key)
+    expect(next).toBe(5)
+    expect(largest).toBeLessThan(2 << 20)
+  })
+
+  it('hold a record of exactly the greatest size whole', async () => {
+    const overhead = 1 + 1 + 1 + 1 + 4 + 1 + 1 + 1 + 1 + 1 // the fields around a value whose length takes four bytes
+    const fits = Buffer.alloc(MAX_RECORD_BYTES - overhead)
+    const records = [record(0, fits), { ...record(0, Buffer.alloc(fits.length + 1)), delta: 1, timestamp: 1000 }]
+    const { seen } = await walk(unpack(encodeBatch({ baseOffset: 0, records, compression: GZIP })))
+    expect(seen.map(({ cut }) => cut === null)).toEqual([true, false])
+    expect(seen[0]!.value).toHaveLength(fits.length)
+  })
+
+  it('do not depend on how the decompressor divides its output', async () => {
+    const values = fc.array(fc.option(fc.uint8Array({ maxLength: 50 })), { minLength: 1, maxLength: 20 })
+    const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 })
+    await fc.assert(
+      fc.asyncProperty(values, sizes, fc.integer({ min: 1, max: 200 }), async (values, sizes, pieceBytes) => {
+        const records = values.map((value, i) => record(i, value === null ? null : Buffer.from(value)))
+        const batch = encodeBatch({ baseOffset: 0, records })
+        const splitter = new RecordSplitter(batch, pieceBytes)
+        const pieces: Piece[] = []
+        for (let at = BATCH_HEADER, i = 0; at < batch.length; i++)
+          pieces.push(...splitter.push(batch.subarray(at, (at += sizes[i % sizes.length]!))))
+        const { seen, next } = await walk([...pieces, splitter.finish()])
+        expect(seen.map(({ offset, value, headers }) => ({ offset, value, headers }))).toEqual(
+          records.map(({ delta, value, headers }) => ({ offset: delta, value, headers })),
+        )
+        expect(next).toBe(records.length)
+      }),
+    )
+  })
+})
+
+describe('a broken batch', () => {
+  const records = [record(0, Buffer.alloc(5000, 'a')), record(1, Buffer.alloc(5000, 'b'))]
+  const cut = (compress: (body: Buffer) => Buffer) => (body: Buffer) => compress(body).subarray(0, -9)
+  const huge = Buffer.of(0xff, 0xff, 0xff, 0xff, 0x0f, 0)
+
+  it.each([
+    ['gzip that ends early', { codec: 1, compress: cut(gzipSync) }, /unexpected end of file/],
+    [
+      'zstd that ends early',
+      { codec: 4, compress: cut(zstdCompressSync) },
+      /incomplete|Src size is incorrect|corrupt|unexpected end/i,
+    ],
+    ['an lz4 frame that ends early', { codec: 3, compress: cut(lz4Compress) }, /lz4/],
+    ['lz4 without a frame', { codec: 3, compress: () => Buffer.alloc(20) }, /does not begin with an lz4 frame/],
+    ['snappy that claims gigabytes', { codec: 2, compress: () => huge }, /claims 4294967295 bytes/],
+    ['a snappy block that is cut off', { codec: 2, compress: cut(xerial) }, /snappy block is longer/],
+    ['a codec that Kafka does not have', { codec: 5, compress: (body: Buffer) => body }, /codec 5 is not supported/],
+    [
+      'records that end early',
+      { codec: 1, compress: (body: Buffer) => gzipSync(body.subarray(0, -1)) },
+      /holds 1 whole records instead of 2/,
+    ],
+    [
+      'one record too many',
+      { codec: 1, compress: (body: Buffer) => gzipSync(Buffer.concat([body, Buffer.of(0x02, 0)])) },
+      /ends inside a field|instead of 2/,
+    ],
+  ])('is refused: %s', async (_name, compression, message) => {
+    await expect(walk(unpack(encodeBatch({ baseOffset: 0, records, compression })))).rejects.toThrow(message)
+  })
+})

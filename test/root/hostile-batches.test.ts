@@ -1,0 +1,115 @@
+/** Batches that are small in Kafka and large when unpacked, read by a real worker within the default memory limit. */
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createGzip } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Rig, type Worker } from '#test/integrity/rig.ts'
+import { MemoryLimit } from '#test/support/memory-limit.ts'
+import { produceRaw } from '#test/support/raw-produce.ts'
+import { encodeFrame, encodeRecord } from '#test/support/record-batch.ts'
+import { until } from '#test/support/until.ts'
+
+const MIB = 1 << 20
+const TIMESTAMP = Date.parse('2026-11-23T10:00:05Z')
+const SALE = {
+  transaction_id: 'the same id',
+  timestamp: '2026-11-23T10:00:00Z',
+  category: 'books',
+  payment_method: 'cash',
+  store_id: 's1',
+  amount: '1.00',
+  quantity: 1,
+}
+
+let folder: string
+let limit: MemoryLimit
+let rig: Rig
+let worker: Worker
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'hostile-'))
+  limit = new MemoryLimit(512 * MIB, folder)
+  rig = await Rig.start('hostile')
+  worker = await rig.startWorker(undefined, {}, limit.node)
+})
+afterAll(async () => {
+  worker?.process.kill('SIGTERM')
+  await worker?.exited
+  await rig?.stop()
+  limit?.remove()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Compresses `count` records with this value, or one record that consists of all of it, without holding them. */
+async function bomb(count: number, value: Buffer, kind: 'records' | 'one record'): Promise<Buffer> {
+  const gzip = createGzip()
+  const chunks: Buffer[] = []
+  gzip.on('data', chunk => chunks.push(chunk))
+  const write = async (bytes: Buffer) => void (gzip.write(bytes) || (await once(gzip, 'drain')))
+  const records = kind === 'records' ? count : 1
+  if (kind === 'records')
+    for (let delta = 0; delta < count; delta++)
+      await write(encodeRecord({ delta, timestamp: TIMESTAMP, key: null, value }, TIMESTAMP))
+  else {
+    for (const part of recordAround(count * value.length)) await write(part)
+    for (let i = 0; i < count; i++) await write(value)
+    await write(Buffer.of(0)) // headers
+  }
+  gzip.end()
+  await once(gzip, 'end')
+  const frame = { baseOffset: 0, baseTimestamp: BigInt(TIMESTAMP), maxTimestamp: TIMESTAMP, compression: { codec: 1 } }
+  return encodeFrame({ ...frame, records, lastDelta: records - 1 }, Buffer.concat(chunks))
+}
+
+/** Returns what comes before a value of that length: the record's length, fields without content, the value's length. */
+function recordAround(valueBytes: number): Buffer[] {
+  const length = varint(valueBytes)
+  const fields = Buffer.of(0, 0, 0, 1) // attributes, timestamp, offset, no key
+  return [varint(fields.length + length.length + valueBytes + 1), fields, length]
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value * 2
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128)
+  return Buffer.from([...bytes, rest])
+}
+
+const large = Buffer.from(JSON.stringify({ padding: 'x'.repeat(MIB) }))
+const duplicate = Buffer.from(JSON.stringify({ ...SALE, padding: 'x'.repeat(600) }))
+
+describe('a worker with a memory limit of 512 MiB', () => {
+  it.each([
+    ['600 MiB of records of a megabyte', 600, large, 'records'],
+    ['a record of 1,200 MiB', 1200, large, 'one record'],
+    ['100,000 sales', 100_000, duplicate, 'records'],
+  ] as const)(
+    'reads a batch that unpacks to %s',
+    async (_what, count, value, kind) => {
+      const batch = await bomb(count, value, kind)
+      expect(batch.length).toBeLessThan(8 * MIB)
+      await produceRaw(rig.servers.kafka.bootstrap, 'transactions', 0, batch)
+      await until('all is committed', () => rig.drained().catch(() => false), 300_000)
+      expect(limit.kills).toBe(0)
+      expect(worker.process.exitCode).toBeNull()
+    },
+    400_000,
+  )
+
+  it('has then counted every record, exactly', async () => {
+    const verdict = await rig.verdict({ journal: false })
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({ ok: true, deadLettered: 600 + 1, duplicates: 99_999, aggregated: 1 })
+    const letters = await rig.query(
+      `SELECT reason, count(*)::int AS count, max(payload_bytes) AS bytes FROM ${rig.schema}.dead_letters GROUP BY 1 ORDER BY 1`,
+    )
+    expect(letters).toEqual([
+      { reason: 'missing_id', count: 600, bytes: String(large.length) },
+      { reason: 'too_large', count: 1, bytes: String(1200 * large.length) },
+    ])
+    expect(limit.peak).toBeLessThan(512 * MIB)
+    console.log(`most memory at a time: ${Math.round(limit.peak / MIB)} MiB`)
+  }, 300_000)
+})
