@@ -27,8 +27,13 @@ export async function faultOf(step: Step, cluster: Cluster, settings: FaultSetti
   if (step.kind === 'node') return nodeFault(step, cluster, settings)
   const pods = (await cluster.pods(step.kind)).filter(({ terminating }) => !terminating)
   const pod = step.kind === 'operator' ? await cluster.leader() : chosen(pods, step.pick)
-  if (!pod) throw new ChaosError(`no pod of kind ${step.kind} to delete`)
+  if (!pod) throw new ChaosError(whyNoPod(step.kind, cluster))
   return podFault(step.kind, pod, pods.length, cluster)
+}
+
+function whyNoPod(kind: PodKind, cluster: Cluster): string {
+  if (kind === 'operator') return 'no operator pod holds the leader Lease; check that the operator is running'
+  return `no pod of kind ${kind} to delete in ${cluster.describe(kind)}: all were deleted or are terminating; check why they are not replaced`
 }
 
 function podFault(kind: PodKind, pod: Pod, count: number, cluster: Cluster): Fault {
@@ -71,7 +76,7 @@ async function awaitedWorkers(cluster: Cluster, lost: string | null): Promise<st
 
 function awaitedPods(kind: PodKind, pods: Pod[], count: number): string | null {
   const ready = pods.filter(pod => pod.ready && !pod.terminating).length
-  return ready >= count ? null : `${count - ready} of ${count} pods of kind ${kind} to be ready`
+  return ready >= count ? null : `all ${count} pods of kind ${kind} to be ready (${ready} ready now)`
 }
 
 /** Returns the nodes that run workers; those that also run a store only if `withStore`. */

@@ -69,10 +69,10 @@ const HEAD = [
   'longest time without commits, s',
   'longest time without commits in one partition, s',
   'peak lag',
-  'delay p50, s',
+  'delay from sale to result p50, s',
   'p99, s',
   'max, s',
-  'document p99, s',
+  'delay from commit to Elasticsearch p99, s',
 ]
 
 export function renderReport(report: Report): string {

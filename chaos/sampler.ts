@@ -9,6 +9,10 @@ const EVERY_MS = 500
 /** A worker that does not respond in time is skipped once. It does not delay the others. */
 const RESPONSE_MS = 2000
 const FIRST_RESPONSE_MS = 20_000
+/** Names of the errors of a request that is aborted by AbortSignal.timeout: of `node:http` and of `fetch`. */
+const TIMEOUT_ERRORS = new Set(['AbortError', 'TimeoutError'])
+/** What the API server responds if it cannot connect to a pod. */
+const PROXY_CANNOT_CONNECT = 'error trying to reach service'
 
 export class Sampler {
   readonly ticks: Tick[] = []
@@ -33,7 +37,7 @@ export class Sampler {
     this.#pods = await this.#cluster.pods('worker')
     for (const { uid, terminating } of this.#pods) if (terminating) this.#pending.add(uid)
     const workers = this.#pods.filter(({ running, terminating }) => running && !terminating)
-    if (workers.length === 0) throw new ChaosError('no worker is running')
+    if (workers.length === 0) throw new ChaosError('no worker is running; check the worker pods of the pipeline')
     const deadline = Date.now() + FIRST_RESPONSE_MS
     const readings = await Promise.all(workers.map(pod => this.#first(pod, deadline)))
     this.totals.begin(readings, Date.now())
@@ -50,15 +54,18 @@ export class Sampler {
       try {
         return await this.#read(pod)
       } catch (error) {
-        if (Date.now() > deadline) throw new ChaosError(this.#noResponse(pod, error as Error))
+        if (Date.now() > deadline) throw new ChaosError(this.#unreadable(pod, error as Error))
         await new Promise(resolve => setTimeout(resolve, EVERY_MS))
       }
     }
   }
 
-  #noResponse({ name }: Pod, { message }: Error): string {
-    const hint = 'NetworkPolicies may block the API server: try --port-forward'
-    return `worker ${name} does not respond: ${message}${this.#forwards ? '' : `\n${hint}`}`
+  #unreadable({ name }: Pod, error: Error): string {
+    const isTimeout = TIMEOUT_ERRORS.has(error.name)
+    const reason = isTimeout ? `no response within ${RESPONSE_MS / 1000} s` : error.message
+    const mayBeBlocked = !this.#forwards && (isTimeout || reason.includes(PROXY_CANNOT_CONNECT))
+    const hint = mayBeBlocked ? '\nNetworkPolicies may block the API server: try --port-forward' : ''
+    return `cannot read /status and /metrics of worker ${name}: ${reason}${hint}`
   }
 
   #tick(): void {

@@ -34,8 +34,8 @@ export function readingOf(pod: string, status: string, metrics: string): Reading
     lag: byPartition(metrics, 'salespipeline_lag_records'),
     records: byPartition(metrics, 'salespipeline_records_total'),
     pending: seriesOf(metrics, 'salespipeline_projection_pending_rows')[0]?.[1] ?? 0,
-    delay: bucketsOf(metrics, 'salespipeline_end_to_end_delay_seconds'),
-    projection: bucketsOf(metrics, 'salespipeline_projection_delay_seconds'),
+    delay: bucketsOf(pod, metrics, 'salespipeline_end_to_end_delay_seconds'),
+    projection: bucketsOf(pod, metrics, 'salespipeline_projection_delay_seconds'),
   }
 }
 
@@ -44,11 +44,14 @@ function byPartition(metrics: string, name: string): Map<number, number> {
   return new Map(series.flatMap(([partition, value]) => (partition === null ? [] : [[Number(partition), value]])))
 }
 
-function bucketsOf(metrics: string, name: string): Buckets {
+function bucketsOf(pod: string, metrics: string, name: string): Buckets {
   const buckets = seriesOf(metrics, `${name}_bucket`)
     .map(([labels, count]) => ({ bound: Number(label(labels, 'le')?.replace('+Inf', 'Infinity')), count }))
     .sort((a, b) => a.bound - b.bound)
-  if (buckets.length === 0) throw new Error(`metric ${name} is missing`)
+  if (buckets.length === 0)
+    throw new Error(
+      `/metrics of pod ${pod} has no metric ${name}; check that the worker and the chaos tool are from the same release`,
+    )
   return { bounds: buckets.map(({ bound }) => bound), counts: buckets.map(({ count }) => count) }
 }
 

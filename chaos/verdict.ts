@@ -24,8 +24,9 @@ const POLL_MS = 1000
 
 /** Returns why the verifier cannot verify a pipeline; null if it can. */
 export function notVerifiable({ spec }: Json): string | null {
-  if (!spec.source.tls && !spec.source.sasl) return null
-  return 'the verifier supports neither TLS nor SASL for Kafka, but spec.source uses one of them'
+  const unsupported = ['tls', 'sasl'].filter(name => spec.source[name])
+  if (unsupported.length === 0) return null
+  return `spec.source uses ${unsupported.join(' and ')}, which the verifier does not support; run the chaos tool on a pipeline without it`
 }
 
 type SecretRef = { name: string; key: string }

@@ -91,9 +91,9 @@ const telemetry = object({
 
 const kafka = object({
   enabled: enabled().describe(
-    'Create a Kafka cluster; needs the Strimzi operator. If false, documents name your own cluster',
+    'Create a Kafka cluster; needs the Strimzi operator. If false, each SalesPipeline names your own cluster',
   ),
-  name: name('kafka').describe('Name of the Kafka resource. Documents use the address NAME-kafka-bootstrap:9092'),
+  name: name('kafka').describe('Name of the Kafka resource. SalesPipelines use the address NAME-kafka-bootstrap:9092'),
   version: z.string().default('').describe('Version of Kafka; if empty, the default of the Strimzi operator'),
   replicas: z.int().min(1).max(9).default(3).describe('Number of nodes; each is controller and broker'),
   storage: storage('20Gi'),
@@ -102,7 +102,7 @@ const kafka = object({
     .string()
     .regex(/^\d+[mg]$/)
     .default('512m')
-    .describe('Heap of each broker’s JVM. The rest of its memory is page cache'),
+    .describe('Heap of each broker’s JVM. The rest of the pod’s memory limit is left for the page cache'),
   config: z
     .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
     .default({})
@@ -120,7 +120,7 @@ const kafka = object({
     )
     .default([])
     .describe(
-      'Topics to create, such as {name: transactions, partitions: 8}. For documents with source.strimzi, the operator creates the topic',
+      'Topics to create, such as {name: transactions, partitions: 8}. For SalesPipelines with source.strimzi, the operator creates the topic',
     ),
 })
 
@@ -129,10 +129,10 @@ const postgres = object({
     .enum(['statefulset', 'cloudnative-pg', 'external'])
     .default('statefulset')
     .describe(
-      'statefulset: one pod. cloudnative-pg: a replicated cluster; needs the CloudNativePG operator. external: documents name your own server',
+      'statefulset: one pod. cloudnative-pg: a replicated cluster; needs the CloudNativePG operator. external: each SalesPipeline names your own server',
     ),
   name: name('postgres').describe(
-    'Name of the Service, and of the Secret with username and password. Documents use this name',
+    'Name of the Service, and of the Secret with username and password. SalesPipelines use this name',
   ),
   host: z.string().default('').describe('Host name of the server, for helm test and Grafana; only for mode external'),
   database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Name of the database'),
@@ -149,10 +149,10 @@ const postgres = object({
 
 const elasticsearch = object({
   enabled: enabled().describe(
-    'Create an Elasticsearch cluster; needs the ECK operator. If false, documents name your own cluster or do not use Elasticsearch',
+    'Create an Elasticsearch cluster; needs the ECK operator. If false, each SalesPipeline names your own cluster or does not use Elasticsearch',
   ),
   name: name('elasticsearch').describe(
-    'Name of the Elasticsearch resource. Documents use https://NAME-es-http:9200 and the Secret NAME',
+    'Name of the Elasticsearch resource. SalesPipelines use https://NAME-es-http:9200 and the Secret NAME',
   ),
   version: z.string().min(1).default('8.19.21').describe('Version of Elasticsearch and Kibana'),
   replicas: z.int().min(1).max(9).default(3).describe('Number of nodes'),
@@ -187,7 +187,7 @@ const monitoring = object({
     .describe('Address of your copy of docs/operations.md, to which the alerts link'),
   dashboards: enabled().describe('Create ConfigMaps with dashboards, which the sidecar of Grafana loads'),
   datasource: enabled().describe(
-    'Create a Secret from which the sidecar of Grafana adds PostgreSQL as a data source. It uses a read-only user',
+    'Create a Secret with a PostgreSQL data source for Grafana, whose sidecar loads the Secret. The data source uses a read-only user',
   ),
 })
 

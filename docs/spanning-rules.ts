@@ -10,7 +10,7 @@ const WINDOW_RULES: SpanningRule[] = [
   { fields: ['window.size'], rule: 'required for type `tumbling` and `sliding`; not allowed for type `none`.' },
   {
     fields: ['window.slide'],
-    rule: 'required for type `sliding`; not allowed for the other types. `size` is a multiple of it, at most 64 times.',
+    rule: 'required for type `sliding`; not allowed for the other types. `size` is a multiple of `slide`, and at most 64 × `slide`.',
   },
   {
     fields: ['window.offset'],

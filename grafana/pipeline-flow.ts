@@ -15,14 +15,14 @@ const LAG = `sum(max by (partition) (salespipeline_lag_records{${PIPELINE}}))`
 export const FLOW: PanelBuilder[] = [
   stacked(
     {
-      title: 'Throughput by verdict',
+      title: 'Throughput by outcome',
       description:
-        'Records per second that were committed. Accepted records may still be late for some aggregations (see Data quality).',
+        'Records per second that were committed as accepted, duplicate or dead letter. Accepted records may still be late for some aggregations (see Data quality).',
       unit: 'cps',
     },
     [rate('accepted_total'), 'accepted'],
     [rate('duplicates_total'), 'duplicate'],
-    [rate('dead_letters_total'), 'dead'],
+    [rate('dead_letters_total'), 'dead letter'],
   ),
   graph(
     {

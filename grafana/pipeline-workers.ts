@@ -58,7 +58,7 @@ export const WORKERS: PanelBuilder[] = [
   ),
   describe(new TimelineBuilder(), {
     title: 'Conditions',
-    description: `Conditions that workers report. These only report a weaker guarantee: ${[...INFORMATIONAL].join(', ')}. All others mean that results do not reach every sink or cannot be trusted.`,
+    description: `Conditions that workers report. The following only mean a weaker guarantee: ${[...INFORMATIONAL].join(', ')}. Every other condition means that results do not reach every sink or cannot be trusted.`,
     unit: 'none',
     alert: 'SalesPipelineBlocked',
     steps: { red: 1 },

@@ -74,14 +74,17 @@ function linkPostgres() {
 /** Runs the script with the pinned Node and exits with its exit code. */
 function runScript(script, args) {
   // `node` on the PATH may be another version, so the pinned one is started by its path.
-  const child = spawn(join(bin, 'node'), [join(root, script), ...args], {
+  const node = join(bin, 'node')
+  const child = spawn(node, [join(root, script), ...args], {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
   })
   process.on('SIGINT', () => {}) // the terminal sends Ctrl-C to the child as well, which needs time to stop everything in order
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   if (process.env.npm_lifecycle_event) whenOrphaned(() => child.kill('SIGTERM'))
-  child.once('error', error => fail(`cannot start the pinned Node: ${error.message}`))
+  child.once('error', error =>
+    fail(`cannot start ${node}: ${error.message}. Delete node_modules and run the command again`),
+  )
   child.once('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
 }
 

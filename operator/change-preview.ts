@@ -58,7 +58,8 @@ function childrenOf(owner: Owner, { document, spec }: Version): Map<string, Kube
 function results(before: Spec | null, after: Spec): string[] {
   if (before === null)
     return after.aggregations.map(
-      ({ name }) => `+ results of ${name} are computed from spec.source.startFrom (${after.source.startFrom}) on`,
+      ({ name }) =>
+        `+ aggregation ${name}: new; contains the sales since spec.source.startFrom (${after.source.startFrom})`,
     )
   const old = new Map(before.aggregations.map(a => [a.name, aggregationIdentity(before, a)]))
   const kept = new Set(after.aggregations.map(({ name }) => name))
@@ -66,12 +67,10 @@ function results(before: Spec | null, after: Spec): string[] {
     ...after.aggregations.flatMap(a => {
       const identity = old.get(a.name)
       if (identity === undefined)
-        return [
-          `+ results of ${a.name} are computed from the current offset of each partition on, without earlier sales`,
-        ]
+        return [`+ aggregation ${a.name}: new; contains only sales after the current offset of each partition`]
       if (identity === aggregationIdentity(after, a)) return []
       return [
-        `x aggregation ${a.name}: the stored rows would no longer match its definition, so the change is refused; give it another name`,
+        `x aggregation ${a.name}: this change is refused, because stored rows would not match the new definition; give the changed aggregation a new name`,
       ]
     }),
     ...[...old.keys()]

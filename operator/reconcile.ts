@@ -172,6 +172,7 @@ export class Reconciler {
         selector: selectorText(selectorOf(owner, 'processor')),
       },
       obstacle: pass.obstacle,
+      unready: pods.filter(pod => !isReady(pod)).map(({ metadata }) => metadata.name),
       trouble: troubleOf(pods),
       reports,
       figures,

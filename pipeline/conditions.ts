@@ -134,7 +134,8 @@ const INFORMING = define(
         'examine the dead letters; raise `spec.deadLetters.maxBytes`, or [delete old dead letters](#salespipelinedeadletters)',
     },
     DeduplicationBounded: {
-      meaning: 'ids were forgotten before the horizon; a duplicate of one of them is counted again',
+      meaning:
+        'some ids were forgotten before `spec.deduplication.horizon` had passed; duplicates of these records are counted again',
       action: 'raise `spec.deduplication.maxIds` and also the memory limit',
     },
     DeduplicationHistoryUnavailable: {
@@ -194,7 +195,7 @@ const OBSTACLES = define(
     RemovalJobFailed: {
       types: [],
       meaning:
-        'the Job that removes the data failed; you see this in the message of `DeletionWaits`, not as a reason of its own',
+        'the Job that removes the data failed; this appears only in the message of `DeletionWaits`, never as a separate reason',
       action: 'delete the Job; the operator creates it again',
     },
   },

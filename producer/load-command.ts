@@ -13,7 +13,7 @@ function options<T>(argv: Argv<T>) {
   return pipelineOptions(argv)
     .option('for', {
       type: 'string',
-      coerce: durationOption,
+      coerce: durationOption('for'),
       describe: 'Stop after this time, such as 60s; without it, run until SIGTERM or Ctrl-C',
     })
     .option('count', {

@@ -46,12 +46,14 @@ export async function reportWaiting<T>({ spec }: SalesPipeline, opening: Promise
   return opening.finally(() => clearTimeout(timer))
 }
 
-/** Converts a yargs option: "90s" → 90000. Throws UsageError. */
-export function durationOption(text: string): number {
-  try {
-    return parseDuration(text)
-  } catch (error) {
-    throw new UsageError((error as Error).message)
+/** Returns a function that converts the text of a yargs option: "90s" → 90000. It throws UsageError. */
+export function durationOption(name: string): (text: string) => number {
+  return text => {
+    try {
+      return parseDuration(text)
+    } catch {
+      throw new UsageError(`--${name} must be a duration such as 500ms, 30s, 5m or 1h, not "${text}"`)
+    }
   }
 }
 

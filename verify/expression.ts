@@ -8,21 +8,24 @@ export type Expression =
 
 const TOKEN = /\s*(?:(\d+(?:\.\d+)?)|([A-Za-z_][A-Za-z0-9_]*)|([-+*()]))/y
 
-function tokens(text: string): string[] {
+function tokens(path: string, text: string): string[] {
   const found: string[] = []
   TOKEN.lastIndex = 0
   const trimmed = text.trim()
   while (TOKEN.lastIndex < trimmed.length) {
     const match = TOKEN.exec(trimmed)
-    if (!match) throw new Error(`invalid expression: ${text}`)
+    if (!match) throw invalid(path, text)
     found.push(match[0].trim())
   }
   return found
 }
 
-/** Parses an expression by recursive descent. Throws when the text is not a valid expression. */
-export function parseExpression(text: string): Expression {
-  const rest = tokens(text)
+const invalid = (path: string, text: string) =>
+  new Error(`${path}: invalid expression "${text}"; use fields, numbers, + - * ( )`)
+
+/** Parses an expression by recursive descent. Throws an Error that names `path` when the text is not a valid expression. */
+export function parseExpression(path: string, text: string): Expression {
+  const rest = tokens(path, text)
 
   function sum(): Expression {
     let left = product()
@@ -38,17 +41,16 @@ export function parseExpression(text: string): Expression {
 
   function atom(): Expression {
     const token = rest.shift()
-    if (token === undefined || token === '+' || token === '*' || token === ')')
-      throw new Error(`invalid expression: ${text}`)
+    if (token === undefined || token === '+' || token === '*' || token === ')') throw invalid(path, text)
     if (token === '-') return { kind: '-', left: { kind: 'constant', value: new Big(0) }, right: atom() }
     if (token !== '(') return leaf(token)
     const inner = sum()
-    if (rest.shift() !== ')') throw new Error(`unclosed parenthesis in expression: ${text}`)
+    if (rest.shift() !== ')') throw invalid(path, text)
     return inner
   }
 
   const whole = sum()
-  if (rest.length > 0) throw new Error(`invalid expression: ${text}`)
+  if (rest.length > 0) throw invalid(path, text)
   return whole
 }
 

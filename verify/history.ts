@@ -34,14 +34,20 @@ export async function readHistory(
   const stretches: History['stretches'] = new Map()
   for (const { partition, from, generation } of await tables.specHistory()) {
     const known = generations.find(({ number }) => number === generation)
-    if (!known) problems.push(`table spec_history names generation ${generation}, which is not in table specs`)
+    if (!known)
+      problems.push(
+        `generation ${generation} is in table spec_history but missing in table specs. This is a bug, or someone changed the tables; report it`,
+      )
     if (!stretches.has(partition)) stretches.set(partition, [])
     stretches.get(partition)!.push({ from, generation: known ?? latest })
   }
   const { topicId } = await tables.pipeline()
   const introduced = new Map((await tables.introductions()).map(({ name, generation }) => [name, generation]))
   for (const { name } of spec.rules.aggregations) {
-    if (!introduced.has(name)) problems.push(`aggregation ${name} is not in table aggregations`)
+    if (!introduced.has(name))
+      problems.push(
+        `aggregation ${name} is in the given file, but no worker has started with it; pass the file that the workers use`,
+      )
   }
   const rejected = new Map(
     (await tables.storeRejected()).map(({ partition, offset, field }) => [`${partition}/${offset}`, field]),

@@ -32,13 +32,17 @@ export class Journal {
       return
     }
     this.foreign++
-    this.note(`foreign record at ${place}: ${hash} is in no journal; run every producer with --journal`)
+    this.note(
+      `foreign record at partition/offset ${place}: ${hash} is in no journal; run every producer with --journal`,
+    )
   }
 
   /** Returns how many acknowledged records are not at their offset. Call it after the whole topic was read. */
   lostFromLog(): number {
     for (const [place, hash] of this.awaited)
-      this.note(`lost from the topic: Kafka acknowledged ${hash} at ${place}, but it is not there`)
+      this.note(
+        `lost: Kafka acknowledged record ${hash} at partition/offset ${place}, but the topic does not have this record at that offset. Check retention and unclean leader election`,
+      )
     return this.awaited.size
   }
 

@@ -158,12 +158,14 @@ export function readSpec({ metadata, spec }: WrittenDocument): Spec {
     owner: `${namespace}/${name}`,
     schema: spec.sinks?.postgres?.schema ?? defaultSchema(namespace, name),
     rules: readRules(spec),
-    raw: spec.raw ? { table: spec.raw.table, retention: optionalDuration(spec.raw.retention) } : null,
-    lateRetention: optionalDuration(spec.lateEvents?.retention),
+    raw: spec.raw
+      ? { table: spec.raw.table, retention: optionalDuration('spec.raw.retention', spec.raw.retention) }
+      : null,
+    lateRetention: optionalDuration('spec.lateEvents.retention', spec.lateEvents?.retention),
     deadLetters: {
-      retention: optionalDuration(spec.deadLetters?.retention),
-      maxPayload: bytes(spec.deadLetters?.maxPayload ?? '64Ki'),
-      maxBytes: bytes(spec.deadLetters?.maxBytes ?? '1Gi'),
+      retention: optionalDuration('spec.deadLetters.retention', spec.deadLetters?.retention),
+      maxPayload: bytes('spec.deadLetters.maxPayload', spec.deadLetters?.maxPayload ?? '64Ki'),
+      maxBytes: bytes('spec.deadLetters.maxBytes', spec.deadLetters?.maxBytes ?? '1Gi'),
     },
     projections: (spec.sinks?.elasticsearch?.projections ?? []).map(written => ({ fields: {}, ...written })),
   }
@@ -173,8 +175,8 @@ function defaultSchema(namespace: string, name: string): string {
   return (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_')
 }
 
-function optionalDuration(written: Duration | undefined): number | null {
-  return written === undefined ? null : milliseconds(written)
+function optionalDuration(path: string, written: Duration | undefined): number | null {
+  return written === undefined ? null : milliseconds(path, written)
 }
 
 function readRules(spec: WrittenDocument['spec']): Rules {
@@ -188,10 +190,13 @@ function readRules(spec: WrittenDocument['spec']): Rules {
     time: { path, format, unit, zone },
     fields,
     explode,
-    outOfOrderness: milliseconds(spec.watermark?.outOfOrderness ?? '5s'),
-    maxFutureSkew: milliseconds(spec.watermark?.maxFutureSkew ?? '5m'),
+    outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '5s'),
+    maxFutureSkew: milliseconds('spec.watermark.maxFutureSkew', spec.watermark?.maxFutureSkew ?? '5m'),
     deduplication: spec.deduplication
-      ? { horizon: milliseconds(spec.deduplication.horizon ?? '10m'), maxIds: spec.deduplication.maxIds ?? 1_000_000 }
+      ? {
+          horizon: milliseconds('spec.deduplication.horizon', spec.deduplication.horizon ?? '10m'),
+          maxIds: spec.deduplication.maxIds ?? 1_000_000,
+        }
       : null,
     aggregations: spec.aggregations.map(written => readAggregation(written, spec, all)),
     rawTable: spec.raw?.table ?? null,
@@ -211,32 +216,33 @@ function readField(written: WrittenField): Field {
 }
 
 function readAggregation(written: WrittenAggregation, spec: WrittenDocument['spec'], fields: Field[]): Aggregation {
+  const where = `aggregation ${written.name}`
   return {
     name: written.name,
-    window: readWindow(written.window ?? spec.window ?? { size: '1m' }),
-    allowedLateness: milliseconds(written.allowedLateness ?? spec.allowedLateness ?? 0),
+    window: readWindow(`${where}: window`, written.window ?? spec.window ?? { size: '1m' }),
+    allowedLateness: milliseconds(`${where}: allowedLateness`, written.allowedLateness ?? spec.allowedLateness ?? 0),
     groupBy: written.groupBy ?? [],
-    measures: written.measures.map(measure => readMeasure(measure, fields)),
-    retention: optionalDuration(written.retention),
+    measures: written.measures.map(measure => readMeasure(where, measure, fields)),
+    retention: optionalDuration(`${where}: retention`, written.retention),
   }
 }
 
-function readWindow({ type = 'tumbling', size = '1m', slide = size, offset = 0 }: WrittenWindow): Window {
+function readWindow(path: string, { type = 'tumbling', size = '1m', slide = size, offset = 0 }: WrittenWindow): Window {
   return {
     infinite: type === 'none',
-    size: milliseconds(size),
-    slide: milliseconds(type === 'sliding' ? slide : size),
-    offset: milliseconds(offset),
+    size: milliseconds(`${path}.size`, size),
+    slide: milliseconds(`${path}.slide`, type === 'sliding' ? slide : size),
+    offset: milliseconds(`${path}.offset`, offset),
   }
 }
 
-function readMeasure(written: WrittenAggregation['measures'][number], fields: Field[]): Measure {
+function readMeasure(where: string, written: WrittenAggregation['measures'][number], fields: Field[]): Measure {
   const { name, op } = written
   if (op === 'count') {
     const countsEvents = written.of === 'events'
     return { name, op, of: null, countsEvents, scale: 0, roundEach: false, hasExactSum: false }
   }
-  const of = parseExpression(written.of!)
+  const of = parseExpression(`${where}: measure ${name}`, written.of!)
   const natural = naturalScale(of, field => fields.find(({ name }) => name === field)!.scale)
   const scale = written.scale ?? Math.min(natural, 12)
   const adds = op === 'sum' || op === 'average'

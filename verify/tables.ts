@@ -82,7 +82,10 @@ export class Tables {
     const rows = await this.query<{ owner: string; topic: string; topic_id: string; watermark: string | null }>(
       'select owner, topic, topic_id, watermark from @pipeline',
     )
-    if (rows.length !== 1) throw new Error(`table pipeline has ${rows.length} rows, expected 1`)
+    if (rows.length !== 1)
+      throw new Error(
+        `table pipeline in schema ${this.schema} has ${rows.length} rows, expected 1; check spec.sinks.postgres.schema and that a worker has started`,
+      )
     const { owner, topic, topic_id: topicId, watermark } = rows[0]!
     return { owner, topic, topicId, watermark: numberOrNull(watermark) }
   }

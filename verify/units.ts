@@ -20,10 +20,11 @@ const BYTES: Record<string, number> = {
   Gi: 1024 ** 3,
 }
 
-/** Returns the milliseconds of a duration. Throws when the text is not a duration. */
-export function milliseconds(text: string | number): number {
+/** Returns the milliseconds of a duration. Throws an Error that names `path` when the text is not a duration. */
+export function milliseconds(path: string, text: string | number): number {
   if (typeof text === 'number') return text
-  if (!/^(\d+(\.\d+)?(ms|s|m|h|d|w))+$/.test(text)) throw new Error(`not a duration: ${text}`)
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d|w))+$/.test(text))
+    throw new Error(`${path} must be a duration such as 30s or 5m; found "${text}"`)
   let total = 0
   for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/g)) {
     total += Number(count) * MILLISECONDS[unit!]!
@@ -31,11 +32,11 @@ export function milliseconds(text: string | number): number {
   return total
 }
 
-/** Returns the bytes of a size. Throws when the text is not a size. */
-export function bytes(text: string | number): number {
+/** Returns the bytes of a size. Throws an Error that names `path` when the text is not a size. */
+export function bytes(path: string, text: string | number): number {
   if (typeof text === 'number') return text
   const match = /^(\d+)([kKMG]i?)?$/.exec(text)
   const unit = BYTES[match?.[2] ?? '']
-  if (!match || unit === undefined) throw new Error(`not a size: ${text}`)
+  if (!match || unit === undefined) throw new Error(`${path} must be a size such as 64Ki or 1Gi; found "${text}"`)
   return Number(match[1]) * unit
 }

@@ -122,9 +122,14 @@ class Verification {
 
   private async compareTables(recomputation: Recomputation, history: History): Promise<void> {
     const { watermark, owner, topic } = await this.tables.pipeline()
-    if (owner !== this.spec.owner) this.problems.push(`the schema belongs to ${owner}, not to ${this.spec.owner}`)
+    if (owner !== this.spec.owner)
+      this.problems.push(
+        `schema ${this.spec.schema} belongs to pipeline ${owner}, not to ${this.spec.owner}; pass the file of that pipeline, or correct spec.sinks.postgres.schema`,
+      )
     if (topic !== this.spec.topic)
-      this.problems.push(`the tables were filled from topic ${topic}, not ${this.spec.topic}`)
+      this.problems.push(
+        `the tables were filled from topic ${topic}, not ${this.spec.topic}; pass the file that the workers use, or correct spec.source.topic`,
+      )
     for (const aggregation of this.spec.rules.aggregations) {
       const lateness = shortestLateness(history, aggregation.name)
       await this.compareAggregation(aggregation, recomputation, watermark ?? Number.NEGATIVE_INFINITY, lateness)
@@ -178,7 +183,7 @@ class Verification {
     }
     if (early > 0)
       this.problems.push(
-        `${name}: ${early} rows are marked final, but the pipeline watermark has not passed the end of their windows plus the allowed lateness`,
+        `${name}: ${early} rows are marked final, but the pipeline watermark has not passed the end of their windows plus the allowed lateness. This is a bug; report it with this output`,
       )
   }
 

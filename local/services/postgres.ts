@@ -104,7 +104,10 @@ function initialise(dataDir: string, cluster: string, password: string, user: Us
   rmSync(passwordFile)
   if (run.status === 0) return
   rmSync(cluster, { recursive: true, force: true })
-  throw new Error(`initdb failed for ${cluster}: ${run.error?.message ?? run.stderr}`)
+  const reason = run.error?.message ?? run.stderr.trim()
+  throw new Error(
+    `cannot create the PostgreSQL cluster in ${cluster}: initdb failed: ${reason}\nCheck the free disk space and the permissions of this folder, then start again`,
+  )
 }
 
 function passwordOf(dataDir: string): string {

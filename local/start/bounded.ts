@@ -42,6 +42,7 @@ export async function runBounded(stage: Stage, setting: Setting, running: Runnin
     endedAt,
     verdict,
     drained,
+    logs: relative('', setting.folder.logs),
     usage: stage.meter.report(),
   })
 }
@@ -106,9 +107,15 @@ async function everyWorkerReady({ workers, topic }: Running, logs: string): Prom
  * Drains, then stops the workers, so that no row changes while rows are compared. If a window becomes final between the
  * two, its row still waits to be projected: then the workers start once more.
  */
-async function settle({ observer, workers }: Running, { screen, interruption }: Setting): Promise<boolean> {
+async function settle({ observer, workers }: Running, { folder, screen, interruption }: Setting): Promise<boolean> {
   for (;;) {
-    const drained = await drain({ poll: () => observer.remaining(), sleep, now: Date.now, log: screen.log })
+    const drained = await drain({
+      poll: () => observer.remaining(),
+      sleep,
+      now: Date.now,
+      log: screen.log,
+      folder: relative('', folder.path),
+    })
     await workers.stop()
     const left = await observer.remaining()
     if (!drained || left === null || interruption.isOver) return false

@@ -19,6 +19,8 @@ export type Draining = {
   sleep: (ms: number) => Promise<void>
   now: () => number
   log: (line: string) => void
+  /** The data folder, for messages. */
+  folder: string
 }
 
 const POLL_MS = 200
@@ -26,7 +28,7 @@ const POLL_MS = 200
 const STALLED_AFTER_MS = 60_000
 
 /** Resolves with true once nothing is left, or with false after a minute without progress. */
-export async function drain({ poll, sleep, now, log }: Draining): Promise<boolean> {
+export async function drain({ poll, sleep, now, log, folder }: Draining): Promise<boolean> {
   let least = Number.POSITIVE_INFINITY
   for (let progressAt = now(); ; await sleep(POLL_MS)) {
     const left = await poll()
@@ -38,8 +40,8 @@ export async function drain({ poll, sleep, now, log }: Draining): Promise<boolea
     if (now() - progressAt > STALLED_AFTER_MS) {
       log(
         left
-          ? `the pipeline did not finish: no progress for 60 s, ${left.records} records not committed, ${left.toProject} rows not written to Elasticsearch. See the logs of the workers`
-          : 'the pipeline did not finish: Kafka or PostgreSQL does not respond. See their logs',
+          ? `the pipeline did not finish: no progress for 60 s, ${left.records} records not committed, ${left.toProject} rows not written to Elasticsearch. See the logs of the workers in ${folder}/logs`
+          : `the pipeline did not finish: Kafka or PostgreSQL does not respond. See their logs; those of local servers are below ${folder}`,
       )
       return false
     }

@@ -14,6 +14,8 @@ export type Outcome = {
   workerRestarts: number
   usage: Record<string, Usage>
   environment: { node: string; platform: string; cpus: number }
+  /** Folder of the logs, for messages. */
+  logs: string
 }
 
 export type Report = Pick<
@@ -104,12 +106,13 @@ export function exitCodeOf(report: Pick<Report, 'ok'>): 0 | 1 {
   return report.ok ? 0 : 1
 }
 
-function runProblems({ drained, load }: Outcome): string[] {
+function runProblems({ drained, load, logs }: Outcome): string[] {
   const problems: string[] = []
   if (!drained)
     problems.push(
       'the pipeline did not process everything in time: missing rows may be unprocessed, not lost. To verify again, run npm start with --no-load --for 1s',
     )
-  if (load && load.offeredRate > 0 && load.sent === 0) problems.push('the load generator sent no sale; see its log')
+  if (load && load.offeredRate > 0 && load.sent === 0)
+    problems.push(`the load generator sent no sale; see ${logs}/load.log`)
   return problems
 }

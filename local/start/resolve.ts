@@ -76,7 +76,9 @@ const CREDENTIALS = ['tls', 'usernameSecretRef', 'passwordSecretRef']
 /** Local servers have neither TLS nor the file's Secrets. */
 function removeSettings(document: Document, at: string[], names: string[]): string[] {
   const removed = names.filter(name => document.deleteIn([...at, name]))
-  return removed.length > 0 ? [`ignoring ${removed.join(', ')} in ${at.join('.')}`] : []
+  return removed.length > 0
+    ? [`ignoring ${removed.join(', ')} in ${at.join('.')}: the local servers do not use these settings`]
+    : []
 }
 
 function loadSettings({ rate, seed, disorder, lateness, duplicates, malformed }: LoadOverrides): [string[], number][] {

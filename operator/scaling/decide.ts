@@ -98,7 +98,7 @@ export function decide(input: ScaleInput, before: ScaleMemory): ScaleDecision {
   const recent = before.needs.filter(({ at }) => now - at < settings.stabilization)
   const needs = [...recent, { at: now, workers: need, withSlack }]
   const memory = { ...before, trueRate, arrivalRate, needs }
-  const why = `${Math.round(arrivalRate)} records/s arrive, lag is ${input.lag}, one worker processes ${Math.round(trueRate)}/s`
+  const why = `${Math.round(arrivalRate)} records/s arrive, lag is ${input.lag}, one worker processes ${Math.round(trueRate)} records/s`
   if (before.lastChange && now - before.lastChange.at < settings.cooldown)
     return { target: current, reason: `cooling down: ${why}`, memory }
   const undone = undoScaleUp(input, memory)
@@ -107,7 +107,7 @@ export function decide(input: ScaleInput, before: ScaleMemory): ScaleDecision {
   const highest = Math.max(...needs.map(({ withSlack }) => withSlack))
   const isStable = now - (before.needs[0]?.at ?? now) >= settings.stabilization * 0.9
   if (highest < current && isStable) return change(input, memory, highest, `fewer workers are enough: ${why}`)
-  return { target: current, reason: `enough: ${why}`, memory }
+  return { target: current, reason: `the current number of workers is enough: ${why}`, memory }
 }
 
 /**
@@ -147,7 +147,7 @@ function scaleUp(input: ScaleInput, memory: ScaleMemory, need: number, why: stri
   if (input.now < memory.scaleUpPause.until)
     return {
       target: input.current,
-      reason: `more workers did not help before; check whether one partition has most of the records: ${why}`,
+      reason: `no change: ${why}, but more workers did not help before. Check whether one partition has most of the records`,
       memory,
     }
   // A single reading may be a rebalance; two in a row are traffic.
@@ -176,7 +176,7 @@ function undoScaleUp(input: ScaleInput, memory: ScaleMemory): ScaleDecision | nu
   if (!hasWork || lag <= lagThen || input.doneRate >= doneRate * expected) return null
   const forMs = Math.max(PAUSE_COOLDOWNS * input.settings.cooldown, 2 * memory.scaleUpPause.forMs)
   const paused = { ...memory, needs: [], scaleUpPause: { until: input.now + forMs, forMs } }
-  const reason = `more workers did not help: ${from} processed ${Math.round(doneRate)}/s, ${to} process ${Math.round(input.doneRate)}/s. Check whether one partition has most of the records`
+  const reason = `more workers did not help: ${workersText(from)} processed ${Math.round(doneRate)} records/s, ${workersText(to)} process ${Math.round(input.doneRate)} records/s. Check whether one partition has most of the records`
   return change(input, paused, from, reason)
 }
 
@@ -185,6 +185,7 @@ function change(input: ScaleInput, memory: ScaleMemory, target: number, reason: 
   return { target, reason, memory: { ...memory, lastChange: { at: now, from: current, to: target, doneRate, lag } } }
 }
 
+const workersText = (count: number) => (count === 1 ? '1 worker' : `${count} workers`)
 const smooth = (before: number | null, newest: number) =>
   before === null ? newest : before + NEWEST_WEIGHT * (newest - before)
 const clamp = (workers: number, { min, max }: ScaleSettings) => Math.min(Math.max(workers, min), max)

@@ -40,12 +40,17 @@ export type StatusInput = {
   workers: { replicas: number; ready: number; desired: number; selector: string }
   /** The problem that keeps the spec from being applied, found before pods are examined. */
   obstacle: Trouble | null
+  /** Names of the pods that are not ready. */
+  unready: string[]
   /** The first problem of the pods. */
   trouble: Trouble | null
   reports: WorkerReport[]
   figures: Figures
   scaling: Scaling
 }
+
+/** Pods that are named in a message. */
+const MAX_NAMED_PODS = 5
 
 type Verdict = Pick<Condition, 'status'> & Trouble
 
@@ -96,8 +101,7 @@ function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
   const reported = reports.flatMap(report => blocking(report))[0]
   if (reported) return notReady(reported)
   if (trouble) return notReady(trouble)
-  if (workers.ready === 0)
-    return notReady({ reason: 'WorkersStarting', message: `0 of ${workers.desired} workers ready` })
+  if (workers.ready === 0) return notReady({ reason: 'WorkersStarting', message: readyText(input) })
   if (!isEverySinkReached)
     return notReady({
       reason: 'AwaitingFirstResult',
@@ -121,15 +125,21 @@ function accepted({ obstacle, spec }: StatusInput): Verdict {
   return { status: spec ? 'True' : 'Unknown', reason: 'Applied', message: 'all objects of the spec are applied' }
 }
 
-function workersReady({ workers, trouble }: StatusInput): Verdict {
-  const { ready, desired } = workers
+function workersReady(input: StatusInput): Verdict {
+  const { ready, desired } = input.workers
   if (ready >= desired)
     return { status: 'True', reason: 'AllWorkersReady', message: `${ready} of ${desired} workers ready` }
-  const { reason, message } = trouble ?? {
-    reason: 'WorkersNotReady',
-    message: `${ready} of ${desired} workers ready`,
-  }
+  const { reason, message } = input.trouble ?? { reason: 'WorkersNotReady', message: readyText(input) }
   return { status: 'False', reason, message }
+}
+
+/** Names some of the pods that are not ready; there are none until Kubernetes has created them. */
+function readyText({ workers: { ready, desired }, unready }: StatusInput): string {
+  const counts = `${ready} of ${desired} workers ready`
+  if (unready.length === 0) return counts
+  const more = unready.length > MAX_NAMED_PODS ? ` and ${unready.length - MAX_NAMED_PODS} more` : ''
+  const pods = unready.slice(0, MAX_NAMED_PODS).join(', ')
+  return `${counts}; not ready: ${pods}${more}. If this lasts, run kubectl describe pod for them`
 }
 
 /** Shows whether the spec or the autoscaler sets the number of workers; null while autoscaling is off. */
@@ -137,7 +147,7 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
   const mode = spec?.workers.autoscale.mode ?? 'off'
   if (mode === 'off') return null
   const target = scaling.autoscale
-    ? `The autoscaler recommends ${scaling.autoscale.target} workers: ${scaling.autoscale.reason}`
+    ? `The autoscaler recommends ${scaling.autoscale.target} workers (${scaling.autoscale.reason})`
     : 'The autoscaler has not decided yet'
   return mode === 'active'
     ? {

@@ -18,17 +18,17 @@ export const window = object({
   slide: duration('10ms')
     .optional()
     .meta({
-      description: `Time from the start of one window to the start of the next; only for type sliding. size must be a multiple of it, at most ${MAX_WINDOWS_PER_EVENT} times`,
+      description: `Time from the start of one window to the start of the next; only for type sliding. size must be a multiple of slide, and at most ${MAX_WINDOWS_PER_EVENT} × slide`,
       example: '10s',
     }),
   offset: duration()
     .optional()
     .describe(
-      'Shifts the start of all windows, which align to 1970-01-01T00:00:00Z. Less than slide, or than size if there is no slide',
+      'Shifts the start of all windows. Without it, windows align to 1970-01-01T00:00:00Z. Must be less than slide, or less than size if there is no slide',
     ),
 })
   .meta({ label: 'window' })
-  .describe('Windows of event time in which sales are summed. Cannot be changed for an existing aggregation')
+  .describe('Windows of event time over which sales are aggregated. Cannot be changed for an existing aggregation')
 
 export const watermark = optionalObject({
   outOfOrderness: duration()

@@ -52,7 +52,7 @@ const explode = object({
   path: path().describe('Where the array is in the event'),
   fields: keyed(field, 'name', 1, 32).describe('Fields of each element of the array; paths begin at the element'),
 }).describe(
-  'Set this if each event has an array of lines, such as the products of an order. Each line is aggregated like a sale of its own and also has the fields of its event',
+  'Set this if each event has an array of lines, such as the products of an order. Each line is aggregated like a separate sale, and also has the fields of the event that contains it',
 )
 
 export const event = object({

@@ -44,7 +44,7 @@ const postgres = optionalObject({
   database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Database, which must exist'),
   schema: identifier().optional().meta({
     description:
-      'Schema that holds all tables of this pipeline and belongs to it alone. If left out: the name of the pipeline, with _ instead of -. The namespace and _ are put before it, unless the pipeline is in the namespace named default',
+      'Schema for the tables of this pipeline; no other pipeline may use it. If left out: NAMESPACE_NAME, or only NAME in the namespace default; each - becomes _. Pipeline my-sales in namespace shop: shop_my_sales',
     example: 'shop_ecommerce',
   }),
   usernameSecretRef: secretRef('the user name').optional(),

@@ -20,7 +20,9 @@ const strimzi = object({
     description: 'Replicas of each partition. If left out, the default of the Kafka cluster',
     example: 3,
   }),
-}).describe('Set this if Strimzi runs the Kafka cluster: on Kubernetes the operator then creates the KafkaTopic')
+}).describe(
+  'Set this if Strimzi runs the Kafka cluster. On Kubernetes the SalesPipeline operator then creates the KafkaTopic',
+)
 
 const sasl = object({
   mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).describe('SASL mechanism that the brokers accept'),
@@ -45,7 +47,7 @@ export const source = object({
   startFrom: startingPoint()
     .default('earliest')
     .describe(
-      'Where to begin reading. It is resolved to offsets once, when a worker claims a partition for the first time. A partition that is added to the topic later is always read from its first record. Cannot be changed',
+      'Where to begin reading. For each partition it is resolved to an offset only once, when a worker first claims the partition. A partition that is added to the topic later is always read from its first record. Cannot be changed',
     ),
   offsetOutOfRange: z
     .enum(['stop', 'skip'])

@@ -203,7 +203,10 @@ export class BatchCursor {
     this.valueEnd = valueLength < 0 ? -1 : (this.#position += valueLength)
     this.headerCount = this.#readVarint()
     this.headersStart = this.#position
-    if (this.#position > end) throw new RangeError(`record at offset ${this.offset} is longer than its length says`)
+    if (this.#position > end)
+      throw new RangeError(
+        `the record at offset ${this.offset} is corrupt: its fields do not fit into its stated length. Check the broker's disk; restore the partition from a replica`,
+      )
     this.#position = end
   }
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Projection, SalesPipeline } from '#pipeline/schema.ts'
 import { Documents, documentId } from './elasticsearch.ts'
 import { checkReady, type Position, send } from './ingest.ts'
-import { differences, whyNoDocument, whyNoRow } from './judge.ts'
+import { differences, SAME_FILE, whyNoDocument, whyNoRow } from './judge.ts'
 import { Results, type StoredRow } from './postgres.ts'
 import { type CheckSale, checkSale, type ExpectedRow } from './sale.ts'
 import { type Attempt, CheckFailed, causeOf, type Output, Steps } from './waiting.ts'
@@ -20,6 +20,7 @@ export type CheckOptions = {
 
 /** Longer than the ingest waits for Kafka before it responds with 503. */
 const REQUEST_MS = 15_000
+const SAME_FILE_OR_BUG = `${SAME_FILE}. If they do, report this as a bug`
 
 /** Throws CheckFailed, whose message names the cause, or another UserError if the document cannot be checked. */
 export async function check({ pipeline, url, timeoutMs, output, env }: CheckOptions): Promise<void> {
@@ -114,13 +115,19 @@ function noTable(error: unknown): StoredRow[] {
 }
 
 function checkRows(rows: StoredRow[], time: number, { columns, windows }: ExpectedRow, table: string): StoredRow[] {
-  if (rows.length > windows) throw new CheckFailed(`${table} has ${rows.length} rows for the sale, not ${windows}`)
+  if (rows.length > windows)
+    throw new CheckFailed(
+      `${table} has ${rows.length} rows for the sale, expected ${windows} (one per window). ${SAME_FILE_OR_BUG}`,
+    )
   for (const row of rows) {
     const wrong = differences(columns, row)
-    if (wrong.length > 0) throw new CheckFailed(`the row in ${table} is wrong: ${wrong.join('; ')}`)
+    if (wrong.length > 0)
+      throw new CheckFailed(`the row in ${table} is wrong: ${wrong.join('; ')}. ${SAME_FILE_OR_BUG}`)
     const isWithin = Number(row.window_start) <= time && time < Number(row.window_end)
     if (!isWithin)
-      throw new CheckFailed(`the row in ${table} belongs to a window that does not contain the sale's event time`)
+      throw new CheckFailed(
+        `the row in ${table} belongs to a window that does not contain the sale's event time. ${SAME_FILE_OR_BUG}`,
+      )
   }
   return rows
 }
@@ -146,7 +153,8 @@ async function readDocument(target: DocumentCheck, steps: Steps): Promise<void> 
     if ('pending' in result) return { pending: `the row is in PostgreSQL, but ${result.pending}` }
     if (!result.found) return { pending: await whyMissing() }
     const wrong = differences(values, result.found)
-    if (wrong.length > 0) throw new CheckFailed(`document ${id} of index ${index} is wrong: ${wrong.join('; ')}`)
+    if (wrong.length > 0)
+      throw new CheckFailed(`document ${id} of index ${index} is wrong: ${wrong.join('; ')}. ${SAME_FILE_OR_BUG}`)
     return { found: true }
   }
   const whyMissing = async () => {

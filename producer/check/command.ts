@@ -27,7 +27,7 @@ function options<T>(argv: Argv<T>) {
     .option('timeout', {
       type: 'string',
       default: '3m',
-      coerce: durationOption,
+      coerce: durationOption('timeout'),
       describe: 'Time limit for all steps together; allow some minutes while the pipeline starts',
     })
     .example(

@@ -3,7 +3,7 @@ import type { Position } from './ingest.ts'
 import type { ProjectionState, SaleState } from './postgres.ts'
 import { CheckFailed } from './waiting.ts'
 
-const SAME_FILE = 'Check that the workers use the same SalesPipeline file as --file'
+export const SAME_FILE = 'Check that the workers use the same SalesPipeline file as --file'
 const WORKERS_RUN = 'Check that workers are running'
 
 /** Returns "revenue: expected 12.34, found 12.35" for every column that differs from its expected text. */
@@ -29,7 +29,7 @@ export function whyNoRow(
   if (dead) throw new CheckFailed(deadLetter(dead, position))
   if (late.includes(aggregation))
     throw new CheckFailed(
-      `the sale is late for ${aggregation}, although its event time is now: other events have times in the future and moved the watermark of partition ${partition} past it (see late_events, offset ${offset}). Correct the clock of their sender`,
+      `the sale is late for ${aggregation}: events with future times have moved the watermark of partition ${partition} past the current time. Correct the clock of the producer that sends them. The sale is in table late_events, partition ${partition}, offset ${offset}`,
     )
   if (!hasTable) return `schema ${schema} has no table ${aggregation}. ${SAME_FILE}`
   if (!progress) return `no worker has claimed partition ${partition} yet. ${WORKERS_RUN}`

@@ -19,7 +19,7 @@ function options<T>(argv: Argv<T>) {
     .option('answer-within', {
       type: 'string',
       default: '10s',
-      coerce: durationOption,
+      coerce: durationOption('answer-within'),
       describe: 'Time that a request waits for Kafka before it gets 503',
     })
     .option('journal', {

@@ -158,6 +158,9 @@ function outcome(resolve: (position: Position) => void, reject: (error: Error) =
 function refusalOf(error: Error): Refusal {
   const tooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'].some(id => findErrorBy(error, 'apiId', id))
   if (tooLarge)
-    return new Refusal(413, 'an event is larger than max.message.bytes of the topic allows; send a smaller one')
+    return new Refusal(
+      413,
+      'an event of this request is larger than max.message.bytes of the topic; send a smaller event. Other events of the request may be stored; send them again with the same ids',
+    )
   return new Refusal(503, `Kafka: ${reasonOf(error)}; ${UNKNOWN_OUTCOME}`, 5)
 }

@@ -50,7 +50,10 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const compiled = compileSpec(pipeline.spec)
   const app = await createApp({ compiled, schema: eventSchema(pipeline.spec), ingest, metrics, maxBodyBytes, logLevel })
   const url = await app.listen({ host, port }).catch((error: Error) => {
-    throw new UserError(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error })
+    throw new UserError(
+      `cannot listen on ${host}:${port}: ${error.message}. Choose another --port, or set --host to an address of this machine`,
+      { cause: error },
+    )
   })
   return {
     url,

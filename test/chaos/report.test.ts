@@ -111,7 +111,7 @@ describe('the verifier’s Job', () => {
 
   it('is rejected if Kafka uses TLS, which the verifier does not support', () => {
     expect(notVerifiable(document())).toBeNull()
-    expect(notVerifiable(document({ source: { topic: 't', tls: {} } }))).toContain('supports neither TLS')
+    expect(notVerifiable(document({ source: { topic: 't', tls: {} } }))).toContain('spec.source uses tls, which')
   })
 
   it('has its verdict read from its log after the progress lines', () => {

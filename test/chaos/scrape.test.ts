@@ -40,5 +40,7 @@ it('rejects responses of another pod, and metrics that are not those of a worker
   expect(() => readingOf('worker-2', status, metrics)).toThrow(
     'expected a response from pod worker-2, but worker worker-1 responded; the pod IP may have been reused',
   )
-  expect(() => readingOf('worker-1', status, '')).toThrow('metric salespipeline_end_to_end_delay_seconds is missing')
+  expect(() => readingOf('worker-1', status, '')).toThrow(
+    '/metrics of pod worker-1 has no metric salespipeline_end_to_end_delay_seconds',
+  )
 })

@@ -24,7 +24,7 @@ describe('the change preview', () => {
     const lines = changePreview(OWNER, null, version(WITH_TOPIC))
     expect(lines).toContain('+ Deployment sales-processor is created')
     expect(lines).toContain('+ KafkaTopic shop.sales is created')
-    expect(lines).toContain('+ results of by_store are computed from spec.source.startFrom (earliest) on')
+    expect(lines).toContain('+ aggregation by_store: new; contains the sales since spec.source.startFrom (earliest)')
   })
 
   it('reports when nothing changes', () => expect(preview({})).toEqual(['no changes']))
@@ -41,13 +41,13 @@ describe('the change preview', () => {
 
   it('warns that another window would change the meaning of results, and how to avoid it', () =>
     expect(preview({ 'spec.window': { size: '5m' } })).toContain(
-      'x aggregation by_store: the stored rows would no longer match its definition, so the change is refused; give it another name',
+      'x aggregation by_store: this change is refused, because stored rows would not match the new definition; give the changed aggregation a new name',
     ))
 
   it('names the results that end and that start when an aggregation is renamed', () => {
     const lines = preview({ 'spec.aggregations[0].name': 'by_store_2' })
     expect(lines).toContain(
-      '+ results of by_store_2 are computed from the current offset of each partition on, without earlier sales',
+      '+ aggregation by_store_2: new; contains only sales after the current offset of each partition',
     )
     expect(lines).toContain('- results of by_store are no longer updated; their rows are kept')
   })

@@ -32,7 +32,15 @@ function report(more: Partial<WorkerReport> = {}): WorkerReport {
 
 function input(more: Partial<StatusInput> = {}): StatusInput {
   const workers = { replicas: 2, ready: 2, desired: 2, selector: 'a=b' }
-  const empty = { obstacle: null, trouble: null, reports: [report()], figures: UNKNOWN, previous: {}, scaling: {} }
+  const empty = {
+    obstacle: null,
+    unready: [],
+    trouble: null,
+    reports: [report()],
+    figures: UNKNOWN,
+    previous: {},
+    scaling: {},
+  }
   return { generation: 3, now: Date.UTC(2026, 0, 2), spec, workers, ...empty, ...more }
 }
 
@@ -58,6 +66,14 @@ describe('the condition Ready', () => {
       'no worker is ready',
       { workers: { replicas: 2, ready: 0, desired: 2, selector: '' } },
       'False WorkersStarting: 0 of 2 workers ready',
+    ],
+    [
+      'many workers are not ready',
+      {
+        workers: { replicas: 7, ready: 0, desired: 7, selector: '' },
+        unready: ['w-1', 'w-2', 'w-3', 'w-4', 'w-5', 'w-6', 'w-7'],
+      },
+      'False WorkersStarting: 0 of 7 workers ready; not ready: w-1, w-2, w-3, w-4, w-5 and 2 more. If this lasts, run kubectl describe pod for them',
     ],
     [
       'the pipeline is paused',

@@ -117,7 +117,7 @@ it('shows examples in --help', async () => {
 it.each([
   [['load'], /Missing required argument: file/],
   [['load', '--file', EXAMPLE, '--ratee', '5'], /Unknown argument: ratee/],
-  [['load', '--file', EXAMPLE, '--for', 'ever'], /"ever" is not a duration/],
+  [['load', '--file', EXAMPLE, '--for', 'ever'], /--for must be a duration such as 500ms, 30s, 5m or 1h, not "ever"/],
   [
     ['load', '--file', EXAMPLE, '--rate', '-1', '--malformed', '2', '--profile', 'x'],
     /spec.load.rate[\s\S]+spec.load.profile[\s\S]+spec.load.malformed/,

@@ -38,7 +38,9 @@ describe('against the log', () => {
     read.checkOff(0, 5, KEY, values[0]!)
     read.checkOff(0, 6, KEY, values[2]!)
     expect(read.lostFromLog()).toBe(2)
-    expect(read.examples[0]).toBe(`lost from the topic: Kafka acknowledged ${hashes[1]} at 0/6, but it is not there`)
+    expect(read.examples[0]).toBe(
+      `lost: Kafka acknowledged record ${hashes[1]} at partition/offset 0/6, but the topic does not have this record at that offset. Check retention and unclean leader election`,
+    )
   })
 
   it('reports a record that was never announced, and a second copy of one that was announced once', async () => {
@@ -47,7 +49,7 @@ describe('against the log', () => {
     read.checkOff(0, 1, KEY, values[0]!)
     read.checkOff(1, 0, KEY, Buffer.from('stranger'))
     expect(read.foreign).toBe(2)
-    expect(read.examples[0]).toContain('foreign record at 0/1')
+    expect(read.examples[0]).toContain('foreign record at partition/offset 0/1')
   })
 
   it('accepts a record as often as it was announced', async () => {

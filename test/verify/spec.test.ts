@@ -14,11 +14,11 @@ describe('units', () => {
     ['2d', 172_800_000],
     [42, 42],
   ])('parses duration %s as %i ms', (text, expected) => {
-    expect(milliseconds(text)).toBe(expected)
+    expect(milliseconds('x', text)).toBe(expected)
   })
 
   it.each(['', '5', '-1s', '1 s', '1y'])('rejects %j as a duration', text => {
-    expect(() => milliseconds(text)).toThrow('not a duration')
+    expect(() => milliseconds('spec.x', text)).toThrow(`spec.x must be a duration such as 30s or 5m; found "${text}"`)
   })
 
   it.each([
@@ -28,7 +28,7 @@ describe('units', () => {
     ['100', 100],
     [7, 7],
   ])('parses size %s as %i bytes', (text, expected) => {
-    expect(bytes(text)).toBe(expected)
+    expect(bytes('x', text)).toBe(expected)
   })
 })
 
@@ -46,13 +46,13 @@ describe('expressions', () => {
     ['-price + 0.05', '-2.45', 2],
     ['((price))', '2.5', 2],
   ])('evaluates %s to %s with %i decimals', (text, value, scale) => {
-    const expression = parseExpression(text)
+    const expression = parseExpression('x', text)
     expect(evaluate(expression, field => new Big(values[field]!)).toFixed()).toBe(value)
     expect(naturalScale(expression, field => scales[field]!)).toBe(scale)
   })
 
   it.each(['', '1 +', '(1', '1)', 'a b', 'a / b', '* 1', '1..2'])('rejects %j as an expression', text => {
-    expect(() => parseExpression(text)).toThrow()
+    expect(() => parseExpression('measure x', text)).toThrow(`measure x: invalid expression "${text}"`)
   })
 })
 

@@ -74,7 +74,7 @@ class ElasticsearchSink implements Sink {
       return [
         faultOf(
           chunk[0]!.row,
-          'HTTP 413: the document is larger than Elasticsearch, or a proxy before it, accepts; raise that limit',
+          `HTTP 413: the request with only this document (${Buffer.byteLength(chunk[0]!.lines)} bytes) is too large for Elasticsearch or for a proxy before it; raise http.max_content_length in Elasticsearch, or the proxy's body limit`,
         ),
       ]
     const middle = chunk.length >> 1

@@ -80,7 +80,7 @@ export class MemoryStore implements Store, Outbox {
     if (!row || database.generation !== this.#generation || database.specs.at(-1)!.identity !== specIdentity)
       throw new Fatal(
         'GenerationOutdated',
-        `partition ${partition}: this worker runs generation ${this.#generation} of the spec, but the store has a different generation; restart the worker with the current spec`,
+        `partition ${partition}: this worker runs generation ${this.#generation} of the spec, but the store has generation ${database.generation}; restart the worker with the current spec`,
       )
     row.epoch++
     row.token = newToken()

@@ -46,7 +46,7 @@ async function claimRow(context: ClaimContext, partition: number, start: number)
     if (!rows[0])
       throw new Fatal(
         'GenerationOutdated',
-        `partition ${partition}: this worker runs generation ${generation} of the spec, but PostgreSQL has a different generation. On Kubernetes the rollout replaces this worker; otherwise, restart it with the current spec`,
+        `partition ${partition}: this worker runs generation ${generation} of the spec, but PostgreSQL has ${await currentSpec(session, context)}. On Kubernetes the rollout replaces this worker; otherwise, restart it with the current spec`,
       )
     const progress = progressOf(rows[0])
     await session.query(statements.noteGeneration, [partition, progress.nextOffset, generation])
@@ -56,6 +56,14 @@ async function claimRow(context: ClaimContext, partition: number, start: number)
       rejectedOffsets: await rejectedOffsets(session, context, progress),
     }
   })
+}
+
+/** A schema that was removed and created again counts from 1, so an equal generation may be another spec. */
+async function currentSpec(session: Session, { statements, generation }: ClaimContext): Promise<string> {
+  const { rows } = await session.query<{ generation: number | null }>(statements.currentGeneration)
+  const found = rows[0]?.generation
+  if (found === generation) return `generation ${found} with another spec or without this partition`
+  return found ? `generation ${found}` : 'no generation'
 }
 
 async function segments(session: Session, statements: Statements, progress: Progress): Promise<SpecSegment[]> {

@@ -52,15 +52,15 @@ async function isKnown(
   { schema }: PostgresStoreOptions,
   { name, kind, identity }: ResultTable,
 ): Promise<boolean> {
-  const known = await session.query<{ kind: string; identity: string }>(
-    `SELECT kind, identity FROM ${table('aggregations')} WHERE name = $1`,
+  const known = await session.query<{ kind: ResultTable['kind']; identity: string; generation: number }>(
+    `SELECT kind, identity, generation FROM ${table('aggregations')} WHERE name = $1`,
     [name],
   )
   const row = known.rows[0]
   if (row && (row.kind !== kind || row.identity !== identity))
     throw new Fatal(
       'AggregationChanged',
-      `${kind === 'raw' ? 'raw table' : 'aggregation'} ${name} is stored with other windows, groupBy, measures or event fields than the spec has now. Give ${name} a new name in the spec, or ${START_OVER}`,
+      `${describeChange(row.kind, kind, name)}. The earlier spec is generation ${row.generation} in table specs. Give ${name} a new name in the spec, or ${START_OVER}`,
     )
   if (row) return true
   const { rows } = await session.query(
@@ -73,6 +73,15 @@ async function isKnown(
       `schema ${schema} has a table ${name} that the pipeline did not create. Delete the table ${name}, or give the ${kind} another name in the spec`,
     )
   return false
+}
+
+const NOUN = { aggregation: 'an aggregation', raw: 'the raw table' }
+
+function describeChange(before: ResultTable['kind'], now: ResultTable['kind'], name: string): string {
+  if (before !== now) return `${name} is stored as ${NOUN[before]}, but in the spec it is ${NOUN[now]}`
+  if (now === 'raw')
+    return `raw table ${name}: the names, types or paths of the event fields in the spec differ from those of the stored rows`
+  return `aggregation ${name}: the window, groupBy, measures or event fields in the spec differ from those of the stored rows`
 }
 
 /** Enqueues all rows of an aggregation whose index is new; removes the entries of one that is no longer projected. */

@@ -48,6 +48,7 @@ function claimStatements(t: Table) {
         AND EXISTS (SELECT FROM ${t('pipeline')} JOIN ${t('specs')} s USING (generation)
           WHERE generation = $3 AND s.identity = $6)
       RETURNING ${PROGRESS_COLUMNS}`,
+    currentGeneration: `SELECT generation FROM ${t('pipeline')}`,
     /** $1 partition, $2 offset, $3 generation. */
     noteGeneration: `
       INSERT INTO ${t('spec_history')} AS h (partition, from_offset, generation)

@@ -82,7 +82,7 @@ function gauges(registry: Registry) {
     busy: gauge('busy_ratio', 'Share of time spent working rather than waiting, 0 to 1'),
     conservation: gauge(
       'conservation_violation',
-      'Records by which the counts of commits do not add up, by the rule that they break; always 0 unless there is a bug',
+      'Difference between record counts that must be equal, by the rule that is broken; any value other than 0 is a bug',
       'law',
     ),
     projectionPending: gauge('projection_pending_rows', 'Rows that wait to be projected'),

@@ -5,7 +5,7 @@ import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Commit, PartitionCommit } from '#processor/core/commit.ts'
 import type { Clock, Telemetry } from '../../ports.ts'
 import { openCommitLog } from './commit-log.ts'
-import { imbalance, LAWS } from './conservation.ts'
+import { EQUATIONS, imbalance, LAWS } from './conservation.ts'
 import { Health, type HealthReport } from './health.ts'
 import { createLogger, type LogLevel, redact } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -164,8 +164,9 @@ function checkConservation(metrics: Metrics, telemetry: Telemetry, commit: Commi
     'bug: the record counts of a commit do not add up. Run the verifier, which compares the results with the topic, and report the bug',
     { off: deviations, partitions },
   )
+  const rules = broken.map(law => `${law} (${EQUATIONS[law]}) by ${deviations[law]}`)
   telemetry.condition(
     'ConservationViolated',
-    `records are unaccounted for (${broken.join(', ')}); the commit's counters are in the worker's log. Run the verifier, which compares the results with the topic, and report the bug`,
+    `records are unaccounted for. Broken rules: ${rules.join(', ')}. The commit's counters are in the worker's log. Run the verifier, which compares the results with the topic, and report the bug`,
   )
 }

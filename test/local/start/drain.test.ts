@@ -32,6 +32,7 @@ async function play(script: (Remaining | null)[]): Promise<{ drained: boolean; s
     sleep: async ms => void (now += ms),
     now: () => now,
     log: line => lines.push(line),
+    folder: '.local/shop',
   })
   return { drained, seconds: now / 1000, lines }
 }
@@ -54,10 +55,10 @@ describe('drain', () => {
     const { drained, lines } = await play([left(9), left(7, 2)])
     expect(drained).toBe(false)
     expect(lines).toEqual([
-      'the pipeline did not finish: no progress for 60 s, 7 records not committed, 2 rows not written to Elasticsearch. See the logs of the workers',
+      'the pipeline did not finish: no progress for 60 s, 7 records not committed, 2 rows not written to Elasticsearch. See the logs of the workers in .local/shop/logs',
     ])
     expect((await play([null])).lines).toEqual([
-      'the pipeline did not finish: Kafka or PostgreSQL does not respond. See their logs',
+      'the pipeline did not finish: Kafka or PostgreSQL does not respond. See their logs; those of local servers are below .local/shop',
     ])
   })
 })

@@ -34,6 +34,7 @@ const OUTCOME: Outcome = {
   workerRestarts: 1,
   usage: { 'worker-1': { cpuSeconds: 2, peakMemoryBytes: 100 } },
   environment: { node: 'v24', platform: 'linux-x64', cpus: 2 },
+  logs: '.local/shop/logs',
 }
 
 const exitCode = (change: Partial<Outcome>, verdict: Partial<Verdict> = {}) =>

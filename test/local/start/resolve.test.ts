@@ -49,9 +49,9 @@ describe('a file on local servers', () => {
     expect(replacements).toEqual([
       'using 127.0.0.1:19092 instead of kafka-kafka-bootstrap:9092',
       'using 127.0.0.1:15432 instead of postgres:5432',
-      'ignoring usernameSecretRef, passwordSecretRef in spec.sinks.postgres',
+      'ignoring usernameSecretRef, passwordSecretRef in spec.sinks.postgres: the local servers do not use these settings',
       'using http://127.0.0.1:19200 instead of https://elasticsearch-es-http:9200',
-      'ignoring tls, usernameSecretRef, passwordSecretRef in spec.sinks.elasticsearch',
+      'ignoring tls, usernameSecretRef, passwordSecretRef in spec.sinks.elasticsearch: the local servers do not use these settings',
     ])
     expect(pipeline.spec.source.bootstrapServers).toEqual(['127.0.0.1:19092'])
     expect(pipeline.spec.sinks.postgres).toMatchObject({ host: '127.0.0.1', port: 15432, database: 'sales' })
@@ -73,11 +73,11 @@ describe('a file on local servers', () => {
     expect(text).toContain('# behind the firewall')
     expect(replacements).toEqual([
       'using 127.0.0.1:19092 instead of kafka-1.shop:9093, kafka-2.shop:9093',
-      'ignoring tls, sasl in spec.source',
+      'ignoring tls, sasl in spec.source: the local servers do not use these settings',
       'using 127.0.0.1:15432 instead of db.shop:5432',
-      'ignoring usernameSecretRef, passwordSecretRef in spec.sinks.postgres',
+      'ignoring usernameSecretRef, passwordSecretRef in spec.sinks.postgres: the local servers do not use these settings',
       'using http://127.0.0.1:19200 instead of https://search.shop:9200',
-      'ignoring tls in spec.sinks.elasticsearch',
+      'ignoring tls in spec.sinks.elasticsearch: the local servers do not use these settings',
     ])
     expect(pipeline.spec.source.sasl).toBeUndefined()
     expect(pipeline.spec.sinks.postgres.passwordSecretRef).toBeUndefined()

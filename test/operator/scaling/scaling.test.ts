@@ -97,7 +97,9 @@ describe('the scaling decision', () => {
     const lastChange = { at: 900_000, from: 2, to: 4, doneRate: 1000, lag: 100_000 }
     const reasonFor = (more: Partial<ScaleInput>) =>
       decide(input({ lag: 900_000, doneRate: 1000, ...more }), { ...EMPTY_MEMORY, lastChange }).reason
-    expect(reasonFor({})).toContain('more workers did not help: 2 processed 1000/s, 4 process 1000/s')
+    expect(reasonFor({})).toContain(
+      'more workers did not help: 2 workers processed 1000 records/s, 4 workers process 1000 records/s',
+    )
     const unclear = [{ measured: 3, doneRate: 10 }, { lag: 50_000 }, { doneRate: 1500 }, { now: 9_000_000 }]
     for (const more of unclear) expect(reasonFor(more)).not.toContain('did not help')
     const small = { ...lastChange, lag: 0 }

@@ -179,11 +179,11 @@ describe('record batches', () => {
     )
   })
 
-  it('refuses a record whose fields are longer than its length says', () => {
+  it('refuses a record whose fields do not fit into its stated length', () => {
     const records = [1, 2].map(delta => ({ delta, timestamp: 1, key: null, value: Buffer.from('ab') }))
     const data = encodeBatch({ baseOffset: 0, records })
     data[61 + 5] = 0x20 // the value's length: 16 bytes instead of 2
-    expect(() => walk(whole(data))).toThrow(/offset 1 is longer than its length says/)
+    expect(() => walk(whole(data))).toThrow(/the record at offset 1 is corrupt: its fields do not fit/)
   })
 
   it('refuses a record that is longer than the batch', () => {

@@ -119,7 +119,7 @@ describe('the ingest with a healthy Kafka', () => {
     const [large, small] = await Promise.all([send(sale('large', { note: 'x'.repeat(30_000) })), send(sale('small'))])
     expect([large.status, large.body.error]).toEqual([
       413,
-      'an event is larger than max.message.bytes of the topic allows; send a smaller one',
+      'an event of this request is larger than max.message.bytes of the topic; send a smaller event. Other events of the request may be stored; send them again with the same ids',
     ])
     expect(small.status).toBe(202)
     expect((await send(sale('after'))).status).toBe(202)
