@@ -1,18 +1,33 @@
 /** `producer serve` on the command line. */
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { INGEST_PORT } from '#pipeline/limits.ts'
+import { UsageError } from '#pipeline/user-error.ts'
 import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting } from '../options.ts'
 import { startServe } from './server.ts'
 
 const MIB = 1024 ** 2
+/** A request of the default size has fewer real sales: each has more than 100 bytes. */
+const DEFAULT_MAX_BATCH = 10_000
 
 function options<T>(argv: Argv<T>) {
   return pipelineOptions(argv)
     .option('host', { type: 'string', default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all' })
     .option('port', { type: 'number', default: INGEST_PORT, describe: 'Port to listen on; 0 chooses a free one' })
-    .option('max-body', { type: 'number', default: MIB, describe: 'Maximum size of a request, bytes' })
+    .option('max-body', {
+      type: 'number',
+      coerce: limitOption('max-body'),
+      default: MIB,
+      describe: 'Maximum size of a request, bytes, also after decompression; larger ones get 413',
+    })
+    .option('max-batch', {
+      type: 'number',
+      coerce: limitOption('max-batch'),
+      default: DEFAULT_MAX_BATCH,
+      describe: 'Maximum number of sales in one request; more get 413',
+    })
     .option('max-in-flight', {
       type: 'number',
+      coerce: limitOption('max-in-flight'),
       default: 64 * MIB,
       describe: 'Maximum number of bytes that may wait for Kafka; further requests get 429',
     })
@@ -44,6 +59,14 @@ export function addServe(argv: Argv): Argv {
   return argv.command('serve', 'Accept sales over HTTP: POST /<topic>; GET /docs explains it', options, run)
 }
 
+/** Returns a function that converts a yargs option. A limit that is no number would limit nothing. */
+function limitOption(flag: string): (value: number) => number {
+  return value => {
+    if (Number.isSafeInteger(value) && value > 0) return value
+    throw new UsageError(`--${flag} is ${value}; set it to a whole number of at least 1`)
+  }
+}
+
 async function run(flags: Flags): Promise<void> {
   const pipeline = readPipeline(flags.file, { source: { bootstrapServers: brokersOf(flags.bootstrap) } })
   const opening = startServe({
@@ -51,6 +74,7 @@ async function run(flags: Flags): Promise<void> {
     host: flags.host,
     port: flags.port,
     maxBodyBytes: flags.maxBody,
+    maxBatch: flags.maxBatch,
     maxInFlightBytes: flags.maxInFlight,
     answerWithinMs: flags.answerWithin,
     logLevel: flags.logLevel,

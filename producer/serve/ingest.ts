@@ -5,18 +5,7 @@ import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
 import { type Journal, journalled } from '../journal.ts'
 import { Lanes, type Ledger, type Outgoing, reasonOf } from '../lanes.ts'
 import type { SendSpan, Tracing } from '../tracing.ts'
-
-/** A response other than 202. */
-export class Refusal extends Error {
-  readonly status: number
-  /** Seconds; undefined if a retry of the same request cannot succeed. */
-  readonly retryAfter: number | undefined
-  constructor(status: number, message: string, retryAfter?: number) {
-    super(message)
-    this.status = status
-    this.retryAfter = retryAfter
-  }
-}
+import { Refusal, tryLater } from './refusal.ts'
 
 export type Position = { partition: number; offset: number }
 
@@ -99,13 +88,9 @@ export class Ingest {
 
   #admit(bytes: number): void {
     if (this.#isStalled())
-      throw new Refusal(503, 'Kafka does not respond; nothing was sent. Send the request again later', 5)
+      throw tryLater(503, 'Kafka does not respond; nothing was sent. Send the request again later', 5)
     if (this.#lanes.queuedBytes + bytes <= this.#options.maxInFlightBytes) return
-    throw new Refusal(
-      429,
-      'Kafka is too slow and the buffer is full; nothing was sent. Send the request again later',
-      1,
-    )
+    throw tryLater(429, 'Kafka is too slow and the buffer is full; nothing was sent. Send the request again later', 1)
   }
 
   /** Kafka counts as stalled after half of a request's timeout: a new request would most likely time out too. */
@@ -136,7 +121,7 @@ export class Ingest {
     const { answerWithinMs } = this.#options
     const { promise: timeout, reject } = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
-      reject(new Refusal(503, `Kafka did not respond within ${answerWithinMs / 1000} s; ${UNKNOWN_OUTCOME}`, 5))
+      reject(tryLater(503, `Kafka did not respond within ${answerWithinMs / 1000} s; ${UNKNOWN_OUTCOME}`, 5))
     }, answerWithinMs)
     return Promise.race([result, timeout]).finally(() => clearTimeout(timer))
   }
@@ -159,5 +144,5 @@ function refusalOf(error: Error): Refusal {
   const tooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'].some(id => findErrorBy(error, 'apiId', id))
   if (tooLarge)
     return new Refusal(413, 'an event is larger than max.message.bytes of the topic allows; send a smaller one')
-  return new Refusal(503, `Kafka: ${reasonOf(error)}; ${UNKNOWN_OUTCOME}`, 5)
+  return tryLater(503, `Kafka: ${reasonOf(error)}; ${UNKNOWN_OUTCOME}`, 5)
 }

@@ -7,7 +7,6 @@ import { UserError } from '#pipeline/user-error.ts'
 import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
 import { createApp } from './app.ts'
-import { eventSchema } from './event-schema.ts'
 import { Ingest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
 
@@ -16,8 +15,10 @@ export type ServeOptions = {
   host: string
   /** 0 chooses a free port. */
   port: number
-  /** Maximum size of a request. */
+  /** Maximum size of a body, as it was sent and after decompression. */
   maxBodyBytes: number
+  /** Maximum number of sales in one request. */
+  maxBatch: number
   /** Maximum of bytes that wait for Kafka, over all requests. */
   maxInFlightBytes: number
   /** How long a request waits for Kafka, ms. */
@@ -38,7 +39,8 @@ const CLOSE_WITHIN_MS = 5000
 
 /** Rejects with a UserError if Kafka or the topic cannot be reached within KAFKA_OPEN_MS, or the port is in use. */
 export async function startServe(options: ServeOptions): Promise<Served> {
-  const { pipeline, host, port, maxBodyBytes, logLevel, maxInFlightBytes, answerWithinMs, env = process.env } = options
+  const { pipeline, host, port, maxBodyBytes, maxBatch, logLevel, maxInFlightBytes, answerWithinMs } = options
+  const { env = process.env } = options
   const { source, telemetry } = pipeline.spec
   const { topic } = source
   const clientId = 'sales-ingest'
@@ -48,7 +50,7 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const ingest = await Ingest.open({ connection, topic, maxInFlightBytes, answerWithinMs, tracing, journal })
   const metrics = createMetrics(pipelineKey(pipeline), () => ingest.inFlightBytes)
   const compiled = compileSpec(pipeline.spec)
-  const app = await createApp({ compiled, schema: eventSchema(pipeline.spec), ingest, metrics, maxBodyBytes, logLevel })
+  const app = await createApp({ compiled, ingest, metrics, maxBodyBytes, maxBatch, logLevel })
   const url = await app.listen({ host, port }).catch((error: Error) => {
     throw new UserError(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error })
   })

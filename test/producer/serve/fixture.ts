@@ -2,7 +2,6 @@
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { createApp } from '#producer/serve/app.ts'
-import { eventSchema } from '#producer/serve/event-schema.ts'
 import { createMetrics } from '#producer/serve/metrics.ts'
 
 export type FakeRecord = { key: string | null; value: string; traceparent: string | undefined }
@@ -16,7 +15,7 @@ export type Response = {
   }
 }
 
-export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } = {}) {
+export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number; maxBatch?: number } = {}) {
   const records: FakeRecord[] = []
   const ingest = {
     async send(events: { key: string | null; bytes: Buffer }[], traceparent?: string) {
@@ -27,10 +26,10 @@ export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } =
   }
   const app = await createApp({
     compiled: compileSpec(spec),
-    schema: eventSchema(spec),
     ingest,
     metrics: createMetrics('default/sales', () => 0),
     maxBodyBytes: options.maxBodyBytes ?? 1024 ** 2,
+    maxBatch: options.maxBatch ?? 10_000,
     logLevel: 'silent',
   })
   return {

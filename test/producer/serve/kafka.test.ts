@@ -16,6 +16,7 @@ const LIMITS = {
   host: '127.0.0.1',
   port: 0,
   maxBodyBytes: 1024 ** 2,
+  maxBatch: 10_000,
   maxInFlightBytes: 1024 ** 2,
   answerWithinMs: 10_000,
   logLevel: 'silent',
