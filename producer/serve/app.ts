@@ -9,11 +9,12 @@ import Fastify, {
 } from 'fastify'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { splitBody } from './body.ts'
-import { decoded, tooLarge } from './content-encoding.ts'
+import { type Budget, REQUEST_BYTES } from './budget.ts'
 import { eventSchema, type JsonSchema } from './event-schema.ts'
 import type { Ingest } from './ingest.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { docsPage } from './page.ts'
+import { receive } from './receive.ts'
 import { quoted, Refusal } from './refusal.ts'
 import { bodySchema, RESPONSES } from './responses.ts'
 import { checkSales, type FaultsOf, faultFinder, MAX_FAULTS, type Validate } from './validation.ts'
@@ -21,15 +22,24 @@ import { checkSales, type FaultsOf, faultFinder, MAX_FAULTS, type Validate } fro
 export type AppParts = {
   compiled: CompiledSpec
   ingest: Pick<Ingest, 'send' | 'unready'>
+  budget: Budget
   metrics: IngestMetrics
   /** Maximum size of a body, as it was sent and after decompression. */
   maxBodyBytes: number
   /** Maximum number of sales in one request. */
   maxBatch: number
+  /** Time in which a request must arrive, ms. */
+  receiveWithinMs: number
+  /** How long a request waits for Kafka, ms. */
+  answerWithinMs: number
   logLevel: string
 }
 
 const READY_WITHIN_MS = 2000
+/** How often Node closes connections whose request does not arrive in time. */
+const CHECK_CONNECTIONS_MS = 1000
+/** A connection needs some KB even without a request. */
+const MAX_CONNECTIONS = 2000
 const TRACEPARENT = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/
 /**
  * Ajv reports every fault, considers own properties only, and does not change the event. The schemas that it gets have
@@ -46,22 +56,14 @@ const AJV = {
 } as const
 
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
-  const { compiled, metrics, maxBodyBytes, maxBatch, logLevel } = parts
+  const { compiled, metrics, maxBatch } = parts
   const { topic } = compiled.spec.source
   const route = `/${topic}`
   const schema = eventSchema(compiled.spec)
-  const app = Fastify({
-    logger: { level: logLevel },
-    logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: maxBodyBytes,
-    ajv: { customOptions: AJV },
-    frameworkErrors: sendError,
-  })
+  const app = Fastify({ ...serverOptions(parts), ajv: { customOptions: AJV }, frameworkErrors: sendError })
   app.removeAllContentTypeParsers()
-  // Fastify passes the bytes on, because its JSON parser would turn 1.10 into 1.1.
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
-    decoded(body, request.headers['content-encoding'], maxBodyBytes),
-  )
+  // The handler reads the body, because only there does its memory have an end. Fastify's JSON parser would turn 1.10 into 1.1.
+  app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   app.setErrorHandler(sendError)
   refuseUnknownRoutes(app, route)
   app.addHook('onResponse', async (request, reply) => {
@@ -81,7 +83,20 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     salesHandler(parts),
   )
   addPages(app, parts, schema)
+  app.server.maxConnections = MAX_CONNECTIONS
   return app
+}
+
+function serverOptions({ receiveWithinMs, answerWithinMs, logLevel }: AppParts) {
+  return {
+    logger: { level: logLevel },
+    logController: new LogController({ disableRequestLogging: true }),
+    requestTimeout: receiveWithinMs,
+    // A connection that is idle for longer than any response takes has a client that does not read.
+    connectionTimeout: receiveWithinMs + answerWithinMs,
+    // Node derives the time for headers from this one, and applies the longer of both to a body.
+    http: { requestTimeout: receiveWithinMs, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
+  }
 }
 
 /** Answers 404, or 405 if the path exists. It does so before the body is read. */
@@ -116,23 +131,27 @@ function addPages(app: FastifyInstance, { compiled, ingest, metrics, maxBatch }:
   )
 }
 
-function salesHandler({ compiled, ingest, metrics, maxBatch }: AppParts) {
+function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatch }: AppParts) {
   let faultsOf: FaultsOf | undefined
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    // Only a request can compile schemas with Fastify's Ajv.
-    faultsOf ??= faultFinder(compiled, schema => request.compileValidationSchema(schema) as Validate)
-    const body = splitBody((request.body as Buffer | undefined) ?? Buffer.alloc(0), maxBatch)
-    const { sales, faults } = checkSales(body, compiled, faultsOf)
-    if (faults.length > 0) return reply.code(400).send({ error: summaryOf(faults), faults })
-    const { traceparent } = request.headers
-    const trace = typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
-    const size = sales.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    const startedAt = performance.now()
-    const positions = await ingest.send(sales, trace)
-    metrics.produced((performance.now() - startedAt) / 1000)
-    metrics.accepted(positions.length, size)
-    return reply.code(202).send({ accepted: positions.length, offsets: positions })
-  }
+  return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+    budget.during(async take => {
+      take(REQUEST_BYTES)
+      // Only a request can compile schemas with Fastify's Ajv.
+      faultsOf ??= faultFinder(compiled, schema => request.compileValidationSchema(schema) as Validate)
+      const body = splitBody(await receive(request.raw, maxBodyBytes, take), maxBatch)
+      const { sales, faults } = checkSales(body, compiled, faultsOf)
+      if (faults.length > 0) return reply.code(400).send({ error: summaryOf(faults), faults })
+      const size = sales.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      const startedAt = performance.now()
+      const positions = await ingest.send(sales, traceOf(request))
+      metrics.produced((performance.now() - startedAt) / 1000)
+      metrics.accepted(positions.length, size)
+      return reply.code(202).send({ accepted: positions.length, offsets: positions })
+    })
+}
+
+function traceOf({ headers: { traceparent } }: FastifyRequest): string | undefined {
+  return typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
 }
 
 function summaryOf({ length }: unknown[]): string {
@@ -152,6 +171,5 @@ function refusalOf({ code, statusCode = 500, message }: FastifyError, request: F
     const found = quoted(request.headers['content-type'] ?? 'missing')
     return new Refusal(415, `the header Content-Type is ${found}; set it to application/json`)
   }
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request.routeOptions.bodyLimit!)
   return new Refusal(statusCode, statusCode >= 500 ? 'internal error' : quoted(message))
 }

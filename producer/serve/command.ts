@@ -1,7 +1,6 @@
 /** `producer serve` on the command line. */
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { INGEST_PORT } from '#pipeline/limits.ts'
-import { UsageError } from '#pipeline/user-error.ts'
 import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting } from '../options.ts'
 import { startServe } from './server.ts'
 
@@ -29,7 +28,14 @@ function options<T>(argv: Argv<T>) {
       type: 'number',
       coerce: limitOption('max-in-flight'),
       default: 64 * MIB,
-      describe: 'Maximum number of bytes that may wait for Kafka; further requests get 429',
+      describe:
+        'Maximum memory of all requests in progress, bytes: bodies that arrive and sales that wait for Kafka; further requests get 429',
+    })
+    .option('receive-within', {
+      type: 'string',
+      default: '30s',
+      coerce: durationOption,
+      describe: 'Time in which a request must arrive; slower ones get 408',
     })
     .option('answer-within', {
       type: 'string',
@@ -59,11 +65,11 @@ export function addServe(argv: Argv): Argv {
   return argv.command('serve', 'Accept sales over HTTP: POST /<topic>; GET /docs explains it', options, run)
 }
 
-/** Returns a function that converts a yargs option. A limit that is no number would limit nothing. */
+/** Returns a function that converts a yargs option; yargs reports its error. A limit that is no number would limit nothing. */
 function limitOption(flag: string): (value: number) => number {
   return value => {
     if (Number.isSafeInteger(value) && value > 0) return value
-    throw new UsageError(`--${flag} is ${value}; set it to a whole number of at least 1`)
+    throw new Error(`--${flag} is ${value}; set it to a whole number of at least 1`)
   }
 }
 
@@ -76,6 +82,7 @@ async function run(flags: Flags): Promise<void> {
     maxBodyBytes: flags.maxBody,
     maxBatch: flags.maxBatch,
     maxInFlightBytes: flags.maxInFlight,
+    receiveWithinMs: flags.receiveWithin,
     answerWithinMs: flags.answerWithin,
     logLevel: flags.logLevel,
     ...(flags.journal !== undefined && { journal: flags.journal }),

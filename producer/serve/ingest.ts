@@ -5,6 +5,7 @@ import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
 import { type Journal, journalled } from '../journal.ts'
 import { Lanes, type Ledger, type Outgoing, reasonOf } from '../lanes.ts'
 import type { SendSpan, Tracing } from '../tracing.ts'
+import { type Budget, SALE_BYTES } from './budget.ts'
 import { Refusal, tryLater } from './refusal.ts'
 
 export type Position = { partition: number; offset: number }
@@ -14,8 +15,8 @@ type IngestRecord = Outgoing & { stored(position: Position): void; lost(error: E
 export type IngestOptions = {
   connection: KafkaConnection
   topic: string
-  /** Maximum of bytes that wait for Kafka, over all requests. */
-  maxInFlightBytes: number
+  /** Counts the sales that wait for Kafka. */
+  budget: Budget
   /** How long a request waits for Kafka, ms. */
   answerWithinMs: number
   tracing: Tracing | null
@@ -67,7 +68,9 @@ export class Ingest {
    * After a 503, some of the events may be in the log or arrive there later.
    */
   async send(events: { key: string | null; bytes: Buffer }[], traceparent?: string): Promise<Position[]> {
-    this.#admit(events.reduce((sum, { bytes }) => sum + bytes.length, 0))
+    if (this.#isStalled())
+      throw tryLater(503, 'Kafka does not respond; nothing was sent. Send the request again later', 5)
+    this.#options.budget.take(events.reduce((sum, { bytes }) => sum + costOf(bytes), 0))
     return this.#withTimeout(Promise.all(events.map(({ key, bytes }) => this.#sendOne(key, bytes, traceparent))))
   }
 
@@ -86,13 +89,6 @@ export class Ingest {
     await this.#lanes.close()
   }
 
-  #admit(bytes: number): void {
-    if (this.#isStalled())
-      throw tryLater(503, 'Kafka does not respond; nothing was sent. Send the request again later', 5)
-    if (this.#lanes.queuedBytes + bytes <= this.#options.maxInFlightBytes) return
-    throw tryLater(429, 'Kafka is too slow and the buffer is full; nothing was sent. Send the request again later', 1)
-  }
-
   /** Kafka counts as stalled after half of a request's timeout: a new request would most likely time out too. */
   #isStalled(): boolean {
     return this.#lanes.stalledMs > this.#options.answerWithinMs / 2
@@ -108,7 +104,7 @@ export class Ingest {
       value,
       timestamp: Date.now(),
       ...(headers && { headers }),
-      ...outcome(resolve, reject, span),
+      ...outcome(resolve, reject, span, () => this.#options.budget.release(costOf(value))),
     })
     this.#lingering ??= setTimeout(() => {
       this.#lingering = null
@@ -127,13 +123,25 @@ export class Ingest {
   }
 }
 
-function outcome(resolve: (position: Position) => void, reject: (error: Error) => void, span: SendSpan | null) {
+/** Memory of a sale until Kafka responds, also after its request has timed out. */
+function costOf(bytes: Buffer): number {
+  return SALE_BYTES + bytes.length
+}
+
+function outcome(
+  resolve: (position: Position) => void,
+  reject: (error: Error) => void,
+  span: SendSpan | null,
+  release: () => void,
+) {
   return {
     stored(position: Position) {
+      release()
       span?.acknowledged(position.partition, position.offset)
       resolve(position)
     },
     lost(error: Error) {
+      release()
       span?.failed(error)
       reject(refusalOf(error))
     },

@@ -35,10 +35,11 @@ export const RESPONSES = {
     type: 'object',
     properties: { error: { type: 'string' }, faults: { type: 'array', items: FAULT, maxItems: MAX_FAULTS } },
   },
+  408: refusal('The request did not arrive in time'),
   413: refusal('The request (after decompression), its number of sales, or an event is too large'),
   415: refusal('The content type is not application/json, or the content encoding is not gzip, deflate or br'),
   429: refusal(
-    'Kafka is too slow and the buffer is full; nothing was sent. Send the same request again after the time in the header Retry-After',
+    'Requests in progress use all memory that they may use; nothing was sent. Send the same request again after the time in the header Retry-After',
   ),
   503: refusal('Kafka does not respond. Send the same request again after the time in the header Retry-After'),
 }

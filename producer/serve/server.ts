@@ -7,6 +7,7 @@ import { UserError } from '#pipeline/user-error.ts'
 import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
 import { createApp } from './app.ts'
+import { Budget } from './budget.ts'
 import { Ingest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
 
@@ -19,8 +20,10 @@ export type ServeOptions = {
   maxBodyBytes: number
   /** Maximum number of sales in one request. */
   maxBatch: number
-  /** Maximum of bytes that wait for Kafka, over all requests. */
+  /** Maximum memory of all requests in progress: bodies that arrive, and sales that wait for Kafka. */
   maxInFlightBytes: number
+  /** Time in which a request must arrive, ms. */
+  receiveWithinMs: number
   /** How long a request waits for Kafka, ms. */
   answerWithinMs: number
   logLevel: string
@@ -39,18 +42,20 @@ const CLOSE_WITHIN_MS = 5000
 
 /** Rejects with a UserError if Kafka or the topic cannot be reached within KAFKA_OPEN_MS, or the port is in use. */
 export async function startServe(options: ServeOptions): Promise<Served> {
-  const { pipeline, host, port, maxBodyBytes, maxBatch, logLevel, maxInFlightBytes, answerWithinMs } = options
-  const { env = process.env } = options
+  const { pipeline, host, port, answerWithinMs, env = process.env } = options
+  const { maxBodyBytes, maxBatch, receiveWithinMs, logLevel } = options
   const { source, telemetry } = pipeline.spec
   const { topic } = source
   const clientId = 'sales-ingest'
   const connection = kafkaConnection(source, clientId, env)
   const tracing = await startTracing({ topic, clientId, sampling: telemetry.traceSampling, env })
   const journal = options.journal === undefined ? null : new Journal(options.journal)
-  const ingest = await Ingest.open({ connection, topic, maxInFlightBytes, answerWithinMs, tracing, journal })
+  const budget = new Budget(options.maxInFlightBytes)
+  const ingest = await Ingest.open({ connection, topic, budget, answerWithinMs, tracing, journal })
   const metrics = createMetrics(pipelineKey(pipeline), () => ingest.inFlightBytes)
   const compiled = compileSpec(pipeline.spec)
-  const app = await createApp({ compiled, ingest, metrics, maxBodyBytes, maxBatch, logLevel })
+  const limits = { maxBodyBytes, maxBatch, receiveWithinMs, answerWithinMs }
+  const app = await createApp({ compiled, ingest, budget, metrics, ...limits, logLevel })
   const url = await app.listen({ host, port }).catch((error: Error) => {
     throw new UserError(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error })
   })

@@ -26,4 +26,31 @@ export const INGEST_MUTANTS: Mutant[] = [
     test: 'test/producer/serve/encoding.test.ts',
     turnsRed: 'is accepted at the size limit after decompression, and refused above it',
   },
+  {
+    name: 'ingest accepts requests without regard to their memory',
+    file: 'producer/serve/budget.ts',
+    find: 'if (this.#usedBytes + bytes > this.#maxBytes)',
+    plant: 'if (bytes > this.#maxBytes)',
+    test: 'test/producer/serve/budget.test.ts',
+    turnsRed: 'refuses further requests with 429',
+  },
+  {
+    name: 'ingest keeps the memory of a request that failed',
+    file: 'producer/serve/budget.ts',
+    find: 'return work(take).finally(() => this.release(taken))',
+    plant: `return work(take).then(result => {
+      this.release(taken)
+      return result
+    })`,
+    test: 'test/producer/serve/budget.test.ts',
+    turnsRed: 'is free after',
+  },
+  {
+    name: 'ingest waits for ever for a request to arrive',
+    file: 'producer/serve/app.ts',
+    find: 'http: { requestTimeout: receiveWithinMs, ',
+    plant: 'http: { ',
+    test: 'test/producer/serve/budget.test.ts',
+    turnsRed: 'does not arrive in time, with 408',
+  },
 ]

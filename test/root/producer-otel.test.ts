@@ -29,7 +29,8 @@ test('exports the span that each sampled record names in its headers to a real c
     port: 0,
     maxBodyBytes: 10_000,
     maxBatch: 10_000,
-    maxInFlightBytes: 10_000,
+    receiveWithinMs: 10_000,
+    maxInFlightBytes: 1024 ** 2,
     answerWithinMs: 10_000,
     logLevel: 'silent',
   }
