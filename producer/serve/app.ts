@@ -8,29 +8,43 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import { type Body, BodyError, parseBody, type SentEvent } from './body.ts'
-import type { JsonSchema } from './event-schema.ts'
-import { exactFaults, type Fault, idText } from './exact-checks.ts'
-import { type Ingest, Refusal } from './ingest.ts'
+import { splitBody } from './body.ts'
+import { type Budget, REQUEST_BYTES } from './budget.ts'
+import { eventSchema, type JsonSchema } from './event-schema.ts'
+import type { Ingest } from './ingest.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { docsPage } from './page.ts'
+import { receive } from './receive.ts'
+import { quoted, Refusal } from './refusal.ts'
 import { bodySchema, RESPONSES } from './responses.ts'
-import { type SchemaError, schemaFault } from './schema-faults.ts'
+import { checkSales, type FaultsOf, faultFinder, MAX_FAULTS, type Validate } from './validation.ts'
 
 export type AppParts = {
   compiled: CompiledSpec
-  schema: JsonSchema
   ingest: Pick<Ingest, 'send' | 'unready'>
+  budget: Budget
   metrics: IngestMetrics
+  /** Maximum size of a body, as it was sent and after decompression. */
   maxBodyBytes: number
+  /** Maximum number of sales in one request. */
+  maxBatch: number
+  /** Time in which a request must arrive, ms. */
+  receiveWithinMs: number
+  /** How long a request waits for Kafka, ms. */
+  answerWithinMs: number
   logLevel: string
 }
 
-/** Maximum number of faults in a response. */
-const MAX_FAULTS = 100
 const READY_WITHIN_MS = 2000
+/** How often Node closes connections whose request does not arrive in time. */
+const CHECK_CONNECTIONS_MS = 1000
+/** A connection needs some KB even without a request. */
+const MAX_CONNECTIONS = 2000
 const TRACEPARENT = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/
-/** Ajv reports every fault, considers own properties only, and does not change the event. */
+/**
+ * Ajv reports every fault, considers own properties only, and does not change the event. The schemas that it gets have
+ * no arrays, so the number of faults does not grow with the event.
+ */
 const AJV = {
   allErrors: true,
   verbose: true,
@@ -42,52 +56,68 @@ const AJV = {
 } as const
 
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
-  const { compiled, schema, metrics, maxBodyBytes, logLevel } = parts
-  const route = `/${compiled.spec.source.topic}`
-  const app = Fastify({
-    logger: { level: logLevel },
-    logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: maxBodyBytes,
-    ajv: { customOptions: AJV },
-  })
+  const { compiled, metrics, maxBatch } = parts
+  const { topic } = compiled.spec.source
+  const route = `/${topic}`
+  const schema = eventSchema(compiled.spec)
+  const app = Fastify({ ...serverOptions(parts), ajv: { customOptions: AJV }, frameworkErrors: sendError })
   app.removeAllContentTypeParsers()
-  // Fastify passes the bytes on, because its JSON parser would turn 1.10 into 1.1.
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer' },
-    async (_request: FastifyRequest, body: Buffer) => body,
-  )
+  // The handler reads the body, because only there does its memory have an end. Fastify's JSON parser would turn 1.10 into 1.1.
+  app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   app.setErrorHandler(sendError)
-  app.setNotFoundHandler((_request, reply) =>
-    reply
-      .code(404)
-      .send({ error: `this path does not exist; send sales with POST ${route}. GET /docs explains the format` }),
-  )
+  refuseUnknownRoutes(app, route)
   app.addHook('onResponse', async (request, reply) => {
     if (request.routeOptions.url === route) metrics.answered(reply.statusCode)
   })
   await app.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title: `Sales to ${compiled.spec.source.topic}`, version: '1' } },
+    openapi: { openapi: '3.1.0', info: { title: `Sales to ${topic}`, version: '1' } },
     // Fastify only documents the body. We validate each event separately, so that faults have the index of their event.
     transform: documented =>
       documented.url === route
-        ? { ...documented, schema: { ...documented.schema, body: bodySchema(schema) } }
+        ? { ...documented, schema: { ...documented.schema, body: bodySchema(schema, maxBatch) } }
         : documented,
   })
   app.post(
     route,
-    { schema: { summary: 'Send one sale, or an array of sales', response: RESPONSES } },
-    (request, reply) => acceptSales(parts, request, reply),
+    { schema: { summary: `Send one sale, or an array of at most ${maxBatch} sales`, response: RESPONSES } },
+    salesHandler(parts),
   )
-  addPages(app, parts)
+  addPages(app, parts, schema)
+  app.server.maxConnections = MAX_CONNECTIONS
   return app
 }
 
-function addPages(app: FastifyInstance, { compiled, schema, ingest, metrics }: AppParts): void {
+function serverOptions({ receiveWithinMs, answerWithinMs, logLevel }: AppParts) {
+  return {
+    logger: { level: logLevel },
+    logController: new LogController({ disableRequestLogging: true }),
+    requestTimeout: receiveWithinMs,
+    // A connection that is idle for longer than any response takes has a client that does not read.
+    connectionTimeout: receiveWithinMs + answerWithinMs,
+    // Node derives the time for headers from this one, and applies the longer of both to a body.
+    http: { requestTimeout: receiveWithinMs, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
+  }
+}
+
+/** Answers 404, or 405 if the path exists. It does so before the body is read. */
+function refuseUnknownRoutes(app: FastifyInstance, route: string): void {
+  const methods = new Map<string, string[]>()
+  app.addHook('onRoute', ({ url, method }) => {
+    methods.set(url, [...(methods.get(url) ?? []), method].flat())
+  })
+  app.addHook('onRequest', async request => {
+    if (!request.is404) return
+    const allow = methods.get(request.url.replace(/\?.*/s, ''))?.join(', ')
+    if (allow) throw new Refusal(405, `this path does not support ${request.method}; use ${allow}`, { allow })
+    throw new Refusal(404, `this path does not exist; send sales with POST ${route}. GET /docs explains the format`)
+  })
+}
+
+function addPages(app: FastifyInstance, { compiled, ingest, metrics, maxBatch }: AppParts, schema: JsonSchema): void {
   const hidden = { schema: { hide: true } }
   app.get('/openapi.json', hidden, () => app.swagger())
   app.get('/docs', hidden, (request, reply) =>
-    reply.type('text/html; charset=utf-8').send(docsPage(compiled.spec.source.topic, schema, request.host)),
+    reply.type('text/html; charset=utf-8').send(docsPage(compiled.spec.source.topic, schema, maxBatch, request.host)),
   )
   app.get('/healthz', hidden, () => ({ ok: true }))
   app.get('/readyz', hidden, async (_request, reply) => {
@@ -101,57 +131,45 @@ function addPages(app: FastifyInstance, { compiled, schema, ingest, metrics }: A
   )
 }
 
-async function acceptSales(parts: AppParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { compiled, ingest, metrics } = parts
-  const body = parseBody((request.body as Buffer | undefined) ?? Buffer.alloc(0))
-  const faults = faultsOf(body, parts, request)
-  if (faults.length > 0) {
-    const error = `nothing was sent to Kafka: ${faults.length} error${faults.length === 1 ? '' : 's'} in the request`
-    return reply.code(400).send({ error, faults: faults.slice(0, MAX_FAULTS) })
-  }
-  const { traceparent } = request.headers
-  const trace = typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
-  const startedAt = performance.now()
-  const positions = await ingest.send(
-    body.events.map(({ exact, bytes }) => ({ key: idText(compiled, exact), bytes })),
-    trace,
-  )
-  metrics.produced((performance.now() - startedAt) / 1000)
-  metrics.accepted(
-    positions.length,
-    body.events.reduce((sum, { bytes }) => sum + bytes.length, 0),
-  )
-  return reply.code(202).send({ accepted: positions.length, offsets: positions })
+function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatch }: AppParts) {
+  let faultsOf: FaultsOf | undefined
+  return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+    budget.during(async take => {
+      take(REQUEST_BYTES)
+      // Only a request can compile schemas with Fastify's Ajv.
+      faultsOf ??= faultFinder(compiled, schema => request.compileValidationSchema(schema) as Validate)
+      const body = splitBody(await receive(request.raw, maxBodyBytes, take), maxBatch)
+      const { sales, faults } = checkSales(body, compiled, faultsOf)
+      if (faults.length > 0) return reply.code(400).send({ error: summaryOf(faults), faults })
+      const size = sales.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      const startedAt = performance.now()
+      const positions = await ingest.send(sales, traceOf(request))
+      metrics.produced((performance.now() - startedAt) / 1000)
+      metrics.accepted(positions.length, size)
+      return reply.code(202).send({ accepted: positions.length, offsets: positions })
+    })
 }
 
-function faultsOf({ events, isBatch }: Body, { compiled, schema }: AppParts, request: FastifyRequest): Fault[] {
-  const now = Date.now()
-  const validate = request.compileValidationSchema(schema)
-  const faultsOfOne = ({ plain, exact }: SentEvent): Fault[] => {
-    if (validate(plain)) return exactFaults(compiled, exact, now)
-    return (validate.errors as SchemaError[]).map(schemaFault)
-  }
-  return events.flatMap((event, index) => {
-    const faults = faultsOfOne(event)
-    return isBatch ? faults.map(fault => ({ index, ...fault })) : faults
-  })
+function traceOf({ headers: { traceparent } }: FastifyRequest): string | undefined {
+  return typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
 }
 
-function sendError(
-  error: FastifyError | Refusal | BodyError,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
-  if (error instanceof BodyError) return reply.code(400).send({ error: error.message })
-  if (error instanceof Refusal) {
-    if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
-    return reply.code(error.status).send({ error: error.message })
+function summaryOf({ length }: unknown[]): string {
+  const count = length === MAX_FAULTS ? `at least ${length}` : length
+  return `nothing was sent to Kafka: ${count} error${length === 1 ? '' : 's'} in the request`
+}
+
+function sendError(error: FastifyError | Refusal, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, message, headers } = error instanceof Refusal ? error : refusalOf(error, request)
+  if (status >= 500 && !(error instanceof Refusal)) request.log.error(error)
+  return reply.code(status).headers(headers).send({ error: message })
+}
+
+/** Returns the answer to an error of Fastify, or to a bug. */
+function refusalOf({ code, statusCode = 500, message }: FastifyError, request: FastifyRequest): Refusal {
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const found = quoted(request.headers['content-type'] ?? 'missing')
+    return new Refusal(415, `the header Content-Type is ${found}; set it to application/json`)
   }
-  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
-    const found = request.headers['content-type'] ?? 'missing'
-    return reply.code(415).send({ error: `the header Content-Type is ${found}; set it to application/json` })
-  }
-  const status = error.statusCode ?? 500
-  if (status >= 500) request.log.error(error)
-  return reply.code(status).send({ error: status >= 500 ? 'internal error' : error.message })
+  return new Refusal(statusCode, statusCode >= 500 ? 'internal error' : quoted(message))
 }

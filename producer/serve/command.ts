@@ -5,16 +5,37 @@ import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting
 import { startServe } from './server.ts'
 
 const MIB = 1024 ** 2
+/** A request of the default size has fewer real sales: each has more than 100 bytes. */
+const DEFAULT_MAX_BATCH = 10_000
 
 function options<T>(argv: Argv<T>) {
   return pipelineOptions(argv)
     .option('host', { type: 'string', default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all' })
     .option('port', { type: 'number', default: INGEST_PORT, describe: 'Port to listen on; 0 chooses a free one' })
-    .option('max-body', { type: 'number', default: MIB, describe: 'Maximum size of a request, bytes' })
+    .option('max-body', {
+      type: 'number',
+      coerce: limitOption('max-body'),
+      default: MIB,
+      describe: 'Maximum size of a request, bytes, also after decompression; larger ones get 413',
+    })
+    .option('max-batch', {
+      type: 'number',
+      coerce: limitOption('max-batch'),
+      default: DEFAULT_MAX_BATCH,
+      describe: 'Maximum number of sales in one request; more get 413',
+    })
     .option('max-in-flight', {
       type: 'number',
+      coerce: limitOption('max-in-flight'),
       default: 64 * MIB,
-      describe: 'Maximum number of bytes that may wait for Kafka; further requests get 429',
+      describe:
+        'Maximum memory of all requests in progress, bytes: bodies that arrive and sales that wait for Kafka; further requests get 429',
+    })
+    .option('receive-within', {
+      type: 'string',
+      default: '30s',
+      coerce: durationOption('receive-within'),
+      describe: 'Time in which a request must arrive; slower ones get 408',
     })
     .option('answer-within', {
       type: 'string',
@@ -44,6 +65,14 @@ export function addServe(argv: Argv): Argv {
   return argv.command('serve', 'Accept sales over HTTP: POST /<topic>; GET /docs explains it', options, run)
 }
 
+/** Returns a function that converts a yargs option; yargs reports its error. A limit that is no number would limit nothing. */
+function limitOption(flag: string): (value: number) => number {
+  return value => {
+    if (Number.isSafeInteger(value) && value > 0) return value
+    throw new Error(`--${flag} is ${value}; set it to a whole number of at least 1`)
+  }
+}
+
 async function run(flags: Flags): Promise<void> {
   const pipeline = readPipeline(flags.file, { source: { bootstrapServers: brokersOf(flags.bootstrap) } })
   const opening = startServe({
@@ -51,7 +80,9 @@ async function run(flags: Flags): Promise<void> {
     host: flags.host,
     port: flags.port,
     maxBodyBytes: flags.maxBody,
+    maxBatch: flags.maxBatch,
     maxInFlightBytes: flags.maxInFlight,
+    receiveWithinMs: flags.receiveWithin,
     answerWithinMs: flags.answerWithin,
     logLevel: flags.logLevel,
     ...(flags.journal !== undefined && { journal: flags.journal }),

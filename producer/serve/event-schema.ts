@@ -2,6 +2,7 @@
 import type { Field, Spec } from '#pipeline/schema.ts'
 
 export type JsonSchema = { [keyword: string]: unknown }
+type Explode = NonNullable<Spec['event']['explode']>
 type ObjectSchema = {
   type: string | string[]
   properties: Record<string, JsonSchema>
@@ -15,20 +16,29 @@ const RFC3339 = '^(?!0000)\\d{4}-\\d\\d-\\d\\d[Tt ]([01]\\d|2[0-3]):[0-5]\\d:[0-
 const OFFSET = '([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)'
 
 /** Each leaf's `description` completes the sentence "must be …". */
-export function eventSchema({ event, deduplication }: Spec): JsonSchema {
+export function eventSchema(spec: Spec): JsonSchema {
+  return schemaOf(spec, explode => ({ items: lineSchema(explode) }))
+}
+
+/** Returns the schema of an event whose lines may be anything: `lineSchema` is the schema of each. */
+export function schemaWithoutLines(spec: Spec): JsonSchema {
+  return schemaOf(spec, () => ({}))
+}
+
+export function lineSchema({ fields }: Explode): JsonSchema {
+  const line = objectSchema()
+  for (const field of fields) putField(line, field)
+  return line
+}
+
+function schemaOf({ event, deduplication }: Spec, items: (explode: Explode) => JsonSchema): JsonSchema {
   const root = objectSchema()
   if (event.id) put(root, event.id, idSchema(), deduplication !== undefined)
   put(root, event.time.path, timeSchema(event.time), true)
   for (const field of event.fields) putField(root, field)
   if (event.explode) {
-    const line = objectSchema()
-    for (const field of event.explode.fields) putField(line, field)
-    put(
-      root,
-      event.explode.path,
-      { type: 'array', items: line, minItems: 1, description: 'an array of at least one line' },
-      true,
-    )
+    const lines = { type: 'array', ...items(event.explode), minItems: 1, description: 'an array of at least one line' }
+    put(root, event.explode.path, lines, true)
   }
   return root
 }

@@ -25,22 +25,25 @@ export function parseExact(text: string): Exact {
   return JSON.parse(text, reviver) as Exact
 }
 
-/** Returns the faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
-export function exactFaults(compiled: CompiledSpec, event: Exact, now: number): Fault[] {
+/** Yields the faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
+export function* exactFaults(compiled: CompiledSpec, event: Exact, now: number): Generator<Fault> {
   const { id, explode } = compiled.spec.event
   const own = compiled.fields.filter(field => !field.line)
-  const lines = compiled.fields.filter(field => field.line)
-  const items = explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []
-  return [
+  const ofLines = compiled.fields.filter(field => field.line)
+  const lines = explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []
+  yield* [
     ...(id ? idFaults(id, event) : []),
     ...timeFaults(compiled, event, now),
     ...own.flatMap(field => fieldFaults(field, event, '')),
-    ...items.flatMap((line, i) => lines.flatMap(field => fieldFaults(field, line, `${explode!.path}[${i}].`))),
-    ...(explode ? items.flatMap(line => keyFaults(compiled, event, line)) : keyFaults(compiled, event, null)).slice(
-      0,
-      1,
-    ),
   ]
+  for (const [i, line] of lines.entries())
+    yield* ofLines.flatMap(field => fieldFaults(field, line, `${explode!.path}[${i}].`))
+  for (const line of explode ? lines : [null]) {
+    const [first] = keyFaults(compiled, event, line)
+    if (!first) continue
+    yield first
+    return
+  }
 }
 
 /** The strings of a group-by key have at most 1 KiB together. The engine checks numbers, which have few digits. */
@@ -66,7 +69,7 @@ export function idText(compiled: CompiledSpec, event: Exact): string | null {
   return value instanceof NumberText ? value.text : (value as string | null)
 }
 
-function valueAt(event: Exact, path: string[]): Exact {
+export function valueAt(event: Exact, path: string[]): Exact {
   let value: Exact | undefined = event
   for (const name of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return null

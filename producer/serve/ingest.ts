@@ -5,18 +5,8 @@ import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
 import { type Journal, journalled } from '../journal.ts'
 import { Lanes, type Ledger, type Outgoing, reasonOf } from '../lanes.ts'
 import type { SendSpan, Tracing } from '../tracing.ts'
-
-/** A response other than 202. */
-export class Refusal extends Error {
-  readonly status: number
-  /** Seconds; undefined if a retry of the same request cannot succeed. */
-  readonly retryAfter: number | undefined
-  constructor(status: number, message: string, retryAfter?: number) {
-    super(message)
-    this.status = status
-    this.retryAfter = retryAfter
-  }
-}
+import { type Budget, SALE_BYTES } from './budget.ts'
+import { Refusal, tryLater } from './refusal.ts'
 
 export type Position = { partition: number; offset: number }
 
@@ -25,8 +15,8 @@ type IngestRecord = Outgoing & { stored(position: Position): void; lost(error: E
 export type IngestOptions = {
   connection: KafkaConnection
   topic: string
-  /** Maximum of bytes that wait for Kafka, over all requests. */
-  maxInFlightBytes: number
+  /** Counts the sales that wait for Kafka. */
+  budget: Budget
   /** How long a request waits for Kafka, ms. */
   answerWithinMs: number
   tracing: Tracing | null
@@ -78,7 +68,9 @@ export class Ingest {
    * After a 503, some of the events may be in the log or arrive there later.
    */
   async send(events: { key: string | null; bytes: Buffer }[], traceparent?: string): Promise<Position[]> {
-    this.#admit(events.reduce((sum, { bytes }) => sum + bytes.length, 0))
+    if (this.#isStalled())
+      throw tryLater(503, 'Kafka does not respond; nothing was sent. Send the request again later', 5)
+    this.#options.budget.take(events.reduce((sum, { bytes }) => sum + costOf(bytes), 0))
     return this.#withTimeout(Promise.all(events.map(({ key, bytes }) => this.#sendOne(key, bytes, traceparent))))
   }
 
@@ -97,17 +89,6 @@ export class Ingest {
     await this.#lanes.close()
   }
 
-  #admit(bytes: number): void {
-    if (this.#isStalled())
-      throw new Refusal(503, 'Kafka does not respond; nothing was sent. Send the request again later', 5)
-    if (this.#lanes.queuedBytes + bytes <= this.#options.maxInFlightBytes) return
-    throw new Refusal(
-      429,
-      'Kafka is too slow and the buffer is full; nothing was sent. Send the request again later',
-      1,
-    )
-  }
-
   /** Kafka counts as stalled after half of a request's timeout: a new request would most likely time out too. */
   #isStalled(): boolean {
     return this.#lanes.stalledMs > this.#options.answerWithinMs / 2
@@ -123,7 +104,7 @@ export class Ingest {
       value,
       timestamp: Date.now(),
       ...(headers && { headers }),
-      ...outcome(resolve, reject, span),
+      ...outcome(resolve, reject, span, () => this.#options.budget.release(costOf(value))),
     })
     this.#lingering ??= setTimeout(() => {
       this.#lingering = null
@@ -136,19 +117,31 @@ export class Ingest {
     const { answerWithinMs } = this.#options
     const { promise: timeout, reject } = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
-      reject(new Refusal(503, `Kafka did not respond within ${answerWithinMs / 1000} s; ${UNKNOWN_OUTCOME}`, 5))
+      reject(tryLater(503, `Kafka did not respond within ${answerWithinMs / 1000} s; ${UNKNOWN_OUTCOME}`, 5))
     }, answerWithinMs)
     return Promise.race([result, timeout]).finally(() => clearTimeout(timer))
   }
 }
 
-function outcome(resolve: (position: Position) => void, reject: (error: Error) => void, span: SendSpan | null) {
+/** Memory of a sale until Kafka responds, also after its request has timed out. */
+function costOf(bytes: Buffer): number {
+  return SALE_BYTES + bytes.length
+}
+
+function outcome(
+  resolve: (position: Position) => void,
+  reject: (error: Error) => void,
+  span: SendSpan | null,
+  release: () => void,
+) {
   return {
     stored(position: Position) {
+      release()
       span?.acknowledged(position.partition, position.offset)
       resolve(position)
     },
     lost(error: Error) {
+      release()
       span?.failed(error)
       reject(refusalOf(error))
     },
@@ -162,5 +155,5 @@ function refusalOf(error: Error): Refusal {
       413,
       'an event of this request is larger than max.message.bytes of the topic; send a smaller event. Other events of the request may be stored; send them again with the same ids',
     )
-  return new Refusal(503, `Kafka: ${reasonOf(error)}; ${UNKNOWN_OUTCOME}`, 5)
+  return tryLater(503, `Kafka: ${reasonOf(error)}; ${UNKNOWN_OUTCOME}`, 5)
 }

@@ -1,8 +1,9 @@
 /** The documentation page: the route, its fields and an example. Plain HTML that loads nothing. */
 import type { JsonSchema } from './event-schema.ts'
+import { MAX_FAULTS } from './validation.ts'
 
-/** `host`: host and port of the reader's request. */
-export function docsPage(topic: string, schema: JsonSchema, host: string): string {
+/** `maxBatch`: maximum number of sales in one request. `host`: host and port of the reader's request. */
+export function docsPage(topic: string, schema: JsonSchema, maxBatch: number, host: string): string {
   const rows = fieldRows(schema, '').map(([path, required, description]) =>
     row(path, required ? 'yes' : '', description),
   )
@@ -13,8 +14,9 @@ export function docsPage(topic: string, schema: JsonSchema, host: string): strin
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc}
 pre{background:#f4f4f4;padding:1rem;overflow:auto}</style>
 <h1>POST /${escaped(topic)}</h1>
-<p>Accepts one sale, or an array of sales, as JSON. <b>202</b> means that Kafka has stored them on all in-sync replicas.
-<b>400</b> lists every invalid field; then nothing of the request is sent.
+<p>Accepts one sale, or an array of at most ${maxBatch} sales, as JSON. The body may be compressed
+(Content-Encoding: gzip, deflate or br). <b>202</b> means that Kafka has stored them on all in-sync replicas.
+<b>400</b> lists the invalid fields, at most ${MAX_FAULTS}; then nothing of the request is sent.
 On <b>429</b> and <b>503</b> send the same request again later; a sale with the same id counts once.</p>
 <table><tr><th>Field</th><th>Required</th><th>Must be</th></tr>
 ${rows.join('\n')}

@@ -1,8 +1,10 @@
 /** OpenAPI schemas of the request and the responses. */
 import type { JsonSchema } from './event-schema.ts'
+import { MAX_FAULTS } from './validation.ts'
 
-export function bodySchema(event: JsonSchema): JsonSchema {
-  return { oneOf: [event, { type: 'array', items: event, minItems: 1 }] }
+/** `maxEvents`: maximum number of sales in an array. */
+export function bodySchema(event: JsonSchema, maxEvents: number): JsonSchema {
+  return { oneOf: [event, { type: 'array', items: event, minItems: 1, maxItems: maxEvents }] }
 }
 
 const FAULT = {
@@ -29,14 +31,15 @@ export const RESPONSES = {
     },
   },
   400: {
-    description: 'Nothing was sent: the body is not JSON, or fields are invalid',
+    description: `Nothing was sent: the body is not JSON, or fields are invalid (the first ${MAX_FAULTS} faults are listed)`,
     type: 'object',
-    properties: { error: { type: 'string' }, faults: { type: 'array', items: FAULT } },
+    properties: { error: { type: 'string' }, faults: { type: 'array', items: FAULT, maxItems: MAX_FAULTS } },
   },
-  413: refusal('The request, or an event, is too large'),
-  415: refusal('The content type is not application/json'),
+  408: refusal('The request did not arrive in time'),
+  413: refusal('The request (after decompression), its number of sales, or an event is too large'),
+  415: refusal('The content type is not application/json, or the content encoding is not gzip, deflate or br'),
   429: refusal(
-    'Kafka is too slow and the buffer is full; nothing was sent. Send the same request again after the time in the header Retry-After',
+    'Requests in progress use all memory that they may use; nothing was sent. Send the same request again after the time in the header Retry-After',
   ),
   503: refusal('Kafka does not respond. Send the same request again after the time in the header Retry-After'),
 }

@@ -11,24 +11,26 @@ export type SchemaError = {
   parentSchema?: JsonSchema
 }
 
-export function schemaFault({ keyword, instancePath, params, message, parentSchema }: SchemaError): Fault {
+/** `path`: the field that holds the validated value, such as products[0]; empty for the whole event. */
+export function schemaFault(error: SchemaError, path = ''): Fault {
+  const { keyword, instancePath, params, message, parentSchema } = error
   if (keyword === 'required')
-    return { field: fieldPath(`${instancePath}/${params.missingProperty}`), message: 'is required' }
+    return { field: fieldPath(path, `${instancePath}/${params.missingProperty}`), message: 'is required' }
   const description = parentSchema?.description
   return {
-    field: fieldPath(instancePath) || 'event',
+    field: fieldPath(path, instancePath) || 'event',
     message: description ? `must be ${description}` : (message ?? keyword),
   }
 }
 
-/** "/products/0/price" → "products[0].price" */
-function fieldPath(pointer: string): string {
+/** "order", "/products/0/price" → "order.products[0].price" */
+function fieldPath(start: string, pointer: string): string {
   const names = pointer
     .split('/')
     .slice(1)
     .map(name => name.replaceAll('~1', '/').replaceAll('~0', '~'))
   return names.reduce(
     (path, name) => (/^\d+$/.test(name) ? `${path}[${name}]` : path === '' ? name : `${path}.${name}`),
-    '',
+    start,
   )
 }

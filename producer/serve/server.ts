@@ -7,7 +7,7 @@ import { UserError } from '#pipeline/user-error.ts'
 import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
 import { createApp } from './app.ts'
-import { eventSchema } from './event-schema.ts'
+import { Budget } from './budget.ts'
 import { Ingest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
 
@@ -16,10 +16,14 @@ export type ServeOptions = {
   host: string
   /** 0 chooses a free port. */
   port: number
-  /** Maximum size of a request. */
+  /** Maximum size of a body, as it was sent and after decompression. */
   maxBodyBytes: number
-  /** Maximum of bytes that wait for Kafka, over all requests. */
+  /** Maximum number of sales in one request. */
+  maxBatch: number
+  /** Maximum memory of all requests in progress: bodies that arrive, and sales that wait for Kafka. */
   maxInFlightBytes: number
+  /** Time in which a request must arrive, ms. */
+  receiveWithinMs: number
   /** How long a request waits for Kafka, ms. */
   answerWithinMs: number
   logLevel: string
@@ -38,17 +42,20 @@ const CLOSE_WITHIN_MS = 5000
 
 /** Rejects with a UserError if Kafka or the topic cannot be reached within KAFKA_OPEN_MS, or the port is in use. */
 export async function startServe(options: ServeOptions): Promise<Served> {
-  const { pipeline, host, port, maxBodyBytes, logLevel, maxInFlightBytes, answerWithinMs, env = process.env } = options
+  const { pipeline, host, port, answerWithinMs, env = process.env } = options
+  const { maxBodyBytes, maxBatch, receiveWithinMs, logLevel } = options
   const { source, telemetry } = pipeline.spec
   const { topic } = source
   const clientId = 'sales-ingest'
   const connection = kafkaConnection(source, clientId, env)
   const tracing = await startTracing({ topic, clientId, sampling: telemetry.traceSampling, env })
   const journal = options.journal === undefined ? null : new Journal(options.journal)
-  const ingest = await Ingest.open({ connection, topic, maxInFlightBytes, answerWithinMs, tracing, journal })
+  const budget = new Budget(options.maxInFlightBytes)
+  const ingest = await Ingest.open({ connection, topic, budget, answerWithinMs, tracing, journal })
   const metrics = createMetrics(pipelineKey(pipeline), () => ingest.inFlightBytes)
   const compiled = compileSpec(pipeline.spec)
-  const app = await createApp({ compiled, schema: eventSchema(pipeline.spec), ingest, metrics, maxBodyBytes, logLevel })
+  const limits = { maxBodyBytes, maxBatch, receiveWithinMs, answerWithinMs }
+  const app = await createApp({ compiled, ingest, budget, metrics, ...limits, logLevel })
   const url = await app.listen({ host, port }).catch((error: Error) => {
     throw new UserError(
       `cannot listen on ${host}:${port}: ${error.message}. Choose another --port, or set --host to an address of this machine`,

@@ -1,7 +1,14 @@
 /** All planted faults. */
 import { ENGINE_MUTANTS, type Mutant } from './engine.ts'
+import { INGEST_MUTANTS } from './ingest.ts'
 import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 
-export const MUTANTS: Mutant[] = [...ENGINE_MUTANTS, ...OPERATOR_MUTANTS, ...NETWORK_POLICY_MUTANTS, ...LOCAL_MUTANTS]
+export const MUTANTS: Mutant[] = [
+  ...ENGINE_MUTANTS,
+  ...OPERATOR_MUTANTS,
+  ...INGEST_MUTANTS,
+  ...NETWORK_POLICY_MUTANTS,
+  ...LOCAL_MUTANTS,
+]

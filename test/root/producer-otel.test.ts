@@ -28,7 +28,9 @@ test('exports the span that each sampled record names in its headers to a real c
     host: '127.0.0.1',
     port: 0,
     maxBodyBytes: 10_000,
-    maxInFlightBytes: 10_000,
+    maxBatch: 10_000,
+    receiveWithinMs: 10_000,
+    maxInFlightBytes: 1024 ** 2,
     answerWithinMs: 10_000,
     logLevel: 'silent',
   }

@@ -120,18 +120,47 @@ describe('POST with invalid sales', () => {
   })
 })
 
-it('names the route for sales in a 404', async () => {
-  const response = await app.inject({ method: 'POST', url: '/sales', payload: {} })
-  expect([response.statusCode, response.json().error]).toEqual([
-    404,
-    'this path does not exist; send sales with POST /transactions. GET /docs explains the format',
-  ])
+describe('another path or method', () => {
+  it('gets 404 with the route for sales, whatever its body', async () => {
+    for (const headers of [{ 'content-type': 'text/plain' }, { 'content-type': 'application/json' }, {}]) {
+      const response = await app.inject({ method: 'POST', url: '/sales?x=1', payload: 'x'.repeat(20_000), headers })
+      expect([response.statusCode, response.json().error]).toEqual([
+        404,
+        'this path does not exist; send sales with POST /transactions. GET /docs explains the format',
+      ])
+    }
+  })
+
+  it.each(['/transactions', '/transactions?a=/b', '/openapi.json', '/docs', '/healthz', '/readyz', '/metrics'])(
+    'gets 405 and the methods of the path from %s',
+    async url => {
+      const allow = url.startsWith('/transactions') ? 'POST' : 'GET, HEAD'
+      const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND']
+      for (const method of methods.filter(name => !allow.split(', ').includes(name))) {
+        const headers = { 'content-type': 'text/plain' }
+        const response = await app.inject({ method: method as 'GET', url, headers, payload: 'x'.repeat(20_000) })
+        expect([method, response.statusCode, response.headers.allow]).toEqual([method, 405, allow])
+        if (method === 'HEAD') continue
+        expect(response.json()).toEqual({ error: `this path does not support ${method}; use ${allow}` })
+      }
+    },
+  )
+
+  it('gets 400 in the same format if the path is no URL', async () => {
+    const response = await app.inject(`/%${'x'.repeat(5000)}`)
+    expect(response.statusCode).toBe(400)
+    expect(Object.keys(response.json())).toEqual(['error'])
+    expect(response.body.length).toBeLessThan(200)
+  })
 })
 
 it('refuses a large request with 413', async () => {
-  expect(await post(sale({ note: 'x'.repeat(10_000) }))).toMatchObject({
+  expect(await post(sale({ note: 'x'.repeat(10_000) }))).toEqual({
     status: 413,
-    body: { error: expect.stringContaining('too large') },
+    body: {
+      error:
+        'the request is too large: its body has more than 10000 bytes (after decompression); send several smaller requests',
+    },
   })
 })
 
@@ -140,15 +169,16 @@ it('refuses another content type with 415', async () => {
     status: 415,
     body: { error: 'the header Content-Type is text/plain; set it to application/json' },
   })
+  expect((await post(sale(), { 'content-type': 'x'.repeat(5000) })).body.error!.length).toBeLessThan(200)
 })
 
 it('describes the event in /openapi.json with an example that it accepts', async () => {
   const openapi = (await app.inject('/openapi.json')).json()
   expect(Object.keys(openapi.paths)).toEqual(['/transactions'])
   const { requestBody, responses } = openapi.paths['/transactions'].post
-  expect(Object.keys(responses)).toEqual(['202', '400', '413', '415', '429', '503'])
+  expect(Object.keys(responses)).toEqual(['202', '400', '408', '413', '415', '429', '503'])
   const [one, many] = requestBody.content['application/json'].schema.oneOf
-  expect(many.items).toEqual(one)
+  expect([many.items, many.maxItems]).toEqual([one, 10_000])
   const example = Object.fromEntries(
     Object.entries<{ examples: unknown[] }>(one.properties).map(([name, property]) => [name, property.examples[0]]),
   )

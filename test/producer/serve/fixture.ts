@@ -2,7 +2,7 @@
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { createApp } from '#producer/serve/app.ts'
-import { eventSchema } from '#producer/serve/event-schema.ts'
+import { Budget } from '#producer/serve/budget.ts'
 import { createMetrics } from '#producer/serve/metrics.ts'
 
 export type FakeRecord = { key: string | null; value: string; traceparent: string | undefined }
@@ -16,10 +16,15 @@ export type Response = {
   }
 }
 
-export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } = {}) {
+type Options = { maxBodyBytes?: number; maxBatch?: number; maxInFlightBytes?: number; receiveWithinMs?: number }
+
+export async function ingestApp(spec: Spec, options: Options = {}) {
+  const budget = new Budget(options.maxInFlightBytes ?? 1024 ** 2)
   const records: FakeRecord[] = []
+  const acknowledge = new Acknowledgements()
   const ingest = {
     async send(events: { key: string | null; bytes: Buffer }[], traceparent?: string) {
+      await acknowledge.next()
       for (const { key, bytes } of events) records.push({ key, value: bytes.toString(), traceparent })
       return events.map((_, i) => ({ partition: 0, offset: records.length - events.length + i }))
     },
@@ -27,14 +32,19 @@ export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } =
   }
   const app = await createApp({
     compiled: compileSpec(spec),
-    schema: eventSchema(spec),
     ingest,
+    budget,
     metrics: createMetrics('default/sales', () => 0),
     maxBodyBytes: options.maxBodyBytes ?? 1024 ** 2,
+    maxBatch: options.maxBatch ?? 10_000,
+    receiveWithinMs: options.receiveWithinMs ?? 10_000,
+    answerWithinMs: 10_000,
     logLevel: 'silent',
   })
   return {
     app,
+    acknowledge,
+    budget,
     records,
     async post(payload: string | Buffer, headers: Record<string, string> = {}): Promise<Response> {
       const response = await app.inject({
@@ -45,5 +55,24 @@ export async function ingestApp(spec: Spec, options: { maxBodyBytes?: number } =
       })
       return { status: response.statusCode, body: response.json() }
     },
+  }
+}
+
+/** The fake Kafka acknowledges at once, except while it is paused. */
+class Acknowledgements {
+  waiting = 0
+  #running = Promise.resolve()
+  resume = () => {}
+
+  pause(): void {
+    this.#running = new Promise(resolve => {
+      this.resume = resolve
+    })
+  }
+
+  async next(): Promise<void> {
+    this.waiting++
+    await this.#running
+    this.waiting--
   }
 }

@@ -16,7 +16,9 @@ const LIMITS = {
   host: '127.0.0.1',
   port: 0,
   maxBodyBytes: 1024 ** 2,
-  maxInFlightBytes: 1024 ** 2,
+  maxBatch: 10_000,
+  receiveWithinMs: 10_000,
+  maxInFlightBytes: 64 * 1024 ** 2,
   answerWithinMs: 10_000,
   logLevel: 'silent',
 }
@@ -150,7 +152,7 @@ it('returns 429 above its bound and 503 on timeout while Kafka hangs, and recove
     ...LIMITS,
     pipeline: ecommerce(broker.bootstrap, 'sales'),
     answerWithinMs: 2000,
-    maxInFlightBytes: 1500,
+    maxInFlightBytes: 64 * 1024,
     env: {},
   })
   onTestFinished(() => served.close())
@@ -158,7 +160,7 @@ it('returns 429 above its bound and 503 on timeout while Kafka hangs, and recove
   onTestFinished(() => void process.kill(broker.pid, 'SIGCONT'))
   await pauseProcess(broker.pid)
   const waiting = post(served, sale('waiting'))
-  const full = await post(served, sale('too much', { note: 'x'.repeat(1500) }))
+  const full = await post(served, sale('too much', { note: 'x'.repeat(48 * 1024) }))
   expect(full).toMatchObject({ status: 429, retryAfter: '1' })
   const late = await waiting
   expect(late).toMatchObject({ status: 503, retryAfter: '5' })

@@ -1,0 +1,45 @@
+/** Bounds the memory of all requests in progress. */
+import { tryLater } from './refusal.ts'
+
+/** Bytes of memory that a request needs apart from its body: objects of its connection, its HTTP message and its response. */
+export const REQUEST_BYTES = 16 * 1024
+/** Bytes of memory that a sale needs apart from its JSON while it waits for Kafka. */
+export const SALE_BYTES = 1024
+
+export class Budget {
+  readonly #maxBytes: number
+  #usedBytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  /** Takes the bytes until `release`. Throws Refusal with status 429, and takes nothing, if they are not free. */
+  take(bytes: number): void {
+    if (this.#usedBytes + bytes > this.#maxBytes)
+      throw tryLater(
+        429,
+        'the requests in progress use all memory that --max-in-flight allows; nothing was sent. Send the request again later',
+        1,
+      )
+    this.#usedBytes += bytes
+  }
+
+  release(bytes: number): void {
+    this.#usedBytes -= bytes
+  }
+
+  /** Calls `work` with a function that takes bytes. They are released when the work ends. */
+  async during<T>(work: (take: (bytes: number) => void) => Promise<T>): Promise<T> {
+    let taken = 0
+    const take = (bytes: number) => {
+      this.take(bytes)
+      taken += bytes
+    }
+    return work(take).finally(() => this.release(taken))
+  }
+}

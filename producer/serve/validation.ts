@@ -1,0 +1,66 @@
+/** Checks the events of a request: each against its schema, then what only its original text shows. */
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { type Body, parseEvent, type SentEvent } from './body.ts'
+import { type JsonSchema, lineSchema, schemaWithoutLines } from './event-schema.ts'
+import { type Exact, exactFaults, type Fault, idText, valueAt } from './exact-checks.ts'
+import { type SchemaError, schemaFault } from './schema-faults.ts'
+
+/** Returns true, or false and sets `errors`. */
+export type Validate = { (value: unknown): boolean; errors?: unknown[] | null }
+export type Sale = { key: string | null; bytes: Buffer }
+/** `index`: index of the event in its array; absent for a single event. */
+type RequestFault = Fault & { index?: number }
+export type FaultsOf = (event: SentEvent, now: number) => Iterable<Fault>
+
+/** Maximum number of faults in a response. */
+export const MAX_FAULTS = 100
+
+/**
+ * Returns the sales of a request, and the first MAX_FAULTS faults in them. It parses and checks one event after the
+ * other and keeps only its key and bytes. Throws Refusal with status 400.
+ */
+export function checkSales({ events, isBatch }: Body, compiled: CompiledSpec, faultsOf: FaultsOf) {
+  const now = Date.now()
+  const sales: Sale[] = []
+  const faults: RequestFault[] = []
+  let index = -1
+  for (const bytes of events) {
+    const event = parseEvent(bytes, isBatch ? ++index : null)
+    for (const fault of faultsOf(event, now)) {
+      faults.push(isBatch ? { index, ...fault } : fault)
+      if (faults.length === MAX_FAULTS) return { sales, faults }
+    }
+    if (faults.length === 0) sales.push({ key: idText(compiled, event.exact), bytes })
+  }
+  return { sales, faults }
+}
+
+/**
+ * Returns a function that yields the faults of an event one by one, `now`: ms since the epoch. An event may have a fault
+ * in each of its lines, so whoever reads them can stop. The schema therefore sees one line at a time.
+ */
+export function faultFinder(compiled: CompiledSpec, compile: (schema: JsonSchema) => Validate): FaultsOf {
+  const { explode } = compiled.spec.event
+  const validate = compile(schemaWithoutLines(compiled.spec))
+  const validateLine = explode && compile(lineSchema(explode))
+  return function* ({ plain, exact }, now) {
+    const own = faultsBy(validate, plain, '')
+    yield* own
+    let isValid = own.length === 0
+    for (const fault of validateLine ? lineFaults(validateLine, plain, explode.path) : []) {
+      isValid = false
+      yield fault
+    }
+    if (isValid) yield* exactFaults(compiled, exact, now)
+  }
+}
+
+function* lineFaults(validate: Validate, event: unknown, path: string): Generator<Fault> {
+  const lines = valueAt(event as Exact, path.split('.'))
+  if (!Array.isArray(lines)) return
+  for (const [i, line] of lines.entries()) yield* faultsBy(validate, line, `${path}[${i}]`)
+}
+
+function faultsBy(validate: Validate, value: unknown, path: string): Fault[] {
+  return validate(value) ? [] : (validate.errors as SchemaError[]).map(error => schemaFault(error, path))
+}

@@ -1,0 +1,56 @@
+/** Faults to plant in the REST ingest. */
+import type { Mutant } from './engine.ts'
+
+export const INGEST_MUTANTS: Mutant[] = [
+  {
+    name: 'ingest reads on after the hundredth fault',
+    file: 'producer/serve/validation.ts',
+    find: 'if (faults.length === MAX_FAULTS) return { sales, faults }',
+    plant: '',
+    test: 'test/producer/serve/hostile.test.ts',
+    turnsRed: 'is not read further than the hundredth fault',
+  },
+  {
+    name: 'ingest accepts arrays of any length',
+    file: 'producer/serve/body.ts',
+    find: 'if (count > maxEvents)',
+    plant: 'if (count > bytes.length)',
+    test: 'test/producer/serve/hostile.test.ts',
+    turnsRed: 'is refused with 413 and both numbers',
+  },
+  {
+    name: 'ingest decompresses without a limit',
+    file: 'producer/serve/content-encoding.ts',
+    find: 'maxOutputLength: maxBytes',
+    plant: 'maxOutputLength: 1e9',
+    test: 'test/producer/serve/encoding.test.ts',
+    turnsRed: 'is accepted at the size limit after decompression, and refused above it',
+  },
+  {
+    name: 'ingest accepts requests without regard to their memory',
+    file: 'producer/serve/budget.ts',
+    find: 'if (this.#usedBytes + bytes > this.#maxBytes)',
+    plant: 'if (bytes > this.#maxBytes)',
+    test: 'test/producer/serve/budget.test.ts',
+    turnsRed: 'refuses further requests with 429',
+  },
+  {
+    name: 'ingest keeps the memory of a request that failed',
+    file: 'producer/serve/budget.ts',
+    find: 'return work(take).finally(() => this.release(taken))',
+    plant: `return work(take).then(result => {
+      this.release(taken)
+      return result
+    })`,
+    test: 'test/producer/serve/budget.test.ts',
+    turnsRed: 'is free after',
+  },
+  {
+    name: 'ingest waits for ever for a request to arrive',
+    file: 'producer/serve/app.ts',
+    find: 'http: { requestTimeout: receiveWithinMs, ',
+    plant: 'http: { ',
+    test: 'test/producer/serve/budget.test.ts',
+    turnsRed: 'does not arrive in time, with 408',
+  },
+]

@@ -1,0 +1,205 @@
+/** The ingest as a program with the memory of its pod: hostile requests get an answer, and sales are accepted afterwards. */
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join, resolve } from 'node:path'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { expect, it, onTestFinished } from 'vitest'
+import { ownFolder } from '#test/support/folder.ts'
+import { startLimited } from '#test/support/memory-limit.ts'
+import { pauseProcess } from '#test/support/pause-process.ts'
+import { createTopic, kafka, ownKafka, unique } from '#test/support/services.ts'
+import { until } from '#test/support/until.ts'
+import { ecommerceText } from '../producer/pipelines.ts'
+
+const MAIN = resolve(import.meta.dirname, '../../producer/main.ts')
+const MIB = 1024 ** 2
+/** The limit of the operator's ingest pods. */
+const POD = 512 * MIB
+
+/** A busy machine takes long to start Kafka, and to answer thousands of requests. */
+const LONG = { timeout: 400_000 }
+
+const JSON_TYPE = { 'content-type': 'application/json' }
+const sale = (id: string) =>
+  JSON.stringify({
+    transaction_id: id,
+    timestamp: new Date().toISOString(),
+    category: 'books',
+    payment_method: 'paypal',
+    store_id: 'store-1',
+    amount: '12.50',
+    quantity: 1,
+  })
+
+async function startIngest(bootstrap: string, topic: string, ...flags: string[]) {
+  const file = join(ownFolder('ingest'), 'pipeline.yaml')
+  writeFileSync(file, ecommerceText(bootstrap, topic))
+  const args = [MAIN, 'serve', '--file', file, '--port', '0', ...flags]
+  const { child, limit } = startLimited(POD, args)
+  const seen = new Set<number>()
+  let output = ''
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', data => (output += data))
+  const exit = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`the ingest ended with ${code ?? signal}; its output is\n${output}`)
+  })
+  const [message] = (await Promise.race([once(child, 'message'), exit])) as [{ url: string }]
+  exit.catch(() => {})
+  const url = `${message.url}/${topic}`
+  return {
+    url,
+    limit,
+    /** Statuses of all responses. */
+    seen,
+    async post(body: string | Buffer, headers: Record<string, string> = {}) {
+      const sent = fetch(url, { method: 'POST', body, headers: { ...JSON_TYPE, ...headers } })
+      const response = await Promise.race([sent, exit])
+      seen.add(response.status)
+      return { status: response.status, retryAfter: response.headers.get('retry-after'), text: await response.text() }
+    },
+  }
+}
+
+async function withTopic(...flags: string[]) {
+  const { bootstrap } = await kafka()
+  const topic = unique('hostile')
+  await createTopic(bootstrap, topic, 2)
+  return startIngest(bootstrap, topic, ...flags)
+}
+
+/** Returns an array of as many copies of the element as fit into the bytes. */
+const filled = (element: string, bytes: number) =>
+  `[${Array(Math.floor((bytes - 2) / (element.length + 1)))
+    .fill(element)
+    .join(',')}]`
+
+/** Bodies that cost much more memory than their bytes. */
+const hostile = (bytes: number): string[] => [
+  filled('{}', bytes),
+  filled('1', bytes),
+  filled('[]', bytes),
+  `{"x":${filled('{}', bytes - 10)}}`,
+  `{"x":${filled('1', bytes - 10)}}`,
+  sale('lines').replace('{', `{"x":${filled('1', bytes - 1000)},`),
+  sale('objects').replace('{', `{"x":${filled('{"a":[1]}', bytes - 1000)},`),
+  filled('{}', bytes).slice(0, -1),
+]
+
+it('answers arrays of many faults, as large as the size limit allows', LONG, async () => {
+  const ingest = await withTopic()
+  const statuses = []
+  for (const body of [...hostile(MIB), ...hostile(2 * MIB)]) statuses.push((await ingest.post(body)).status)
+  expect(statuses).toEqual([413, 413, 413, 400, 400, 202, 202, 400, ...Array(8).fill(413)])
+  expect((await ingest.post(sale('after'))).status).toBe(202)
+  expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
+})
+
+it('stops at the hundredth fault, even where the settings allow arrays of any length', LONG, async () => {
+  const ingest = await withTopic('--max-body', String(4 * MIB), '--max-batch', '100000000')
+  for (const size of [1, 2, 4]) {
+    const { status, text } = await ingest.post(filled('{}', size * MIB))
+    expect([status, JSON.parse(text).faults.length]).toEqual([400, 100])
+  }
+  expect((await ingest.post(sale('after'))).status).toBe(202)
+  expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
+})
+
+it('answers 413 to many compressed bodies that become too large', LONG, async () => {
+  const ingest = await withTopic()
+  const zeros = Buffer.alloc(512 * MIB)
+  const bombs = [
+    [gzipSync(zeros), 'gzip'],
+    [brotliCompressSync(zeros, { params: { [constants.BROTLI_PARAM_QUALITY]: 3 } }), 'br'],
+  ] as const
+  for (const [bomb, name] of bombs) {
+    const sent = Array.from({ length: 100 }, () => ingest.post(bomb, { 'content-encoding': name }))
+    expect(new Set((await Promise.all(sent)).map(({ status }) => status))).toEqual(new Set([413]))
+  }
+  expect((await ingest.post(gzipSync(sale('after')), { 'content-encoding': 'gzip' })).status).toBe(202)
+  expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
+})
+
+/** Sends all of a request of 1 MiB but its last byte. */
+function unfinished(url: string): Socket {
+  const { port, pathname } = new URL(url)
+  const socket = connect(Number(port), '127.0.0.1')
+  socket.on('error', () => {})
+  socket.resume()
+  socket.write(
+    `POST ${pathname} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${MIB}\r\n\r\n`,
+  )
+  socket.write(Buffer.alloc(MIB - 1, ' '))
+  return socket
+}
+
+it('closes connections with unfinished bodies, and those without a request', LONG, async () => {
+  const ingest = await withTopic('--receive-within', '20s')
+  const sockets = Array.from({ length: 1000 }, () => unfinished(ingest.url))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  await until('requests are refused', async () => (await ingest.post(sale('during'))).status === 429)
+  const { port } = new URL(ingest.url)
+  for (let i = 0; i < 1500; i++)
+    sockets.push(
+      connect(Number(port), '127.0.0.1')
+        .on('error', () => {})
+        .resume(),
+    )
+  await until('all connections are closed', () => sockets.every(socket => socket.closed), 90_000, 500)
+  expect((await ingest.post(sale('after'))).status).toBe(202)
+  expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
+})
+
+type IngestProgram = Awaited<ReturnType<typeof startIngest>>
+
+/** Sends requests that wait for Kafka; resolves with their statuses. */
+const WAITING: Record<string, (ingest: IngestProgram) => Promise<number[]>> = {
+  'with thousands of sales': ingest => posted(ingest, 150, filled(minimal(), MIB)),
+  'with a large sale': ingest => posted(ingest, 150, minimal({ note: 'x'.repeat(MIB - 1000) })),
+  'with a small sale on few connections': async ({ url, seen }) => {
+    const { port, pathname } = new URL(url)
+    const [body, requests] = [minimal(), 1000]
+    const head = `POST ${pathname} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+    const connections = Array.from({ length: 20 }, async () => {
+      const socket = connect(Number(port), '127.0.0.1')
+      socket.write((head + body).repeat(requests))
+      let received = ''
+      for await (const chunk of socket) {
+        received += chunk
+        const statuses = [...received.matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => Number(status))
+        for (const status of statuses) seen.add(status)
+        if (statuses.length === requests) return statuses
+      }
+      throw new Error(`a connection ended early; it received ${received.slice(-500)}`)
+    })
+    return (await Promise.all(connections)).flat()
+  },
+}
+
+const minimal = (more: Record<string, unknown> = {}) =>
+  JSON.stringify({ ...JSON.parse(sale('1')), category: '', payment_method: '', store_id: '', amount: 0, ...more })
+
+async function posted(ingest: IngestProgram, requests: number, body: string): Promise<number[]> {
+  const answers = await Promise.all(Array.from({ length: requests }, () => ingest.post(body)))
+  return answers.map(({ status }) => status)
+}
+
+it('refuses requests while others wait for a Kafka that has stopped', LONG, async () => {
+  const broker = await ownKafka('ingest-memory')
+  onTestFinished(() => broker.stop())
+  onTestFinished(() => void process.kill(broker.pid, 'SIGCONT'))
+  for (const [kind, send] of Object.entries(WAITING)) {
+    const topic = unique('stopped')
+    await createTopic(broker.bootstrap, topic, 2)
+    const ingest = await startIngest(broker.bootstrap, topic, '--answer-within', '90s')
+    expect((await ingest.post(sale('before'))).status).toBe(202)
+    await pauseProcess(broker.pid)
+    const statuses = send(ingest)
+    await until('requests are refused', () => ingest.seen.has(429))
+    process.kill(broker.pid, 'SIGCONT')
+    expect([kind, ...new Set(await statuses)].sort()).toEqual([202, 429, kind])
+    await until('a sale is accepted', async () => (await ingest.post(sale('after'))).status === 202)
+    expect([kind, ingest.limit.peakBytes]).toEqual([kind, expect.toSatisfy(bytes => bytes < POD * 0.75)])
+  }
+})
