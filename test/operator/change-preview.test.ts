@@ -77,7 +77,7 @@ describe('the change preview', () => {
 
     it('refuses another rule for a live aggregation', () =>
       expect(preview(measures({ ...sum, roundEach: true }), measures(sum))).toContain(
-        'x aggregation by_store: the stored rows would no longer match its definition, so the change is refused; give it another name',
+        'x aggregation by_store: this change is refused, because stored rows would not match the new definition; give the changed aggregation a new name',
       ))
   })
 
