@@ -18,21 +18,22 @@ export type Outcome = {
   logs: string
 }
 
-export type Report = Pick<
-  Verdict,
-  | 'sent'
-  | 'acknowledged'
-  | 'aggregated'
-  | 'late'
-  | 'latePerAggregation'
-  | 'deadLettered'
-  | 'duplicates'
-  | 'lost'
-  | 'doubled'
-  | 'rows'
-  | 'finalWindows'
-  | 'delayMs'
-> & {
+/** Fields of the verdict that cover all runs since --fresh. */
+const SINCE_FRESH = [
+  'sent',
+  'acknowledged',
+  'aggregated',
+  'late',
+  'latePerAggregation',
+  'deadLettered',
+  'duplicates',
+  'lost',
+  'doubled',
+  'rows',
+  'finalWindows',
+] as const
+
+export type Report = Pick<Verdict, (typeof SINCE_FRESH)[number] | 'delayMs'> & {
   ok: boolean
   pipeline: string
   /** Which fields cover all runs since --fresh, and which only this run. */
@@ -52,42 +53,18 @@ export type Report = Pick<
 
 export function buildReport(outcome: Outcome): Report {
   const { pipeline, startedAt, endedAt, verdict, drained, load, workerRestarts, usage, environment } = outcome
-  const {
-    sent,
-    acknowledged,
-    aggregated,
-    late,
-    latePerAggregation,
-    deadLettered,
-    duplicates,
-    lost,
-    doubled,
-    rows,
-    finalWindows,
-    delayMs,
-  } = verdict
+  const { lost, doubled, rows, delayMs } = verdict
   const problems = [...verdict.problems, ...runProblems(outcome)]
   return {
     ok: verdict.ok && problems.length === 0 && lost === 0 && doubled === 0 && rows.compared > 0,
     pipeline,
     covers: {
-      allSinceFresh:
-        'sent, acknowledged, aggregated, late, latePerAggregation, deadLettered, duplicates, lost, doubled, rows, finalWindows',
+      allSinceFresh: SINCE_FRESH.join(', '),
       thisRun: 'delayMs, offeredRate, achievedRate, sentInThisRun, processes',
     },
     startedAt: new Date(startedAt).toISOString(),
     seconds: (endedAt - startedAt) / 1000,
-    sent,
-    acknowledged,
-    aggregated,
-    late,
-    latePerAggregation,
-    deadLettered,
-    duplicates,
-    lost,
-    doubled,
-    rows,
-    finalWindows,
+    ...pick(verdict, SINCE_FRESH),
     delayMs,
     offeredRate: load?.offeredRate ?? null,
     // After a restart the generator reports only the time since then.
@@ -99,6 +76,10 @@ export function buildReport(outcome: Outcome): Report {
     environment,
     problems,
   }
+}
+
+function pick<T, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map(key => [key, from[key]])) as Pick<T, K>
 }
 
 /** Returns 0 if nothing was lost or doubled, every row is correct, and at least one row was compared; else 1. */

@@ -19,3 +19,17 @@ export function ecommerceText(bootstrap: string, topic: string, load: Record<str
   document.spec.telemetry = { traceSampling: 1 }
   return stringify(document)
 }
+
+/** Returns a sale of this example as JSON. */
+export function ecommerceSale(changes: Record<string, unknown> = {}): string {
+  return JSON.stringify({
+    transaction_id: 't-1',
+    timestamp: '2026-01-31T12:00:00Z',
+    category: 'books',
+    payment_method: 'paypal',
+    store_id: 'store-1',
+    amount: 12.5,
+    quantity: 1,
+    ...changes,
+  })
+}

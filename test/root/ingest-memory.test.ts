@@ -10,7 +10,7 @@ import { startLimited } from '#test/support/memory-limit.ts'
 import { pauseProcess } from '#test/support/pause-process.ts'
 import { createTopic, kafka, ownKafka, unique } from '#test/support/services.ts'
 import { until } from '#test/support/until.ts'
-import { ecommerceText } from '../producer/pipelines.ts'
+import { ecommerceSale, ecommerceText } from '../producer/pipelines.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../producer/main.ts')
 const MIB = 1024 ** 2
@@ -21,16 +21,7 @@ const POD = 512 * MIB
 const LONG = { timeout: 400_000 }
 
 const JSON_TYPE = { 'content-type': 'application/json' }
-const sale = (id: string) =>
-  JSON.stringify({
-    transaction_id: id,
-    timestamp: new Date().toISOString(),
-    category: 'books',
-    payment_method: 'paypal',
-    store_id: 'store-1',
-    amount: '12.50',
-    quantity: 1,
-  })
+const sale = (id: string) => ecommerceSale({ transaction_id: id, timestamp: new Date().toISOString() })
 
 async function startIngest(bootstrap: string, topic: string, ...flags: string[]) {
   const file = join(ownFolder('ingest'), 'pipeline.yaml')

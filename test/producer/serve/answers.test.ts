@@ -1,22 +1,12 @@
 /** Responses of the ingest that need no Kafka. */
 import { describe, expect, it } from 'vitest'
-import { ecommerce } from '../pipelines.ts'
+import { ecommerce, ecommerceSale } from '../pipelines.ts'
 import { ingestApp } from './fixture.ts'
 
 const { spec } = ecommerce('unused:9092', 'transactions')
 const { app, post, records } = await ingestApp(spec, { maxBodyBytes: 10_000 })
 
-const sale = (changes: Record<string, unknown> = {}) =>
-  JSON.stringify({
-    transaction_id: 't-1',
-    timestamp: '2026-01-31T12:00:00Z',
-    category: 'books',
-    payment_method: 'paypal',
-    store_id: 'store-1',
-    amount: 12.5,
-    quantity: 1,
-    ...changes,
-  })
+const sale = ecommerceSale
 const faultsOf = async (changes: Record<string, unknown>) => (await post(sale(changes))).body.faults
 
 describe('POST with valid sales', () => {

@@ -6,22 +6,12 @@ import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { until } from '#test/support/until.ts'
-import { ecommerce } from '../pipelines.ts'
+import { ecommerce, ecommerceSale } from '../pipelines.ts'
 import { ingestApp } from './fixture.ts'
 
 const KIB = 1024
 const LIMIT = 200 * KIB
-const sale = (note = '') =>
-  JSON.stringify({
-    transaction_id: 't-1',
-    timestamp: '2026-01-31T12:00:00Z',
-    category: 'books',
-    payment_method: 'paypal',
-    store_id: 'store-1',
-    amount: 12.5,
-    quantity: 1,
-    note,
-  })
+const sale = (note = '') => ecommerceSale({ note })
 
 async function listening(options: { receiveWithinMs?: number; maxBodyBytes?: number } = {}) {
   const served = await ingestApp(ecommerce('unused:9092', 'transactions').spec, { maxInFlightBytes: LIMIT, ...options })

@@ -1,7 +1,7 @@
 /** Compressed requests. */
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { ecommerce } from '../pipelines.ts'
+import { ecommerce, ecommerceSale } from '../pipelines.ts'
 import { ingestApp } from './fixture.ts'
 
 const MAX_BYTES = 10_000
@@ -9,17 +9,7 @@ const { app, post, records } = await ingestApp(ecommerce('unused:9092', 'transac
   maxBodyBytes: MAX_BYTES,
 })
 
-const sale = (note = '') =>
-  JSON.stringify({
-    transaction_id: 't-1',
-    timestamp: '2026-01-31T12:00:00Z',
-    category: 'books',
-    payment_method: 'paypal',
-    store_id: 'store-1',
-    amount: 12.5,
-    quantity: 1,
-    note,
-  })
+const sale = (note = '') => ecommerceSale({ note })
 /** A sale of `length` bytes. */
 const saleOf = (length: number) => sale('x'.repeat(length - sale().length))
 

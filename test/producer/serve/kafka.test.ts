@@ -6,7 +6,7 @@ import { ownFolder } from '#test/support/folder.ts'
 import { pauseProcess } from '#test/support/pause-process.ts'
 import { createTopic, kafka, ownKafka, unique } from '#test/support/services.ts'
 import { readJournal } from '#verify/journal.ts'
-import { ecommerce } from '../pipelines.ts'
+import { ecommerce, ecommerceSale } from '../pipelines.ts'
 import { readBack } from '../read-back.ts'
 
 /** A test's own broker starts slowly on a busy machine. */
@@ -24,16 +24,7 @@ const LIMITS = {
 }
 
 const sale = (id: string | number, more: Record<string, unknown> = {}) =>
-  JSON.stringify({
-    transaction_id: id,
-    timestamp: new Date().toISOString(),
-    category: 'books',
-    payment_method: 'paypal',
-    store_id: 'store-1',
-    amount: '12.50',
-    quantity: 1,
-    ...more,
-  })
+  ecommerceSale({ transaction_id: id, timestamp: new Date().toISOString(), ...more })
 
 async function post(served: Served, body: string, headers: Record<string, string> = {}) {
   const response = await fetch(`${served.url}/sales`, {
