@@ -49,6 +49,8 @@ export function lastEpoch(data: Buffer): number {
   return epoch
 }
 
+const CORRUPT = "Check the broker's disk; restore the partition from a replica"
+
 /** Offsets and timestamps fit a double: no log reaches 2^53 records. */
 function readOffset(data: Buffer, at: number): number {
   return data.readInt32BE(at) * 2 ** 32 + data.readUInt32BE(at + 4)
@@ -113,7 +115,7 @@ export class BatchCursor {
         this.#readRecord()
         const isNew = this.offset >= this.nextOffset
         // Compaction and aborted tails leave gaps: the batch's own last offset counts, not its last record's.
-        if (this.#remaining === 0) this.nextOffset = this.#nextAfterBatch
+        if (this.#remaining === 0) this.nextOffset = this.#endBatch()
         else if (isNew) this.nextOffset = this.offset + 1
         if (isNew) return true
       }
@@ -163,6 +165,14 @@ export class BatchCursor {
     return true
   }
 
+  #endBatch(): number {
+    if (this.#position < this.#batchEnd)
+      throw new RangeError(
+        `the batch that begins at offset ${this.#baseOffset} has more bytes than its records. ${CORRUPT}`,
+      )
+    return this.#nextAfterBatch
+  }
+
   /** True for control batches, and for batches of aborted transactions. */
   #isInvisible(data: Buffer, at: number, attributes: number, lastOffset: number): boolean {
     if (!(attributes & TRANSACTIONAL)) return (attributes & CONTROL) !== 0
@@ -189,7 +199,7 @@ export class BatchCursor {
     const end = this.#position + length
     if (length < 0 || end > this.#batchEnd)
       throw new RangeError(
-        `a record of the batch that begins at offset ${this.#baseOffset} is longer than the batch. Check the broker's disk; restore the partition from a replica`,
+        `a record of the batch that begins at offset ${this.#baseOffset} is longer than the batch. ${CORRUPT}`,
       )
     this.#position++ // attributes: unused
     const createTime = this.#readCreateTime()
@@ -205,7 +215,7 @@ export class BatchCursor {
     this.headersStart = this.#position
     if (this.#position > end)
       throw new RangeError(
-        `the record at offset ${this.offset} is corrupt: its fields do not fit into its stated length. Check the broker's disk; restore the partition from a replica`,
+        `the record at offset ${this.offset} is corrupt: its fields do not fit into its stated length. ${CORRUPT}`,
       )
     this.#position = end
   }

@@ -97,7 +97,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'endless rereading of a gap at the end of a batch',
     file: 'processor/core/batches.ts',
-    find: 'if (this.#remaining === 0) this.nextOffset = this.#nextAfterBatch\n        else if',
+    find: 'if (this.#remaining === 0) this.nextOffset = this.#endBatch()\n        else if',
     plant: 'if',
     test: BATCHES,
     turnsRed: 'read-committed reader must see',

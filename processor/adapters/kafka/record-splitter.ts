@@ -94,9 +94,7 @@ export class RecordSplitter {
   }
 
   #batch(lastDelta: number, records: number, body: Buffer): Buffer {
-    const data = Buffer.concat([this.#header, body])
-    data.writeInt32BE(data.length - 12, 8)
-    data.writeInt16BE(data.readInt16BE(21) & ~COMPRESSION, 21)
+    const data = uncompressed(this.#header, [body])
     data.writeInt32BE(lastDelta, 23)
     data.writeInt32BE(records, 57)
     return data
@@ -179,6 +177,14 @@ export class RecordSplitter {
     }
     throw new RangeError('a number in the batch is longer than 32 bits')
   }
+}
+
+/** Returns a batch like `batch`, but with `body` as its records, which are not compressed. */
+export function uncompressed(batch: Buffer, body: Buffer[]): Buffer {
+  const data = Buffer.concat([batch.subarray(0, BATCH_HEADER), ...body])
+  data.writeInt32BE(data.length - 12, 8)
+  data.writeInt16BE(data.readInt16BE(21) & ~COMPRESSION, 21)
+  return data
 }
 
 function field(bytes: Buffer | null): Buffer {

@@ -1,7 +1,7 @@
 /** Turns the bytes of a fetch response into pieces of bounded size, none compressed, whatever the producer sent. */
 import { BATCH_HEADER, batchLength, COMPRESSION, CONTROL, type Piece } from '#processor/core/batches.ts'
 import { inflate } from './decompress.ts'
-import { RecordSplitter } from './record-splitter.ts'
+import { RecordSplitter, uncompressed } from './record-splitter.ts'
 
 const PIECE_BYTES = 256 << 10
 
@@ -31,8 +31,17 @@ function isReady(data: Buffer, at: number, length: number, pieceBytes: number): 
 }
 
 async function* split(batch: Buffer, pieceBytes: number): AsyncGenerator<Piece> {
-  const splitter = new RecordSplitter(batch, pieceBytes)
-  for await (const chunk of inflate(batch.readInt16BE(21) & COMPRESSION, batch.subarray(BATCH_HEADER)))
-    yield* splitter.push(chunk)
-  yield splitter.finish()
+  const held: Buffer[] = []
+  let size = 0
+  let splitter: RecordSplitter | null = null
+  for await (const chunk of inflate(batch.readInt16BE(21) & COMPRESSION, batch.subarray(BATCH_HEADER))) {
+    size += chunk.length
+    if (size <= pieceBytes) held.push(chunk)
+    else {
+      splitter ??= new RecordSplitter(batch, pieceBytes)
+      for (const part of [...held.splice(0), chunk]) yield* splitter.push(part)
+    }
+  }
+  // Most batches are small. Their records are not looked at here.
+  yield splitter ? splitter.finish() : { data: uncompressed(batch, held), cut: null }
 }

@@ -223,14 +223,16 @@ describe('a broken batch', () => {
     [
       'records that end early',
       { codec: 1, compress: (body: Buffer) => gzipSync(body.subarray(0, -1)) },
-      /holds 1 whole records instead of 2/,
+      /is longer than the batch|holds 1 whole records instead of 2/,
     ],
     [
       'one record too many',
       { codec: 1, compress: (body: Buffer) => gzipSync(Buffer.concat([body, Buffer.of(0x02, 0)])) },
-      /ends inside a field|instead of 2/,
+      /more bytes than its records|ends inside a field|instead of 2/,
     ],
-  ])('is refused: %s', async (_name, compression, message) => {
-    await expect(walk(unpack(encodeBatch({ baseOffset: 0, records, compression })))).rejects.toThrow(message)
+  ])('is refused, whether it is divided or not: %s', async (_name, compression, message) => {
+    const data = encodeBatch({ baseOffset: 0, records, compression })
+    await expect(walk(unpack(data))).rejects.toThrow(message)
+    await expect(walk(unpack(data, 1000))).rejects.toThrow(message)
   })
 })
