@@ -3,7 +3,7 @@
  * as the runner does: in a clean clone of HEAD for each job, in order, with bash. Lists the steps that it skips.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ROOT, runSteps, type Step } from './support/workflows.ts'
@@ -13,6 +13,7 @@ const print = (line: string) => process.stderr.write(`${line}\n`)
 /** Returns true if every step of the job passed; stops at the first failure. */
 function passes(steps: Step[]): boolean {
   const clone = mkdtempSync(join(tmpdir(), 'clean-clone-'))
+  chmodSync(clone, 0o755) // as root, servers run as user nobody
   try {
     execFileSync('git', ['clone', '--quiet', '--no-hardlinks', ROOT, clone])
     return steps.every(({ job, run, env }) => {
