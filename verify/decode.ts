@@ -1,7 +1,7 @@
 /** Decodes a record into a sale with its lines, or finds its first fault and the field at fault. */
 import Big from 'big.js'
 import { decimals } from './expression.ts'
-import { countValues, isNumber, type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from './json.ts'
+import { isNumber, type Json, JsonNumber, JsonString, measure, parseJson, textOf } from './json.ts'
 import type { Field, Rules } from './spec.ts'
 import { parseEpoch, parseRfc3339 } from './time.ts'
 
@@ -51,8 +51,9 @@ export function decode(value: Buffer | null, timestamp: number, rules: Rules): S
 function readObject(value: Buffer | null): Map<string, Json> {
   if (value === null) throw new Fault('tombstone')
   if (value.length === 0) throw new Fault('empty_value')
-  if (nesting(value) > MAX_NESTING) throw new Fault('too_deep')
-  if (value.length >= MAX_VALUES && countValues(value) > MAX_VALUES) throw new Fault('too_many_values')
+  const { nesting, values } = measure(value)
+  if (nesting > MAX_NESTING) throw new Fault('too_deep')
+  if (values > MAX_VALUES) throw new Fault('too_many_values')
   const event = parseJson(value)
   if (event === undefined) throw new Fault('not_json')
   if (!(event instanceof Map)) throw new Fault('not_an_object')

@@ -25,33 +25,27 @@ const WHOLE_NUMBER = new RegExp(`^(?:${NUMBER.source})$`)
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 const ESCAPES: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 
-/** Returns the deepest nesting of arrays and objects outside strings. The text need not be JSON. */
-export function nesting(source: Buffer): number {
+/**
+ * Returns how deep arrays and objects nest in the bytes, and how many values they have if they are JSON, those in arrays
+ * and objects included. It recurses into nothing, so any bytes can be measured before they are parsed.
+ */
+export function measure(source: Buffer): { nesting: number; values: number } {
   let depth = 0
-  let deepest = 0
+  let nesting = 0
+  let values = 1
   let quoted = false
   for (let at = 0; at < source.length; at++) {
     const byte = source[at]
     if (quoted && byte === 0x5c) at++
     else if (byte === 0x22) quoted = !quoted
     else if (quoted) continue
-    else if (byte === 0x5b || byte === 0x7b) deepest = Math.max(deepest, ++depth)
-    else if (byte === 0x5d || byte === 0x7d) depth--
+    else if (byte === 0x2c) values++
+    else if (byte === 0x5b || byte === 0x7b) {
+      values++
+      nesting = Math.max(nesting, ++depth)
+    } else if (byte === 0x5d || byte === 0x7d) depth--
   }
-  return deepest
-}
-
-/** Returns how many values the bytes have if they are JSON, those in arrays and objects included. */
-export function countValues(source: Buffer): number {
-  let values = 1
-  let quoted = false
-  for (let at = 0; at < source.length; at++) {
-    const character = String.fromCharCode(source[at]!)
-    if (character === '"') quoted = !quoted
-    else if (quoted && character === '\\') at++
-    else if (!quoted && ',[{'.includes(character)) values++
-  }
-  return values
+  return { nesting, values }
 }
 
 /** Returns the value, or undefined when the bytes are not JSON. The last of duplicate keys wins. */

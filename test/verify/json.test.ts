@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { countValues, type Json, JsonNumber, JsonString, nesting, parseJson, textOf } from '#verify/json.ts'
+import { type Json, JsonNumber, JsonString, measure, parseJson, textOf } from '#verify/json.ts'
 
 /** Converts the reader's values to those that JSON.parse returns. */
 function plain(json: Json): unknown {
@@ -92,7 +92,7 @@ describe('textOf', () => {
   })
 })
 
-describe('countValues', () => {
+describe('the number of values', () => {
   it.each([
     ['{}', 2],
     ['{"a":[1,{"b":2}],"c":[[]]}', 8],
@@ -100,7 +100,7 @@ describe('countValues', () => {
     ['["\\",[", "\\\\", [1]]', 5],
     ['"never closed,[', 1],
   ])('counts in %s %i commas and opening brackets outside strings, plus one', (text, values) => {
-    expect(countValues(Buffer.from(text))).toBe(values)
+    expect(measure(Buffer.from(text)).values).toBe(values)
   })
 })
 
@@ -112,6 +112,6 @@ describe('nesting', () => {
     ['["\\"[[", "\\\\", [1]]', 2],
     ['[[[', 3],
   ])('measures the nesting of %s as %i', (text, depth) => {
-    expect(nesting(Buffer.from(text))).toBe(depth)
+    expect(measure(Buffer.from(text)).nesting).toBe(depth)
   })
 })
