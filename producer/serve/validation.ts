@@ -36,8 +36,8 @@ export function checkSales({ events, isBatch }: Body, compiled: CompiledSpec, fa
 }
 
 /**
- * Returns a function that yields the faults of an event one by one, `now`: ms since the epoch. An event may have a fault
- * in each of its lines, so whoever reads them can stop. The schema therefore sees one line at a time.
+ * Returns a function that yields the faults of an event one by one; `now` is in ms since the epoch. Each line of an event
+ * may have faults. The schema checks one line at a time, so that the caller can stop after any fault.
  */
 export function faultFinder(compiled: CompiledSpec, compile: (schema: JsonSchema) => Validate): FaultsOf {
   const { explode } = compiled.spec.event

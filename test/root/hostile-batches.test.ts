@@ -6,22 +6,14 @@ import { join } from 'node:path'
 import { createGzip } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Rig, type Worker } from '#test/integrity/rig.ts'
+import { ecommerceSale } from '#test/producer/pipelines.ts'
 import { MemoryLimit } from '#test/support/memory-limit.ts'
 import { produceRaw } from '#test/support/raw-produce.ts'
-import { encodeFrame, encodeRecord } from '#test/support/record-batch.ts'
+import { encodeFrame, encodeRecord, varint } from '#test/support/record-batch.ts'
 import { until } from '#test/support/until.ts'
 
 const MIB = 1 << 20
 const TIMESTAMP = Date.parse('2026-11-23T10:00:05Z')
-const SALE = {
-  transaction_id: 'the same id',
-  timestamp: '2026-11-23T10:00:00Z',
-  category: 'books',
-  payment_method: 'cash',
-  store_id: 's1',
-  amount: '1.00',
-  quantity: 1,
-}
 
 let folder: string
 let limit: MemoryLimit
@@ -65,20 +57,13 @@ async function bomb(count: number, value: Buffer, kind: 'records' | 'one record'
 
 /** Returns what comes before a value of that length: the record's length, fields without content, the value's length. */
 function recordAround(valueBytes: number): Buffer[] {
-  const length = varint(valueBytes)
+  const length = varint(BigInt(valueBytes))
   const fields = Buffer.of(0, 0, 0, 1) // attributes, timestamp, offset, no key
-  return [varint(fields.length + length.length + valueBytes + 1), fields, length]
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = []
-  let rest = value * 2
-  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128)
-  return Buffer.from([...bytes, rest])
+  return [varint(BigInt(fields.length + length.length + valueBytes + 1)), fields, length]
 }
 
 const large = Buffer.from(JSON.stringify({ padding: 'x'.repeat(MIB) }))
-const duplicate = Buffer.from(JSON.stringify({ ...SALE, padding: 'x'.repeat(600) }))
+const duplicate = Buffer.from(ecommerceSale({ timestamp: '2026-11-23T10:00:00Z', padding: 'x'.repeat(600) }))
 
 describe('a worker with a memory limit of 512 MiB', () => {
   it.each([

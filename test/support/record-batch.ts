@@ -102,7 +102,7 @@ function bytes(value: Buffer | null): Buffer {
 }
 
 /** Zigzag, base 128, least significant group first. */
-function varint(value: bigint): Buffer {
+export function varint(value: bigint): Buffer {
   let rest = value >= 0n ? value * 2n : -value * 2n - 1n
   const out: number[] = []
   while (rest > 127n) {

@@ -37,15 +37,17 @@ export class RecordSplitter {
   *push(chunk: Buffer): Generator<Piece> {
     this.#append(chunk)
     for (;;) {
-      if (this.#skipped && !this.#skip(this.#skipped)) return
-      if (this.#skipped) yield this.#takeCut(this.#skipped)
+      if (this.#skipped) {
+        if (!this.#skip(this.#skipped)) return
+        yield this.#takeCut(this.#skipped)
+      }
       const length = this.#varint(this.#scanned)
       if (length === null) return
       if (length.value > MAX_RECORD_BYTES) {
         if (this.#end - this.#scanned < CUT_PREFIX_BYTES) return
         if (this.#records > 0) yield this.#take(this.#lastDelta)
         this.#beginCut(this.#scanned + length.size, length.value)
-      } else if (!this.#scan(length.size + length.value)) return
+      } else if (!this.#scan(this.#scanned + length.size, length.value)) return
       else if (this.#scanned - this.#start >= this.#pieceBytes) yield this.#take(this.#lastDelta)
     }
   }
@@ -74,12 +76,11 @@ export class RecordSplitter {
     this.#end += chunk.length
   }
 
-  /** Moves past one record of `size` bytes with its length. Returns false while it is incomplete. */
-  #scan(size: number): boolean {
-    if (this.#scanned + size > this.#end) return false
-    const { delta } = this.#fields(this.#scanned)
-    this.#lastDelta = delta
-    this.#scanned += size
+  /** Moves past one record, given without its length field. Returns false while it is incomplete. */
+  #scan(bodyStart: number, length: number): boolean {
+    if (bodyStart + length > this.#end) return false
+    this.#lastDelta = this.#fields(bodyStart).delta
+    this.#scanned = bodyStart + length
     this.#records++
     return true
   }
@@ -100,9 +101,9 @@ export class RecordSplitter {
     return data
   }
 
-  /** Returns the positions of a record's first fields. `at`: where its length begins. */
-  #fields(at: number) {
-    const start = at + this.#demand(at).size + 1 // attributes: unused
+  /** Returns the positions of a record's first fields. */
+  #fields(bodyStart: number) {
+    const start = bodyStart + 1 // attributes: unused
     let p = start
     while (this.#buffer[p]! > 127) p++ // timestamp
     const delta = this.#demand(p + 1)
@@ -111,7 +112,7 @@ export class RecordSplitter {
 
   /** `bodyStart` and `length`: the record without its length field. CUT_PREFIX_BYTES of it are in the buffer. */
   #beginCut(bodyStart: number, length: number): void {
-    const { start, end, delta } = this.#fields(this.#scanned)
+    const { start, end, delta } = this.#fields(bodyStart)
     const key = this.#bytes(end, KEPT_KEY_BYTES)
     const value = key.whole ? this.#bytes(key.end, KEPT_VALUE_BYTES) : { kept: null, length: 0, start: end }
     const body = Buffer.concat([
