@@ -2,6 +2,7 @@
 import { pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { type HttpServer, metricsPage, probe, startHttpServer } from '#common/http.ts'
+import { stdoutForLog } from '#common/log-destination.ts'
 import type { Clock, Log } from './ports.ts'
 import { statusMetrics } from './status-metrics.ts'
 
@@ -13,7 +14,7 @@ const STALE_AFTER_MS = 600_000
 export type OperatorTelemetry = ReturnType<typeof createTelemetry>
 
 export function createLog(level: string, identity: string): Log {
-  const logger = pino({ level, base: { operator: identity } })
+  const logger = pino({ level, base: { operator: identity } }, stdoutForLog())
   return (at, message, fields = {}) => logger[at](fields, message)
 }
 

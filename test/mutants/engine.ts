@@ -264,4 +264,12 @@ export const ENGINE_MUTANTS: Mutant[] = [
     test: 'test/producer/check/judge.test.ts',
     turnsRed: 'does not wait for a sale that is a dead letter',
   },
+  {
+    name: 'log lines written in the background',
+    file: 'common/log-destination.ts',
+    find: 'sync: true',
+    plant: 'sync: false',
+    test: 'test/common/log-destination.test.ts',
+    turnsRed: 'is complete and in order when the process exits',
+  },
 ]

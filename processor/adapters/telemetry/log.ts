@@ -1,5 +1,6 @@
 /** Logs JSON lines to stdout (pino) and redacts everything that looks like a credential. */
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
+import { stdoutForLog } from '#common/log-destination.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
@@ -10,11 +11,15 @@ const REDACTED = '[redacted]'
 const MAX_DEPTH = 5
 
 /** `base`: fields of every line. `destination`: default stdout. */
-export function createLogger(level: LogLevel, base: Record<string, string>, destination?: DestinationStream): Logger {
+export function createLogger(
+  level: LogLevel,
+  base: Record<string, string>,
+  destination: DestinationStream = stdoutForLog(),
+): Logger {
   // redact() has described the error already; pino's own serializer would flatten its causes into one message.
   const serializers = { err: (described: unknown) => described }
   const options = { level, base, serializers, timestamp: stdTimeFunctions.isoTime, formatters: { level: levelName } }
-  return destination ? pino(options, destination) : pino(options)
+  return pino(options, destination)
 }
 
 function levelName(label: string) {
