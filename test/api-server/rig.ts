@@ -62,6 +62,7 @@ export type RunningOperator = {
   /** Stops it as SIGTERM does. */
   stop(): Promise<'stopped' | 'lost'>
   ended: Promise<'stopped' | 'lost'>
+  hasEnded(): boolean
 }
 
 export type OperatorOptions = {
@@ -95,11 +96,15 @@ export async function startOperator({
   let port = 0
   const world = { clock, chance, log, ...(staleAfterMs && { staleAfterMs }) }
   const ended = runOperator(config ?? configFor(address, token!), settings, world, stopping.signal, p => (port = p))
+  let hasEnded = false
+  const settled = () => void (hasEnded = true)
+  ended.then(settled, settled)
   await until('the operator listens', () => port > 0)
   return {
     lines,
     url: `http://127.0.0.1:${port}`,
     ended,
+    hasEnded: () => hasEnded,
     async metric(name) {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
       const values = text.split('\n').filter(line => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)))

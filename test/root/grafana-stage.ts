@@ -53,6 +53,7 @@ export async function startStage() {
   }
   try {
     await Promise.all([rig.load(RATE, SECONDS, 7), sell(ingest, cluster.touch), makeSales(folder, map)])
+    if (cluster.operator.hasEnded()) throw new Error(`the operator ended: ${cluster.operator.lines.join('\n')}`)
     await rig.drained()
     await until('all sales of the map are stored', () => allSalesStored(rig), 120_000, 500)
     // By then, Prometheus has also scraped the counters of the last commits.

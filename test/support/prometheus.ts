@@ -1,26 +1,31 @@
 /** Debian's Prometheus and promtool, unpacked in the cache: nothing is installed, and no service starts. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { type ServerOptions, ServerProcess, stablePort } from '#local/services/process.ts'
 
 const CACHE = resolve(process.env.SALESPIPELINE_CACHE ?? join(import.meta.dirname, '../../.cache'))
 const FOLDER = join(CACHE, 'prometheus-debian')
 const HOST = '127.0.0.1'
+const run = promisify(execFile)
 
-/** Returns the path of the program, which is downloaded the first time. Throws apt's error when this is not Debian. */
-export function prometheusProgram(name: 'prometheus' | 'promtool'): string {
-  if (!existsSync(FOLDER)) fetchPackage()
+/** Resolves with the program's path, and downloads it the first time. Rejects with apt's error if this is not Debian. */
+async function prometheusProgram(name: 'prometheus' | 'promtool'): Promise<string> {
+  if (!existsSync(FOLDER)) await fetchPackage()
   return join(FOLDER, 'usr/bin', name)
 }
 
-/** Downloads to a temporary folder first, because two test files may do this at once, and one may be killed. */
-function fetchPackage(): void {
+/**
+ * Downloads to a temporary folder first, because two test files may do this at once, and one may be killed. Blocks
+ * nothing: an operator that runs in the test's process would lose its lease.
+ */
+async function fetchPackage(): Promise<void> {
   mkdirSync(CACHE, { recursive: true })
   const work = mkdtempSync(join(CACHE, 'prometheus-'))
-  execFileSync('apt-get', ['download', '-q', 'prometheus'], { cwd: work, stdio: ['ignore', 'ignore', 'pipe'] })
+  await run('apt-get', ['download', '-q', 'prometheus'], { cwd: work })
   const [archive] = readdirSync(work).filter(file => file.endsWith('.deb'))
-  execFileSync('dpkg', ['-x', join(work, archive!), join(work, 'root')])
+  await run('dpkg', ['-x', join(work, archive!), join(work, 'root')])
   try {
     renameSync(join(work, 'root'), FOLDER)
   } catch (error) {
@@ -29,9 +34,9 @@ function fetchPackage(): void {
   rmSync(work, { recursive: true, force: true })
 }
 
-/** Runs promtool. Returns its output, and whether it exited with 0. */
-export function promtool(...args: string[]): { ok: boolean; text: string } {
-  const { status, stdout, stderr } = spawnSync(prometheusProgram('promtool'), args, { encoding: 'utf8' })
+/** Runs promtool. Resolves with its output, and whether it exited with 0. */
+export async function promtool(...args: string[]): Promise<{ ok: boolean; text: string }> {
+  const { status, stdout, stderr } = spawnSync(await prometheusProgram('promtool'), args, { encoding: 'utf8' })
   return { ok: status === 0, text: `${stdout}${stderr}` }
 }
 
@@ -52,7 +57,7 @@ export async function startPrometheus({ dataDir, temporary }: ServerOptions, con
     dataDir,
     temporary,
     prepare: async () => ({
-      command: prometheusProgram('prometheus'),
+      command: await prometheusProgram('prometheus'),
       args,
       cwd: dataDir,
       port,
