@@ -5,6 +5,7 @@
  *
  *   npm run test:mutants            plants all faults
  *   npm run test:mutants -- dedup   plants those whose name contains "dedup"
+ *   npm run test:mutants -- --rotate   as .ci/run does: plants the part in CI_PART, and all whose files changed lately
  */
 import { fork } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
@@ -12,7 +13,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ROOT, suiteNames, suiteOf } from '../suites.ts'
 import { MUTANTS } from './all.ts'
+import type { Mutant } from './engine.ts'
 import type { FromLane, Group, Result } from './lane.ts'
+import { changedFiles, inRotation } from './rotation.ts'
 
 const LANES = 2
 /** Built, fetched or of no use to a test. */
@@ -53,8 +56,18 @@ function runLane(next: () => Group | undefined, onResult: (result: Result) => vo
   })
 }
 
+/** Returns the faults of the part that the environment chooses (.ci/part), and says which. */
+function rotated(): Mutant[] {
+  const { CI_PART: part = 'all', CI_PART_BY: by = 'by default', CI_BASE: base } = process.env
+  const chosen = inRotation(MUTANTS, part, changedFiles(base))
+  const parts = part === 'all' ? 'parts 1, 2 and 3 of 3' : `part ${part} of 3, ${by}, and faults in changed files`
+  console.log(`stage planted-faults: ${parts}: ${chosen.length} of ${MUTANTS.length}`)
+  return chosen
+}
+
 const filters = process.argv.slice(2)
-const chosen = MUTANTS.filter(mutant => filters.every(part => mutant.name.includes(part)))
+const chosen =
+  filters[0] === '--rotate' ? rotated() : MUTANTS.filter(({ name }) => filters.every(x => name.includes(x)))
 const groups: Group[] = [...Map.groupBy(chosen, ({ test }) => test)]
   .map(([test, mutants]) => ({ test, mutants }))
   // Tests with their own servers take longest, so they come first: otherwise one lane would run them alone at the end.
