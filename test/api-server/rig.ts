@@ -58,7 +58,8 @@ export async function operatorToken(kube: Kube, seconds = 3600): Promise<string>
 export type RunningOperator = {
   lines: string[]
   url: string
-  metric(name: string): Promise<number>
+  /** Sum of the series whose text begins like this, less those that begin like `without`, all read at one time. */
+  metric(name: string, without?: string): Promise<number>
   /** Stops it as SIGTERM does. */
   stop(): Promise<'stopped' | 'lost'>
   ended: Promise<'stopped' | 'lost'>
@@ -105,10 +106,13 @@ export async function startOperator({
     url: `http://127.0.0.1:${port}`,
     ended,
     hasEnded: () => hasEnded,
-    async metric(name) {
-      const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-      const values = text.split('\n').filter(line => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)))
-      return values.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    async metric(name, without) {
+      const lines = (await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).split('\n')
+      const sum = (start: string) =>
+        lines
+          .filter(line => line.startsWith(start) && /^[{ ]/.test(line.slice(start.length)))
+          .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
+      return sum(name) - (without ? sum(without) : 0)
     },
     stop() {
       stopping.abort()
