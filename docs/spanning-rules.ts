@@ -79,6 +79,14 @@ export const FIXED_FIELDS: SpanningRule[] = [
     rule: 'can be raised, never lowered, because Kafka cannot remove partitions. For fewer partitions create another topic and another pipeline.',
   },
   {
+    fields: ['sinks.postgres.host', 'sinks.postgres.port', 'sinks.postgres.database', 'sinks.postgres.schema'],
+    rule: 'fixed once a result is stored there. The runbook says how to [move the results](operations.md#move-the-results).',
+  },
+  {
+    fields: ['event.id'],
+    rule: 'fixed while `deduplication` is set: ids of earlier sales would not match those of later ones. Create another pipeline instead.',
+  },
+  {
     fields: ['event.time', 'event.explode'],
     rule: 'fixed, because every result depends on them. `event.explode.fields` can be extended. For other changes create another pipeline.',
   },

@@ -18,7 +18,11 @@ const SETTINGS: OperatorSettings = {
 
 /** Lines to print, at least one. `before` is null for a new pipeline. */
 export function changePreview(owner: Owner, before: Version | null, after: Version): string[] {
-  const changes = [...objects(owner, before, after), ...results(before?.spec ?? null, after.spec)]
+  const changes = [
+    ...objects(owner, before, after),
+    ...results(before?.spec ?? null, after.spec),
+    ...places(before?.spec ?? null, after.spec),
+  ]
   return [...(changes.length > 0 ? changes : ['no changes']), ...roundingNotes(before?.spec ?? null, after.spec)]
 }
 
@@ -81,6 +85,22 @@ function results(before: Spec | null, after: Spec): string[] {
       : [
           '~ the new spec applies to sales after the current offset of each partition; rows from earlier sales are kept',
         ]),
+  ]
+}
+
+/** The API server refuses another place once a result is stored there (operator/crd/transitions.ts). */
+function places(before: Spec | null, after: Spec): string[] {
+  if (before === null) return []
+  const changed = (part: (spec: Spec) => unknown) => JSON.stringify(part(before)) !== JSON.stringify(part(after))
+  return [
+    ...(changed(({ sinks: { postgres: p } }) => [p.host, p.port, p.database, p.schema])
+      ? ['~ spec.sinks.postgres names another place; nothing is left behind, because no result is stored yet']
+      : []),
+    ...(changed(({ source: s }) => [s.bootstrapServers, s.strimzi])
+      ? [
+          '! spec.source names other Kafka servers: workers continue only if they find the same topic there; otherwise they stop with TopicReplaced',
+        ]
+      : []),
   ]
 }
 

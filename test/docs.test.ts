@@ -7,7 +7,7 @@ import { type FieldRow, fieldSections } from '#docs/fields.ts'
 import { examples, REFERENCE_FILE, referenceFile } from '#docs/generate.ts'
 import { CROSS_FIELD_RULES, FIXED_FIELDS } from '#docs/spanning-rules.ts'
 import { RULES } from '#operator/crd/rules.ts'
-import { TRANSITIONS } from '#operator/crd/transitions.ts'
+import { PLACE_OF_RESULTS, TRANSITIONS } from '#operator/crd/transitions.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { document } from '#pipeline/schema.ts'
 
@@ -149,13 +149,13 @@ describe('docs/reference.md', () => {
 
   it.each([
     ['that spans fields', RULES, CROSS_FIELD_RULES],
-    ['on changes', TRANSITIONS, FIXED_FIELDS],
+    ['on changes', { ...TRANSITIONS, '': PLACE_OF_RESULTS }, FIXED_FIELDS],
   ])('has each rule of the CRD %s', (_, rules, documented) => {
     const targets = Object.entries(rules).flatMap(([path, list]) =>
       list.map(({ fieldPath = '' }) => `${path}${fieldPath}`),
     )
     const named = new Set(documented.flatMap(({ fields }) => fields))
-    const missing = distinct(targets.map(path => path.replace(/^spec\./, ''))).filter(path => !named.has(path))
+    const missing = distinct(targets.map(path => path.replace(/^\.?spec\./, ''))).filter(path => !named.has(path))
     expect(missing).toEqual([])
   })
 

@@ -5,7 +5,7 @@ import { API_VERSION, KIND, spec } from '#pipeline/schema.ts'
 import { RULES } from './rules.ts'
 import { STATUS } from './status-schema.ts'
 import { type Structural, structural, withRules } from './structural.ts'
-import { TRANSITIONS } from './transitions.ts'
+import { PLACE_OF_RESULTS, TRANSITIONS } from './transitions.ts'
 
 const [GROUP, VERSION] = API_VERSION.split('/') as [string, string]
 export const PLURAL = 'salespipelines'
@@ -94,6 +94,7 @@ function documentSchema(): Structural {
         rule: `self.metadata.name.matches(r'${PIPELINE_NAME.source}')`,
         message: `metadata.name ${PIPELINE_NAME_RULE}`,
       },
+      ...PLACE_OF_RESULTS,
     ],
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Changes of a live pipeline that the API server refuses, in CEL over `oldSelf`: window, group-by, measures and the mapping
- * of fields are an aggregation's identity (contract, section 2). A new name creates a new aggregation; the old rows stay.
+ * of fields are an aggregation's identity (contract, section 2). A new name creates a new aggregation; the old rows stay. The
+ * place of the results stays as well.
  */
 import type { Rule } from '#pipeline/rules.ts'
 
@@ -14,6 +15,26 @@ const windowOf = (aggregation: string, spec: string) =>
   `(has(${aggregation}.window) ? dyn(${aggregation}.window) : dyn(${spec}.window))`
 
 const rawColumns = 'event.fields'
+
+const hasResults =
+  "has(oldSelf.status) && has(oldSelf.status.sinksReached) && 'postgres' in oldSelf.status.sinksReached"
+
+/** Returns CEL that is true if a field of spec.sinks.postgres is the same as before, or missing as before. */
+function isSamePlace(name: string): string {
+  const [now, before] = ['self', 'oldSelf'].map(object => `${object}.spec.sinks.postgres.${name}`)
+  return `has(${now}) == has(${before}) && (!has(${now}) || ${now} == ${before})`
+}
+
+/**
+ * Rules of the whole object, because they hold only once PostgreSQL has received a result: until then, a wrong address can
+ * be corrected. Workers that open another place would find no results, and start over.
+ */
+export const PLACE_OF_RESULTS: (Rule & { fieldPath: string })[] = ['host', 'port', 'database', 'schema'].map(name => ({
+  rule: `!(${hasResults}) || ${isSamePlace(name)}`,
+  message:
+    'cannot be changed: results are stored there, and would start over in another place. To move the results, see "Move the results" in docs/operations.md. To start over, create a pipeline with another name',
+  fieldPath: `.spec.sinks.postgres.${name}`,
+}))
 
 const FIXED_FIELD: Rule = {
   rule: 'self == oldSelf',
@@ -62,6 +83,12 @@ export const TRANSITIONS: Record<string, (Rule & { fieldPath?: string })[]> = {
     },
   ],
   spec: [
+    {
+      rule: '!has(self.deduplication) || !has(oldSelf.deduplication) || self.event.id == oldSelf.event.id',
+      message:
+        'cannot be changed while deduplication is on: the ids of earlier sales would not match those of later ones, so duplicates would be counted. Create another pipeline',
+      fieldPath: '.event.id',
+    },
     {
       rule: `self.aggregations.all(a, !oldSelf.aggregations.exists(o, o.name == a.name && ${windowOf('o', 'oldSelf')} != ${windowOf('a', 'self')}))`,
       message: `the window of an aggregation cannot be changed; ${anotherName}`,

@@ -32,6 +32,13 @@ async function submit(document: unknown, dryRun = true): Promise<Verdict> {
   return { accepted: false, message: body.message }
 }
 
+/** Replaces a stored pipeline by the document. */
+async function replace(name: string, document: unknown) {
+  const path = kube.pipelinePath('default', name)
+  const { metadata } = await kube.demand('GET', path)
+  return kube.request('PUT', `${path}?fieldValidation=Strict`, { ...(document as object), metadata })
+}
+
 /** Returns the faults that our own schema finds. */
 function ownFaults(document: unknown): string[] {
   try {
@@ -166,13 +173,43 @@ describeWithApiServer('the CRD', () => {
   ])('accepts or rejects a change of a live pipeline: %s', async (_change, changes, message) => {
     const name = unique('live').replaceAll('_', '-')
     await submit(documentWith({ 'metadata.name': name }), false)
-    const path = kube.pipelinePath('default', name)
-    const live = await kube.demand('GET', path)
-    const body = { ...(documentWith({ 'metadata.name': name, ...changes }) as object), metadata: live.metadata }
-    const { code, body: response } = await kube.request('PUT', `${path}?fieldValidation=Strict`, body)
+    const { code, body } = await replace(name, documentWith({ 'metadata.name': name, ...changes }))
     expect(code).toBe(message ? 422 : 200)
-    if (message) expect(response.message).toMatch(message)
+    if (message) expect(body.message).toMatch(message)
   })
+
+  it('accepts another event id only while deduplication is off', async () => {
+    const name = unique('ids').replaceAll('_', '-')
+    const document = (id: string, deduplication?: object) =>
+      documentWith({ 'metadata.name': name, 'spec.event.id': id, 'spec.deduplication': deduplication })
+    await submit(document('a'), false)
+    expect(await replace(name, document('b'))).toMatchObject({ code: 200 })
+    expect(await replace(name, document('b', { horizon: '1h' }))).toMatchObject({ code: 200 })
+    const { code, body } = await replace(name, document('c', { horizon: '1h' }))
+    expect([code, body.message]).toEqual([422, expect.stringMatching(/event\.id.*while deduplication is on/)])
+  })
+
+  it.each(Object.entries({ host: 'b', port: 6000, database: 'b', schema: 'b' }))(
+    'accepts another %s of PostgreSQL only until a result is stored there',
+    async (field, value) => {
+      const name = unique('place').replaceAll('_', '-')
+      const at = (postgres: object) => documentWith({ 'metadata.name': name, 'spec.sinks': { postgres } })
+      const first = { host: 'a', port: 5000, database: 'a', schema: 'a' }
+      await submit(at(field === 'schema' ? { host: 'a' } : { ...first, [field]: undefined }), false)
+      expect(await replace(name, at(first))).toMatchObject({ code: 200 })
+      const path = `${kube.pipelinePath('default', name)}/status`
+      await kube.demand('PATCH', path, { status: { sinksReached: ['postgres'] } }, 'application/merge-patch+json')
+      expect(await replace(name, at({ ...first, passwordSecretRef: { name: 'a', key: 'b' } }))).toMatchObject({
+        code: 200,
+      })
+      const { code, body } = await replace(name, at({ ...first, [field]: value }))
+      expect([code, body.message]).toEqual([
+        422,
+        expect.stringMatching(`spec.sinks.postgres.${field}: .*results are stored there.*Move the results`),
+      ])
+      expect((await replace(name, at({ ...first, [field]: undefined }))).code).toBe(422)
+    },
+  )
 
   it('accepts an unchanged document of a pipeline that was stored by release 0.3.0, which had no roundEach', async () => {
     const crd = parse(readFileSync(CRD_FILE, 'utf8'))

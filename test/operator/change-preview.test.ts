@@ -44,6 +44,15 @@ describe('the change preview', () => {
       'x aggregation by_store: this change is refused, because stored rows would not match the new definition; give the changed aggregation a new name',
     ))
 
+  it('says what happens when another place of results or of sales is named', () => {
+    expect(preview({ 'spec.sinks': { postgres: { schema: 'other' } } })).toContain(
+      '~ spec.sinks.postgres names another place; nothing is left behind, because no result is stored yet',
+    )
+    expect(preview({ 'spec.source.bootstrapServers': ['other:9092'] })).toContain(
+      '! spec.source names other Kafka servers: workers continue only if they find the same topic there; otherwise they stop with TopicReplaced',
+    )
+  })
+
   it('names the results that end and that start when an aggregation is renamed', () => {
     const lines = preview({ 'spec.aggregations[0].name': 'by_store_2' })
     expect(lines).toContain(
