@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { CRD_FILE, crdFile } from '#operator/crd/generate.ts'
 import { checkPipeline, SpecError } from '#pipeline/parse.ts'
+import { check } from '#test/support/properties.ts'
 import { documentWith } from '../pipeline/documents.ts'
 import { SPANNING_FAULTS } from '../pipeline/spanning-faults.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
@@ -104,7 +105,7 @@ describeWithApiServer('the CRD', () => {
 
   it('accepts exactly the documents that our schema accepts', async () => {
     const counts = { accepted: 0, rejected: 0 }
-    await fc.assert(
+    await check(
       fc.asyncProperty(PATH_AND_VALUE, async ([path, value]) => {
         const document = documentWith({ ...FULL, [path]: value })
         const faults = ownFaults(document)
@@ -135,7 +136,7 @@ describeWithApiServer('the CRD', () => {
       '/',
       '\n',
     )
-    await fc.assert(
+    await check(
       fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 9 }), async pieces => {
         const document = documentWith({ 'spec.aggregations[0].measures[1].of': pieces.join('') })
         expect({ pieces, accepted: (await submit(document)).accepted }).toEqual({

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { chosen, KINDS, scheduleRound } from '#chaos/fault-schedule.ts'
+import { check } from '#test/support/properties.ts'
 
 const kinds = fc.uniqueArray(fc.constantFrom(...KINDS), { minLength: 1 })
 const seeds = fc.nat(1_000_000)
 
 describe('the fault schedule of a round', () => {
   it('contains each kind once, and a node only in the first round', () => {
-    fc.assert(
+    check(
       fc.property(seeds, fc.integer({ min: 1, max: 20 }), kinds, (seed, round, chosenKinds) => {
         const steps = scheduleRound(seed, round, chosenKinds)
         const expected = chosenKinds.filter(kind => kind !== 'node' || round === 1)
@@ -18,7 +19,7 @@ describe('the fault schedule of a round', () => {
   })
 
   it('is the same for the same seed, in any order of the kinds', () => {
-    fc.assert(
+    check(
       fc.property(seeds, kinds, (seed, chosenKinds) => {
         expect(scheduleRound(seed, 2, [...chosenKinds].reverse())).toEqual(scheduleRound(seed, 2, chosenKinds))
       }),
@@ -37,7 +38,7 @@ describe('chosen', () => {
   const named = fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1 }).map(all => all.map(name => ({ name })))
 
   it('returns an existing element, the same in any order of the list', () => {
-    fc.assert(
+    check(
       fc.property(named, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (pods, pick) => {
         expect(pods).toContainEqual(chosen(pods, pick))
         expect(chosen([...pods].reverse(), pick)).toEqual(chosen(pods, pick))

@@ -14,6 +14,7 @@ import {
   worstStandstill,
 } from '#chaos/measure.ts'
 import type { Reading } from '#chaos/scrape.ts'
+import { check } from '#test/support/properties.ts'
 
 const BOUNDS = [0.1, 1, 10, Infinity]
 type Values = {
@@ -93,7 +94,7 @@ describe('Totals', () => {
 
   it('never decreases, in any order of readings from any workers', () => {
     const worker = fc.record({ pod: fc.constantFrom('a', 'b', 'c'), startedAt: fc.nat(2), more: fc.nat(50) })
-    fc.assert(
+    check(
       fc.property(fc.array(worker, { maxLength: 40 }), events => {
         const totals = totalsOf({ pod: 'a', records: [[0, 100]] })
         const counts = new Map([['a/0', 100]])
@@ -147,7 +148,7 @@ describe('a standstill', () => {
 
   it('is at most as long as the window, and in total at most as long as for the worst partition', () => {
     const steps = fc.array(fc.tuple(fc.nat(1), fc.nat(1)), { minLength: 2, maxLength: 40 })
-    fc.assert(
+    check(
       fc.property(steps, growth => {
         let sums: [number, number] = [0, 0]
         const some = ticksOf(growth.map(([a, b]) => (sums = [sums[0] + a, sums[1] + b])))
@@ -202,7 +203,7 @@ describe('delays', () => {
 
   it('lie in the bucket of the event with that rank', () => {
     const delays = fc.array(fc.double({ min: 0, max: 20, noNaN: true }), { minLength: 1, maxLength: 200 })
-    fc.assert(
+    check(
       fc.property(delays, seconds => {
         const sorted = [...seconds].sort((a, b) => a - b)
         const delay = delayOf(

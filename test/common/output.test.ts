@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { printable, printableLines, writeLines } from '#common/output.ts'
 import { HOSTILE, UNSAFE } from '#test/support/hostile.ts'
+import { check } from '#test/support/properties.ts'
 
 describe('printable', () => {
   it('escapes every character that controls a terminal, and changes no other text', () => {
@@ -15,7 +16,7 @@ describe('printable', () => {
 
   it('keeps lines apart, and keeps JSON valid with the same content', () => {
     expect(printableLines('first\nsecond\x07')).toBe('first\nsecond\\u0007')
-    fc.assert(
+    check(
       fc.property(fc.string({ unit: 'binary' }), text => {
         const json = printableLines(JSON.stringify({ text }, null, 2))
         expect(JSON.parse(json)).toEqual({ text })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { backOff } from '#pipeline/backoff.ts'
+import { check } from '#test/support/properties.ts'
 
 const times = { baseMs: 200, capMs: 5000 }
 
@@ -18,7 +19,7 @@ describe('backOff', () => {
   it('returns a finite pause within its bounds after any number of failures', () => {
     const attempts = fc.integer({ min: 0, max: 1_000_000 })
     const bounds = fc.record({ baseMs: fc.nat(10_000), capMs: fc.nat(1_000_000) })
-    fc.assert(
+    check(
       fc.property(attempts, bounds, fc.double({ min: 0, max: 1, noNaN: true }), (attempt, bounds, next) => {
         const longest = backOff({ attempt, ...bounds })
         const pause = backOff({ attempt, ...bounds }, { next: () => next })

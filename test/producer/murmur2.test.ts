@@ -2,9 +2,10 @@ import { compatibilityPartitioner, murmur2 as reference } from '@platformatic/ka
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { murmur2 } from '#producer/murmur2.ts'
+import { check } from '#test/support/properties.ts'
 
 it('returns the same bits as the client library', () => {
-  fc.assert(
+  check(
     fc.property(fc.uint8Array({ maxLength: 80 }), bytes => {
       const key = Buffer.from(bytes)
       expect(murmur2(key)).toBe(reference(key) | 0)

@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Dice, Zipf } from '#producer/random.ts'
+import { check } from '#test/support/properties.ts'
 
 const draws = (dice: Dice, count: number) => Array.from({ length: count }, () => dice.next())
 
 it('draws the same numbers for an event regardless of earlier draws', () => {
-  fc.assert(
+  check(
     fc.property(fc.nat(), fc.maxSafeNat(), fc.maxSafeNat(), fc.nat(20), (seed, index, other, drawnBefore) => {
       const alone = draws(new Dice(seed, 0).seek(index), 5)
       const dice = new Dice(seed, 0)
@@ -34,7 +35,7 @@ it('spreads numbers evenly over indices', () => {
 })
 
 it('draws Zipf rank r in proportion to 1 / (r + 1)^exponent, and only valid ranks', () => {
-  fc.assert(
+  check(
     fc.property(fc.integer({ min: 1, max: 300 }), fc.double({ min: 0, max: 5, noNaN: true }), (n, exponent) => {
       const zipf = new Zipf(n, exponent)
       const weights = Array.from({ length: n }, (_, rank) => (rank + 1) ** -exponent)

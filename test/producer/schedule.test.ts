@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Schedule } from '#producer/schedule.ts'
+import { check } from '#test/support/properties.ts'
 
 const rates = fc.double({ min: 0.1, max: 50_000, noNaN: true })
 const bursts = fc.option(
@@ -35,7 +36,7 @@ it('multiplies the rate by a burst in the last part of each period', () => {
 })
 
 it('returns increasing times, and counts that agree with them', () => {
-  fc.assert(
+  check(
     fc.property(rates, bursts, fc.nat(1_000_000), (rate, burst, index) => {
       const schedule = new Schedule(rate, burst)
       const time = schedule.timeOf(index)
@@ -51,7 +52,7 @@ it('returns increasing times, and counts that agree with them', () => {
 })
 
 it('applies a new rate to later events and keeps the times of earlier ones', () => {
-  fc.assert(
+  check(
     fc.property(rates, rates, bursts, fc.integer({ min: 1, max: 100_000 }), (before, after, burst, time) => {
       const schedule = new Schedule(before, burst)
       const due = schedule.countBefore(time)

@@ -124,7 +124,7 @@ function unfinished(url: string): Socket {
 }
 
 it('closes connections with unfinished bodies, and those without a request', LONG, async () => {
-  const ingest = await withTopic('--receive-within', '20s')
+  const ingest = await withTopic('--receive-within', '10s')
   const sockets = Array.from({ length: 1000 }, () => unfinished(ingest.url))
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy()

@@ -5,10 +5,17 @@ import { suiteNames } from '../suites.ts'
 /** Minutes each; started last, one of them would run alone at the end. */
 const LONGEST = [
   'integrity/faults',
+  'local/start/npm-start',
   'api-server/faults',
   'api-server/chaos',
   'simulator/simulator',
+  'root/dockerfile',
+  'root/ingest-memory',
   'producer/check/check',
+  'root/hostile-batches',
+  'root/grafana',
+  'local/services',
+  'integrity/elasticsearch',
 ]
 
 export class SlowFirst extends BaseSequencer {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { check } from '#test/support/properties.ts'
 import { type Json, JsonNumber, JsonString, measure, parseJson, textOf } from '#verify/json.ts'
 
 /** Converts the reader's values to those that JSON.parse returns. */
@@ -13,7 +14,7 @@ function plain(json: Json): unknown {
 describe('parseJson', () => {
   it('parses the output of JSON.stringify', () => {
     const wellFormed = fc.string({ unit: 'binary' }).filter(text => !text.includes('\0') && text.isWellFormed())
-    fc.assert(
+    check(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), wellFormed, (value, text) => {
         const written = JSON.stringify([text, value]).replaceAll('\\u0000', ' ')
         expect(plain(parseJson(Buffer.from(written))!)).toEqual(JSON.parse(written))

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { unpack } from '#processor/adapters/kafka/unpack.ts'
 import { type AbortedTransaction, BatchCursor, offsetAfter, type Piece } from '#processor/core/batches.ts'
+import { check } from '#test/support/properties.ts'
 import { encodeBatch, GZIP, type TestBatch, type TestRecord } from '#test/support/record-batch.ts'
 
 type Seen = { offset: number; timestamp: number; key: Buffer | null; value: Buffer | null; headers: [string, string][] }
@@ -106,7 +107,7 @@ describe('record batches', () => {
   it('yields exactly the records that a read-committed reader must see, from any offset and in pieces of any size', async () => {
     let hidden = 0
     let split = 0
-    await fc.assert(
+    await check(
       fc.asyncProperty(shapes, fc.nat(60), fc.integer({ min: 1, max: 500 }), async (shapes, from, pieceBytes) => {
         const log = layLog(shapes)
         const start = Math.min(from, log.end)
@@ -168,7 +169,7 @@ describe('record batches', () => {
       fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
       fc.nat(63).chain(bits => fc.bigInt({ min: -(2n ** BigInt(bits)), max: 2n ** BigInt(bits) - 1n })),
     )
-    fc.assert(
+    check(
       fc.property(int64, int64, (baseTimestamp, timestampDelta) => {
         const records = [{ delta: 0, timestamp: 0, timestampDelta, key: null, value: null }]
         const data = encodeBatch({ baseOffset: 0, baseTimestamp, records })

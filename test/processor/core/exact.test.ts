@@ -2,6 +2,7 @@ import Big from 'big.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { add, canonical, decimalText, multiply, rescale, subtract } from '#processor/core/exact.ts'
+import { check } from '#test/support/properties.ts'
 
 /** Around zero, around the edge of safe integers, and far beyond it. */
 const amount = fc
@@ -14,7 +15,7 @@ const amount = fc
 
 describe('exact amounts', () => {
   it('adds, subtracts and multiplies like bigint, in canonical form', () => {
-    fc.assert(
+    check(
       fc.property(amount, amount, (a, b) => {
         expect(add(a, b)).toBe(canonical(BigInt(a) + BigInt(b)))
         expect(subtract(a, b)).toBe(canonical(BigInt(a) - BigInt(b)))
@@ -31,7 +32,7 @@ describe('exact amounts', () => {
 
   it('rounds half to even, like big.js', () => {
     Big.RM = Big.roundHalfEven
-    fc.assert(
+    check(
       fc.property(amount, fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 12 }), (value, from, to) => {
         const expected = new Big(decimalText(value, from)).round(to, Big.roundHalfEven).toFixed(to)
         const shown = decimalText(rescale(value, from, to), to)

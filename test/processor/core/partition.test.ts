@@ -7,6 +7,7 @@ import { parsePipeline } from '#pipeline/parse.ts'
 import type { Claim } from '#processor/core/claim.ts'
 import type { PartitionCommit } from '#processor/core/commit.ts'
 import { PartitionState } from '#processor/core/partition.ts'
+import { check } from '#test/support/properties.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 
 const OUT_OF_ORDERNESS = 3000
@@ -258,7 +259,7 @@ const sorted = ({ rows, late, counts }: Outcome) => ({
 describe('a partition (sections 5 to 7)', () => {
   it('returns the rows, verdicts and watermark of the contract for any batches, commits and moves', () => {
     const totals = { late: 0, duplicate: 0, dead: 0, rows: 0 }
-    fc.assert(
+    check(
       fc.property(log, cuts, (log, cuts) => {
         const [outcome, model] = [actual(log, cuts), expected(log)]
         expect(sorted(outcome)).toEqual(sorted(model))

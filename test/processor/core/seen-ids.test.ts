@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SeenIds } from '#processor/core/seen-ids.ts'
+import { check } from '#test/support/properties.ts'
 
 const hash = (id: number) => Int32Array.of(id % 7, id, id * 31, -id) // few distinct first words: long probe chains
 
@@ -34,7 +35,7 @@ describe('ids seen by a partition', () => {
   it('remembers ids by horizon and by count of distinct ids, as the contract says', () => {
     let duplicates = 0
     let forgotten = 0
-    fc.assert(
+    check(
       fc.property(
         steps,
         fc.integer({ min: 1, max: 60 }),
@@ -61,7 +62,7 @@ describe('ids seen by a partition', () => {
   })
 
   it('rebuilds the same ids by reading again from the oldest sighting', () => {
-    fc.assert(
+    check(
       fc.property(
         steps,
         fc.integer({ min: 1, max: 60 }),

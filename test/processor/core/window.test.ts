@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isClosed, lastWindowStart, windowEnd, windowsPerEvent } from '#processor/core/window.ts'
+import { check } from '#test/support/properties.ts'
 
 const windows = fc
   .record({
@@ -14,7 +15,7 @@ const time = fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 })
 
 describe('windows', () => {
   it('assigns a time to exactly the windows with start <= time < end, aligned to the epoch plus offset', () => {
-    fc.assert(
+    check(
       fc.property(windows, time, (window, t) => {
         const last = lastWindowStart(window, t)
         const starts = Array.from({ length: windowsPerEvent(window) }, (_, i) => last - i * window.slide)

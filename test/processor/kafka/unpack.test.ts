@@ -7,6 +7,7 @@ import { MAX_RECORD_BYTES } from '#pipeline/limits.ts'
 import { RecordSplitter } from '#processor/adapters/kafka/record-splitter.ts'
 import { unpack } from '#processor/adapters/kafka/unpack.ts'
 import { BATCH_HEADER, BatchCursor, type Cut, type Piece } from '#processor/core/batches.ts'
+import { check } from '#test/support/properties.ts'
 import { encodeBatch, GZIP, type TestRecord } from '#test/support/record-batch.ts'
 
 const { compressSync: lz4Compress } = compressionsAlgorithms.lz4
@@ -185,7 +186,7 @@ describe('unpacked batches', () => {
   it('do not depend on how the decompressor divides its output', async () => {
     const values = fc.array(fc.option(fc.uint8Array({ maxLength: 50 })), { minLength: 1, maxLength: 20 })
     const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 })
-    await fc.assert(
+    await check(
       fc.asyncProperty(values, sizes, fc.integer({ min: 1, max: 200 }), async (values, sizes, pieceBytes) => {
         const records = values.map((value, i) => record(i, value === null ? null : Buffer.from(value)))
         const batch = encodeBatch({ baseOffset: 0, records })

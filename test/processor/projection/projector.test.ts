@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ProjectedRow } from '#processor/ports.ts'
 import { drain, runProjector } from '#processor/projector.ts'
+import { check } from '#test/support/properties.ts'
 import { Random } from '#test/support/random.ts'
 import { compiledFor, minuteRow, removed, unacceptable } from './fixture.ts'
 import { type Outcome, type ProjectorEnvironment, projectorEnvironment } from './simulated.ts'
@@ -224,7 +225,7 @@ describe('the projector with random failures', () => {
 
   it('brings the newest version of every row into the sink, and never confirms before the sink’s answer', async () => {
     const counts = { refused: 0, lost: 0, postgres: 0, changed: 0 }
-    await fc.assert(
+    await check(
       fc.asyncProperty(
         fc.array(outcome, { maxLength: 12 }),
         fc.array(outcome, { maxLength: 12 }),

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { timestampText } from '#processor/adapters/postgres/values.ts'
 import { decimalText } from '#processor/core/exact.ts'
+import { check } from '#test/support/properties.ts'
 import { TOPIC } from './fixture.ts'
 import { freshPostgres, type PostgresHarness } from './postgres-harness.ts'
 
@@ -24,7 +25,7 @@ describe('timestampText', () => {
       Date.parse('0001-01-01T00:00:00Z'),
       Date.UTC(-4712, 0, 1),
     ]
-    await fc.assert(
+    await check(
       fc.asyncProperty(
         fc.array(fc.integer({ min: Date.UTC(-4000, 0, 1), max: Date.UTC(200_000, 0, 1) }), {
           minLength: 200,
@@ -66,7 +67,7 @@ describe('divide_half_even', () => {
     const sum = fc.oneof(fc.bigInt({ min: -(10n ** 36n), max: 10n ** 36n }), fc.bigInt({ min: -50n, max: 50n }))
     const count = fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 2_000_000_000 }))
     let ties = 0
-    await fc.assert(
+    await check(
       fc.asyncProperty(
         fc.integer({ min: 0, max: 12 }),
         fc.array(fc.tuple(sum, count), { minLength: 300, maxLength: 300 }),

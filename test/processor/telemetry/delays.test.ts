@@ -3,6 +3,7 @@ import { Registry } from 'prom-client'
 import { expect, it } from 'vitest'
 import { DELAY_BOUNDS_MS, DelayHistogram } from '#processor/adapters/telemetry/delay-histogram.ts'
 import { RecentDelays } from '#processor/adapters/telemetry/recent-delays.ts'
+import { check } from '#test/support/properties.ts'
 import { commitOf, infoOf, NOW, partitionCommit, projectedRow, scrape, telemetryForTest, workOf } from './fixture.ts'
 
 /** Delays at, just beside and between the bounds, negative ones, and records without a timestamp. */
@@ -13,7 +14,7 @@ const delay = fc.oneof(
 )
 
 it('counts buckets, sum and count like a naive computation, over any calls', async () => {
-  await fc.assert(
+  await check(
     fc.asyncProperty(fc.array(fc.array(delay, { maxLength: 50 }), { maxLength: 5 }), async calls => {
       const registry = new Registry()
       const histogram = new DelayHistogram(registry, 'delay_seconds', 'help')

@@ -5,6 +5,7 @@ import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { Decoder } from '#processor/core/decode/decoder.ts'
 import { Interner } from '#processor/core/decode/interner.ts'
+import { check } from '#test/support/properties.ts'
 import { ingestApp } from './fixture.ts'
 
 const specOf = (time: string) =>
@@ -140,7 +141,7 @@ it.each([
   const { post } = await ingestApp(spec)
   const decoder = new Decoder(compileSpec(spec), new Interner())
   const seen = { accepted: 0, refused: 0 }
-  await fc.assert(
+  await check(
     fc.asyncProperty(event(times), async text => {
       const bytes = Buffer.from(text)
       const response = await post(bytes)

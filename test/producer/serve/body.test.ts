@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { parseEvent, splitBody } from '#producer/serve/body.ts'
 import { NumberText } from '#producer/serve/exact-checks.ts'
 import { Refusal } from '#producer/serve/refusal.ts'
+import { check } from '#test/support/properties.ts'
 
 /** Parses all events of a body of at most 1000. */
 function parse(body: Buffer | string) {
@@ -27,7 +28,7 @@ const written = fc.oneof(
 )
 
 it('keeps the bytes of each element of an array', () => {
-  fc.assert(
+  check(
     fc.property(
       fc.array(fc.tuple(blanks, written, blanks), { minLength: 1, maxLength: 6 }),
       blanks,
@@ -100,7 +101,7 @@ describe('splitBody and parseEvent', () => {
       '[1,{"a":[]}]',
       '{"a":1},',
     )
-    fc.assert(
+    check(
       fc.property(
         fc.array(part, { maxLength: 8 }).map(parts => parts.join('')),
         text => {

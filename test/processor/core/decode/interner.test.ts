@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Interner } from '#processor/core/decode/interner.ts'
+import { check } from '#test/support/properties.ts'
 
 const wellFormed = fc.string({ unit: 'binary', maxLength: 12 })
 
 it('gives equal texts the same code and different texts different codes, from 0 on', () => {
-  fc.assert(
+  check(
     fc.property(fc.array(wellFormed, { maxLength: 200 }), texts => {
       const interner = new Interner()
       const codes = new Map<string, number>()

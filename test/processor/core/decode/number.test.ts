@@ -2,6 +2,7 @@ import Big from 'big.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonicalText, parseDecimal, parseFloored } from '#processor/core/decode/number.ts'
+import { check } from '#test/support/properties.ts'
 
 const digits = (max: number) => fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 1, maxLength: max })
 
@@ -76,7 +77,7 @@ describe('parseDecimal', () => {
 
   it('parses decimals like big.js', () => {
     const seen = { amount: 0, overflow: 0, too_many_decimals: 0 }
-    fc.assert(
+    check(
       fc.property(numberText, fc.integer({ min: 0, max: 12 }), (text, scale) => {
         const exact = new Big(text)
         const fits = exact.abs().lt(new Big('1e30'))
@@ -126,7 +127,7 @@ describe('parseFloored', () => {
   })
 
   it('floors numbers like big.js', () => {
-    fc.assert(
+    check(
       fc.property(numberText, fc.constantFrom(3, 0, -3, -6), (text, shift) => {
         const exact = new Big(text).times(new Big(`1e${shift}`))
         const cut = exact.round(0, Big.roundDown)

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Decoder } from '#processor/core/decode/decoder.ts'
 import { Interner } from '#processor/core/decode/interner.ts'
+import { check } from '#test/support/properties.ts'
 import { compiledFor, type EventSpec } from './compiled.ts'
 import { eventSpec, recordFor } from './spellings.ts'
 
@@ -37,7 +38,7 @@ it('returns the same from the scanner as from the parser for every record that t
   const cases = eventSpec.chain(spec =>
     fc.tuple(fc.constant(spec), fc.array(recordFor(spec), { minLength: 1, maxLength: 5 })),
   )
-  fc.assert(
+  check(
     fc.property(cases, ([spec, records]) => {
       const compiled = compiledFor(spec)
       const scanStrings = new Interner()

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { isUtf8 } from '#processor/core/decode/utf8.ts'
+import { check } from '#test/support/properties.ts'
 
 function decodes(bytes: Uint8Array): boolean {
   try {
@@ -19,7 +20,7 @@ const BORDERS = [
 
 it('agrees with TextDecoder on sequences at the limits of UTF-8', () => {
   let valid = 0
-  fc.assert(
+  check(
     fc.property(fc.array(fc.constantFrom(...BORDERS), { maxLength: 6 }), list => {
       const bytes = Uint8Array.from(list)
       expect(isUtf8(bytes, 0, bytes.length)).toBe(decodes(bytes))
