@@ -53,6 +53,10 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     fields: ['aggregations[].measures[].of'],
     rule: 'required unless `op` is `count`. For `count` it is `lines` or `events`; otherwise a field or an [expression](#expressions).',
   },
+  {
+    fields: ['aggregations[].measures[].per'],
+    rule: 'required for a new measure that uses no field of a line while `event.explode` is set, unless `op` is `count`. `events` is not allowed if the measure uses a field of a line. For `count`, it must not contradict `of`.',
+  },
   { fields: ['aggregations[].measures[].scale'], rule: 'not allowed if `op` is `count`.' },
   { fields: ['raw.table'], rule: 'not the name of an aggregation.' },
   {

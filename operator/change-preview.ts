@@ -1,6 +1,7 @@
 /** Previews a change of a pipeline: which objects are created, changed and deleted, what restarts, and which results continue. Pure. */
 import { scalesOf } from '#pipeline/checks.ts'
 import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
+import { UNCLEAR_MEASURE, unclearMeasures } from '#pipeline/per.ts'
 import { roundedMeasures } from '#pipeline/rounding.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { desired } from './desired/desired.ts'
@@ -23,7 +24,11 @@ export function changePreview(owner: Owner, before: Version | null, after: Versi
     ...results(before?.spec ?? null, after.spec),
     ...places(before?.spec ?? null, after.spec),
   ]
-  return [...(changes.length > 0 ? changes : ['no changes']), ...roundingNotes(before?.spec ?? null, after.spec)]
+  return [
+    ...(changes.length > 0 ? changes : ['no changes']),
+    ...unclearNotes(before?.spec ?? null, after.spec),
+    ...roundingNotes(before?.spec ?? null, after.spec),
+  ]
 }
 
 function objects(owner: Owner, before: Version | null, after: Version): string[] {
@@ -102,6 +107,15 @@ function places(before: Spec | null, after: Spec): string[] {
         ]
       : []),
   ]
+}
+
+function unclearNotes(before: Spec | null, after: Spec): string[] {
+  const live = new Set(before?.aggregations.map(({ name }) => name))
+  return unclearMeasures(after).map(({ aggregation, measure }) =>
+    live.has(aggregation)
+      ? `! ${aggregation}.${measure} adds an amount of the whole record once per line; if this is meant, set per: lines`
+      : `x ${aggregation}.${measure}: workers refuse this aggregation. It ${UNCLEAR_MEASURE}`,
+  )
 }
 
 /** Only the database knows which release created an aggregation, so a live one may have either rule. */

@@ -1,6 +1,7 @@
 /** Checks that span fields: names exist and are unique, slides divide windows, types fit. */
 import { type Expression, fieldsOf, parseExpression } from './expression.ts'
 import { DEFAULT_DECIMAL_SCALE, MAX_INTEGER_DIGITS, MAX_WINDOWS_PER_EVENT } from './limits.ts'
+import { lineFieldsOf } from './per.ts'
 import { decimalsOf, partsOf } from './rounding.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
 import { formatDuration } from './units.ts'
@@ -149,6 +150,9 @@ function aggregationFaults(spec: Spec, aggregation: Aggregation, at: Fault['path
     measureFaults(measure, fields, known, [...at, 'measures', i]),
   )
   faults.push(...ofMeasures.flat())
+  aggregation.measures.forEach((measure, i) => {
+    if (ofMeasures[i]!.length === 0) faults.push(...perFaults(measure, spec, [...at, 'measures', i]))
+  })
   const sound = aggregation.measures.filter((_, i) => ofMeasures[i]!.length === 0)
   faults.push(
     ...duplicateNames(
@@ -197,6 +201,17 @@ function measureFaults(measure: Measure, fields: Map<string, Field>, known: stri
       return [{ path, message: `"${name}" is optional and has no default; set a default to measure it` }]
     return []
   })
+}
+
+/** `measure`: without other faults. */
+function perFaults(measure: Measure, spec: Spec, at: Fault['path']): Fault[] {
+  const path = [...at, 'per']
+  const { op, of, per } = measure
+  if (op === 'count' && of !== undefined && per !== undefined && of !== per)
+    return [{ path, message: `${per} contradicts of: ${of}; remove one of them` }]
+  const [line] = lineFieldsOf(measure, spec)
+  if (per !== 'events' || line === undefined) return []
+  return [{ path, message: `must be lines, because "${line}" is a field of a line; found events` }]
 }
 
 function sinkFaults(spec: Spec): Fault[] {

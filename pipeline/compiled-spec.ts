@@ -5,6 +5,7 @@
 import { allFields, scaleOf, scalesOf } from './checks.ts'
 import { type Expression, parseExpression } from './expression.ts'
 import { aggregationIdentity } from './identity.ts'
+import { perOf } from './per.ts'
 import { decimalsOf, partsOf } from './rounding.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
 
@@ -30,7 +31,9 @@ export type CompiledWindow = { size: number; slide: number; offset: number } | n
 export type CompiledColumn = {
   name: string
   merge: 'add' | 'min' | 'max'
-  source: { count: 'lines' | 'events' } | { of: Expression }
+  source: 'count' | { of: Expression }
+  /** events: a record changes a row once, however many lines it has. */
+  per: 'lines' | 'events'
   scale: number
 }
 
@@ -93,24 +96,27 @@ function compileMeasure(
   scaleOfField: (name: string) => number,
 ): { columns: CompiledColumn[]; shown: ShownColumn[] } {
   const { name, op } = measure
-  if (op === 'count') return { columns: [countColumn(name, measure.of === 'events' ? 'events' : 'lines')], shown: [] }
+  const per = perOf(measure)
+  if (op === 'count') return { columns: [countColumn(name, per)], shown: [] }
   const { exact, shown, rounding } = decimalsOf(measure, scaleOfField)
   const [sum, count = null] = partsOf(measure, rounding)
   const amount: CompiledColumn = {
     name: sum ?? name,
     merge: op === 'min' || op === 'max' ? op : 'add',
     source: { of: parseExpression(measure.of!) },
+    per,
     scale: rounding === 'once' ? exact : shown,
   }
   return {
-    columns: count === null ? [amount] : [amount, countColumn(count, 'lines')],
+    columns: count === null ? [amount] : [amount, countColumn(count, per)],
     shown: sum === undefined ? [] : [{ name, sum, count, scale: shown }],
   }
 }
 
-const countColumn = (name: string, count: 'lines' | 'events'): CompiledColumn => ({
+const countColumn = (name: string, per: CompiledColumn['per']): CompiledColumn => ({
   name,
   merge: 'add',
-  source: { count },
+  source: 'count',
+  per,
   scale: 0,
 })

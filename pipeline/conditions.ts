@@ -57,6 +57,11 @@ const FATAL = define(
       meaning: 'the spec would change the meaning of rows that are already stored',
       action: 'give the changed aggregation a new name',
     },
+    MeasureUnclear: {
+      meaning:
+        'a new aggregation adds an amount of the whole record, but does not say whether once per record or per line',
+      action: 'set `per` of the measure that the message names to `events` or `lines`',
+    },
     GenerationOutdated: {
       meaning: 'the worker uses an older version of the spec than the version stored in PostgreSQL',
       action: 'nothing: the rollout replaces this worker',
@@ -150,6 +155,13 @@ const INFORMING = define(
       alert: null,
       meaning: 'the topic accepts timestamps so far ahead that one wrong clock can close windows early',
       action: 'change the topic setting that the message names',
+    },
+    AddedPerLine: {
+      alert: null,
+      meaning:
+        'an aggregation that a release up to 0.3.0 created adds an amount of the whole record once per line, so an order of 10.00 with two lines adds 20.00',
+      action:
+        'if this is meant, set `per: lines`; otherwise replace the aggregation by one with another name and `per: events`',
     },
     PartitionsAdded: {
       alert: null,

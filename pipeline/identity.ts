@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { scalesOf } from './checks.ts'
 import { fieldsOf, parseExpression } from './expression.ts'
 import { MAX_IDENTIFIER } from './limits.ts'
+import { perOf } from './per.ts'
 import { decimalsOf } from './rounding.ts'
 import type { Aggregation, Measure, SalesPipeline, Spec } from './schema.ts'
 
@@ -25,14 +26,21 @@ export function aggregationIdentity(spec: Spec, aggregation: Aggregation): strin
 }
 
 /**
- * Leaves `roundEach` out unless the measure rounds once. So a measure that rounds each event, or never, has the identity
- * that releases up to 0.3.0 stored for it: they did not know this field, and rounded each event.
+ * Returns what identifies the measures. Those that releases up to 0.3.0 also had keep the identity that these stored: they
+ * knew neither `roundEach` nor `per`, rounded each event, and added each line.
  */
 function hashedMeasures(spec: Spec, { measures }: Aggregation): object[] {
   const scaleOf = scalesOf(spec)
-  return measures.map(({ roundEach, ...measure }) =>
-    decimalsOf({ ...measure, roundEach }, scaleOf).rounding === 'once' ? { ...measure, roundEach } : measure,
-  )
+  return measures.map(measure => {
+    const { roundEach, per: _, ...known } = measure
+    const rounding = decimalsOf(measure, scaleOf).rounding === 'once' ? { roundEach } : {}
+    return { ...known, ...hashedPer(measure), ...rounding }
+  })
+}
+
+function hashedPer(measure: Measure): object {
+  if (perOf(measure) === 'lines') return {}
+  return measure.op === 'count' ? { of: 'events' } : { per: 'events' }
 }
 
 function fieldsOfMeasure({ op, of }: Measure): string[] {

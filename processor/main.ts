@@ -19,7 +19,7 @@ import { KAFKA_TIMEOUTS } from './adapters/kafka/connection.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
 import { KafkaSource } from './adapters/kafka/source.ts'
 import { unpack } from './adapters/kafka/unpack.ts'
-import { openPostgresRemoval, openPostgresStore, openStoredRounding } from './adapters/postgres/open.ts'
+import { openPostgresRemoval, openPostgresStore, openStoredAggregations } from './adapters/postgres/open.ts'
 import { reportBusy } from './adapters/telemetry/busy.ts'
 import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
 import { startTracing } from './adapters/telemetry/tracing.ts'
@@ -28,6 +28,7 @@ import { Flow } from './flow.ts'
 import { retrying } from './retrying.ts'
 import { logRounding } from './rounding-log.ts'
 import { readSettings, type Settings } from './settings.ts'
+import { reportUnclearMeasures } from './unclear-measures.ts'
 
 /** Time to commit after SIGTERM, ms. The next owner of a partition reads again what is not committed by then. */
 const DRAIN_MS = WORKER_EXIT_MS - 1000
@@ -81,10 +82,12 @@ async function work(
     stop.abort()
   })
   const { signal } = stop
-  const roundedEach = await retrying({ clock, chance, telemetry, signal }, 'StoreUnavailable', () =>
-    openStoredRounding(written, settings.workerId, process.env),
+  const stored = await retrying({ clock, chance, telemetry, signal }, 'StoreUnavailable', () =>
+    openStoredAggregations(written, settings.workerId, process.env),
   )
-  if (!roundedEach || signal.aborted) return
+  if (!stored || signal.aborted) return
+  reportUnclearMeasures(written.spec, stored, telemetry)
+  const roundedEach = new Set([...stored].filter(([, { roundsEach }]) => roundsEach).map(([name]) => name))
   const pipeline = keepRounding(written, roundedEach)
   logRounding(pipeline.spec, roundedEach, telemetry.log)
   await runFlow(pipeline, settings, telemetry, group, signal)

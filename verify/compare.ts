@@ -86,9 +86,9 @@ function lines(values: string, { linesAt }: ComparisonRules): number | null {
 
 /** Returns the index of the column that counts the lines of a row; null when no measure counts them. */
 export function linesColumn({ measures }: Aggregation, columns: string[]): number | null {
-  const count = measures.find(({ op, countsEvents }) => op === 'count' && !countsEvents)
+  const count = measures.find(({ op, perEvent }) => op === 'count' && !perEvent)
   if (count) return columns.indexOf(count.name)
-  const average = measures.find(({ op }) => op === 'average')
+  const average = measures.find(({ op, perEvent }) => op === 'average' && !perEvent)
   return average ? columns.indexOf(`${average.name}_count`) : null
 }
 

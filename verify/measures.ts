@@ -26,11 +26,12 @@ export function contributions(measures: Measure[], line: Line): (Big | null)[] {
   })
 }
 
-/** Adds a line. `first`: true for the first line of its record in this row; counts of events count only that one. */
+/** Adds a line. `first`: true for the first line of its record in this row; measures per event take only that one. */
 export function addLine(totals: Totals, measures: Measure[], values: (Big | null)[], first: boolean): void {
   measures.forEach((measure, index) => {
+    if (measure.perEvent && !first) return
     const total = totals[index]!
-    if (!measure.countsEvents || first) total.count++
+    total.count++
     if (values[index]) total.value = total.value ? combine(measure, total.value, values[index]) : values[index]
   })
 }

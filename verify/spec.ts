@@ -29,7 +29,8 @@ export interface Measure {
   op: 'count' | 'sum' | 'min' | 'max' | 'average'
   /** The expression computed for each line; null for counts. */
   of: Expression | null
-  countsEvents: boolean
+  /** Whether each record is taken once per row, however many lines it has. */
+  perEvent: boolean
   /** Decimals of the shown result. */
   scale: number
   /** Whether each line is rounded to `scale`, and not only the result. */
@@ -101,7 +102,7 @@ interface WrittenAggregation {
   window?: WrittenWindow
   allowedLateness?: Duration
   groupBy?: string[]
-  measures: { name: string; op: Measure['op']; of?: string; scale?: number; roundEach?: boolean }[]
+  measures: { name: string; op: Measure['op']; of?: string; per?: string; scale?: number; roundEach?: boolean }[]
   retention?: Duration
 }
 
@@ -239,8 +240,8 @@ function readWindow(path: string, { type = 'tumbling', size = '1m', slide = size
 function readMeasure(where: string, written: WrittenAggregation['measures'][number], fields: Field[]): Measure {
   const { name, op } = written
   if (op === 'count') {
-    const countsEvents = written.of === 'events'
-    return { name, op, of: null, countsEvents, scale: 0, roundEach: false, hasExactSum: false }
+    const perEvent = (written.per ?? written.of) === 'events'
+    return { name, op, of: null, perEvent, scale: 0, roundEach: false, hasExactSum: false }
   }
   const of = parseExpression(`${where}: measure ${name}`, written.of!)
   const natural = naturalScale(of, field => fields.find(({ name }) => name === field)!.scale)
@@ -248,5 +249,5 @@ function readMeasure(where: string, written: WrittenAggregation['measures'][numb
   const adds = op === 'sum' || op === 'average'
   const roundEach = adds && natural > scale && written.roundEach === true
   const hasExactSum = op === 'average' || (op === 'sum' && natural > scale && !roundEach)
-  return { name, op, of, countsEvents: false, scale, roundEach, hasExactSum }
+  return { name, op, of, perEvent: written.per === 'events', scale, roundEach, hasExactSum }
 }

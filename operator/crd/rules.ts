@@ -99,6 +99,11 @@ const MEASURE: CelRule[] = [
     fieldPath: '.of',
   },
   {
+    rule: "self.op != 'count' || !has(self.of) || !has(self.per) || self.of == self.per",
+    message: 'contradicts of; remove one of them',
+    fieldPath: '.per',
+  },
+  {
     rule: "self.op == 'count' || has(self.of)",
     message: 'is required unless op is count; set it to a field or an expression such as quantity * price',
     fieldPath: '.of',
@@ -164,6 +169,11 @@ const SPEC: CelRule[] = [
     rule: measured("f.name == name && (f.type == 'number' || f.type == 'decimal') && (!f.optional || has(f.default))"),
     message:
       'a measure uses a field that does not exist, is not of type number or decimal, or is optional and has no default; correct the field name or type, or set a default',
+    fieldPath: '.aggregations',
+  },
+  {
+    rule: `!has(self.event.explode) || self.aggregations.all(a, a.measures.all(m, m.op == 'count' || !has(m.of) || !has(m.per) || m.per == 'lines' || ${operands('m.of')}.all(name, !self.event.explode.fields.exists(f, f.name == name))))`,
+    message: 'a measure with per: events uses a field of a line; set per to lines, or use only fields of event.fields',
     fieldPath: '.aggregations',
   },
   {

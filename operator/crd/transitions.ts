@@ -11,6 +11,13 @@ const anotherName =
 /** Compares the order as well, which table columns and document ids depend on. CEL ignores it in lists merged by key. */
 const sameList = (list: string, of = 'x') => `self.${list}.map(x, ${of}) == oldSelf.${list}.map(x, ${of})`
 
+/** A measure without `per` adds each line. */
+const SAME_MEASURE = [
+  ...['name', 'op', 'roundEach'].map(name => `m.${name} == o.${name}`),
+  ...['of', 'scale'].map(name => `has(m.${name}) == has(o.${name}) && (!has(m.${name}) || m.${name} == o.${name})`),
+  "(has(m.per) ? m.per : 'lines') == (has(o.per) ? o.per : 'lines')",
+].join(' && ')
+
 const windowOf = (aggregation: string, spec: string) =>
   `(has(${aggregation}.window) ? dyn(${aggregation}.window) : dyn(${spec}.window))`
 
@@ -77,7 +84,7 @@ export const TRANSITIONS: Record<string, (Rule & { fieldPath?: string })[]> = {
   'spec.aggregations[]': [
     { rule: sameList('groupBy'), message: `cannot be changed; ${anotherName}`, fieldPath: '.groupBy' },
     {
-      rule: `${sameList('measures', 'x.name')} && self.measures == oldSelf.measures`,
+      rule: `${sameList('measures', 'x.name')} && self.measures.all(m, oldSelf.measures.exists(o, ${SAME_MEASURE}))`,
       message: `cannot be changed; ${anotherName}`,
       fieldPath: '.measures',
     },

@@ -62,8 +62,13 @@ const measure = object({
   of: z.string().max(MAX_EXPRESSION).optional().meta({
     label: 'expression',
     description:
-      'Field or expression from which the result is computed; required unless op is count. With op count: `lines` (the default) counts lines, `events` counts records',
+      'Field or expression from which the result is computed; required unless op is count. With op count, `lines` and `events` are older names for the values of per',
     example: 'quantity * price',
+  }),
+  per: z.enum(['lines', 'events']).optional().meta({
+    description:
+      'What is counted or added when a record has several lines (event.explode). lines: every line; this is also the default. events: each record once per row, that is, per window and combination of groupBy values. Required if of uses no field of a line; events is allowed only then',
+    example: 'events',
   }),
   scale: scale(
     'Decimal places of the result, which is rounded half-even once, when it is shown. A sum with fewer decimal places than its expression also has the exact column <name>_sum. If left out, the expression decides the number of decimal places',

@@ -59,7 +59,7 @@ function documentOf(
     fields.push([name, type === 'boolean' ? row.keys[i] === 'true' : row.keys[i]!])
   })
   columns.forEach((column, i) => {
-    fields.push([column.name, 'count' in column.source ? Number(row.columns[i]) : row.columns[i]!])
+    fields.push([column.name, column.source === 'count' ? Number(row.columns[i]) : row.columns[i]!])
   })
   shown.forEach((column, i) => {
     fields.push([column.name, row.shown[i]!])

@@ -22,12 +22,12 @@ export class DeltaTable {
   #hashes = new Int32Array(FIRST_ROWS)
   /** Holds row + 1; 0 is free. */
   #index = new Int32Array(FIRST_ROWS * 2)
-  /** Last record that touched the row: `count: events` counts a record once however many lines it has. */
+  /** Last record that touched the row: columns with `per: events` take a record once, however many lines it has. */
   #lastOffset = new Float64Array(FIRST_ROWS)
   #columns: Amount[][]
   readonly #evaluate: (Evaluate | null)[]
   readonly #merges: Merge[]
-  readonly #countsEvents: boolean[]
+  readonly #perEvent: boolean[]
   /** This line's value of each column, evaluated once however many windows it goes into; counts stay 1. */
   readonly #values: Amount[]
 
@@ -35,9 +35,9 @@ export class DeltaTable {
     this.#keys = aggregation.keys
     this.#codes = new Int32Array(FIRST_ROWS * aggregation.keys.length)
     this.#columns = aggregation.columns.map(() => [])
-    this.#evaluate = aggregation.columns.map(c => ('count' in c.source ? null : evaluatorOf(c, fields)))
+    this.#evaluate = aggregation.columns.map(c => (c.source === 'count' ? null : evaluatorOf(c, fields)))
     this.#merges = aggregation.columns.map(c => c.merge)
-    this.#countsEvents = aggregation.columns.map(c => 'count' in c.source && c.source.count === 'events')
+    this.#perEvent = aggregation.columns.map(c => c.per === 'events')
     this.#values = aggregation.columns.map(() => 1)
   }
 
@@ -55,7 +55,7 @@ export class DeltaTable {
     this.#lastOffset[row] = offset
     for (let c = 0; c < this.#columns.length; c++) {
       const column = this.#columns[c]!
-      if (this.#countsEvents[c] && !firstLine) continue
+      if (this.#perEvent[c] && !firstLine) continue
       column[row] = mergeAmount(this.#merges[c]!, column[row], this.#values[c]!)
     }
   }

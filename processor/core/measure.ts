@@ -11,7 +11,7 @@ type Scaled = { scale: number; evaluate: Evaluate }
 
 /** Throws for a count column, which has nothing to evaluate. */
 export function evaluatorOf(column: CompiledColumn, fields: CompiledField[]): Evaluate {
-  if ('count' in column.source) throw new Error(`column ${column.name} is a count, which has no expression`)
+  if (column.source === 'count') throw new Error(`column ${column.name} is a count, which has no expression`)
   const { evaluate, scale } = compile(column.source.of, fields)
   if (scale === column.scale) return evaluate
   return amounts => rescale(evaluate(amounts), scale, column.scale)

@@ -155,6 +155,10 @@ describeWithApiServer('the CRD', () => {
     ['another window', { 'spec.window': { size: '2m' } }, /window of an aggregation cannot be changed; give/],
     ['another group-by', { 'spec.aggregations[0].groupBy': [] }, /groupBy.*new name/],
     ['a renamed measure', { 'spec.aggregations[0].measures[0].name': 'sales' }, /measures.*new name/],
+    ['another count of lines', { 'spec.aggregations[0].measures[1].per': 'events' }, /measures.*new name/],
+    ['the default count of lines', { 'spec.aggregations[0].measures[1].per': 'lines' }, null],
+    ['another scale', { 'spec.aggregations[0].measures[1].scale': 1 }, /measures.*new name/],
+    ['another expression', { 'spec.aggregations[0].measures[1].of': 'quantity' }, /measures.*new name/],
     ['another rounding', { 'spec.aggregations[0].measures[1].roundEach': true }, /measures.*new name/],
     ['another time', { 'spec.event.time.path': 'when' }, /every window depends on it/],
     ['another type of a field', { 'spec.event.fields[1].scale': 4 }, /add a field with another name/],
@@ -212,11 +216,12 @@ describeWithApiServer('the CRD', () => {
     },
   )
 
-  it('accepts an unchanged document of a pipeline that was stored by release 0.3.0, which had no roundEach', async () => {
+  it('accepts an unchanged document of a pipeline that was stored by release 0.3.0, with fewer fields', async () => {
     const crd = parse(readFileSync(CRD_FILE, 'utf8'))
-    const older = structuredClone(crd)
+    const older = withoutRules(structuredClone(crd), /\.(roundEach|per)\b/)
     const { properties } = older.spec.versions[0].schema.openAPIV3Schema.properties.spec
-    delete properties.aggregations.items.properties.measures.items.properties.roundEach
+    for (const added of ['roundEach', 'per'])
+      delete properties.aggregations.items.properties.measures.items.properties[added]
     const document = documentWith({ 'metadata.name': 'stored-by-older' }) as Json
     await kube.installCrd(older)
     const changed = { ...document, metadata: { name: 'other' }, spec: withRoundEach(document.spec) }
@@ -233,6 +238,16 @@ describeWithApiServer('the CRD', () => {
     expect(code).toBe(200)
   })
 })
+
+/** Removes the CEL rules that match, because they use fields that the schema has no longer. */
+function withoutRules(schema: Json, pattern: RegExp): Json {
+  if (typeof schema !== 'object' || schema === null) return schema
+  for (const [name, value] of Object.entries<Json>(schema)) {
+    if (name !== 'x-kubernetes-validations') withoutRules(value, pattern)
+    else schema[name] = value.filter(({ rule }: Json) => !pattern.test(rule))
+  }
+  return schema
+}
 
 const withRoundEach = (spec: Json) => {
   const changed = structuredClone(spec)

@@ -139,6 +139,61 @@ describe('amounts with more decimals than their results', () => {
   })
 })
 
+/** Returns a spec of orders, whose total is in the record and whose products are in its lines. */
+function ordersSpec(measures: object[], aggregation = 'orders'): string {
+  const document = parseDocument(rig.specText)
+  for (const part of ['load', 'deduplication']) document.deleteIn(['spec', part])
+  document.setIn(['metadata', 'name'], 'orders')
+  document.setIn(['spec', 'event'], {
+    time: { path: 'created_at' },
+    fields: [{ name: 'total_price', type: 'decimal' }],
+    explode: { path: 'line_items', fields: [{ name: 'title' }] },
+  })
+  document.setIn(['spec', 'aggregations'], [{ name: aggregation, window: { type: 'none' }, measures }])
+  return String(document)
+}
+
+const order = (total: string, ...titles: string[]) => ({
+  value: JSON.stringify({
+    created_at: '2026-11-29T12:00:00Z',
+    total_price: total,
+    line_items: titles.map(title => ({ title })),
+  }),
+  timestamp: String(Date.UTC(2026, 10, 29, 12)),
+})
+
+describe('orders with several lines', () => {
+  const total = { op: 'sum', of: 'total_price' }
+
+  it('add their total once with per: events', async () => {
+    const producer = new Kafka({ brokers: [rig.servers.kafka.bootstrap], logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    await producer.send({ topic: 'transactions', messages: [order('97.90', 'Mug', 'Shirt'), order('2.10', 'Mug')] })
+    await producer.disconnect()
+    const specText = ordersSpec([
+      { name: 'revenue', ...total, per: 'events' },
+      { name: 'mean', ...total, op: 'average', per: 'events' },
+      { name: 'each', ...total, per: 'lines' },
+    ])
+    const worker = await rig.startWorker(specText)
+    await rig.drained('orders')
+    expect(await rig.query('SELECT revenue::text, mean::text, "each"::text FROM orders.orders')).toEqual([
+      { revenue: '100.00', mean: '50.00', each: '197.90' },
+    ])
+    const verdict = await rig.verdict({ journal: false, specText })
+    expect(verdict.problems).toEqual([])
+    expect(verdict).toMatchObject({ ok: true, rows: { missing: 0, extra: 0, unequal: 0 } })
+    await stopped(worker)
+  })
+
+  it('are refused when nothing says how often the total is added', async () => {
+    const worker = await rig.startWorker(ordersSpec([{ name: 'revenue', ...total }], 'unclear'))
+    expect(await worker.exited).toBe(1)
+    expect(worker.log()).toMatch(/MeasureUnclear: unclear\.revenue: uses no field of a line/)
+    expect(await rig.query("SELECT to_regclass('orders.unclear') AS found")).toEqual([{ found: null }])
+  })
+})
+
 describe('a worker that cannot read how stored tables round', () => {
   it('reports that PostgreSQL is unavailable, and exits on SIGTERM', async () => {
     const document = parseDocument(rig.specText)

@@ -272,4 +272,12 @@ export const ENGINE_MUTANTS: Mutant[] = [
     test: 'test/common/log-destination.test.ts',
     turnsRed: 'is complete and in order when the process exits',
   },
+  {
+    name: 'amount of an order added once per line',
+    file: 'processor/core/delta-table.ts',
+    find: "aggregation.columns.map(c => c.per === 'events')",
+    plant: 'aggregation.columns.map(() => false)',
+    test: 'test/processor/core/partition.test.ts',
+    turnsRed: 'returns the rows, verdicts and watermark of the contract',
+  },
 ]

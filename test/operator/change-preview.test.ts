@@ -53,6 +53,20 @@ describe('the change preview', () => {
     )
   })
 
+  it('says what an aggregation does that adds an amount of the record for each line', () => {
+    const lines = { 'spec.event.explode': { path: 'lines', fields: [{ name: 'sku' }] } }
+    expect(preview({ ...lines, 'spec.allowedLateness': '1m' }, lines)).toContain(
+      '! by_store.revenue adds an amount of the whole record once per line; if this is meant, set per: lines',
+    )
+    expect(preview({ ...lines, 'spec.aggregations[0].name': 'again' }, lines)).toContainEqual(
+      expect.stringMatching(
+        /^x again\.revenue: workers refuse this aggregation\. It uses no field of a line.*per: events/,
+      ),
+    )
+    const stated = { ...lines, 'spec.aggregations[0].measures[1].per': 'lines' }
+    expect(preview(stated, lines).filter(line => line.includes('revenue'))).toEqual([])
+  })
+
   it('names the results that end and that start when an aggregation is renamed', () => {
     const lines = preview({ 'spec.aggregations[0].name': 'by_store_2' })
     expect(lines).toContain(

@@ -51,6 +51,20 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
     /explode\.fields\[0\]\.name: "store" is already a field of the event/,
     { 'spec.event.explode.fields[0].name': 'product' },
   ],
+  [
+    { 'spec.aggregations[0].measures[0].of': 'lines', 'spec.aggregations[0].measures[0].per': 'events' },
+    /measures\[0\]\.per: events contradicts of: lines; remove one of them/,
+    { 'spec.aggregations[0].measures[0].per': 'lines' },
+  ],
+  [
+    {
+      'spec.event.explode': { path: 'lines', fields: [{ name: 'price', type: 'decimal' }] },
+      'spec.aggregations[0].measures[1].of': 'quantity * price',
+      'spec.aggregations[0].measures[1].per': 'events',
+    },
+    /measures\[1\]\.per: must be lines, because "price" is a field of a line; found events/,
+    { 'spec.aggregations[0].measures[1].of': 'quantity * amount' },
+  ],
   [{ 'spec.deduplication': {} }, /event\.id: is required by deduplication/, { 'spec.event.id': 'id' }],
   [{ 'spec.event.fields[0].scale': 2 }, /2 is not allowed for type string/, { 'spec.event.fields[0].type': 'decimal' }],
   [

@@ -418,6 +418,37 @@ describe('measures', () => {
     ])
     expect(recomputation.partition(0).aggregations.get('by_sku')).toMatchObject({ added: 4, missed: 0 })
   })
+
+  it('takes the amount of an order once per row, or once per line', () => {
+    const total = { op: 'sum' as const, of: 'total' }
+    const orders = specOf({
+      event: {
+        time: { path: 'at', format: 'epoch' },
+        fields: [{ name: 'total', type: 'decimal' }],
+        explode: { path: 'lines', fields: [{ name: 'sku' }] },
+      },
+      aggregations: [
+        {
+          name: 'by_sku',
+          groupBy: ['sku'],
+          measures: [
+            { name: 'orders', op: 'count', per: 'events' },
+            { name: 'once', ...total, per: 'events' },
+            { name: 'mean', ...total, op: 'average', per: 'events' },
+            { name: 'each', ...total, per: 'lines' },
+          ],
+        },
+      ],
+    })
+    const recomputation = recompute(orders, [
+      { at: 0, total: '97.90', lines: [{ sku: 'a' }, { sku: 'a' }, { sku: 'b' }] },
+      { at: 0, total: '2.10', lines: [{ sku: 'a' }] },
+    ])
+    expect(aggregated(orders, recomputation)).toEqual([
+      [0, 'a', 60 * S, '2', '100', '100', '2', '50', '197.9'],
+      [0, 'b', 60 * S, '1', '97.9', '97.9', '1', '97.9', '97.9'],
+    ])
+  })
 })
 
 describe('dead letters', () => {

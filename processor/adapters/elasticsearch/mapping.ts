@@ -58,7 +58,7 @@ function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<st
       name,
       type === 'boolean' ? BOOLEAN : KEYWORD,
     ]),
-    ...columns.map((c): [string, estypes.MappingProperty] => [c.name, 'count' in c.source ? COUNT : AMOUNT]),
+    ...columns.map((c): [string, estypes.MappingProperty] => [c.name, c.source === 'count' ? COUNT : AMOUNT]),
     ...shown.map(({ name }): [string, estypes.MappingProperty] => [name, AMOUNT]),
     ['final', BOOLEAN],
     ['updated_at', DATE],

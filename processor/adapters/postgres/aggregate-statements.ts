@@ -12,7 +12,7 @@ const KEY_TYPES: Record<CompiledField['type'], string> = {
   boolean: 'boolean',
 }
 
-export const isCount = (column: CompiledColumn) => 'count' in column.source
+export const isCount = (column: CompiledColumn) => column.source === 'count'
 
 /** `ident`: the quoted name. */
 type Column = { name: string; type: string; ident: string }

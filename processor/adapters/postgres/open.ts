@@ -6,7 +6,7 @@ import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Expulsions, Outbox, Store } from '#processor/ports.ts'
 import { PostgresRemoval } from './removal.ts'
 import { createPostgresStore } from './store.ts'
-import { aggregationsRoundedEach } from './stored-rounding.ts'
+import { type StoredAggregations, storedAggregations } from './stored-aggregations.ts'
 
 /** Does not connect yet. Throws a UserError that names the variable when a Secret of the spec is not in `env`. */
 export function openPostgresStore(
@@ -26,13 +26,13 @@ export function openPostgresStore(
   })
 }
 
-/** Resolves with the aggregations that a release up to 0.3.0 created. Connects and throws like Store.open. */
-export function openStoredRounding(
+/** Resolves with the aggregations that are stored already. Connects and throws like Store.open. */
+export function openStoredAggregations(
   pipeline: SalesPipeline,
   workerId: string,
   env: NodeJS.ProcessEnv,
-): Promise<Set<string>> {
-  return aggregationsRoundedEach({
+): Promise<StoredAggregations> {
+  return storedAggregations({
     connection: postgresConnection(pipeline.spec, env),
     schema: schemaName(pipeline),
     owner: pipelineKey(pipeline),

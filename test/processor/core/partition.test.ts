@@ -24,7 +24,7 @@ spec:
   event:
     id: id
     time: { path: at, format: epoch, unit: ms }
-    fields: [{ name: store }]
+    fields: [{ name: store }, { name: total, type: decimal, scale: 3 }]
     explode:
       path: lines
       fields: [{ name: quantity, type: number }, { name: price, type: decimal, scale: 3 }]
@@ -44,6 +44,9 @@ spec:
         - { name: rough, op: sum, of: quantity * price, scale: 2, roundEach: true }
         - { name: mean, op: average, of: price, scale: 1 }
         - { name: cheapest, op: min, of: price, scale: 1 }
+        - { name: orders, op: sum, of: total, per: events }
+        - { name: usual, op: average, of: total, per: events, scale: 1 }
+        - { name: again, op: sum, of: total, per: lines }
     - { name: sliding, window: { type: sliding, size: 12s, slide: 4s }, measures: [{ name: lines, op: count }] }
     - { name: ever, window: { type: none }, groupBy: [store], measures: [{ name: revenue, op: sum, of: price }] }
 `)
@@ -55,7 +58,8 @@ const WINDOWS: Record<string, [size: number, slide: number, offset: number] | nu
 }
 
 type Line = { quantity: number; mills: number }
-type Sale = { id: number; at: number; store: string; lines: Line[] }
+/** `total` does not depend on the lines, so that it matters how often it is added. */
+type Sale = { id: number; at: number; store: string; total: number; lines: Line[] }
 /** Null stands for a record that cannot be decoded. */
 type Log = (Sale | null)[]
 
@@ -63,6 +67,7 @@ const sale = fc.record({
   id: fc.integer({ min: 0, max: 7 }),
   at: fc.integer({ min: -20_000, max: 40_000 }),
   store: fc.constantFrom('a', 'b', ''),
+  total: fc.integer({ min: -99, max: 9999 }),
   lines: fc.array(
     fc.record({ quantity: fc.integer({ min: -3, max: 9 }), mills: fc.integer({ min: -9999, max: 99_999 }) }),
     {
@@ -143,7 +148,7 @@ function startsOf(window: [size: number, slide: number, offset: number] | null, 
   return starts
 }
 
-function add(outcome: Outcome, name: string, key: string, { lines }: Sale): void {
+function add(outcome: Outcome, name: string, key: string, { lines, total }: Sale): void {
   const before = outcome.rows.get(key)
   const prices = lines.map(priceOf)
   const sum = (values: Big[]) => values.reduce((a, b) => a.plus(b), Big(0))
@@ -157,6 +162,7 @@ function add(outcome: Outcome, name: string, key: string, { lines }: Sale): void
       ...[plus(5, sum(amounts.map(amount => amount.round(2, Big.roundHalfEven)))), plus(6, sum(prices))],
       // The least exact price, rounded once: the same as the least rounded price.
       ...[plus(7, Big(lines.length)), tenths(among(3)[0]!)],
+      ...[plus(9, Big(total)), plus(10, Big(total)), plus(11, Big(1)), plus(12, Big(total).times(lines.length))],
     ],
     sliding: () => [plus(0, Big(lines.length))],
     ever: () => [plus(0, sum(prices))],
@@ -275,14 +281,26 @@ describe('a partition (sections 5 to 7)', () => {
   })
 
   it('adds amounts exactly for a sum and an average that round once', () => {
-    const at = (id: number, mills: number): Sale => ({ id, at: 0, store: 'a', lines: [{ quantity: 1, mills }] })
+    const at = (id: number, mills: number): Sale => ({
+      id,
+      at: 0,
+      store: 'a',
+      total: 5,
+      lines: [{ quantity: 1, mills }],
+    })
     const { rows } = actual([at(1, 15_552), at(2, 36_116)], { batches: 0, commits: 0, moves: 99 })
     const [, , revenue, , , rough, meanSum] = rows.get('tumbling|-7000|a')!
     expect([revenue, rough, meanSum]).toEqual(['51.668', '51.67', '51.668'])
   })
 
   it('judges each record by the watermark before it, even within one batch', () => {
-    const at = (at: number, id: number): Sale => ({ id, at, store: 'a', lines: [{ quantity: 1, mills: 1000 }] })
+    const at = (at: number, id: number): Sale => ({
+      id,
+      at,
+      store: 'a',
+      total: 5,
+      lines: [{ quantity: 1, mills: 1000 }],
+    })
     const log = [at(0, 1), at(30_000, 2), at(1, 3)]
     const outcome = actual(log, { batches: 3, commits: 0, moves: 99 })
     expect(outcome.late.get('tumbling|2')).toEqual([-7000])
@@ -295,7 +313,7 @@ describe('a partition (sections 5 to 7)', () => {
     const cut = { valueBytes: 99_000_000, valueSha256: 'hash' }
     state.begin([])
     state.process({
-      data: encoded([{ id: 1, at: 5000, store: 'a', lines: [{ quantity: 1, mills: 1 }] }], 0, 1, 1),
+      data: encoded([{ id: 1, at: 5000, store: 'a', total: 5, lines: [{ quantity: 1, mills: 1 }] }], 0, 1, 1),
       cut,
     })
     const { dead, commit } = state.freeze()
