@@ -38,7 +38,7 @@ export const FLOW: PanelBuilder[] = [
     {
       title: 'Lag by partition',
       description:
-        'Offsets between the last commit and the last stable offset. One line far above the others is a hot partition. If workers have already read most of the lag but not committed it, PostgreSQL is the bottleneck.',
+        'Offsets between the last commit and the end of the log (high watermark). One line far above the others is a hot partition. If workers have already read most of the lag but not committed it, PostgreSQL is the bottleneck.',
       unit: 'short',
       alert: 'SalesPipelineFallsBehind',
     },
@@ -46,6 +46,10 @@ export const FLOW: PanelBuilder[] = [
     [
       `sum(max by (partition) (salespipeline_uncommitted_records{${PIPELINE}}))`,
       'all partitions: read but not committed',
+    ],
+    [
+      `sum(max by (partition) (salespipeline_undecided_records{${PIPELINE}}))`,
+      'all partitions: behind an open transaction',
     ],
   ),
   graph(

@@ -151,6 +151,11 @@ const INFORMING = define(
       meaning: 'records that retention removed before they were read are missing from the results',
       action: 'find out why workers were stopped or slow for so long; extend the retention of the topic',
     },
+    OpenTransaction: {
+      meaning:
+        'a producer has kept a Kafka transaction open for more than 30 s; the records after its start do not reach the results before it ends',
+      action: 'see [Open transactions](#open-transactions)',
+    },
     WeakFutureGuard: {
       alert: null,
       meaning: 'the topic accepts timestamps so far ahead that one wrong clock can close windows early',

@@ -133,6 +133,7 @@ export class Claimer {
     partition.state = state
     partition.moveTo(placement.read)
     partition.highWatermark = -1
+    partition.logEnd = bounds.end
     partition.lastDataAt = clock.now()
     partition.enter(state.restoring ? 'restoring' : 'running')
   }

@@ -197,8 +197,7 @@ export class Flow {
       this.#claimer.reclaim(partition, 'moved') // the claim checks the log's bounds and reports the problem
       return
     }
-    partition.highWatermark = answer.highWatermark
-    partition.lastStableOffset = answer.lastStableOffset
+    partition.observe(answer.highWatermark, answer.lastStableOffset, this.#deps.clock.now())
     if (answer.data) await this.#step(partition, state, answer)
   }
 

@@ -32,6 +32,11 @@ export class OwnedPartition {
   positionEpoch = -1
   highWatermark = -1
   lastStableOffset = -1
+  /** The high watermark that was seen last, also before the first fetch after a claim. Only the lag uses it. */
+  logEnd = -1
+  /** Since when the last stable offset stands still below the high watermark (wall clock, ms). */
+  stableOffsetSince = 0
+  #fetchedAt = 0
   /** When data last arrived, to detect idleness (wall clock, ms). */
   lastDataAt = 0
   #phase: Phase = 'assigned'
@@ -67,6 +72,24 @@ export class OwnedPartition {
   /** First offset that the results do not include. Requires a state. */
   get committed(): number {
     return this.share?.commit.fromOffset ?? this.state!.uncommittedFrom
+  }
+
+  /** Notes the ends of the log by a fetch response at `now`. */
+  observe(highWatermark: number, lastStableOffset: number, now: number): void {
+    if (lastStableOffset !== this.lastStableOffset || lastStableOffset >= highWatermark) this.stableOffsetSince = now
+    this.#fetchedAt = now
+    this.highWatermark = this.logEnd = highWatermark
+    this.lastStableOffset = lastStableOffset
+  }
+
+  /** How long the last stable offset had stood still below the high watermark at the last fetch, ms. */
+  get stableOffsetStoodMs(): number {
+    return this.undecided > 0 ? this.#fetchedAt - this.stableOffsetSince : 0
+  }
+
+  /** Offsets that cannot be read before open transactions end. */
+  get undecided(): number {
+    return this.lastStableOffset < 0 ? 0 : Math.max(0, this.highWatermark - this.lastStableOffset)
   }
 
   /** True when all of the log is read and committed: only then may the partition become idle (FLIP-471). */

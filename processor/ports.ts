@@ -37,6 +37,9 @@ export type Fetched = {
   outOfRange: boolean
 }
 
+/** `lastWriteAt`: timestamp of the producer's last record, ms since the epoch. */
+export type OpenTransaction = { producerId: bigint; startOffset: number; lastWriteAt: number }
+
 export interface Source {
   /** Throws Fatal TopicCompacted; Retryable when no broker answers, or (TopicMissing) when the topic does not exist. */
   describe(): Promise<TopicInfo>
@@ -44,6 +47,8 @@ export interface Source {
   offsets(partitions: number[], at: 'earliest' | 'latest' | number): Promise<Map<number, number>>
   /** Resolves with the end offset of a leader epoch in the log; null: unknown to the leader. Throws Retryable. */
   endOfEpoch(partition: number, epoch: number): Promise<number | null>
+  /** Resolves with the transactions that have records in the partition and are still open. Throws Retryable, Fatal. */
+  openTransactions(partition: number): Promise<OpenTransaction[]>
   /**
    * Resolves as soon as any leader has data, or after the leader's wait time. One request per leader is in flight at a
    * time: a late answer comes with a later call, so an answer may be for an older position.
@@ -193,17 +198,24 @@ export interface Chance {
   next(): number
 }
 
+export type Position = {
+  /** First offset that the results do not include. */
+  committed: number
+  /** First offset that is not read yet. */
+  nextOffset: number
+  logEnd: number
+  /** Offsets before `logEnd` that cannot be read before open transactions end. */
+  undecided: number
+  watermark: number | null
+}
+
 export interface Telemetry {
   fetched(partition: number, bytes: number): void
   /** Called once per acknowledged commit. createdAt: when its data records were created (ms), where known. */
   committed(commit: Commit, info: { startedAt: number; endedAt: number; createdAt: Float64Array }): void
   commitFailed(kind: 'fenced' | 'rejected' | 'retryable'): void
   rebalanced(assigned: number[]): void
-  position(
-    partition: number,
-    /** `nextOffset`: first offset that is not read yet; `committed`: first offset that the results do not include. */
-    position: { committed: number; nextOffset: number; lastStableOffset: number; watermark: number | null },
-  ): void
+  position(partition: number, position: Position): void
   released(partition: number): void
   projected(work: ProjectionWork, faults: number, info: { startedAt: number; endedAt: number }): void
   projectionPending(rows: number): void

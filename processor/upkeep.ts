@@ -5,8 +5,9 @@
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { DeadLetterBounds } from './dead-letter-bounds.ts'
 import { Retryable } from './errors.ts'
+import { checkOpenTransactions } from './open-transactions.ts'
 import type { OwnedPartition } from './owned-partition.ts'
-import type { Clock, Membership, Store, Telemetry } from './ports.ts'
+import type { Clock, Membership, Source, Store, Telemetry } from './ports.ts'
 
 const EVERY_MS = 1000
 /** An idle lease outlives three missed renewals; a dead owner's partition stops being idle soon after (section 5). */
@@ -14,6 +15,7 @@ const IDLE_LEASE_MS = 4 * EVERY_MS
 
 export type UpkeepDeps = {
   compiled: CompiledSpec
+  source: Source
   store: Store
   membership: Membership
   clock: Clock
@@ -33,7 +35,7 @@ export class Upkeep {
 
   /** Runs until the signal aborts. A Retryable stops neither the other tasks nor the next round; other errors throw. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#reportLoop(signal), this.#taskLoop(signal)])
+    await Promise.all([this.#reportLoop(signal), this.#taskLoop(signal), this.#transactionLoop(signal)])
   }
 
   /** Does not wait for the store: the lag of the results matters most while the store is unavailable. */
@@ -55,6 +57,15 @@ export class Upkeep {
     }
   }
 
+  /** Its requests go to Kafka. While Kafka does not respond, the tasks on the store must not wait for them. */
+  async #transactionLoop(signal: AbortSignal): Promise<void> {
+    const deps = { ...this.#deps, topic: this.#deps.compiled.spec.source.topic }
+    while (!signal.aborted) {
+      await checkOpenTransactions(deps)
+      await this.#deps.clock.sleep(EVERY_MS, signal)
+    }
+  }
+
   async #attempt(task: () => Promise<void>): Promise<void> {
     try {
       await task()
@@ -68,11 +79,11 @@ export class Upkeep {
     const { telemetry, partitions } = this.#deps
     let forgotten = 0
     for (const owned of partitions()) {
-      const { partition, state, lastStableOffset } = owned
+      const { partition, state } = owned
       if (!state) continue
       const watermark = Number.isFinite(state.watermark) ? state.watermark : null
-      const { committed } = owned
-      telemetry.position(partition, { committed, nextOffset: state.nextOffset, lastStableOffset, watermark })
+      const { committed, logEnd, undecided } = owned
+      telemetry.position(partition, { committed, nextOffset: state.nextOffset, logEnd, undecided, watermark })
       forgotten += state.idsForgottenEarly
     }
     if (forgotten > 0)

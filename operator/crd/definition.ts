@@ -31,7 +31,13 @@ const COLUMNS = [
   column('Reason', 'string', '.status.conditions[?(@.type=="Ready")].reason', 'Reason of the condition Ready'),
   column('Age', 'date', '.metadata.creationTimestamp', 'Time since the pipeline was created'),
   column('Delay', 'string', '.status.endToEndDelayP99', 'Time from a sale to its committed result, 99th percentile', 1),
-  column('CatchUp', 'string', '.status.catchUp', 'Estimated time until the lag is 0', 1),
+  column(
+    'CatchUp',
+    'string',
+    '.status.catchUp',
+    'Estimated time until all records that can be read are in the results',
+    1,
+  ),
   column('Message', 'string', '.status.conditions[?(@.type=="Ready")].message', 'What is wrong, and what to do', 1),
 ]
 

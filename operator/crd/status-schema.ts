@@ -48,10 +48,14 @@ export const STATUS: Structural = object(
       description: 'Sinks of the spec that have received a result',
     },
     firstResultAt: time('Time at which every sink had received its first result'),
-    lag: integer('Number of records of the topic that are not yet in the results; missing while the number is unknown'),
+    lag: integer(
+      'Number of records of the topic that are not yet in the results, including those behind an open transaction; missing while the number is unknown',
+    ),
     watermark: time('Event time up to which windows are complete'),
     endToEndDelayP99: text('99th percentile of the time from a sale to its committed result, over the last 10 seconds'),
-    catchUp: text('Estimated time until the lag is 0; "never" while more records arrive than are processed'),
+    catchUp: text(
+      'Estimated time until all records that can be read now are in the results; "never" while more records arrive than are processed',
+    ),
     autoscale: object(
       {
         target: integer('Number of workers that the autoscaler recommends'),

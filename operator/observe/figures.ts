@@ -6,6 +6,8 @@ export type Figures = {
   partitions: number
   /** Records not yet in the results; null unless every partition's lag is known. */
   lag: number | null
+  /** The part of the lag that can be read now. No worker can read records behind an open transaction. */
+  backlog: number | null
   /** ms since the epoch. */
   watermark: number | null
   /** Seconds. */
@@ -26,6 +28,7 @@ export type Figures = {
 export const UNKNOWN: Figures = {
   partitions: 0,
   lag: null,
+  backlog: null,
   watermark: null,
   delayP99: null,
   measured: 0,
@@ -46,7 +49,8 @@ export function figuresOf(
 ): Figures {
   if (reports.length === 0) return UNKNOWN
   const partitions = Math.max(...reports.map(({ topicPartitions }) => topicPartitions))
-  const lag = lagOf(partitions, reports)
+  const lag = sumOf(partitions, reports, p => p.lag)
+  const backlog = sumOf(partitions, reports, p => Math.max(0, p.lag - (p.undecided ?? 0)))
   const rates = before === null ? null : ratesOf(reports, before.reports)
   const seconds = before === null ? 0 : (now - before.at) / 1000
   const growth =
@@ -55,6 +59,7 @@ export function figuresOf(
   return {
     partitions,
     lag,
+    backlog,
     watermark: maxOf(reports.map(r => r.watermark)),
     delayP99: maxOf(reports.map(r => r.endToEndDelay?.p99 ?? null)),
     measured: rates?.workers ?? 0,
@@ -62,13 +67,16 @@ export function figuresOf(
     arrivalRate,
     busy: rates?.busy ?? null,
     trueRate: rates?.true ?? null,
-    catchUpMs: catchUpMs(lag, arrivalRate, rates?.true ?? null, reports.length),
+    catchUpMs: catchUpMs(backlog, arrivalRate, rates?.true ?? null, reports.length),
   }
 }
 
-function lagOf(partitions: number, reports: WorkerReport[]): number | null {
-  const known = new Map(reports.flatMap(report => report.partitions.map(({ partition, lag }) => [partition, lag])))
-  return partitions > 0 && known.size >= partitions ? [...known.values()].reduce((sum, lag) => sum + lag, 0) : null
+type PartitionReport = WorkerReport['partitions'][number]
+
+/** Null unless every partition is reported. */
+function sumOf(partitions: number, reports: WorkerReport[], value: (of: PartitionReport) => number): number | null {
+  const known = new Map(reports.flatMap(report => report.partitions.map(p => [p.partition, value(p)])))
+  return partitions > 0 && known.size >= partitions ? [...known.values()].reduce((sum, count) => sum + count, 0) : null
 }
 
 type Rates = { workers: number; done: number; busy: number; true: number | null }
@@ -90,16 +98,16 @@ function ratesOf(reports: WorkerReport[], before: WorkerReport[]): Rates | null 
 }
 
 function catchUpMs(
-  lag: number | null,
+  backlog: number | null,
   arrival: number | null,
   trueRate: number | null,
   workers: number,
 ): number | null {
-  if (lag === null) return null
-  if (lag === 0) return 0
+  if (backlog === null) return null
+  if (backlog === 0) return 0
   if (arrival === null || trueRate === null) return null
   const spare = trueRate * workers - arrival
-  return spare <= 0 ? Infinity : (lag / spare) * 1000
+  return spare <= 0 ? Infinity : (backlog / spare) * 1000
 }
 
 function maxOf(values: (number | null)[]): number | null {

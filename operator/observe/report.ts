@@ -18,7 +18,8 @@ const report = z.object({
   health: z.object({ ready: z.boolean() }),
   /** Totals since the worker started. */
   counters: z.object({ records: z.number(), busySeconds: z.number(), projectedRows: z.number() }),
-  partitions: z.array(z.object({ partition: z.number(), lag: z.number() })),
+  /** `undecided`: the part of the lag behind open transactions. The lag of workers up to 0.3.0 does not include it. */
+  partitions: z.array(z.object({ partition: z.number(), lag: z.number(), undecided: z.number().optional() })),
   /** ms since the epoch; null when not known. */
   watermark: z.number().nullable(),
   /** Seconds. */

@@ -102,11 +102,11 @@ function scalingOf(
 function memoryFrom(lastScale: LastScale | undefined): ScaleMemory {
   if (!lastScale) return EMPTY_MEMORY
   const { from, to, at } = lastScale
-  return { ...EMPTY_MEMORY, lastChange: { from, to, at: Date.parse(at), doneRate: null, lag: null } }
+  return { ...EMPTY_MEMORY, lastChange: { from, to, at: Date.parse(at), doneRate: null, backlog: null } }
 }
 
-function inputsOf({ lag, arrivalRate, trueRate, doneRate }: Figures): Record<string, string> {
-  const known = Object.entries({ lag, arrivalRate, trueRate, doneRate }).filter(([, value]) => value !== null)
+function inputsOf({ lag, backlog, arrivalRate, trueRate, doneRate }: Figures): Record<string, string> {
+  const known = Object.entries({ lag, backlog, arrivalRate, trueRate, doneRate }).filter(([, value]) => value !== null)
   return Object.fromEntries(known.map(([name, value]) => [name, String(round(value!))]))
 }
 

@@ -24,8 +24,8 @@ export type ScaleInput = {
   /** Workers desired now, and workers whose rates are known. */
   current: number
   measured: number
-  /** Records; records per second; records per busy second of a worker; share of busy time; records per second. Null: not known. */
-  lag: number | null
+  /** Records that can be read now; records per second; records per busy second of a worker; share of busy time; records per second. Null: not known. */
+  backlog: number | null
   arrivalRate: number | null
   trueRate: number | null
   busy: number | null
@@ -40,7 +40,7 @@ export type ScaleMemory = {
   arrivalRate: number | null
   /** Workers needed at a time (ms since the epoch), without and with slack. */
   needs: { at: number; workers: number; withSlack: number }[]
-  lastChange: { at: number; from: number; to: number; doneRate: number | null; lag: number | null } | null
+  lastChange: { at: number; from: number; to: number; doneRate: number | null; backlog: number | null } | null
   /** After more workers did not help: none are added before `until`, ms since the epoch; every time twice as long. */
   scaleUpPause: { until: number; forMs: number }
 }
@@ -80,7 +80,7 @@ export function decide(input: ScaleInput, before: ScaleMemory): ScaleDecision {
       bounded,
       `spec.workers.autoscale allows ${settings.min} to ${settings.max} workers, not ${current}`,
     )
-  if (input.lag === null || input.arrivalRate === null || input.trueRate === null)
+  if (input.backlog === null || input.arrivalRate === null || input.trueRate === null)
     return {
       target: current,
       reason: 'no change: the workers have not reported their lag and processing rates yet',
@@ -92,13 +92,13 @@ export function decide(input: ScaleInput, before: ScaleMemory): ScaleDecision {
     Math.min(input.arrivalRate, before.arrivalRate ?? 0),
   )
   const trueRate = capacity(before.trueRate, input.trueRate, isSaturated(input, arrivalRate))
-  const required = requiredRate(arrivalRate, input.lag, settings)
+  const required = requiredRate(arrivalRate, input.backlog, settings)
   const need = clamp(workersFor(required, trueRate, partitions), settings)
   const withSlack = clamp(workersFor(required * SLACK, trueRate, partitions), settings)
   const recent = before.needs.filter(({ at }) => now - at < settings.stabilization)
   const needs = [...recent, { at: now, workers: need, withSlack }]
   const memory = { ...before, trueRate, arrivalRate, needs }
-  const why = `${Math.round(arrivalRate)} records/s arrive, lag is ${input.lag}, one worker processes ${Math.round(trueRate)} records/s`
+  const why = `${Math.round(arrivalRate)} records/s arrive, the backlog is ${input.backlog}, one worker processes ${Math.round(trueRate)} records/s`
   if (before.lastChange && now - before.lastChange.at < settings.cooldown)
     return { target: current, reason: `cooling down: ${why}`, memory }
   const undone = undoScaleUp(input, memory)
@@ -119,19 +119,23 @@ function capacity(before: number | null, reading: number, saturated: boolean): n
   return saturated || before === null ? smoothed : Math.max(before, smoothed)
 }
 
-function isSaturated({ busy, lag, settings }: ScaleInput, arrivalRate: number): boolean {
-  return (busy ?? 0) >= SATURATED || isBacklog(lag ?? 0, arrivalRate, settings.catchUpWithin)
+function isSaturated({ busy, backlog, settings }: ScaleInput, arrivalRate: number): boolean {
+  return (busy ?? 0) >= SATURATED || isBacklog(backlog ?? 0, arrivalRate, settings.catchUpWithin)
 }
 
 /** Steady traffic leaves headroom; a backlog may use the whole capacity. */
-function requiredRate(arrivalRate: number, lag: number, { targetUtilization, catchUpWithin }: ScaleSettings): number {
+function requiredRate(
+  arrivalRate: number,
+  backlog: number,
+  { targetUtilization, catchUpWithin }: ScaleSettings,
+): number {
   const seconds = catchUpWithin / 1000
-  const catchUp = isBacklog(lag, arrivalRate, catchUpWithin) ? arrivalRate + lag / seconds : 0
+  const catchUp = isBacklog(backlog, arrivalRate, catchUpWithin) ? arrivalRate + backlog / seconds : 0
   return Math.max(arrivalRate / targetUtilization, catchUp)
 }
 
-function isBacklog(lag: number, arrivalRate: number, catchUpWithin: number): boolean {
-  return lag > (arrivalRate * catchUpWithin * NEGLIGIBLE_BACKLOG) / 1000
+function isBacklog(backlog: number, arrivalRate: number, catchUpWithin: number): boolean {
+  return backlog > (arrivalRate * catchUpWithin * NEGLIGIBLE_BACKLOG) / 1000
 }
 
 /** The smallest number that meets the rate. Only numbers that give the fullest worker fewer partitions make a difference. */
@@ -169,11 +173,11 @@ function undoScaleUp(input: ScaleInput, memory: ScaleMemory): ScaleDecision | nu
   const { at, from, to, doneRate } = lastChange
   if (input.now - at > EVALUATION_COOLDOWNS * input.settings.cooldown) return null
   if (input.doneRate === null || doneRate === null || input.measured < to) return null
-  const [lag, lagThen] = [input.lag ?? 0, lastChange.lag ?? 0]
+  const [backlog, backlogThen] = [input.backlog ?? 0, lastChange.backlog ?? 0]
   // Without a backlog the workers process what arrives, however many they are.
-  const hasWork = isBacklog(lag, memory.arrivalRate ?? 0, input.settings.catchUpWithin)
+  const hasWork = isBacklog(backlog, memory.arrivalRate ?? 0, input.settings.catchUpWithin)
   const expected = 1 + MIN_GAIN * (to / from - 1)
-  if (!hasWork || lag <= lagThen || input.doneRate >= doneRate * expected) return null
+  if (!hasWork || backlog <= backlogThen || input.doneRate >= doneRate * expected) return null
   const forMs = Math.max(PAUSE_COOLDOWNS * input.settings.cooldown, 2 * memory.scaleUpPause.forMs)
   const paused = { ...memory, needs: [], scaleUpPause: { until: input.now + forMs, forMs } }
   const reason = `more workers did not help: ${workersText(from)} processed ${Math.round(doneRate)} records/s, ${workersText(to)} process ${Math.round(input.doneRate)} records/s. Check whether one partition has most of the records`
@@ -181,8 +185,12 @@ function undoScaleUp(input: ScaleInput, memory: ScaleMemory): ScaleDecision | nu
 }
 
 function change(input: ScaleInput, memory: ScaleMemory, target: number, reason: string): ScaleDecision {
-  const { now, current, doneRate, lag } = input
-  return { target, reason, memory: { ...memory, lastChange: { at: now, from: current, to: target, doneRate, lag } } }
+  const { now, current, doneRate, backlog } = input
+  return {
+    target,
+    reason,
+    memory: { ...memory, lastChange: { at: now, from: current, to: target, doneRate, backlog } },
+  }
 }
 
 const workersText = (count: number) => (count === 1 ? '1 worker' : `${count} workers`)

@@ -211,7 +211,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     return waiting === 0
   }
 
-  /** Resolves with the high watermarks by partition, from an independent client. */
+  /** Resolves with the last stable offsets by partition, from an independent client. */
   async logEnds(): Promise<Map<number, number>> {
     const offsets = await this.#asAdmin(admin => admin.fetchTopicOffsets(TOPIC))
     return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))

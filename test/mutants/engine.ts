@@ -23,6 +23,22 @@ const SIMULATED = 'keeps the contract'
 
 export const ENGINE_MUTANTS: Mutant[] = [
   {
+    name: 'a transaction that stays open is not noticed',
+    file: 'processor/owned-partition.ts',
+    find: 'return this.undecided > 0 ? this.#fetchedAt - this.stableOffsetSince : 0',
+    plant: 'return 0',
+    test: 'test/processor/open-transactions.test.ts',
+    turnsRed: 'reports a transaction that has been open for 30 s',
+  },
+  {
+    name: 'lag ends at the last stable offset',
+    file: 'processor/upkeep.ts',
+    find: 'nextOffset: state.nextOffset, logEnd, undecided, watermark',
+    plant: 'nextOffset: state.nextOffset, logEnd: logEnd - undecided, undecided, watermark',
+    test: 'test/integrity/open-transaction.test.ts',
+    turnsRed: 'reports an open transaction',
+  },
+  {
     name: 'sums in binary floating point',
     file: 'processor/core/exact.ts',
     find: 'if (Number.isSafeInteger(sum)) return sum',

@@ -9,6 +9,14 @@ const FAULTS = 'test/api-server/faults.test.ts'
 
 export const OPERATOR_MUTANTS: Mutant[] = [
   {
+    name: 'the autoscaler adds workers for records behind an open transaction',
+    file: 'operator/observe/figures.ts',
+    find: 'Math.max(0, p.lag - (p.undecided ?? 0))',
+    plant: 'p.lag',
+    test: 'test/operator/status.test.ts',
+    turnsRed: 'count records behind an open transaction as lag and as arrivals, but not as backlog',
+  },
+  {
     name: 'Ready before a result has reached every sink',
     file: 'operator/status/status.ts',
     find: 'if (!isEverySinkReached)',

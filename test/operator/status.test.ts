@@ -178,6 +178,15 @@ describe('the figures of a pipeline', () => {
     })
   })
 
+  it('count records behind an open transaction as lag and as arrivals, but not as backlog', () => {
+    const open = partitions(150).map(partition => ({ ...partition, undecided: 100 }))
+    expect(figuresOf([report({ partitions: open })], earlier, 10_000)).toMatchObject({
+      lag: 1200,
+      backlog: 400,
+      arrivalRate: 100,
+    })
+  })
+
   it('give an infinite time to catch up when more records arrive than can be processed', () =>
     expect(figuresOf([report({ partitions: partitions(200) })], earlier, 10_000)).toMatchObject({
       arrivalRate: 180,

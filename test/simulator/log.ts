@@ -81,6 +81,7 @@ export class Topic {
           async () => new Map(partitions.map(p => [p, when === 'latest' ? at(p).highWatermark(this.#world.now) : 0])),
         ),
       endOfEpoch: partition => life.call(async () => at(partition).highWatermark(this.#world.now)),
+      openTransactions: () => life.call(async () => []),
       poll: requests => {
         // Only the last response stays valid (ports.ts): overwriting older ones exposes code that still reads them.
         for (const { data } of handedOut.splice(0, handedOut.length - 1).flat()) data?.fill(0)

@@ -12,8 +12,9 @@ import {
 import type { KafkaConnection } from '#common/kafka-connection.ts'
 import { START_OVER } from '#pipeline/start-over.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
-import type { Fetched, FetchRequest, Source, TopicInfo } from '#processor/ports.ts'
+import type { Fetched, FetchRequest, OpenTransaction, Source, TopicInfo } from '#processor/ports.ts'
 import { kafkaError } from './connection.ts'
+import { fetchOpenTransactions } from './describe-producers.ts'
 import { checkBatches, type FetchAnswer, type FetchedPartition, fetchBatches } from './fetch.ts'
 
 /** How long a leader may hold a fetch without data, ms. A new assignment may wait as long for its first fetch. */
@@ -121,20 +122,32 @@ export class KafkaSource implements Source {
     }
   }
 
-  async endOfEpoch(partition: number, leaderEpoch: number): Promise<number | null> {
+  endOfEpoch(partition: number, leaderEpoch: number): Promise<number | null> {
+    const topics = [
+      { name: this.#topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, leaderEpoch }] },
+    ]
+    return this.#askLeader(partition, `asking for the end of leader epoch ${leaderEpoch}`, async leader => {
+      const answer = await offsetForLeaderEpochV4.api.async(leader, -1, topics)
+      const end = Number(answer.topics[0]!.partitions[0]!.endOffset)
+      return end < 0 ? null : end
+    })
+  }
+
+  openTransactions(partition: number): Promise<OpenTransaction[]> {
+    return this.#askLeader(partition, 'asking for open transactions', leader =>
+      fetchOpenTransactions(leader, this.#topic, partition),
+    )
+  }
+
+  async #askLeader<T>(partition: number, doing: string, ask: (leader: Connection) => Promise<T>): Promise<T> {
     try {
       const leader = (await this.#leadersOf([{ partition }])).get(partition)
       if (!leader)
         throw new Retryable(`no leader is known for partition ${partition} of topic ${this.#topic}; retrying`)
-      const topics = [
-        { name: this.#topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, leaderEpoch }] },
-      ]
-      const answer = await offsetForLeaderEpochV4.api.async(await this.#connections.get(leader), -1, topics)
-      const end = Number(answer.topics[0]!.partitions[0]!.endOffset)
-      return end < 0 ? null : end
+      return await ask(await this.#connections.get(leader))
     } catch (error) {
       this.#leaders = null
-      throw kafkaError(error, `asking for the end of leader epoch ${leaderEpoch} of ${this.#topic}`)
+      throw kafkaError(error, `${doing} of partition ${partition} of ${this.#topic}`)
     }
   }
 

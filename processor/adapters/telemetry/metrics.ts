@@ -68,7 +68,12 @@ function gauges(registry: Registry) {
     new Gauge({ name: `salespipeline_${name}`, help, labelNames, registers: [registry] })
   return {
     assigned: gauge('assigned_partitions', 'Partitions assigned to this worker'),
-    lag: gauge('lag_records', 'Offsets between the last stable offset and the committed offset', 'partition'),
+    lag: gauge('lag_records', 'Offsets between the high watermark and the committed offset', 'partition'),
+    undecided: gauge(
+      'undecided_records',
+      'Offsets between the high watermark and the last stable offset: the part of the lag that nobody can read before open transactions end',
+      'partition',
+    ),
     uncommitted: gauge('uncommitted_records', 'Records that this worker has read but not committed', 'partition'),
     partitionWatermark: gauge(
       'partition_watermark_timestamp_seconds',

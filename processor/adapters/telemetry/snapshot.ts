@@ -14,7 +14,8 @@ export type Snapshot = {
   /** Totals since the worker started. */
   counters: Record<(typeof COUNTERS)[number], number>
   assigned: number
-  partitions: { partition: number; lag: number; uncommitted: number; watermark: number | null }[]
+  /** `undecided`: the part of the lag that cannot be read before open transactions end. */
+  partitions: { partition: number; lag: number; undecided: number; uncommitted: number; watermark: number | null }[]
   /** ms since the epoch; null while this worker does not know it. */
   watermark: number | null
   /** Seconds, over the last 10 s; null when nothing was measured in them. */
@@ -64,7 +65,8 @@ export async function measure(metrics: Metrics): Promise<Pick<Snapshot, Measured
 async function partitions(metrics: Metrics): Promise<Snapshot['partitions']> {
   const byPartition = async (metric: Pick<Gauge, 'get'>) =>
     new Map((await metric.get()).values.map(v => [Number(v.labels.partition), v.value]))
-  const [seconds, uncommitted] = await Promise.all([metrics.partitionWatermark, metrics.uncommitted].map(byPartition))
+  const gauges = [metrics.partitionWatermark, metrics.uncommitted, metrics.undecided]
+  const [seconds, uncommitted, undecided] = await Promise.all(gauges.map(byPartition))
   return (await metrics.lag.get()).values
     .map(({ labels, value }) => {
       const partition = Number(labels.partition)
@@ -72,6 +74,7 @@ async function partitions(metrics: Metrics): Promise<Snapshot['partitions']> {
       return {
         partition,
         lag: value,
+        undecided: undecided!.get(partition) ?? 0,
         uncommitted: uncommitted!.get(partition) ?? 0,
         watermark: watermark === undefined ? null : Math.round(watermark * 1000),
       }

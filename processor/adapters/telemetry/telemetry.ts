@@ -89,13 +89,15 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
       metrics.rebalances.inc()
       metrics.assigned.set(assigned.length)
     },
-    position(partition, { committed, nextOffset, lastStableOffset, watermark }) {
-      metrics.lag.set({ partition }, Math.max(0, lastStableOffset - committed))
+    position(partition, { committed, nextOffset, logEnd, undecided, watermark }) {
+      metrics.lag.set({ partition }, Math.max(0, logEnd - committed))
+      metrics.undecided.set({ partition }, undecided)
       metrics.uncommitted.set({ partition }, Math.max(0, nextOffset - committed))
       if (watermark !== null) metrics.partitionWatermark.set({ partition }, watermark / 1000)
     },
     released(partition) {
       metrics.lag.remove({ partition })
+      metrics.undecided.remove({ partition })
       metrics.uncommitted.remove({ partition })
       metrics.partitionWatermark.remove({ partition })
     },

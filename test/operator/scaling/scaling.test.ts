@@ -67,7 +67,7 @@ describe('the scaling decision', () => {
     partitions: 12,
     current: 4,
     measured: 4,
-    lag: 0,
+    backlog: 0,
     arrivalRate: 2000,
     trueRate: 1000,
     busy: 0.5,
@@ -77,7 +77,7 @@ describe('the scaling decision', () => {
   })
 
   it('keeps the number of workers while a rate is unknown', () => {
-    for (const unknown of ['lag', 'arrivalRate', 'trueRate'] as const)
+    for (const unknown of ['backlog', 'arrivalRate', 'trueRate'] as const)
       expect(decide(input({ [unknown]: null, current: 9 }), EMPTY_MEMORY)).toMatchObject({
         target: 9,
         reason: expect.stringContaining('have not reported their lag'),
@@ -86,24 +86,25 @@ describe('the scaling decision', () => {
 
   it('keeps the number of workers within the bounds of the spec', () => {
     expect(decide(input({ current: 20 }), EMPTY_MEMORY).target).toBe(12)
-    expect(decide(input({ current: 0, lag: null }), EMPTY_MEMORY).target).toBe(1)
+    expect(decide(input({ current: 0, backlog: null }), EMPTY_MEMORY).target).toBe(1)
     const settings = { ...SETTINGS, max: 5 }
     let memory: ScaleMemory = EMPTY_MEMORY
-    for (let i = 0; i < 5; i++) ({ memory } = decide(input({ now: i * 5000, current: 5, lag: 1e9, settings }), memory))
-    expect(decide(input({ now: 30_000, current: 5, lag: 1e9, settings }), memory).target).toBe(5)
+    for (let i = 0; i < 5; i++)
+      ({ memory } = decide(input({ now: i * 5000, current: 5, backlog: 1e9, settings }), memory))
+    expect(decide(input({ now: 30_000, current: 5, backlog: 1e9, settings }), memory).target).toBe(5)
   })
 
   it('reverts a scale-up only when all workers are measured and there is a backlog', () => {
-    const lastChange = { at: 900_000, from: 2, to: 4, doneRate: 1000, lag: 100_000 }
+    const lastChange = { at: 900_000, from: 2, to: 4, doneRate: 1000, backlog: 100_000 }
     const reasonFor = (more: Partial<ScaleInput>) =>
-      decide(input({ lag: 900_000, doneRate: 1000, ...more }), { ...EMPTY_MEMORY, lastChange }).reason
+      decide(input({ backlog: 900_000, doneRate: 1000, ...more }), { ...EMPTY_MEMORY, lastChange }).reason
     expect(reasonFor({})).toContain(
       'more workers did not help: 2 workers processed 1000 records/s, 4 workers process 1000 records/s',
     )
-    const unclear = [{ measured: 3, doneRate: 10 }, { lag: 50_000 }, { doneRate: 1500 }, { now: 9_000_000 }]
+    const unclear = [{ measured: 3, doneRate: 10 }, { backlog: 50_000 }, { doneRate: 1500 }, { now: 9_000_000 }]
     for (const more of unclear) expect(reasonFor(more)).not.toContain('did not help')
-    const small = { ...lastChange, lag: 0 }
-    expect(decide(input({ lag: 200, doneRate: 900 }), { ...EMPTY_MEMORY, lastChange: small }).reason).toContain(
+    const small = { ...lastChange, backlog: 0 }
+    expect(decide(input({ backlog: 200, doneRate: 900 }), { ...EMPTY_MEMORY, lastChange: small }).reason).toContain(
       'enough',
     )
   })
@@ -133,7 +134,7 @@ describe('the scaling decision', () => {
     const rateAfter = (more: Partial<ScaleInput>) => decide(input({ trueRate: 100, ...more }), known).memory.trueRate
     expect(rateAfter({ busy: 0.8 })).toBe(1000)
     expect(rateAfter({ busy: 0.95 })).toBe(730)
-    expect(rateAfter({ busy: 0.5, lag: 1e6 })).toBe(730)
+    expect(rateAfter({ busy: 0.5, backlog: 1e6 })).toBe(730)
     expect(rateAfter({ busy: 0.5, trueRate: 2000 })).toBe(1300)
   })
 
@@ -150,6 +151,7 @@ describe('the autoscaler', () => {
     partitions: 8,
     measured: 2,
     lag: 0,
+    backlog: 0,
     arrivalRate: 4000,
     busy: 0.5,
     trueRate: 1000,
@@ -198,6 +200,18 @@ describe('the autoscaler', () => {
     const { lastScale } = twice(autoscaler, 'active').scaling
     const later = decideAndAccept(autoscaler, 'shop/a', specOf('active'), { ...figures }, 8, 9000, {})
     expect(later.scaling.lastScale).toEqual(lastScale)
+  })
+
+  it('does not add workers for records behind an open transaction, but for the same number of readable records', () => {
+    const steady = { ...figures, arrivalRate: 1000, lag: 5_000_000 }
+    const targetFor = (backlog: number) => {
+      const autoscaler = new Autoscaler()
+      const decideAt = (now: number) =>
+        decideAndAccept(autoscaler, 'shop/a', specOf('active'), { ...steady, backlog }, 2, now, {})
+      return [0, 5000, 10_000].map(decideAt).at(-1)!.workers
+    }
+    expect(targetFor(0)).toBe(2)
+    expect(targetFor(5_000_000)).toBe(8)
   })
 
   it('counts the same figures only once', () => {

@@ -46,8 +46,8 @@ it('answers 200 on /healthz while the flow is alive, ready or not', async () => 
 it('shows counters, partitions, delays and conditions on /status', async () => {
   const { telemetry, get } = await served()
   telemetry.committed(commitOf(partitionCommit(0), partitionCommit(1)), infoOf([NOW - 100, NOW - 100, NOW - 300]))
-  telemetry.position(10, { committed: 5, nextOffset: 5, lastStableOffset: 8, watermark: null })
-  telemetry.position(9, { committed: 5, nextOffset: 5, lastStableOffset: 5, watermark: NOW - 1 })
+  telemetry.position(10, { committed: 5, nextOffset: 5, logEnd: 8, undecided: 2, watermark: null })
+  telemetry.position(9, { committed: 5, nextOffset: 5, logEnd: 5, undecided: 0, watermark: NOW - 1 })
   telemetry.pipelineClock({ watermark: NOW - 2, finalised: 0, removed: 0 })
   telemetry.rebalanced([9, 10])
   telemetry.busy(30, 100)
@@ -61,8 +61,8 @@ it('shows counters, partitions, delays and conditions on /status', async () => {
     conditions: { WeakFutureGuard: 'the topic has no bound' },
     assigned: 2,
     partitions: [
-      { partition: 9, lag: 0, watermark: NOW - 1 },
-      { partition: 10, lag: 3, watermark: null },
+      { partition: 9, lag: 0, undecided: 0, watermark: NOW - 1 },
+      { partition: 10, lag: 3, undecided: 2, watermark: null },
     ],
     watermark: NOW - 2,
     endToEndDelay: { p50: 0.1, p99: 0.3, samples: 3 },

@@ -74,12 +74,13 @@ it.each([
 
 it('shows a partition’s lag and watermark until it is released', async () => {
   const { telemetry } = telemetryForTest()
-  telemetry.position(4, { committed: 90, nextOffset: 96, lastStableOffset: 100, watermark: NOW })
-  telemetry.position(5, { committed: 100, nextOffset: 100, lastStableOffset: 90, watermark: null })
+  telemetry.position(4, { committed: 90, nextOffset: 96, logEnd: 100, undecided: 3, watermark: NOW })
+  telemetry.position(5, { committed: 100, nextOffset: 100, logEnd: 90, undecided: 0, watermark: null })
   const lag = 'salespipeline_lag_records'
   const watermark = 'salespipeline_partition_watermark_timestamp_seconds'
   const before = await scrape(telemetry.registry)
   expect(before.get(`${lag}{partition="4"}`)).toBe(10)
+  expect(before.get('salespipeline_undecided_records{partition="4"}')).toBe(3)
   expect(before.get('salespipeline_uncommitted_records{partition="4"}')).toBe(6)
   expect(before.get(`${watermark}{partition="4"}`)).toBe(NOW / 1000)
   expect(before.get(`${lag}{partition="5"}`)).toBe(0)
