@@ -41,7 +41,7 @@ async function dryRun(client: KubeClient, document: KubeObject, tries = 5): Prom
 function versionOf({ apiVersion, kind, metadata: { name, namespace }, spec }: KubeObject): Version {
   return {
     document: spec as object,
-    spec: checkPipeline({ apiVersion, kind, metadata: { name, namespace }, spec }).spec,
+    spec: checkPipeline({ apiVersion, kind, metadata: { name, namespace }, spec }, name, { admitted: true }).spec,
   }
 }
 

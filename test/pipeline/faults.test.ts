@@ -19,6 +19,13 @@ describe('checkPipeline', () => {
   })
 })
 
+it('accepts credentials without encryption and shared variables in a document that the API server has admitted', () => {
+  const secrets = { usernameSecretRef: { name: 'a-b', key: 'c' }, passwordSecretRef: { name: 'a', key: 'b-c' } }
+  const document = documentWith({ 'spec.sinks.postgres': { host: 'db', ...secrets } })
+  expect(() => checkPipeline(document)).toThrow(/without encryption[\s\S]*environment variable SECRET_A_B_C/)
+  expect(checkPipeline(document, 'stored', { admitted: true }).spec.sinks.postgres.host).toBe('db')
+})
+
 it('reports faults that span fields together with faults of single fields', () => {
   const faults = faultsOf({
     'spec.colour': 'red',

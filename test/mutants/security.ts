@@ -1,0 +1,29 @@
+/** Faults planted in what protects credentials and ports. */
+import type { Mutant } from './engine.ts'
+
+export const SECURITY_MUTANTS: Mutant[] = [
+  {
+    name: 'a host that only begins like loopback counts as loopback',
+    file: 'pipeline/admission.ts',
+    find: 'export const LOOPBACK_HOST = /^(localhost|127(\\.\\d{1,3}){3}|::1|\\/.*)$/',
+    plant: 'export const LOOPBACK_HOST = /^(localhost|127(\\.\\d{1,3}){3}|::1|\\/.*)/',
+    test: 'test/pipeline/faults.test.ts',
+    turnsRed: '127.0.0.1.example',
+  },
+  {
+    name: 'the operator refuses a document that the API server stored earlier',
+    file: 'pipeline/parse.ts',
+    find: '...(admitted ? [] : admissionFaults(spec))',
+    plant: '...admissionFaults(spec)',
+    test: 'test/pipeline/faults.test.ts',
+    turnsRed: 'in a document that the API server has admitted',
+  },
+  {
+    name: 'metrics are served on all addresses by default',
+    file: 'common/http.ts',
+    find: 'return env.HTTP_HOST || LOOPBACK',
+    plant: 'return env.HTTP_HOST || ALL_ADDRESSES',
+    test: 'test/processor/settings.test.ts',
+    turnsRed: 'serves metrics only on loopback unless HTTP_HOST is set',
+  },
+]
