@@ -1,8 +1,8 @@
 /** `npm run plan -- FILE`: dry-runs the file against the cluster and previews what applying it would change. */
 import type { KubeConfig } from '@kubernetes/client-node'
-import { parse } from 'yaml'
 import { namingFile, readTextFile } from '#common/files.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
+import { parseYaml, plainValue } from '#pipeline/yaml.ts'
 import { changePreview, type Version } from './change-preview.ts'
 import { isKubeError, KubeClient } from './kube/client.ts'
 import { kubeConfig } from './kube/config.ts'
@@ -47,5 +47,5 @@ function versionOf({ apiVersion, kind, metadata: { name, namespace }, spec }: Ku
 
 function read(file: string): KubeObject {
   const text = readTextFile(file)
-  return namingFile('read', file, () => parse(text))
+  return namingFile('read', file, () => plainValue(parseYaml(text)) as KubeObject)
 }

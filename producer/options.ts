@@ -1,5 +1,4 @@
 /** Options of the commands: the pipeline's file and the flags that override it. */
-import { parse } from 'yaml'
 import type { Argv } from 'yargs'
 import { isAdmitted } from '#common/environment.ts'
 import { readTextFile } from '#common/files.ts'
@@ -8,6 +7,7 @@ import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { parseDuration } from '#pipeline/units.ts'
 import { UsageError } from '#pipeline/user-error.ts'
+import { parseYaml, plainValue } from '#pipeline/yaml.ts'
 
 const REPORT_WAITING_AFTER_MS = 2000
 
@@ -29,7 +29,7 @@ export function readPipeline(file: string, overrides: Overrides): SalesPipeline 
   const text = readTextFile(file)
   const options = { admitted: isAdmitted(process.env) }
   parsePipeline(text, file, options)
-  const document = parse(text)
+  const document = plainValue(parseYaml(text)) as { spec: unknown }
   document.spec = merge(document.spec, overrides)
   return checkPipeline(document, 'the command line', options)
 }
