@@ -3,6 +3,13 @@ import { UsageError } from '#pipeline/user-error.ts'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
+/** The operator sets it for its pods: their document has passed the API server, which also stores older documents. */
+export const ADMITTED = 'SPEC_ADMITTED'
+
+export function isAdmitted(env: NodeJS.ProcessEnv): boolean {
+  return env[ADMITTED] === 'true'
+}
+
 export class Environment {
   /** One message per fault. */
   readonly faults: string[] = []

@@ -13,11 +13,20 @@ export type HttpServer = { port: number /** Resolves once the port is free again
 
 type Route = { method: string; path: string; handler: Handler }
 
+/** Only programs of the same machine can connect. */
+const LOOPBACK = '127.0.0.1'
+/** Value of HTTP_HOST for all addresses, IPv4 and IPv6: in a pod, the probes and Prometheus come from outside. */
+export const ALL_ADDRESSES = '*'
+
+export function httpHost(env: NodeJS.ProcessEnv): string {
+  return env.HTTP_HOST || LOOPBACK
+}
+
 /**
- * Listens on `port` (0: any free port) of `host` (default: all addresses). Rejects with a UserError when it cannot
+ * Listens on `port` (0: any free port) of `host` (see HTTP_HOST). Rejects with a UserError when it cannot
  * listen, for example because the port is in use.
  */
-export async function startHttpServer(options: { port: number; host?: string; routes: Routes }): Promise<HttpServer> {
+export async function startHttpServer(options: { port: number; host: string; routes: Routes }): Promise<HttpServer> {
   const routes = Object.entries(options.routes).map(([name, handler]) => {
     const [method, path] = name.split(' ') as [string, string]
     return { method, path, handler }
@@ -27,12 +36,10 @@ export async function startHttpServer(options: { port: number; host?: string; ro
     const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' }
     response.writeHead(status, { ...headers, ...extra.headers }).end(body)
   })
-  server.listen(options.port, options.host)
-  const host = options.host === undefined ? '' : ', and HTTP_HOST to an address of this machine'
+  server.listen(options.port, options.host === ALL_ADDRESSES ? undefined : options.host)
   await once(server, 'listening').catch((error: Error) => {
-    throw new UserError(`cannot serve metrics and probes: ${error.message}. Set HTTP_PORT to a free port${host}`, {
-      cause: error,
-    })
+    const remedy = 'Set HTTP_PORT to a free port, and HTTP_HOST to an address of this machine'
+    throw new UserError(`cannot serve metrics and probes: ${error.message}. ${remedy}`, { cause: error })
   })
   return {
     port: (server.address() as AddressInfo).port,

@@ -63,6 +63,19 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     fields: ['sinks.elasticsearch'],
     rule: '`usernameSecretRef` and `passwordSecretRef` are set together or not at all.',
   },
+  { fields: ['source.sasl'], rule: 'requires `tls`, or `insecure: true`.' },
+  {
+    fields: ['sinks.postgres.passwordSecretRef'],
+    rule: 'requires `tls`, or `insecure: true`, or a `host` on this machine: `localhost`, `127.x.x.x`, `::1`, or the directory of a Unix socket.',
+  },
+  {
+    fields: ['sinks.postgres', 'sinks.elasticsearch', 'source.sasl'],
+    rule: 'no two different keys of Secrets have the same environment variable `SECRET_<NAME>_<KEY>`, such as key `b-c` of Secret `a` and key `c` of Secret `a-b`.',
+  },
+  {
+    fields: ['sinks.elasticsearch.nodes'],
+    rule: 'with `tls`, every address begins with `https://`. With a password, too, unless the address is on this machine (`localhost`, `127.x.x.x`) or `insecure: true` is set.',
+  },
   {
     fields: ['sinks.elasticsearch.projections'],
     rule: '`aggregation` names one of `aggregations`. Every projection has its own `index` and its own `template`.',

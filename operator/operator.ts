@@ -68,7 +68,7 @@ export async function runOperator(
     },
   })
   const health = { synced: false, lastContactAt: () => caches.lastContactAt }
-  const http = await startHttp(settings.httpPort, telemetry, health, clock)
+  const http = await startHttp(settings, telemetry, health, clock)
   onListening(http.port)
 
   const reconcile = async (key: string, leading: AbortSignal) => {

@@ -40,7 +40,8 @@ export function beginPass(resource: KubeObject, signal: AbortSignal): Pass {
 function checkedSpec({ apiVersion, kind, metadata, spec }: KubeObject): Pick<Pass, 'spec' | 'specFaults'> {
   const { name, namespace } = metadata
   try {
-    const checked = checkPipeline({ apiVersion, kind, metadata: { name, namespace }, spec }, `${namespace}/${name}`)
+    const document = { apiVersion, kind, metadata: { name, namespace }, spec }
+    const checked = checkPipeline(document, `${namespace}/${name}`, { admitted: true })
     return { spec: checked.spec, specFaults: '' }
   } catch (error) {
     if (error instanceof SpecError) return { spec: null, specFaults: error.faults.join('\n') }

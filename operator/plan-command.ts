@@ -1,8 +1,8 @@
 /** `npm run plan -- FILE`: dry-runs the file against the cluster and previews what applying it would change. */
 import type { KubeConfig } from '@kubernetes/client-node'
-import { parse } from 'yaml'
 import { namingFile, readTextFile } from '#common/files.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
+import { parseYaml, plainValue } from '#pipeline/yaml.ts'
 import { changePreview, type Version } from './change-preview.ts'
 import { isKubeError, KubeClient } from './kube/client.ts'
 import { kubeConfig } from './kube/config.ts'
@@ -41,11 +41,11 @@ async function dryRun(client: KubeClient, document: KubeObject, tries = 5): Prom
 function versionOf({ apiVersion, kind, metadata: { name, namespace }, spec }: KubeObject): Version {
   return {
     document: spec as object,
-    spec: checkPipeline({ apiVersion, kind, metadata: { name, namespace }, spec }).spec,
+    spec: checkPipeline({ apiVersion, kind, metadata: { name, namespace }, spec }, name, { admitted: true }).spec,
   }
 }
 
 function read(file: string): KubeObject {
   const text = readTextFile(file)
-  return namingFile('read', file, () => parse(text))
+  return namingFile('read', file, () => plainValue(parseYaml(text)) as KubeObject)
 }

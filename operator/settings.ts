@@ -2,11 +2,13 @@
 
 import { hostname } from 'node:os'
 import { Environment, LOG_LEVELS } from '#common/environment.ts'
+import { httpHost } from '#common/http.ts'
 import { DEFAULT_CONCURRENCY, MAX_CONCURRENCY, MAX_PORT, OPERATOR_PORT } from '#pipeline/limits.ts'
 import type { OperatorSettings } from './desired/observed.ts'
 
 export type Settings = OperatorSettings & {
   identity: string
+  httpHost: string
   httpPort: number
   logLevel: string
   concurrency: number
@@ -22,6 +24,7 @@ Environment:
   IMAGE_PULL_SECRETS   names of Secrets for a private registry, separated by commas
   POD_NAMESPACE        namespace of the operator and of its Lease (default "default")
   POD_NAME             name of this replica in the Lease (default host name and process id)
+  HTTP_HOST            address of /metrics, /healthz and /readyz (default 127.0.0.1); * for all addresses
   HTTP_PORT            port of /metrics, /healthz and /readyz; 0 is any free port (default ${OPERATOR_PORT})
   CONCURRENCY          maximum number of pipelines that are reconciled at the same time (default ${DEFAULT_CONCURRENCY})
   LOG_LEVEL            ${LOG_LEVELS.join(', ')} (default info)
@@ -46,6 +49,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     ),
     namespace: env.POD_NAMESPACE ?? 'default',
     identity: env.POD_NAME ?? `${hostname()}-${process.pid}`,
+    httpHost: httpHost(env),
     httpPort: variables.integer('HTTP_PORT', OPERATOR_PORT, 0, MAX_PORT),
     concurrency: variables.integer('CONCURRENCY', DEFAULT_CONCURRENCY, 1, MAX_CONCURRENCY),
     logLevel: variables.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),

@@ -75,7 +75,7 @@ export type Health = {
 
 /** /metrics, /healthz and /readyz. Rejects with a UserError when the port is taken. */
 export function startHttp(
-  port: number,
+  { httpHost: host, httpPort: port }: { httpHost: string; httpPort: number },
   { registry }: OperatorTelemetry,
   health: Health,
   clock: Clock,
@@ -84,6 +84,7 @@ export function startHttp(
   const isStale = () => health.synced && clock.now() - health.lastContactAt() > STALE_AFTER_MS
   return startHttpServer({
     port,
+    host,
     routes: {
       'GET /metrics': () => metricsPage(registry),
       'GET /healthz': () =>

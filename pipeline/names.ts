@@ -13,24 +13,48 @@ const MAX_NAME = 40
 export const PIPELINE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/
 export const PIPELINE_NAME_RULE = `must contain only lower-case letters, digits and "-"; must start with a letter; must not end with "-"; at most ${MAX_NAME} characters`
 
-/** Tables in every pipeline's schema; an aggregation and the raw table must not have one of their names. */
+/** The name of an object's prototype in JavaScript, so no field or table has it. */
+export const PROTOTYPE = '__proto__'
+
+/**
+ * Tables, and the indexes and sequences that PostgreSQL names, in every pipeline's schema. An aggregation and the raw table
+ * must not have one of their names. A test compares them with a real schema.
+ */
 export const RESERVED_TABLES = [
+  PROTOTYPE,
   'aggregations',
+  'aggregations_pkey',
   'dead_letters',
+  'dead_letters_pkey',
   'expelled',
+  'expelled_pkey',
   'late_events',
+  'late_events_pkey',
   'migrations',
+  'migrations_pkey',
   'outbox',
+  'outbox_pkey',
+  'outbox_seq_seq',
   'pipeline',
+  'pipeline_is_one_row',
   'progress',
   'progress_aggregations',
+  'progress_aggregations_pkey',
+  'progress_pkey',
   'projection_errors',
   'spec_history',
+  'spec_history_pkey',
   'specs',
+  'specs_pkey',
 ] as const
 
-/** Columns that the pipeline adds to aggregate and raw tables; a field or measure must not have one of their names. */
+/** Columns that every table of PostgreSQL has. */
+export const SYSTEM_COLUMNS = ['cmax', 'cmin', 'ctid', 'tableoid', 'xmax', 'xmin'] as const
+
+/** Columns that aggregate and raw tables have anyway; a field or measure must not have one of their names. */
 export const RESERVED_COLUMNS = [
+  ...SYSTEM_COLUMNS,
+  PROTOTYPE,
   'window_start',
   'window_end',
   'version',
@@ -102,3 +126,8 @@ export const secretName = () =>
   })
 
 export const pipelineName = () => text(PIPELINE_NAME, PIPELINE_NAME_RULE, MAX_NAME).meta({ label: 'pipeline name' })
+
+/** Returns the field of a document that shows a column. `renamed`: spec.sinks.elasticsearch.projections[].fields. */
+export function documentField(renamed: Record<string, string> | undefined, column: string): string {
+  return renamed && Object.hasOwn(renamed, column) ? renamed[column]! : column
+}

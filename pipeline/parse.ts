@@ -1,9 +1,10 @@
 /** Parses YAML into a checked, frozen pipeline with all defaults, or reports every fault of the file at once. */
-import { type Document, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
+import { admissionFaults } from './admission.ts'
 import { crossFieldFaults, type Fault } from './checks.ts'
-import { document, type SalesPipeline } from './schema.ts'
+import { document, type SalesPipeline, type Spec } from './schema.ts'
 import { UserError } from './user-error.ts'
+import { MAX_FAULTS, parseYaml, plainValue, YamlError } from './yaml.ts'
 
 /** All faults of one file. `message` has a line for each: path, what is wrong, how to fix it. */
 export class SpecError extends UserError {
@@ -17,61 +18,66 @@ export class SpecError extends UserError {
   }
 }
 
+/** `admitted`: the API server has admitted the document, so the checks of admission.ts are its decision. */
+export type ParseOptions = { admitted?: boolean }
+
 /** Parses one YAML (or JSON) document. Throws SpecError with all faults. `file` only appears in messages. */
-export function parsePipeline(text: string, file = 'the document'): SalesPipeline {
-  const lines = new LineCounter()
-  const yaml = parseDocument(text, { lineCounter: lines, prettyErrors: true, uniqueKeys: true })
-  if (yaml.errors.length > 0)
-    throw new SpecError(
-      file,
-      yaml.errors.map(e => e.message.split('\n')[0]!),
-    )
+export function parsePipeline(text: string, file = 'the document', options: ParseOptions = {}): SalesPipeline {
+  try {
+    return parsed(text, file, options)
+  } catch (error) {
+    throw error instanceof YamlError ? new SpecError(file, error.faults) : error
+  }
+}
+
+function parsed(text: string, file: string, options: ParseOptions): SalesPipeline {
+  const yaml = parseYaml(text)
   const where = (path: Fault['path']) => {
     for (let depth = path.length; depth > 0; depth--) {
-      const node = yaml.getIn(path.slice(0, depth), true) as { range?: [number, number, number] } | undefined
-      if (node?.range) return ` (line ${lines.linePos(node.range[0]).line})`
+      const node = yaml.document.getIn(path.slice(0, depth), true) as { range?: [number, number, number] } | undefined
+      if (node?.range) return ` (line ${yaml.lineOf(node.range[0])})`
     }
     return ''
   }
-  return checkPipeline(plainValue(yaml, file), file, where)
-}
-
-/** Throws SpecError for an alias without an anchor or too many aliases: `yaml` finds these only on conversion. */
-function plainValue(yaml: Document, file: string): unknown {
-  try {
-    return yaml.toJS({ maxAliasCount: 100 })
-  } catch (error) {
-    throw new SpecError(file, [(error as Error).message])
-  }
+  return checked(plainValue(yaml), file, where, options)
 }
 
 /** Checks a document that is already an object, such as a custom resource. Throws SpecError with all faults. */
-export function checkPipeline(
+export function checkPipeline(value: unknown, file = 'the document', options: ParseOptions = {}): SalesPipeline {
+  return checked(value, file, () => '', options)
+}
+
+function checked(
   value: unknown,
-  file = 'the document',
-  where: (path: Fault['path']) => string = () => '',
+  file: string,
+  where: (path: Fault['path']) => string,
+  { admitted = false }: ParseOptions,
 ): SalesPipeline {
+  const check = (spec: Spec) => [...crossFieldFaults(spec), ...(admitted ? [] : admissionFaults(spec))]
   const result = document.safeParse(value, { reportInput: true })
-  const faults = result.success ? spanningFaults(result.data) : allFaults(value, result.error.issues)
+  const faults = result.success ? spanningFaults(result.data, check) : allFaults(value, result.error.issues, check)
   if (faults.length > 0 || !result.success)
-    throw new SpecError(
-      file,
-      faults.map(f => `${formatPath(f.path)}${where(f.path)}: ${f.message}`),
-    )
+    throw new SpecError(file, [
+      ...faults.slice(0, MAX_FAULTS).map(f => `${formatPath(f.path)}${where(f.path)}: ${f.message}`),
+      ...(faults.length > MAX_FAULTS ? [`and ${faults.length - MAX_FAULTS} more; correct these first`] : []),
+    ])
   return deepFreeze(result.data)
 }
 
-function spanningFaults({ spec }: SalesPipeline): Fault[] {
-  return crossFieldFaults(spec).map(({ path, message }) => ({ path: ['spec', ...path], message }))
+type Check = (spec: Spec) => Fault[]
+
+function spanningFaults({ spec }: SalesPipeline, check: Check): Fault[] {
+  return check(spec).map(({ path, message }) => ({ path: ['spec', ...path], message }))
 }
 
 /** Returns the faults of single fields and, if the document is valid without these fields, the faults that span several. */
-function allFaults(value: unknown, issues: z.core.$ZodIssue[]): Fault[] {
+function allFaults(value: unknown, issues: z.core.$ZodIssue[], check: Check): Fault[] {
   const faults = issues.flatMap(faultsOf)
   const rest = document.safeParse(without(value, faults))
   if (!rest.success) return faults
-  const isNew = ({ path }: Fault) => !faults.some(fault => path.join('.').startsWith(fault.path.join('.')))
-  return [...faults, ...spanningFaults(rest.data).filter(isNew)]
+  const known = faults.slice(0, MAX_FAULTS).map(({ path }) => path.join('.'))
+  const isNew = ({ path }: Fault) => !known.some(fault => path.join('.').startsWith(fault))
+  return [...faults, ...spanningFaults(rest.data, check).filter(isNew)]
 }
 
 function without(value: unknown, faults: Fault[]): unknown {

@@ -23,6 +23,7 @@ import { openPostgresRemoval, openPostgresStore, openStoredAggregations } from '
 import { reportBusy } from './adapters/telemetry/busy.ts'
 import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
 import { startTracing } from './adapters/telemetry/tracing.ts'
+import { logAdmission } from './admission-log.ts'
 import { Fatal } from './errors.ts'
 import { Flow } from './flow.ts'
 import { retrying } from './retrying.ts'
@@ -37,7 +38,7 @@ const EXPELLED =
 
 async function main(): Promise<number> {
   const settings = readSettings(process.argv.slice(2), process.env)
-  const pipeline = parsePipeline(readTextFile(settings.file), settings.file)
+  const pipeline = parsePipeline(readTextFile(settings.file), settings.file, { admitted: settings.admitted })
   const compiled = compileSpec(pipeline.spec)
   const tracing = await startTracing({ compiled, worker: settings.workerId, env: process.env })
   const telemetry = createTelemetry({
@@ -50,6 +51,7 @@ async function main(): Promise<number> {
     tracing,
   })
   telemetry.setReady(false, 'Starting')
+  logAdmission(pipeline.spec, telemetry.log)
   const group: { member: Member | null } = { member: null }
   const { httpPort: port, httpHost: host } = settings
   const http = await startHttp({ port, host, telemetry, member: () => group.member })

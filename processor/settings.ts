@@ -1,7 +1,8 @@
 /** A worker's settings outside the pipeline document: read once, with all faults reported together. */
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
-import { Environment, LOG_LEVELS } from '#common/environment.ts'
+import { Environment, isAdmitted, LOG_LEVELS } from '#common/environment.ts'
+import { httpHost } from '#common/http.ts'
 import { MAX_PORT, MIN_SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS, WORKER_PORT } from '#pipeline/limits.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 
@@ -9,6 +10,8 @@ export type Settings = {
   command: 'work' | 'remove'
   /** The SalesPipeline document. */
   file: string
+  /** The API server has admitted the document. */
+  admitted: boolean
   workerId: string
   httpHost: string
   /** 0 selects any free port. */
@@ -33,7 +36,7 @@ that; you can then run it again.
 
 Environment:
   WORKER_ID           name in logs, metrics and the consumer group (default: host name and process id)
-  HTTP_HOST           address of /metrics, /healthz, /readyz, /status (default 0.0.0.0)
+  HTTP_HOST           address of /metrics, /healthz, /readyz, /status (default 127.0.0.1); * for all addresses
   HTTP_PORT           port of /metrics, /healthz, /readyz, /status; 0 selects any free port (default ${WORKER_PORT})
   SESSION_TIMEOUT_MS  milliseconds after which a worker without heartbeats loses its partitions
                       (default ${SESSION_TIMEOUT_MS}, which is the minimum that brokers allow by default)
@@ -42,6 +45,8 @@ Environment:
   LOG_LEVEL           ${LOG_LEVELS.join(', ')} (default info)
   PGUSER, PGPASSWORD  used when the pipeline names no Secret for PostgreSQL
   SECRET_<NAME>_<KEY> value of key KEY of Secret NAME
+  SPEC_ADMITTED       true: the file comes from the Kubernetes API server, whose rules replace the checks for credentials
+                      that are sent without encryption
   OTEL_EXPORTER_OTLP_ENDPOINT and the other standard variables enable tracing
 
 Exit code: 0 after a requested stop, 2 if the settings or the document are invalid, 1 for every other failure.
@@ -60,8 +65,9 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   const settings: Settings = {
     command: commandOf(words, faults),
     file: file ?? '',
+    admitted: isAdmitted(env),
     workerId: env.WORKER_ID ?? `${hostname()}-${process.pid}`,
-    httpHost: env.HTTP_HOST ?? '0.0.0.0',
+    httpHost: httpHost(env),
     httpPort: variables.integer('HTTP_PORT', WORKER_PORT, 0, MAX_PORT),
     sessionTimeoutMs: variables.integer('SESSION_TIMEOUT_MS', SESSION_TIMEOUT_MS, MIN_SESSION_TIMEOUT_MS, 300_000),
     cpuMillis: env.CPU_MILLIS === undefined ? undefined : variables.integer('CPU_MILLIS', 0, 1, 1_000_000),

@@ -1,12 +1,13 @@
 /** Options of the commands: the pipeline's file and the flags that override it. */
-import { parse } from 'yaml'
 import type { Argv } from 'yargs'
+import { isAdmitted } from '#common/environment.ts'
 import { readTextFile } from '#common/files.ts'
 import { writeLines } from '#common/output.ts'
 import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { parseDuration } from '#pipeline/units.ts'
 import { UsageError } from '#pipeline/user-error.ts'
+import { parseYaml, plainValue } from '#pipeline/yaml.ts'
 
 const REPORT_WAITING_AFTER_MS = 2000
 
@@ -26,10 +27,11 @@ export type Overrides = { [name: string]: Overrides | string | number | string[]
 /** Throws FileError, or SpecError with the faults of the file; if it has none, with the faults of the overrides. */
 export function readPipeline(file: string, overrides: Overrides): SalesPipeline {
   const text = readTextFile(file)
-  parsePipeline(text, file)
-  const document = parse(text)
+  const options = { admitted: isAdmitted(process.env) }
+  parsePipeline(text, file, options)
+  const document = plainValue(parseYaml(text)) as { spec: unknown }
   document.spec = merge(document.spec, overrides)
-  return checkPipeline(document, 'the command line')
+  return checkPipeline(document, 'the command line', options)
 }
 
 /** Parses "kafka-1:9092,kafka-2:9092" to a list. */

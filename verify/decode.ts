@@ -100,12 +100,15 @@ function readLines(event: Map<string, Json>, explode: NonNullable<Rules['explode
   if (array.length === 0) throw new Fault('empty_lines', explode.path)
   return array.map(line => {
     if (!(line instanceof Map)) throw new Fault('wrong_type', explode.path)
-    return { ...shared, ...readFields(line, explode.fields) }
+    return Object.assign(emptyLine(), shared, readFields(line, explode.fields))
   })
 }
 
+/** Without a prototype: a field may have the name of a method, such as constructor. */
+const emptyLine = (): Line => Object.create(null)
+
 function readFields(object: Map<string, Json>, fields: Field[]): Line {
-  const line: Line = {}
+  const line = emptyLine()
   for (const field of fields) line[field.name] = readField(at(object, field.path), field)
   return line
 }

@@ -68,7 +68,7 @@ export async function* documents(
   let page = await request(address, `/${index}/_search?scroll=5m`, query)
   while (page && page.hits.hits.length > 0) {
     for (const { _id, _version, _source } of page.hits.hits) {
-      const cells = readers.map(([name, read]) => read(_source[fields[name] ?? name]))
+      const cells = readers.map(([name, read]) => read(own(_source, own(fields, name) ?? name)))
       yield { key: rowText([_id]), values: rowText([String(_version), ...cells]) }
     }
     page = await request(address, '/_search/scroll', { scroll: '5m', scroll_id: page._scroll_id })
@@ -86,6 +86,10 @@ async function request(address: ElasticsearchAddress, path: string, body?: objec
   if (!response.ok) throw new Error(`Elasticsearch returned ${response.status} for ${path}: ${await response.text()}`)
   return (await response.json()) as Page
 }
+
+/** A column may have the name of a method, such as constructor. */
+const own = <T>(object: Record<string, T>, name: string): T | undefined =>
+  Object.hasOwn(object, name) ? object[name] : undefined
 
 type Reader = (value: unknown) => Cell
 

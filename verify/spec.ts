@@ -131,9 +131,14 @@ export interface WrittenDocument {
   }
 }
 
+/** A longer text cannot come from a pipeline, and the parser would take very long for it. */
+const MAX_LENGTH = 1_048_576
+
 /** Parses a document from YAML or JSON text. */
 export function readDocument(text: string): WrittenDocument {
-  return parse(text) as WrittenDocument
+  if (text.length > MAX_LENGTH) throw new Error(`the document has ${text.length} characters, more than ${MAX_LENGTH}`)
+  // The workers refuse duplicate keys. To look for them here would compare every key with all others.
+  return parse(text, { uniqueKeys: false }) as WrittenDocument
 }
 
 /** Returns the document with `roundEach` for all measures of the named aggregations. */

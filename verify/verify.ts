@@ -59,7 +59,8 @@ class Verification {
   private readonly roundedEach: Set<string>
   private readonly tables: Tables
   private readonly problems: string[] = []
-  private readonly perTable: Record<string, Comparison> = {}
+  /** Without a prototype: a table may have the name of a method, such as constructor. */
+  private readonly perTable: Record<string, Comparison> = Object.create(null)
   private finalWindows = 0
 
   constructor(options: VerifyOptions, spec: Spec, roundedEach: Set<string>, tables: Tables) {

@@ -1,7 +1,8 @@
 /** Resolves the document that workers and load generator run: with local endpoints and load flags. Pure. */
-import { Document, parseDocument, visit } from 'yaml'
+import { Document, visit } from 'yaml'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline, Spec } from '#pipeline/schema.ts'
+import { parseYaml, plainValue } from '#pipeline/yaml.ts'
 import type { LoadOverrides } from './options.ts'
 
 export type LocalEndpoints = {
@@ -39,14 +40,15 @@ export function resolvePipeline(
 
 /** Returns a document whose fields can be set. A field behind an alias cannot be set, so aliases are expanded. */
 function editable(text: string): Document {
-  const document = parseDocument(text)
+  const yaml = parseYaml(text)
+  const { document } = yaml
   let aliases = false
   visit(document, {
     Alias: () => {
       aliases = true
     },
   })
-  return aliases ? new Document(document.toJS(), { aliasDuplicateObjects: false }) : document
+  return aliases ? new Document(plainValue(yaml), { aliasDuplicateObjects: false }) : document
 }
 
 function replaceEndpoints(

@@ -5,10 +5,7 @@
  */
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
-import type { Rule } from '#pipeline/rules.ts'
-
-/** One entry of `x-kubernetes-validations`. */
-type CelRule = Rule & { fieldPath?: string }
+import { type CelRule, ELASTICSEARCH_TRANSPORT, POSTGRES, SHARED_VARIABLES, SOURCE } from './admission-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
 const ms = (field: string) => `duration(self.${field}).getMilliseconds()`
@@ -181,6 +178,7 @@ const SPEC: CelRule[] = [
     message: 'a projection names an aggregation that does not exist; use a name from spec.aggregations',
     fieldPath: '.sinks.elasticsearch.projections',
   },
+  ...SHARED_VARIABLES,
 ]
 
 const nameOf = (p: string) => `(has(${p}.template) ? ${p}.template : ${p}.index)`
@@ -200,6 +198,7 @@ const ELASTICSEARCH: CelRule[] = [
     rule: 'has(self.usernameSecretRef) == has(self.passwordSecretRef)',
     message: 'set both usernameSecretRef and passwordSecretRef, or neither',
   },
+  ...ELASTICSEARCH_TRANSPORT,
 ]
 
 const PROJECTION: CelRule[] = [
@@ -245,6 +244,8 @@ export const RULES: Record<string, CelRule[]> = {
   'spec.event.explode.fields[]': FIELD,
   'spec.aggregations[]': AGGREGATION,
   'spec.aggregations[].measures[]': MEASURE,
+  'spec.source': SOURCE,
+  'spec.sinks.postgres': POSTGRES,
   'spec.sinks.elasticsearch': ELASTICSEARCH,
   'spec.sinks.elasticsearch.projections[]': PROJECTION,
   'spec.load': LOAD,

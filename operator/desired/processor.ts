@@ -1,4 +1,5 @@
 /** The workers of a pipeline: Deployment, headless Service, PodDisruptionBudget and, if the cluster has the Prometheus operator, PodMonitor. */
+import { ALL_ADDRESSES } from '#common/http.ts'
 import { WORKER_PORT } from '#pipeline/limits.ts'
 import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
@@ -9,8 +10,12 @@ import { deployment, podMonitor } from './workload.ts'
 /** A worker peaks at some 200 MB (README, Measured) and uses all available CPU while it catches up. */
 const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } }
 
-/** The pod's name identifies the worker in logs, metrics and the consumer group. */
-export const WORKER_ID = [{ name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }]
+export const WORKER_ENVIRONMENT = [
+  // The pod's name identifies the worker in logs, metrics and the consumer group.
+  { name: 'WORKER_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+  // The probes, Prometheus and the operator connect from outside the pod.
+  { name: 'HTTP_HOST', value: ALL_ADDRESSES },
+]
 /** CPU limit of the container; the node's CPU if there is no limit. */
 const CPU_MILLIS = { name: 'CPU_MILLIS', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '1m' } } }
 
@@ -52,7 +57,7 @@ export function processor(observed: Observed): KubeObject[] {
       resources: requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : RESOURCES,
       // A new worker takes over partitions before an old one stops: two at a time would only move them twice.
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-      env: [...WORKER_ID, CPU_MILLIS],
+      env: [...WORKER_ENVIRONMENT, CPU_MILLIS],
     }),
     ...podMonitor(observed, name, 'processor'),
   ]

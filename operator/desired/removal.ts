@@ -5,7 +5,7 @@ import type { KubeObject } from '../kube/resources.ts'
 import { configFiles } from './config.ts'
 import { DOCUMENT, keyOfOwner, labelsOf, PIPELINE, removalName } from './names.ts'
 import type { Observed } from './observed.ts'
-import { WORKER_ID } from './processor.ts'
+import { WORKER_ENVIRONMENT } from './processor.ts'
 import { podSpec } from './workload.ts'
 
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '256Mi' } }
@@ -31,7 +31,7 @@ export function removalJob({ owner, document, spec, settings }: Removed): KubeOb
     secrets: sinkSecrets(spec),
     port: WORKER_PORT,
     resources: RESOURCES,
-    env: WORKER_ID,
+    env: WORKER_ENVIRONMENT,
   }
   const fieldRef = { fieldPath: `metadata.annotations['${DOCUMENT}']` }
   const pod = podSpec({ owner, settings }, program, { downwardAPI: { items: [{ path: file, fieldRef }] } })

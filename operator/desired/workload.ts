@@ -1,4 +1,5 @@
 /** The common part of all our Deployments: an unprivileged pod that does not depend on its node. */
+import { ADMITTED } from '#common/environment.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
@@ -151,6 +152,7 @@ function container(settings: Observed['settings'], program: Program): object {
     terminationMessagePolicy: 'FallbackToLogsOnError',
     args: [...args, `--file=${CONFIG_FOLDER}/${config}`],
     env: [
+      { name: ADMITTED, value: 'true' },
       ...env,
       ...Object.entries(settings.telemetry).map(([name, value]) => ({ name, value })),
       ...secretEnvironment(secrets),

@@ -37,6 +37,16 @@ export const tls = (meaning: string) =>
     ).optional(),
   }).meta({ description: meaning, label: 'TLS settings' })
 
+/** `credentials`: what is then sent, and to whom. */
+export const insecure = (credentials: string) =>
+  z
+    .boolean()
+    .optional()
+    .meta({
+      description: `Set to true to send ${credentials} without encryption, for example because the network is trusted. Without it, such a document is refused. Has no effect on encrypted connections`,
+      example: true,
+    })
+
 /** A number of decimal places. */
 export const scale = (meaning: string) => z.int().min(0).max(MAX_SCALE).optional().describe(meaning)
 

@@ -5,7 +5,7 @@ import { MAX_DNS_NAME, MAX_PORT, MAX_POSTGRES_NAME } from '../limits.ts'
 import { identifier, indexName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
 import { keyed, text } from '../rules.ts'
-import { secretRef, tls } from './common.ts'
+import { insecure, secretRef, tls } from './common.ts'
 
 /** More columns than one aggregation can have. It bounds CEL's cost estimate. */
 const MAX_RENAMED = 48
@@ -34,7 +34,8 @@ const elasticsearch = object({
     .describe('Addresses of the Elasticsearch nodes'),
   usernameSecretRef: secretRef('the user name').optional(),
   passwordSecretRef: secretRef('the password').optional(),
-  tls: tls('Settings of encrypted connections. They are used for addresses that begin with https').optional(),
+  tls: tls('Settings of encrypted connections. All addresses must then begin with https').optional(),
+  insecure: insecure('the user name and the password to addresses that begin with http and are not on this machine'),
   projections: keyed(projection, 'aggregation', 1, 16).describe('Which aggregations to write, and to which index'),
 }).describe('Elasticsearch. Results are copied to it from PostgreSQL. If left out, no results are copied')
 
@@ -50,6 +51,7 @@ const postgres = optionalObject({
   usernameSecretRef: secretRef('the user name').optional(),
   passwordSecretRef: secretRef('the password').optional(),
   tls: tls('Encrypts connections to the server. If left out, connections are not encrypted').optional(),
+  insecure: insecure('the password to a server that is not on this machine'),
 }).describe('PostgreSQL 14 or newer, which stores results and progress')
 
 export const sinks = optionalObject({ postgres, elasticsearch: elasticsearch.optional() }).describe(

@@ -5,7 +5,7 @@ import { DEFAULT_PARTITIONS, MAX_PARTITIONS } from '../limits.ts'
 import { dnsLabel, topicName } from '../names.ts'
 import { object } from '../object.ts'
 import { text } from '../rules.ts'
-import { secretRef, startingPoint, tls } from './common.ts'
+import { insecure, secretRef, startingPoint, tls } from './common.ts'
 
 const endpoint = () =>
   text(/^[A-Za-z0-9.-]+:\d{1,5}$/, 'must be host:port, such as kafka.shop.svc:9092', 260).meta({ label: 'host:port' })
@@ -58,4 +58,5 @@ export const source = object({
   strimzi: strimzi.optional(),
   tls: tls('Encrypts connections to the brokers. If left out, connections are not encrypted').optional(),
   sasl: sasl.optional(),
+  insecure: insecure('the credentials in sasl to the brokers'),
 }).describe('Where the sales come from: a Kafka topic')

@@ -1,6 +1,7 @@
 /** Converts a stored row into the document that a projection shows (docs/tables.md, "Elasticsearch"). */
 import { createHash } from 'node:crypto'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { documentField } from '#pipeline/names.ts'
 import type { ProjectedRow } from '#processor/ports.ts'
 
 /** A row as every store returns it: numbers as exact text, times in ms (±Infinity for a window over all time). */
@@ -65,6 +66,6 @@ function documentOf(
     fields.push([column.name, row.shown[i]!])
   })
   fields.push(['final', row.final], ['updated_at', new Date(row.updatedAt).toISOString()])
-  const renamed = compiled.spec.sinks.elasticsearch?.projections.find(p => p.aggregation === name)?.fields ?? {}
-  return Object.fromEntries(fields.map(([column, value]) => [renamed[column] ?? column, value]))
+  const projection = compiled.spec.sinks.elasticsearch?.projections.find(p => p.aggregation === name)
+  return Object.fromEntries(fields.map(([column, value]) => [documentField(projection?.fields, column), value]))
 }

@@ -1,5 +1,6 @@
 /** Sends one sale through the REST ingest and reads it back from every sink of the document. */
 import { randomUUID } from 'node:crypto'
+import { documentField } from '#pipeline/names.ts'
 import type { Projection, SalesPipeline } from '#pipeline/schema.ts'
 import { Documents, documentId } from './elasticsearch.ts'
 import { checkReady, type Position, send } from './ingest.ts'
@@ -146,7 +147,7 @@ async function readDocument(target: DocumentCheck, steps: Steps): Promise<void> 
   const { index, fields } = projection
   const id = documentId(aggregation, groupBy, row)
   const values = Object.fromEntries(
-    Object.entries(expected.columns).map(([name, text]) => [fields[name] ?? name, text]),
+    Object.entries(expected.columns).map(([name, text]) => [documentField(fields, name), text]),
   )
   const attempt = async (): Promise<Attempt<true>> => {
     const result = await documents.find(index, id)

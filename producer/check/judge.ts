@@ -8,9 +8,10 @@ const WORKERS_RUN = 'Check that workers are running'
 
 /** Returns "revenue: expected 12.34, found 12.35" for every column that differs from its expected text. */
 export function differences(expected: Record<string, string>, found: Record<string, unknown>): string[] {
+  const foundAt = (name: string) => (Object.hasOwn(found, name) ? found[name] : undefined)
   return Object.entries(expected)
-    .filter(([name, text]) => String(found[name]) !== text)
-    .map(([name, text]) => `${name}: expected ${text}, found ${found[name] ?? 'no value'}`)
+    .filter(([name, text]) => String(foundAt(name)) !== text)
+    .map(([name, text]) => `${name}: expected ${text}, found ${foundAt(name) ?? 'no value'}`)
 }
 
 /** `since`: the partition's progress when it was first read. Throws CheckFailed if the row cannot appear any more. */

@@ -31,6 +31,19 @@ export function lineSchema({ fields }: Explode): JsonSchema {
   return line
 }
 
+/** Returns the schema for Ajv, which ignores a property __proto__ but not a pattern that matches it. */
+export function forAjv(schema: JsonSchema): JsonSchema {
+  const { properties, allOf } = schema as { properties?: Record<string, JsonSchema>; allOf?: JsonSchema[] }
+  const parts = Object.entries(properties ?? {}).map(([name, part]) => [name, forAjv(part)] as const)
+  const ofPrototype = parts.filter(([name]) => name === '__proto__')
+  return {
+    ...schema,
+    ...(properties && { properties: Object.fromEntries(parts.filter(([name]) => name !== '__proto__')) }),
+    ...(ofPrototype.length > 0 && { patternProperties: { '^__proto__$': ofPrototype[0]![1] } }),
+    ...(allOf && { allOf: allOf.map(forAjv) }),
+  }
+}
+
 function schemaOf({ event, deduplication }: Spec, items: (explode: Explode) => JsonSchema): JsonSchema {
   const root = objectSchema()
   if (event.id) put(root, event.id, idSchema(), deduplication !== undefined)
@@ -44,7 +57,8 @@ function schemaOf({ event, deduplication }: Spec, items: (explode: Explode) => J
 }
 
 function objectSchema(): ObjectSchema {
-  return { type: 'object', properties: {}, required: [], additionalProperties: true }
+  // Without a prototype: an event may have a field such as constructor.
+  return { type: 'object', properties: Object.create(null), required: [], additionalProperties: true }
 }
 
 function putField(root: ObjectSchema, field: Field): void {

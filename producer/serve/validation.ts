@@ -1,7 +1,7 @@
 /** Checks the events of a request: each against its schema, then what only its original text shows. */
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { type Body, parseEvent, type SentEvent } from './body.ts'
-import { type JsonSchema, lineSchema, schemaWithoutLines } from './event-schema.ts'
+import { forAjv, type JsonSchema, lineSchema, schemaWithoutLines } from './event-schema.ts'
 import { type Exact, exactFaults, type Fault, idText, valueAt } from './exact-checks.ts'
 import { type SchemaError, schemaFault } from './schema-faults.ts'
 
@@ -41,8 +41,8 @@ export function checkSales({ events, isBatch }: Body, compiled: CompiledSpec, fa
  */
 export function faultFinder(compiled: CompiledSpec, compile: (schema: JsonSchema) => Validate): FaultsOf {
   const { explode } = compiled.spec.event
-  const validate = compile(schemaWithoutLines(compiled.spec))
-  const validateLine = explode && compile(lineSchema(explode))
+  const validate = compile(forAjv(schemaWithoutLines(compiled.spec)))
+  const validateLine = explode && compile(forAjv(lineSchema(explode)))
   return function* ({ plain, exact }, now) {
     const own = faultsBy(validate, plain, '')
     yield* own

@@ -237,6 +237,34 @@ describeWithApiServer('the CRD', () => {
     const { code } = await kube.request('PUT', `${path}?fieldValidation=Strict`, { ...document, metadata })
     expect(code).toBe(200)
   })
+
+  it('lets a stored document that sends a password without encryption run, be changed elsewhere, and be deleted', async () => {
+    const crd = parse(readFileSync(CRD_FILE, 'utf8'))
+    const older = structuredClone(crd)
+    const { properties } = older.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.sinks
+    delete properties.postgres['x-kubernetes-validations']
+    const name = 'stored-insecure'
+    const postgres = { host: 'db', passwordSecretRef: { name: 'pg', key: 'password' } }
+    const document = documentWith({ 'metadata.name': name, 'spec.sinks.postgres': postgres }) as Json
+    document.metadata.finalizers = ['salespipeline.dev/test']
+    await kube.installCrd(older)
+    await until('the API server accepts the document', async () => (await submit(document)).accepted)
+    await submit(document, false)
+    await kube.installCrd(crd)
+    await until('the API server refuses the document', async () => !(await submit(document)).accepted)
+    const path = kube.pipelinePath('default', name)
+    const patch = (body: object, part = '') => kube.request('PATCH', path + part, body, 'application/merge-patch+json')
+    expect(await patch({ status: { lag: 3 } }, '/status')).toMatchObject({ code: 200, body: { status: { lag: 3 } } })
+    expect(await patch({ spec: { workers: { replicas: 3 } } })).toMatchObject({ code: 200 })
+    const stored = (await kube.demand('GET', path)) as { spec: unknown }
+    expect(() => checkPipeline({ ...document, spec: stored.spec })).toThrow('is sent to db without encryption')
+    expect(checkPipeline({ ...document, spec: stored.spec }, name, { admitted: true }).spec.workers.replicas).toBe(3)
+    const { code, body } = await patch({ spec: { sinks: { postgres: { database: 'other' } } } })
+    expect([code, body.message]).toEqual([422, expect.stringContaining('spec.sinks.postgres.insecure: true')])
+    await kube.demand('DELETE', path)
+    expect(await patch({ metadata: { finalizers: null } })).toMatchObject({ code: 200 })
+    expect(await kube.find(path)).toBeNull()
+  })
 })
 
 /** Removes the CEL rules that match, because they use fields that the schema has no longer. */
@@ -262,8 +290,12 @@ const FULL = {
   'spec.raw': { table: 'sales_raw' },
   'spec.aggregations[0].window': { type: 'sliding', size: '1m', slide: '10s' },
   'spec.sinks': {
-    postgres: { host: 'db', passwordSecretRef: { name: 'pg', key: 'password' } },
-    elasticsearch: { projections: [{ aggregation: 'by_store', index: 'by-store', fields: { revenue: 'total' } }] },
+    postgres: { host: 'db', passwordSecretRef: { name: 'pg', key: 'password' }, insecure: true },
+    elasticsearch: {
+      nodes: ['http://es:9200'],
+      insecure: true,
+      projections: [{ aggregation: 'by_store', index: 'by-store', fields: { revenue: 'total' } }],
+    },
   },
   'spec.load': { bursts: { every: '10s', lasting: '1s', factor: 3 } },
   'spec.workers': { autoscale: { mode: 'observe' }, resources: { requests: { cpu: '500m', memory: '256Mi' } } },

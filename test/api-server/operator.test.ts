@@ -214,7 +214,7 @@ describeWithCrds('the operator', () => {
 
   it('names a missing Secret, continues when it appears, and replaces pods when it is rotated', async () => {
     const secretRef = { name: 'pg-login', key: 'password' }
-    await apply(pipelineNamed('with-secret', { sinks: { postgres: { passwordSecretRef: secretRef } } }))
+    await apply(pipelineNamed('with-secret', { sinks: { postgres: { passwordSecretRef: secretRef, insecure: true } } }))
     expect((await ready('with-secret', 'SecretMissing')).message).toContain(
       `missing Secrets in namespace ${namespace}: pg-login. Create them`,
     )

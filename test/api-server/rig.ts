@@ -86,6 +86,7 @@ export async function startOperator({
     telemetry: {},
     namespace: SYSTEM,
     identity,
+    httpHost: '127.0.0.1',
     httpPort: 0,
     logLevel: 'info',
     concurrency: 8,

@@ -16,6 +16,7 @@ const postgresWith = (secret: string) => ({
   database: 'sales',
   usernameSecretRef: ref('postgres', 'username'),
   passwordSecretRef: ref(secret, 'password'),
+  insecure: true,
 })
 
 /** Waits until Ready has this reason, and resolves with its message. */

@@ -1,6 +1,7 @@
 import { request } from 'node:http'
+import { networkInterfaces } from 'node:os'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { json, metricsPage, probe, type Routes, startHttpServer } from '#common/http.ts'
+import { httpHost, json, metricsPage, probe, type Routes, startHttpServer } from '#common/http.ts'
 import { UserError } from '#pipeline/user-error.ts'
 
 const ROUTES: Routes = {
@@ -84,6 +85,23 @@ describe('the HTTP server', () => {
     const broken = await send('/broken')
     expect([broken.status, await broken.json()]).toEqual([500, { error: 'Error: out of order' }])
     expect((await send('/healthz')).status).toBe(200)
+  })
+
+  it('accepts connections from other machines only on * or on an address that is set', async () => {
+    const own = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
+    const outside = own.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+    const reaches = async (host: string, address: string) => {
+      const { port, close } = await startHttpServer({ port: 0, host, routes: ROUTES })
+      onTestFinished(close)
+      return fetch(`http://${address}:${port}/healthz`).then(
+        () => true,
+        () => false,
+      )
+    }
+    for (const host of [httpHost({}), '*']) expect(await reaches(host, '127.0.0.1')).toBe(true)
+    if (outside === undefined) return
+    expect(await reaches(httpHost({}), outside)).toBe(false)
+    expect(await reaches(httpHost({ HTTP_HOST: '*' }), outside)).toBe(true)
   })
 
   it('rejects with a UserError when the port is in use, and frees its own port on close', async () => {

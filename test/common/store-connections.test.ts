@@ -50,7 +50,7 @@ it('falls back to PGUSER, PGPASSWORD, an anonymous Elasticsearch user and the sy
 })
 
 it('names the missing variable', () => {
-  const pipeline = pipelineOf(user('pg'), user('es'))
+  const pipeline = pipelineOf(`${user('pg')} insecure: true,`, user('es'))
   expect(() => postgresConnection(pipeline, {})).toThrow(/SECRET_PG_USERNAME.*key username of Secret pg/)
   expect(() => postgresConnection(pipelineOf('', ''), {})).toThrow(/PGUSER.*usernameSecretRef/)
   expect(() => elasticsearchConnection(pipeline, {})).toThrow(/SECRET_ES_USERNAME/)

@@ -267,7 +267,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'check that accepts any amount',
     file: 'producer/check/judge.ts',
-    find: 'String(found[name]) !== text',
+    find: 'String(foundAt(name)) !== text',
     plant: 'found[name] === undefined',
     test: 'test/producer/check/judge.test.ts',
     turnsRed: 'digit by digit',

@@ -20,6 +20,7 @@ const ALL = {
       tls: { caSecretRef: ref('pg-ca') },
     },
     elasticsearch: {
+      nodes: ['https://search:9200'],
       usernameSecretRef: ref('es-user'),
       passwordSecretRef: ref('es-password'),
       tls: { caSecretRef: ref('es-ca') },

@@ -19,6 +19,13 @@ describe('checkPipeline', () => {
   })
 })
 
+it('accepts credentials without encryption and shared variables in a document that the API server has admitted', () => {
+  const secrets = { usernameSecretRef: { name: 'a-b', key: 'c' }, passwordSecretRef: { name: 'a', key: 'b-c' } }
+  const document = documentWith({ 'spec.sinks.postgres': { host: 'db', ...secrets } })
+  expect(() => checkPipeline(document)).toThrow(/without encryption[\s\S]*environment variable SECRET_A_B_C/)
+  expect(checkPipeline(document, 'stored', { admitted: true }).spec.sinks.postgres.host).toBe('db')
+})
+
 it('reports faults that span fields together with faults of single fields', () => {
   const faults = faultsOf({
     'spec.colour': 'red',
@@ -52,7 +59,23 @@ describe('names in a spec', () => {
     '',
     'a b',
     'outbox',
+    'expelled',
+    'progress_pkey',
+    '__proto__',
   ])('refuses %s as an aggregation name', name => expect(tableNamed(name)).toMatch(/^spec\.aggregations\[0\]\.name: /))
+  it.each(['ctid', 'xmin', 'tableoid', 'version', '__proto__'])('refuses %s as a field and as a measure', name => {
+    expect(faultsOf({ 'spec.event.fields[1].name': name }).join()).toMatch(/fields\[1\]\.name: must not be a reserved/)
+    const measure = 'spec.aggregations[0].measures[0].name'
+    expect(faultsOf({ [measure]: name }).join()).toMatch(/measures\[0\]\.name: must not be a reserved/)
+  })
+  it.each(['constructor', 'valueof', 'select', 'oid'])('accepts %s as a field, a measure and a path', name =>
+    expect(
+      faultsOf({
+        'spec.event.fields[4]': { name, path: 'constructor.__proto__' },
+        'spec.aggregations[0].measures[0].name': name,
+      }),
+    ).toEqual([]),
+  )
   it.each(['sales', 'shop.eu_1-x', 'x'.repeat(249)])('accepts %s as a topic name', topic =>
     expect(faultsOf({ 'spec.source.topic': topic })).toEqual([]),
   )

@@ -3,6 +3,12 @@ type Changes = Record<string, unknown>
 
 const PROJECTIONS = 'spec.sinks.elasticsearch.projections'
 const secret = { name: 'store', key: 'password' }
+const login = { name: 'store', key: 'username' }
+const search = {
+  projections: [{ aggregation: 'by_store', index: 'a' }],
+  usernameSecretRef: login,
+  passwordSecretRef: secret,
+}
 
 export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes][] = [
   [
@@ -166,6 +172,53 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
     },
     /elasticsearch\.usernameSecretRef: is missing/,
     { 'spec.sinks.elasticsearch.usernameSecretRef': secret },
+  ],
+  [
+    { 'spec.source.sasl': { mechanism: 'PLAIN', usernameSecretRef: login, passwordSecretRef: secret } },
+    /^spec\.source\.sasl.*: sends the credentials \(PLAIN\) without encryption; set spec\.source\.tls.*spec\.source\.insecure: true/,
+    { 'spec.source.insecure': true },
+  ],
+  [
+    {
+      'spec.source.sasl': { mechanism: 'SCRAM-SHA-512', usernameSecretRef: login, passwordSecretRef: secret },
+      'spec.source.tls': { enabled: false },
+      'spec.source.bootstrapServers': ['localhost:9092'],
+    },
+    /\(SCRAM-SHA-512\) without encryption/,
+    { 'spec.source.tls': {} },
+  ],
+  [
+    { 'spec.sinks.postgres': { host: 'db', passwordSecretRef: secret } },
+    /postgres\.passwordSecretRef: is sent to db without encryption/,
+    { 'spec.sinks.postgres.insecure': true },
+  ],
+  [
+    { 'spec.sinks.postgres': { host: '127.0.0.1.example', passwordSecretRef: secret, insecure: false } },
+    /is sent to 127\.0\.0\.1\.example without encryption; set spec\.sinks\.postgres\.tls/,
+    { 'spec.sinks.postgres.host': '127.0.0.1' },
+  ],
+  [
+    { 'spec.sinks.elasticsearch': { ...search, nodes: ['https://a', 'http://localhost'], tls: {}, insecure: true } },
+    /nodes\[1\]: http:\/\/localhost is not encrypted, but tls is enabled/,
+    { 'spec.sinks.elasticsearch.tls.enabled': false },
+  ],
+  [
+    { 'spec.sinks.elasticsearch': { ...search, nodes: ['http://127.0.0.1:9200', 'http://es:9200'] } },
+    /nodes\[1\]: http:\/\/es:9200 receives the password without encryption; use https/,
+    { 'spec.sinks.elasticsearch.nodes': ['http://127.0.0.1:9200/path'] },
+  ],
+  [
+    { 'spec.sinks.elasticsearch': { ...search, nodes: ['http://localhost.example:9200'] } },
+    /without encryption.*spec\.sinks\.elasticsearch\.insecure: true/,
+    { 'spec.sinks.elasticsearch.insecure': true },
+  ],
+  [
+    {
+      'spec.source.tls': { caSecretRef: { name: 'store', key: 'pass-word' } },
+      'spec.sinks.postgres': { usernameSecretRef: { name: 'store.pass', key: 'word' } },
+    },
+    /Secret keys store\/pass-word and store\.pass\/word have the same environment variable SECRET_STORE_PASS_WORD/,
+    { 'spec.sinks.postgres.usernameSecretRef': { name: 'store', key: 'pass-word' } },
   ],
   [
     { 'spec.load': { speed: 60 } },

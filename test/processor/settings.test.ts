@@ -12,6 +12,12 @@ it('runs a worker without a command', () => {
   })
 })
 
+it('serves metrics only on loopback unless HTTP_HOST is set', () => {
+  expect(readSettings(FILE, {}).httpHost).toBe('127.0.0.1')
+  expect(readSettings(FILE, { HTTP_HOST: '' }).httpHost).toBe('127.0.0.1')
+  expect(readSettings([...FILE, 'remove'], { HTTP_HOST: '*' }).httpHost).toBe('*')
+})
+
 it('accepts the command remove before and after its options', () => {
   for (const args of [
     ['remove', ...FILE],

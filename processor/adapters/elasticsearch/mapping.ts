@@ -1,6 +1,7 @@
 /** Derives index settings and mappings from the compiled spec. */
 import type { estypes } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { documentField } from '#pipeline/names.ts'
 import type { Projection } from '#pipeline/schema.ts'
 
 export type IndexDefinition = {
@@ -63,5 +64,7 @@ function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<st
     ['final', BOOLEAN],
     ['updated_at', DATE],
   ]
-  return Object.fromEntries(properties.map(([column, property]) => [projection.fields[column] ?? column, property]))
+  return Object.fromEntries(
+    properties.map(([column, property]) => [documentField(projection.fields, column), property]),
+  )
 }

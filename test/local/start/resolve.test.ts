@@ -37,6 +37,7 @@ const SECURED = document(
       host: db.shop
       usernameSecretRef: { name: db, key: user }
       passwordSecretRef: { name: db, key: password }
+      insecure: true
     elasticsearch:
       nodes: ["https://search.shop:9200"]
       tls: { enabled: true }

@@ -52,6 +52,7 @@ it('names the cause of a missing document', () => {
 
 it('compares values digit by digit', () => {
   expect(differences({ revenue: '12.34', orders: '1' }, { revenue: '12.34', orders: 1 })).toEqual([])
+  expect(differences({ constructor: '1' }, {})).toEqual(['constructor: expected 1, found no value'])
   expect(differences({ revenue: '12.34', orders: '1' }, { revenue: '12.340' })).toEqual([
     'revenue: expected 12.34, found 12.340',
     'orders: expected 1, found no value',

@@ -1,0 +1,67 @@
+/**
+ * The checks of pipeline/admission.ts in CEL. Each belongs to the smallest block that it reads: the API server checks a
+ * stored document's blocks again only when they change.
+ */
+import { LOOPBACK_HOST, PROTECTED_NODE } from '#pipeline/admission.ts'
+import { matches, type Rule } from '#pipeline/rules.ts'
+
+/** One entry of `x-kubernetes-validations`. */
+export type CelRule = Rule & { fieldPath?: string }
+
+const matching = (pattern: RegExp) => matches(pattern).replace('self.', '')
+const TLS = '(has(self.tls) && (!has(self.tls.enabled) || self.tls.enabled))'
+const INSECURE = '(has(self.insecure) && self.insecure)'
+const sendClear = (block: string) => `To send the credentials without encryption, set spec.${block}.insecure: true`
+
+export const SOURCE: CelRule[] = [
+  {
+    rule: `!has(self.sasl) || ${TLS} || ${INSECURE}`,
+    message: `sends the credentials without encryption; set spec.source.tls. ${sendClear('source')}`,
+    fieldPath: '.sasl',
+  },
+]
+
+export const POSTGRES: CelRule[] = [
+  {
+    rule: `!has(self.passwordSecretRef) || ${TLS} || ${INSECURE} || !has(self.host) || self.host.${matching(LOOPBACK_HOST)}`,
+    message: `is sent without encryption; set spec.sinks.postgres.tls. ${sendClear('sinks.postgres')}`,
+    fieldPath: '.passwordSecretRef',
+  },
+]
+
+export const ELASTICSEARCH_TRANSPORT: CelRule[] = [
+  {
+    rule: `!${TLS} || !has(self.nodes) || self.nodes.all(node, node.startsWith('https://'))`,
+    message: 'an address begins with http://, but tls is enabled; use https:// or remove tls',
+    fieldPath: '.nodes',
+  },
+  {
+    rule: `!has(self.passwordSecretRef) || ${INSECURE} || !has(self.nodes) || self.nodes.all(node, node.${matching(PROTECTED_NODE)})`,
+    message: `an address that begins with http:// receives the password without encryption; use https://. ${sendClear('sinks.elasticsearch')}`,
+    fieldPath: '.nodes',
+  },
+]
+
+/** Every field of the schema that refers to a key of a Secret. */
+const SECRETS = ['source.tls.caSecretRef', 'source.sasl.usernameSecretRef', 'source.sasl.passwordSecretRef'].concat(
+  ['postgres', 'elasticsearch'].flatMap(sink =>
+    ['usernameSecretRef', 'passwordSecretRef', 'tls.caSecretRef'].map(field => `sinks.${sink}.${field}`),
+  ),
+)
+
+/** Returns CEL for a list of "name/key", empty if the field is not set. */
+const secretKeys = (path: string) => {
+  const parts = path.split('.')
+  const isSet = parts.map((_, i) => `has(self.${parts.slice(0, i + 1).join('.')})`).join(' && ')
+  return `(${isSet} ? [self.${path}.name + '/' + self.${path}.key] : [])`
+}
+const variableOf = (key: string) => `${key}.upperAscii().replace('-', '_').replace('.', '_').replace('/', '_')`
+
+export const SHARED_VARIABLES: CelRule[] = [
+  {
+    rule: `[${SECRETS.map(secretKeys).join(' + ')}].all(keys, keys.all(a, keys.all(b, a == b || ${variableOf('a')} != ${variableOf('b')})))`,
+    message:
+      'two keys of Secrets have the same environment variable SECRET_<NAME>_<KEY>, in which every sign except letters and digits becomes "_"; rename one of them',
+    fieldPath: '.sinks.postgres',
+  },
+]

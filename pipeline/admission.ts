@@ -1,0 +1,70 @@
+/**
+ * Checks that protect credentials: none is sent over an unencrypted connection unless `insecure: true` states that this is
+ * intended, and no two Secrets share an environment variable. Documents that the API server stored before these checks
+ * existed must still run, so these checks are separate from those in checks.ts.
+ */
+import type { Fault } from './checks.ts'
+import type { Spec } from './schema.ts'
+import { secretVariable, sinkSecrets, sourceSecrets } from './secrets.ts'
+
+/** Traffic to these hosts, or to a directory with a Unix socket, does not leave the machine or the pod. */
+export const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|::1|\/.*)$/
+/** Addresses of Elasticsearch whose traffic is encrypted or does not leave the machine or the pod. */
+export const PROTECTED_NODE = /^(https:\/\/.*|http:\/\/(localhost|127(\.\d{1,3}){3})([:/].*)?)$/
+
+/** Returns all faults, each with the path of the field to change. The spec must have passed the schema. */
+export function admissionFaults(spec: Spec): Fault[] {
+  const { source, sinks } = spec
+  return [
+    ...kafkaFaults(source),
+    ...postgresFaults(sinks.postgres),
+    ...elasticsearchFaults(sinks.elasticsearch),
+    ...sharedVariables(spec),
+  ]
+}
+
+const insecure = (block: string) => `To send the credentials without encryption, set spec.${block}.insecure: true`
+
+function kafkaFaults({ sasl, tls, insecure: isIntended }: Spec['source']): Fault[] {
+  // Brokers on loopback are no exception: they name the brokers that the client connects to next.
+  if (!sasl || tls?.enabled || isIntended) return []
+  const message = `sends the credentials (${sasl.mechanism}) without encryption; set spec.source.tls. ${insecure('source')}`
+  return [{ path: ['source', 'sasl'], message }]
+}
+
+function postgresFaults({ host, passwordSecretRef, tls, insecure: isIntended }: Spec['sinks']['postgres']): Fault[] {
+  if (!passwordSecretRef || tls?.enabled || isIntended || LOOPBACK_HOST.test(host)) return []
+  const message = `is sent to ${host} without encryption; set spec.sinks.postgres.tls. ${insecure('sinks.postgres')}`
+  return [{ path: ['sinks', 'postgres', 'passwordSecretRef'], message }]
+}
+
+function elasticsearchFaults(elasticsearch: Spec['sinks']['elasticsearch']): Fault[] {
+  if (!elasticsearch) return []
+  const { nodes, passwordSecretRef, tls, insecure: isIntended } = elasticsearch
+  const faultAt = (node: string, message: string): Fault => ({
+    path: ['sinks', 'elasticsearch', 'nodes', nodes.indexOf(node)],
+    message,
+  })
+  const plain = nodes.find(node => node.startsWith('http://'))
+  if (tls?.enabled && plain !== undefined)
+    return [faultAt(plain, `${plain} is not encrypted, but tls is enabled; use https:// or remove tls`)]
+  const unprotected = nodes.find(node => !PROTECTED_NODE.test(node))
+  if (!passwordSecretRef || isIntended || unprotected === undefined) return []
+  const message = `${unprotected} receives the password without encryption; use https://. ${insecure('sinks.elasticsearch')}`
+  return [faultAt(unprotected, message)]
+}
+
+/** Two Secrets with one variable would silently get one value. */
+function sharedVariables(spec: Spec): Fault[] {
+  const first = new Map<string, string>()
+  const ofSource = sourceSecrets(spec)
+  return [...ofSource, ...sinkSecrets(spec)].flatMap((ref, i) => {
+    const variable = secretVariable(ref)
+    const key = `${ref.name}/${ref.key}`
+    const other = first.get(variable) ?? key
+    first.set(variable, other)
+    if (other === key) return []
+    const message = `Secret keys ${other} and ${key} have the same environment variable ${variable}; rename one of them`
+    return [{ path: [i < ofSource.length ? 'source' : 'sinks'], message }]
+  })
+}
