@@ -1,5 +1,5 @@
 /** Previews a change of a pipeline: which objects are created, changed and deleted, what restarts, and which results continue. Pure. */
-import { scalesOf } from '#pipeline/checks.ts'
+import { scalesOf } from '#pipeline/fields.ts'
 import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
 import { UNCLEAR_MEASURE, unclearMeasures } from '#pipeline/per.ts'
 import { roundedMeasures } from '#pipeline/rounding.ts'

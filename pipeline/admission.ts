@@ -3,7 +3,7 @@
  * intended, and no two Secrets share an environment variable. Documents that the API server stored before these checks
  * existed must still run, so these checks are separate from those in checks.ts.
  */
-import type { Fault } from './checks.ts'
+import type { Fault } from './faults.ts'
 import type { Spec } from './schema.ts'
 import { secretVariable, sinkSecrets, sourceSecrets } from './secrets.ts'
 

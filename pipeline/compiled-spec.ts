@@ -2,8 +2,9 @@
  * The spec resolved for execution: every default applied, every measure turned into the columns that store it.
  * The processor's core, the stores and the sinks all work from this one form.
  */
-import { allFields, scaleOf, scalesOf } from './checks.ts'
+
 import { type Expression, parseExpression } from './expression.ts'
+import { allFields, scaleOf, scalesOf } from './fields.ts'
 import { aggregationIdentity } from './identity.ts'
 import { perOf } from './per.ts'
 import { decimalsOf, partsOf } from './rounding.ts'

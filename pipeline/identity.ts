@@ -1,7 +1,7 @@
 /** The identity of an aggregation apart from its name: if it changes, it is another aggregation (contract, section 2). */
 import { createHash } from 'node:crypto'
-import { scalesOf } from './checks.ts'
 import { fieldsOf, parseExpression } from './expression.ts'
+import { scalesOf } from './fields.ts'
 import { MAX_IDENTIFIER } from './limits.ts'
 import { perOf } from './per.ts'
 import { decimalsOf } from './rounding.ts'

@@ -1,7 +1,8 @@
 /** Parses YAML into a checked, frozen pipeline with all defaults, or reports every fault of the file at once. */
 import type { z } from 'zod'
 import { admissionFaults } from './admission.ts'
-import { crossFieldFaults, type Fault } from './checks.ts'
+import { crossFieldFaults } from './checks.ts'
+import type { Fault } from './faults.ts'
 import { document, type SalesPipeline, type Spec } from './schema.ts'
 import { UserError } from './user-error.ts'
 import { MAX_FAULTS, parseYaml, plainValue, YamlError } from './yaml.ts'

@@ -1,5 +1,5 @@
 /** Logs at the start which results lose decimals, and when (contract, section 7). */
-import { scalesOf } from '#pipeline/checks.ts'
+import { scalesOf } from '#pipeline/fields.ts'
 import { roundedMeasures } from '#pipeline/rounding.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { Telemetry } from './ports.ts'

@@ -2,7 +2,7 @@
  * Creates a sale that differs from all others, and the result rows to expect for it. Pure. It computes them from the spec
  * and shares no code with the engine, which it checks.
  */
-import { allFields } from '#pipeline/checks.ts'
+import { allFields } from '#pipeline/fields.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from '#pipeline/schema.ts'
 import { UserError } from '#pipeline/user-error.ts'
 

@@ -1,7 +1,7 @@
 /** Which columns store a measure, and when it is rounded (contract, sections 2 and 7). */
 import { describe, expect, it } from 'vitest'
-import { scalesOf } from '#pipeline/checks.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
+import { scalesOf } from '#pipeline/fields.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { keepRounding, roundedMeasures } from '#pipeline/rounding.ts'
 import { documentWith } from './documents.ts'
