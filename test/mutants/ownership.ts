@@ -21,12 +21,12 @@ export const OWNERSHIP_MUTANTS: Mutant[] = [
     turnsRed: 'refuses the second by name before its first write',
   },
   {
-    name: 'index created by another owner at the same moment, used without a look at its mark',
+    name: 'index template that another owner creates at the same moment, used without a look at its mark',
     file: 'processor/adapters/elasticsearch/sink.ts',
     find: "if (judged === 'absent') await this.#judgeTemplate(name, claimed)",
     plant: '',
-    test: OWNERSHIP,
-    turnsRed: 'lets one of them create the index',
+    test: 'test/processor/projection/race.test.ts',
+    turnsRed: 'refuses an index template that another pipeline creates',
   },
   {
     name: 'documents of release 0.3.0 kept under their old ids',
