@@ -111,6 +111,13 @@ const BLOCKING = define(
       meaning: 'Elasticsearch does not respond or is too slow',
       action: 'see [SalesPipelineProjectionBehind](#salespipelineprojectionbehind)',
     },
+    IndexOwnedByOther: {
+      sink: 'elasticsearch',
+      meaning:
+        'an index or index template of a projection belongs to another pipeline, or nobody has allowed its adoption. Nothing is written to Elasticsearch',
+      action:
+        'set another `index` or `template` in `spec.sinks.elasticsearch.projections`. For an index without an owner you can also set `adopt: true`',
+    },
     ProjectionRejected: {
       sink: 'elasticsearch',
       alert: 'SalesPipelineProjectionRejects',

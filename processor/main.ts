@@ -188,7 +188,7 @@ async function remove(pipeline: SalesPipeline, telemetry: WorkerTelemetry): Prom
   ])
   const rows = openPostgresRemoval(pipeline, process.env)
   const projected = pipeline.spec.sinks.elasticsearch && openElasticsearchRemoval(pipeline, process.env)
-  const documents = projected?.stored ?? []
+  const documents = (owner: string) => projected?.stored(owner) ?? []
   const stopping = new AbortController()
   onStopSignal(() => stopping.abort())
   telemetry.setReady(true)

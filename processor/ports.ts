@@ -74,6 +74,7 @@ export interface Membership {
 
 export type Opened = {
   generation: number
+  ownership: Ownership
   /** Partitions that the topic had when the pipeline began. */
   firstPartitions: number
   /** Milliseconds; null while some partition was never read. */
@@ -126,11 +127,21 @@ export interface Expulsions {
 
 // ---------------------------------------------------------------- Projections
 
+/** Whose documents a projection writes (contract, section 4). */
+export type Ownership = {
+  /** namespace/name of the pipeline and the random id of its schema. */
+  owner: string
+  /** Indices that a release up to 0.3.0 filled for this schema; they count as adopted. */
+  inherited: string[]
+}
+
 /** One row to write, or to remove (document null). Values are JSON-ready; amounts are strings. */
 export type ProjectedRow = {
   aggregation: number
-  /** Hash of the canonical key: the sink's document id. */
+  /** The owner and a hash of the canonical key: the sink's document id. */
   id: string
+  /** Id under which a release up to 0.3.0 may have written the row. The sink removes that document. */
+  formerId: string | null
   version: bigint
   document: Record<string, string | number | boolean | null> | null
   /** Newest commit time of the row, ms, for the projection delay. */
@@ -148,6 +159,8 @@ export type ProjectionFault = { aggregation: number; id: string; version: bigint
 
 /** Entries that commits write: the rows that must still be projected. */
 export interface Outbox {
+  /** Returns null before the store is open. */
+  ownership(): Ownership | null
   /** Resolves with at most about `limit` pending rows; null when there are none or another worker has the lease. */
   take(limit: number): Promise<ProjectionWork | null>
   /** Removes the entries that the sink has answered. Records each fault until the sink accepts the row. */
@@ -159,8 +172,11 @@ export interface Outbox {
 }
 
 export interface Sink {
-  /** Applies the index templates and creates what is missing. Throws Retryable while the sink is unavailable. */
-  prepare(): Promise<void>
+  /**
+   * Applies the index templates and creates what is missing. Throws Retryable while the sink is unavailable, and (with
+   * the condition IndexOwnedByOther) while an index or template belongs to another owner.
+   */
+  prepare(ownership: Ownership): Promise<void>
   /** Writes with external versions. Succeeds where the sink already has an equal or greater one. Throws Retryable. */
   write(rows: ProjectedRow[]): Promise<ProjectionFault[]>
   close(): Promise<void>
@@ -171,17 +187,22 @@ export interface Sink {
 /** `foreign`: the object of this name was not created by this pipeline. */
 export type Belonging = 'ours' | 'foreign' | 'absent'
 
+/** `adopted`: only this pipeline's documents in it were removed. */
+export type Removed = Belonging | 'adopted'
+
 export interface Stored {
   /** Name in messages: "index sales-by-store". */
   readonly name: string
   /** Removes it if it is `ours`; resolves with what it was. Throws Retryable (outcome unknown), Fatal AccessDenied. */
-  remove(): Promise<Belonging>
+  remove(): Promise<Removed>
 }
 
 /** The rows and the progress. They are removed last, because they prove who owns the rest. */
 export interface StoredRows extends Stored {
   /** Resolves with what the rows are, without removing them. Throws Retryable, Fatal AccessDenied. */
   find(): Promise<Belonging>
+  /** Resolves with the owner of the documents, if the rows are `ours`. Throws Retryable, Fatal AccessDenied. */
+  owner(): Promise<string>
 }
 
 // ---------------------------------------------------------------- Clock, chance, telemetry

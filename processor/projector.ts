@@ -67,7 +67,7 @@ class Projector {
     const { outbox, clock, telemetry, signal } = this.#deps
     await this.#report()
     await this.#prepare()
-    if (signal.aborted) return false
+    if (signal.aborted || !this.#prepared) return false
     const startedAt = clock.now()
     const work = await outbox.take(BATCH_ROWS)
     const faults = work && (await this.#write(work.rows))
@@ -79,8 +79,10 @@ class Projector {
   }
 
   async #prepare(): Promise<void> {
-    if (this.#prepared) return
-    const done = await unlessAborted(this.#deps.signal, () => this.#deps.sink.prepare().then(() => true))
+    const { outbox, sink, signal } = this.#deps
+    const ownership = outbox.ownership()
+    if (this.#prepared || !ownership) return
+    const done = await unlessAborted(signal, () => sink.prepare(ownership).then(() => true))
     this.#prepared = done === true
   }
 

@@ -3,12 +3,12 @@
  * continues: as long as the rows exist, they prove that the documents belong to this pipeline.
  */
 import { Fatal, Retryable } from './errors.ts'
-import type { Belonging, Chance, Clock, Stored, StoredRows, Telemetry } from './ports.ts'
+import type { Chance, Clock, Removed, Stored, StoredRows, Telemetry } from './ports.ts'
 import { retrying } from './retrying.ts'
 
 export type RemovalDeps = {
   rows: StoredRows
-  documents: Stored[]
+  documents: (owner: string) => Stored[]
   clock: Clock
   chance: Chance
   telemetry: Telemetry
@@ -25,17 +25,21 @@ export async function removeResults(deps: RemovalDeps): Promise<boolean> {
     telemetry.log('info', 'nothing removed')
     return true
   }
-  for (const stored of [...documents, rows]) {
-    const belonging = await retryingUntilAllowed(deps, () => stored.remove())
-    if (belonging === null) return false
-    logRemoval(telemetry, stored, belonging)
+  const owner = await retryingUntilAllowed(deps, () => rows.owner())
+  if (owner === null) return false
+  for (const stored of [...documents(owner), rows]) {
+    const removed = await retryingUntilAllowed(deps, () => stored.remove())
+    if (removed === null) return false
+    logRemoval(telemetry, stored, removed)
   }
   return true
 }
 
-function logRemoval(telemetry: Telemetry, { name }: Stored, belonging: Belonging): void {
-  if (belonging === 'foreign') telemetry.log('warn', `skipped ${name}: this pipeline did not create it`)
-  else telemetry.log('info', belonging === 'ours' ? `removed ${name}` : `${name} does not exist`)
+function logRemoval(telemetry: Telemetry, { name }: Stored, removed: Removed): void {
+  if (removed === 'foreign') telemetry.log('warn', `skipped ${name}: this pipeline did not create it`)
+  else if (removed === 'adopted')
+    telemetry.log('info', `removed the documents of this pipeline from ${name}; kept ${name}, which it did not create`)
+  else telemetry.log('info', removed === 'ours' ? `removed ${name}` : `${name} does not exist`)
 }
 
 /** As `retrying`, but also retries AccessDenied until a person grants access. */

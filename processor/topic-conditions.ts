@@ -5,7 +5,7 @@ import type { Opened, TopicInfo } from './ports.ts'
 export function topicConditions(
   { spec }: CompiledSpec,
   topic: TopicInfo,
-  { firstPartitions }: Opened,
+  { firstPartitions }: Pick<Opened, 'firstPartitions'>,
 ): { WeakFutureGuard: string | null; PartitionsAdded: string | null } {
   const { maxFutureSkew } = spec.watermark
   const ahead = Number.isSafeInteger(topic.maxAheadMs) ? `up to ${topic.maxAheadMs} ms` : 'arbitrarily far'

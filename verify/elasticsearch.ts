@@ -26,11 +26,14 @@ const PAGE = 5000
 /** The expected documents of an index, built from the rows of PostgreSQL as they are read. */
 export class ExpectedDocuments {
   readonly table: Table
+  /** namespace/name/owner_id of the pipeline. */
+  readonly owner: string
   private readonly aggregation: Aggregation
 
-  constructor(aggregation: Aggregation, { index }: Projection) {
+  constructor(aggregation: Aggregation, { index }: Projection, owner: string) {
     const columns = aggregationColumns(aggregation)
     this.aggregation = aggregation
+    this.owner = owner
     this.table = {
       name: `elasticsearch/${index}`,
       key: ['_id'],
@@ -41,50 +44,76 @@ export class ExpectedDocuments {
 
   add(row: AggregationRow): void {
     const cells: Cell[] = [row.version, ...JSON.parse(row.key), ...JSON.parse(row.values), String(row.final)]
-    this.table.rows.set(rowText([documentId(this.aggregation.name, row)]), rowText(cells))
+    this.table.rows.set(rowText([documentId(this.owner, this.aggregation.name, row)]), rowText(cells))
+  }
+
+  /**
+   * Returns which documents of an index that others may use belong to the pipeline: by their id, or because a release up
+   * to 0.3.0 wrote one of the rows under an id without the owner. Call it before the rows are compared.
+   */
+  owned(): (id: string) => boolean {
+    const start = idStart(this.owner)
+    const former = new Set([...this.table.rows.keys()].map(key => String(JSON.parse(key)[0]).slice(start.length)))
+    return id => id.startsWith(start) || former.has(id)
   }
 }
 
-/** Returns the SHA-256 (hex) of `[aggregation, window_start, …group-by values as text]` as JSON. */
-export function documentId(aggregation: string, row: Pick<AggregationRow, 'key' | 'groups'>): string {
+const hash = (text: string) => createHash('sha256').update(text).digest('hex')
+
+const idStart = (owner: string) => `${hash(owner).slice(0, 32)}-`
+
+/** Returns `OWNER-KEY` as docs/tables.md defines it. */
+export function documentId(owner: string, aggregation: string, row: Pick<AggregationRow, 'key' | 'groups'>): string {
   const start = JSON.parse(row.key)[0] as Cell
   const text = typeof start === 'number' ? new Date(start).toISOString() : start
-  return createHash('sha256')
-    .update(JSON.stringify([aggregation, text, ...row.groups]))
-    .digest('hex')
+  return idStart(owner) + hash(JSON.stringify([aggregation, text, ...row.groups]))
 }
 
-/** Yields all documents of a projection's index. */
+/** Yields the documents of a projection's index whose id `isOwned` accepts. */
 export async function* documents(
   address: ElasticsearchAddress,
   { index, fields }: Projection,
   aggregation: Aggregation,
   rules: Rules,
+  isOwned: (id: string) => boolean,
 ): AsyncGenerator<FoundRow> {
   const readers = columnReaders(aggregation, rules)
   // A search finds documents only after a refresh.
   await request(address, `/${index}/_refresh`)
   const query = { size: PAGE, version: true, sort: ['_doc'], query: { match_all: {} } }
-  let page = await request(address, `/${index}/_search?scroll=5m`, query)
+  let page = await request<Page>(address, `/${index}/_search?scroll=5m`, query)
   while (page && page.hits.hits.length > 0) {
     for (const { _id, _version, _source } of page.hits.hits) {
+      if (!isOwned(_id)) continue
       const cells = readers.map(([name, read]) => read(own(_source, own(fields, name) ?? name)))
       yield { key: rowText([_id]), values: rowText([String(_version), ...cells]) }
     }
-    page = await request(address, '/_search/scroll', { scroll: '5m', scroll_id: page._scroll_id })
+    page = await request<Page>(address, '/_search/scroll', { scroll: '5m', scroll_id: page._scroll_id })
   }
 }
 
+/** Returns whether every index with this name or alias has the owner's mark. */
+export async function isMarked(address: ElasticsearchAddress, index: string, owner: string): Promise<boolean> {
+  type Mappings = Record<string, { mappings: { _meta?: { salesPipeline?: unknown } } }>
+  const found = (await request<Mappings>(address, `/${index}/_mapping`, undefined, 'GET')) ?? {}
+  return Object.values(found).every(({ mappings }) => mappings._meta?.salesPipeline === owner)
+}
+
 /** Resolves with undefined when the index does not exist. Rejects on any other error status. */
-async function request(address: ElasticsearchAddress, path: string, body?: object): Promise<Page | undefined> {
+async function request<T>(
+  address: ElasticsearchAddress,
+  path: string,
+  body?: object,
+  method = 'POST',
+): Promise<T | undefined> {
   const { url, user, password } = address
   const headers: Record<string, string> = body ? { 'content-type': 'application/json' } : {}
   if (user) headers.authorization = `Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}`
   const target = new URL(path, url)
-  const response = await fetch(target, { method: 'POST', headers, body: body ? JSON.stringify(body) : null })
+  const response = await fetch(target, { method, headers, body: body ? JSON.stringify(body) : null })
   if (response.status === 404) return undefined
   if (!response.ok) throw new Error(`Elasticsearch returned ${response.status} for ${path}: ${await response.text()}`)
-  return (await response.json()) as Page
+  return (await response.json()) as T
 }
 
 /** A column may have the name of a method, such as constructor. */

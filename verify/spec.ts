@@ -51,6 +51,8 @@ export interface Aggregation {
 export interface Projection {
   aggregation: string
   index: string
+  /** The index may exist without being the pipeline's own. */
+  adopt: boolean
   fields: Record<string, string>
 }
 
@@ -126,7 +128,9 @@ export interface WrittenDocument {
     deadLetters?: { retention?: Duration; maxPayload?: string | number; maxBytes?: string | number }
     sinks?: {
       postgres?: { host?: string; port?: number; database?: string; schema?: string }
-      elasticsearch?: { projections: { aggregation: string; index: string; fields?: Record<string, string> }[] }
+      elasticsearch?: {
+        projections: { aggregation: string; index: string; adopt?: boolean; fields?: Record<string, string> }[]
+      }
     }
   }
 }
@@ -173,7 +177,11 @@ export function readSpec({ metadata, spec }: WrittenDocument): Spec {
       maxPayload: bytes('spec.deadLetters.maxPayload', spec.deadLetters?.maxPayload ?? '64Ki'),
       maxBytes: bytes('spec.deadLetters.maxBytes', spec.deadLetters?.maxBytes ?? '1Gi'),
     },
-    projections: (spec.sinks?.elasticsearch?.projections ?? []).map(written => ({ fields: {}, ...written })),
+    projections: (spec.sinks?.elasticsearch?.projections ?? []).map(written => ({
+      adopt: false,
+      fields: {},
+      ...written,
+    })),
   }
 }
 

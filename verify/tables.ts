@@ -45,6 +45,16 @@ const PAGE = 10_000
 /** Column type: determines how a column is selected and converted to a cell. */
 type Kind = 'time' | 'integer' | 'number' | 'text' | 'boolean' | 'bytes' | 'times'
 
+export interface PipelineRow {
+  /** namespace/name */
+  owner: string
+  /** Random id of the schema. */
+  ownerId: string
+  topic: string
+  topicId: string
+  watermark: number | null
+}
+
 export class Tables {
   private readonly client: Client
   private readonly schema: string
@@ -78,16 +88,20 @@ export class Tables {
     return text.replace(/@(\w+)/g, (_, table: string) => `${this.schema}.${quote(table)}`)
   }
 
-  async pipeline(): Promise<{ owner: string; topic: string; topicId: string; watermark: number | null }> {
-    const rows = await this.query<{ owner: string; topic: string; topic_id: string; watermark: string | null }>(
-      'select owner, topic, topic_id, watermark from @pipeline',
-    )
+  async pipeline(): Promise<PipelineRow> {
+    const rows = await this.query<{
+      owner: string
+      owner_id: string
+      topic: string
+      topic_id: string
+      watermark: string | null
+    }>('select owner, owner_id, topic, topic_id, watermark from @pipeline')
     if (rows.length !== 1)
       throw new Error(
         `table pipeline in schema ${this.schema} has ${rows.length} rows, expected 1; check spec.sinks.postgres.schema and that a worker has started`,
       )
-    const { owner, topic, topic_id: topicId, watermark } = rows[0]!
-    return { owner, topic, topicId, watermark: numberOrNull(watermark) }
+    const { owner, owner_id: ownerId, topic, topic_id: topicId, watermark } = rows[0]!
+    return { owner, ownerId, topic, topicId, watermark: numberOrNull(watermark) }
   }
 
   async specs(): Promise<{ generation: number; document: unknown }[]> {
@@ -103,6 +117,14 @@ export class Tables {
 
   async introductions(): Promise<{ name: string; generation: number }[]> {
     return this.query('select name, generation::float8 as generation from @aggregations')
+  }
+
+  /** Resolves with the indices that a release up to 0.3.0 filled. */
+  async inherited(): Promise<string[]> {
+    const rows = await this.query<{ inherited: string }>(
+      'select inherited from @aggregations where inherited is not null',
+    )
+    return rows.map(({ inherited }) => inherited)
   }
 
   async storeRejected(): Promise<{ partition: number; offset: number; field: string | null }[]> {

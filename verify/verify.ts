@@ -5,7 +5,7 @@
 import { type Comparison, compareRows, linesColumn } from './compare.ts'
 import { checkProgress } from './conservation.ts'
 import { type DelayFilter, Delays, readCommitLogs } from './delay.ts'
-import { documents, type ElasticsearchAddress, ExpectedDocuments } from './elasticsearch.ts'
+import { documents, type ElasticsearchAddress, ExpectedDocuments, isMarked } from './elasticsearch.ts'
 import { readHistory, readRoundedEach, shortestLateness } from './history.ts'
 import { type Journal, readJournal } from './journal.ts'
 import { openTopic, type TopicLog } from './log.ts'
@@ -62,6 +62,8 @@ class Verification {
   /** Without a prototype: a table may have the name of a method, such as constructor. */
   private readonly perTable: Record<string, Comparison> = Object.create(null)
   private finalWindows = 0
+  /** Owner of the documents in Elasticsearch. */
+  private owner = ''
 
   constructor(options: VerifyOptions, spec: Spec, roundedEach: Set<string>, tables: Tables) {
     this.options = options
@@ -122,7 +124,8 @@ class Verification {
   }
 
   private async compareTables(recomputation: Recomputation, history: History): Promise<void> {
-    const { watermark, owner, topic } = await this.tables.pipeline()
+    const { watermark, owner, ownerId, topic } = await this.tables.pipeline()
+    this.owner = `${owner}/${ownerId}`
     if (owner !== this.spec.owner)
       this.problems.push(
         `schema ${this.spec.schema} belongs to pipeline ${owner}, not to ${this.spec.owner}; pass the file of that pipeline, or correct spec.sinks.postgres.schema`,
@@ -153,7 +156,7 @@ class Verification {
     const projections = this.options.elasticsearch
       ? this.spec.projections.filter(projection => projection.aggregation === aggregation.name)
       : []
-    const expected = projections.map(projection => new ExpectedDocuments(aggregation, projection))
+    const expected = projections.map(projection => new ExpectedDocuments(aggregation, projection, this.owner))
     const rows = this.tables.aggregationRows(aggregation, this.spec.rules)
     const closed = (end: Cell, after: number) => typeof end === 'number' && end + after <= watermark
     const observed = this.observe(rows, aggregation.name, expected, end => closed(end, lateness))
@@ -193,7 +196,14 @@ class Verification {
     projection: Projection,
     expected: ExpectedDocuments,
   ): Promise<void> {
-    const found = documents(this.options.elasticsearch!, projection, aggregation, this.spec.rules)
+    const address = this.options.elasticsearch!
+    const { index, adopt } = projection
+    const isOwn = await isMarked(address, index, this.owner)
+    if (!isOwn && !adopt && !(await this.tables.inherited()).includes(index))
+      this.problems.push(
+        `index ${index} does not have the mark of ${this.owner}, but the spec does not adopt it; check which pipeline writes to it`,
+      )
+    const found = documents(address, projection, aggregation, this.spec.rules, isOwn ? () => true : expected.owned())
     this.perTable[expected.table.name] = await compareRows(expected.table, found)
     const { pending, rejected } = await this.tables.unprojected()
     if (pending > 0) this.problems.push(`${pending} rows are not yet written to Elasticsearch; wait and verify again`)

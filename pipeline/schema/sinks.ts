@@ -16,6 +16,11 @@ const projection = object({
   aggregation: identifier().describe('Name of the aggregation'),
   index: indexName().describe('Index to write to, one document per row'),
   template: indexName().optional().describe('Name of the index template. If left out, the name of the index'),
+  adopt: z.boolean().default(false).meta({
+    description:
+      'Whether to write into an existing index that this pipeline did not create and that belongs to no other pipeline. Only fields are added to it; it is never deleted, only the documents of this pipeline in it',
+    example: true,
+  }),
   fields: z
     .record(z.string(), z.string().min(1).max(200))
     .meta({ maxProperties: MAX_RENAMED })

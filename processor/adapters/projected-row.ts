@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { documentField } from '#pipeline/names.ts'
-import type { ProjectedRow } from '#processor/ports.ts'
+import type { Ownership, ProjectedRow } from '#processor/ports.ts'
 
 /** A row as every store returns it: numbers as exact text, times in ms (±Infinity for a window over all time). */
 export type StoredRow = {
@@ -24,19 +24,38 @@ export function projectionsOf(compiled: CompiledSpec): Map<string, string> {
   return new Map(compiled.spec.sinks.elasticsearch?.projections.map(p => [p.aggregation, p.index]))
 }
 
-/** Returns the SHA-256 of the canonical key, so that a row always has the same id. */
-export function documentId(aggregation: string, windowStart: number, keys: string[]): string {
-  const start = Number.isFinite(windowStart) ? new Date(windowStart).toISOString() : '-infinity'
-  return createHash('sha256')
-    .update(JSON.stringify([aggregation, start, ...keys]))
-    .digest('hex')
+/** How the rows of a projection are identified in its sink. */
+export type Identification = Pick<Ownership, 'owner'> & {
+  /** A release up to 0.3.0 may have written the rows, under ids without an owner. */
+  replacing: boolean
 }
 
-export function projectedRow(compiled: CompiledSpec, aggregation: number, row: StoredRow): ProjectedRow {
+/** Returns the start of the ids of all documents of an owner. */
+export const idPrefix = (owner: string) => `${sha256(owner).slice(0, 32)}-`
+
+/** Returns an id that is always the same for a row, and that no other owner has. */
+export function documentIds(
+  { owner, replacing }: Identification,
+  aggregation: string,
+  { windowStart, keys }: Pick<StoredRow, 'windowStart' | 'keys'>,
+): Pick<ProjectedRow, 'id' | 'formerId'> {
+  const start = Number.isFinite(windowStart) ? new Date(windowStart).toISOString() : '-infinity'
+  const key = sha256(JSON.stringify([aggregation, start, ...keys]))
+  return { id: idPrefix(owner) + key, formerId: replacing ? key : null }
+}
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+
+export function projectedRow(
+  compiled: CompiledSpec,
+  aggregation: number,
+  row: StoredRow,
+  identification: Identification,
+): ProjectedRow {
   const { name } = compiled.aggregations[aggregation]!
   return {
     aggregation,
-    id: documentId(name, row.windowStart, row.keys),
+    ...documentIds(identification, name, row),
     version: row.version,
     document: documentOf(compiled, aggregation, row),
     updatedAt: row.updatedAt,

@@ -145,7 +145,7 @@ async function readDocument(target: DocumentCheck, steps: Steps): Promise<void> 
   const { results, documents, expected, projection, row } = target
   const { aggregation, groupBy } = expected
   const { index, fields } = projection
-  const id = documentId(aggregation, groupBy, row)
+  const id = documentId(await results.owner(), aggregation, groupBy, row)
   const values = Object.fromEntries(
     Object.entries(expected.columns).map(([name, text]) => [documentField(fields, name), text]),
   )

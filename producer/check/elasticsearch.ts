@@ -38,8 +38,13 @@ export class Documents {
   }
 }
 
-export function documentId(aggregation: string, groupBy: string[], row: StoredRow): string {
+/** `owner`: namespace/name of the pipeline and the id of its schema. */
+export function documentId(owner: string, aggregation: string, groupBy: string[], row: StoredRow): string {
   const { window_start: start } = row
   const key = [aggregation, start instanceof Date ? start.toISOString() : '-infinity', ...groupBy.map(by => row[by])]
-  return createHash('sha256').update(JSON.stringify(key)).digest('hex')
+  return `${sha256(owner).slice(0, 32)}-${sha256(JSON.stringify(key))}`
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

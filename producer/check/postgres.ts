@@ -92,9 +92,17 @@ export class Results {
     return { progress: { first: Number(row.first), next: Number(row.next) }, dead: row.dead, late: row.late }
   }
 
+  /** Resolves with the owner of the documents in Elasticsearch. Rejects if the table does not have it. */
+  async owner(): Promise<string> {
+    const { rows } = await this.#pool.query<{ owner: string }>(
+      `SELECT owner || '/' || owner_id AS owner FROM ${this.#table('pipeline')}`,
+    )
+    return rows[0]!.owner
+  }
+
   async projectionState(aggregation: string, id: string): Promise<ProjectionState> {
     const { rows } = await this.#pool.query<ProjectionState>(
-      `SELECT (SELECT projection FROM ${this.#table('aggregations')} WHERE name = $1) AS index,
+      `SELECT (SELECT split_part(projection, '/', 1) FROM ${this.#table('aggregations')} WHERE name = $1) AS index,
          (SELECT count(*)::int FROM ${this.#table('outbox')} WHERE aggregation = $1) AS waiting,
          (SELECT error FROM ${this.#table('projection_errors')} WHERE aggregation = $1 AND id = $2
           ORDER BY version DESC LIMIT 1) AS error`,

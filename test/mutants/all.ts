@@ -4,6 +4,7 @@ import { INGEST_MUTANTS } from './ingest.ts'
 import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
+import { OWNERSHIP_MUTANTS } from './ownership.ts'
 import { SECURITY_MUTANTS } from './security.ts'
 
 export const MUTANTS: Mutant[] = [
@@ -13,4 +14,5 @@ export const MUTANTS: Mutant[] = [
   ...NETWORK_POLICY_MUTANTS,
   ...LOCAL_MUTANTS,
   ...SECURITY_MUTANTS,
+  ...OWNERSHIP_MUTANTS,
 ]

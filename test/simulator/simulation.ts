@@ -225,6 +225,7 @@ class Simulation {
 
   #outbox(life: Life, memory: MemoryStore): Outbox {
     return {
+      ownership: () => memory.ownership(),
       take: limit => life.call(() => memory.take(limit)),
       confirm: (work, faults) => life.call(() => memory.confirm(work, faults), this.#quiet ? 0 : 0.05),
       pending: () => life.call(() => memory.pending()),

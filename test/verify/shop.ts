@@ -117,14 +117,14 @@ export async function fillTables(client: Client, topic: string, spec: unknown): 
       missed timestamptz[], entirely boolean, payload bytea);
     create table dead_letters (topic_id text, partition integer, record_offset bigint, reason text, field text,
       record_key bytea, payload bytea, redriven_at timestamptz);
-    create table pipeline (owner text, topic text, topic_id text, watermark bigint, generation integer);
+    create table pipeline (owner text, owner_id text, topic text, topic_id text, watermark bigint, generation integer);
     create table progress (partition integer, topic_id text, first_offset bigint, next_offset bigint,
       max_event_time bigint, records bigint, skipped bigint, dead bigint, duplicate bigint, accepted bigint);
     create table progress_aggregations (partition integer, aggregation text, late bigint, on_time bigint,
       partly_late bigint, missed_windows bigint, added bigint, missed bigint);
     create table specs (generation integer, document jsonb, identity text);
     create table spec_history (partition integer, from_offset bigint, generation integer);
-    create table aggregations (name text, identity text, generation integer);
+    create table aggregations (name text, identity text, generation integer, inherited text);
     create table outbox (seq bigint);
     create table projection_errors (id text);
 
@@ -138,9 +138,9 @@ export async function fillTables(client: Client, topic: string, spec: unknown): 
     insert into progress values (0, 'T', 0, 10, 130000, 7, 3, 1, 1, 5), (1, 'T', 0, 3, 5000, 1, 2, 0, 0, 1);
     insert into progress_aggregations values (0, 'summary', 1, 4, 0, 1, 4, 1), (1, 'summary', 0, 1, 0, 0, 1, 0);
     insert into spec_history values (0, 0, 1), (1, 0, 1);
-    insert into aggregations values ('summary', 'i', 1);`)
+    insert into aggregations values ('summary', 'i', 1, null);`)
   const insert = (text: string, values: unknown[]) => client.query(text, values)
-  await insert(`insert into pipeline values ('default/corner-shop', $1, 'T', 60000, 1)`, [topic])
+  await insert(`insert into pipeline values ('default/corner-shop', '42', $1, 'T', 60000, 1)`, [topic])
   await insert('insert into specs values (1, $1, $2)', [JSON.stringify(spec), 'i'])
   await insert(`insert into late_events values (0, 4, 'summary', to_timestamp(10), array[to_timestamp(0)], true, $1)`, [
     PLAIN[4],

@@ -374,19 +374,22 @@ describe('a projection', () => {
   })
   beforeEach(async () => {
     await fetch(`${url}/${topic}`, { method: 'DELETE' })
-    await index(['summary', '1970-01-01T00:00:00.000Z', 'books'], 1001, {
-      '@timestamp': '1970-01-01T00:00:00Z',
-      window_end: '1970-01-01T00:01:00.000Z',
-      category: 'books',
-      revenue: '12.50',
-      orders: 3,
-      mean_sum: '12.50',
-      mean_count: 3,
-      mean: '4.17',
-      final: true,
-    })
+    await create({ salesPipeline: 'default/corner-shop/42' })
+    await index(['summary', '1970-01-01T00:00:00.000Z', 'books'], 1001, BOOKS)
     await index(['summary', '1970-01-01T00:02:00.000Z', 'toys'], 1002, TOYS)
   })
+
+  const BOOKS = {
+    '@timestamp': '1970-01-01T00:00:00Z',
+    window_end: '1970-01-01T00:01:00.000Z',
+    category: 'books',
+    revenue: '12.50',
+    orders: 3,
+    mean_sum: '12.50',
+    mean_count: 3,
+    mean: '4.17',
+    final: true,
+  }
 
   const TOYS = {
     '@timestamp': '1970-01-01T00:02:00.000Z',
@@ -400,8 +403,20 @@ describe('a projection', () => {
     final: false,
   }
 
-  async function index(key: string[], version: number, document: object): Promise<void> {
-    const id = createHash('sha256').update(JSON.stringify(key)).digest('hex')
+  const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+  const OWNER = `${sha256('default/corner-shop/42').slice(0, 32)}-`
+
+  async function create(_meta: object): Promise<void> {
+    const response = await fetch(`${url}/${topic}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ mappings: { _meta } }),
+    })
+    expect(response.status).toBe(200)
+  }
+
+  async function index(key: string[], version: number, document: object, owner = OWNER): Promise<void> {
+    const id = owner + sha256(JSON.stringify(key))
     const response = await fetch(`${url}/${topic}/_doc/${id}?version=${version}&version_type=external`, {
       method: 'PUT',
       headers: { 'content-type': 'application/json' },
@@ -439,6 +454,24 @@ describe('a projection', () => {
     expect(verdict.ok).toBe(false)
     expect(table(verdict)).toMatchObject(expected)
     expect(renderVerdict(verdict)).toMatch(message)
+  })
+
+  it('ignores documents of others in an index that the pipeline did not create, except those with a former id', async () => {
+    await fetch(`${url}/${topic}`, { method: 'DELETE' })
+    await create({})
+    await index(['summary', '1970-01-01T00:00:00.000Z', 'books'], 1001, BOOKS)
+    await index(['summary', '1970-01-01T00:02:00.000Z', 'toys'], 1002, TOYS)
+    await index(['summary', '1970-01-01T00:02:00.000Z', 'toys'], 1, TOYS, `${'0'.repeat(32)}-`)
+    const refused = await verify({ ...options, elasticsearch: { url } })
+    expect(refused.problems).toEqual([
+      expect.stringContaining(`index ${topic} does not have the mark of default/corner-shop/42`),
+    ])
+    const inherit = `update aggregations set inherited = '${topic}'`
+    const verdict = await tampered(inherit, { elasticsearch: { url } })
+    expect(verdict.problems).toEqual([])
+    expect(table(verdict)).toMatchObject({ compared: 2, missing: 0, extra: 0 })
+    await index(['summary', '1970-01-01T00:02:00.000Z', 'toys'], 1002, TOYS, '')
+    expect(table(await tampered(inherit, { elasticsearch: { url } }))).toMatchObject({ missing: 0, extra: 1 })
   })
 
   it('compares documents behind TLS and a password, trusting the CA certificates in CA_FILES', async () => {

@@ -6,7 +6,7 @@ import { brief, type Cause, causes } from './errors.ts'
 const CHUNK_BYTES = 5_000_000
 const CHUNK_ROWS = 2000
 
-/** A row and its lines in the request, without the last newline. */
+/** A row, or the removal of its former document, and its lines in the request, without the last newline. */
 export type BulkEntry = { row: ProjectedRow; lines: string }
 
 export type BulkItem = { status: number; error?: Cause }
@@ -18,23 +18,35 @@ export type Verdict = 'done' | 'newer' | 'rejected' | 'later'
 export function* chunksOf(rows: ProjectedRow[], indexOf: (aggregation: number) => string): Generator<BulkEntry[]> {
   let chunk: BulkEntry[] = []
   let bytes = 0
-  for (const row of rows) {
-    const lines = linesOf(row, indexOf(row.aggregation))
+  for (const entry of rows.flatMap(row => entriesOf(row, indexOf(row.aggregation)))) {
+    const { lines } = entry
     const size = Buffer.byteLength(lines)
     if (chunk.length > 0 && (bytes + size > CHUNK_BYTES || chunk.length === CHUNK_ROWS)) {
       yield chunk
       chunk = []
       bytes = 0
     }
-    chunk.push({ row, lines })
+    chunk.push(entry)
     bytes += size
   }
   if (chunk.length > 0) yield chunk
 }
 
+function entriesOf(row: ProjectedRow, index: string): BulkEntry[] {
+  const { formerId: id, version } = row
+  const written = { row, lines: linesOf(row, index) }
+  if (id === null) return [written]
+  const former = `{"delete":${targetOf(index, id, version, 'external_gte')}}`
+  return [written, { row: { ...row, id, document: null }, lines: former }]
+}
+
 function linesOf({ id, version, document }: ProjectedRow, index: string): string {
-  const target = `{"_index":${JSON.stringify(index)},"_id":"${id}","version":${version},"version_type":"external"}`
+  const target = targetOf(index, id, version, 'external')
   return document ? `{"index":${target}}\n${JSON.stringify(document)}` : `{"delete":${target}}`
+}
+
+function targetOf(index: string, id: string, version: bigint, type: 'external' | 'external_gte'): string {
+  return `{"_index":${JSON.stringify(index)},"_id":"${id}","version":${version},"version_type":"${type}"}`
 }
 
 /** A 404 without an error is a delete of a missing document, which Elasticsearch records with its version. */

@@ -40,7 +40,7 @@ function hintFor(status: number | undefined, user = 'anonymous'): string[] {
       return [`Check the user name ${user} and its password (the Secrets in spec.sinks.elasticsearch)`]
     case 403:
       return [
-        `Grant user ${user} these privileges: manage_index_templates on the cluster; manage and write on the index`,
+        `Grant user ${user} these privileges: manage_index_templates on the cluster; manage, read and write on the index`,
       ]
     default:
       return []

@@ -10,17 +10,14 @@ export type IndexDefinition = {
   index: string
   /** Name of the index template. */
   template: string
+  /** Uses an index that has no mark. */
+  adopt: boolean
   settings: estypes.IndicesIndexSettings
   mappings: estypes.MappingTypeMapping & { properties: Record<string, estypes.MappingProperty> }
 }
 
 /** Higher than the priority of templates that others write for name patterns (built-in ones have at most 100). */
 export const TEMPLATE_PRIORITY = 500
-
-/** Marks an index or template with its pipeline when it is created, so that only our own are ever removed. */
-export const markOf = (owner: string) => ({ salesPipeline: owner })
-
-export const isMarked = (meta: estypes.Metadata | undefined, owner: string) => meta?.salesPipeline === owner
 
 const SETTINGS: estypes.IndicesIndexSettings = {
   // The index is green on a single node; with a second node it gets a replica.
@@ -43,6 +40,7 @@ export function indexDefinitions(compiled: CompiledSpec): IndexDefinition[] {
     aggregation: compiled.aggregations.findIndex(a => a.name === projection.aggregation),
     index: projection.index,
     template: projection.template ?? projection.index,
+    adopt: projection.adopt,
     settings: SETTINGS,
     mappings: { dynamic: 'strict', properties: propertiesOf(compiled, projection) },
   }))

@@ -1,7 +1,6 @@
 /** Opens the Elasticsearch that a pipeline names. */
 import { elasticsearchConnection } from '#common/store-connections.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
-import { pipelineKey } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Sink, Telemetry } from '#processor/ports.ts'
 import { ElasticsearchRemoval } from './removal.ts'
@@ -12,16 +11,11 @@ export function openElasticsearchSink(pipeline: SalesPipeline, env: NodeJS.Proce
   return createElasticsearchSink({
     ...elasticsearchConnection(pipeline.spec, env),
     compiled: compileSpec(pipeline.spec),
-    owner: pipelineKey(pipeline),
     log,
   })
 }
 
 /** Returns the removal of a projection's indices and templates. Connects and throws like openElasticsearchSink. */
 export function openElasticsearchRemoval(pipeline: SalesPipeline, env: NodeJS.ProcessEnv): ElasticsearchRemoval {
-  return new ElasticsearchRemoval(
-    elasticsearchConnection(pipeline.spec, env),
-    compileSpec(pipeline.spec),
-    pipelineKey(pipeline),
-  )
+  return new ElasticsearchRemoval(elasticsearchConnection(pipeline.spec, env), compileSpec(pipeline.spec))
 }

@@ -1,23 +1,29 @@
-/** Removes the indices and index templates that carry the mark of the pipeline's projection. */
-import type { Client, estypes, TransportRequestOptions } from '@elastic/elasticsearch'
+/** Removes the indices and index templates that carry the owner's mark, and its documents from those without a mark. */
+import type { Client, TransportRequestOptions } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { Belonging, Stored } from '#processor/ports.ts'
-import { indexDefinitions, isMarked } from './mapping.ts'
+import type { Removed, Stored } from '#processor/ports.ts'
+import { removeDocuments } from './documents.ts'
+import { type IndexDefinition, indexDefinitions } from './mapping.ts'
+import { type Found, findIndices, findTemplates, isUnowned } from './ownership.ts'
 import { ElasticsearchServer, type ElasticsearchServerOptions } from './server.ts'
 
 export class ElasticsearchRemoval {
-  /** The index of each projection, then its template. */
-  readonly stored: Stored[]
+  readonly #definitions: IndexDefinition[]
   readonly #server: ElasticsearchServer
 
-  /** `owner`: namespace/name of the pipeline. Does not connect yet. */
-  constructor(connection: ElasticsearchServerOptions, compiled: CompiledSpec, owner: string) {
-    const server = new ElasticsearchServer(connection)
-    this.#server = server
-    this.stored = indexDefinitions(compiled).flatMap(({ index, template }) => [
-      { name: `index ${index}`, remove: () => removeMarked(server, INDEX, index, owner) },
-      { name: `index template ${template}`, remove: () => removeMarked(server, TEMPLATE, template, owner) },
+  /** Does not connect yet. */
+  constructor(connection: ElasticsearchServerOptions, compiled: CompiledSpec) {
+    this.#server = new ElasticsearchServer(connection)
+    this.#definitions = indexDefinitions(compiled)
+  }
+
+  /** Returns the index of each projection, then its template. `owner`: see Ownership. */
+  stored(owner: string): Stored[] {
+    const server = this.#server
+    return this.#definitions.flatMap(({ index, template }) => [
+      { name: `index ${index}`, remove: () => removeIndex(server, index, owner) },
+      { name: `index template ${template}`, remove: () => removeTemplate(server, template, owner) },
     ])
   }
 
@@ -26,41 +32,38 @@ export class ElasticsearchRemoval {
   }
 }
 
-type Found = { name: string; meta: estypes.Metadata | undefined }
-
-type Kind = {
-  label: string
-  find(client: Client, name: string, options: TransportRequestOptions): Promise<Found[]>
-  delete(client: Client, names: string[], options: TransportRequestOptions): Promise<{ acknowledged: boolean }>
-}
-
-const INDEX: Kind = {
-  label: 'index',
-  /** Returns the real names of the indices if `index` is an alias. */
-  async find(client, index, options) {
-    const found = await client.indices.getMapping({ index, ignore_unavailable: true }, options)
-    return Object.entries(found).map(([name, { mappings }]) => ({ name, meta: mappings._meta }))
-  },
-  delete: (client, index, options) => client.indices.delete({ index, ignore_unavailable: true }, options),
-}
-
-const TEMPLATE: Kind = {
-  label: 'index template',
-  async find(client, name, options) {
-    const { index_templates } = await client.indices.getIndexTemplate({ name }, { ...options, ignore: [404] })
-    return (index_templates ?? []).map(({ name, index_template }) => ({ name, meta: index_template._meta }))
-  },
-  delete: (client, name, options) => client.indices.deleteIndexTemplate({ name }, options),
-}
-
-/** Removes everything called `name`, or nothing if any of it belongs to somebody else. Throws Retryable. */
-async function removeMarked(server: ElasticsearchServer, kind: Kind, name: string, owner: string): Promise<Belonging> {
-  const found = await server.request(`reading ${kind.label} ${name}`, (c, o) => kind.find(c, name, o))
+/** Removes everything called `name`, or only documents if any of it is not ours. Throws Retryable. */
+async function removeIndex(server: ElasticsearchServer, name: string, owner: string): Promise<Removed> {
+  const found = await server.request(`reading index ${name}`, (c, o) => findIndices(c, name, o))
   if (found.length === 0) return 'absent'
-  if (!found.every(({ meta }) => isMarked(meta, owner))) return 'foreign'
-  const names = found.map(({ name }) => name)
-  const doing = `removing ${kind.label} ${names.join(', ')}`
-  const { acknowledged } = await server.request(doing, (c, o) => kind.delete(c, names, o))
-  if (!acknowledged) throw new Retryable(`Elasticsearch error while ${doing}: not acknowledged by all nodes; retrying`)
+  if (found.every(({ mark }) => mark === owner)) {
+    const remove = (c: Client, index: string[], o: TransportRequestOptions) =>
+      c.indices.delete({ index, ignore_unavailable: true }, o)
+    await acknowledged(server, 'index', found, remove)
+    return 'ours'
+  }
+  let removed = 0
+  for (const index of found.filter(each => isUnowned(each, owner)))
+    removed += await removeDocuments(server, index.name, owner)
+  return removed > 0 ? 'adopted' : 'foreign'
+}
+
+async function removeTemplate(server: ElasticsearchServer, name: string, owner: string): Promise<Removed> {
+  const found = await server.request(`reading index template ${name}`, (c, o) => findTemplates(c, name, o))
+  if (found.length === 0) return 'absent'
+  if (!found.every(({ mark }) => mark === owner)) return 'foreign'
+  await acknowledged(server, 'index template', found, (c, name, o) => c.indices.deleteIndexTemplate({ name }, o))
   return 'ours'
+}
+
+async function acknowledged(
+  server: ElasticsearchServer,
+  kind: string,
+  found: Found[],
+  remove: (client: Client, names: string[], options: TransportRequestOptions) => Promise<{ acknowledged: boolean }>,
+): Promise<void> {
+  const names = found.map(({ name }) => name)
+  const doing = `removing ${kind} ${names.join(', ')}`
+  const { acknowledged } = await server.request(doing, (c, o) => remove(c, names, o))
+  if (!acknowledged) throw new Retryable(`Elasticsearch error while ${doing}: not acknowledged by all nodes; retrying`)
 }

@@ -2,15 +2,14 @@
 import { type Client, errors, type TransportRequestOptions } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { ProjectedRow, ProjectionFault, Sink, Telemetry } from '#processor/ports.ts'
+import type { Ownership, ProjectedRow, ProjectionFault, Sink, Telemetry } from '#processor/ports.ts'
 import { type BulkEntry, type BulkItem, chunksOf, describe, judge, versionFound } from './bulk.ts'
-import { type IndexDefinition, indexDefinitions, markOf, TEMPLATE_PRIORITY } from './mapping.ts'
+import { type IndexDefinition, indexDefinitions, TEMPLATE_PRIORITY } from './mapping.ts'
+import { type Claimed, findIndices, findTemplates, type Judged, judge as judgeOwner, markOf } from './ownership.ts'
 import { ElasticsearchServer, type ElasticsearchServerOptions } from './server.ts'
 
 export type ElasticsearchOptions = ElasticsearchServerOptions & {
   compiled: CompiledSpec
-  /** namespace/name of the pipeline, which marks its indices and templates. */
-  owner: string
   log: Telemetry['log']
 }
 
@@ -23,40 +22,72 @@ class ElasticsearchSink implements Sink {
   readonly #server: ElasticsearchServer
   readonly #definitions: IndexDefinition[]
   readonly #indices: Map<number, string>
-  readonly #mark: ReturnType<typeof markOf>
+  readonly #names: string[]
   readonly #log: Telemetry['log']
 
-  constructor({ compiled, owner, log, ...connection }: ElasticsearchOptions) {
+  constructor({ compiled, log, ...connection }: ElasticsearchOptions) {
     this.#server = new ElasticsearchServer(connection)
     this.#definitions = indexDefinitions(compiled)
     this.#indices = new Map(this.#definitions.map(({ aggregation, index }) => [aggregation, index]))
-    this.#mark = markOf(owner)
+    this.#names = compiled.aggregations.map(({ name }) => name)
     this.#log = log
   }
 
-  async prepare(): Promise<void> {
-    for (const definition of this.#definitions) await this.#prepareIndex(definition)
+  async prepare(ownership: Ownership): Promise<void> {
+    for (const definition of this.#definitions) await this.#prepareIndex(definition, ownership)
+  }
+
+  async #prepareIndex(definition: IndexDefinition, ownership: Ownership): Promise<void> {
+    const { index, mappings, adopt } = definition
+    const aggregation = this.#names[definition.aggregation]!
+    const claimed = { ownership, adopt, isInherited: ownership.inherited.includes(index), aggregation }
+    const judged = await this.#judgeIndex(index, claimed)
+    if (judged !== 'adopted') await this.#createMissing(definition, judged, claimed)
+    // Neither leaves a mark, nor changes how an adopted index treats fields that others write.
+    const missing = judged === 'adopted' ? { properties: mappings.properties } : mappings
+    await this.#server.request(`adding fields to index ${index}`, (c, o) =>
+      c.indices.putMapping({ index, ...missing }, o),
+    )
   }
 
   /** Writes the template first, so that the index gets its mapping and our mark even if somebody else creates it. */
-  async #prepareIndex({ index, template: name, settings, mappings }: IndexDefinition): Promise<void> {
-    const server = this.#server
-    const _meta = this.#mark
+  async #createMissing(definition: IndexDefinition, judged: Judged, claimed: Claimed): Promise<void> {
+    const { index, settings, mappings } = definition
+    await this.#putTemplate(definition, claimed)
+    if (judged !== 'absent') return
+    const create = { index, settings, mappings: { ...mappings, _meta: markOf(claimed.ownership) } }
+    await this.#server.request(`creating index ${index}`, (c, o) => c.indices.create(create, o).catch(ignoreExisting))
+    // Another pipeline may have created it at the same moment.
+    await this.#judgeIndex(index, claimed)
+  }
+
+  /** Leaves a template without a mark as it is. */
+  async #putTemplate({ index, template: name, settings, mappings }: IndexDefinition, claimed: Claimed): Promise<void> {
+    const judged = await this.#judgeTemplate(name, claimed)
+    if (judged === 'adopted') return
+    const _meta = markOf(claimed.ownership)
     const template = {
       name,
+      create: judged === 'absent', // fails if another pipeline has created it since
       index_patterns: [index],
       priority: TEMPLATE_PRIORITY,
       _meta,
       template: { settings, mappings: { ...mappings, _meta } },
     }
-    await server.request(`writing index template ${name}`, (c, o) => c.indices.putIndexTemplate(template, o))
-    const exists = await server.request(`looking for index ${index}`, (c, o) => c.indices.exists({ index }, o))
-    // The mark is also set here, because somebody else's template may have a higher priority than ours.
-    const create = { index, mappings: { _meta } }
-    if (!exists)
-      await server.request(`creating index ${index}`, (c, o) => c.indices.create(create, o).catch(ignoreExisting))
-    // This leaves the mark as it is, because the index may be somebody else's.
-    await server.request(`adding fields to index ${index}`, (c, o) => c.indices.putMapping({ index, ...mappings }, o))
+    await this.#server.request(`writing index template ${name}`, (c, o) =>
+      c.indices.putIndexTemplate(template, o).catch(ignoreExisting),
+    )
+    if (judged === 'absent') await this.#judgeTemplate(name, claimed)
+  }
+
+  async #judgeIndex(index: string, claimed: Claimed): Promise<Judged> {
+    const found = await this.#server.request(`looking for index ${index}`, (c, o) => findIndices(c, index, o))
+    return judgeOwner('index', found, claimed)
+  }
+
+  async #judgeTemplate(name: string, claimed: Claimed): Promise<Judged> {
+    const found = await this.#server.request(`reading index template ${name}`, (c, o) => findTemplates(c, name, o))
+    return judgeOwner('index template', found, claimed)
   }
 
   async write(rows: ProjectedRow[]): Promise<ProjectionFault[]> {
@@ -130,8 +161,10 @@ async function bulk(
 
 const faultOf = ({ aggregation, id, version }: ProjectedRow, error: string) => ({ aggregation, id, version, error })
 
-/** Another worker may have created the index at the same moment. */
+/** Another worker may have created the index or template at the same moment. */
 function ignoreExisting(error: unknown): void {
-  const type = error instanceof errors.ResponseError ? error.body?.error?.type : undefined
-  if (type !== 'resource_already_exists_exception') throw error
+  const { type, reason } = (error instanceof errors.ResponseError && error.body?.error) || {}
+  if (type === 'resource_already_exists_exception') return
+  if (type === 'illegal_argument_exception' && /^index template \[.*\] already exists$/.test(reason)) return
+  throw error
 }

@@ -46,6 +46,8 @@ export type MemoryEntry = {
 }
 
 export class MemoryDatabase {
+  /** namespace/name of the pipeline and the id of this database. */
+  readonly owner: string
   topicId: string | null = null
   firstPartitions: number | null = null
   watermark: number | null = null
@@ -66,6 +68,10 @@ export class MemoryDatabase {
   nextSeq = 1
   /** The projector's lease; `until`: ms on the database's clock, when the projector's connection would count as dead. */
   lease: { holder: unknown; until: number } | null = null
+
+  constructor(owner = 'shop/sales/memory') {
+    this.owner = owner
+  }
 
   get generation(): number {
     return this.specs.at(-1)?.generation ?? 0

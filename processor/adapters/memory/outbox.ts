@@ -1,7 +1,7 @@
 /** The outbox in memory, as the projector uses it. */
 import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
-import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
+import { documentIds, type Identification, projectedRow, projectionsOf } from '../projected-row.ts'
 import { aggregationIndex, type MemoryEntry, rowKey, storedRow } from './database.ts'
 import type { MemoryStoreOptions } from './options.ts'
 
@@ -91,10 +91,12 @@ export class MemoryOutbox {
     const { database, compiled } = this.#options
     const aggregation = aggregationIndex(compiled, name)
     const row = database.tables.get(name)!.get(rowKey(key.windowStart, key.keys))
-    if (row) return projectedRow(compiled, aggregation, storedRow(compiled.aggregations[aggregation]!, row))
+    const identification: Identification = { owner: database.owner, replacing: false }
+    if (row)
+      return projectedRow(compiled, aggregation, storedRow(compiled.aggregations[aggregation]!, row), identification)
     if (entry.removedVersion === null) return null // the row was deleted; the entry with its tombstone comes later
     const version = BigInt(entry.removedVersion)
-    const id = documentId(name, key.windowStart, key.keys)
-    return { aggregation, id, version, document: null, updatedAt: entry.createdAt }
+    const ids = documentIds(identification, name, key)
+    return { aggregation, ...ids, version, document: null, updatedAt: entry.createdAt }
   }
 }

@@ -19,11 +19,14 @@ export class MemorySink implements Sink {
   async write(rows: ProjectedRow[]): Promise<ProjectionFault[]> {
     const faults: ProjectionFault[] = []
     for (const row of rows) {
-      const { aggregation, id, version, document } = row
+      const { aggregation, id, formerId, version, document } = row
       const error = this.#rejects(row)
       if (error !== null) faults.push({ aggregation, id, version, error })
       else if (version > (this.revisions.get(id)?.version ?? -1n))
         this.revisions.set(id, { aggregation, version, document })
+      const former = formerId === null ? undefined : this.revisions.get(formerId)
+      if (formerId !== null && former && version >= former.version)
+        this.revisions.set(formerId, { aggregation, version, document: null })
     }
     return faults
   }

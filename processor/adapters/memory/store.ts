@@ -8,7 +8,16 @@ import type { AggregateRows, Commit, PartitionCommit } from '#processor/core/com
 import { mergeAmount } from '#processor/core/merge.ts'
 import { windowEnd } from '#processor/core/window.ts'
 import { Fatal, Fenced, Rejected } from '#processor/errors.ts'
-import type { Opened, Outbox, PipelineClock, ProjectionFault, ProjectionWork, Store, Topic } from '#processor/ports.ts'
+import type {
+  Opened,
+  Outbox,
+  Ownership,
+  PipelineClock,
+  ProjectionFault,
+  ProjectionWork,
+  Store,
+  Topic,
+} from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
 import { type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
 import type { MemoryStoreOptions } from './options.ts'
@@ -19,6 +28,7 @@ export class MemoryStore implements Store, Outbox {
   readonly #options: MemoryStoreOptions
   readonly #outbox: MemoryOutbox
   #generation = 0
+  #ownership: Ownership | null = null
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options
@@ -40,7 +50,12 @@ export class MemoryStore implements Store, Outbox {
     const { firstPartitions, watermark } = database
     for (let partition = 0; partition < topic.partitions; partition++)
       database.addPartition(partition, partition < firstPartitions ? null : 0)
-    return { generation: this.#generation, firstPartitions, watermark }
+    this.#ownership = { owner: database.owner, inherited: [] }
+    return { generation: this.#generation, ownership: this.#ownership, firstPartitions, watermark }
+  }
+
+  ownership(): Ownership | null {
+    return this.#ownership
   }
 
   #refuseChangedAggregations(): void {

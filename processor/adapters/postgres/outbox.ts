@@ -5,11 +5,11 @@
 import type pg from 'pg'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
-import { documentId, projectedRow, projectionsOf } from '../projected-row.ts'
+import type { Ownership, ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
+import { documentIds, type Identification, projectedRow, projectionsOf } from '../projected-row.ts'
 import type { AggregateStatements } from './aggregate-statements.ts'
 import type { Connections, Session } from './connections.ts'
-import type { Statements } from './statements.ts'
+import { projectionTarget, type Statements } from './statements.ts'
 
 export type OutboxContext = {
   connections: Connections
@@ -37,7 +37,10 @@ type SnapshotRow = {
 export class PostgresOutbox {
   readonly #context: OutboxContext
   readonly #lock: string
-  readonly #projections: [names: string[], indices: string[]]
+  #projections: [names: string[], targets: string[]] = [[], []]
+  #owner = ''
+  /** Aggregations whose rows a release up to 0.3.0 may have written under other ids. */
+  #replacing = new Set<string>()
   #lease: pg.PoolClient | null = null
   /** Last known number of rows in projection_errors. If it is 0, `confirm` skips a statement. */
   #rejected = 0
@@ -45,16 +48,30 @@ export class PostgresOutbox {
   constructor(context: OutboxContext) {
     this.#context = context
     this.#lock = `sales-pipeline projector ${context.schema}`
-    const projections = [...projectionsOf(context.compiled)]
-    this.#projections = [projections.map(([name]) => name), projections.map(([, index]) => index)]
+  }
+
+  /** Must be called before the other methods. */
+  open({ owner }: Ownership, replacing: Set<string>): void {
+    const ownerId = owner.slice(owner.lastIndexOf('/') + 1)
+    const projections = [...projectionsOf(this.#context.compiled)]
+    this.#projections = [
+      projections.map(([name]) => name),
+      projections.map(([, index]) => projectionTarget(index, ownerId)),
+    ]
+    this.#owner = owner
+    this.#replacing = new Set(replacing)
   }
 
   /** Returns unconfirmed work again. */
   async take(limit: number): Promise<ProjectionWork | null> {
-    if (!this.#lease && !(await this.#isWaiting())) return null // the usual case: one query, no lease
+    if (!this.#lease && !(await this.#isWaiting())) {
+      await this.#endReplacing() // the usual case: one query, no lease
+      return null
+    }
     if (!(await this.#acquire())) return null
     try {
-      const work = await snapshot(this.#context, this.#lease!, this.#projections, limit)
+      const identify = (name: string) => ({ owner: this.#owner, replacing: this.#replacing.has(name) })
+      const work = await snapshot({ ...this.#context, identify }, this.#lease!, this.#projections, limit)
       if (!work) await this.#release()
       return work
     } catch (error) {
@@ -122,6 +139,13 @@ export class PostgresOutbox {
     return rows[0]!.waiting
   }
 
+  async #endReplacing(): Promise<void> {
+    if (this.#replacing.size === 0) return
+    const { connections, statements } = this.#context
+    const { rows } = await connections.query<{ name: string }>(statements.endReplacing)
+    for (const { name } of rows) this.#replacing.delete(name)
+  }
+
   async #acquire(): Promise<boolean> {
     if (this.#lease) return true
     const { connections, statements } = this.#context
@@ -155,9 +179,11 @@ export class PostgresOutbox {
   }
 }
 
+type SnapshotContext = OutboxContext & { identify(aggregation: string): Identification }
+
 /** Reads entries and rows in one snapshot. */
 async function snapshot(
-  context: OutboxContext,
+  context: SnapshotContext,
   session: Session,
   projections: unknown[],
   limit: number,
@@ -173,7 +199,7 @@ async function snapshot(
   for (const [i, { name }] of compiled.aggregations.entries()) {
     if (!oldest.rows.some(row => row.aggregation === name)) continue
     const found = await session.query<SnapshotRow>(aggregates[i]!.snapshot, [entries, name])
-    rows.push(...found.rows.flatMap(row => toProjected(compiled, i, row) ?? []))
+    rows.push(...found.rows.flatMap(row => toProjected(context, i, row) ?? []))
   }
   await session.query('COMMIT')
   const traces = oldest.rows.flatMap(({ aggregation: name, traces }) => {
@@ -184,27 +210,22 @@ async function snapshot(
 }
 
 /** Returns null if the row was deleted and the entry with its tombstone comes later. */
-function toProjected(compiled: CompiledSpec, aggregation: number, row: SnapshotRow): ProjectedRow | null {
+function toProjected(context: SnapshotContext, aggregation: number, row: SnapshotRow): ProjectedRow | null {
+  const { compiled, identify } = context
+  const { name } = compiled.aggregations[aggregation]!
   const windowStart = Number(row.window_start)
   if (row.version !== null) {
     const { keys, columns, shown, final } = row
     const windowEnd = Number(row.window_end)
     const updatedAt = Math.floor(Number(row.updated_at))
-    return projectedRow(compiled, aggregation, {
-      windowStart,
-      windowEnd,
-      keys,
-      columns,
-      shown,
-      version: BigInt(row.version),
-      final,
-      updatedAt,
-    })
+    const version = BigInt(row.version)
+    const stored = { windowStart, windowEnd, keys, columns, shown, version, final, updatedAt }
+    return projectedRow(compiled, aggregation, stored, identify(name))
   }
   if (row.removed_version === null) return null
   return {
     aggregation,
-    id: documentId(compiled.aggregations[aggregation]!.name, windowStart, row.keys),
+    ...documentIds(identify(name), name, { windowStart, keys: row.keys }),
     version: BigInt(row.removed_version),
     document: null,
     updatedAt: Math.floor(Number(row.created_at)),

@@ -1,9 +1,13 @@
 /** Finds the owner of a schema, which the single row of its table `pipeline` names. */
+import type { Ownership } from '#processor/ports.ts'
 import type { Session } from './connections.ts'
 import type { Statements } from './statements.ts'
 
-/** `owner`: namespace/name of the pipeline, null if no pipeline created the schema. */
-export type FoundSchema = { relations: string[]; owner: string | null }
+/**
+ * `owner`: namespace/name of the pipeline, null if no pipeline created the schema. `ownerId`: null if a release up to
+ * 0.3.0 created it and no later one has opened it.
+ */
+export type FoundSchema = { relations: string[]; owner: string | null; ownerId: string | null }
 
 /** Locks the schema until the end of the transaction, so that nobody else opens or removes it. */
 export async function lockSchema(session: Session, schema: string): Promise<void> {
@@ -20,10 +24,31 @@ export async function findSchema(session: Session, { table }: Statements, schema
   )
   const relations = found.rows[0]?.relations
   if (!relations) return null
-  if (!relations.includes('migrations') || !relations.includes('pipeline')) return { relations, owner: null }
+  if (!relations.includes('migrations') || !relations.includes('pipeline'))
+    return { relations, owner: null, ownerId: null }
   // Reads the row as JSON, because somebody else's table of this name may not have the column.
-  const { rows } = await session.query<{ owner: string | null }>(
-    `SELECT to_jsonb(p) ->> 'owner' AS owner FROM ${table('pipeline')} p`,
+  const { rows } = await session.query<Omit<FoundSchema, 'relations'>>(
+    `SELECT to_jsonb(p) ->> 'owner' AS owner, to_jsonb(p) ->> 'owner_id' AS "ownerId" FROM ${table('pipeline')} p`,
   )
-  return { relations, owner: rows[0]?.owner ?? null }
+  return { relations, owner: rows[0]?.owner ?? null, ownerId: rows[0]?.ownerId ?? null }
+}
+
+/** Returns the owner of outside data. Without an id it owns nothing, because no mark or document has this owner. */
+export const outsideOwner = (owner: string, ownerId: string | null) => `${owner}/${ownerId ?? ''}`
+
+/** `replacing`: aggregations whose documents of a release up to 0.3.0 are still to be removed. */
+export type StoredOwnership = { ownership: Ownership; replacing: Set<string> }
+
+export async function readOwnership(session: Session, { table }: Statements): Promise<StoredOwnership> {
+  const pipelines = await session.query<{ owner: string; owner_id: string }>(
+    `SELECT owner, owner_id FROM ${table('pipeline')}`,
+  )
+  const { rows } = await session.query<{ name: string; inherited: string | null; replacing: boolean }>(
+    `SELECT name, inherited, replacing FROM ${table('aggregations')}`,
+  )
+  const { owner, owner_id } = pipelines.rows[0]!
+  return {
+    ownership: { owner: outsideOwner(owner, owner_id), inherited: rows.flatMap(({ inherited }) => inherited ?? []) },
+    replacing: new Set(rows.filter(({ replacing }) => replacing).map(({ name }) => name)),
+  }
 }

@@ -3,7 +3,7 @@ import type { Belonging, StoredRows } from '#processor/ports.ts'
 import { Connections, DEFAULT_TIMEOUTS, type Session } from './connections.ts'
 import { isLockTimeout, storeError } from './errors.ts'
 import { applicationPrefix, type PostgresStoreOptions } from './options.ts'
-import { findSchema, lockSchema } from './ownership.ts'
+import { findSchema, lockSchema, outsideOwner } from './ownership.ts'
 import { quoted, type Statements, statementsOf } from './statements.ts'
 
 export type PostgresRemovalOptions = Pick<PostgresStoreOptions, 'connection' | 'schema' | 'owner' | 'timeouts'>
@@ -36,6 +36,15 @@ export class PostgresRemoval implements StoredRows {
 
   find(): Promise<Belonging> {
     return this.#guard('reading', () => this.#connections.transaction(session => this.#find(session)))
+  }
+
+  owner(): Promise<string> {
+    return this.#guard('reading', () =>
+      this.#connections.transaction(async session => {
+        const found = await findSchema(session, this.#statements, this.#options.schema)
+        return outsideOwner(this.#options.owner, found?.ownerId ?? null)
+      }),
+    )
   }
 
   remove(): Promise<Belonging> {

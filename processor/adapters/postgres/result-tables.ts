@@ -7,7 +7,7 @@ import { projectionsOf } from '../projected-row.ts'
 import { aggregateStatements, rawStatements } from './aggregate-statements.ts'
 import type { Session } from './connections.ts'
 import type { PostgresStoreOptions } from './options.ts'
-import { quoted, type Statements } from './statements.ts'
+import { projectionTarget, quoted, type Statements } from './statements.ts'
 
 type ResultTable = { name: string; kind: 'aggregation' | 'raw'; identity: string; create: string[] }
 
@@ -15,7 +15,7 @@ export async function createResultTables(
   session: Session,
   statements: Statements,
   options: PostgresStoreOptions,
-  generation: number,
+  { generation, ownerId }: { generation: number; ownerId: string },
 ): Promise<void> {
   for (const table of resultTables(statements, options.compiled)) {
     if (await isKnown(session, statements, options, table)) continue
@@ -25,7 +25,7 @@ export async function createResultTables(
       [table.name, table.kind, table.identity, generation],
     )
   }
-  await setProjections(session, statements, options.compiled)
+  await setProjections(session, statements, options.compiled, ownerId)
   await createRetentionIndexes(session, statements, options.compiled)
 }
 
@@ -84,8 +84,17 @@ function describeChange(before: ResultTable['kind'], now: ResultTable['kind'], n
   return `aggregation ${name}: the window, groupBy, measures or event fields in the spec differ from those of the stored rows`
 }
 
-/** Enqueues all rows of an aggregation whose index is new; removes the entries of one that is no longer projected. */
-async function setProjections(session: Session, statements: Statements, compiled: CompiledSpec): Promise<void> {
+/**
+ * Enqueues all rows of an aggregation whose index is new; removes the entries of one that is no longer projected. A
+ * release up to 0.3.0 stored the index alone, so the first open of a later one enqueues all rows under their new ids.
+ * Then workers of the old release find no work for their projector, and tombstones stay for the documents that it wrote.
+ */
+async function setProjections(
+  session: Session,
+  statements: Statements,
+  compiled: CompiledSpec,
+  ownerId: string,
+): Promise<void> {
   const { table } = statements
   const projections = projectionsOf(compiled)
   const { rows } = await session.query<{ name: string; projection: string | null }>(
@@ -93,11 +102,17 @@ async function setProjections(session: Session, statements: Statements, compiled
   )
   for (const { name, projection } of rows) {
     const index = projections.get(name) ?? null
-    if (index === projection) continue
+    const target = index === null ? null : projectionTarget(index, ownerId)
+    if (target === projection) continue
+    const replacing = index !== null && index === projection
     // Commits in progress do not enqueue for the new projection, so their rows must be stored before all are listed.
     await session.query(`LOCK TABLE ${table(name)} IN SHARE ROW EXCLUSIVE MODE`)
-    await session.query(`UPDATE ${table('aggregations')} SET projection = $2 WHERE name = $1`, [name, index])
-    await session.query(`DELETE FROM ${table('outbox')} WHERE aggregation = $1`, [name])
+    const change = `UPDATE ${table('aggregations')} SET projection = $2, replacing = $3 WHERE name = $1`
+    await session.query(change, [name, target, replacing])
+    const tombstones = 'removed_version IS NOT NULL'
+    const obsolete = `DELETE FROM ${table('outbox')} WHERE aggregation = $1 AND NOT ($2 AND ${tombstones})`
+    await session.query(obsolete, [name, replacing])
+    await session.query(`DELETE FROM ${table('projection_errors')} WHERE aggregation = $1`, [name])
     const aggregation = compiled.aggregations.find(a => a.name === name)
     if (aggregation && index !== null)
       await session.query(aggregateStatements(statements, aggregation, compiled.fields).enqueueAll, [name])

@@ -8,7 +8,7 @@ import { Fatal } from '#processor/errors.ts'
 import type { Opened, Topic } from '#processor/ports.ts'
 import type { Session } from './connections.ts'
 import type { PostgresStoreOptions } from './options.ts'
-import { findSchema, lockSchema } from './ownership.ts'
+import { findSchema, lockSchema, readOwnership, type StoredOwnership } from './ownership.ts'
 import { createResultTables } from './result-tables.ts'
 import { quoted, SERVER, type Statements } from './statements.ts'
 
@@ -16,22 +16,22 @@ import { quoted, SERVER, type Statements } from './statements.ts'
  * Applied in order, each once. A migration only adds, because a worker of the previous release must still be able to
  * run on the new schema. A migration of the next release removes what is no longer needed.
  */
-const MIGRATIONS = ['001-tables.sql', '002-expelled.sql']
+const MIGRATIONS = ['001-tables.sql', '002-expelled.sql', '003-owner.sql']
 
 export async function openSchema(
   session: Session,
   statements: Statements,
   options: PostgresStoreOptions,
   topic: Topic,
-): Promise<Opened> {
+): Promise<Omit<Opened, 'ownership'> & StoredOwnership> {
   await lockSchema(session, options.schema)
   await ensureOwnSchema(session, statements, options)
   await migrate(session, statements, options)
-  const { watermark, firstPartitions } = await registerPipeline(session, statements, options, topic)
+  const { watermark, firstPartitions, ownerId } = await registerPipeline(session, statements, options, topic)
   const generation = await registerSpec(session, statements, options)
-  await createResultTables(session, statements, options, generation)
+  await createResultTables(session, statements, options, { generation, ownerId })
   await addPartitions(session, statements, topic, firstPartitions)
-  return { generation, firstPartitions, watermark }
+  return { generation, firstPartitions, watermark, ...(await readOwnership(session, statements)) }
 }
 
 /** The first claim sets the start of an initial partition; a partition that was added later is read from offset 0. */
@@ -101,14 +101,14 @@ async function registerPipeline(
   { table }: Statements,
   { owner }: PostgresStoreOptions,
   topic: Topic,
-): Promise<{ watermark: number | null; firstPartitions: number }> {
+): Promise<{ watermark: number | null; firstPartitions: number; ownerId: string }> {
   await session.query(
     `INSERT INTO ${table('pipeline')} (owner, topic, topic_id, first_partitions, server)
      VALUES ($1, $2, $3, $4, ${SERVER}) ON CONFLICT DO NOTHING`,
     [owner, topic.topic, topic.topicId, topic.partitions],
   )
   const { rows } = await session.query<PipelineRow>(
-    `SELECT topic, topic_id, first_partitions, watermark FROM ${table('pipeline')}`,
+    `SELECT topic, topic_id, first_partitions, watermark, owner_id FROM ${table('pipeline')}`,
   )
   const stored = rows[0]!
   if (stored.topic_id !== topic.topicId)
@@ -116,10 +116,16 @@ async function registerPipeline(
       'TopicReplaced',
       `the stored results come from topic ${stored.topic} (id ${stored.topic_id}), but the topic is now ${topic.topic} (id ${topic.topicId}); create a pipeline with another name, or ${START_OVER}`,
     )
-  return { watermark: stored.watermark, firstPartitions: stored.first_partitions }
+  return { watermark: stored.watermark, firstPartitions: stored.first_partitions, ownerId: stored.owner_id }
 }
 
-type PipelineRow = { topic: string; topic_id: string; first_partitions: number; watermark: number | null }
+type PipelineRow = {
+  topic: string
+  topic_id: string
+  first_partitions: number
+  watermark: number | null
+  owner_id: string
+}
 
 /** Returns the newest generation if it has this spec; otherwise registers a new one. */
 async function registerSpec(session: Session, { table }: Statements, options: PostgresStoreOptions): Promise<number> {

@@ -6,6 +6,9 @@ import pg from 'pg'
 
 export const quoted = pg.escapeIdentifier
 
+/** Returns what the catalogue stores for a projection: it is another one if the index or the owner is. */
+export const projectionTarget = (index: string, ownerId: string) => `${index}/${ownerId}`
+
 /** Microseconds of PostgreSQL's clock; exact, because extract() is numeric. */
 export const CLOCK_MICROS = '(extract(epoch FROM clock_timestamp()) * 1000000)::bigint'
 
@@ -212,10 +215,10 @@ function expulsionStatements(t: Table) {
 
 function outboxStatements(t: Table) {
   const outbox = t('outbox')
-  /** Entries whose aggregation is projected into the index of this worker's spec: $1 names, $2 indices. */
+  /** Entries whose aggregation is projected into the index of this worker's spec: $1 names, $2 targets. */
   const projected = `
     o.aggregation IN (SELECT a.name FROM ${t('aggregations')} a
-      JOIN unnest($1::text[], $2::text[]) AS mine (name, index) ON a.name = mine.name AND a.projection = mine.index)`
+      JOIN unnest($1::text[], $2::text[]) AS mine (name, target) ON a.name = mine.name AND a.projection = mine.target)`
   return {
     /** Returns the oldest entries with about $3 rows in total, at least one entry. */
     oldest: `
@@ -225,6 +228,11 @@ function outboxStatements(t: Table) {
       WHERE before < $3 ORDER BY seq`,
     waiting: `SELECT EXISTS (SELECT FROM ${outbox} o WHERE ${projected}) AS waiting`,
     pending: `SELECT coalesce(sum(o.rows), 0)::bigint AS rows FROM ${outbox} o WHERE ${projected}`,
+    /** Run while no row waits: every row that a release up to 0.3.0 may have written was written again since then. */
+    endReplacing: `
+      UPDATE ${t('aggregations')} a SET replacing = false
+      WHERE a.replacing AND NOT EXISTS (SELECT FROM ${outbox} o WHERE o.aggregation = a.name)
+      RETURNING a.name`,
     confirm: `DELETE FROM ${outbox} WHERE seq = ANY ($1::bigint[])`,
     rejected: `SELECT count(*) AS rows FROM ${t('projection_errors')}`,
     /** $1 document ids, whose newest result from the sink replaces older ones. */

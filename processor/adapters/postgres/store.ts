@@ -7,6 +7,7 @@ import type {
   Expulsions,
   Opened,
   Outbox,
+  Ownership,
   PipelineClock,
   ProjectionFault,
   ProjectionWork,
@@ -34,7 +35,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store & Outb
 }
 
 /** The result of `open`, which the other calls need. */
-type Open = { topicId: string; generation: number }
+type Open = { topicId: string; generation: number; ownership: Ownership }
 
 class PostgresStore implements Store, Outbox, Expulsions {
   readonly #options: PostgresStoreOptions
@@ -58,12 +59,18 @@ class PostgresStore implements Store, Outbox, Expulsions {
 
   open(topic: Topic): Promise<Opened> {
     return this.#guard('opening the schema', async () => {
-      const opened = await this.#connections.longTransaction(session =>
+      const { replacing, ...opened } = await this.#connections.longTransaction(session =>
         openSchema(session, this.#statements, this.#options, topic),
       )
-      this.#open = { topicId: topic.topicId, generation: opened.generation }
+      const { generation, ownership } = opened
+      this.#outbox.open(ownership, replacing)
+      this.#open = { topicId: topic.topicId, generation, ownership }
       return opened
     })
+  }
+
+  ownership(): Ownership | null {
+    return this.#open?.ownership ?? null
   }
 
   claim(partition: number, start: number): Promise<Claim> {

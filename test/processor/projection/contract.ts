@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { ProjectedRow, Sink } from '#processor/ports.ts'
-import { allTimeRow, minuteRow, removed, unacceptable } from './fixture.ts'
+import { allTimeRow, minuteRow, OWNERSHIP, removed, unacceptable } from './fixture.ts'
 
 export type Harness = {
   compiled: CompiledSpec
@@ -113,6 +113,23 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       expect(Object.keys(row.document!)).toEqual(['store', 'largest', 'final', 'updated_at'])
     })
 
+    it('removes a row’s document under its former id, unless that is newer', async () => {
+      const written = (version: bigint): ProjectedRow => {
+        const row = fresh(version)
+        return { ...row, id: row.id.slice(33) }
+      }
+      const [same, newer] = [written(20n), written(21n)]
+      await write(same, newer)
+      const id = (former: ProjectedRow) => `${'0'.repeat(32)}-${former.id}`
+      const renamed = [same, newer].map(row => ({ ...row, version: 20n, id: id(row), formerId: row.id }))
+      expect(await write(...renamed)).toEqual([])
+      for (const row of renamed) await expectShown(row)
+      expect(await harness.shown(same)).toBeNull()
+      await expectShown(newer)
+      expect(await write(...renamed)).toEqual([])
+      expect(await harness.shown(same)).toBeNull()
+    })
+
     it('reports the one document that it rejects, and shows the others', async () => {
       const [before, after] = [fresh(1n), allTimeRow(harness.compiled, `store-${stores++}`, 1n, '1.00')]
       const bad = unacceptable(fresh(5n))
@@ -138,8 +155,8 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
     it('keeps its rows when it is prepared again', async () => {
       const row = fresh(1n)
       await write(row)
-      await harness.sink.prepare()
-      await harness.sink.prepare()
+      await harness.sink.prepare(OWNERSHIP)
+      await harness.sink.prepare(OWNERSHIP)
       await expectShown(row)
     })
   })

@@ -5,9 +5,7 @@ import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, Sink } from '#processor/ports.ts'
 import { elasticsearch, unique } from '#test/support/services.ts'
 import { projectionContract } from './contract.ts'
-import { compiledFor, minuteRow, removed } from './fixture.ts'
-
-const OWNER = 'default/projected'
+import { adopting, compiledFor, minuteRow, OWNERSHIP, removed } from './fixture.ts'
 
 type Logged = { message: string; fields?: Record<string, unknown> | undefined }
 
@@ -27,7 +25,6 @@ function openSink(compiled: CompiledSpec): Sink {
   const sink = createElasticsearchSink({
     nodes: [url],
     compiled,
-    owner: OWNER,
     log,
     requestTimeoutMs: 60_000,
   })
@@ -50,6 +47,8 @@ async function send(method: string, path: string, body?: object): Promise<Record
 const indexOf = (compiled: CompiledSpec, aggregation: number) =>
   compiled.spec.sinks.elasticsearch!.projections[aggregation]!.index
 
+const indexTemplateOf = (compiled: CompiledSpec) => compiled.spec.sinks.elasticsearch!.projections[0]!.template
+
 async function shown(compiled: CompiledSpec, { aggregation, id }: ProjectedRow): Promise<ProjectedRow['document']> {
   const hit = await send('GET', `/${indexOf(compiled, aggregation)}/_doc/${id}`)
   return hit?._source ?? null
@@ -58,7 +57,7 @@ async function shown(compiled: CompiledSpec, { aggregation, id }: ProjectedRow):
 projectionContract('Elasticsearch', async () => {
   const compiled = compiledFor(unique('contract'))
   const sink = openSink(compiled)
-  await sink.prepare()
+  await sink.prepare(OWNERSHIP)
   return { compiled, sink, shown: row => shown(compiled, row) }
 })
 
@@ -77,20 +76,20 @@ describe('prepare on Elasticsearch', () => {
     final: { type: 'boolean' },
     updated_at: { type: 'date' },
   }
-  const _meta = { salesPipeline: OWNER }
+  const _meta = { salesPipeline: OWNERSHIP.owner }
   const mappingOf = async (index: string) => (await send('GET', `/${index}/_mapping`))?.[index] as unknown
 
   it('writes templates, and creates indices with their strict mapping and our mark', async () => {
     const prefix = unique('prepare')
     const compiled = compiledFor(prefix)
-    await openSink(compiled).prepare()
+    await openSink(compiled).prepare(OWNERSHIP)
     const template = await send('GET', `/_index_template/${prefix}-template`)
     expect(template!.index_templates).toMatchObject([
       { index_template: { index_patterns: [`${prefix}-by-store`], _meta } },
     ])
     const mappings = { dynamic: 'strict', _meta, properties: PROPERTIES }
     expect(await mappingOf(`${prefix}-by-store`)).toEqual({ mappings })
-    await openSink(compiled).prepare()
+    await openSink(compiled).prepare(OWNERSHIP)
     expect(await mappingOf(`${prefix}-by-store`), 'the next worker keeps the mark').toEqual({ mappings })
     const settings = await send('GET', `/${prefix}-all-time/_settings?flat_settings=true`)
     expect(settings![`${prefix}-all-time`]).toMatchObject({
@@ -100,14 +99,14 @@ describe('prepare on Elasticsearch', () => {
 
   it('prepares indices from several workers at once', async () => {
     const compiled = compiledFor(unique('together'))
-    await Promise.all(Array.from({ length: 4 }, () => openSink(compiled).prepare()))
+    await Promise.all(Array.from({ length: 4 }, () => openSink(compiled).prepare(OWNERSHIP)))
     expect(await mappingOf(indexOf(compiled, 0))).toBeDefined()
   })
 
   it('gives the same mapping and mark to an index that Elasticsearch creates from the template', async () => {
     const compiled = compiledFor(unique('remade'))
     const sink = openSink(compiled)
-    await sink.prepare()
+    await sink.prepare(OWNERSHIP)
     await send('DELETE', `/${indexOf(compiled, 0)}`)
     const row = minuteRow(compiled, 'a', 1n)
     expect(await sink.write([row])).toEqual([])
@@ -126,39 +125,40 @@ describe('prepare on Elasticsearch', () => {
       template: { settings: { 'index.codec': 'default' } },
     }
     await send('PUT', `/_index_template/${prefix}-foreign`, foreign)
-    await openSink(compiled).prepare()
+    await openSink(compiled).prepare(OWNERSHIP)
     expect(await mappingOf(indexOf(compiled, 0))).toMatchObject({ mappings: { _meta } })
     await send('DELETE', `/_index_template/${prefix}-foreign`)
   })
 
-  it('adds missing fields to a foreign index, keeps its documents, and does not mark it', async () => {
-    const compiled = compiledFor(unique('grown'))
+  it('only adds missing fields to an adopted index, keeps its documents, and does not mark it', async () => {
+    const compiled = adopting(compiledFor(unique('grown')))
     const index = indexOf(compiled, 0)
     await send('PUT', `/${index}`, { mappings: { dynamic: false, properties: { store: { type: 'keyword' } } } })
     await send('PUT', `/${index}/_doc/old`, { store: 'old' })
     const sink = openSink(compiled)
-    await sink.prepare()
+    await sink.prepare(OWNERSHIP)
     expect(await sink.write([minuteRow(compiled, 'a', 1n)])).toEqual([])
-    expect(await mappingOf(index)).toEqual({ mappings: { dynamic: 'strict', properties: PROPERTIES } })
+    expect(await mappingOf(index)).toEqual({ mappings: { dynamic: 'false', properties: PROPERTIES } })
+    expect(await send('GET', `/_index_template/${indexTemplateOf(compiled)}`)).toBeUndefined()
     expect((await send('GET', `/${index}/_doc/old`))?._source).toEqual({ store: 'old' })
   })
 
   it('writes through an alias, as a rebuild of the index leaves one', async () => {
-    const compiled = compiledFor(unique('alias'))
+    const compiled = adopting(compiledFor(unique('alias')))
     const alias = indexOf(compiled, 0)
     await send('PUT', `/${alias}-2`, { aliases: { [alias]: {} } })
     const sink = openSink(compiled)
-    await sink.prepare()
+    await sink.prepare(OWNERSHIP)
     const row = minuteRow(compiled, 'a', 1n)
     expect(await sink.write([row])).toEqual([])
     expect(await shown(compiled, row)).toEqual(row.document)
   })
 
   it('reports what to do when an index maps a field to another type', async () => {
-    const compiled = compiledFor(unique('conflict'))
+    const compiled = adopting(compiledFor(unique('conflict')))
     await send('PUT', `/${indexOf(compiled, 0)}`, { mappings: { properties: { orders: { type: 'keyword' } } } })
     const failure = await openSink(compiled)
-      .prepare()
+      .prepare(OWNERSHIP)
       .catch(error => error)
     expect(failure).toBeInstanceOf(Retryable)
     expect(failure.message).toContain(indexOf(compiled, 0))
@@ -171,7 +171,7 @@ describe('documents in Elasticsearch', () => {
   it('makes documents that can be searched, sorted and summed by every kind of field', async () => {
     const compiled = compiledFor(unique('search'))
     const sink = openSink(compiled)
-    await sink.prepare()
+    await sink.prepare(OWNERSHIP)
     const rows = ['0.10', '0.20', '1000000.05'].map((revenue, i) =>
       minuteRow(compiled, `s${i}`, 1n, { columns: [revenue, String(i + 1), revenue, '1'], shown: [revenue] }),
     )
@@ -200,7 +200,7 @@ describe('documents in Elasticsearch', () => {
   it('logs a newer version that it finds in the index, but not an equal one', async () => {
     const compiled = compiledFor(unique('newer'))
     const sink = openSink(compiled)
-    await sink.prepare()
+    await sink.prepare(OWNERSHIP)
     const [kept, deleted] = [minuteRow(compiled, 'kept', 30n), minuteRow(compiled, 'deleted', 30n)]
     await sink.write([kept, removed(deleted, 31n)])
     logged.length = 0
@@ -218,7 +218,7 @@ describe('documents in Elasticsearch', () => {
   it('rejects documents while their index is closed, and accepts them once it is open', async () => {
     const compiled = compiledFor(unique('closed'))
     const sink = openSink(compiled)
-    await sink.prepare()
+    await sink.prepare(OWNERSHIP)
     await send('POST', `/${indexOf(compiled, 0)}/_close`)
     const row = minuteRow(compiled, 'a', 1n)
     await expect(sink.write([row])).rejects.toThrow(/index_closed_exception/)
@@ -230,7 +230,7 @@ describe('documents in Elasticsearch', () => {
   it('rejects documents while writes to their index are blocked, and accepts them afterwards', async () => {
     const compiled = compiledFor(unique('blocked'))
     const sink = openSink(compiled)
-    await sink.prepare()
+    await sink.prepare(OWNERSHIP)
     await send('PUT', `/${indexOf(compiled, 0)}/_settings`, { 'index.blocks.write': true })
     const row = minuteRow(compiled, 'a', 1n)
     await expect(sink.write([row])).rejects.toBeInstanceOf(Retryable)

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createElasticsearchSink } from '#processor/adapters/elasticsearch/sink.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { ProjectedRow, Sink } from '#processor/ports.ts'
-import { compiledFor, minuteRow } from './fixture.ts'
+import { compiledFor, minuteRow, OWNERSHIP } from './fixture.ts'
 import { type Answer, bulkAnswer, healthy, ScriptedSink } from './scripted-sink.ts'
 
 const PASSWORD = 'correct-horse'
@@ -31,7 +31,6 @@ function open(requestTimeoutMs: number): Sink {
     nodes: [server.url],
     auth: { username: 'projector', password: PASSWORD },
     compiled,
-    owner: 'default/projected',
     requestTimeoutMs,
     log: (_level, message, fields) => void logged.push({ message, fields }),
   })
@@ -51,7 +50,7 @@ async function failure(call: Promise<unknown>): Promise<Retryable> {
 
 async function expectRecovered(): Promise<void> {
   const before = server.bulks.length
-  await sink.prepare()
+  await sink.prepare(OWNERSHIP)
   expect(await sink.write(rows)).toEqual([])
   expect(server.bulks.length).toBe(before + 1)
 }
@@ -65,14 +64,22 @@ const bulkFails = (answer: Answer) => {
 
 describe('the Elasticsearch sink with a healthy server', () => {
   it('sends templates and mappings before rows, as the user of the spec', async () => {
-    await sink.prepare()
+    await sink.prepare(OWNERSHIP)
     await sink.write(rows)
     expect(server.requests.map(({ method, path }) => `${method} ${path.split('?')[0]}`)).toEqual([
+      'GET /scripted-by-store/_mapping',
+      'GET /_index_template/scripted-template',
       'PUT /_index_template/scripted-template',
-      'HEAD /scripted-by-store',
+      'GET /_index_template/scripted-template',
+      'PUT /scripted-by-store',
+      'GET /scripted-by-store/_mapping',
       'PUT /scripted-by-store/_mapping',
+      'GET /scripted-all-time/_mapping',
+      'GET /_index_template/scripted-all-time',
       'PUT /_index_template/scripted-all-time',
-      'HEAD /scripted-all-time',
+      'GET /_index_template/scripted-all-time',
+      'PUT /scripted-all-time',
+      'GET /scripted-all-time/_mapping',
       'PUT /scripted-all-time/_mapping',
       'POST /_bulk',
     ])
@@ -96,7 +103,7 @@ describe('the Elasticsearch sink with a healthy server', () => {
 describe('the Elasticsearch sink with an unavailable server', () => {
   it('fails with Retryable while connections are refused, and recovers', async () => {
     await server.stop()
-    expect((await failure(sink.prepare())).message).toContain('ECONNREFUSED')
+    expect((await failure(sink.prepare(OWNERSHIP))).message).toContain('ECONNREFUSED')
     expect((await failure(sink.write(rows))).message).toContain('ECONNREFUSED')
     expect(server.requests).toEqual([])
     await server.start()
@@ -120,7 +127,7 @@ describe('the Elasticsearch sink with an unavailable server', () => {
     async how => {
       const impatient = open(300)
       server.script = () => how
-      expect((await failure(impatient.prepare())).message).toContain('no answer within 300 ms')
+      expect((await failure(impatient.prepare(OWNERSHIP))).message).toContain('no answer within 300 ms')
       expect((await failure(impatient.write(rows))).message).toContain('no answer within 300 ms')
       expect(server.requests.length).toBe(2)
       await impatient.close()

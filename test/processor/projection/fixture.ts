@@ -1,8 +1,12 @@
 /** A compiled spec with every kind of column, and rows as the outbox returns them. */
 import { type CompiledSpec, compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { projectedRow, type StoredRow } from '#processor/adapters/projected-row.ts'
-import type { ProjectedRow } from '#processor/ports.ts'
+import { type Identification, projectedRow, type StoredRow } from '#processor/adapters/projected-row.ts'
+import type { Ownership, ProjectedRow } from '#processor/ports.ts'
+
+/** Whose documents the tests project. */
+export const OWNERSHIP: Ownership = { owner: 'default/projected/1234', inherited: [] }
+const IDENTIFICATION = { owner: OWNERSHIP.owner, replacing: false }
 
 export const BY_STORE = 0
 export const ALL_TIME = 1
@@ -43,15 +47,23 @@ spec:
   )
 }
 
+/** Returns the spec with `adopt: true` for all projections. */
+export function adopting(compiled: CompiledSpec): CompiledSpec {
+  const copy = structuredClone(compiled)
+  for (const projection of copy.spec.sinks.elasticsearch!.projections) projection.adopt = true
+  return copy
+}
+
 /** Returns the row of one minute of a store. `more` replaces some of its values. */
 export function minuteRow(
   compiled: CompiledSpec,
   store: string,
   version: bigint,
   more: Partial<StoredRow> = {},
+  identification: Identification = IDENTIFICATION,
 ): ProjectedRow {
   const windowStart = Date.UTC(2026, 0, 15, 10)
-  return projectedRow(compiled, BY_STORE, {
+  const row = {
     windowStart,
     windowEnd: windowStart + 60_000,
     keys: [store, '7', 'true'],
@@ -61,11 +73,12 @@ export function minuteRow(
     final: false,
     updatedAt: windowStart + 1234,
     ...more,
-  })
+  }
+  return projectedRow(compiled, BY_STORE, row, identification)
 }
 
 export function allTimeRow(compiled: CompiledSpec, store: string, version: bigint, largest: string): ProjectedRow {
-  return projectedRow(compiled, ALL_TIME, {
+  const row = {
     windowStart: -Infinity,
     windowEnd: Infinity,
     keys: [store],
@@ -74,7 +87,8 @@ export function allTimeRow(compiled: CompiledSpec, store: string, version: bigin
     version,
     final: false,
     updatedAt: Date.UTC(2026, 0, 15, 10),
-  })
+  }
+  return projectedRow(compiled, ALL_TIME, row, IDENTIFICATION)
 }
 
 export const removed = (row: ProjectedRow, version: bigint): ProjectedRow => ({ ...row, version, document: null })

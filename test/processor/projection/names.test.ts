@@ -36,7 +36,7 @@ it('writes columns to fields of the same name, and renamed ones to their new nam
     final: false,
     updatedAt: 0,
   }
-  const { document } = projectedRow(compiled, 0, row)
+  const { document } = projectedRow(compiled, 0, row, { owner: 'shop/sales/1', replacing: false })
   expect(Object.entries(document!)).toEqual(
     expect.arrayContaining([
       ['constructor', 'a'],

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { openElasticsearchSink } from '#processor/adapters/elasticsearch/open.ts'
+import { OWNERSHIP } from './fixture.ts'
 import { ScriptedSink } from './scripted-sink.ts'
 
 const SECRETS = 'usernameSecretRef: { name: es-user, key: name }, passwordSecretRef: { name: es-user, key: pass.word }'
@@ -28,7 +29,7 @@ spec:
 }
 
 async function authorizationOf(sink: ReturnType<typeof open>): Promise<string | undefined> {
-  await sink.prepare()
+  await sink.prepare(OWNERSHIP)
   await sink.close()
   return server.requests[0]!.authorization
 }

@@ -65,6 +65,22 @@ describe('the projector', () => {
     expect(env.outbox.waiting.size).toBe(1)
   })
 
+  it('neither prepares nor writes before the store is open', async () => {
+    const env = projectorEnvironment()
+    const { outbox, log } = env
+    outbox.commit(row('a', 1n))
+    const { owned } = outbox
+    outbox.owned = null
+    const before: string[][] = []
+    env.clock.onSleep = () => {
+      before.push([...log])
+      outbox.owned = owned
+    }
+    await runFor(env, 2)
+    expect(before[0]).toEqual([])
+    expect(log).toEqual(['prepare…', 'prepare answered', 'taken', 'write…', 'write answered', 'confirmed'])
+  })
+
   it('doubles its back-off up to a limit, and resets it after a success', async () => {
     const env = projectorEnvironment({ chance: { next: () => 0.999_999 } })
     const { sink, outbox, clock } = env

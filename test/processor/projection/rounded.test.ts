@@ -8,7 +8,7 @@ it('maps every field of a document with an exact sum, because the mapping is str
   const compiled = compileSpec(pipelineOf(...ROUNDED).spec)
   const { columns, shown } = compiled.aggregations[0]!
   const [definition] = indexDefinitions(compiled)
-  const { document } = projectedRow(compiled, 0, {
+  const row = {
     windowStart: T0,
     windowEnd: T0,
     keys: ['a'],
@@ -17,7 +17,8 @@ it('maps every field of a document with an exact sum, because the mapping is str
     version: 1n,
     final: false,
     updatedAt: T0,
-  })
+  }
+  const { document } = projectedRow(compiled, 0, row, { owner: 'shop/sales/1', replacing: false })
   expect(Object.keys(document!).sort()).toEqual(Object.keys(definition!.mappings.properties).sort())
   expect(document).toMatchObject({ revenue_sum: '1', total: '2', average_order_sum: '1', average_order: '2' })
   expect(definition!.mappings.properties).toMatchObject({ revenue_sum: { type: 'double' }, total: { type: 'double' } })

@@ -16,8 +16,11 @@ export function bulkAnswer(request: Received, item: (id: string) => object = () 
   return { status: 200, body: { items: actions.map(line => ({ index: item(JSON.parse(line).index?._id) })) } }
 }
 
-/** Accepts every request. */
-export const healthy: Script = request => (request.path.startsWith('/_bulk') ? bulkAnswer(request) : ok)
+/** Accepts every request, and has no index or template yet. */
+export const healthy: Script = request => {
+  if (request.path.startsWith('/_bulk')) return bulkAnswer(request)
+  return request.method === 'GET' ? { status: 200, body: {} } : ok
+}
 
 export class ScriptedSink {
   script: Script = healthy

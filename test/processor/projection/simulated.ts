@@ -5,6 +5,7 @@ import type {
   Chance,
   Clock,
   Outbox,
+  Ownership,
   ProjectedRow,
   ProjectionFault,
   ProjectionWork,
@@ -64,9 +65,15 @@ export class FakeOutbox implements Outbox {
   readonly #log: string[]
   #seq = 0n
   failures = 0
+  /** Null until the store is open. */
+  owned: Ownership | null = { owner: 'default/projected/1234', inherited: [] }
 
   constructor(log: string[]) {
     this.#log = log
+  }
+
+  ownership(): Ownership | null {
+    return this.owned
   }
 
   commit(row: ProjectedRow): void {

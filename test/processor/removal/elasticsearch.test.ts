@@ -4,10 +4,11 @@ import { ElasticsearchRemoval } from '#processor/adapters/elasticsearch/removal.
 import { createElasticsearchSink } from '#processor/adapters/elasticsearch/sink.ts'
 import { Retryable } from '#processor/errors.ts'
 import { elasticsearch, unique } from '#test/support/services.ts'
-import { compiledFor, minuteRow } from '../projection/fixture.ts'
+import { adopting, compiledFor, minuteRow, OWNERSHIP } from '../projection/fixture.ts'
 import { ok, ScriptedSink } from '../projection/scripted-sink.ts'
 
-const OWNER = 'default/projected'
+const { owner: OWNER } = OWNERSHIP
+const OTHER = 'default/projected/5678'
 
 let url: string
 beforeAll(async () => {
@@ -27,26 +28,35 @@ async function send(method: string, path: string, body?: object): Promise<Record
 }
 
 /** Projects a row of a pipeline. Returns index and template of its first projection. */
-async function projected(owner = OWNER, prefix = unique('removed')) {
-  const compiled = compiledFor(prefix)
+async function projected(
+  owner = OWNER,
+  prefix = unique('removed'),
+  { adopt = false, inherited = [] as string[] } = {},
+) {
+  const compiled = adopt ? adopting(compiledFor(prefix)) : compiledFor(prefix)
   const connection = { nodes: [url], requestTimeoutMs: 60_000 }
-  const sink = createElasticsearchSink({ ...connection, compiled, owner, log: () => {} })
+  const sink = createElasticsearchSink({ ...connection, compiled, log: () => {} })
   onTestFinished(() => sink.close())
-  await sink.prepare()
-  expect(await sink.write([minuteRow(compiled, 'a', 1n)])).toEqual([])
+  await sink.prepare({ owner, inherited })
+  expect(await sink.write([minuteRow(compiled, 'a', 1n, {}, { owner, replacing: false })])).toEqual([])
   return { compiled, prefix, index: `${prefix}-by-store`, template: `${prefix}-template` }
 }
 
 /** Returns the result for index and template of the first projection, then of the second. */
 async function remove(compiled: CompiledSpec, nodes = [url]): Promise<string[]> {
-  const removal = new ElasticsearchRemoval({ nodes, requestTimeoutMs: 60_000 }, compiled, OWNER)
+  const removal = new ElasticsearchRemoval({ nodes, requestTimeoutMs: 60_000 }, compiled)
   try {
     const results: string[] = []
-    for (const stored of removal.stored) results.push(await stored.remove())
+    for (const stored of removal.stored(OWNER)) results.push(await stored.remove())
     return results
   } finally {
     await removal.close()
   }
+}
+
+async function ids(index: string): Promise<string[]> {
+  const { hits } = (await send('GET', `/${index}/_search`)) as unknown as { hits: { hits: { _id: string }[] } }
+  return hits.hits.map(({ _id }) => _id).sort()
 }
 
 const exists = async (path: string) => (await send('GET', path)) !== undefined
@@ -73,20 +83,51 @@ describe('ElasticsearchRemoval', () => {
   })
 
   it('leaves indices and templates of another pipeline alone', async () => {
-    const { compiled, index, template } = await projected('default/other')
+    const { compiled, index, template } = await projected(OTHER)
     expect(await remove(compiled)).toEqual(['foreign', 'foreign', 'foreign', 'foreign'])
     expect(await send('GET', `/${index}/_count`)).toMatchObject({ count: expect.any(Number) })
     expect(await exists(`/_index_template/${template}`)).toBe(true)
   })
 
-  it('leaves an index alone that a person created, even if the pipeline wrote into it', async () => {
+  it('removes only its own documents from an adopted index that another pipeline uses too', async () => {
     const prefix = unique('foreign')
     await send('PUT', `/${prefix}-by-store`, { mappings: { _meta: { team: 'sales' } } })
-    const { compiled, index } = await projected(OWNER, prefix)
-    expect(await remove(compiled)).toEqual(['foreign', 'ours', 'ours', 'ours'])
+    await send('PUT', `/${prefix}-by-store/_doc/theirs`, {})
+    await projected(OTHER, prefix, { adopt: true })
+    await send('DELETE', `/${prefix}-all-time`)
+    await send('DELETE', `/_index_template/${prefix}-all-time`)
+    const { compiled, index } = await projected(OWNER, prefix, { adopt: true })
+    expect(await remove(compiled)).toEqual(['adopted', 'absent', 'ours', 'ours'])
     await send('POST', `/${index}/_refresh`)
-    expect(await send('GET', `/${index}/_count`)).toMatchObject({ count: 1 })
+    expect(await ids(index)).toEqual(
+      [minuteRow(compiled, 'a', 1n, {}, { owner: OTHER, replacing: false }).id, 'theirs'].sort(),
+    )
     expect((await send('GET', `/${index}/_mapping`))![index]).toMatchObject({ mappings: { _meta: { team: 'sales' } } })
+    expect((await remove(compiled))[0]).toBe('foreign')
+  })
+
+  it('removes more documents than fit into one page of a search', async () => {
+    const prefix = unique('pages')
+    await send('PUT', `/${prefix}-by-store`, {})
+    const { compiled, index } = await projected(OWNER, prefix, { adopt: true })
+    const sink = createElasticsearchSink({ nodes: [url], requestTimeoutMs: 60_000, compiled, log: () => {} })
+    onTestFinished(() => sink.close())
+    expect(await sink.write(Array.from({ length: 12_000 }, (_, i) => minuteRow(compiled, `s${i}`, 1n)))).toEqual([])
+    expect((await remove(compiled))[0]).toBe('adopted')
+    await send('POST', `/${index}/_refresh`)
+    expect(await send('GET', `/${index}/_count`)).toMatchObject({ count: 0 })
+  })
+
+  it('keeps an index and a template of release 0.3.0, whose mark several pipelines may have', async () => {
+    const prefix = unique('inherited')
+    const _meta = { salesPipeline: 'default/projected' }
+    await send('PUT', `/${prefix}-by-store`, { mappings: { _meta } })
+    await send('PUT', `/_index_template/${prefix}-template`, { index_patterns: [`${prefix}-by-store`], _meta })
+    await send('PUT', `/${prefix}-by-store/_doc/theirs`, {})
+    const { compiled, index } = await projected(OWNER, prefix, { inherited: [`${prefix}-by-store`] })
+    expect(await remove(compiled)).toEqual(['adopted', 'foreign', 'ours', 'ours'])
+    await send('POST', `/${index}/_refresh`)
+    expect(await ids(index)).toEqual(['theirs'])
   })
 
   it('leaves a template alone that a person wrote over ours', async () => {

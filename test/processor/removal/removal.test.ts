@@ -1,12 +1,12 @@
 /** Tests the order, the retries and the log of a removal, with stored objects that are only simulated. */
 import { expect, it } from 'vitest'
 import { Fatal, Retryable } from '#processor/errors.ts'
-import type { Belonging, Stored, StoredRows } from '#processor/ports.ts'
+import type { Belonging, Removed, Stored, StoredRows } from '#processor/ports.ts'
 import { type RemovalDeps, removeResults } from '#processor/removal.ts'
 import { telemetryForTest } from '../telemetry/fixture.ts'
 
 /** `answers`: one per call of `remove`; the last one is repeated. */
-function stored(name: string, done: string[], ...answers: (Belonging | Error)[]): Stored {
+function stored(name: string, done: string[], ...answers: (Removed | Error)[]): Stored {
   return {
     name,
     async remove() {
@@ -26,12 +26,24 @@ function setUp(rows: StoredRows, documents: Stored[]) {
     now: () => 0,
     sleep: async () => void shown.push((await telemetry.snapshot()).conditions),
   }
-  const deps: RemovalDeps = { rows, documents, clock, chance: { next: () => 0 }, telemetry, signal: stopping.signal }
+  const deps: RemovalDeps = {
+    rows,
+    documents: () => documents,
+    clock,
+    chance: { next: () => 0 },
+    telemetry,
+    signal: stopping.signal,
+  }
   const logged = () => lines.map(({ level, msg }) => `${level}: ${msg}`)
   return { deps, stopping, shown, telemetry, logged }
 }
 
-const rowsOf = (belonging: Belonging, removal: Stored): StoredRows => ({ ...removal, find: async () => belonging })
+const rowsOf = (belonging: Belonging, rows: Stored): StoredRows => ({
+  name: rows.name,
+  find: async () => belonging,
+  owner: async () => 'shop/sales/1',
+  remove: () => rows.remove() as Promise<Belonging>,
+})
 
 it('removes documents first and rows last, and logs each removal', async () => {
   const done: string[] = []
@@ -39,14 +51,16 @@ it('removes documents first and rows last, and logs each removal', async () => {
     stored('index a', done, 'ours'),
     stored('index b', done, 'foreign'),
     stored('template a', done, 'absent'),
+    stored('index c', done, 'adopted'),
   ]
   const { deps, logged } = setUp(rowsOf('ours', stored('schema s', done, 'ours')), documents)
   expect(await removeResults(deps)).toBe(true)
-  expect(done).toEqual(['index a', 'index b', 'template a', 'schema s'])
+  expect(done).toEqual(['index a', 'index b', 'template a', 'index c', 'schema s'])
   expect(logged()).toEqual([
     'info: removed index a',
     'warn: skipped index b: this pipeline did not create it',
     'info: template a does not exist',
+    'info: removed the documents of this pipeline from index c; kept index c, which it did not create',
     'info: removed schema s',
   ])
 })

@@ -14,10 +14,14 @@ import {
 } from './fixture.ts'
 import { onFresh } from './with-harness.ts'
 
-const idOf = (store: string, start = new Date(T0).toISOString()) =>
-  createHash('sha256')
-    .update(JSON.stringify(['by_store', start, store]))
-    .digest('hex')
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+
+/** Returns the id of a row in Elasticsearch, as docs/tables.md defines it. */
+const idOfKey = (store: Worker, key: string[]) =>
+  `${sha256(store.ownership()!.owner).slice(0, 32)}-${sha256(JSON.stringify(key))}`
+
+const idOf = (worker: Worker, store: string, start = new Date(T0).toISOString()) =>
+  idOfKey(worker, ['by_store', start, store])
 
 /** Takes and confirms until nothing waits. Resolves with all rows in the order in which they were taken. */
 async function drain(worker: Worker, limit = 1000) {
@@ -40,6 +44,15 @@ export function outboxContract(fresh: Fresh): void {
       expect([await store.take(10), await store.pending()]).toEqual([null, 0])
     })
 
+    test('hands every worker the same owner when it opens, and none before', async harness => {
+      const [store, other] = [harness.worker(), harness.worker()]
+      expect(store.ownership()).toBeNull()
+      const { ownership } = await store.open(TOPIC)
+      expect(ownership).toMatchObject({ owner: expect.stringMatching(/^shop\/sales\/[^/]+$/), inherited: [] })
+      expect(await other.open(TOPIC)).toMatchObject({ ownership })
+      expect([store.ownership(), other.ownership()]).toEqual([ownership, ownership])
+    })
+
     test('returns the rows of commits as documents, for projected aggregations only', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a"b', 1050, -25]), totals(['a', 1])] })
@@ -47,7 +60,7 @@ export function outboxContract(fresh: Fresh): void {
       const work = (await store.take(10))!
       const [row] = await harness.rows('by_store')
       expect(work.rows).toHaveLength(1)
-      expect(work.rows[0]).toMatchObject({ aggregation: 0, id: idOf('a"b'), version: row!.version })
+      expect(work.rows[0]).toMatchObject({ aggregation: 0, id: idOf(store, 'a"b'), version: row!.version })
       expect(work.rows[0]!.document).toEqual({
         '@timestamp': '2026-01-15T10:00:00.000Z',
         window_end: '2026-01-15T10:01:00.000Z',
@@ -73,8 +86,9 @@ export function outboxContract(fresh: Fresh): void {
       const byKind = { aggregation: 2, windowStart: [T0], keys: [['true'], ['-3']], columns: [[4]] }
       await commitNext(store, claim, { aggregates: [byKind, totals(['a', 150])] })
       const rows = await drain(store)
-      const hash = (key: string[]) => createHash('sha256').update(JSON.stringify(key)).digest('hex')
-      expect(rows.find(row => row.aggregation === 1)).toMatchObject({ id: hash(['totals', '-infinity', 'a']) })
+      expect(rows.find(row => row.aggregation === 1)).toMatchObject({
+        id: idOfKey(store, ['totals', '-infinity', 'a']),
+      })
       expect(Object.keys(rows.find(row => row.aggregation === 1)!.document!).sort()).toEqual([
         'final',
         'revenue',
@@ -82,7 +96,7 @@ export function outboxContract(fresh: Fresh): void {
         'updated_at',
       ])
       expect(rows.find(row => row.aggregation === 2)).toMatchObject({
-        id: hash(['by_kind', '2026-01-15T10:00:00.000Z', 'true', '-3']),
+        id: idOfKey(store, ['by_kind', '2026-01-15T10:00:00.000Z', 'true', '-3']),
         document: { online: true, quantity: '-3', orders: 4 },
       })
     })
@@ -94,7 +108,7 @@ export function outboxContract(fresh: Fresh): void {
       const work = (await store.take(100))!
       expect(work.entries).toHaveLength(5)
       expect(work.rows).toHaveLength(6)
-      expect(work.rows.find(row => row.id === idOf('a'))!.document).toMatchObject({ orders: 5 })
+      expect(work.rows.find(row => row.id === idOf(store, 'a'))!.document).toMatchObject({ orders: 5 })
     })
 
     test('returns the oldest rows first, up to about the limit', async harness => {
@@ -113,7 +127,7 @@ export function outboxContract(fresh: Fresh): void {
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] }) // a sink that hangs does not block commits
       await store.confirm(work, [])
       const second = (await store.take(10))!
-      expect(second.rows).toMatchObject([{ id: idOf('a'), document: { total: '0.02' } }])
+      expect(second.rows).toMatchObject([{ id: idOf(store, 'a'), document: { total: '0.02' } }])
       expect(second.rows[0]!.version).toBeGreaterThan(work.rows[0]!.version)
     })
 
@@ -142,7 +156,9 @@ export function outboxContract(fresh: Fresh): void {
           error: 'mapper_parsing_exception: "x"',
         },
       ])
-      expect(await harness.projectionErrors()).toEqual([{ id: idOf('a'), error: 'mapper_parsing_exception: "x"' }])
+      expect(await harness.projectionErrors()).toEqual([
+        { id: idOf(store, 'a'), error: 'mapper_parsing_exception: "x"' },
+      ])
       expect((await drain(store)).map(row => row.document!.store)).toEqual(['b'])
       expect(await store.rejected()).toBe(1)
     })
@@ -170,7 +186,7 @@ export function outboxContract(fresh: Fresh): void {
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
       await drain(store)
       expect(await store.rejected()).toBe(1)
-      expect(await harness.projectionErrors()).toEqual([{ id: idOf('b'), error: 'no' }])
+      expect(await harness.projectionErrors()).toEqual([{ id: idOf(store, 'b'), error: 'no' }])
     })
 
     test('returns rows that became final, and tombstones of rows that retention removed', async harness => {
@@ -181,18 +197,18 @@ export function outboxContract(fresh: Fresh): void {
       const [written] = await drain(store)
       await store.advance()
       const [closed] = await drain(store)
-      expect(closed).toMatchObject({ id: idOf('a'), document: { final: true } })
+      expect(closed).toMatchObject({ id: idOf(store, 'a'), document: { final: true } })
       for (const owned of [claim, second]) await commitNext(store, owned, {}, { maxEventTime: T0 + 100 * MINUTE })
       expect(await store.advance()).toMatchObject({ removed: 1 })
       const [removed, ...more] = await drain(store)
-      expect(removed).toMatchObject({ aggregation: 0, id: idOf('a'), document: null })
+      expect(removed).toMatchObject({ aggregation: 0, id: idOf(store, 'a'), document: null })
       expect(more).toEqual([])
       expect(closed!.version).toBeGreaterThan(written!.version)
       expect(removed!.version).toBeGreaterThan(closed!.version)
       await harness.elapse(1)
       await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 5])] }) // a redrive may create the row again
       const [recreated] = await drain(store)
-      expect(recreated).toMatchObject({ id: idOf('a'), document: { total: '0.05' } })
+      expect(recreated).toMatchObject({ id: idOf(store, 'a'), document: { total: '0.05' } })
       expect(recreated!.version).toBeGreaterThan(removed!.version)
     })
 

@@ -75,7 +75,7 @@ export function infoOf(createdAt: number[] = []) {
 }
 
 export function projectedRow(aggregation: number, updatedAt: number): ProjectedRow {
-  return { aggregation, id: 'id', version: 1n, document: {}, updatedAt }
+  return { aggregation, id: 'id', formerId: null, version: 1n, document: {}, updatedAt }
 }
 
 export const workOf = (...rows: ProjectedRow[]) => ({ entries: [1n], rows, traces: [] })

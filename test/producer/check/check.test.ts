@@ -106,6 +106,7 @@ describe('check with a worker', () => {
         set(['aggregations', 0, 'window'], { type: 'sliding', size: '1m', slide: '20s' })
         set(['aggregations', 1, 'window'], { type: 'none' })
         set(['sinks', 'elasticsearch', 'projections', 0, 'index'], 'windows-sliding')
+        set(['sinks', 'elasticsearch', 'projections', 0, 'template'], 'windows-sliding')
         set(['sinks', 'elasticsearch', 'projections', 1, 'index'], 'windows-none')
       })
       const other = await rig.startWorker(specText)
