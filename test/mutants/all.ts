@@ -4,6 +4,7 @@ import { INGEST_MUTANTS } from './ingest.ts'
 import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
+import { VERIFIER_MUTANTS } from './verifier.ts'
 
 export const MUTANTS: Mutant[] = [
   ...ENGINE_MUTANTS,
@@ -11,4 +12,5 @@ export const MUTANTS: Mutant[] = [
   ...INGEST_MUTANTS,
   ...NETWORK_POLICY_MUTANTS,
   ...LOCAL_MUTANTS,
+  ...VERIFIER_MUTANTS,
 ]
