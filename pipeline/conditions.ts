@@ -89,6 +89,11 @@ const FATAL = define(
       meaning: 'a record batch fails its checksum or cannot be decoded',
       action: "check the broker's disk; restore the partition from a replica",
     },
+    MessageFormatUnsupported: {
+      meaning: 'the topic has records in message format 0 or 1, which producers before Kafka 0.11 wrote',
+      action:
+        'copy the records to a new topic with a current producer, and create a pipeline with an empty schema for that topic',
+    },
     RemovedFromGroup: {
       meaning: 'the worker was considered dead and removed from the consumer group, but it is still running',
       action: 'nothing: the worker exits and restarts',

@@ -13,7 +13,7 @@ import type { PartitionState } from './core/partition.ts'
 import { DeadLetterBounds } from './dead-letter-bounds.ts'
 import { type Fatal, Retryable } from './errors.ts'
 import { OwnedPartition } from './owned-partition.ts'
-import type { Chance, Clock, Fetched, Membership, Source, Store, Telemetry } from './ports.ts'
+import type { Chance, Clock, Fetched, Membership, Source, Store, Telemetry, Unsupported } from './ports.ts'
 import { retrying } from './retrying.ts'
 import { topicConditions } from './topic-conditions.ts'
 import { Upkeep } from './upkeep.ts'
@@ -198,7 +198,16 @@ export class Flow {
       return
     }
     partition.observe(answer.highWatermark, answer.lastStableOffset, this.#deps.clock.now())
+    if (answer.unsupported) this.#halt(partition, answer.unsupported)
     if (answer.data) await this.#step(partition, state, answer)
+  }
+
+  #halt(partition: OwnedPartition, { format, offset }: Unsupported): void {
+    this.#deps.telemetry.condition(
+      'MessageFormatUnsupported',
+      `partition ${partition.partition} offset ${offset}: message format ${format} is not supported. Copy the records to a new topic with a current producer, and create a pipeline for that topic`,
+    )
+    partition.enter('halted')
   }
 
   async #step(partition: OwnedPartition, state: PartitionState, answer: Fetched): Promise<void> {

@@ -21,6 +21,9 @@ export type TopicInfo = Topic & {
 /** `epoch`: leader epoch of the record before `offset`, −1 when unknown. */
 export type FetchRequest = { partition: number; offset: number; epoch: number }
 
+/** A batch in a message format of Kafka before 0.11. */
+export type Unsupported = { format: number; offset: number }
+
 /** One partition's part of an answer. Offsets fit a double (Kafka's int64 never gets past 2^53 in practice). */
 export type Fetched = {
   partition: number
@@ -31,6 +34,8 @@ export type Fetched = {
   logStartOffset: number
   /** Whole record batches, oldest first, as they are in the log; null when there is nothing new. */
   data: Buffer | null
+  /** The batch at `offset`, if its message format is not supported. `data` is null then. */
+  unsupported: Unsupported | null
   /** Transactions that were aborted inside this data, as Kafka lists them. */
   aborted: AbortedTransaction[]
   /** The log lacks `offset` or the record before it, by retention or truncation. No other field is set then. */

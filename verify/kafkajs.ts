@@ -2,9 +2,11 @@
  * kafkajs with a corrected filter of aborted transactions. The original considers at most one aborted transaction per
  * message, in the order in which they ended, so it delivers aborted records when transactions of several producers
  * interleave. (Measured with three producers of 180 records, two of them aborted: it delivered 4 aborted records.)
+ * Its decoder of record batches is completed, too.
  */
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
+import { CODECS, checkedDecoder } from './record-batches.ts'
 
 export interface TransactionalMessage {
   key: Buffer | null
@@ -36,6 +38,7 @@ export function withoutAborted<T extends TransactionalMessage>({ messages, abort
 
 const require = createRequire(import.meta.url)
 const FILTER = require.resolve('kafkajs/src/consumer/filterAbortedMessages.js')
+const BATCHES = require.resolve('kafkajs/src/protocol/recordBatch/v0/decoder.js')
 const REQUESTS = require.resolve('kafkajs/src/network/requestQueue/index.js')
 
 /** With nothing throttled or pending, the original sets a timer with a negative delay, and Node prints a warning. */
@@ -50,10 +53,18 @@ function withoutNegativeTimer(prototype: { pending: unknown[]; scheduleCheckPend
 function loadPatched(): typeof import('kafkajs') {
   const folder = dirname(require.resolve('kafkajs/package.json'))
   for (const file of Object.keys(require.cache)) if (file.startsWith(folder)) delete require.cache[file]
-  require(FILTER)
-  require.cache[FILTER]!.exports = withoutAborted
+  replace(FILTER, () => withoutAborted)
+  replace(BATCHES, checkedDecoder)
   withoutNegativeTimer(require(REQUESTS).prototype)
-  return require('kafkajs')
+  const kafkajs: typeof import('kafkajs') = require('kafkajs')
+  Object.assign(kafkajs.CompressionCodecs, CODECS)
+  return kafkajs
+}
+
+/** Every module of kafkajs that is loaded later gets the replacement. */
+function replace<T>(file: string, by: (original: T) => unknown): void {
+  const original: T = require(file)
+  require.cache[file]!.exports = by(original)
 }
 
 export const { Kafka, logLevel } = loadPatched()

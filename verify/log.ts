@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka as Client, Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
 import { Kafka, logLevel } from './kafkajs.ts'
 import type { LogRecord } from './recompute.ts'
+import type { Unreadable } from './record-batches.ts'
 
 /**
  * Offsets of a partition from `low` up to, not including, `end`, the last stable offset. Records after the start of an
@@ -23,10 +24,10 @@ export interface ReadRecord extends LogRecord {
 export interface TopicLog {
   ranges: PartitionRange[]
   /**
-   * Passes every record before the ends to `onRecord`, per partition in offset order. Resolves with the offset up to which
-   * each partition was read.
+   * Passes every record before the ends to `onRecord`, per partition in offset order. Rejects with an Error that names
+   * partition and offset when a record cannot be read: a verdict on a part of the topic would be wrong.
    */
-  read(onRecord: (record: ReadRecord) => void): Promise<Map<number, number>>
+  read(onRecord: (record: ReadRecord) => void, stalledAfterMs?: number): Promise<void>
 }
 
 /** A live broker responds well within this time, and kafkajs decompresses a batch of gigabytes. */
@@ -52,7 +53,10 @@ export async function openTopic(
       return { partition, low: Number(low), end }
     })
     .sort((a, b) => a.partition - b.partition)
-  return { ranges, read: onRecord => readTopic(kafka, topic, ranges, onRecord) }
+  return {
+    ranges,
+    read: (onRecord, stalledAfterMs = STALLED_AFTER_MS) => readTopic(kafka, topic, ranges, onRecord, stalledAfterMs),
+  }
 }
 
 /** kafkajs does not retry when a partition's leader has just changed, for example after a broker restart. */
@@ -81,32 +85,35 @@ async function readTopic(
   topic: string,
   ranges: PartitionRange[],
   onRecord: (record: ReadRecord) => void,
-): Promise<Map<number, number>> {
+  stalledAfterMs: number,
+): Promise<void> {
   const positions = new Map(ranges.map(({ partition, low }) => [partition, low]))
   const unread = () => ranges.some(({ partition, end }) => positions.get(partition)! < end)
-  if (!unread()) return positions
+  if (!unread()) return
   const consumer = kafka.consumer({ groupId: `verify-${randomUUID()}`, sessionTimeout: 60_000, maxWaitTimeInMs: 200 })
   await consumer.connect()
   try {
     await consumer.subscribe({ topic, fromBeginning: true })
-    await consume(consumer, ranges, positions, unread, onRecord)
+    await consume(consumer, ranges, positions, unread, onRecord, stalledAfterMs)
   } finally {
     await consumer.disconnect()
   }
-  return positions
 }
 
-/** Resolves when every partition is read to its end, or when no batch arrived for STALLED_AFTER_MS. */
+/** Resolves when every partition is read to its end. Rejects when no batch arrived for `stalledAfterMs`. */
 function consume(
   consumer: Consumer,
   ranges: PartitionRange[],
   positions: Map<number, number>,
   unread: () => boolean,
   onRecord: (record: ReadRecord) => void,
+  stalledAfterMs: number,
 ): Promise<void> {
   const ends = new Map(ranges.map(({ partition, end }) => [partition, end]))
   return new Promise((resolve, reject) => {
-    const stalled = setTimeout(resolve, STALLED_AFTER_MS)
+    let lastError: Error | null = null
+    const stall = () => reject(new Error(stalledText(ranges, positions, stalledAfterMs, lastError)))
+    const stalled = setTimeout(stall, stalledAfterMs)
     // A batch of only control records or aborted records triggers this event, but never eachBatch.
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
       positions.set(partition, Math.max(positions.get(partition)!, Number(lastOffset) + 1))
@@ -117,9 +124,11 @@ function consume(
       }
     })
     consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+      lastError = error
       if (!restart) reject(error)
     })
     const deliver = (partition: number, message: KafkaMessage) => {
+      failIfUnreadable(message, partition, ends.get(partition)!)
       const offset = Number(message.offset)
       // A rejoining consumer starts over, and the log may grow while it is read.
       if (offset < positions.get(partition)! || offset >= ends.get(partition)!) return
@@ -136,6 +145,28 @@ function consume(
     }
     consumer.run({ autoCommit: false, eachBatch }).catch(reject)
   })
+}
+
+function stalledText(
+  ranges: PartitionRange[],
+  positions: Map<number, number>,
+  afterMs: number,
+  cause: Error | null,
+): string {
+  const unread = ranges
+    .filter(({ partition, end }) => positions.get(partition)! < end)
+    .map(({ partition, end }) => `offsets ${positions.get(partition)} to ${end - 1} of partition ${partition}`)
+  const reason = cause ? ` (last error: ${cause.message})` : ''
+  return `no records arrived for ${afterMs / 1000} s${reason}; still to read: ${unread.join(', ')}. Check the brokers and verify again`
+}
+
+/** record-batches.ts adds this field. A batch at or after `end` does not matter. */
+function failIfUnreadable(message: KafkaMessage & { unreadable?: Unreadable }, partition: number, end: number): void {
+  if (!message.unreadable || message.unreadable.offset >= end) return
+  const { offset, reason } = message.unreadable
+  throw new Error(
+    `partition ${partition}: the record batch at offset ${offset} cannot be read: ${reason}. Check the broker's disk, and restore the partition from a replica`,
+  )
 }
 
 /** kafkajs has this in a field that its types omit. A timestamp type of 1 is LogAppendTime. */

@@ -6,6 +6,7 @@ import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 import { OWNERSHIP_MUTANTS } from './ownership.ts'
 import { SECURITY_MUTANTS } from './security.ts'
+import { VERIFIER_MUTANTS } from './verifier.ts'
 
 export const MUTANTS: Mutant[] = [
   ...ENGINE_MUTANTS,
@@ -15,4 +16,5 @@ export const MUTANTS: Mutant[] = [
   ...LOCAL_MUTANTS,
   ...SECURITY_MUTANTS,
   ...OWNERSHIP_MUTANTS,
+  ...VERIFIER_MUTANTS,
 ]

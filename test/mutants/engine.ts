@@ -31,6 +31,14 @@ export const ENGINE_MUTANTS: Mutant[] = [
     turnsRed: 'reports a transaction that has been open for 30 s',
   },
   {
+    name: 'an older message format is read as a batch',
+    file: 'processor/adapters/kafka/fetch.ts',
+    find: 'if (format !== MAGIC && at === 0)',
+    plant: 'if (format < 0)',
+    test: 'test/processor/kafka/source.test.ts',
+    turnsRed: 'returns the batches before one in an older message format',
+  },
+  {
     name: 'lag ends at the last stable offset',
     file: 'processor/upkeep.ts',
     find: 'nextOffset: state.nextOffset, logEnd, undecided, watermark',

@@ -96,6 +96,7 @@ export class Topic {
               lastStableOffset: highWatermark,
               logStartOffset: 0,
               data,
+              unsupported: null,
               aborted,
               outOfRange: false,
             }

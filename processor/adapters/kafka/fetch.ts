@@ -2,6 +2,7 @@
 import { crc32c, createAPI, fetchV17, type Reader } from '@platformatic/kafka'
 import { batchLength } from '#processor/core/batches.ts'
 import { Retryable } from '#processor/errors.ts'
+import type { Unsupported } from '#processor/ports.ts'
 
 export type FetchedPartition = {
   partition: number
@@ -84,16 +85,27 @@ function hasTag(r: Reader, tag: number): boolean {
 
 /** Throws Retryable when a batch's CRC-32C does not match its bytes; the next fetch may return intact bytes. */
 export function checkBatches(data: Buffer, partition: number): void {
-  for (let at = 0, length: number; (length = batchLength(data, at)) > 0; at += length) {
-    const offset = data.readBigInt64BE(at)
-    const magic = data[at + 16]
-    if (magic !== 2)
-      throw new Retryable(
-        `partition ${partition} offset ${offset}: message format ${magic} is not supported. Copy the records to a new topic in message format 2, and create a pipeline for that topic`,
-      )
+  for (let at = 0, length: number; (length = batchLength(data, at)) > 0; at += length)
     if (crc32c(data.subarray(at + 21, at + length)) !== data.readUInt32BE(at + 17))
       throw new Retryable(
-        `partition ${partition} offset ${offset}: the record batch fails its checksum; retrying. If this repeats, check the broker's disk, and restore the partition from a replica`,
+        `partition ${partition} offset ${data.readBigInt64BE(at)}: the record batch fails its checksum; retrying. If this repeats, check the broker's disk, and restore the partition from a replica`,
       )
+}
+
+const MAGIC_AT = 16
+/** The formats before it, 0 and 1, have this byte at the same place. Their batches can be shorter than our header. */
+const MAGIC = 2
+
+/** Returns the batches before the first one in another message format, and that one if it is the first of all. */
+export function supportedBatches(data: Buffer): { data: Buffer | null; unsupported: Unsupported | null } {
+  for (let at = 0; at + MAGIC_AT < data.length; ) {
+    const format = data[at + MAGIC_AT]!
+    if (format !== MAGIC && at === 0)
+      return { data: null, unsupported: { format, offset: Number(data.readBigInt64BE(at)) } }
+    if (format !== MAGIC) return { data: data.subarray(0, at), unsupported: null }
+    const length = batchLength(data, at)
+    if (length === 0) break
+    at += length
   }
+  return { data, unsupported: null }
 }

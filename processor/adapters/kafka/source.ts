@@ -15,7 +15,7 @@ import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Fetched, FetchRequest, OpenTransaction, Source, TopicInfo } from '#processor/ports.ts'
 import { kafkaError } from './connection.ts'
 import { fetchOpenTransactions } from './describe-producers.ts'
-import { checkBatches, type FetchAnswer, type FetchedPartition, fetchBatches } from './fetch.ts'
+import { checkBatches, type FetchAnswer, type FetchedPartition, fetchBatches, supportedBatches } from './fetch.ts'
 
 /** How long a leader may hold a fetch without data, ms. A new assignment may wait as long for its first fetch. */
 const MAX_WAIT_MS = 250
@@ -186,7 +186,6 @@ export class KafkaSource implements Source {
         bad.map(p => p.errorCode),
         answer.errorCode,
       )
-    for (const { data, partition } of good) if (data) checkBatches(data, partition)
     if (good.length === 0)
       throw new Retryable(
         `no partition of topic ${this.#topic} could be fetched (Kafka errors ${bad.map(p => p.errorCode).join(', ') || answer.errorCode}); retrying`,
@@ -248,7 +247,9 @@ function groupByLeader(requests: FetchRequest[], leaders: Map<number, Leader>): 
 }
 
 function toFetched(p: FetchedPartition, offset: number): Fetched {
-  const { partition, highWatermark, lastStableOffset, logStartOffset, data, aborted, diverged } = p
+  const { partition, highWatermark, lastStableOffset, logStartOffset, aborted, diverged } = p
+  const { data, unsupported } = p.data ? supportedBatches(p.data) : { data: null, unsupported: null }
+  if (data) checkBatches(data, partition)
   return {
     partition,
     offset,
@@ -256,6 +257,7 @@ function toFetched(p: FetchedPartition, offset: number): Fetched {
     lastStableOffset,
     logStartOffset,
     data,
+    unsupported,
     aborted,
     outOfRange: p.errorCode === OFFSET_OUT_OF_RANGE || diverged,
   }

@@ -1,7 +1,7 @@
 import { Admin } from '@platformatic/kafka'
 import { CompressionTypes } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { checkBatches } from '#processor/adapters/kafka/fetch.ts'
+import { checkBatches, supportedBatches } from '#processor/adapters/kafka/fetch.ts'
 import { KafkaSource } from '#processor/adapters/kafka/source.ts'
 import { unpack } from '#processor/adapters/kafka/unpack.ts'
 import { BatchCursor, offsetAfter } from '#processor/core/batches.ts'
@@ -237,6 +237,20 @@ describe('errors of KafkaSource', () => {
     expect(() => checkBatches(data, 0)).not.toThrow()
     data[data.length - 2]! ^= 1
     expect(() => checkBatches(data, 0)).toThrow(/partition 0 offset 3.*checksum/)
+  })
+
+  it('returns the batches before one in an older message format, then that format and its offset', () => {
+    const batch = (baseOffset: number) =>
+      encodeBatch({ baseOffset, records: [{ delta: 0, timestamp: 0, key: null, value: Buffer.from('value') }] })
+    const old = batch(1)
+    old[16] = 1
+    const unsupported = { format: 1, offset: 1 }
+    expect(supportedBatches(Buffer.concat([batch(0), old]))).toEqual({ data: batch(0), unsupported: null })
+    expect(supportedBatches(Buffer.concat([old, batch(2)]))).toEqual({ data: null, unsupported })
+    // A record of an older format can be shorter than the header of a batch, and a response can end within a batch.
+    expect(supportedBatches(old.subarray(0, 34))).toEqual({ data: null, unsupported })
+    const cutOff = Buffer.concat([batch(0), batch(1).subarray(0, 40)])
+    expect(supportedBatches(cutOff)).toEqual({ data: cutOff, unsupported: null })
   })
 
   it('reports a missing topic as Retryable, with what to do', async () => {

@@ -1,67 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { compressionsAlgorithms } from '@platformatic/kafka'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MAX_RECORD_BYTES } from '#pipeline/limits.ts'
 import { RecordSplitter } from '#processor/adapters/kafka/record-splitter.ts'
 import { unpack } from '#processor/adapters/kafka/unpack.ts'
 import { BATCH_HEADER, BatchCursor, type Cut, type Piece } from '#processor/core/batches.ts'
+import { CODECS, JAVA_SNAPPY, LZ4, ZSTD } from '#test/support/codecs.ts'
 import { check } from '#test/support/properties.ts'
 import { encodeBatch, GZIP, type TestRecord } from '#test/support/record-batch.ts'
 
-const { compressSync: lz4Compress } = compressionsAlgorithms.lz4
-const { compressSync: snappyCompress } = compressionsAlgorithms.snappy
 const PIECE_BYTES = 256 << 10
-const ZSTD = { codec: 4, compress: zstdCompressSync }
-const LZ4 = { codec: 3, compress: lz4Compress }
-const SNAPPY = { codec: 2, compress: snappyCompress }
-const JAVA_SNAPPY = { codec: 2, compress: xerial }
-const CODECS = [
-  ['gzip', GZIP],
-  ['zstd', ZSTD],
-  ['lz4', LZ4],
-  [
-    'lz4 in blocks of 64 KiB, with checksums',
-    { codec: 3, compress: (body: Buffer) => lz4Frame(body, 0x40, 64 << 10, 0x10) },
-  ],
-  [
-    'lz4 in blocks of 256 KiB, with its size',
-    { codec: 3, compress: (body: Buffer) => lz4Frame(body, 0x50, 256 << 10, 0x08) },
-  ],
-  ['lz4 in blocks of 1 MiB', { codec: 3, compress: (body: Buffer) => lz4Frame(body, 0x60, 1 << 20, 0) }],
-  ['lz4 in blocks of 4 MiB', { codec: 3, compress: (body: Buffer) => lz4Frame(body, 0x70, 4 << 20, 0) }],
-  ['snappy', SNAPPY],
-  ['snappy as Java writes it', JAVA_SNAPPY],
-] as const
-
-/** The format of snappy's Java library: a header, then blocks with their length before them. */
-function xerial(body: Buffer): Buffer {
-  const parts: Buffer[] = [Buffer.from('82534e41505059000000000100000001', 'hex')]
-  for (let at = 0; at < body.length; at += 32 << 10) {
-    const block = snappyCompress(body.subarray(at, at + (32 << 10)))
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(block.length)
-    parts.push(length, block)
-  }
-  return Buffer.concat(parts)
-}
-
-/** An lz4 frame whose blocks are not compressed. Nothing reads its checksums. */
-function lz4Frame(body: Buffer, descriptor: number, blockBytes: number, flags: number): Buffer {
-  const parts: Buffer[] = [Buffer.of(0x04, 0x22, 0x4d, 0x18, 0x60 | flags, descriptor)]
-  if (flags & 0x08) parts.push(Buffer.alloc(8))
-  parts.push(Buffer.of(0))
-  for (let at = 0; at < body.length; at += blockBytes) {
-    const block = body.subarray(at, at + blockBytes)
-    const length = Buffer.alloc(4)
-    length.writeUInt32LE((block.length | 0x80000000) >>> 0)
-    parts.push(length, block)
-    if (flags & 0x10) parts.push(Buffer.alloc(4))
-  }
-  return Buffer.concat([...parts, Buffer.alloc(4)])
-}
-
 type Seen = { offset: number; key: Buffer | null; value: Buffer | null; headers: [string, string][]; cut: Cut | null }
 
 async function walk(
@@ -216,10 +165,10 @@ describe('a broken batch', () => {
       { codec: 4, compress: cut(zstdCompressSync) },
       /incomplete|Src size is incorrect|corrupt|unexpected end/i,
     ],
-    ['an lz4 frame that ends early', { codec: 3, compress: cut(lz4Compress) }, /lz4/],
+    ['an lz4 frame that ends early', { codec: 3, compress: cut(LZ4.compress) }, /lz4/],
     ['lz4 without a frame', { codec: 3, compress: () => Buffer.alloc(20) }, /does not begin with an lz4 frame/],
     ['snappy that claims gigabytes', { codec: 2, compress: () => huge }, /claims 4294967295 bytes/],
-    ['a snappy block that is cut off', { codec: 2, compress: cut(xerial) }, /snappy block is longer/],
+    ['a snappy block that is cut off', { codec: 2, compress: cut(JAVA_SNAPPY.compress) }, /snappy block is longer/],
     ['a codec that Kafka does not have', { codec: 5, compress: (body: Buffer) => body }, /codec 5 is not supported/],
     [
       'records that end early',

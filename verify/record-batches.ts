@@ -1,0 +1,69 @@
+/**
+ * Completes how kafkajs decodes record batches. The original does not check their checksums, lacks three codecs, and
+ * retries endlessly what it cannot decode. Here, such a batch leads to a message with `unreadable`.
+ */
+import { decompress as decompressZstd } from 'fzstd'
+import { crc32c } from './crc32c.ts'
+import { decompressLz4 } from './lz4.ts'
+import { decompressSnappy } from './snappy.ts'
+
+/** Why a batch cannot be read. */
+export interface Unreadable {
+  offset: number
+  reason: string
+}
+
+type Codec = () => { decompress(bytes: Buffer): Promise<Buffer> }
+
+const codec =
+  (decompress: (bytes: Buffer) => Buffer): Codec =>
+  () => ({ decompress: async bytes => decompress(bytes) })
+
+/** The codecs that kafkajs lacks, by Kafka's numbers; it has gzip. */
+export const CODECS: Record<number, Codec> = {
+  2: codec(decompressSnappy),
+  3: codec(decompressLz4),
+  4: codec(bytes => Buffer.from(decompressZstd(bytes))),
+}
+
+/** kafkajs's reader of a response; `offset` is its position. */
+interface Position {
+  buffer: Buffer
+  offset: number
+}
+
+type DecodeBatch = (position: Position) => Promise<{ records: object[] }>
+
+/** Offset and length of the batch, which the length does not include. */
+const PREFIX_BYTES = 12
+/** Everything before the records. */
+const HEADER_BYTES = 61
+const CHECKSUM_AT = 17
+const CHECKED_FROM = 21
+/** Greater than every offset, so that no filter of kafkajs drops the message. */
+const LAST_OFFSET = '9223372036854775807'
+
+/** Returns a decoder that checks the batch first, and that never throws for a batch that is complete. */
+export function checkedDecoder(original: DecodeBatch): DecodeBatch {
+  return async position => {
+    const start = position.offset
+    const end = start + PREFIX_BYTES + position.buffer.readInt32BE(start + 8)
+    if (end > position.buffer.length) return original(position) // a response can end within a batch
+    const batch = position.buffer.subarray(start, end)
+    try {
+      if (batch.length < HEADER_BYTES) throw new Error('it is shorter than its header')
+      if (crc32c(batch.subarray(CHECKED_FROM)) !== batch.readUInt32BE(CHECKSUM_AT))
+        throw new Error('its checksum is wrong')
+      return await original(position)
+    } catch (error) {
+      const offset = Number(position.buffer.readBigInt64BE(start))
+      position.offset = position.buffer.length
+      return { records: [unreadable({ offset, reason: (error as Error).message })] }
+    }
+  }
+}
+
+function unreadable(why: Unreadable): object {
+  const batchContext = { producerId: '-1', inTransaction: false }
+  return { offset: LAST_OFFSET, key: null, value: null, isControlRecord: false, batchContext, unreadable: why }
+}
