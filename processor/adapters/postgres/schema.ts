@@ -16,7 +16,13 @@ import { quoted, SERVER, type Statements } from './statements.ts'
  * Applied in order, each once. A migration only adds, because a worker of the previous release must still be able to
  * run on the new schema. A migration of the next release removes what is no longer needed.
  */
-const MIGRATIONS = ['001-tables.sql', '002-expelled.sql', '003-owner.sql']
+const MIGRATIONS = ['001-tables.sql', '002-expelled.sql']
+
+/**
+ * Migrations that every earlier release ignores, so that a rollback works. They are recorded as version −1, −2 …, because a
+ * release refuses a schema whose greatest version it does not know.
+ */
+const ADDITIONS = ['addition-1-owner.sql']
 
 export async function openSchema(
   session: Session,
@@ -77,23 +83,25 @@ async function migrate(session: Session, { table }: Statements, { schema }: Post
     `CREATE TABLE IF NOT EXISTS ${table('migrations')}
        (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   )
-  const { rows } = await session.query<{ version: number }>(
-    `SELECT coalesce(max(version), 0) AS version FROM ${table('migrations')}`,
-  )
-  const present = rows[0]!.version
-  if (present > MIGRATIONS.length)
+  const { rows } = await session.query<{ version: number }>(`SELECT version FROM ${table('migrations')}`)
+  const present = new Set(rows.map(({ version }) => version))
+  const newest = Math.max(0, ...present)
+  if (newest > MIGRATIONS.length)
     throw new Fatal(
       'SchemaTooNew',
-      `schema ${schema} has version ${present}, but this release supports versions up to ${MIGRATIONS.length}. Run the release that created version ${present}, or a newer one`,
+      `schema ${schema} has version ${newest}, but this release supports versions up to ${MIGRATIONS.length}. Run the release that created version ${newest}, or a newer one`,
     )
-  for (let version = present + 1; version <= MIGRATIONS.length; version++) {
-    const sql = readFileSync(new URL(`./sql/${MIGRATIONS[version - 1]}`, import.meta.url), 'utf8')
+  const known = [...MIGRATIONS.map((file, i) => ({ file, version: i + 1 })), ...ADDITIONS.map(additionOf)]
+  for (const { file, version } of known.filter(({ version }) => !present.has(version))) {
+    const sql = readFileSync(new URL(`./sql/${file}`, import.meta.url), 'utf8')
     await session.query(`SET LOCAL search_path = ${quoted(schema)}`)
     await session.query(sql)
     await session.query(`SET LOCAL search_path = ''`)
     await session.query(`INSERT INTO ${table('migrations')} (version) VALUES ($1)`, [version])
   }
 }
+
+const additionOf = (file: string, i: number) => ({ file, version: -1 - i })
 
 /** Registers the pipeline if it is new, and returns its stored values. Throws Fatal TopicReplaced. */
 async function registerPipeline(

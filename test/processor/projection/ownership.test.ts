@@ -200,7 +200,7 @@ async function downgrade({ harness, store }: Stage, index: string, mark: object)
   await harness.query('ALTER TABLE @pipeline DROP COLUMN owner_id')
   await harness.query('ALTER TABLE @aggregations DROP COLUMN inherited, DROP COLUMN replacing')
   await harness.query(`UPDATE @aggregations SET projection = split_part(projection, '/', 1)`)
-  await harness.query('DELETE FROM @migrations WHERE version = 3')
+  await harness.query('DELETE FROM @migrations WHERE version < 0')
 }
 
 describe('an upgrade from release 0.3.0', () => {
