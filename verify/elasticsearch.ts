@@ -75,6 +75,9 @@ export async function* documents(
   }
 }
 
+/** Characters of an error page to show. */
+const MAX_ANSWER = 1000
+
 /** Resolves with undefined when the index does not exist. Rejects on any other error status. */
 async function request(address: ElasticsearchAddress, path: string, body?: object): Promise<Page | undefined> {
   const { url, user, password } = address
@@ -83,7 +86,10 @@ async function request(address: ElasticsearchAddress, path: string, body?: objec
   const target = new URL(path, url)
   const response = await fetch(target, { method: 'POST', headers, body: body ? JSON.stringify(body) : null })
   if (response.status === 404) return undefined
-  if (!response.ok) throw new Error(`Elasticsearch returned ${response.status} for ${path}: ${await response.text()}`)
+  if (!response.ok)
+    throw new Error(
+      `Elasticsearch returned ${response.status} for ${path}: ${(await response.text()).slice(0, MAX_ANSWER)}`,
+    )
   return (await response.json()) as Page
 }
 
