@@ -40,7 +40,7 @@ export const SECURITY_MUTANTS: Mutant[] = [
     find: 'uniqueKeys: false',
     plant: 'uniqueKeys: true',
     test: 'test/pipeline/yaml.test.ts',
-    turnsRed: 'refuses 100,000 unknown keys within seconds',
+    turnsRed: 'names the line of a key that occurs twice',
   },
   {
     name: 'a password that the process has read is not redacted',
