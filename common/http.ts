@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { UserError } from '#pipeline/user-error.ts'
+import { serverText } from './redact.ts'
 
 export type Answer = { status: number; type: string; body: string }
 /** `rest`: the request's path after that of a route that ends with a slash, still percent-encoded; otherwise empty. */
@@ -66,7 +67,7 @@ async function answer(routes: Route[], request: IncomingMessage): Promise<Answer
   try {
     return await route.handler(path.slice(route.path.length))
   } catch (error) {
-    return json(500, { error: String(error) })
+    return json(500, { error: serverText(String(error)) })
   }
 }
 

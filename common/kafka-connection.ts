@@ -2,6 +2,7 @@
 import type { ConnectionOptions } from '@platformatic/kafka'
 import type { Spec } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
+import { rememberSecret } from './redact.ts'
 
 export type KafkaConnection = ConnectionOptions & { clientId: string; bootstrapBrokers: string[] }
 
@@ -21,7 +22,8 @@ export function kafkaConnection(
   if (tls?.enabled) options.tls = tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}
   if (sasl) {
     const { mechanism, usernameSecretRef, passwordSecretRef } = sasl
-    options.sasl = { mechanism, username: secret(usernameSecretRef), password: secret(passwordSecretRef) }
+    const password = rememberSecret(secret(passwordSecretRef))
+    options.sasl = { mechanism, username: secret(usernameSecretRef), password }
   }
   return options
 }

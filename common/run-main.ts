@@ -3,6 +3,7 @@ import { SpecError } from '#pipeline/parse.ts'
 import { UsageError, UserError } from '#pipeline/user-error.ts'
 import { FileError } from './files.ts'
 import { writeLines } from './output.ts'
+import { redactText, reportText } from './redact.ts'
 
 /** 128 + SIGPIPE: the exit code that shells report when a program's reader has closed the pipe, as in `… | head`. */
 const BROKEN_PIPE = 141
@@ -45,7 +46,7 @@ export function exitCodeOf(error: unknown): number {
 }
 
 function report(error: unknown): void {
-  writeLines(process.stderr, error instanceof UserError ? error.message : bugReport(error))
+  writeLines(process.stderr, error instanceof UserError ? redactText(error.message) : reportText(bugReport(error)))
 }
 
 function bugReport(error: unknown): string {

@@ -2,6 +2,7 @@
 import type { Spec } from '#pipeline/schema.ts'
 import { secretsFrom } from '#pipeline/secrets.ts'
 import { UserError } from '#pipeline/user-error.ts'
+import { rememberSecret } from './redact.ts'
 
 /** Options of pg's clients. */
 export type PostgresConnection = {
@@ -36,7 +37,7 @@ export function postgresConnection({ sinks }: Spec, env: NodeJS.ProcessEnv): Pos
     port,
     database,
     user,
-    password: passwordSecretRef ? secret(passwordSecretRef) : env.PGPASSWORD,
+    password: rememberSecret(passwordSecretRef ? secret(passwordSecretRef) : env.PGPASSWORD),
     ssl: tls?.enabled ? (tls.caSecretRef ? { ca: secret(tls.caSecretRef) } : {}) : false,
   }
 }
@@ -48,7 +49,7 @@ export function elasticsearchConnection({ sinks }: Spec, env: NodeJS.ProcessEnv)
   const connection: ElasticsearchConnection = { nodes }
   // The document has both or neither (pipeline/checks.ts).
   if (usernameSecretRef && passwordSecretRef)
-    connection.auth = { username: secret(usernameSecretRef), password: secret(passwordSecretRef) }
+    connection.auth = { username: secret(usernameSecretRef), password: rememberSecret(secret(passwordSecretRef)) }
   if (tls?.enabled && tls.caSecretRef) connection.tls = { ca: secret(tls.caSecretRef) }
   return connection
 }

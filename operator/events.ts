@@ -1,5 +1,7 @@
 /** Records Events, which `kubectl describe` shows. */
+
 import { randomBytes } from 'node:crypto'
+import { redactText } from '#common/redact.ts'
 import { keyOfOwner } from './desired/names.ts'
 import type { Owner } from './desired/observed.ts'
 import type { KubeClient } from './kube/client.ts'
@@ -49,7 +51,7 @@ export class Events {
       involvedObject: { apiVersion, kind, name, namespace, uid },
       type,
       reason,
-      message: message.slice(0, MAX_MESSAGE_LENGTH),
+      message: redactText(message).slice(0, MAX_MESSAGE_LENGTH),
       source: { component: FIELD_MANAGER },
       firstTimestamp: at,
       lastTimestamp: at,

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { type HttpServer, metricsPage, probe, startHttpServer } from '#common/http.ts'
 import { stdoutForLog } from '#common/log-destination.ts'
+import { redact, reportText } from '#common/redact.ts'
 import type { Clock, Log } from './ports.ts'
 import { statusMetrics } from './status-metrics.ts'
 
@@ -15,7 +16,7 @@ export type OperatorTelemetry = ReturnType<typeof createTelemetry>
 
 export function createLog(level: string, identity: string): Log {
   const logger = pino({ level, base: { operator: identity } }, stdoutForLog())
-  return (at, message, fields = {}) => logger[at](fields, message)
+  return (at, message, fields = {}) => logger[at](redact(fields), reportText(message))
 }
 
 export function createTelemetry() {

@@ -13,6 +13,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProduceAcks, Producer } from '@platformatic/kafka'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { serverText } from '#common/redact.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { murmur2 } from './murmur2.ts'
 
@@ -175,7 +176,7 @@ export class Lanes<R extends Outgoing> {
 /** Returns the messages of the innermost errors. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return [...new Set(error.errors.map(reasonOf))].join('; ')
-  return error instanceof Error ? error.message : String(error)
+  return serverText(error instanceof Error ? error.message : String(error))
 }
 
 async function partitionCount(producer: Producer<Buffer, Buffer, Buffer, Buffer>, topic: string): Promise<number> {

@@ -1,5 +1,6 @@
 /** Starts traces of sampled sales. OpenTelemetry is only loaded if the environment sets an OTLP endpoint. */
 import { propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { serverText } from '#common/redact.ts'
 
 /** One sampled send. `headers` carry its W3C context to the consumers of the record. */
 export type SendSpan = {
@@ -71,7 +72,7 @@ function startSend({ topic, clientId }: { topic: string; clientId: string }, key
     },
     failed(error) {
       span.setAttribute('error.type', error.name)
-      span.setStatus({ code: SpanStatusCode.ERROR, message: error.message })
+      span.setStatus({ code: SpanStatusCode.ERROR, message: serverText(error.message) })
       span.end()
     },
   }

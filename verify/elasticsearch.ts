@@ -99,6 +99,9 @@ export async function isMarked(address: ElasticsearchAddress, index: string, own
   return Object.values(found).every(({ mappings }) => mappings._meta?.salesPipeline === owner)
 }
 
+/** Characters of an error page to show. */
+const MAX_ANSWER = 1000
+
 /** Resolves with undefined when the index does not exist. Rejects on any other error status. */
 async function request<T>(
   address: ElasticsearchAddress,
@@ -112,7 +115,10 @@ async function request<T>(
   const target = new URL(path, url)
   const response = await fetch(target, { method, headers, body: body ? JSON.stringify(body) : null })
   if (response.status === 404) return undefined
-  if (!response.ok) throw new Error(`Elasticsearch returned ${response.status} for ${path}: ${await response.text()}`)
+  if (!response.ok)
+    throw new Error(
+      `Elasticsearch returned ${response.status} for ${path}: ${(await response.text()).slice(0, MAX_ANSWER)}`,
+    )
   return (await response.json()) as T
 }
 

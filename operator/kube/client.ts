@@ -7,6 +7,7 @@ import { Agent as HttpAgent, request as http, type IncomingMessage, type Outgoin
 import { Agent as HttpsAgent, request as https, type RequestOptions } from 'node:https'
 import { text } from 'node:stream/consumers'
 import type { KubeConfig } from '@kubernetes/client-node'
+import { redactText, serverText } from '#common/redact.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { type KubeObject, keyOf, type Metadata, pathOf, type Resource } from './resources.ts'
 
@@ -250,12 +251,12 @@ async function rejection(code: number, response: IncomingMessage): Promise<KubeE
   const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined
   try {
     const { reason, message } = JSON.parse(body) as { reason?: string; message?: string }
-    return new KubeError(code, reason ?? String(code), message ?? body, retryAfterMs)
+    return new KubeError(code, reason ?? String(code), redactText(message ?? body), retryAfterMs)
   } catch {
     return new KubeError(
       code,
       String(code),
-      body || response.statusMessage || 'the API server sent an empty response',
+      serverText(body || response.statusMessage || 'the API server sent an empty response'),
       retryAfterMs,
     )
   }
@@ -264,7 +265,7 @@ async function rejection(code: number, response: IncomingMessage): Promise<KubeE
 function unreachable(error: unknown): KubeError {
   const cause = error as NodeJS.ErrnoException
   const problem = cause.name === 'TimeoutError' ? 'no answer in time' : cause.message
-  return new KubeError(0, 'Unreachable', `cannot reach the API server: ${problem || cause.code}`)
+  return new KubeError(0, 'Unreachable', `cannot reach the API server: ${serverText(problem || String(cause.code))}`)
 }
 
 /** For messages: `Deployment shop/ecommerce-processor`. */

@@ -1,5 +1,6 @@
 /** Derives the status of a pipeline from what was observed. Pure. */
 
+import { reportText } from '#common/redact.ts'
 import { INFORMATIONAL, type ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { formatDuration } from '#pipeline/units.ts'
@@ -179,7 +180,8 @@ function conditionsOf(
     if (!verdict) return []
     const before = previous.conditions?.find(condition => condition.type === type)
     const lastTransitionTime = before?.status === verdict.status ? before.lastTransitionTime : secondsOf(now)
-    return [{ type, ...verdict, observedGeneration: generation, lastTransitionTime }]
+    const message = reportText(verdict.message)
+    return [{ type, ...verdict, message, observedGeneration: generation, lastTransitionTime }]
   })
 }
 

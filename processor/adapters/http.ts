@@ -1,5 +1,6 @@
 /** The worker's HTTP endpoint: metrics, probes, a status snapshot, and the removal of dead members. */
 import { type Answer, type HttpServer, json, metricsPage, probe, startHttpServer } from '#common/http.ts'
+import { serverText } from '#common/redact.ts'
 import type { WorkerTelemetry } from './telemetry/telemetry.ts'
 
 /** The worker as a member of its consumer group. */
@@ -46,6 +47,6 @@ async function expel(member: Member | null, id: string): Promise<Answer> {
   try {
     return json(200, { removed: await member.expel(decodeURIComponent(id)) })
   } catch (error) {
-    return json(503, { error: (error as Error).message })
+    return json(503, { error: serverText((error as Error).message) })
   }
 }

@@ -1,5 +1,6 @@
 /** Steps of a check: each is attempted until it succeeds. It reports what it waits for, and how long it took. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { serverText } from '#common/redact.ts'
 import { formatDuration } from '#pipeline/units.ts'
 import { UserError } from '#pipeline/user-error.ts'
 
@@ -62,5 +63,5 @@ export class Steps {
 export function causeOf(error: unknown): string {
   const { message, code, cause } = error as { message?: string; code?: string; cause?: unknown }
   if (cause) return causeOf(cause)
-  return message || code || String(error)
+  return serverText(message || code || String(error))
 }

@@ -7,6 +7,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
+import { redact } from '#common/redact.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { splitBody } from './body.ts'
 import { type Budget, REQUEST_BYTES } from './budget.ts'
@@ -34,6 +35,8 @@ export type AppParts = {
   answerWithinMs: number
   logLevel: string
 }
+
+type Redacted = { type: string; message: string; stack: string }
 
 const READY_WITHIN_MS = 2000
 /** How often Node closes connections whose request does not arrive in time. */
@@ -89,7 +92,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
 
 function serverOptions({ receiveWithinMs, answerWithinMs, logLevel }: AppParts) {
   return {
-    logger: { level: logLevel },
+    logger: { level: logLevel, serializers: { err: (error: unknown) => redact(error) as Redacted } },
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: receiveWithinMs,
     // A connection that is idle for longer than any response takes has a client that does not read.

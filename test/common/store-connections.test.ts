@@ -1,5 +1,6 @@
 /** How workers, checks and npm start derive their store connections from the document and the environment. */
 import { expect, it } from 'vitest'
+import { redactText } from '#common/redact.ts'
 import { elasticsearchConnection, postgresConnection } from '#common/store-connections.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 
@@ -47,6 +48,15 @@ it('falls back to PGUSER, PGPASSWORD, an anonymous Elasticsearch user and the sy
   expect(postgresConnection(pipelineOf('tls: {},', 'tls: {},'), ENV)).toMatchObject({ ssl: {} })
   expect(postgresConnection(pipelineOf('tls: { enabled: false },', ''), ENV)).toMatchObject({ ssl: false })
   expect(elasticsearchConnection(pipelineOf('', 'tls: {},'), ENV)).toEqual({ nodes: ['https://search:9200'] })
+})
+
+it('remembers each password, so that no text shows it', () => {
+  const pipeline = pipelineOf(`${user('pg')} insecure: true,`, user('es'))
+  const passwords = { SECRET_PG_PASSWORD: 'first-password', SECRET_ES_PASSWORD: 'second-password' }
+  postgresConnection(pipeline, { ...ENV, ...passwords })
+  elasticsearchConnection(pipeline, { ...ENV, ...passwords })
+  postgresConnection(pipelineOf('', ''), { PGUSER: 'me', PGPASSWORD: 'third-password' })
+  expect(redactText('first-password second-password third-password')).toBe('[redacted] [redacted] [redacted]')
 })
 
 it('names the missing variable', () => {

@@ -1,6 +1,7 @@
 /** Builds bulk requests with external versions and judges the result of each row. */
+import { serverText } from '#common/redact.ts'
 import type { ProjectedRow } from '#processor/ports.ts'
-import { brief, type Cause, causes } from './errors.ts'
+import { type Cause, causes } from './errors.ts'
 
 /** Elastic recommends 5 to 15 MB per bulk request; at 5 MB it also passes most proxies. */
 const CHUNK_BYTES = 5_000_000
@@ -63,5 +64,5 @@ export function versionFound(error: BulkItem['error']): bigint {
 }
 
 export function describe({ status, error }: BulkItem): string {
-  return brief(error ? `${status} ${causes(error)}` : String(status))
+  return serverText(error ? `${status} ${causes(error)}` : String(status))
 }

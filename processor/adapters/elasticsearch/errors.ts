@@ -1,20 +1,18 @@
 /** Translates the client's errors into Retryable ones, because a person can fix every failure of a sink. */
 import { errors } from '@elastic/elasticsearch'
+import { serverText } from '#common/redact.ts'
 import { Retryable } from '#processor/errors.ts'
 
 /** Errors as Elasticsearch nests them; the innermost says what is wrong. */
 export type Cause = { type: string; reason?: string | null; caused_by?: Cause | null }
 
-/** Longer messages are cut, because reasons may quote documents or be a proxy's page. */
-const MAX_MESSAGE = 1000
-
 /** Does not keep the client's error as the cause, because that contains the request with its headers. */
 export function elasticsearchError(error: unknown, doing: string, user: string | undefined): Retryable {
   if (error instanceof Retryable) return error
   if (!(error instanceof errors.ResponseError))
-    return new Retryable(`Elasticsearch error while ${doing}: ${brief((error as Error).message)}; retrying`)
+    return new Retryable(`Elasticsearch error while ${doing}: ${serverText((error as Error).message)}; retrying`)
   const { statusCode, body } = error
-  const reason = brief(`${statusCode} ${body?.error?.type ? causes(body.error) : error.message}`)
+  const reason = serverText(`${statusCode} ${body?.error?.type ? causes(body.error) : error.message}`)
   return new Retryable(
     [`Elasticsearch error while ${doing}: ${reason}; retrying`, ...hintFor(statusCode, user)].join('. '),
   )
@@ -24,10 +22,6 @@ export function elasticsearchError(error: unknown, doing: string, user: string |
 export function causes({ type, reason, caused_by }: Cause): string {
   const outer = `${type}: ${reason}`
   return caused_by ? `${outer}, caused by ${causes(caused_by)}` : outer
-}
-
-export function brief(message: string): string {
-  return message.replace(/\s+/g, ' ').trim().slice(0, MAX_MESSAGE)
 }
 
 function hintFor(status: number | undefined, user = 'anonymous'): string[] {

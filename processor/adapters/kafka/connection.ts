@@ -1,4 +1,5 @@
 /** Time-outs of a worker's Kafka clients, and the translation of their errors into ours. */
+import { serverText } from '#common/redact.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 
 /** A broker that does not answer within this time counts as dead; a fetch returns much sooner. All in ms. */
@@ -40,5 +41,5 @@ function describe(error: unknown): { reason: string; ids: string[] } {
   const ids = leaves.flatMap(e =>
     [(e as { apiId?: string }).apiId, (e as { code?: string }).code].filter(id => id !== undefined),
   )
-  return { reason: [...new Set(leaves.map(e => e?.message ?? String(e)))].join('; '), ids }
+  return { reason: serverText([...new Set(leaves.map(e => e?.message ?? String(e)))].join('; ')), ids }
 }

@@ -6,6 +6,7 @@
 
 import { Admin, Consumer, type GroupAssignment } from '@platformatic/kafka'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { serverText } from '#common/redact.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { Membership } from '#processor/ports.ts'
 import { hasCode, kafkaError } from './connection.ts'
@@ -51,7 +52,7 @@ export class KafkaMembership implements Membership {
     this.#consumer.topics.trackAll(options.topic)
     this.#consumer.on('consumer:group:join', ({ assignments }) => this.#joined(this.#partitionsOf(assignments)))
     this.#consumer.on('consumer:heartbeat:stalled', () => void this.#rejoin('heartbeats stalled'))
-    this.#consumer.on('error', error => void this.#rejoin(error.message))
+    this.#consumer.on('error', error => void this.#rejoin(serverText(error.message)))
   }
 
   /** Returns this worker's member id in the group, and how many partitions it has seen in the topic. */
@@ -160,7 +161,9 @@ export class KafkaMembership implements Membership {
         await this.#consumer
           .joinGroup({})
           .catch(error =>
-            this.#options.onTrouble(`failed to rejoin the consumer group; retrying: ${(error as Error).message}`),
+            this.#options.onTrouble(
+              `failed to rejoin the consumer group; retrying: ${serverText((error as Error).message)}`,
+            ),
           )
       }
     } finally {
@@ -179,7 +182,7 @@ export class KafkaMembership implements Membership {
       await this.#consumer.joinGroup({})
       this.#partitions = partitions
     } catch (error) {
-      void this.#rejoin((error as Error).message)
+      void this.#rejoin(serverText((error as Error).message))
     }
   }
 

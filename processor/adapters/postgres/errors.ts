@@ -1,5 +1,6 @@
 /** Translates the errors of PostgreSQL and its client into ours. */
 import pg from 'pg'
+import { serverText } from '#common/redact.ts'
 import { Fatal, Fenced, Rejected, Retryable } from '#processor/errors.ts'
 
 /** The SQLSTATE that our function assert_rows raises. */
@@ -34,7 +35,7 @@ export function storeError(error: unknown, doing: string): unknown {
   if (error instanceof Retryable || error instanceof Fenced || error instanceof Rejected || error instanceof Fatal)
     return error
   const code = (error as NodeJS.ErrnoException).code ?? ''
-  const reason = error.message || code || 'no connection'
+  const reason = serverText(error.message) || code || 'no connection'
   if (CERTIFICATE.test(`${code} ${error.message}`))
     return new Fatal('AccessDenied', `PostgreSQL error while ${doing}: ${reason}. Check spec.sinks.postgres.tls`, {
       cause: error,
@@ -44,7 +45,7 @@ export function storeError(error: unknown, doing: string): unknown {
 
 function fromServer(error: pg.DatabaseError, doing: string): Error {
   const code = error.code ?? ''
-  const message = `PostgreSQL error while ${doing}: ${error.message} (SQLSTATE ${code})`
+  const message = `PostgreSQL error while ${doing}: ${serverText(error.message)} (SQLSTATE ${code})`
   const options = { cause: error }
   if (code === FENCED) return new Fenced(error.message)
   if (REFUSED_DATA.includes(code.slice(0, 2))) return new Rejected(message, options)

@@ -1,13 +1,14 @@
 /** The Telemetry port: Prometheus metrics, JSON logs, conditions, the commit log and optional traces. */
 import type { DestinationStream } from 'pino'
 import type { Registry } from 'prom-client'
+import { redact, reportText } from '#common/redact.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Commit, PartitionCommit } from '#processor/core/commit.ts'
 import type { Clock, Telemetry } from '../../ports.ts'
 import { openCommitLog } from './commit-log.ts'
 import { EQUATIONS, imbalance, LAWS } from './conservation.ts'
 import { Health, type HealthReport } from './health.ts'
-import { createLogger, type LogLevel, redact } from './log.ts'
+import { createLogger, type LogLevel } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { RecentDelays } from './recent-delays.ts'
 import { measure, type Snapshot } from './snapshot.ts'
@@ -53,9 +54,9 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
   const telemetry: WorkerTelemetry = {
     registry: metrics.registry,
     health: () => health.report(),
-    setReady: (ready, reason = 'Not ready') => health.setReady(ready, reason),
+    setReady: (ready, reason = 'Not ready') => health.setReady(ready, reportText(reason)),
     setLive: (live, reason = 'the worker no longer reads and commits; its log shows why') =>
-      health.setLive(live, reason),
+      health.setLive(live, reportText(reason)),
     async snapshot() {
       const at = clock.now()
       return {
@@ -121,7 +122,8 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
       metrics.busy.set(elapsedMs > 0 ? Math.min(1, workedMs / elapsedMs) : 0)
       metrics.busySeconds.inc(Math.min(workedMs, elapsedMs) / 1000)
     },
-    condition(code, message) {
+    condition(code, text) {
+      const message = text === null ? null : reportText(text)
       if (!health.condition(code, message, clock.now())) return
       metrics.condition.set({ code }, message === null ? 0 : 1)
       if (message === null) telemetry.log('info', `condition cleared: ${code}`, { code })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { redact } from '#processor/adapters/telemetry/log.ts'
+import { redact } from '#common/redact.ts'
 import { telemetryForTest } from './fixture.ts'
 
 it('writes level, time, pipeline, worker, message and fields in a log line', () => {
