@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CODECS as FRAMINGS, JAVA_SNAPPY, LZ4, ZSTD } from '#test/support/codecs.ts'
+import { check } from '#test/support/properties.ts'
 import { encodeBatch, GZIP } from '#test/support/record-batch.ts'
 import { CODECS, checkedDecoder } from '#verify/record-batches.ts'
 
