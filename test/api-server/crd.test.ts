@@ -204,7 +204,9 @@ describeWithApiServer('the CRD', () => {
       expect(await replace(name, at(first))).toMatchObject({ code: 200 })
       const path = `${kube.pipelinePath('default', name)}/status`
       await kube.demand('PATCH', path, { status: { sinksReached: ['postgres'] } }, 'application/merge-patch+json')
-      expect(await replace(name, at({ ...first, passwordSecretRef: { name: 'a', key: 'b' } }))).toMatchObject({
+      expect(
+        await replace(name, at({ ...first, passwordSecretRef: { name: 'a', key: 'b' }, insecure: true })),
+      ).toMatchObject({
         code: 200,
       })
       const { code, body } = await replace(name, at({ ...first, [field]: value }))
