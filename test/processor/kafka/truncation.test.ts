@@ -58,10 +58,11 @@ it('notices records that an unclean leader election replaced, even if the log is
     { name: 'min.insync.replicas', value: '1' },
   ]
   const replicaAssignment = [{ partition: 0, replicas: [FIRST, SECOND] }]
-  await admin(a =>
-    a.createTopics({ topics: [{ topic: TOPIC, replicaAssignment, configEntries }], waitForLeaders: true }),
-  )
-  await source.describe()
+  const topics = [{ topic: TOPIC, replicaAssignment, configEntries }]
+  // kafkajs itself gives up waiting when it asks a broker that has not heard of the topic yet.
+  await admin(a => a.createTopics({ topics, waitForLeaders: false }))
+  await until(async () => ((await partition()).isr.length === 2 ? true : null))
+  await until(() => source.describe())
   await send('a', 'b')
   await cluster.kill(SECOND)
   await until(async () => ((await partition()).isr.length === 1 ? true : null))
