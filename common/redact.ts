@@ -27,13 +27,15 @@ const PATTERNS: [pattern: RegExp, replacement: string][] = [
   ],
 ]
 
-const known = new Map<string, RegExp>()
+/** The longest first: a secret can contain another. */
+let known: [secret: string, pattern: RegExp][] = []
 
 /** Call it with each secret that the process reads. Returns the value. */
 export function rememberSecret<T extends string | undefined>(value: T): T {
   if (value === undefined || value.trim().length < MIN_SECRET) return value
   const forms = [value, value.trim(), encodeURIComponent(value), JSON.stringify(value).slice(1, -1)]
-  for (const form of forms) known.set(form, patternOf(form))
+  const patterns = new Map([...known, ...forms.map((form): [string, RegExp] => [form, patternOf(form)])])
+  known = [...patterns].sort(([a], [b]) => b.length - a.length)
   return value
 }
 
@@ -44,8 +46,7 @@ function patternOf(secret: string): RegExp {
 
 /** Returns the text without known secrets and everything that looks like a credential. */
 export function redactText(text: string): string {
-  const longestFirst = [...known.keys()].sort((a, b) => b.length - a.length)
-  const withoutKnown = longestFirst.reduce((rest, secret) => rest.replace(known.get(secret)!, REDACTED), text)
+  const withoutKnown = known.reduce((rest, [, pattern]) => rest.replace(pattern, REDACTED), text)
   return PATTERNS.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), withoutKnown)
 }
 

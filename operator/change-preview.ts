@@ -19,16 +19,9 @@ const SETTINGS: OperatorSettings = {
 
 /** Lines to print, at least one. `before` is null for a new pipeline. */
 export function changePreview(owner: Owner, before: Version | null, after: Version): string[] {
-  const changes = [
-    ...objects(owner, before, after),
-    ...results(before?.spec ?? null, after.spec),
-    ...places(before?.spec ?? null, after.spec),
-  ]
-  return [
-    ...(changes.length > 0 ? changes : ['no changes']),
-    ...unclearNotes(before?.spec ?? null, after.spec),
-    ...roundingNotes(before?.spec ?? null, after.spec),
-  ]
+  const [old, next] = [before?.spec ?? null, after.spec]
+  const changes = [...objects(owner, before, after), ...results(old, next), ...places(old, next)]
+  return [...(changes.length > 0 ? changes : ['no changes']), ...unclearNotes(old, next), ...roundingNotes(old, next)]
 }
 
 function objects(owner: Owner, before: Version | null, after: Version): string[] {

@@ -23,18 +23,20 @@ export function admissionFaults(spec: Spec): Fault[] {
   ]
 }
 
-const insecure = (block: string) => `To send the credentials without encryption, set spec.${block}.insecure: true`
+/** Returns the end of a message about the block of that path below spec. */
+export const insecureRemedy = (block: string) =>
+  `To send the credentials without encryption, set spec.${block}.insecure: true`
 
 function kafkaFaults({ sasl, tls, insecure: isIntended }: Spec['source']): Fault[] {
   // Brokers on loopback are no exception: they name the brokers that the client connects to next.
   if (!sasl || tls?.enabled || isIntended) return []
-  const message = `sends the credentials (${sasl.mechanism}) without encryption; set spec.source.tls. ${insecure('source')}`
+  const message = `sends the credentials (${sasl.mechanism}) without encryption; set spec.source.tls. ${insecureRemedy('source')}`
   return [{ path: ['source', 'sasl'], message }]
 }
 
 function postgresFaults({ host, passwordSecretRef, tls, insecure: isIntended }: Spec['sinks']['postgres']): Fault[] {
   if (!passwordSecretRef || tls?.enabled || isIntended || LOOPBACK_HOST.test(host)) return []
-  const message = `is sent to ${host} without encryption; set spec.sinks.postgres.tls. ${insecure('sinks.postgres')}`
+  const message = `is sent to ${host} without encryption; set spec.sinks.postgres.tls. ${insecureRemedy('sinks.postgres')}`
   return [{ path: ['sinks', 'postgres', 'passwordSecretRef'], message }]
 }
 
@@ -50,7 +52,7 @@ function elasticsearchFaults(elasticsearch: Spec['sinks']['elasticsearch']): Fau
     return [faultAt(plain, `${plain} is not encrypted, but tls is enabled; use https:// or remove tls`)]
   const unprotected = nodes.find(node => !PROTECTED_NODE.test(node))
   if (!passwordSecretRef || isIntended || unprotected === undefined) return []
-  const message = `${unprotected} receives the password without encryption; use https://. ${insecure('sinks.elasticsearch')}`
+  const message = `${unprotected} receives the password without encryption; use https://. ${insecureRemedy('sinks.elasticsearch')}`
   return [faultAt(unprotected, message)]
 }
 

@@ -2,7 +2,7 @@
  * The checks of pipeline/admission.ts in CEL. Each belongs to the smallest block that it reads: the API server checks a
  * stored document's blocks again only when they change.
  */
-import { LOOPBACK_HOST, PROTECTED_NODE } from '#pipeline/admission.ts'
+import { insecureRemedy, LOOPBACK_HOST, PROTECTED_NODE } from '#pipeline/admission.ts'
 import { matches, type Rule } from '#pipeline/rules.ts'
 
 /** One entry of `x-kubernetes-validations`. */
@@ -11,12 +11,11 @@ export type CelRule = Rule & { fieldPath?: string }
 const matching = (pattern: RegExp) => matches(pattern).replace('self.', '')
 const TLS = '(has(self.tls) && (!has(self.tls.enabled) || self.tls.enabled))'
 const INSECURE = '(has(self.insecure) && self.insecure)'
-const sendClear = (block: string) => `To send the credentials without encryption, set spec.${block}.insecure: true`
 
 export const SOURCE: CelRule[] = [
   {
     rule: `!has(self.sasl) || ${TLS} || ${INSECURE}`,
-    message: `sends the credentials without encryption; set spec.source.tls. ${sendClear('source')}`,
+    message: `sends the credentials without encryption; set spec.source.tls. ${insecureRemedy('source')}`,
     fieldPath: '.sasl',
   },
 ]
@@ -24,7 +23,7 @@ export const SOURCE: CelRule[] = [
 export const POSTGRES: CelRule[] = [
   {
     rule: `!has(self.passwordSecretRef) || ${TLS} || ${INSECURE} || !has(self.host) || self.host.${matching(LOOPBACK_HOST)}`,
-    message: `is sent without encryption; set spec.sinks.postgres.tls. ${sendClear('sinks.postgres')}`,
+    message: `is sent without encryption; set spec.sinks.postgres.tls. ${insecureRemedy('sinks.postgres')}`,
     fieldPath: '.passwordSecretRef',
   },
 ]
@@ -37,7 +36,7 @@ export const ELASTICSEARCH_TRANSPORT: CelRule[] = [
   },
   {
     rule: `!has(self.passwordSecretRef) || ${INSECURE} || !has(self.nodes) || self.nodes.all(node, node.${matching(PROTECTED_NODE)})`,
-    message: `an address that begins with http:// receives the password without encryption; use https://. ${sendClear('sinks.elasticsearch')}`,
+    message: `an address that begins with http:// receives the password without encryption; use https://. ${insecureRemedy('sinks.elasticsearch')}`,
     fieldPath: '.nodes',
   },
 ]

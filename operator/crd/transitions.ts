@@ -4,6 +4,7 @@
  * place of the results stays as well.
  */
 import type { Rule } from '#pipeline/rules.ts'
+import type { CelRule } from './admission-rules.ts'
 
 const anotherName =
   'give the changed aggregation a new name. The new one starts at the current position of the stream; the rows of the old one are kept'
@@ -36,7 +37,7 @@ function isSamePlace(name: string): string {
  * Rules of the whole object, because they hold only once PostgreSQL has received a result: until then, a wrong address can
  * be corrected. Workers that open another place would find no results, and start over.
  */
-export const PLACE_OF_RESULTS: (Rule & { fieldPath: string })[] = ['host', 'port', 'database', 'schema'].map(name => ({
+export const PLACE_OF_RESULTS: CelRule[] = ['host', 'port', 'database', 'schema'].map(name => ({
   rule: `!(${hasResults}) || ${isSamePlace(name)}`,
   message:
     'cannot be changed: results are stored there, and would start over in another place. To move the results, see "Move the results" in docs/operations.md. To start over, create a pipeline with another name',
@@ -48,7 +49,7 @@ const FIXED_FIELD: Rule = {
   message: 'a field cannot be changed; add a field with another name instead',
 }
 
-export const TRANSITIONS: Record<string, (Rule & { fieldPath?: string })[]> = {
+export const TRANSITIONS: Record<string, CelRule[]> = {
   'spec.source': [
     {
       rule: 'self.partitions >= oldSelf.partitions',

@@ -1,6 +1,8 @@
 /** Removes the documents of one owner from an index that others use too. */
+import { serverText } from '#common/redact.ts'
 import { Retryable } from '#processor/errors.ts'
 import { idPrefix } from '../projected-row.ts'
+import { causes } from './errors.ts'
 import type { ElasticsearchServer } from './server.ts'
 
 const PAGE = 5000
@@ -37,7 +39,7 @@ async function removeIds(server: ElasticsearchServer, index: string, ids: string
   const failed = items.find(({ delete: item }) => item?.error)?.delete?.error
   if (failed)
     throw new Retryable(
-      `Elasticsearch error while removing documents from index ${index}: ${failed.type}: ${failed.reason}; retrying`,
+      `Elasticsearch error while removing documents from index ${index}: ${serverText(causes(failed))}; retrying`,
     )
   return items.length
 }

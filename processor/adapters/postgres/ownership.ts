@@ -39,16 +39,13 @@ export const outsideOwner = (owner: string, ownerId: string | null) => `${owner}
 /** `replacing`: aggregations whose documents of a release up to 0.3.0 are still to be removed. */
 export type StoredOwnership = { ownership: Ownership; replacing: Set<string> }
 
-export async function readOwnership(session: Session, { table }: Statements): Promise<StoredOwnership> {
-  const pipelines = await session.query<{ owner: string; owner_id: string }>(
-    `SELECT owner, owner_id FROM ${table('pipeline')}`,
-  )
+/** `owner`: the owner of outside data. */
+export async function readOwnership(session: Session, { table }: Statements, owner: string): Promise<StoredOwnership> {
   const { rows } = await session.query<{ name: string; inherited: string | null; replacing: boolean }>(
     `SELECT name, inherited, replacing FROM ${table('aggregations')}`,
   )
-  const { owner, owner_id } = pipelines.rows[0]!
   return {
-    ownership: { owner: outsideOwner(owner, owner_id), inherited: rows.flatMap(({ inherited }) => inherited ?? []) },
+    ownership: { owner, inherited: rows.flatMap(({ inherited }) => inherited ?? []) },
     replacing: new Set(rows.filter(({ replacing }) => replacing).map(({ name }) => name)),
   }
 }

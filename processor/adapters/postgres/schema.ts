@@ -8,7 +8,7 @@ import { Fatal } from '#processor/errors.ts'
 import type { Opened, Topic } from '#processor/ports.ts'
 import type { Session } from './connections.ts'
 import type { PostgresStoreOptions } from './options.ts'
-import { findSchema, lockSchema, readOwnership, type StoredOwnership } from './ownership.ts'
+import { findSchema, lockSchema, outsideOwner, readOwnership, type StoredOwnership } from './ownership.ts'
 import { createResultTables } from './result-tables.ts'
 import { quoted, SERVER, type Statements } from './statements.ts'
 
@@ -37,7 +37,12 @@ export async function openSchema(
   const generation = await registerSpec(session, statements, options)
   await createResultTables(session, statements, options, { generation, ownerId })
   await addPartitions(session, statements, topic, firstPartitions)
-  return { generation, firstPartitions, watermark, ...(await readOwnership(session, statements)) }
+  return {
+    generation,
+    firstPartitions,
+    watermark,
+    ...(await readOwnership(session, statements, outsideOwner(options.owner, ownerId))),
+  }
 }
 
 /** The first claim sets the start of an initial partition; a partition that was added later is read from offset 0. */
