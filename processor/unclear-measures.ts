@@ -6,7 +6,7 @@ import type { Telemetry } from './ports.ts'
 
 /**
  * Throws Fatal MeasureUnclear for an aggregation that is not stored yet. A stored one was created by a release that had no
- * `per`: it goes on, with a condition. `stored`: names of aggregations.
+ * `per`: it continues, with a condition. `stored`: names of aggregations.
  */
 export function reportUnclearMeasures(
   spec: Spec,

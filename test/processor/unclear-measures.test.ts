@@ -24,7 +24,7 @@ describe('a measure that adds an amount of the whole record', () => {
       expect(report({ ...LINES, 'spec.aggregations[0].measures[1].per': per })).toEqual({ AddedPerLine: null })
   })
 
-  it('goes on in a stored aggregation, with a condition', () => {
+  it('is accepted in a stored aggregation, with a condition', () => {
     expect(report(LINES, ['by_store']).AddedPerLine).toMatch(/^by_store\.revenue: adds .* once per line.*another name/)
   })
 

@@ -65,7 +65,7 @@ describe('opening a schema', () => {
     expect(await harness.worker().open(TOPIC)).toMatchObject({ generation: 1 })
   })
 
-  test('lets release 0.3.0 open a schema again after a rollback, and then goes on', async harness => {
+  test('lets release 0.3.0 open a schema again after a rollback, and opens it afterwards', async harness => {
     await ready(harness)
     // What 0.3.0 does: it compares the greatest version with 2, and registers what it does not find.
     expect(await harness.query('SELECT max(version) AS newest FROM @migrations')).toEqual([{ newest: 2 }])
