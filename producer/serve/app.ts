@@ -42,7 +42,7 @@ const READY_WITHIN_MS = 2000
 /** How often Node closes connections whose request does not arrive in time. */
 const CHECK_CONNECTIONS_MS = 1000
 /** A connection needs some KB even without a request. */
-const MAX_CONNECTIONS = 2000
+export const MAX_CONNECTIONS = 2000
 const TRACEPARENT = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/
 /**
  * Ajv reports every fault, considers own properties only, and does not change the event. The schemas that it gets have

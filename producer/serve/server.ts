@@ -6,7 +6,7 @@ import type { SalesPipeline } from '#pipeline/schema.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
-import { createApp } from './app.ts'
+import { createApp, MAX_CONNECTIONS } from './app.ts'
 import { Budget } from './budget.ts'
 import { Ingest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
@@ -56,7 +56,8 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const compiled = compileSpec(pipeline.spec)
   const limits = { maxBodyBytes, maxBatch, receiveWithinMs, answerWithinMs }
   const app = await createApp({ compiled, ingest, budget, metrics, ...limits, logLevel })
-  const url = await app.listen({ host, port }).catch((error: Error) => {
+  // Connections that the kernel cannot queue wait for seconds, or never learn that they were dropped.
+  const url = await app.listen({ host, port, backlog: MAX_CONNECTIONS }).catch((error: Error) => {
     throw new UserError(
       `cannot listen on ${host}:${port}: ${error.message}. Choose another --port, or set --host to an address of this machine`,
       { cause: error },

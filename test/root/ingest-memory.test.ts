@@ -40,6 +40,7 @@ async function startIngest(bootstrap: string, topic: string, ...flags: string[])
   return {
     url,
     limit,
+    pid: child.pid!,
     /** Statuses of all responses. */
     seen,
     async post(body: string | Buffer, headers: Record<string, string> = {}) {
@@ -110,12 +111,16 @@ it('answers 413 to many compressed bodies that become too large', LONG, async ()
   expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
 })
 
+function withoutRequest(url: string): Socket {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  return socket.resume()
+}
+
 /** Sends all of a request of 1 MiB but its last byte. */
 function unfinished(url: string): Socket {
-  const { port, pathname } = new URL(url)
-  const socket = connect(Number(port), '127.0.0.1')
-  socket.on('error', () => {})
-  socket.resume()
+  const { pathname } = new URL(url)
+  const socket = withoutRequest(url)
   socket.write(
     `POST ${pathname} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${MIB}\r\n\r\n`,
   )
@@ -130,13 +135,11 @@ it('closes connections with unfinished bodies, and those without a request', LON
     for (const socket of sockets) socket.destroy()
   })
   await until('requests are refused', async () => (await ingest.post(sale('during'))).status === 429)
-  const { port } = new URL(ingest.url)
-  for (let i = 0; i < 1500; i++)
-    sockets.push(
-      connect(Number(port), '127.0.0.1')
-        .on('error', () => {})
-        .resume(),
-    )
+  await pauseProcess(ingest.pid)
+  const silent = Array.from({ length: 1500 }, () => withoutRequest(ingest.url))
+  sockets.push(...silent)
+  await until('the kernel has taken all connections', () => silent.every(socket => !socket.connecting))
+  process.kill(ingest.pid, 'SIGCONT')
   await until('all connections are closed', () => sockets.every(socket => socket.closed), 90_000, 500)
   expect((await ingest.post(sale('after'))).status).toBe(202)
   expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
