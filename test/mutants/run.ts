@@ -33,7 +33,12 @@ function copyTree(): string {
 /** Works on groups until none is left. Rejects when its process ends before that. */
 function runLane(next: () => Group | undefined, onResult: (result: Result) => void): Promise<void> {
   const copy = copyTree()
-  const env = { ...process.env, SALESPIPELINE_CACHE: process.env.SALESPIPELINE_CACHE ?? join(ROOT, '.cache') }
+  const env = {
+    ...process.env,
+    SALESPIPELINE_CACHE: process.env.SALESPIPELINE_CACHE ?? join(ROOT, '.cache'),
+    // Node keeps compiled code by path, and each copy has its own.
+    NODE_COMPILE_CACHE: join(copy, '.cache/compiled'),
+  }
   const lane = fork(join(copy, 'test/mutants/lane.ts'), {
     cwd: copy,
     env,
