@@ -12,6 +12,7 @@ import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Commit } from './core/commit.ts'
 import { mergeShares } from './core/merge.ts'
 import { outcomeOf } from './core/outcome.ts'
+import type { Room } from './core/partition.ts'
 import { Fenced, Rejected, Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Store, Telemetry } from './ports.ts'
@@ -56,9 +57,11 @@ export class Committer {
     this.#deps = deps
   }
 
-  /** Returns how many more records a partition may gather before the next commit. */
-  budget(partition: OwnedPartition): number {
-    return this.#bisectionLimit - (partition.state?.pendingRecords ?? 0)
+  /** Returns how much more a partition may gather before the next commit; null: nothing. */
+  room({ state }: OwnedPartition): Room | null {
+    const records = this.#bisectionLimit - (state?.pendingRecords ?? 0)
+    const rows = MAX_ROWS - (state?.pendingRows ?? 0)
+    return records > 0 && rows > 0 ? { records, rows } : null
   }
 
   /** Starts a commit if one is due; otherwise schedules one. */

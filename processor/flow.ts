@@ -188,8 +188,7 @@ export class Flow {
     const partition = this.#partitions.get(answer.partition)
     const state = partition?.state
     if (!partition || !state || !partition.readable) return
-    const budget = this.#committer.budget(partition)
-    if (answer.offset !== state.nextOffset || budget <= 0) {
+    if (answer.offset !== state.nextOffset || !this.#committer.room(partition)) {
       partition.moveTo(state.nextOffset) // the answer is for an older position, or the partition must wait for a commit
       return
     }
@@ -228,16 +227,18 @@ export class Flow {
     if (partition.state === state && state.nextOffset < partition.position) partition.moveTo(state.nextOffset)
   }
 
-  /** One compressed batch can hold more than memory does, so there may be commits between its pieces. */
+  /** One answer can lead to more rows than memory holds, so there may be commits between its records. */
   async #process(partition: OwnedPartition, state: PartitionState, data: Buffer): Promise<void> {
     for await (const piece of this.#deps.unpack(data)) {
-      const budget = this.#committer.budget(partition)
-      if (partition.state !== state || !partition.readable || budget <= 0 || this.#draining.signal.aborted) return
-      const complete = state.process(piece, budget)
-      partition.lastDataAt = this.#deps.clock.now()
-      if (partition.phase === 'restoring' && !state.restoring) partition.enter('running')
-      if (!complete) return
-      await this.#committer.waitForCapacity()
+      state.feed(piece)
+      for (let hasEnded = false; !hasEnded; ) {
+        const room = this.#committer.room(partition)
+        if (partition.state !== state || !partition.readable || !room || this.#draining.signal.aborted) return
+        hasEnded = state.process(room)
+        partition.lastDataAt = this.#deps.clock.now()
+        if (partition.phase === 'restoring' && !state.restoring) partition.enter('running')
+        await this.#committer.waitForCapacity()
+      }
     }
   }
 }

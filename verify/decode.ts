@@ -98,6 +98,7 @@ function readLines(event: Map<string, Json>, explode: NonNullable<Rules['explode
   if (array === null) throw new Fault('missing_field', explode.path)
   if (!Array.isArray(array)) throw new Fault('wrong_type', explode.path)
   if (array.length === 0) throw new Fault('empty_lines', explode.path)
+  if (array.length > explode.maxLines) throw new Fault('too_many_lines', explode.path)
   return array.map(line => {
     if (!(line instanceof Map)) throw new Fault('wrong_type', explode.path)
     return Object.assign(emptyLine(), shared, readFields(line, explode.fields))

@@ -61,7 +61,7 @@ export interface Rules {
   id: string | null
   time: { path: string; format: 'rfc3339' | 'epoch'; unit: 's' | 'ms' | 'us' | 'ns'; zone: string | null }
   fields: Field[]
-  explode: { path: string; fields: Field[] } | null
+  explode: { path: string; fields: Field[]; maxLines: number } | null
   outOfOrderness: number
   maxFutureSkew: number
   deduplication: { horizon: number; maxIds: number } | null
@@ -116,7 +116,8 @@ export interface WrittenDocument {
       id?: string
       time: { path: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
       fields?: WrittenField[]
-      explode?: { path: string; fields: WrittenField[] }
+      /** Specs that releases up to 0.3.0 stored have no maxLines, and no limit. */
+      explode?: { path: string; fields: WrittenField[]; maxLines?: number }
     }
     window?: WrittenWindow
     watermark?: { outOfOrderness?: Duration; maxFutureSkew?: Duration }
@@ -193,11 +194,16 @@ function optionalDuration(path: string, written: Duration | undefined): number |
   return written === undefined ? null : milliseconds(path, written)
 }
 
+function readExplode(written: NonNullable<WrittenDocument['spec']['event']['explode']>): Rules['explode'] {
+  const { path, fields, maxLines = Number.POSITIVE_INFINITY } = written
+  return { path, fields: fields.map(readField), maxLines }
+}
+
 function readRules(spec: WrittenDocument['spec']): Rules {
   const { event } = spec
   const { path, format = 'rfc3339', unit = 'ms', zone = null } = event.time
   const fields = (event.fields ?? []).map(readField)
-  const explode = event.explode ? { path: event.explode.path, fields: event.explode.fields.map(readField) } : null
+  const explode = event.explode ? readExplode(event.explode) : null
   const all = [...fields, ...(explode?.fields ?? [])]
   return {
     id: event.id ?? null,

@@ -1,6 +1,7 @@
 /** `spec.event`: how a record of the topic is read. */
 
 import { z } from 'zod'
+import { MAX_JSON_VALUES } from '../limits.ts'
 import { columnName } from '../names.ts'
 import { object } from '../object.ts'
 import { keyed, text } from '../rules.ts'
@@ -51,6 +52,12 @@ const time = object({
 const explode = object({
   path: path().describe('Where the array is in the event'),
   fields: keyed(field, 'name', 1, 32).describe('Fields of each element of the array; paths begin at the element'),
+  maxLines: z
+    .int()
+    .min(1)
+    .max(MAX_JSON_VALUES)
+    .default(10_000)
+    .describe('Maximum number of elements of the array. An event with more is a dead letter'),
 }).describe(
   'Set this if each event has an array of lines, such as the products of an order. Each line is aggregated like a separate sale, and also has the fields of the event that contains it',
 )

@@ -16,6 +16,7 @@ export const DEAD_REASONS = [
   'bad_time',
   'missing_id',
   'empty_lines',
+  'too_many_lines',
   'key_too_long',
   'future_timestamp',
   'store_rejected',

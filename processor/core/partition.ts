@@ -20,6 +20,11 @@ import { lastWindowStart, missedWindows, windowsPerEvent } from './window.ts'
 /** Interned strings above this size are dropped at the next commit, so that memory stays bounded for any keys. */
 const MAX_INTERNED_BYTES = 4 << 20
 
+/** How much more a commit may hold. The last record may exceed the rows. */
+export type Room = { records: number; rows: number }
+
+const UNLIMITED: Room = { records: Number.POSITIVE_INFINITY, rows: Number.POSITIVE_INFINITY }
+
 /** A range of the log with the spec that applies to it. */
 type Program = { fromOffset: number; compiled: CompiledSpec; decoder: Decoder }
 
@@ -83,7 +88,9 @@ export class PartitionState {
   /** Aggregate, late, dead and raw rows of these records. */
   get pendingRows(): number {
     const { late, dead, raw } = this.#pending
-    return this.#tables.reduce((rows, table) => rows + table.size, late.length + dead.length + raw.length)
+    let rows = late.length + dead.length + raw.length
+    for (const table of this.#tables) rows += table.size
+    return rows
   }
 
   /** True when the offset moved since the last commit, even if over control records only. */
@@ -111,23 +118,30 @@ export class PartitionState {
     this.#cursor.begin(aborted, this.nextOffset)
   }
 
-  /**
-   * Processes one piece; counts at most `budget` records. Returns false if that stopped it earlier: nextOffset shows where,
-   * and the rest must be fetched again.
-   */
-  process(piece: Piece, budget = Number.POSITIVE_INFINITY): boolean {
-    const cursor = this.#cursor
+  /** Takes the next piece, which `process` then reads. Drops what is left of the one before. */
+  feed(piece: Piece): void {
     if (this.restoring) this.#boundStrings() // nothing gathered yet can refer to a string
-    cursor.feed(piece)
-    const limit = this.#pending.counters.records + budget
-    while (this.#pending.counters.records < limit && cursor.next()) {
+    this.#cursor.feed(piece)
+  }
+
+  /**
+   * Counts the records of the piece until it ends or the room is used. Returns false if it may not have ended: then call
+   * `process` again when there is room, or fetch the rest again; nextOffset shows where it begins.
+   */
+  process(room: Room = UNLIMITED): boolean {
+    const cursor = this.#cursor
+    const records = this.#pending.counters.records + room.records
+    const rows = this.pendingRows + room.rows
+    while (this.#pending.counters.records < records && this.pendingRows < rows) {
+      if (!cursor.next()) {
+        this.nextOffset = cursor.nextOffset
+        return true
+      }
       if (cursor.offset < this.#countFrom) this.#restore(cursor)
       else this.#count(cursor)
       this.nextOffset = cursor.nextOffset
     }
-    if (this.#pending.counters.records >= limit) return false
-    this.nextOffset = cursor.nextOffset
-    return true
+    return false
   }
 
   /** Continues at `offset` when the log no longer has the records before it. */

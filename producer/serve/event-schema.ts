@@ -50,8 +50,9 @@ function schemaOf({ event, deduplication }: Spec, items: (explode: Explode) => J
   put(root, event.time.path, timeSchema(event.time), true)
   for (const field of event.fields) putField(root, field)
   if (event.explode) {
-    const lines = { type: 'array', ...items(event.explode), minItems: 1, description: 'an array of at least one line' }
-    put(root, event.explode.path, lines, true)
+    const { path, maxLines } = event.explode
+    const description = `an array of 1 to ${maxLines} lines`
+    put(root, path, { type: 'array', ...items(event.explode), minItems: 1, maxItems: maxLines, description }, true)
   }
   return root
 }

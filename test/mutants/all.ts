@@ -1,6 +1,7 @@
 /** All planted faults. */
 import { ENGINE_MUTANTS, type Mutant } from './engine.ts'
 import { INGEST_MUTANTS } from './ingest.ts'
+import { LIMITS_MUTANTS } from './limits.ts'
 import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
@@ -13,6 +14,7 @@ export const MUTANTS: Mutant[] = [
   ...OPERATOR_MUTANTS,
   ...INGEST_MUTANTS,
   ...NETWORK_POLICY_MUTANTS,
+  ...LIMITS_MUTANTS,
   ...LOCAL_MUTANTS,
   ...SECURITY_MUTANTS,
   ...OWNERSHIP_MUTANTS,

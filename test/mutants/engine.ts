@@ -161,9 +161,9 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'watermark per batch instead of per record',
     file: 'processor/core/partition.ts',
-    find: 'const limit = this.#pending.counters.records + budget',
+    find: 'const rows = this.pendingRows + room.rows',
     plant:
-      'const limit = this.#pending.counters.records + budget\n    const perBatch = this.watermark\n    Object.defineProperty(this, "watermark", { get: () => perBatch, configurable: true })',
+      'const rows = this.pendingRows + room.rows\n    const perBatch = this.watermark\n    Object.defineProperty(this, "watermark", { get: () => perBatch, configurable: true })',
     test: SIMULATOR,
     turnsRed: SIMULATED,
   },

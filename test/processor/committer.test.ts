@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { Committer } from '#processor/committer.ts'
+import { Committer, type CommitterDeps } from '#processor/committer.ts'
 import type { Commit } from '#processor/core/commit.ts'
 import { PartitionState } from '#processor/core/partition.ts'
 import { Rejected } from '#processor/errors.ts'
@@ -21,7 +21,10 @@ spec:
 const compiled = compileSpec(pipeline.spec)
 
 /** Returns a running partition with one record that waits for a commit. */
-function withOneRecord(partition: number): OwnedPartition {
+const withOneRecord = (partition: number) => withRecords(partition, 1)
+
+/** Returns a running partition with records that wait for a commit. Each record makes a row of its own. */
+function withRecords(partition: number, count: number): OwnedPartition {
   const claim = {
     partition,
     epoch: 1,
@@ -35,14 +38,43 @@ function withOneRecord(partition: number): OwnedPartition {
     segments: [{ fromOffset: 0, generation: 1, specJson: JSON.stringify(pipeline) }],
   }
   const state = new PartitionState(claim, () => compiled)
-  const value = Buffer.from('{"id":"1","at":1000,"store":"a"}')
-  const data = encodeBatch({ baseOffset: 0, records: [{ delta: 0, timestamp: 1000, key: null, value }] })
+  const records = Array.from({ length: count }, (_, delta) => {
+    const value = Buffer.from(JSON.stringify({ id: `${delta}`, at: 1000, store: `${delta}` }))
+    return { delta, timestamp: 1000, key: null, value }
+  })
+  const data = encodeBatch({ baseOffset: 0, records })
   state.begin([])
-  state.process({ data, cut: null })
+  state.feed({ data, cut: null })
+  state.process()
   const owned = new OwnedPartition(partition)
   owned.state = state
   for (const phase of ['claiming', 'running'] as const) owned.enter(phase)
   return owned
+}
+
+type Handlers = Pick<CommitterDeps, 'onLost' | 'onRejected'>
+
+function committerOf(partitions: OwnedPartition[], commit: Store['commit'], handlers?: Handlers): Committer {
+  const unexpected = () => {
+    throw new Error('the commit failed')
+  }
+  const quiet = new Proxy({}, { get: () => () => {} }) as Telemetry
+  return new Committer({
+    compiled,
+    store: { commit } as Store,
+    clock: { now: () => 0, sleep: () => Promise.resolve() },
+    chance: { next: () => 0 },
+    telemetry: quiet,
+    partitions: () => partitions.filter(p => p.phase !== 'revoked'),
+    boundDeadLetters: commit => commit,
+    onLost: unexpected,
+    onRejected: unexpected,
+    ...handlers,
+    fail: error => {
+      throw error
+    },
+    signal: new AbortController().signal,
+  })
 }
 
 /** Flushes into a store that rejects every commit; returns the numbers of partitions sent, rejected and lost ones. */
@@ -53,28 +85,27 @@ async function flushRejected(partitions: OwnedPartition[], duringCommit: () => v
     duringCommit()
     throw new Rejected('the data violates a constraint')
   }
-  const quiet = new Proxy({}, { get: () => () => {} }) as Telemetry
-  const committer = new Committer({
-    compiled,
-    store: { commit } as unknown as Store,
-    clock: { now: () => 0, sleep: () => Promise.resolve() },
-    chance: { next: () => 0 },
-    telemetry: quiet,
-    partitions: () => partitions.filter(p => p.phase !== 'revoked'),
-    boundDeadLetters: commit => commit,
+  const handlers: Handlers = {
     onLost: partition => {
       lost.push(partition.partition)
       partition.enter('assigned')
     },
     onRejected: partition => rejected.push(partition.partition),
-    fail: error => {
-      throw error
-    },
-    signal: new AbortController().signal,
-  })
-  await committer.flush()
+  }
+  await committerOf(partitions, commit, handlers).flush()
   return { sent, rejected, lost }
 }
+
+describe('the room of a partition', () => {
+  it('shrinks by its records and rows, ends at 16,000 rows, and is back when they are committed', async () => {
+    const [few, many] = [withRecords(0, 10), withRecords(1, 16_000)]
+    const committer = committerOf([few, many], async () => {})
+    expect(committer.room(few)).toEqual({ records: Number.POSITIVE_INFINITY, rows: 15_990 })
+    expect(committer.room(many)).toBeNull()
+    await committer.waitForCapacity()
+    expect(committer.room(many)).toEqual({ records: Number.POSITIVE_INFINITY, rows: 16_000 })
+  })
+})
 
 describe('a commit that the store rejects', () => {
   it('declares the record of a rejected commit dead when it is the only one', async () => {

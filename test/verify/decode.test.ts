@@ -168,7 +168,7 @@ describe('exploded records', () => {
     event: {
       time: { path: 'at', format: 'epoch' },
       fields: [{ name: 'store' }],
-      explode: { path: 'cart.lines', fields: [{ name: 'sku' }, { name: 'amount', type: 'decimal' }] },
+      explode: { path: 'cart.lines', maxLines: 3, fields: [{ name: 'sku' }, { name: 'amount', type: 'decimal' }] },
     },
     aggregations: [{ name: 'one', groupBy: ['sku'], measures: [{ name: 'orders', op: 'count' }] }],
   })
@@ -185,6 +185,7 @@ describe('exploded records', () => {
   it.each<[string, [string, string], string]>([
     ['an absent array', ['missing_field', 'cart.lines'], '{"at":0,"store":"x"}'],
     ['an empty array', ['empty_lines', 'cart.lines'], cart('[]')],
+    ['too many lines, before it reads them', ['too_many_lines', 'cart.lines'], cart('[7,7,7,7]')],
     ['no array', ['wrong_type', 'cart.lines'], cart('{}')],
     ['a line that is no object', ['wrong_type', 'cart.lines'], cart('[{"sku":"a","amount":1},7]')],
     ['one bad line', ['missing_field', 'sku'], cart('[{"sku":"a","amount":1},{"amount":1}]')],

@@ -77,8 +77,14 @@ const sale = fc.record({
   ),
 })
 const log = fc.array(fc.option(sale, { freq: 12 }), { minLength: 1, maxLength: 60 })
-/** After how many records a batch ends, a commit is made, the partition moves to another worker. */
-const cuts = fc.record({ batches: fc.nat(3), commits: fc.nat(6), moves: fc.nat(12) })
+/** After how many records a batch ends, a commit is made, the partition moves to another worker; and the rows of a commit. */
+const cuts = fc.record({
+  batches: fc.nat(3),
+  commits: fc.nat(6),
+  moves: fc.nat(12),
+  rows: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constant(Number.POSITIVE_INFINITY)),
+})
+type Cuts = { batches: number; commits: number; moves: number; rows?: number }
 
 const priceOf = ({ mills }: Line) => Big(mills).div(1000)
 const bytesOf = (sale: Sale | null) =>
@@ -174,14 +180,17 @@ function add(outcome: Outcome, name: string, key: string, { lines, total }: Sale
 }
 
 /** Computes the outcome with the engine, and adds up its commits like a store. */
-function actual(log: Log, { batches, commits, moves }: { batches: number; commits: number; moves: number }): Outcome {
+function actual(log: Log, { batches, commits, moves, rows }: Cuts): Outcome {
   const outcome = emptyOutcome()
   let claim = firstClaim()
   let state = stateOf(claim)
   log.forEach((_, offset) => {
     const isLast = offset === log.length - 1
     if (offset % (batches + 1) !== batches && !isLast) return
-    read(state, encoded(log, state.nextOffset, offset + 1, batches))
+    const whenFull = () => {
+      claim = commit(outcome, state, claim)
+    }
+    read(state, encoded(log, state.nextOffset, offset + 1, batches), rows, whenFull)
     if (offset % (commits + 1) === commits || isLast) claim = commit(outcome, state, claim)
     if (offset % (moves + 1) === moves) state = moved(log, claim)
   })
@@ -203,9 +212,11 @@ const firstClaim = (): Claim => ({
 
 const stateOf = (claim: Claim) => new PartitionState(claim, () => compiled)
 
-function read(state: PartitionState, data: Buffer): void {
+/** `whenFull` makes room for `rows` more. */
+function read(state: PartitionState, data: Buffer, rows = Number.POSITIVE_INFINITY, whenFull = () => {}): void {
   state.begin([])
-  state.process({ data, cut: null })
+  state.feed({ data, cut: null })
+  while (!state.process({ records: Number.POSITIVE_INFINITY, rows })) whenFull()
 }
 
 /** Moves the partition to another worker: uncommitted work is lost, the ids are read again. */
@@ -293,14 +304,30 @@ describe('a partition (sections 5 to 7)', () => {
     expect([revenue, rough, meanSum]).toEqual(['51.668', '51.67', '51.668'])
   })
 
+  const at = (at: number, id: number): Sale => ({
+    id,
+    at,
+    store: 'a',
+    total: 5,
+    lines: [{ quantity: 1, mills: 1000 }],
+  })
+
+  it('stops where its records or rows use the room, and continues there', () => {
+    const state = stateOf(firstClaim())
+    const log = [at(0, 1), at(0, 2), at(0, 3), at(0, 4)]
+    state.begin([])
+    state.feed({ data: encoded(log, 0, 4, 3), cut: null })
+    const rowsOfOne = 5
+    expect(state.process({ records: 1, rows: Number.POSITIVE_INFINITY })).toBe(false)
+    expect([state.nextOffset, state.pendingRows]).toEqual([1, rowsOfOne])
+    state.freeze()
+    expect(state.process({ records: 9, rows: 1 })).toBe(false)
+    expect([state.nextOffset, state.pendingRows]).toEqual([2, rowsOfOne])
+    expect(state.process()).toBe(true)
+    expect(state.nextOffset).toBe(4)
+  })
+
   it('judges each record by the watermark before it, even within one batch', () => {
-    const at = (at: number, id: number): Sale => ({
-      id,
-      at,
-      store: 'a',
-      total: 5,
-      lines: [{ quantity: 1, mills: 1000 }],
-    })
     const log = [at(0, 1), at(30_000, 2), at(1, 3)]
     const outcome = actual(log, { batches: 3, commits: 0, moves: 99 })
     expect(outcome.late.get('tumbling|2')).toEqual([-7000])
@@ -312,10 +339,11 @@ describe('a partition (sections 5 to 7)', () => {
     const state = stateOf(firstClaim())
     const cut = { valueBytes: 99_000_000, valueSha256: 'hash' }
     state.begin([])
-    state.process({
+    state.feed({
       data: encoded([{ id: 1, at: 5000, store: 'a', total: 5, lines: [{ quantity: 1, mills: 1 }] }], 0, 1, 1),
       cut,
     })
+    state.process()
     const { dead, commit } = state.freeze()
     expect(dead).toMatchObject([{ reason: 'too_large', field: null, payloadBytes: 99_000_000, payloadSha256: 'hash' }])
     expect(commit).toMatchObject({ nextOffset: 1, maxEventTime: null, counters: { records: 1, dead: 1, accepted: 0 } })

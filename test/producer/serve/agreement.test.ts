@@ -26,6 +26,7 @@ spec:
       - { name: country, path: customer.country, default: unknown }
     explode:
       path: lines
+      maxLines: 3
       fields:
         - { name: product, path: item.name }
         - { name: quantity, type: number }
@@ -119,6 +120,8 @@ const line = object(
   member('quantity', mostly(raw('1', '3.0', '1e1'), oddNumber)),
   member('price', mostly(decimal)),
 )
+const linesOf = (minLength: number, maxLength: number) =>
+  fc.array(line, { minLength, maxLength }).map(lines => `[${lines.join(',')}]`)
 const event = (time: fc.Arbitrary<string>) =>
   object(
     member('order', object(member('id', id))),
@@ -128,7 +131,7 @@ const event = (time: fc.Arbitrary<string>) =>
     member('points', number),
     member('member', mostly(raw('true', 'false'))),
     member('customer', fc.oneof(raw('null'), object(member('country', mostly(string))))),
-    member('lines', mostly(fc.array(line, { minLength: 1, maxLength: 2 }).map(lines => `[${lines.join(',')}]`))),
+    member('lines', mostly(linesOf(1, 2), linesOf(3, 4))),
     member('__proto__', raw('{"amount":1}')),
   )
 

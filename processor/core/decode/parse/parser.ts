@@ -29,6 +29,7 @@ export class Parser {
   readonly #values: Value[]
   /** One row per line, in the order of #lineSlots. */
   #lines: Value[][] = []
+  readonly #maxLines: number
 
   constructor(compiled: CompiledSpec, strings: Interner, out: Outputs) {
     this.#compiled = compiled
@@ -39,6 +40,9 @@ export class Parser {
     this.#lineSlots = slots.filter(slot => slot.field.line)
     this.#rfc3339 = new Rfc3339(compiled.spec.event.time.zone)
     this.#values = compiled.fields.map(() => ({ text: null, amount: 0 }))
+    // Specs that releases up to 0.3.0 stored have none.
+    const { maxLines = Number.POSITIVE_INFINITY } = compiled.spec.event.explode ?? {}
+    this.#maxLines = maxLines
   }
 
   /** As Decoder.decode. */
@@ -120,6 +124,7 @@ export class Parser {
     if (lines === null) return dead('missing_field', explode.path)
     if (!Array.isArray(lines)) return dead('wrong_type', explode.path)
     if (lines.length === 0) return dead('empty_lines', explode.path)
+    if (lines.length > this.#maxLines) return dead('too_many_lines', explode.path)
     this.#lines = []
     this.#out.lines = lines.length
     for (const line of lines) {

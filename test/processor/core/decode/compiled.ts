@@ -16,7 +16,7 @@ export type EventSpec = {
   fields?: FieldSpec[]
   /** Path of the id; setting it enables deduplication. */
   id?: string | undefined
-  explode?: { path: string; fields: FieldSpec[] }
+  explode?: { path: string; fields: FieldSpec[]; maxLines?: number }
   /** Each makes one aggregation. */
   groupBys?: string[][]
 }

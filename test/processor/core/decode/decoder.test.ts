@@ -1,5 +1,6 @@
 /** Tests the outputs of good records, and every reason for which a record is dead (contract, sections 5 to 8). */
 import { describe, expect, it } from 'vitest'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { type DecodeFault, Decoder } from '#processor/core/decode/decoder.ts'
 import { Interner } from '#processor/core/decode/interner.ts'
 import { compiledFor, type EventSpec, MAX_SKEW } from './compiled.ts'
@@ -372,6 +373,7 @@ describe('an exploded record', () => {
     fields: [{ name: 'store' }],
     explode: {
       path: 'order.lines',
+      maxLines: 3,
       fields: [
         { name: 'product', path: 'item.sku' },
         { name: 'price', type: 'decimal', scale: 2 },
@@ -412,6 +414,7 @@ describe('an exploded record', () => {
     ['an object instead of lines', {}, 'wrong_type', 'order.lines'],
     ['a string instead of lines', 'pen', 'wrong_type', 'order.lines'],
     ['no lines', [], 'empty_lines', 'order.lines'],
+    ['too many lines, before it reads them', [7, line, line, line], 'too_many_lines', 'order.lines'],
     ['a line that is no object', [line, 7], 'wrong_type', 'order.lines'],
     ['a line that is null', [line, null], 'wrong_type', 'order.lines'],
     ['a line that is an array', [[line]], 'wrong_type', 'order.lines'],
@@ -420,6 +423,17 @@ describe('an exploded record', () => {
     ['a long key in one line', [line, { ...line, item: { sku: 'x'.repeat(1021) } }], 'key_too_long', 'product'],
   ])('refuses an exploded record with %s', (_, lines, reason, field) => {
     expect(decode(ORDER, order(lines))).toEqual({ reason, field })
+  })
+
+  it('has no limit of lines in a spec that was stored without one', () => {
+    const compiled = compiledFor(ORDER)
+    const { spec } = compiled
+    const { maxLines: _, ...explode } = spec.event.explode!
+    const stored = { ...compiled, spec: { ...spec, event: { ...spec.event, explode } } } as CompiledSpec
+    const decoder = new Decoder(stored, new Interner())
+    const bytes = Buffer.from(JSON.stringify(order(Array(20_000).fill(line))))
+    expect(decoder.decode(bytes, 0, bytes.length, TIME)).toBeNull()
+    expect(decoder.lines).toBe(20_000)
   })
 
   it("checks the event's fields before its lines", () => {
