@@ -129,6 +129,13 @@ const BLOCKING = define(
       meaning: 'Elasticsearch permanently rejects some documents',
       action: 'see [SalesPipelineProjectionRejects](#salespipelineprojectionrejects)',
     },
+    ProjectionRebuilding: {
+      sink: 'elasticsearch',
+      alert: 'SalesPipelineProjectionBehind',
+      meaning:
+        'all rows of an index are written to Elasticsearch again: the index lacks documents, PostgreSQL failed over, or somebody requested it. Until the end, documents are missing or outdated',
+      action: 'wait; see [Rebuild a projection](#rebuild-a-projection)',
+    },
     ConservationViolated: {
       alert: 'SalesPipelineConservationViolated',
       meaning: 'the counts of records do not add up',

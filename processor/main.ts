@@ -1,5 +1,5 @@
 /**
- * Entry point of the worker and of `remove`. Only this file reads the environment, wires the ports to their adapters
+ * Entry point of the worker, of `remove` and of `sinks`. Only this file reads the environment, wires the ports to their adapters
  * and handles signals.
  */
 import { createHash } from 'node:crypto'
@@ -37,6 +37,8 @@ const EXPELLED =
   'the operator declared this worker dead and removed it from the consumer group. This worker exits; Kubernetes starts it again if its pod still exists'
 
 async function main(): Promise<number> {
+  const [command, ...args] = process.argv.slice(2)
+  if (command === 'sinks') return (await import('./commands/sinks.ts')).runSinks(args)
   const settings = readSettings(process.argv.slice(2), process.env)
   const pipeline = parsePipeline(readTextFile(settings.file), settings.file, { admitted: settings.admitted })
   const compiled = compileSpec(pipeline.spec)

@@ -160,6 +160,29 @@ export type ProjectionWork = {
   traces: { aggregation: number; traceparent: string }[]
 }
 
+/** All rows of a projection are being written to the sink again. */
+export type Rebuild = {
+  /** The index in the sink. */
+  index: string
+  /** Rows that the table had when the rebuild began. */
+  rows: number
+  /** About how many of them the sink has accepted or rejected. */
+  written: number
+}
+
+export type RebuildProgress = {
+  /** Those that are not finished. */
+  rebuilds: Rebuild[]
+  /** Workers that are connected to the store. */
+  workers: number
+}
+
+/** Rebuilds that a person requests; the workers write the rows. Both calls throw a UserError. */
+export interface RequestedRebuild {
+  begin(): Promise<void>
+  progress(): Promise<RebuildProgress>
+}
+
 export type ProjectionFault = { aggregation: number; id: string; version: bigint; error: string }
 
 /** Entries that commits write: the rows that must still be projected. */
@@ -174,6 +197,17 @@ export interface Outbox {
   pending(): Promise<number>
   /** Resolves with the number of rows that the sink rejected. */
   rejected(): Promise<number>
+  /** Resolves with true for one worker of the pipeline, and not again within `everyMs`: that worker checks the sink. */
+  beginCheck(everyMs: number): Promise<boolean>
+  /**
+   * Resolves with a few rows of each projection that the sink must have: they neither wait nor were rejected. Leaves out
+   * projections that are being rebuilt.
+   */
+  sample(): Promise<ProjectedRow[]>
+  /** Gives all rows of these aggregations new versions and enqueues them, unless a rebuild is in progress. */
+  rebuild(aggregations: number[]): Promise<void>
+  /** Resolves with the rebuilds in progress. A rebuild ends when none of its rows waits any more. */
+  rebuilds(): Promise<Rebuild[]>
 }
 
 export interface Sink {
@@ -184,6 +218,8 @@ export interface Sink {
   prepare(ownership: Ownership): Promise<void>
   /** Writes with external versions. Succeeds where the sink already has an equal or greater one. Throws Retryable. */
   write(rows: ProjectedRow[]): Promise<ProjectionFault[]>
+  /** Resolves with those rows whose documents the sink does not have. Throws Retryable. */
+  missing(rows: ProjectedRow[]): Promise<ProjectedRow[]>
   close(): Promise<void>
 }
 

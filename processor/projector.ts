@@ -3,7 +3,8 @@
  * before the sink has answered, so a row that changes meanwhile, or a crash, only leads to another round.
  */
 import type { Chance, Clock, Outbox, ProjectedRow, ProjectionFault, Sink, Telemetry } from './ports.ts'
-import { retrying } from './retrying.ts'
+import { Rebuilds } from './rebuilds.ts'
+import { retrying, unlessAborted } from './retrying.ts'
 
 /** Rows of one round: a few MB of documents, a fraction of a second for a healthy sink. */
 const BATCH_ROWS = 5000
@@ -48,11 +49,13 @@ export async function drain(deps: ProjectorDeps, withinMs: number): Promise<bool
 
 class Projector {
   readonly #deps: ProjectorDeps
+  readonly #rebuilds: Rebuilds
   #prepared = false
   #nextReportAt = 0
 
   constructor(deps: ProjectorDeps) {
     this.#deps = deps
+    this.#rebuilds = new Rebuilds(deps)
   }
 
   /** Repeats a round until it succeeds, and pauses after an idle one. */
@@ -65,9 +68,13 @@ class Projector {
   /** Resolves with false when there was nothing to do, or when the signal aborted first. */
   async #round(): Promise<boolean> {
     const { outbox, clock, telemetry, signal } = this.#deps
-    await this.#report()
+    const pending = await this.#report()
     await this.#prepare()
     if (signal.aborted || !this.#prepared) return false
+    if (pending !== null && (await this.#rebuilds.run(pending))) {
+      this.#prepared = false // the index may be missing, or somebody else may have created it
+      return true
+    }
     const startedAt = clock.now()
     const work = await outbox.take(BATCH_ROWS)
     const faults = work && (await this.#write(work.rows))
@@ -94,12 +101,15 @@ class Projector {
     return faults
   }
 
-  async #report(): Promise<void> {
+  /** Resolves with the number of pending rows; null between two counts. */
+  async #report(): Promise<number | null> {
     const { outbox, clock, telemetry } = this.#deps
-    if (clock.now() < this.#nextReportAt) return
+    if (clock.now() < this.#nextReportAt) return null
     this.#nextReportAt = clock.now() + REPORT_EVERY_MS
-    telemetry.projectionPending(await outbox.pending())
+    const pending = await outbox.pending()
+    telemetry.projectionPending(pending)
     await this.#reportRejected()
+    return pending
   }
 
   async #reportRejected(): Promise<void> {
@@ -107,20 +117,5 @@ class Projector {
     const rejected = await outbox.rejected()
     const message = `the sink rejected ${rejected} rows; table projection_errors lists the errors`
     telemetry.condition('ProjectionRejected', rejected > 0 ? message : null)
-  }
-}
-
-/** Resolves with the call's result, or with null as soon as the signal aborts; the call itself is not cancelled. */
-async function unlessAborted<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T | null> {
-  if (signal.aborted) return null
-  let stop = () => {}
-  const stopped = new Promise<null>(resolve => {
-    stop = () => resolve(null)
-  })
-  signal.addEventListener('abort', stop)
-  try {
-    return await Promise.race([call(), stopped])
-  } finally {
-    signal.removeEventListener('abort', stop)
   }
 }

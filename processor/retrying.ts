@@ -36,3 +36,18 @@ export async function retrying<T>(
   }
   return null
 }
+
+/** Resolves with the call's result, or with null as soon as the signal aborts; the call itself is not cancelled. */
+export async function unlessAborted<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T | null> {
+  if (signal.aborted) return null
+  let stop = () => {}
+  const stopped = new Promise<null>(resolve => {
+    stop = () => resolve(null)
+  })
+  signal.addEventListener('abort', stop)
+  try {
+    return await Promise.race([call(), stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}

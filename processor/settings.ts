@@ -27,6 +27,7 @@ const HELP = `A SalesPipeline worker: reads its share of the topic, aggregates, 
 
   node processor/main.ts --file PIPELINE.yaml           runs until SIGTERM
   node processor/main.ts remove --file PIPELINE.yaml    removes what the pipeline stored
+  node processor/main.ts sinks --help                   rebuilds projections
 
 Stop all workers of the pipeline before you run remove. It deletes the indices and index templates that the workers
 created in Elasticsearch, then their PostgreSQL schema with everything in it. It skips everything that another pipeline
@@ -82,7 +83,7 @@ function commandOf(words: string[], faults: string[]): Settings['command'] {
   if (words.length === 0) return 'work'
   const given = words.join(' ')
   if (given !== 'remove')
-    faults.push(`unknown command "${given}". The only command is remove; to run a worker, give no command`)
+    faults.push(`unknown command "${given}". The commands are remove and sinks; to run a worker, give no command`)
   return 'remove'
 }
 

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { emptyIndex } from '#test/support/empty-index.ts'
 import { until } from '#test/support/until.ts'
 import { Rig } from './rig.ts'
+
+const INDEX = 'transactions-aggregated'
+
+const LOSSES = [
+  ['deletes', 8, () => send('DELETE')],
+  ['empties', 9, () => emptyIndex(rig.servers.elasticsearch!.url, INDEX)],
+] as const
 
 let rig: Rig
 
@@ -19,6 +27,19 @@ async function committed(): Promise<number> {
 async function waitingForSink(): Promise<number> {
   const [row] = await rig.query<{ waiting: number }>(`SELECT count(*)::int AS waiting FROM ${rig.schema}.outbox`)
   return row!.waiting
+}
+
+const send = (method: string, path = '') => fetch(`${rig.servers.elasticsearch!.url}/${INDEX}${path}`, { method })
+
+async function count(): Promise<number> {
+  const refreshed = await send('POST', '/_refresh')
+  if (refreshed.status === 404) return 0
+  return ((await (await send('GET', '/_count')).json()) as { count: number }).count
+}
+
+async function rows(): Promise<number> {
+  const [row] = await rig.query<{ rows: number }>(`SELECT count(*)::int AS rows FROM ${rig.schema}.sales_summary`)
+  return row!.rows
 }
 
 describe('integrity with Elasticsearch', () => {
@@ -46,4 +67,35 @@ describe('integrity with Elasticsearch', () => {
     worker.process.kill('SIGTERM')
     expect(await worker.exited).toBe(0)
   }, 400_000)
+
+  it.each(LOSSES)(
+    'fills an index again that somebody %s while sales arrive',
+    async (_, seed, lose) => {
+      const worker = await rig.startWorker()
+      const before = await committed()
+      await Promise.all([
+        rig.load(300, 10, seed),
+        (async () => {
+          await until('commits continue', async () => (await committed()) > before, 60_000)
+          expect(await count()).toBeGreaterThan(0)
+          await lose()
+          expect(await count(), 'documents that are left').toBeLessThan(await rows())
+        })(),
+      ])
+      await until('every document is back', async () => (await count()) === (await rows()), 120_000, 1000)
+      await rig.drained()
+      const verdict = await rig.verdict()
+      expect(verdict.problems).toEqual([])
+      expect(verdict).toMatchObject({ ok: true, lost: 0, doubled: 0 })
+      const conditions = async () =>
+        ((await (await fetch(`${worker.url}/status`)).json()) as { conditions: object }).conditions
+      await until('the condition clears', async () => !('ProjectionRebuilding' in (await conditions())), 10_000)
+      worker.process.kill('SIGTERM')
+      expect(await worker.exited).toBe(0)
+      expect(worker.log()).toMatch(
+        /ProjectionRebuilding: writing all rows .*transactions-aggregated \(\d+ of \d+ rows written\)/,
+      )
+    },
+    400_000,
+  )
 })

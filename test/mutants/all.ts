@@ -6,6 +6,7 @@ import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 import { OWNERSHIP_MUTANTS } from './ownership.ts'
+import { REBUILD_MUTANTS } from './rebuild.ts'
 import { SECURITY_MUTANTS } from './security.ts'
 import { VERIFIER_MUTANTS } from './verifier.ts'
 
@@ -18,5 +19,6 @@ export const MUTANTS: Mutant[] = [
   ...LOCAL_MUTANTS,
   ...SECURITY_MUTANTS,
   ...OWNERSHIP_MUTANTS,
+  ...REBUILD_MUTANTS,
   ...VERIFIER_MUTANTS,
 ]

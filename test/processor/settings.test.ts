@@ -30,7 +30,7 @@ it.each([['delete'], ['remove', 'all']])('refuses any other command, and names t
   const refusal = () => readSettings([...words, ...FILE], {})
   expect(refusal).toThrow(UsageError)
   expect(refusal).toThrow(
-    `unknown command "${words.join(' ')}". The only command is remove; to run a worker, give no command`,
+    `unknown command "${words.join(' ')}". The commands are remove and sinks; to run a worker, give no command`,
   )
 })
 

@@ -56,6 +56,7 @@ class Simulation {
   #started = 0
   #quiet = false
   #failingOver = false
+  #hasLostDocuments = false
 
   constructor(world: World) {
     this.#world = world
@@ -70,6 +71,7 @@ class Simulation {
     writeSales(world, this.#topic, SPAN_MS, growsAfter)
     world.after(growsAfter, () => this.#grow())
     if (world.random.chance(0.5)) this.#failOver(world.random.int(1000, SPAN_MS + 1000), world.random.int(1, 2000))
+    if (world.random.chance(0.5)) world.after(world.random.int(1000, SPAN_MS + 1000), () => this.#loseDocuments())
     for (let version = 1; version < this.#versions.length; version++)
       world.after(world.random.int(1000, SPAN_MS), () => this.#rollOut())
     for (let i = world.random.int(1, 3); i > 0; i--) this.#startWorker()
@@ -109,6 +111,14 @@ class Simulation {
     this.#group.grow(this.#topic.known)
   }
 
+  /** Somebody deletes the documents. What the sink remembers of removed rows stays. */
+  #loseDocuments(): void {
+    const { revisions } = this.#projected
+    for (const [id, { document }] of revisions) if (document) revisions.delete(id)
+    this.#hasLostDocuments = true
+    this.#statistics.losses++
+  }
+
   /** A standby that lags behind takes over: rows and progress are rolled back together (contract, section 3). */
   #failOver(afterMs: number, lagMs: number): void {
     this.#failingOver = true
@@ -119,7 +129,7 @@ class Simulation {
         this.#failingOver = false
         this.#statistics.rolledBack += this.#statistics.commits > before ? 1 : 0
         Object.assign(this.#database, standby)
-        this.#database.renew(this.#world.now)
+        for (const name of this.#database.tables.keys()) this.#database.renew(name, this.#world.now)
       })
     })
   }
@@ -142,7 +152,9 @@ class Simulation {
 
   #drained(): boolean {
     const committed = this.#topic.partitions.every((log, p) => this.#database.progress.get(p)?.nextOffset === log.end)
-    return committed && this.#database.outbox.length === 0
+    if (!committed || this.#database.outbox.length > 0) return false
+    // Nothing waits before a worker notices that documents are missing.
+    return !this.#hasLostDocuments || projectionDifferences(this.#database, this.#projected).length === 0
   }
 
   #remainingWork(): string {
@@ -230,6 +242,10 @@ class Simulation {
       confirm: (work, faults) => life.call(() => memory.confirm(work, faults), this.#quiet ? 0 : 0.05),
       pending: () => life.call(() => memory.pending()),
       rejected: () => life.call(() => memory.rejected()),
+      sample: () => life.call(() => memory.sample()),
+      beginCheck: everyMs => life.call(() => memory.beginCheck(everyMs)),
+      rebuild: aggregations => life.call(() => memory.rebuild(aggregations)),
+      rebuilds: () => life.call(() => memory.rebuilds()),
     }
   }
 
@@ -245,6 +261,7 @@ class Simulation {
     return {
       prepare: () => life.call(async () => {}),
       write: rows => life.call(() => write(rows), this.#quiet ? 0 : 0.05),
+      missing: rows => life.call(() => this.#projected.missing(rows)),
       close: async () => {},
     }
   }

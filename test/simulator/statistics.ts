@@ -19,6 +19,8 @@ export type Statistics = {
   addedPartitions: number
   /** Failovers that rolled back acknowledged commits. */
   rolledBack: number
+  /** Times that the sink lost its documents. */
+  losses: number
   failures: string[]
 }
 
@@ -36,6 +38,7 @@ export function emptyStatistics(): Statistics {
     outdated: 0,
     addedPartitions: 0,
     rolledBack: 0,
+    losses: 0,
     failures: [],
   }
 }

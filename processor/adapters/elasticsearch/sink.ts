@@ -1,9 +1,10 @@
 /** The Sink port on Elasticsearch: one index per projection, external versions, bulk requests. */
-import { type Client, errors, type TransportRequestOptions } from '@elastic/elasticsearch'
+import { type Client, errors, type estypes, type TransportRequestOptions } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
 import type { Ownership, ProjectedRow, ProjectionFault, Sink, Telemetry } from '#processor/ports.ts'
 import { type BulkEntry, type BulkItem, chunksOf, describe, judge, versionFound } from './bulk.ts'
+import { causes } from './errors.ts'
 import { type IndexDefinition, indexDefinitions, TEMPLATE_PRIORITY } from './mapping.ts'
 import { type Claimed, findIndices, findTemplates, type Judged, judge as judgeOwner, markOf } from './ownership.ts'
 import { ElasticsearchServer, type ElasticsearchServerOptions } from './server.ts'
@@ -97,6 +98,14 @@ class ElasticsearchSink implements Sink {
     return faults
   }
 
+  /** Reads by id, which needs no refresh. An index that does not exist has none of the documents. */
+  async missing(rows: ProjectedRow[]): Promise<ProjectedRow[]> {
+    if (rows.length === 0) return []
+    const docs = rows.map(({ aggregation, id }) => ({ _index: this.#indices.get(aggregation)!, _id: id }))
+    const answer = await this.#server.request('looking for documents', (c, o) => c.mget({ docs, _source: false }, o))
+    return rows.filter((_, i) => isMissing(answer.docs[i]!))
+  }
+
   /** Halves a request that is too large for a proxy, down to the single row that is too large. */
   async #send(chunk: BulkEntry[]): Promise<ProjectionFault[]> {
     const items = await this.#server.request(`writing ${chunk.length} rows`, (c, o) => bulk(c, chunk, o))
@@ -157,6 +166,13 @@ async function bulk(
     if (error instanceof errors.ResponseError && error.statusCode === 413) return 'too large'
     throw error
   }
+}
+
+/** Throws Retryable for an answer that shows neither that the document exists nor that it does not. */
+function isMissing(found: estypes.MgetResponseItem<unknown>): boolean {
+  if ('found' in found) return !found.found
+  if (found.error.type === 'index_not_found_exception') return true
+  throw new Retryable(`Elasticsearch error while looking for documents: ${causes(found.error)}; retrying`)
 }
 
 const faultOf = ({ aggregation, id, version }: ProjectedRow, error: string) => ({ aggregation, id, version, error })

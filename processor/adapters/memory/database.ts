@@ -54,7 +54,8 @@ export class MemoryDatabase {
   readonly specs: { generation: number; identity: string; document: string }[] = []
   readonly specHistory: { partition: number; fromOffset: number; generation: number }[] = []
   readonly progress = new Map<number, MemoryProgress>()
-  readonly aggregations = new Map<string, { identity: string; projection: string | null }>()
+  /** `rebuildRows`: number of rows of the rebuild that is in progress, or null. */
+  readonly aggregations = new Map<string, { identity: string; projection: string | null; rebuildRows: number | null }>()
   /** By aggregation, then by key. */
   readonly tables = new Map<string, Map<string, MemoryRow>>()
   /** By "partition|offset|aggregation's name". */
@@ -66,6 +67,8 @@ export class MemoryDatabase {
   outbox: MemoryEntry[] = []
   projectionErrors: ProjectionFault[] = []
   nextSeq = 1
+  /** ms on the database's clock. */
+  projectionCheckedAt = Number.NEGATIVE_INFINITY
   /** The projector's lease; `until`: ms on the database's clock, when the projector's connection would count as dead. */
   lease: { holder: unknown; until: number } | null = null
 
@@ -93,12 +96,13 @@ export class MemoryDatabase {
     this.progress.set(partition, { partition, ...unknown, ...owner, counters, aggregations: new Map() })
   }
 
-  /** Gives every row a new version and enqueues it, as after a failover (docs/semantics.md, section 4). */
-  renew(now: number): void {
-    for (const [name, table] of this.tables) {
-      for (const row of table.values()) row.version = Math.max(row.version + 1, now * 1000)
-      this.enqueue(name, [...table.values()], null, now)
-    }
+  /** Gives every row of an aggregation a new version and enqueues it (docs/semantics.md, section 4). */
+  renew(name: string, now: number): void {
+    const table = this.tables.get(name)!
+    for (const row of table.values()) row.version = Math.max(row.version + 1, now * 1000)
+    const aggregation = this.aggregations.get(name)!
+    if (aggregation.projection !== null) aggregation.rebuildRows = table.size
+    this.enqueue(name, [...table.values()], null, now)
   }
 
   /** Enqueues rows for the projection, if the aggregation has one. */

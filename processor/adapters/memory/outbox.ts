@@ -1,12 +1,15 @@
 /** The outbox in memory, as the projector uses it. */
 import { Retryable } from '#processor/errors.ts'
-import type { ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
+import type { ProjectedRow, ProjectionFault, ProjectionWork, Rebuild } from '#processor/ports.ts'
 import { documentIds, type Identification, projectedRow, projectionsOf } from '../projected-row.ts'
 import { aggregationIndex, type MemoryEntry, rowKey, storedRow } from './database.ts'
 import type { MemoryStoreOptions } from './options.ts'
 
 /** How long PostgreSQL would take to notice that a projector's connection is dead, ms. */
 const LEASE_MS = 10_000
+
+type Removal = Pick<MemoryEntry, 'removedVersion' | 'createdAt'>
+const NOT_REMOVED: Removal = { removedVersion: null, createdAt: 0 }
 
 export class MemoryOutbox {
   readonly #options: MemoryStoreOptions
@@ -55,17 +58,64 @@ export class MemoryOutbox {
     return this.#waiting().reduce((sum, entry) => sum + entry.keys.length, 0)
   }
 
+  beginCheck(everyMs: number): boolean {
+    const { database, now } = this.#options
+    if (now() - database.projectionCheckedAt < everyMs) return false
+    database.projectionCheckedAt = now()
+    return true
+  }
+
+  sample(): ProjectedRow[] {
+    const { database, compiled } = this.#options
+    const rejected = new Set(database.projectionErrors.map(({ id }) => id))
+    const waiting = new Set(this.#rowsOf(this.#waiting()).map(({ id }) => id))
+    const projected = compiled.aggregations.filter(({ name }) => this.#isCurrent(name) && !this.#isRebuilding(name))
+    const rows = projected.flatMap(({ name }) =>
+      [...database.tables.get(name)!.values()].flatMap(row => this.#projected(name, row, NOT_REMOVED) ?? []),
+    )
+    return rows.filter(({ id }) => !rejected.has(id) && !waiting.has(id))
+  }
+
+  rebuild(aggregations: number[]): void {
+    const { database, compiled, now } = this.#options
+    for (const aggregation of aggregations) {
+      const { name } = compiled.aggregations[aggregation]!
+      if (!this.#isRebuilding(name)) database.renew(name, now())
+    }
+  }
+
+  /** Here a rebuild also waits for rows that commits have enqueued since it began. */
+  rebuilds(): Rebuild[] {
+    const { aggregations } = this.#options.database
+    const rebuilding = [...aggregations].filter(([name]) => this.#isCurrent(name) && this.#isRebuilding(name))
+    return rebuilding.flatMap(([name, aggregation]) => {
+      const entries = this.#waiting().filter(entry => entry.aggregation === name)
+      const waiting = entries.reduce((sum, { keys }) => sum + keys.length, 0)
+      const rows = aggregation.rebuildRows!
+      if (waiting > 0) return { index: this.#indices.get(name)!, rows, written: Math.max(0, rows - waiting) }
+      aggregation.rebuildRows = null
+      return []
+    })
+  }
+
   release(): void {
     const { database } = this.#options
     if (database.lease?.holder === this) database.lease = null
   }
 
   #waiting(): MemoryEntry[] {
-    const { outbox, aggregations } = this.#options.database
-    return outbox.filter(
-      ({ aggregation }) =>
-        this.#indices.has(aggregation) && aggregations.get(aggregation)!.projection === this.#indices.get(aggregation),
-    )
+    const { outbox } = this.#options.database
+    return outbox.filter(({ aggregation }) => this.#isCurrent(aggregation))
+  }
+
+  /** Returns whether the aggregation has the projection that this worker's spec names. */
+  #isCurrent(name: string): boolean {
+    const index = this.#indices.get(name)
+    return index !== undefined && this.#options.database.aggregations.get(name)!.projection === index
+  }
+
+  #isRebuilding(name: string): boolean {
+    return this.#options.database.aggregations.get(name)!.rebuildRows !== null
   }
 
   #tracesOf(entries: MemoryEntry[]): ProjectionWork['traces'] {
@@ -87,7 +137,7 @@ export class MemoryOutbox {
     return [...newest.values()].flatMap(entry => this.#projected(entry.aggregation, entry.key, entry) ?? [])
   }
 
-  #projected(name: string, key: MemoryEntry['keys'][number], entry: MemoryEntry): ProjectedRow | null {
+  #projected(name: string, key: MemoryEntry['keys'][number], entry: Removal): ProjectedRow | null {
     const { database, compiled } = this.#options
     const aggregation = aggregationIndex(compiled, name)
     const row = database.tables.get(name)!.get(rowKey(key.windowStart, key.keys))

@@ -31,5 +31,9 @@ export class MemorySink implements Sink {
     return faults
   }
 
+  async missing(rows: ProjectedRow[]): Promise<ProjectedRow[]> {
+    return rows.filter(({ id }) => !this.revisions.get(id)?.document)
+  }
+
   async close(): Promise<void> {}
 }

@@ -13,8 +13,10 @@ import type {
   Outbox,
   Ownership,
   PipelineClock,
+  ProjectedRow,
   ProjectionFault,
   ProjectionWork,
+  Rebuild,
   Store,
   Topic,
 } from '#processor/ports.ts'
@@ -76,7 +78,7 @@ export class MemoryStore implements Store, Outbox {
     const { database, compiled, now } = this.#options
     for (const { name, identity } of compiled.aggregations) {
       if (database.aggregations.has(name)) continue
-      database.aggregations.set(name, { identity, projection: null })
+      database.aggregations.set(name, { identity, projection: null, rebuildRows: null })
       database.tables.set(name, new Map())
     }
     const projections = projectionsOf(compiled)
@@ -84,6 +86,7 @@ export class MemoryStore implements Store, Outbox {
       const index = projections.get(name) ?? null
       if (aggregation.projection === index) continue
       aggregation.projection = index
+      aggregation.rebuildRows = null
       database.outbox = database.outbox.filter(entry => entry.aggregation !== name)
       database.enqueue(name, [...database.tables.get(name)!.values()], null, now())
     }
@@ -242,6 +245,22 @@ export class MemoryStore implements Store, Outbox {
 
   async rejected(): Promise<number> {
     return this.#options.database.projectionErrors.length
+  }
+
+  async sample(): Promise<ProjectedRow[]> {
+    return this.#generation > 0 ? this.#outbox.sample() : []
+  }
+
+  async beginCheck(everyMs: number): Promise<boolean> {
+    return this.#generation > 0 && this.#outbox.beginCheck(everyMs)
+  }
+
+  async rebuild(aggregations: number[]): Promise<void> {
+    this.#outbox.rebuild(aggregations)
+  }
+
+  async rebuilds(): Promise<Rebuild[]> {
+    return this.#outbox.rebuilds()
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
 /** SQL over one aggregation's table: create, upsert, finalise, remove, and read for a projection. */
 import type { CompiledAggregation, CompiledColumn, CompiledField } from '#pipeline/compiled-spec.ts'
 import { decimalText } from '#processor/core/exact.ts'
-import { CLOCK_MICROS, enqueue, quoted, type Statements } from './statements.ts'
+import { enqueue } from './outbox-statements.ts'
+import { CLOCK_MICROS, quoted, type Statements } from './statements.ts'
 
 export type AggregateStatements = ReturnType<typeof aggregateStatements>
 
@@ -131,12 +132,14 @@ function closingStatements(statements: Statements, table: string, key: Column[])
       FROM c WHERE ${onKey} RETURNING ${list(key, c => `t.${c.ident}`)}
     ), entries AS (${enqueue(statements.table('outbox'), '$3::text', `(SELECT ${keyJson(key, 'w')} AS k FROM changed w WHERE ${projected})`)})
     SELECT count(*)::int AS rows FROM changed`,
-    /** Gives all rows a new version and enqueues them: $1 name. Rows are locked in key order here, too. */
+    /** Begins a rebuild: gives all rows a new version and enqueues them. $1 name. Locks rows in key order, too. */
     renew: `
     WITH c AS (SELECT ${list(key)} FROM ${table} ORDER BY ${list(key)} FOR UPDATE
     ), changed AS (
       UPDATE ${table} AS t SET version = GREATEST(t.version + 1, ${CLOCK_MICROS})
       FROM c WHERE ${onKey} RETURNING ${list(key, c => `t.${c.ident}`)}
+    ), noted AS (
+      UPDATE ${statements.table('aggregations')} SET rebuild_rows = (SELECT count(*) FROM changed) WHERE name = $1::text
     )${enqueue(statements.table('outbox'), '$1::text', `(SELECT ${keyJson(key, 'w')} AS k FROM changed w)`, {
       compacted: 'true',
     })}`,
@@ -169,18 +172,27 @@ function projectionStatements(
   const array = (values: string[]) => `ARRAY[${values.join(', ')}]::text[]`
   const shown = aggregation.shown.map(({ name }) => text(`t.${quoted(name)}`))
   const [start, ...groups] = key
+  /** Columns of a row. `key`: alias of its key; the alias t has the other columns. */
+  const columns = (key: string) => `
+      ${millis(`${key}.${start!.ident}`)} AS window_start, ${millis('t.window_end')} AS window_end,
+      ${array(groups.map(c => text(`${key}.${c.ident}`)))} AS keys, ${array(measures.map(c => text(`t.${c.ident}`)))} AS columns,
+      ${array(shown)} AS shown, t.version::text AS version, t.final, ${millis('t.updated_at')} AS updated_at`
   return {
     /** $1 entries, $2 name. Returns one row per key; version is null if the row was deleted. */
     snapshot: `
-    SELECT ${millis(`w.${start!.ident}`)} AS window_start, ${millis('t.window_end')} AS window_end,
-      ${array(groups.map(c => text(`w.${c.ident}`)))} AS keys, ${array(measures.map(c => text(`t.${c.ident}`)))} AS columns,
-      ${array(shown)} AS shown, t.version::text AS version, t.final, ${millis('t.updated_at')} AS updated_at,
-      w.removed_version::text AS removed_version, ${millis('w.created_at')} AS created_at
+    SELECT ${columns('w')}, w.removed_version::text AS removed_version, ${millis('w.created_at')} AS created_at
     FROM (
       SELECT ${keyColumns.join(', ')}, max(removed_version) AS removed_version, max(created_at) AS created_at
       FROM ${outbox} o, jsonb_array_elements(o.keys) AS each (k)
       WHERE o.seq = ANY ($1::bigint[]) AND o.aggregation = $2 GROUP BY k
     ) w LEFT JOIN ${table} t ON ${key.map(c => `t.${c.ident} = w.${c.ident}`).join(' AND ')}`,
+    /** The first and the last rows of the table: $1 number of rows at each end, $2 names of all aggregations. */
+    ends: (i: number) => `
+    SELECT ${i} AS aggregation, ($2::text[])[${i + 1}] AS name, ${keyJson(key, 't')} AS k, ${columns('t')}
+    FROM (
+      (SELECT * FROM ${table} ORDER BY ${list(key)} LIMIT $1) UNION
+      (SELECT * FROM ${table} ORDER BY ${list(key, c => `${c.ident} DESC`)} LIMIT $1)
+    ) t`,
     /** Enqueues all rows of the table: $1 name. */
     enqueueAll: enqueue(outbox, '$1::text', `(SELECT ${keyJson(key, 't')} AS k FROM ${table} t)`, {
       compacted: 'true',

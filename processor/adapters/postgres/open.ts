@@ -4,6 +4,7 @@ import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey, schemaName, specIdentity } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Expulsions, Outbox, Store } from '#processor/ports.ts'
+import { PostgresRebuild } from './rebuild-on-demand.ts'
 import { PostgresRemoval } from './removal.ts'
 import { createPostgresStore } from './store.ts'
 import { type StoredAggregations, storedAggregations } from './stored-aggregations.ts'
@@ -47,4 +48,19 @@ export function openPostgresRemoval(pipeline: SalesPipeline, env: NodeJS.Process
     schema: schemaName(pipeline),
     owner: pipelineKey(pipeline),
   })
+}
+
+/** Returns a rebuild of the projections into these indices. Connects later. Throws like openPostgresStore. */
+export function openPostgresRebuild(
+  pipeline: SalesPipeline,
+  indices: ReadonlySet<string>,
+  env: NodeJS.ProcessEnv,
+): PostgresRebuild {
+  const options = {
+    connection: postgresConnection(pipeline.spec, env),
+    schema: schemaName(pipeline),
+    owner: pipelineKey(pipeline),
+    compiled: compileSpec(pipeline.spec),
+  }
+  return new PostgresRebuild(options, indices)
 }

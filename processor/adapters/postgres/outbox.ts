@@ -3,36 +3,13 @@
  * `take` to `confirm`. So no row is locked while a sink writes, and the lock is released when the worker dies.
  */
 import type pg from 'pg'
-import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { Retryable } from '#processor/errors.ts'
-import type { Ownership, ProjectedRow, ProjectionFault, ProjectionWork } from '#processor/ports.ts'
-import { documentIds, type Identification, projectedRow, projectionsOf } from '../projected-row.ts'
-import type { AggregateStatements } from './aggregate-statements.ts'
-import type { Connections, Session } from './connections.ts'
-import { projectionTarget, type Statements } from './statements.ts'
-
-export type OutboxContext = {
-  connections: Connections
-  statements: Statements
-  aggregates: AggregateStatements[]
-  compiled: CompiledSpec
-  /** Names the lease. */
-  schema: string
-}
-
-/** Numbers are text, so that none is rounded. `version` is null if the row was deleted. */
-type SnapshotRow = {
-  window_start: string
-  window_end: string
-  keys: string[]
-  columns: string[]
-  shown: string[]
-  version: string | null
-  final: boolean
-  updated_at: string
-  removed_version: string | null
-  created_at: string
-}
+import type { Ownership, ProjectedRow, ProjectionFault, ProjectionWork, Rebuild } from '#processor/ports.ts'
+import { projectionsOf } from '../projected-row.ts'
+import type { Session } from './connections.ts'
+import { rebuild, rebuilds, sample } from './rebuilds.ts'
+import { type OutboxContext, snapshot } from './snapshot.ts'
+import { projectionTarget } from './statements.ts'
 
 export class PostgresOutbox {
   readonly #context: OutboxContext
@@ -70,8 +47,7 @@ export class PostgresOutbox {
     }
     if (!(await this.#acquire())) return null
     try {
-      const identify = (name: string) => ({ owner: this.#owner, replacing: this.#replacing.has(name) })
-      const work = await snapshot({ ...this.#context, identify }, this.#lease!, this.#projections, limit)
+      const work = await snapshot(this.#snapshotContext(), this.#lease!, this.#projections, limit)
       if (!work) await this.#release()
       return work
     } catch (error) {
@@ -128,6 +104,30 @@ export class PostgresOutbox {
     return this.#rejected
   }
 
+  async beginCheck(everyMs: number): Promise<boolean> {
+    const { connections, statements } = this.#context
+    const { rowCount } = await connections.query(statements.beginCheck, [everyMs])
+    return rowCount === 1
+  }
+
+  /** Needs no lease: a row that changes meanwhile has another version. */
+  sample(): Promise<ProjectedRow[]> {
+    return sample(this.#snapshotContext(), this.#projections)
+  }
+
+  rebuild(aggregations: number[]): Promise<void> {
+    return rebuild(this.#context, aggregations)
+  }
+
+  rebuilds(): Promise<Rebuild[]> {
+    return rebuilds(this.#context, this.#projections)
+  }
+
+  #snapshotContext() {
+    const identify = (name: string) => ({ owner: this.#owner, replacing: this.#replacing.has(name) })
+    return { ...this.#context, identify }
+  }
+
   /** Releases the lease, so that another worker need not wait until the server notices. */
   async close(): Promise<void> {
     await this.#release()
@@ -176,58 +176,5 @@ export class PostgresOutbox {
   #drop(): void {
     this.#lease?.release(true)
     this.#lease = null
-  }
-}
-
-type SnapshotContext = OutboxContext & { identify(aggregation: string): Identification }
-
-/** Reads entries and rows in one snapshot. */
-async function snapshot(
-  context: SnapshotContext,
-  session: Session,
-  projections: unknown[],
-  limit: number,
-): Promise<ProjectionWork | null> {
-  const { statements, compiled, aggregates } = context
-  await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  const oldest = await session.query<{ seq: string; aggregation: string; traces: string[] | null }>(statements.oldest, [
-    ...projections,
-    limit,
-  ])
-  const entries = oldest.rows.map(row => row.seq)
-  const rows: ProjectedRow[] = []
-  for (const [i, { name }] of compiled.aggregations.entries()) {
-    if (!oldest.rows.some(row => row.aggregation === name)) continue
-    const found = await session.query<SnapshotRow>(aggregates[i]!.snapshot, [entries, name])
-    rows.push(...found.rows.flatMap(row => toProjected(context, i, row) ?? []))
-  }
-  await session.query('COMMIT')
-  const traces = oldest.rows.flatMap(({ aggregation: name, traces }) => {
-    const aggregation = compiled.aggregations.findIndex(a => a.name === name)
-    return (traces ?? []).map(traceparent => ({ aggregation, traceparent }))
-  })
-  return entries.length > 0 ? { entries: entries.map(BigInt), rows, traces } : null
-}
-
-/** Returns null if the row was deleted and the entry with its tombstone comes later. */
-function toProjected(context: SnapshotContext, aggregation: number, row: SnapshotRow): ProjectedRow | null {
-  const { compiled, identify } = context
-  const { name } = compiled.aggregations[aggregation]!
-  const windowStart = Number(row.window_start)
-  if (row.version !== null) {
-    const { keys, columns, shown, final } = row
-    const windowEnd = Number(row.window_end)
-    const updatedAt = Math.floor(Number(row.updated_at))
-    const version = BigInt(row.version)
-    const stored = { windowStart, windowEnd, keys, columns, shown, version, final, updatedAt }
-    return projectedRow(compiled, aggregation, stored, identify(name))
-  }
-  if (row.removed_version === null) return null
-  return {
-    aggregation,
-    ...documentIds(identify(name), name, { windowStart, keys: row.keys }),
-    version: BigInt(row.removed_version),
-    document: null,
-    updatedAt: Math.floor(Number(row.created_at)),
   }
 }

@@ -3,6 +3,7 @@
  * Statements over an aggregation's own table are in aggregate-statements.ts, migrations in sql/.
  */
 import pg from 'pg'
+import { outboxStatements, type Table } from './outbox-statements.ts'
 
 export const quoted = pg.escapeIdentifier
 
@@ -36,8 +37,6 @@ export function statementsOf(schema: string) {
     ...expulsionStatements(t),
   }
 }
-
-type Table = (name: string) => string
 
 function claimStatements(t: Table) {
   return {
@@ -182,24 +181,6 @@ function upkeepStatements(t: Table) {
   }
 }
 
-/** Rows per outbox entry at most, because a projector takes whole entries. */
-const ENTRY_ROWS = 5000
-
-/** Returns an INSERT of all rows (k jsonb) of `source` into the outbox, as entries. `more`: other columns, values. */
-export function enqueue(
-  outbox: string,
-  aggregation: string,
-  source: string,
-  more: Record<string, string> = {},
-): string {
-  const columns = ['aggregation', 'rows', 'keys', ...Object.keys(more)].join(', ')
-  const values = [aggregation, 'count(*)', 'jsonb_agg(k)', ...Object.values(more)].join(', ')
-  return `
-    INSERT INTO ${outbox} (${columns})
-    SELECT ${values} FROM (SELECT *, (row_number() OVER () - 1) / ${ENTRY_ROWS} AS entry FROM ${source} s) e
-    GROUP BY entry`
-}
-
 /** How long a member id is kept: longer than a process that was cut off takes to come back. */
 const EXPELLED_FOR = "interval '7 days'"
 
@@ -210,63 +191,5 @@ function expulsionStatements(t: Table) {
       WITH forgotten AS (DELETE FROM ${t('expelled')} WHERE expelled_at < clock_timestamp() - ${EXPELLED_FOR})
       INSERT INTO ${t('expelled')} (member) VALUES ($1) ON CONFLICT DO NOTHING`,
     isExpelled: `SELECT EXISTS (SELECT FROM ${t('expelled')} WHERE member = $1) AS is`,
-  }
-}
-
-function outboxStatements(t: Table) {
-  const outbox = t('outbox')
-  /** Entries whose aggregation is projected into the index of this worker's spec: $1 names, $2 targets. */
-  const projected = `
-    o.aggregation IN (SELECT a.name FROM ${t('aggregations')} a
-      JOIN unnest($1::text[], $2::text[]) AS mine (name, target) ON a.name = mine.name AND a.projection = mine.target)`
-  return {
-    /** Returns the oldest entries with about $3 rows in total, at least one entry. */
-    oldest: `
-      SELECT seq, aggregation, traces FROM (
-        SELECT o.seq, o.aggregation, o.traces, sum(o.rows) OVER (ORDER BY o.seq) - o.rows AS before
-        FROM (SELECT seq, aggregation, rows, traces FROM ${outbox} o WHERE ${projected} ORDER BY seq LIMIT 1000) o) e
-      WHERE before < $3 ORDER BY seq`,
-    waiting: `SELECT EXISTS (SELECT FROM ${outbox} o WHERE ${projected}) AS waiting`,
-    pending: `SELECT coalesce(sum(o.rows), 0)::bigint AS rows FROM ${outbox} o WHERE ${projected}`,
-    /** Run while no row waits: every row that a release up to 0.3.0 may have written was written again since then. */
-    endReplacing: `
-      UPDATE ${t('aggregations')} a SET replacing = false
-      WHERE a.replacing AND NOT EXISTS (SELECT FROM ${outbox} o WHERE o.aggregation = a.name)
-      RETURNING a.name`,
-    confirm: `DELETE FROM ${outbox} WHERE seq = ANY ($1::bigint[])`,
-    rejected: `SELECT count(*) AS rows FROM ${t('projection_errors')}`,
-    /** $1 document ids, whose newest result from the sink replaces older ones. */
-    forgetFaults: `DELETE FROM ${t('projection_errors')} WHERE id = ANY ($1::text[])`,
-    fault: `
-      INSERT INTO ${t('projection_errors')} (aggregation, id, version, error)
-      SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])`,
-    /** Returns aggregations with more than $1 new entries, or $2 new rows, beyond those of the last compaction. */
-    needCompaction: `
-      SELECT aggregation FROM ${outbox} GROUP BY aggregation
-      HAVING count(*) FILTER (WHERE NOT compacted) > $1 + count(*) FILTER (WHERE compacted)
-        OR sum(rows) FILTER (WHERE NOT compacted) > $2 + coalesce(sum(rows) FILTER (WHERE compacted), 0)`,
-    /**
-     * $1 aggregation. Merges its entries so that each row is listed once, except entries that a confirmation locks.
-     * Drops their traces, because a sink that is unavailable for so long shows in other ways.
-     */
-    compact: `
-      WITH taken AS (
-        DELETE FROM ${outbox} WHERE seq IN (
-          SELECT seq FROM ${outbox} WHERE aggregation = $1 ORDER BY seq FOR UPDATE SKIP LOCKED)
-        RETURNING keys, removed_version, created_at
-      ), distinct_rows AS (
-        SELECT k, max(removed_version) AS removed_version, min(created_at) AS created_at
-        FROM taken, jsonb_array_elements(keys) AS each (k) GROUP BY k
-      ), kept AS (${enqueue(outbox, '$1::text', '(SELECT * FROM distinct_rows WHERE removed_version IS NULL)', {
-        compacted: 'true',
-        created_at: 'min(created_at)',
-      })})
-      ${enqueue(outbox, '$1::text', '(SELECT * FROM distinct_rows WHERE removed_version IS NOT NULL)', {
-        compacted: 'true',
-        created_at: 'min(created_at)',
-        removed_version: 'max(removed_version)',
-      })}`,
-    tryLease: 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS held',
-    endLease: 'SELECT pg_advisory_unlock(hashtextextended($1, 0))',
   }
 }

@@ -9,8 +9,10 @@ import type {
   Outbox,
   Ownership,
   PipelineClock,
+  ProjectedRow,
   ProjectionFault,
   ProjectionWork,
+  Rebuild,
   Store,
   Topic,
 } from '#processor/ports.ts'
@@ -161,6 +163,22 @@ class PostgresStore implements Store, Outbox, Expulsions {
 
   rejected(): Promise<number> {
     return this.#guard('counting rejected rows', async () => (this.#open ? this.#outbox.rejected() : 0))
+  }
+
+  beginCheck(everyMs: number): Promise<boolean> {
+    return this.#guard('beginning a check', async () => (this.#open ? this.#outbox.beginCheck(everyMs) : false))
+  }
+
+  sample(): Promise<ProjectedRow[]> {
+    return this.#guard('reading a sample of projected rows', async () => (this.#open ? this.#outbox.sample() : []))
+  }
+
+  rebuild(aggregations: number[]): Promise<void> {
+    return this.#guard('enqueueing all rows of a projection', () => this.#outbox.rebuild(aggregations))
+  }
+
+  rebuilds(): Promise<Rebuild[]> {
+    return this.#guard('counting rows of rebuilds', async () => (this.#open ? this.#outbox.rebuilds() : []))
   }
 
   async close(): Promise<void> {

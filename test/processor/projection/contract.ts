@@ -148,6 +148,14 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       for (const row of [rows[0]!, rows[1999]!, rows[2000]!, rows[4499]!]) await expectShown(row)
     })
 
+    it('names the rows whose documents it does not have', async () => {
+      const [there, gone, never] = [fresh(1n), fresh(1n), fresh(1n)]
+      await write(there, gone)
+      await write(removed(gone, 2n))
+      expect(await harness.sink.missing([there, gone, never])).toEqual([gone, never])
+      expect(await harness.sink.missing([])).toEqual([])
+    })
+
     it('accepts an empty list of rows', async () => {
       expect(await write()).toEqual([])
     })

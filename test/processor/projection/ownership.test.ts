@@ -197,8 +197,10 @@ async function downgrade({ harness, store }: Stage, index: string, mark: object)
       `/${index}/_doc/${_id.slice(33)}?version_type=external&version=${versions.get(_source.store!)}`,
       _source,
     )
-  await harness.query('ALTER TABLE @pipeline DROP COLUMN owner_id')
-  await harness.query('ALTER TABLE @aggregations DROP COLUMN inherited, DROP COLUMN replacing')
+  await harness.query('ALTER TABLE @pipeline DROP COLUMN owner_id, DROP COLUMN projection_checked_at')
+  await harness.query(
+    'ALTER TABLE @aggregations DROP COLUMN inherited, DROP COLUMN replacing, DROP COLUMN rebuild_rows',
+  )
   await harness.query(`UPDATE @aggregations SET projection = split_part(projection, '/', 1)`)
   await harness.query('DELETE FROM @migrations WHERE version < 0')
 }

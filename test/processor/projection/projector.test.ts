@@ -5,23 +5,11 @@ import { drain, runProjector } from '#processor/projector.ts'
 import { check } from '#test/support/properties.ts'
 import { Random } from '#test/support/random.ts'
 import { compiledFor, minuteRow, removed, unacceptable } from './fixture.ts'
-import { type Outcome, type ProjectorEnvironment, projectorEnvironment } from './simulated.ts'
+import { type Outcome, projectorEnvironment, runFor } from './simulated.ts'
 
 const compiled = compiledFor('projector')
 const row = (store: string, version: bigint) => minuteRow(compiled, store, version)
 const refusing = (row: ProjectedRow) => (row.document && 'surprise' in row.document ? 'surprise is unknown' : null)
-
-/** Runs until the projector has slept `times` times; it sleeps after each failure and when no row waits. */
-async function runFor(env: ProjectorEnvironment, times: number): Promise<void> {
-  const { clock, stop } = env
-  const before = clock.slept.length
-  const onSleep = clock.onSleep
-  clock.onSleep = ms => {
-    onSleep(ms)
-    if (clock.slept.length - before >= times) stop.abort()
-  }
-  await runProjector(env.deps)
-}
 
 describe('the projector', () => {
   it('prepares the sink, takes and writes rows, and confirms only after the sink has answered', async () => {

@@ -9,10 +9,11 @@ import type {
   ProjectedRow,
   ProjectionFault,
   ProjectionWork,
+  Rebuild,
   Sink,
   Telemetry,
 } from '#processor/ports.ts'
-import type { ProjectorDeps } from '#processor/projector.ts'
+import { type ProjectorDeps, runProjector } from '#processor/projector.ts'
 
 /** Virtual time, which jumps to the next due timer as soon as nothing else can happen. */
 export class FakeClock implements Clock {
@@ -64,7 +65,10 @@ export class FakeOutbox implements Outbox {
   /** The events of the test, in order. */
   readonly #log: string[]
   #seq = 0n
+  #rebuilding = 0
   failures = 0
+  /** Whether this worker is the one that checks the sink. */
+  checks = true
   /** Null until the store is open. */
   owned: Ownership | null = { owner: 'default/projected/1234', inherited: [] }
 
@@ -106,6 +110,29 @@ export class FakeOutbox implements Outbox {
     return this.faults.length
   }
 
+  async sample(): Promise<ProjectedRow[]> {
+    this.#failIfScripted('sample')
+    const waiting = new Set(this.waiting.values())
+    return [...this.table.values()].filter(({ id, document }) => document && !waiting.has(id))
+  }
+
+  async beginCheck(): Promise<boolean> {
+    return this.checks
+  }
+
+  async rebuild(): Promise<void> {
+    this.#failIfScripted('rebuild')
+    this.#log.push('rebuild')
+    this.#rebuilding = this.table.size
+    for (const row of [...this.table.values()]) this.commit({ ...row, version: row.version + 1n })
+  }
+
+  async rebuilds(): Promise<Rebuild[]> {
+    if (this.waiting.size === 0) this.#rebuilding = 0
+    const rows = this.#rebuilding
+    return rows > 0 ? [{ index: 'projected', rows, written: Math.max(0, rows - this.waiting.size) }] : []
+  }
+
   #failIfScripted(what: string): void {
     if (this.failures <= 0) return
     this.failures--
@@ -119,9 +146,11 @@ const ANSWER_MS = 20
 /** The outcome of a call of the sink. `lost`: the call takes effect, but its answer does not arrive. */
 export type Outcome = 'done' | 'refused' | 'lost' | 'hang'
 
+type Call = 'prepare' | 'write' | 'missing'
+
 export class FakeSink implements Sink {
   readonly memory: MemorySink
-  readonly script: { prepare: Outcome[]; write: Outcome[] } = { prepare: [], write: [] }
+  readonly script: Record<Call, Outcome[]> = { prepare: [], write: [], missing: [] }
   readonly counts: Record<Outcome, number> = { done: 0, refused: 0, lost: 0, hang: 0 }
   readonly #log: string[]
   readonly #clock: FakeClock
@@ -143,9 +172,13 @@ export class FakeSink implements Sink {
     return this.#play('write', () => this.memory.write(rows))
   }
 
+  missing(rows: ProjectedRow[]): Promise<ProjectedRow[]> {
+    return this.#play('missing', () => this.memory.missing(rows))
+  }
+
   async close(): Promise<void> {}
 
-  async #play<T>(call: 'prepare' | 'write', effect: () => Promise<T>): Promise<T> {
+  async #play<T>(call: Call, effect: () => Promise<T>): Promise<T> {
     const outcome = this.script[call].shift() ?? 'done'
     this.counts[outcome]++
     this.#log.push(`${call}…`)
@@ -209,4 +242,16 @@ export function projectorEnvironment(
     signal: stop.signal,
   }
   return { log, stop, clock, outbox, sink, recorded, deps }
+}
+
+/** Runs until the projector has slept `times` times; it sleeps after each failure and when no row waits. */
+export async function runFor(env: ProjectorEnvironment, times: number): Promise<void> {
+  const { clock, stop } = env
+  const before = clock.slept.length
+  const onSleep = clock.onSleep
+  clock.onSleep = ms => {
+    onSleep(ms)
+    if (clock.slept.length - before >= times) stop.abort()
+  }
+  await runProjector(env.deps)
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect } from 'vitest'
 import {
+  BY_STORE,
   byStore,
   commitNext,
   type Fresh,
@@ -99,6 +100,84 @@ export function outboxContract(fresh: Fresh): void {
         id: idOfKey(store, ['by_kind', '2026-01-15T10:00:00.000Z', 'true', '-3']),
         document: { online: true, quantity: '-3', orders: 4 },
       })
+    })
+
+    test('samples the rows that the sink must have: neither those that wait nor those that it rejected', async harness => {
+      const { store, claim } = await ready(harness)
+      expect(await harness.worker().sample()).toEqual([])
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1], [T0, 'c', 1])] })
+      expect(await store.sample()).toEqual([])
+      const work = (await store.take(10))!
+      const { aggregation, id, version } = work.rows.find(row => row.id === idOf(store, 'b'))!
+      await store.confirm(work, [{ aggregation, id, version, error: 'too long' }])
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'c', 1]), totals(['a', 1])] })
+      const sample = await store.sample()
+      expect(sample).toEqual(work.rows.filter(row => row.id === idOf(store, 'a')))
+      const newer = harness.worker(pipelineOf(['index: by-store', 'index: elsewhere']))
+      await newer.open(TOPIC)
+      expect(await store.sample(), 'of a projection that a newer spec has moved').toEqual([])
+    })
+
+    test('samples both ends of a large table', async harness => {
+      const { store, claim } = await ready(harness)
+      const rows = Array.from({ length: 100 }, (_, i): [number, string, number] => [T0 + i * MINUTE, 'a', 1])
+      await commitNext(store, claim, { aggregates: [byStore(...rows)] })
+      await drain(store)
+      const starts = (await store.sample()).map(row => row.document!['@timestamp'])
+      for (const i of [0, 1, 98, 99]) expect(starts).toContain(new Date(T0 + i * MINUTE).toISOString())
+    })
+
+    test('gives a check of the sink to one worker in each interval', async harness => {
+      const [store, other] = [harness.worker(), harness.worker()]
+      expect(await store.beginCheck(0)).toBe(false)
+      for (const worker of [store, other]) await worker.open(TOPIC)
+      const begun = await Promise.all([store.beginCheck(60_000), other.beginCheck(60_000)])
+      expect(begun.sort()).toEqual([false, true])
+      expect(await store.beginCheck(60_000)).toBe(false)
+      await harness.elapse(20)
+      expect(await other.beginCheck(10)).toBe(true)
+    })
+
+    test('rebuilds a projection: enqueues all rows once with new versions, and shows how many are written', async harness => {
+      const { store, claim } = await ready(harness)
+      const other = harness.worker()
+      await other.open(TOPIC)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1], [T0, 'c', 1])] })
+      const before = await drain(store)
+      expect(await store.rebuilds()).toEqual([])
+      await store.rebuild([BY_STORE])
+      await other.rebuild([BY_STORE])
+      expect(await store.pending()).toBe(3)
+      for (const worker of [store, other])
+        expect(await worker.rebuilds()).toEqual([{ index: 'by-store', rows: 3, written: 0 }])
+      const after = await drain(store)
+      expect(after.map(({ id }) => id).sort()).toEqual(before.map(({ id }) => id).sort())
+      for (const row of after) expect(row.version).toBeGreaterThan(before.find(({ id }) => id === row.id)!.version)
+      expect([await other.rebuilds(), await store.rebuilds()]).toEqual([[], []])
+      await store.rebuild([BY_STORE])
+      expect(await store.pending()).toBe(3)
+    })
+
+    test('samples no row of a projection that is being rebuilt', async harness => {
+      const { store, claim } = await ready(harness)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1])] })
+      await drain(store)
+      await store.rebuild([BY_STORE])
+      await drain(store)
+      expect(await store.sample()).toEqual([])
+      expect(await store.rebuilds()).toEqual([])
+      expect(await store.sample()).toHaveLength(2)
+    })
+
+    test('ends a rebuild when its projection moves to another index', async harness => {
+      const { store, claim } = await ready(harness)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+      await drain(store)
+      await store.rebuild([BY_STORE])
+      const newer = harness.worker(pipelineOf(['index: by-store', 'index: elsewhere']))
+      await newer.open(TOPIC)
+      expect([await store.rebuilds(), await newer.rebuilds()]).toEqual([[], []])
+      expect(await newer.pending()).toBe(1)
     })
 
     test('returns the latest state of a row once, however many commits wrote it', async harness => {

@@ -1,0 +1,129 @@
+/** Begins rebuilds for a person, beside the workers, which write the rows (docs/semantics.md, section 4). */
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { UserError } from '#pipeline/user-error.ts'
+import { Fatal, Retryable } from '#processor/errors.ts'
+import type { RebuildProgress, RequestedRebuild } from '#processor/ports.ts'
+import { projectionsOf } from '../projected-row.ts'
+import { aggregateStatements } from './aggregate-statements.ts'
+import { Connections, DEFAULT_TIMEOUTS, type Session } from './connections.ts'
+import { storeError } from './errors.ts'
+import { applicationPrefix, type PostgresStoreOptions } from './options.ts'
+import { findSchema } from './ownership.ts'
+import { rebuilds } from './rebuilds.ts'
+import { projectionTarget, type Statements, statementsOf } from './statements.ts'
+
+export type PostgresRebuildOptions = Pick<
+  PostgresStoreOptions,
+  'connection' | 'schema' | 'owner' | 'compiled' | 'timeouts'
+>
+
+/** $1 start of the names of the workers' connections. */
+const COUNT_WORKERS = `
+  SELECT count(DISTINCT application_name)::int AS workers FROM pg_stat_activity
+  WHERE datname = current_database() AND starts_with(application_name, $1)`
+
+export class PostgresRebuild implements RequestedRebuild {
+  readonly #options: PostgresRebuildOptions
+  readonly #connections: Connections
+  readonly #statements: Statements
+  /** By aggregation. */
+  readonly #indices: Map<string, string>
+  #projections: [names: string[], targets: string[]] = [[], []]
+
+  /** Does not connect yet. `indices`: those to rebuild, of the projections of the spec. */
+  constructor(options: PostgresRebuildOptions, indices: ReadonlySet<string>) {
+    const { connection, schema, owner, compiled, timeouts } = options
+    this.#options = options
+    this.#connections = new Connections(connection, `sales-rebuild ${owner}`, { ...DEFAULT_TIMEOUTS, ...timeouts })
+    this.#statements = statementsOf(schema)
+    this.#indices = new Map([...projectionsOf(compiled)].filter(([, index]) => indices.has(index)).sort())
+  }
+
+  /** Gives all rows new versions and enqueues them, in one transaction. Throws a UserError. */
+  begin(): Promise<void> {
+    return this.#guard('enqueueing all rows', () =>
+      this.#connections.longTransaction(async session => {
+        await this.#findProjections(session)
+        for (const name of this.#indices.keys())
+          await session.query(renewalOf(this.#statements, this.#options, name), [name])
+      }),
+    )
+  }
+
+  progress(): Promise<RebuildProgress> {
+    return this.#guard('reading the progress', async () => {
+      const { compiled, owner } = this.#options
+      const context = { connections: this.#connections, statements: this.#statements, compiled }
+      const found = await this.#connections.query<{ workers: number }>(COUNT_WORKERS, [applicationPrefix(owner)])
+      return { rebuilds: await rebuilds(context, this.#projections), workers: found.rows[0]!.workers }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#connections.close()
+  }
+
+  /** Refuses a schema or a projection that the workers do not have, because they would not write its rows. */
+  async #findProjections(session: Session): Promise<void> {
+    const { schema, owner, connection } = this.#options
+    const found = await findSchema(session, this.#statements, schema)
+    const where = `schema ${schema} of database ${connection.database}`
+    if (!found || found.relations.length === 0)
+      throw new UserError(
+        `${where} has no tables, so there are no rows to write. Check spec.sinks.postgres in the file, and that a worker of ${owner} has run`,
+      )
+    if (found.owner !== owner)
+      throw new UserError(
+        `${where} belongs to ${found.owner === null ? 'no pipeline' : `pipeline ${found.owner}`}, not to ${owner}. Correct metadata.name, metadata.namespace or spec.sinks.postgres.schema in the file`,
+      )
+    const { table } = this.#statements
+    const { rows } = await session.query(`SELECT FROM ${table('migrations')} WHERE version = -2`)
+    if (rows.length === 0 || found.ownerId === null)
+      throw new UserError(
+        `${where} was last opened by an older release, whose workers do not know rebuilds. Start a worker of this release, then run this command again`,
+      )
+    await this.#compareTargets(session, found.ownerId)
+  }
+
+  async #compareTargets(session: Session, ownerId: string): Promise<void> {
+    const { rows } = await session.query<{ name: string; projection: string | null }>(
+      `SELECT name, projection FROM ${this.#statements.table('aggregations')} WHERE kind = 'aggregation'`,
+    )
+    const stored = new Map(rows.map(({ name, projection }) => [name, projection]))
+    for (const [name, index] of this.#indices) {
+      if (stored.get(name) === projectionTarget(index, ownerId)) continue
+      const now = stored.get(name)?.replace(/\/[^/]*$/, '')
+      throw new UserError(
+        `the file projects aggregation ${name} into index ${index}, but the workers project it into ${now ? `index ${now}` : 'no index'}. Use the file that the workers run with, or apply this file and wait until they run with it`,
+      )
+    }
+    this.#projections = [
+      [...this.#indices.keys()],
+      [...this.#indices.values()].map(index => projectionTarget(index, ownerId)),
+    ]
+  }
+
+  /** Shows what a person can fix as a UserError; bugs stay as they are. */
+  async #guard<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof UserError) throw error
+      const known = storeError(error, doing)
+      if (!(known instanceof Retryable || known instanceof Fatal)) throw known
+      throw new UserError(
+        `${known.message.replace(/; retrying$/, '')} (${this.#address()}). Correct this and run the command again`,
+      )
+    }
+  }
+
+  #address(): string {
+    const { host, port, database } = this.#options.connection
+    return `database ${database} at ${host}:${port}`
+  }
+}
+
+function renewalOf(statements: Statements, { compiled }: { compiled: CompiledSpec }, name: string): string {
+  const aggregation = compiled.aggregations.find(aggregation => aggregation.name === name)!
+  return aggregateStatements(statements, aggregation, compiled.fields).renew
+}

@@ -1,0 +1,90 @@
+/** Reads the rows that wait in the outbox. */
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { ProjectedRow, ProjectionWork } from '#processor/ports.ts'
+import { documentIds, type Identification, projectedRow } from '../projected-row.ts'
+import type { AggregateStatements } from './aggregate-statements.ts'
+import type { Connections, Session } from './connections.ts'
+import type { Statements } from './statements.ts'
+
+export type OutboxContext = {
+  connections: Connections
+  statements: Statements
+  aggregates: AggregateStatements[]
+  compiled: CompiledSpec
+  /** Names the lease. */
+  schema: string
+}
+
+/** A stored row. Numbers are text, so that none is rounded. */
+export type ReadRow = {
+  window_start: string
+  window_end: string
+  keys: string[]
+  columns: string[]
+  shown: string[]
+  version: string
+  final: boolean
+  updated_at: string
+}
+
+/** `version` is null if the row was deleted. */
+type SnapshotRow = Omit<ReadRow, 'version'> & {
+  version: string | null
+  removed_version: string | null
+  created_at: string
+}
+
+export type SnapshotContext = OutboxContext & { identify(aggregation: string): Identification }
+
+/** Reads entries and rows in one snapshot. */
+export async function snapshot(
+  context: SnapshotContext,
+  session: Session,
+  projections: unknown[],
+  limit: number,
+): Promise<ProjectionWork | null> {
+  const { statements, compiled, aggregates } = context
+  await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  const oldest = await session.query<{ seq: string; aggregation: string; traces: string[] | null }>(statements.oldest, [
+    ...projections,
+    limit,
+  ])
+  const entries = oldest.rows.map(row => row.seq)
+  const rows: ProjectedRow[] = []
+  for (const [i, { name }] of compiled.aggregations.entries()) {
+    if (!oldest.rows.some(row => row.aggregation === name)) continue
+    const found = await session.query<SnapshotRow>(aggregates[i]!.snapshot, [entries, name])
+    rows.push(...found.rows.flatMap(row => toProjectedOrRemoved(context, i, row) ?? []))
+  }
+  await session.query('COMMIT')
+  const traces = oldest.rows.flatMap(({ aggregation: name, traces }) => {
+    const aggregation = compiled.aggregations.findIndex(a => a.name === name)
+    return (traces ?? []).map(traceparent => ({ aggregation, traceparent }))
+  })
+  return entries.length > 0 ? { entries: entries.map(BigInt), rows, traces } : null
+}
+
+/** Returns null if the row was deleted and the entry with its tombstone comes later. */
+function toProjectedOrRemoved(context: SnapshotContext, aggregation: number, row: SnapshotRow): ProjectedRow | null {
+  if (row.version !== null) return toProjected(context, aggregation, { ...row, version: row.version })
+  if (row.removed_version === null) return null
+  const { name } = context.compiled.aggregations[aggregation]!
+  return {
+    aggregation,
+    ...documentIds(context.identify(name), name, { windowStart: Number(row.window_start), keys: row.keys }),
+    version: BigInt(row.removed_version),
+    document: null,
+    updatedAt: Math.floor(Number(row.created_at)),
+  }
+}
+
+export function toProjected(context: SnapshotContext, aggregation: number, row: ReadRow): ProjectedRow {
+  const { compiled, identify } = context
+  const { keys, columns, shown, final } = row
+  const windowStart = Number(row.window_start)
+  const windowEnd = Number(row.window_end)
+  const updatedAt = Math.floor(Number(row.updated_at))
+  const version = BigInt(row.version)
+  const stored = { windowStart, windowEnd, keys, columns, shown, version, final, updatedAt }
+  return projectedRow(compiled, aggregation, stored, identify(compiled.aggregations[aggregation]!.name))
+}
