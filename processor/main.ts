@@ -26,6 +26,7 @@ import { startTracing } from './adapters/telemetry/tracing.ts'
 import { logAdmission } from './admission-log.ts'
 import { Fatal } from './errors.ts'
 import { Flow } from './flow.ts'
+import { refuseReservedColumns } from './reserved-columns.ts'
 import { retrying } from './retrying.ts'
 import { logRounding } from './rounding-log.ts'
 import { readSettings, type Settings } from './settings.ts'
@@ -88,6 +89,7 @@ async function work(
     openStoredAggregations(written, settings.workerId, process.env),
   )
   if (!stored || signal.aborted) return
+  refuseReservedColumns(written.spec, stored)
   reportUnclearMeasures(written.spec, stored, telemetry)
   const roundedEach = new Set([...stored].filter(([, { roundsEach }]) => roundsEach).map(([name]) => name))
   const pipeline = keepRounding(written, roundedEach)

@@ -69,6 +69,12 @@ export interface Rules {
   rawTable: string | null
 }
 
+/** A stored version of the spec. */
+export interface Generation {
+  number: number
+  rules: Rules
+}
+
 export interface Spec {
   topic: string
   owner: string

@@ -1,7 +1,16 @@
 /** Reads a pipeline's schema in PostgreSQL (docs/tables.md). */
 import { Client } from 'pg'
 import { fingerprint } from './recompute.ts'
-import { aggregationColumns, type Cell, DEAD_COLUMNS, LATE_COLUMNS, numberText, rawColumns, rowText } from './rows.ts'
+import {
+  aggregationColumns,
+  type Cell,
+  DEAD_COLUMNS,
+  LATE_COLUMNS,
+  markColumn,
+  numberText,
+  rawColumns,
+  rowText,
+} from './rows.ts'
 import { type Aggregation, fieldNamed, type Rules } from './spec.ts'
 
 export interface PostgresAddress {
@@ -23,6 +32,7 @@ export interface AggregationRow extends FoundRow {
   groups: string[]
   version: string
   final: boolean
+  partial: boolean
 }
 
 export interface ProgressRow {
@@ -108,9 +118,11 @@ export class Tables {
     return this.query('select generation::float8 as generation, document from @specs order by generation')
   }
 
-  async specHistory(): Promise<{ partition: number; from: number; generation: number }[]> {
+  /** `recorded`: a release later than 0.3.0 wrote the entry. */
+  async specHistory(): Promise<{ partition: number; from: number; generation: number; recorded: boolean }[]> {
     return this.query(
-      `select partition, from_offset::float8 as from, generation::float8 as generation
+      `select partition, from_offset::float8 as from, generation::float8 as generation,
+           recorded_generation is not distinct from generation as recorded
          from @spec_history order by partition, from_offset, generation`,
     )
   }
@@ -187,10 +199,15 @@ export class Tables {
       ...columns.values.slice(1).map((): Kind => 'number'),
     ]
     const names = [...columns.key, ...columns.values]
-    const more = ['version::text', 'final', ...aggregation.groupBy.map(name => `${quote(name)}::text`)]
+    const more = [
+      'version::text',
+      'final',
+      quote(markColumn(aggregation)),
+      ...aggregation.groupBy.map(name => `${quote(name)}::text`),
+    ]
     for await (const row of this.scan(aggregation.name, names, kinds, more)) {
-      const [version, final, ...groups] = row.slice(names.length) as [string, boolean, ...string[]]
-      yield { ...found(row, columns.key.length, names.length), version, final, groups }
+      const [version, final, partial, ...groups] = row.slice(names.length) as [string, boolean, boolean, ...string[]]
+      yield { ...found(row, columns.key.length, names.length), version, final, partial, groups }
     }
   }
 

@@ -19,6 +19,8 @@ export type Statistics = {
   addedPartitions: number
   /** Failovers that rolled back acknowledged commits. */
   rolledBack: number
+  /** Rows that are marked because the aggregation was not in the spec all the time. */
+  partialRows: number
   failures: string[]
 }
 
@@ -36,6 +38,7 @@ export function emptyStatistics(): Statistics {
     outdated: 0,
     addedPartitions: 0,
     rolledBack: 0,
+    partialRows: 0,
     failures: [],
   }
 }

@@ -495,6 +495,14 @@ describe('a projection', () => {
   })
 })
 
+it('reports a row whose mark for partial windows is wrong', async () => {
+  const { ok, problems } = await tampered(`update summary set partial = true where category = 'toys'`)
+  expect({ ok, problems }).toEqual({
+    ok: false,
+    problems: [expect.stringMatching(/^summary: the mark for partial windows is wrong in 1 rows/)],
+  })
+})
+
 describe('the command', () => {
   it('prints the verdict and exits with 0 when the tables are correct', async () => {
     const { code, stdout } = await run('--json')

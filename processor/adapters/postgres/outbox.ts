@@ -29,6 +29,7 @@ type SnapshotRow = {
   shown: string[]
   version: string | null
   final: boolean
+  partial: boolean
   updated_at: string
   removed_version: string | null
   created_at: string
@@ -215,11 +216,11 @@ function toProjected(context: SnapshotContext, aggregation: number, row: Snapsho
   const { name } = compiled.aggregations[aggregation]!
   const windowStart = Number(row.window_start)
   if (row.version !== null) {
-    const { keys, columns, shown, final } = row
+    const { keys, columns, shown, final, partial } = row
     const windowEnd = Number(row.window_end)
     const updatedAt = Math.floor(Number(row.updated_at))
     const version = BigInt(row.version)
-    const stored = { windowStart, windowEnd, keys, columns, shown, version, final, updatedAt }
+    const stored = { windowStart, windowEnd, keys, columns, shown, version, final, partial, updatedAt }
     return projectedRow(compiled, aggregation, stored, identify(name))
   }
   if (row.removed_version === null) return null

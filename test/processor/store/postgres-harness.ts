@@ -103,6 +103,7 @@ const COMMON_COLUMNS = new Set([
   'version',
   'final',
   'reopened',
+  'partial',
   'created_at',
   'updated_at',
 ])
@@ -116,7 +117,7 @@ async function readRows(query: PostgresHarness['query'], name: string): Promise<
     `SELECT (extract(epoch FROM window_start) * 1000)::text AS start, (extract(epoch FROM window_end) * 1000)::text AS end,
        version::text AS exact_version, t.* FROM @${name} t ORDER BY ${key}`,
   )
-  return rows.map(({ start, end, exact_version, final, reopened, ...row }) => {
+  return rows.map(({ start, end, exact_version, final, reopened, partial, ...row }) => {
     const measures = Object.entries(row).filter(([column]) => !COMMON_COLUMNS.has(column) && !keyNames.includes(column))
     return {
       windowStart: Number(start),
@@ -126,6 +127,7 @@ async function readRows(query: PostgresHarness['query'], name: string): Promise<
       version: BigInt(exact_version),
       final,
       reopened,
+      partial,
     }
   })
 }
