@@ -11,7 +11,7 @@ import {
   rawColumns,
   rowText,
 } from './rows.ts'
-import { type Aggregation, fieldNamed, type Rules } from './spec.ts'
+import { type Aggregation, fieldNamed, type Rules, type Spec } from './spec.ts'
 
 export interface PostgresAddress {
   host: string
@@ -74,10 +74,16 @@ export class Tables {
     this.schema = schema
   }
 
-  static async connect(address: PostgresAddress, schema: string): Promise<Tables> {
+  /** Rejects if the pipeline has no schema, or if it belongs to another pipeline. */
+  static async connect(address: PostgresAddress, names: SchemaChoice): Promise<Tables> {
     const client = new Client({ ...address, application_name: 'verify' })
     await client.connect()
-    return new Tables(client, quote(schema))
+    try {
+      return new Tables(client, quote(await chooseSchema(client, names)))
+    } catch (error) {
+      await client.end()
+      throw error
+    }
   }
 
   async close(): Promise<void> {
@@ -247,6 +253,35 @@ export class Tables {
     }
     await this.client.query('close scan')
   }
+}
+
+type SchemaChoice = Pick<Spec, 'schema' | 'formerSchema' | 'owner'>
+
+/** Resolves with the schema whose mark names the pipeline. */
+async function chooseSchema(client: Client, { schema, formerSchema, owner }: SchemaChoice): Promise<string> {
+  if (formerSchema !== null && (await markOf(client, formerSchema))?.owner === owner) return formerSchema
+  const mark = await markOf(client, schema)
+  if (mark === null)
+    throw new Error(
+      `schema ${schema} has no tables of a pipeline; check spec.sinks.postgres and that a worker of ${owner} has started`,
+    )
+  if (mark.owner !== owner)
+    throw new Error(
+      `schema ${schema} belongs to pipeline ${mark.owner} (id ${mark.id}), not to ${owner}; pass the file of that pipeline, or correct spec.sinks.postgres.schema`,
+    )
+  return schema
+}
+
+/** Resolves with the owner that the table `pipeline` of a schema names; null if there is none. */
+async function markOf(client: Client, schema: string): Promise<{ owner: string; id: string } | null> {
+  const table = `${quote(schema)}.pipeline`
+  const known = await client.query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [table])
+  if (!known.rows[0]!.exists) return null
+  const { rows } = await client.query<{ owner: string | null; id: string | null }>(
+    `select to_jsonb(p) ->> 'owner' as owner, to_jsonb(p) ->> 'owner_id' as id from ${table} p`,
+  )
+  const [row] = rows
+  return row?.owner ? { owner: row.owner, id: row.id ?? 'none' } : null
 }
 
 function fieldKind(rules: Rules, name: string): Kind {

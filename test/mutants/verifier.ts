@@ -3,6 +3,14 @@ import type { Mutant } from './engine.ts'
 
 export const VERIFIER_MUTANTS: Mutant[] = [
   {
+    name: 'the verifier compares the schema of another pipeline',
+    file: 'verify/tables.ts',
+    find: 'if (mark.owner !== owner)',
+    plant: 'if (mark.owner === null)',
+    test: 'test/verify/verify.test.ts',
+    turnsRed: 'is refused if it belongs to another pipeline',
+  },
+  {
     name: 'the verifier believes the mark of partial windows',
     file: 'verify/verify.ts',
     find: 'mismarked++',
