@@ -25,6 +25,10 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     rule: 'only for type `number` and `decimal`.',
   },
   {
+    fields: ['event.fields[].name', 'event.explode.fields[].name', 'aggregations[].measures[].name'],
+    rule: 'not `partial`, which is the column that marks partial windows. Fields and measures that a release up to 0.3.0 accepted keep the name.',
+  },
+  {
     fields: ['event.fields[].default', 'event.explode.fields[].default'],
     rule: 'a value of the type: for `number` and `decimal` at most 30 digits before the decimal point and at most `scale` after it; for `boolean` `"true"` or `"false"`; for `string` valid Unicode without U+0000.',
   },

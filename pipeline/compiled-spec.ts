@@ -6,6 +6,7 @@
 import { type Expression, parseExpression } from './expression.ts'
 import { allFields, scaleOf, scalesOf } from './fields.ts'
 import { aggregationIdentity } from './identity.ts'
+import { freeName, PARTIAL } from './names.ts'
 import { perOf } from './per.ts'
 import { decimalsOf, partsOf } from './rounding.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from './schema.ts'
@@ -51,6 +52,8 @@ export type CompiledAggregation = {
   keys: number[]
   columns: CompiledColumn[]
   shown: ShownColumn[]
+  /** Name of the column that marks rows of partial windows. */
+  mark: string
   /** Milliseconds of event time; undefined: kept for ever. */
   retention: number | undefined
 }
@@ -74,14 +77,17 @@ function compileField(field: Field, isKey: boolean, line: boolean): CompiledFiel
 function compileAggregation(spec: Spec, aggregation: Aggregation, fields: CompiledField[]): CompiledAggregation {
   const scaleOfField = scalesOf(spec)
   const compiled = aggregation.measures.map(measure => compileMeasure(measure, scaleOfField))
+  const columns = compiled.flatMap(({ columns }) => columns)
+  const shown = compiled.flatMap(({ shown }) => shown)
   return {
     name: aggregation.name,
     identity: aggregationIdentity(spec, aggregation),
     window: compileWindow(aggregation.window ?? spec.window),
     allowedLateness: aggregation.allowedLateness ?? spec.allowedLateness,
     keys: aggregation.groupBy.map(name => fields.findIndex(f => f.name === name)),
-    columns: compiled.flatMap(({ columns }) => columns),
-    shown: compiled.flatMap(({ shown }) => shown),
+    columns,
+    shown,
+    mark: freeName(PARTIAL, [...aggregation.groupBy, ...[...columns, ...shown].map(({ name }) => name)]),
     retention: aggregation.retention,
   }
 }

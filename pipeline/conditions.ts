@@ -62,6 +62,11 @@ const FATAL = define(
         'a new aggregation adds an amount of the whole record, but does not say whether once per record or per line',
       action: 'set `per` of the measure that the message names to `events` or `lines`',
     },
+    ColumnReserved: {
+      meaning:
+        'a new aggregation names a measure or a group-by field `partial`, as the column that marks partial windows',
+      action: 'give the measure or field that the message names another name; the field can keep its data with `path`',
+    },
     GenerationOutdated: {
       meaning: 'the worker uses an older version of the spec than the version stored in PostgreSQL',
       action: 'nothing: the rollout replaces this worker',

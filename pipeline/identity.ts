@@ -59,13 +59,33 @@ export function pipelineKey({ metadata: { namespace, name } }: SalesPipeline): s
   return `${namespace}/${name}`
 }
 
-/** Returns the PostgreSQL schema that the pipeline owns: the one in the spec, or namespace and name without `default`. */
-export function schemaName(pipeline: SalesPipeline): string {
+/**
+ * Names of the PostgreSQL schema that the pipeline owns. `name`: the one in the spec, or the one that a new schema gets.
+ * `former`: the name that releases up to 0.3.0 gave, if it differs. It was cut, or also that of another pipeline. `owner`:
+ * the mark of the pipeline's schema.
+ */
+export type SchemaNames = { name: string; former: string | null; owner: string }
+
+const HASH_DIGITS = 8
+
+/**
+ * In the namespace `default`, the schema has the name of the pipeline, with `_` instead of `-`. In other namespaces, that
+ * would not be unique: shop-a/b, shop/a-b and default/shop-a-b would all get shop_a_b. So a hash makes the name unique.
+ */
+export function schemaNames(pipeline: SalesPipeline): SchemaNames {
   const { name, namespace } = pipeline.metadata
-  return (
-    pipeline.spec.sinks.postgres.schema ??
-    (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_').slice(0, MAX_IDENTIFIER)
-  )
+  const { schema } = pipeline.spec.sinks.postgres
+  const owner = pipelineKey(pipeline)
+  if (schema !== undefined) return { name: schema, former: null, owner }
+  const underscored = (text: string) => text.replaceAll('-', '_')
+  if (namespace === 'default') return { name: underscored(name), former: null, owner }
+  const plain = underscored(`${namespace}_${name}`)
+  const suffix = `_${createHash('sha256').update(owner).digest('hex').slice(0, HASH_DIGITS)}`
+  return {
+    name: plain.slice(0, MAX_IDENTIFIER - suffix.length) + suffix,
+    former: plain.slice(0, MAX_IDENTIFIER),
+    owner,
+  }
 }
 
 function hash(value: unknown): string {

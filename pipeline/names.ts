@@ -127,6 +127,14 @@ export const secretName = () =>
 
 export const pipelineName = () => text(PIPELINE_NAME, PIPELINE_NAME_RULE, MAX_NAME).meta({ label: 'pipeline name' })
 
+/** The column that marks rows of partial windows. Releases up to 0.3.0 accepted it as the name of a field or measure. */
+export const PARTIAL = 'partial'
+
+/** Returns the name, with as many leading _ as it needs to differ from the taken ones. */
+export function freeName(name: string, taken: string[]): string {
+  return taken.includes(name) ? freeName(`_${name}`, taken) : name
+}
+
 /** Returns the field of a document that shows a column. `renamed`: spec.sinks.elasticsearch.projections[].fields. */
 export function documentField(renamed: Record<string, string> | undefined, column: string): string {
   return renamed && Object.hasOwn(renamed, column) ? renamed[column]! : column

@@ -19,13 +19,14 @@ import { KAFKA_TIMEOUTS } from './adapters/kafka/connection.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
 import { KafkaSource } from './adapters/kafka/source.ts'
 import { unpack } from './adapters/kafka/unpack.ts'
-import { openPostgresRemoval, openPostgresStore, openStoredAggregations } from './adapters/postgres/open.ts'
+import { openPostgresRemoval, openPostgresStore, openStoredPipeline } from './adapters/postgres/open.ts'
 import { reportBusy } from './adapters/telemetry/busy.ts'
 import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
 import { startTracing } from './adapters/telemetry/tracing.ts'
 import { logAdmission } from './admission-log.ts'
 import { Fatal } from './errors.ts'
 import { Flow } from './flow.ts'
+import { refuseReservedColumns } from './reserved-columns.ts'
 import { retrying } from './retrying.ts'
 import { logRounding } from './rounding-log.ts'
 import { readSettings, type Settings } from './settings.ts'
@@ -87,19 +88,21 @@ async function work(
   })
   const { signal } = stop
   const stored = await retrying({ clock, chance, telemetry, signal }, 'StoreUnavailable', () =>
-    openStoredAggregations(written, settings.workerId, process.env),
+    openStoredPipeline(written, settings.workerId, process.env),
   )
   if (!stored || signal.aborted) return
-  reportUnclearMeasures(written.spec, stored, telemetry)
-  const roundedEach = new Set([...stored].filter(([, { roundsEach }]) => roundsEach).map(([name]) => name))
+  const { schema, aggregations } = stored
+  refuseReservedColumns(written.spec, aggregations)
+  reportUnclearMeasures(written.spec, aggregations, telemetry)
+  const roundedEach = new Set([...aggregations].filter(([, { roundsEach }]) => roundsEach).map(([name]) => name))
   const pipeline = keepRounding(written, roundedEach)
   logRounding(pipeline.spec, roundedEach, telemetry.log)
-  await runFlow(pipeline, settings, telemetry, group, signal)
+  await runFlow({ pipeline, schema }, settings, telemetry, group, signal)
 }
 
 /** Aborting `stop` commits what was read, for at most DRAIN_MS, and leaves the group. */
 async function runFlow(
-  pipeline: SalesPipeline,
+  { pipeline, schema }: { pipeline: SalesPipeline; schema: string },
   settings: Settings,
   telemetry: WorkerTelemetry,
   group: { member: Member | null },
@@ -109,7 +112,7 @@ async function runFlow(
   const compiled = compileSpec(spec)
   const connection = kafkaConnection(spec.source, settings.workerId, process.env, KAFKA_TIMEOUTS)
   const source = new KafkaSource(connection, spec.source.topic)
-  const store = openPostgresStore(pipeline, settings.workerId, process.env)
+  const store = openPostgresStore(pipeline, settings.workerId, process.env, schema)
   const membership = new KafkaMembership({
     connection,
     groupId: `salespipeline.${metadata.namespace}.${metadata.name}`,

@@ -1,6 +1,6 @@
 /** Reads the documents of a projection over plain HTTP and converts them to rows. */
 import { createHash } from 'node:crypto'
-import { aggregationColumns, type Cell, numberText, rowText, type Table } from './rows.ts'
+import { aggregationColumns, type Cell, markField, numberText, rowText, type Table } from './rows.ts'
 import { type Aggregation, fieldNamed, type Projection, type Rules } from './spec.ts'
 import type { AggregationRow, FoundRow } from './tables.ts'
 
@@ -37,13 +37,14 @@ export class ExpectedDocuments {
     this.table = {
       name: `elasticsearch/${index}`,
       key: ['_id'],
-      values: ['_version', ...columns.key, ...columns.values, 'final'],
+      values: ['_version', ...columns.key, ...columns.values, 'final', 'partial'],
       rows: new Map(),
     }
   }
 
   add(row: AggregationRow): void {
-    const cells: Cell[] = [row.version, ...JSON.parse(row.key), ...JSON.parse(row.values), String(row.final)]
+    const marks = [row.final, row.partial].map(String)
+    const cells: Cell[] = [row.version, ...JSON.parse(row.key), ...JSON.parse(row.values), ...marks]
     this.table.rows.set(rowText([documentId(this.owner, this.aggregation.name, row)]), rowText(cells))
   }
 
@@ -78,6 +79,7 @@ export async function* documents(
   isOwned: (id: string) => boolean,
 ): AsyncGenerator<FoundRow> {
   const readers = columnReaders(aggregation, rules)
+  const mark = markField(aggregation, fields)
   // A search finds documents only after a refresh.
   await request(address, `/${index}/_refresh`)
   const query = { size: PAGE, version: true, sort: ['_doc'], query: { match_all: {} } }
@@ -86,7 +88,9 @@ export async function* documents(
     for (const { _id, _version, _source } of page.hits.hits) {
       if (!isOwned(_id)) continue
       const cells = readers.map(([name, read]) => read(own(_source, own(fields, name) ?? name)))
-      yield { key: rowText([_id]), values: rowText([String(_version), ...cells]) }
+      // Documents that a release up to 0.3.0 wrote have no mark.
+      const partial = String(own(_source, mark) ?? false)
+      yield { key: rowText([_id]), values: rowText([String(_version), ...cells, partial]) }
     }
     page = await request<Page>(address, '/_search/scroll', { scroll: '5m', scroll_id: page._scroll_id })
   }

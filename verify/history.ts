@@ -1,7 +1,7 @@
 /** Reads which generation of the spec applied to which offsets of each partition. */
 import { isDeepStrictEqual } from 'node:util'
-import type { Generation, History } from './recompute.ts'
-import { readSpec, type Spec, type WrittenDocument, withRoundEach } from './spec.ts'
+import type { History } from './recompute.ts'
+import { type Generation, readSpec, type Spec, type WrittenDocument, withRoundEach } from './spec.ts'
 import type { Tables } from './tables.ts'
 
 type StoredSpec = { generation: number; document: unknown }
@@ -32,14 +32,14 @@ export async function readHistory(
   const generations = readGenerations(await tables.specs(), spec, roundedEach, problems)
   const latest = generations.at(-1)!
   const stretches: History['stretches'] = new Map()
-  for (const { partition, from, generation } of await tables.specHistory()) {
+  for (const { partition, from, generation, recorded } of await tables.specHistory()) {
     const known = generations.find(({ number }) => number === generation)
     if (!known)
       problems.push(
         `generation ${generation} is in table spec_history but missing in table specs. This is a bug, or someone changed the tables; report it`,
       )
     if (!stretches.has(partition)) stretches.set(partition, [])
-    stretches.get(partition)!.push({ from, generation: known ?? latest })
+    stretches.get(partition)!.push({ from, generation: known ?? latest, recorded })
   }
   const { topicId } = await tables.pipeline()
   const introduced = new Map((await tables.introductions()).map(({ name, generation }) => [name, generation]))

@@ -4,10 +4,11 @@
  */
 import { createHash } from 'node:crypto'
 import { canonical, decode, Fault, type Line, type Sale } from './decode.ts'
+import { EventClocks, type Stretch } from './gaps.ts'
 import { Ids } from './ids.ts'
 import { addLine, contributions, emptyTotals, type Totals, totalCells } from './measures.ts'
 import { aggregationColumns, DEAD_COLUMNS, LATE_COLUMNS, rawColumns, rowText, type Table, timeCell } from './rows.ts'
-import type { Aggregation, Rules, Spec } from './spec.ts'
+import type { Aggregation, Generation, Rules, Spec } from './spec.ts'
 import { windowEnd, windowStarts } from './windows.ts'
 
 export interface LogRecord {
@@ -25,14 +26,9 @@ export interface LogRecord {
 const KEPT_KEY_BYTES = 64 * 1024
 const KEPT_VALUE_BYTES = 1024 * 1024
 
-export interface Generation {
-  number: number
-  rules: Rules
-}
-
 export interface History {
   /** Partition → generations and the offset from which each is in force, ascending. */
-  stretches: Map<number, { from: number; generation: Generation }[]>
+  stretches: Map<number, Stretch[]>
   /** Ascending; at least one. */
   generations: Generation[]
   /** The generation that introduced each aggregation. */
@@ -80,10 +76,12 @@ export class Recomputation {
   private readonly totals = new Map<string, Map<string, Totals>>()
   private readonly spec: Spec
   private readonly history: History
+  private readonly clocks: EventClocks
 
   constructor(spec: Spec, history: History) {
     this.spec = spec
     this.history = history
+    this.clocks = new EventClocks(history.stretches)
   }
 
   /** Processes the next record of its partition. */
@@ -91,11 +89,13 @@ export class Recomputation {
     const state = this.partition(record.partition)
     const generation = this.generationAt(record.partition, record.offset)
     state.records++
+    this.clocks.reach(record.partition, record.offset)
     const sale = this.decodeOrAddDead(record, generation.rules)
     if (!sale) {
       state.dead++
       return
     }
+    this.clocks.see(record.partition, sale.time)
     const watermark = state.maxEventTime - generation.rules.outOfOrderness
     state.maxEventTime = Math.max(state.maxEventTime, sale.time)
     const { deduplication } = generation.rules
@@ -203,6 +203,15 @@ export class Recomputation {
   private rowsOf(aggregation: string): Map<string, Totals> {
     if (!this.totals.has(aggregation)) this.totals.set(aggregation, new Map())
     return this.totals.get(aggregation)!
+  }
+
+  /** Returns whether the window that starts at the given time may lack records. Call it after the last record. */
+  partialWindows(aggregation: Aggregation): (start: number) => boolean {
+    const { name } = aggregation
+    return this.clocks.partialWindows(
+      aggregation,
+      generation => generation.rules.aggregations.some(known => known.name === name) && this.isActive(name, generation),
+    )
   }
 
   /** Returns the expected rows of an aggregation's table. */

@@ -41,6 +41,28 @@ export function aggregationColumns(aggregation: Aggregation): { key: string[]; v
   }
 }
 
+/** Returns the column that marks partial windows: `partial`, with a `_` before it for each name that is in use. */
+export function markColumn(aggregation: Aggregation): string {
+  const { key, values } = aggregationColumns(aggregation)
+  return unused('partial', [...key, ...values])
+}
+
+/** Returns the field of a document that marks partial windows. */
+export function markField(aggregation: Aggregation, fields: Record<string, string>): string {
+  const { key, values } = aggregationColumns(aggregation)
+  const shown = [...key, ...values, 'final', 'updated_at'].map(column =>
+    Object.hasOwn(fields, column) ? fields[column]! : column,
+  )
+  const mark = markColumn(aggregation)
+  return unused(Object.hasOwn(fields, mark) ? fields[mark]! : mark, shown)
+}
+
+function unused(name: string, used: string[]): string {
+  let free = name
+  while (used.includes(free)) free = `_${free}`
+  return free
+}
+
 export function rawColumns(rules: Rules): { key: string[]; values: string[] } {
   const fields = [...rules.fields, ...(rules.explode?.fields ?? [])].map(({ name }) => name)
   return { key: ['partition', 'record_offset', 'line'], values: ['event_time', ...fields] }

@@ -2,6 +2,7 @@
  * The `SalesPipeline` document as the verifier understands it: read with its own defaults, from a file (YAML) or from
  * `specs.document` (JSON). Documents were validated on admission, so this code trusts their shape.
  */
+import { createHash } from 'node:crypto'
 import { parse } from 'yaml'
 import { type Expression, naturalScale, parseExpression } from './expression.ts'
 import { bytes, milliseconds } from './units.ts'
@@ -69,11 +70,19 @@ export interface Rules {
   rawTable: string | null
 }
 
+/** A stored version of the spec. */
+export interface Generation {
+  number: number
+  rules: Rules
+}
+
 export interface Spec {
   topic: string
   owner: string
-  /** PostgreSQL schema. */
+  /** PostgreSQL schema; without a name in the document, the one that a new schema gets. */
   schema: string
+  /** The name that a release up to 0.3.0 gave it, if the document has none and it differs. */
+  formerSchema: string | null
   rules: Rules
   raw: { table: string; retention: number | null } | null
   lateRetention: number | null
@@ -167,7 +176,7 @@ export function readSpec({ metadata, spec }: WrittenDocument): Spec {
   return {
     topic: spec.source.topic,
     owner: `${namespace}/${name}`,
-    schema: spec.sinks?.postgres?.schema ?? defaultSchema(namespace, name),
+    ...schemaOf(namespace, name, spec.sinks?.postgres?.schema),
     rules: readRules(spec),
     raw: spec.raw
       ? { table: spec.raw.table, retention: optionalDuration('spec.raw.retention', spec.raw.retention) }
@@ -186,8 +195,20 @@ export function readSpec({ metadata, spec }: WrittenDocument): Spec {
   }
 }
 
-function defaultSchema(namespace: string, name: string): string {
-  return (namespace === 'default' ? name : `${namespace}_${name}`).replaceAll('-', '_')
+/** PostgreSQL's names have at most 63 bytes; the engine uses 57 characters. */
+const MAX_SCHEMA = 57
+
+/** Returns the names of docs/tables.md: outside of the namespace `default`, a new schema has 8 digits of a hash. */
+function schemaOf(namespace: string, name: string, written?: string): Pick<Spec, 'schema' | 'formerSchema'> {
+  if (written !== undefined) return { schema: written, formerSchema: null }
+  const own = name.replace(/-/g, '_')
+  if (namespace === 'default') return { schema: own, formerSchema: null }
+  const full = `${namespace.replace(/-/g, '_')}_${own}`
+  const digest = createHash('sha256').update(`${namespace}/${name}`).digest('hex')
+  return {
+    schema: `${full.substring(0, MAX_SCHEMA - 9)}_${digest.substring(0, 8)}`,
+    formerSchema: full.substring(0, MAX_SCHEMA),
+  }
 }
 
 function optionalDuration(path: string, written: Duration | undefined): number | null {

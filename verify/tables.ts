@@ -1,8 +1,17 @@
 /** Reads a pipeline's schema in PostgreSQL (docs/tables.md). */
 import { Client } from 'pg'
 import { fingerprint } from './recompute.ts'
-import { aggregationColumns, type Cell, DEAD_COLUMNS, LATE_COLUMNS, numberText, rawColumns, rowText } from './rows.ts'
-import { type Aggregation, fieldNamed, type Rules } from './spec.ts'
+import {
+  aggregationColumns,
+  type Cell,
+  DEAD_COLUMNS,
+  LATE_COLUMNS,
+  markColumn,
+  numberText,
+  rawColumns,
+  rowText,
+} from './rows.ts'
+import { type Aggregation, fieldNamed, type Rules, type Spec } from './spec.ts'
 
 export interface PostgresAddress {
   host: string
@@ -23,6 +32,7 @@ export interface AggregationRow extends FoundRow {
   groups: string[]
   version: string
   final: boolean
+  partial: boolean
 }
 
 export interface ProgressRow {
@@ -64,10 +74,16 @@ export class Tables {
     this.schema = schema
   }
 
-  static async connect(address: PostgresAddress, schema: string): Promise<Tables> {
+  /** Rejects if the pipeline has no schema, or if it belongs to another pipeline. */
+  static async connect(address: PostgresAddress, names: SchemaChoice): Promise<Tables> {
     const client = new Client({ ...address, application_name: 'verify' })
     await client.connect()
-    return new Tables(client, quote(schema))
+    try {
+      return new Tables(client, quote(await chooseSchema(client, names)))
+    } catch (error) {
+      await client.end()
+      throw error
+    }
   }
 
   async close(): Promise<void> {
@@ -108,9 +124,11 @@ export class Tables {
     return this.query('select generation::float8 as generation, document from @specs order by generation')
   }
 
-  async specHistory(): Promise<{ partition: number; from: number; generation: number }[]> {
+  /** `recorded`: a release later than 0.3.0 wrote the entry. */
+  async specHistory(): Promise<{ partition: number; from: number; generation: number; recorded: boolean }[]> {
     return this.query(
-      `select partition, from_offset::float8 as from, generation::float8 as generation
+      `select partition, from_offset::float8 as from, generation::float8 as generation,
+           recorded_generation is not distinct from generation as recorded
          from @spec_history order by partition, from_offset, generation`,
     )
   }
@@ -187,10 +205,15 @@ export class Tables {
       ...columns.values.slice(1).map((): Kind => 'number'),
     ]
     const names = [...columns.key, ...columns.values]
-    const more = ['version::text', 'final', ...aggregation.groupBy.map(name => `${quote(name)}::text`)]
+    const more = [
+      'version::text',
+      'final',
+      quote(markColumn(aggregation)),
+      ...aggregation.groupBy.map(name => `${quote(name)}::text`),
+    ]
     for await (const row of this.scan(aggregation.name, names, kinds, more)) {
-      const [version, final, ...groups] = row.slice(names.length) as [string, boolean, ...string[]]
-      yield { ...found(row, columns.key.length, names.length), version, final, groups }
+      const [version, final, partial, ...groups] = row.slice(names.length) as [string, boolean, boolean, ...string[]]
+      yield { ...found(row, columns.key.length, names.length), version, final, partial, groups }
     }
   }
 
@@ -230,6 +253,35 @@ export class Tables {
     }
     await this.client.query('close scan')
   }
+}
+
+type SchemaChoice = Pick<Spec, 'schema' | 'formerSchema' | 'owner'>
+
+/** Resolves with the schema whose mark names the pipeline. */
+async function chooseSchema(client: Client, { schema, formerSchema, owner }: SchemaChoice): Promise<string> {
+  if (formerSchema !== null && (await markOf(client, formerSchema))?.owner === owner) return formerSchema
+  const mark = await markOf(client, schema)
+  if (mark === null)
+    throw new Error(
+      `schema ${schema} has no tables of a pipeline; check spec.sinks.postgres and that a worker of ${owner} has started`,
+    )
+  if (mark.owner !== owner)
+    throw new Error(
+      `schema ${schema} belongs to pipeline ${mark.owner} (id ${mark.id}), not to ${owner}; pass the file of that pipeline, or correct spec.sinks.postgres.schema`,
+    )
+  return schema
+}
+
+/** Resolves with the owner that the table `pipeline` of a schema names; null if there is none. */
+async function markOf(client: Client, schema: string): Promise<{ owner: string; id: string } | null> {
+  const table = `${quote(schema)}.pipeline`
+  const known = await client.query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [table])
+  if (!known.rows[0]!.exists) return null
+  const { rows } = await client.query<{ owner: string | null; id: string | null }>(
+    `select to_jsonb(p) ->> 'owner' as owner, to_jsonb(p) ->> 'owner_id' as id from ${table} p`,
+  )
+  const [row] = rows
+  return row?.owner ? { owner: row.owner, id: row.id ?? 'none' } : null
 }
 
 function fieldKind(rules: Rules, name: string): Kind {

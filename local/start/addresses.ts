@@ -1,7 +1,6 @@
 /** How to connect to the servers of a run. Passwords are not shown, only the file that holds them. */
 import { join, relative } from 'node:path'
 import type { PostgresConnection } from '#common/store-connections.ts'
-import { schemaName } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { DataFolder } from './folder.ts'
 import type { LocalServers } from './servers.ts'
@@ -9,7 +8,7 @@ import type { LocalServers } from './servers.ts'
 /** Returns label and text of each address. `servers` is null with --external. */
 export function addressesOf(
   pipeline: SalesPipeline,
-  postgres: PostgresConnection,
+  { connection: postgres, schema }: { connection: PostgresConnection; schema: string },
   servers: Pick<LocalServers, 'state'> | null,
   folder: DataFolder,
 ): [string, string][] {
@@ -23,7 +22,7 @@ export function addressesOf(
   const addresses: [string, string][] = [
     ['Kafka', `${source.bootstrapServers.join(',')}, topic ${source.topic}${state('kafka')}`],
     ['PostgreSQL', `psql -h ${host} -p ${port} -U ${user} ${database}${state('postgres')}`],
-    ['', `schema ${schemaName(pipeline)}${password}`],
+    ['', `schema ${schema}${password}`],
   ]
   const { elasticsearch } = sinks
   for (const { index } of elasticsearch?.projections ?? [])

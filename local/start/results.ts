@@ -1,8 +1,9 @@
 /** Reads from PostgreSQL how far a pipeline is, and its newest windows. */
 import pg from 'pg'
+import { locateSchema } from '#common/schema-place.ts'
 import type { PostgresConnection } from '#common/store-connections.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
-import { schemaName } from '#pipeline/identity.ts'
+import { type SchemaNames, schemaNames } from '#pipeline/identity.ts'
 import type { Aggregation, SalesPipeline } from '#pipeline/schema.ts'
 
 export type PipelineProgress = {
@@ -26,7 +27,8 @@ const TIMEOUT_MS = 5000
 
 export class Results {
   readonly #pool: pg.Pool
-  readonly #schema: string
+  readonly #names: SchemaNames
+  #located: string | null = null
   readonly #pipeline: SalesPipeline
 
   constructor(connection: PostgresConnection, pipeline: SalesPipeline) {
@@ -39,12 +41,22 @@ export class Results {
       options: '-c timezone=UTC',
     })
     this.#pool.on('error', () => {}) // the next query reconnects, or rejects with the reason
-    this.#schema = pg.escapeIdentifier(schemaName(pipeline))
+    this.#names = schemaNames(pipeline)
     this.#pipeline = pipeline
+  }
+
+  /** Name of the pipeline's schema; the one that a new schema gets until `progress` has located it. */
+  get schema(): string {
+    return this.#located ?? this.#names.name
+  }
+
+  get #schema(): string {
+    return pg.escapeIdentifier(this.schema)
   }
 
   /** Rejects while PostgreSQL does not respond or the workers have not created the tables yet. */
   async progress(): Promise<PipelineProgress> {
+    this.#located ??= await locateSchema(text => this.#pool.query(text), this.#names)
     const progress = await this.#pool.query<{ partition: number; next: string | null }>(
       `SELECT partition, next_offset AS next FROM ${this.#schema}.progress`,
     )

@@ -111,12 +111,12 @@ export class Stage {
     await this.#refresh(running) // shows the final state
   }
 
-  async #refresh({ observer, pipeline, postgres }: Running): Promise<void> {
+  async #refresh({ observer, pipeline, postgres, results }: Running): Promise<void> {
     const { folder, screen } = this.#setting
     this.sampleUsage()
     const observation = await observer.observe()
     this.lastObservation = observation
-    const addresses = addressesOf(pipeline, postgres, this.#servers, folder)
+    const addresses = addressesOf(pipeline, { connection: postgres, schema: results.schema }, this.#servers, folder)
     const elapsedMs = observation.now - this.#startedAt
     screen.show({ ...observation, name: pipeline.metadata.name, phase: this.phase, elapsedMs, addresses })
   }

@@ -5,6 +5,7 @@
  */
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
+import { PARTIAL } from '#pipeline/names.ts'
 import { type CelRule, ELASTICSEARCH_TRANSPORT, POSTGRES, SHARED_VARIABLES, SOURCE } from './admission-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
@@ -49,10 +50,17 @@ const WINDOW: CelRule[] = [
   },
 ]
 
+const NOT_RESERVED: CelRule = {
+  rule: `self.name != '${PARTIAL}'`,
+  message: `is the name of the column that marks partial windows; choose another name`,
+  fieldPath: '.name',
+}
+
 const isNumeric = "(self.type == 'number' || self.type == 'decimal')"
 const decimals = "(has(self.scale) ? self.scale : (self.type == 'decimal' ? 2 : 0))"
 
 const FIELD: CelRule[] = [
+  NOT_RESERVED,
   {
     rule: `!has(self.scale) || ${isNumeric}`,
     message: 'is only allowed for type number or decimal; remove it or change the type',
@@ -85,6 +93,7 @@ const EVENT: CelRule[] = [
 ]
 
 const MEASURE: CelRule[] = [
+  NOT_RESERVED,
   {
     rule: "self.op != 'count' || !has(self.scale)",
     message: 'is not allowed when op is count, which has no decimals; remove it',

@@ -50,7 +50,7 @@ const postgres = optionalObject({
   database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Database, which must exist'),
   schema: identifier().optional().meta({
     description:
-      'Schema for the tables of this pipeline; no other pipeline may use it. If left out: NAMESPACE_NAME, or only NAME in the namespace default; each - becomes _. Pipeline my-sales in namespace shop: shop_my_sales',
+      'Schema for the tables of this pipeline; no other pipeline may use it. If left out: NAMESPACE_NAME_HASH, or only NAME in the namespace default; each - becomes _. The hash makes the name unique. A schema NAMESPACE_NAME that a release up to 0.3.0 created for this pipeline stays in use',
     example: 'shop_ecommerce',
   }),
   usernameSecretRef: secretRef('the user name').optional(),

@@ -1,7 +1,7 @@
 /** Converts a stored row into the document that a projection shows (docs/tables.md, "Elasticsearch"). */
 import { createHash } from 'node:crypto'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import { documentField } from '#pipeline/names.ts'
+import { documentField, freeName } from '#pipeline/names.ts'
 import type { Ownership, ProjectedRow } from '#processor/ports.ts'
 
 /** A row as every store returns it: numbers as exact text, times in ms (±Infinity for a window over all time). */
@@ -16,6 +16,7 @@ export type StoredRow = {
   shown: string[]
   version: bigint
   final: boolean
+  partial: boolean
   updatedAt: number
 }
 
@@ -67,7 +68,7 @@ function documentOf(
   aggregation: number,
   row: StoredRow,
 ): NonNullable<ProjectedRow['document']> {
-  const { name, keys, columns, shown } = compiled.aggregations[aggregation]!
+  const { name, keys, columns, shown, mark } = compiled.aggregations[aggregation]!
   const fields: [string, string | number | boolean][] = []
   for (const [column, ms] of [
     ['window_start', row.windowStart],
@@ -86,5 +87,8 @@ function documentOf(
   })
   fields.push(['final', row.final], ['updated_at', new Date(row.updatedAt).toISOString()])
   const projection = compiled.spec.sinks.elasticsearch?.projections.find(p => p.aggregation === name)
-  return Object.fromEntries(fields.map(([column, value]) => [documentField(projection?.fields, column), value]))
+  const document = Object.fromEntries(
+    fields.map(([column, value]) => [documentField(projection?.fields, column), value]),
+  )
+  return { ...document, [freeName(documentField(projection?.fields, mark), Object.keys(document))]: row.partial }
 }

@@ -15,6 +15,8 @@ export type PartitionCommit = {
   restoreOffset: number
   restoreMaxEventTime: number | null
   maxEventTime: number | null
+  /** Event time of the partition's first non-dead record, if this commit counts it. */
+  firstEventTime: number | null
   leaderEpoch: number
   /** records = dead + duplicate + accepted; nextOffset - fromOffset = records + skipped (control, aborted, absent). */
   counters: { records: number; skipped: number; dead: number; duplicate: number; accepted: number }

@@ -168,6 +168,7 @@ export class PartitionState {
       restoreOffset: oldest?.offset ?? this.nextOffset,
       restoreMaxEventTime: oldest ? oldest.maxTime : max,
       maxEventTime: max,
+      firstEventTime: pending.firstEventTime,
       leaderEpoch: this.#cursor.leaderEpoch,
       counters: { ...pending.counters, skipped: this.nextOffset - pending.fromOffset - pending.counters.records },
       aggregations: pending.aggregations,
@@ -210,6 +211,7 @@ export class PartitionState {
       return
     }
     const watermark = this.watermark
+    if (!Number.isFinite(this.maxEventTime)) pending.firstEventTime = decoder.time
     this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
     if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, this.maxEventTime)) {
       pending.counters.duplicate++

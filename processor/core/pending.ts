@@ -31,6 +31,7 @@ export class Pending {
   readonly traces: string[] = []
   bytes = 0
   lastOffset = -1
+  firstEventTime: number | null = null
 
   constructor(fromOffset: number, aggregations: number) {
     this.fromOffset = fromOffset

@@ -1,7 +1,8 @@
 /** Reads results, and the reasons why they are missing, from the tables of docs/tables.md. */
 import pg from 'pg'
+import { locateSchema } from '#common/schema-place.ts'
 import { postgresConnection } from '#common/store-connections.ts'
-import { schemaName } from '#pipeline/identity.ts'
+import { type SchemaNames, schemaNames } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Position } from './ingest.ts'
 import type { ExpectedRow } from './sale.ts'
@@ -29,14 +30,15 @@ export type ProjectionState = {
 const ANSWER_MS = 5000
 
 export class Results {
-  readonly schema: string
+  readonly #names: SchemaNames
+  #located: string | null = null
   readonly address: string
   readonly #pool: pg.Pool
 
   /** Does not connect yet. Uses a worker's settings. Throws a UserError that names the variable of a Secret missing in `env`. */
   constructor(pipeline: SalesPipeline, env: NodeJS.ProcessEnv) {
     const { host, port, database } = pipeline.spec.sinks.postgres
-    this.schema = schemaName(pipeline)
+    this.#names = schemaNames(pipeline)
     this.address = `${host}:${port}/${database}`
     this.#pool = new pg.Pool({
       ...postgresConnection(pipeline.spec, env),
@@ -49,12 +51,22 @@ export class Results {
     this.#pool.on('error', () => {})
   }
 
+  get schema(): string {
+    return this.#located ?? this.#names.name
+  }
+
+  /** Must end before the tables are read. Rejects while PostgreSQL does not respond. */
+  async #locate(): Promise<void> {
+    this.#located ??= await locateSchema(text => this.#pool.query(text), this.#names)
+  }
+
   #table(name: string): string {
     return `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(name)}`
   }
 
   /** Resolves with the rows of this sale. Rejects if the table does not exist. */
   async rows({ aggregation, groupBy, identifiedBy, columns }: ExpectedRow, name: string): Promise<StoredRow[]> {
+    await this.#locate()
     const selected = [...new Set([...groupBy, ...Object.keys(columns)])].map(pg.escapeIdentifier)
     const texts = selected.map(column => `${column}::text AS ${column}`)
     const hasName = identifiedBy.map(column => `${pg.escapeIdentifier(column)} = $1`).join(' AND ')
@@ -67,6 +79,7 @@ export class Results {
   }
 
   async saleState(aggregation: string, position: Position): Promise<SaleState> {
+    await this.#locate()
     const { rows } = await this.#pool.query<Pick<SaleState, 'hasSchema' | 'hasTable'> & { hasProgress: boolean }>(
       `SELECT to_regnamespace($1) IS NOT NULL AS "hasSchema", to_regclass($2) IS NOT NULL AS "hasTable",
          to_regclass($3) IS NOT NULL AS "hasProgress"`,

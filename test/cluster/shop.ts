@@ -1,4 +1,5 @@
 /** A namespace with Kafka and PostgreSQL and the pipelines in it, used through kubectl as a user does. */
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
@@ -117,9 +118,20 @@ export class Shop {
 
   /** Sum of the committed offsets of all partitions. */
   async committed(name: string): Promise<number> {
-    const schema = `${this.namespace}_${name}`.replaceAll('-', '_')
-    const query = `SELECT coalesce(sum(next_offset), 0) FROM ${schema}.progress`
-    return Number(await this.k('exec', 'postgres-0', '--', 'psql', '-U', 'postgres', '-d', 'sales', '-Atc', query))
+    const schema = await this.#schemaOf(`${this.namespace}/${name}`)
+    return Number(await this.#psql(`SELECT coalesce(sum(next_offset), 0) FROM ${schema}.progress`))
+  }
+
+  /** Earlier releases gave the schema a name without a hash. */
+  #schemaOf(pipeline: string): Promise<string> {
+    const former = pipeline.replaceAll(/[-/]/g, '_')
+    const hash = createHash('sha256').update(pipeline).digest('hex').slice(0, 8)
+    return this.#psql(`SELECT nspname FROM pg_namespace WHERE nspname IN ('${former}', '${former}_${hash}')`)
+  }
+
+  async #psql(query: string): Promise<string> {
+    const output = await this.k('exec', 'postgres-0', '--', 'psql', '-U', 'postgres', '-d', 'sales', '-Atc', query)
+    return output.trim()
   }
 
   /** Runs the verifier as a Job, as `npm run chaos` does. */

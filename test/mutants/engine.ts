@@ -23,6 +23,30 @@ const SIMULATED = 'keeps the contract'
 
 export const ENGINE_MUTANTS: Mutant[] = [
   {
+    name: 'windows that began before an added aggregation are not marked',
+    file: 'processor/core/gaps.ts',
+    find: 'until: maxEventTime + unreadBy',
+    plant: 'until: -1',
+    test: SIMULATOR,
+    turnsRed: SIMULATED,
+  },
+  {
+    name: 'a claim does not mark rows that exist',
+    file: 'processor/adapters/postgres/partial.ts',
+    find: '{ name: `mark-${i}`, text: markPartial, values: [name] },',
+    plant: '',
+    test: POSTGRES,
+    turnsRed: 'marks rows that exist when another partition is claimed',
+  },
+  {
+    name: 'a row that is created in a final window is not counted as reopened',
+    file: 'processor/adapters/postgres/aggregate-statements.ts',
+    find: '<= ${watermark}, false)`',
+    plant: '<= ${watermark} AND false, false)`',
+    test: POSTGRES,
+    turnsRed: 'counts the reopening of a window alike',
+  },
+  {
     name: 'a transaction that stays open is not noticed',
     file: 'processor/owned-partition.ts',
     find: 'return this.undecided > 0 ? this.#fetchedAt - this.stableOffsetSince : 0',

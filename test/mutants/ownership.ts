@@ -5,6 +5,22 @@ const OWNERSHIP = 'test/processor/projection/ownership.test.ts'
 
 export const OWNERSHIP_MUTANTS: Mutant[] = [
   {
+    name: 'a schema of release 0.3.0 is taken by its name, whoever owns it',
+    file: 'common/schema-place.ts',
+    find: 'found.rows[0]?.owner === owner ? former : name',
+    plant: 'found ? former : name',
+    test: 'test/processor/store/postgres-place.test.ts',
+    turnsRed: 'gives two pipelines two schemas',
+  },
+  {
+    name: 'two pipelines get one schema name',
+    file: 'pipeline/identity.ts',
+    find: '.slice(0, MAX_IDENTIFIER - suffix.length) + suffix',
+    plant: '.slice(0, MAX_IDENTIFIER)',
+    test: 'test/pipeline/identity.test.ts',
+    turnsRed: 'gives no two pipelines one schema',
+  },
+  {
     name: 'document ids without the owner',
     file: 'processor/adapters/projected-row.ts',
     find: 'id: idPrefix(owner) + key',

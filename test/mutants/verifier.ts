@@ -3,6 +3,22 @@ import type { Mutant } from './engine.ts'
 
 export const VERIFIER_MUTANTS: Mutant[] = [
   {
+    name: 'the verifier compares the schema of another pipeline',
+    file: 'verify/tables.ts',
+    find: 'if (mark.owner !== owner)',
+    plant: 'if (mark.owner === null)',
+    test: 'test/verify/verify.test.ts',
+    turnsRed: 'is refused if it belongs to another pipeline',
+  },
+  {
+    name: 'the verifier believes the mark of partial windows',
+    file: 'verify/verify.ts',
+    find: 'mismarked++',
+    plant: 'mismarked--',
+    test: 'test/verify/verify.test.ts',
+    turnsRed: 'reports a row whose mark for partial windows is wrong',
+  },
+  {
     name: 'the verifier reads batches with a wrong checksum',
     file: 'verify/record-batches.ts',
     find: 'if (crc32c(batch.subarray(CHECKED_FROM)) !== batch.readUInt32BE(CHECKSUM_AT))',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { aggregationIdentity, schemaName, specIdentity } from '#pipeline/identity.ts'
+import { aggregationIdentity, schemaNames, specIdentity } from '#pipeline/identity.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { secretsFrom, secretVariable } from '#pipeline/secrets.ts'
 import { documentWith } from './documents.ts'
@@ -85,11 +85,30 @@ describe('identities stored by release 0.3.0, which rounded each event', () => {
 })
 
 describe('names derived from the document', () => {
-  const nameOf = (changes: Record<string, unknown>) => schemaName(checkPipeline(documentWith(changes)))
+  const namesOf = (changes: Record<string, unknown>) => schemaNames(checkPipeline(documentWith(changes)))
+  const nameOf = (changes: Record<string, unknown>) => namesOf(changes).name
+  const inNamespace = (namespace: string, name: string) =>
+    namesOf({ 'metadata.namespace': namespace, 'metadata.name': name })
   it('takes the schema name from the spec, or else from namespace and name', () => {
     expect(nameOf({})).toBe('sales')
-    expect(nameOf({ 'metadata.namespace': 'my-shop', 'metadata.name': 'all-sales' })).toBe('my_shop_all_sales')
+    expect(nameOf({ 'metadata.namespace': 'my-shop', 'metadata.name': 'all-sales' })).toBe('my_shop_all_sales_85b92b1e')
     expect(nameOf({ 'spec.sinks': { postgres: { schema: 'mine' } } })).toBe('mine')
+  })
+
+  it('gives no two pipelines one schema, and knows the name that releases up to 0.3.0 gave', () => {
+    const long = 'a'.repeat(40)
+    const pipelines: [namespace: string, name: string][] = [
+      ['shop-a', 'b'],
+      ['shop', 'a-b'],
+      ['default', 'shop-a-b'],
+      ['x'.repeat(30), `${long.slice(1)}b`],
+      ['x'.repeat(30), long],
+    ]
+    const names = pipelines.map(([namespace, name]) => inNamespace(namespace, name))
+    expect(new Set(names.map(({ name }) => name)).size).toBe(pipelines.length)
+    for (const { name } of names) expect(name).toMatch(/^[a-z0-9_]{1,57}$/)
+    expect(names.map(({ former }) => former).slice(0, 3)).toEqual(['shop_a_b', 'shop_a_b', null])
+    expect(names[3]!.former).toBe(names[4]!.former)
   })
 
   it('reads a Secret from its environment variable and names a missing variable', () => {

@@ -1,23 +1,13 @@
 /** Returns every difference between the database and the oracle's expectation, including conservation. */
-import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { MemoryDatabase } from '#processor/adapters/memory/database.ts'
 import type { MemorySink } from '#processor/adapters/memory/sink.ts'
 import type { Topic } from './log.ts'
-import type { Expected } from './oracle.ts'
+import { AGGREGATIONS, type Expected } from './oracle.ts'
 
-export function differences(
-  database: MemoryDatabase,
-  topic: Topic,
-  compiled: CompiledSpec,
-  expected: Expected,
-): string[] {
+export function differences(database: MemoryDatabase, topic: Topic, expected: Expected): string[] {
   return [
     ...compareMaps('row', rowsOf(database), expectedRows(expected)),
-    ...compareMaps(
-      'late',
-      lateOf(database, compiled),
-      new Map([...expected.late].map(([key, missed]) => [key, missed.join()])),
-    ),
+    ...compareMaps('late', lateOf(database), new Map([...expected.late].map(([key, missed]) => [key, missed.join()]))),
     ...compareMaps('dead', new Map([...database.dead].map(([key, letter]) => [key, letter.reason])), expected.dead),
     ...compareMaps(
       'raw',
@@ -26,6 +16,18 @@ export function differences(
     ),
     ...conservation(database, topic, expected),
   ]
+}
+
+/** Returns every row of `extra` whose mark for partial windows is wrong. Rows of other aggregations have none. */
+export function markDifferences(
+  database: MemoryDatabase,
+  isPartial: (start: number, end: number) => boolean,
+): string[] {
+  return [...database.tables].flatMap(([name, table]) =>
+    [...table.values()]
+      .filter(row => row.partial !== (name === 'extra' && isPartial(row.windowStart, row.windowEnd)))
+      .map(row => `row ${name}|${row.windowStart}: partial is ${row.partial}`),
+  )
 }
 
 /** Returns a difference unless the sink holds exactly the newest version of every projected row. */
@@ -57,15 +59,15 @@ function expectedRows(expected: Expected): Map<string, string> {
     string,
   ] => {
     if (key.startsWith('by_category')) return [key, [row.orders, row.cents, row.smallest, row.largest].join()]
-    return [key, key.startsWith('sliding') ? String(row.orders) : String(row.cents)]
+    return [key, /^(sliding|extra)/.test(key) ? String(row.orders) : String(row.cents)]
   }
   return new Map([...expected.rows].map(shown))
 }
 
-function lateOf(database: MemoryDatabase, compiled: CompiledSpec): Map<string, string> {
+function lateOf(database: MemoryDatabase): Map<string, string> {
   return new Map(
     [...database.late.values()].map(e => [
-      `${compiled.aggregations[e.aggregation]!.name}|${e.partition}|${e.offset}`,
+      `${AGGREGATIONS[e.aggregation]!.name}|${e.partition}|${e.offset}`,
       e.missed.join(),
     ]),
   )

@@ -17,10 +17,12 @@ export type Expected = {
 
 type Sale = Exclude<Intent, { dead: string }>
 
-const AGGREGATIONS = [
+/** In the order of the spec. */
+export const AGGREGATIONS = [
   { name: 'by_category', size: 10_000, slide: 10_000, grouped: true },
   { name: 'sliding', size: 12_000, slide: 4_000, grouped: false },
   { name: 'totals', size: null, slide: null, grouped: true },
+  { name: 'extra', size: 10_000, slide: 10_000, grouped: false },
 ]
 
 /** Returns the expected rows of a log. `knobsAt` returns the settings in force for a record. */
@@ -78,6 +80,7 @@ function keepNewest(sightings: Map<string, number>, count: number): void {
 function accept(sale: Sale, place: string, watermark: number, knobs: Knobs, expected: Expected): boolean {
   let counted = false
   for (const { name, size, slide, grouped } of AGGREGATIONS) {
+    if (name === 'extra' && !knobs.extra) continue
     const missed: number[] = []
     for (const [start, end] of windowsOf(sale.time, size, slide)) {
       if (end + knobs.allowedLateness <= watermark) missed.push(start)
@@ -106,4 +109,26 @@ function addTo(expected: Expected, key: string, cents: number): void {
   row.smallest = Math.min(row.smallest, cents)
   row.largest = Math.max(row.largest, cents)
   expected.rows.set(key, row)
+}
+
+/** An entry of the spec history: the settings in force from an offset on. */
+export type Entry = { from: number; knobs: Knobs }
+
+/** Returns whether a window may lack records of `extra`, which was not in the spec all the time (section 5). */
+export function partialWindows(logs: Visible[][], histories: Entry[][]): (start: number, end: number) => boolean {
+  const lacking = logs.flatMap((log, partition) => lackingTimes(log, histories[partition]!))
+  return (start, end) => lacking.some(({ after, until }) => end > after && start <= until)
+}
+
+function lackingTimes(log: Visible[], history: Entry[]): { after: number; until: number }[] {
+  const latestBefore = (offset: number) =>
+    Math.max(...log.flatMap(v => (v.offset < offset && 'time' in v.intent ? v.intent.time : Number.NEGATIVE_INFINITY)))
+  return history.flatMap(({ from, knobs }, i) => {
+    if (!knobs.extra || i === 0 || history[i - 1]!.knobs.extra) return []
+    const last = history.slice(0, i).findLastIndex(entry => entry.knobs.extra)
+    const removedAt = last < 0 ? 0 : history[last + 1]!.from
+    const after = latestBefore(removedAt) - knobs.outOfOrderness - knobs.allowedLateness
+    const until = latestBefore(from)
+    return Number.isFinite(until) ? [{ after, until }] : []
+  })
 }

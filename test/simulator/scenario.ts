@@ -13,19 +13,23 @@ export type Knobs = {
   allowedLateness: number
   horizon: number
   maxIds: number
+  /** Whether the spec has the aggregation `extra`. */
+  extra: boolean
 }
 
-export function drawKnobs(random: Random): Knobs {
+export function drawKnobs(random: Random, extra: boolean): Knobs {
   return {
     outOfOrderness: random.pick([0, 1000, 3000]),
     allowedLateness: random.pick([0, 2000]),
     horizon: random.pick([2000, 10_000, 60_000]),
     maxIds: random.pick([5, 40, 100_000]),
+    extra,
   }
 }
 
 export function pipelineOf(knobs: Knobs): SalesPipeline {
-  const { outOfOrderness, allowedLateness, horizon, maxIds } = knobs
+  const { outOfOrderness, allowedLateness, horizon, maxIds, extra } = knobs
+  const added = '    - { name: extra, measures: [{ name: orders, op: count }] }\n'
   return parsePipeline(`
 apiVersion: salespipeline.dev/v1alpha1
 kind: SalesPipeline
@@ -58,7 +62,7 @@ spec:
       window: { type: none }
       groupBy: [category]
       measures: [{ name: revenue, op: sum, of: amount }]
-  commit: { interval: 100ms, maxRecords: 40 }
+${extra ? added : ''}  commit: { interval: 100ms, maxRecords: 40 }
   sinks:
     elasticsearch:
       projections: [{ aggregation: by_category, index: by-category }]

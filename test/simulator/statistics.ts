@@ -21,6 +21,8 @@ export type Statistics = {
   rolledBack: number
   /** Times that the sink lost its documents. */
   losses: number
+  /** Rows that are marked because the aggregation was not in the spec all the time. */
+  partialRows: number
   failures: string[]
 }
 
@@ -39,6 +41,7 @@ export function emptyStatistics(): Statistics {
     addedPartitions: 0,
     rolledBack: 0,
     losses: 0,
+    partialRows: 0,
     failures: [],
   }
 }

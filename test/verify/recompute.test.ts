@@ -289,8 +289,8 @@ describe('spec history', () => {
       [
         0,
         [
-          { from: 0, generation: { number: 1, rules: strict.rules } },
-          { from, generation: { number: 2, rules: patient.rules } },
+          { from: 0, generation: { number: 1, rules: strict.rules }, recorded: true },
+          { from, generation: { number: 2, rules: patient.rules }, recorded: true },
         ],
       ],
     ]),
@@ -319,8 +319,8 @@ describe('spec history', () => {
         [
           0,
           [
-            { from: 0, generation: { number: 1, rules: short.rules } },
-            { from: 3, generation: { number: 2, rules: long.rules } },
+            { from: 0, generation: { number: 1, rules: short.rules }, recorded: true },
+            { from: 3, generation: { number: 2, rules: long.rules }, recorded: true },
           ],
         ],
       ]),

@@ -110,7 +110,7 @@ export async function fillTables(client: Client, topic: string, spec: unknown): 
     set search_path = corner_shop;
     create table summary (
       window_start timestamptz, window_end timestamptz, category text collate "C", revenue numeric, orders bigint,
-      mean_sum numeric, mean_count bigint, mean numeric, version bigint, final boolean, reopened integer, primary key (window_start, category));
+      mean_sum numeric, mean_count bigint, mean numeric, version bigint, final boolean, reopened integer, partial boolean default false, primary key (window_start, category));
     create table sales (partition integer, record_offset bigint, line integer, event_time timestamptz, category text,
       amount numeric, primary key (partition, record_offset, line));
     create table late_events (partition integer, record_offset bigint, aggregation text, event_time timestamptz,
@@ -123,7 +123,7 @@ export async function fillTables(client: Client, topic: string, spec: unknown): 
     create table progress_aggregations (partition integer, aggregation text, late bigint, on_time bigint,
       partly_late bigint, missed_windows bigint, added bigint, missed bigint);
     create table specs (generation integer, document jsonb, identity text);
-    create table spec_history (partition integer, from_offset bigint, generation integer);
+    create table spec_history (partition integer, from_offset bigint, generation integer, recorded_generation integer);
     create table aggregations (name text, identity text, generation integer, inherited text);
     create table outbox (seq bigint);
     create table projection_errors (id text);

@@ -104,11 +104,16 @@ describe('the document', () => {
   })
 
   it.each([
-    [{ name: 'corner-shop' }, 'corner_shop'],
-    [{ name: 'shop', namespace: 'default' }, 'shop'],
-    [{ name: 'shop', namespace: 'team-a' }, 'team_a_shop'],
-  ])('derives the schema of %j: %s', (metadata, schema) => {
-    expect(readSpec({ metadata, spec: BASE }).schema).toBe(schema)
+    [{ name: 'corner-shop' }, 'corner_shop', null],
+    [{ name: 'shop', namespace: 'default' }, 'shop', null],
+    [{ name: 'shop', namespace: 'team-a' }, 'team_a_shop_6b3e3555', 'team_a_shop'],
+    [
+      { name: 'a'.repeat(40), namespace: 'x'.repeat(30) },
+      `${'x'.repeat(30)}_${'a'.repeat(17)}_bfb2bfb3`,
+      `${'x'.repeat(30)}_${'a'.repeat(26)}`,
+    ],
+  ])('derives the schema of %j: %s', (metadata, schema, formerSchema) => {
+    expect(readSpec({ metadata, spec: BASE })).toMatchObject({ schema, formerSchema })
   })
 
   it('caps the natural scale of a measure at 12', () => {

@@ -246,12 +246,28 @@ describe('verify with faulty bookkeeping', () => {
       `update specs set document = jsonb_set(document, '{spec,window,size}', '"30s"')`,
       'the given spec differs from generation 1 in table specs; pass the file that the workers use',
     ],
-    ['a different owner', `update pipeline set owner = 'default/other'`, 'belongs to pipeline default/other, not to '],
     ['a redrive', 'update dead_letters set redriven_at = now()', '1 dead letters were sent to the pipeline again'],
   ])('reports %s', async (_, sql, problem) => {
     const verdict = await tampered(sql)
     expect(verdict.ok).toBe(false)
     expect(verdict.problems.join('\n')).toContain(problem)
+  })
+})
+
+describe('a schema', () => {
+  it('is refused if it belongs to another pipeline, or to none', async () => {
+    await expect(tampered(`update pipeline set owner = 'default/other'`)).rejects.toThrow(
+      'schema corner_shop belongs to pipeline default/other (id 42), not to default/corner-shop; ',
+    )
+    await expect(tampered('drop table pipeline')).rejects.toThrow('schema corner_shop has no tables of a pipeline; ')
+  })
+
+  it('is found under the name that release 0.3.0 gave it, if its mark names the pipeline', async () => {
+    const specText = options.specText.replace('name: corner-shop', 'name: shop, namespace: corner')
+    await expect(verify({ ...options, specText })).rejects.toThrow(/^schema corner_shop_\w{8} has no tables/)
+    const verdict = await tampered(`update pipeline set owner = 'corner/shop'`, { specText })
+    expect(verdict.problems).toEqual([])
+    expect(verdict.ok).toBe(true)
   })
 })
 
@@ -492,6 +508,14 @@ describe('a projection', () => {
       elasticsearch: { url },
     })
     expect(verdict.problems).toHaveLength(2)
+  })
+})
+
+it('reports a row whose mark for partial windows is wrong', async () => {
+  const { ok, problems } = await tampered(`update summary set partial = true where category = 'toys'`)
+  expect({ ok, problems }).toEqual({
+    ok: false,
+    problems: [expect.stringMatching(/^summary: the mark for partial windows is wrong in 1 rows/)],
   })
 })
 

@@ -1,7 +1,7 @@
 /** Derives index settings and mappings from the compiled spec. */
 import type { estypes } from '@elastic/elasticsearch'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import { documentField } from '#pipeline/names.ts'
+import { documentField, freeName } from '#pipeline/names.ts'
 import type { Projection } from '#pipeline/schema.ts'
 
 export type IndexDefinition = {
@@ -48,7 +48,7 @@ export function indexDefinitions(compiled: CompiledSpec): IndexDefinition[] {
 
 /** Returns the fields of docs/tables.md, "Elasticsearch". Number keys are keywords: they may not fit a double. */
 function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<string, estypes.MappingProperty> {
-  const { keys, columns, shown } = compiled.aggregations.find(a => a.name === projection.aggregation)!
+  const { keys, columns, shown, mark } = compiled.aggregations.find(a => a.name === projection.aggregation)!
   const fields = keys.map(k => compiled.fields[k]!)
   const properties: [column: string, property: estypes.MappingProperty][] = [
     ['window_start', DATE],
@@ -62,7 +62,8 @@ function propertiesOf(compiled: CompiledSpec, projection: Projection): Record<st
     ['final', BOOLEAN],
     ['updated_at', DATE],
   ]
-  return Object.fromEntries(
+  const mapped = Object.fromEntries(
     properties.map(([column, property]) => [documentField(projection.fields, column), property]),
   )
+  return { ...mapped, [freeName(documentField(projection.fields, mark), Object.keys(mapped))]: BOOLEAN }
 }

@@ -4,6 +4,7 @@ import type { Progress } from '#processor/core/claim.ts'
 import type { AggregationCounters, DeadLetter, LateEvent, RawSale } from '#processor/core/commit.ts'
 import type { Amount } from '#processor/core/exact.ts'
 import { decimalText } from '#processor/core/exact.ts'
+import type { MissingTimes } from '#processor/core/gaps.ts'
 import type { ProjectionFault } from '#processor/ports.ts'
 import type { StoredRow } from '../projected-row.ts'
 
@@ -33,6 +34,7 @@ export type MemoryRow = {
   version: number
   final: boolean
   reopened: number
+  partial: boolean
   updatedAt: number
 }
 
@@ -52,10 +54,18 @@ export class MemoryDatabase {
   firstPartitions: number | null = null
   watermark: number | null = null
   readonly specs: { generation: number; identity: string; document: string }[] = []
-  readonly specHistory: { partition: number; fromOffset: number; generation: number }[] = []
+  readonly specHistory: {
+    partition: number
+    fromOffset: number
+    generation: number
+    maxEventTime: number | null
+  }[] = []
   readonly progress = new Map<number, MemoryProgress>()
   /** `rebuildRows`: number of rows of the rebuild that is in progress, or null. */
-  readonly aggregations = new Map<string, { identity: string; projection: string | null; rebuildRows: number | null }>()
+  readonly aggregations = new Map<
+    string,
+    { identity: string; projection: string | null; rebuildRows: number | null; incomplete: MissingTimes[] }
+  >()
   /** By aggregation, then by key. */
   readonly tables = new Map<string, Map<string, MemoryRow>>()
   /** By "partition|offset|aggregation's name". */
@@ -130,8 +140,8 @@ export function storedRow(aggregation: CompiledAggregation, row: MemoryRow): Sto
     const divisor = (count === null ? 1n : BigInt(row.columns[indexOf(count)]!)) * 10n ** excess
     return decimalText(divideHalfEven(BigInt(row.columns[indexOf(sum)]!), divisor), scale)
   })
-  const { windowStart, windowEnd, keys, final, updatedAt } = row
-  return { windowStart, windowEnd, keys, columns, shown, version: BigInt(row.version), final, updatedAt }
+  const { windowStart, windowEnd, keys, final, partial, updatedAt } = row
+  return { windowStart, windowEnd, keys, columns, shown, version: BigInt(row.version), final, partial, updatedAt }
 }
 
 /** `denominator` > 0. */

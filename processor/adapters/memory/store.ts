@@ -5,6 +5,7 @@
 import { START_OVER } from '#pipeline/start-over.ts'
 import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
 import type { AggregateRows, Commit, PartitionCommit } from '#processor/core/commit.ts'
+import { isPartial } from '#processor/core/gaps.ts'
 import { mergeAmount } from '#processor/core/merge.ts'
 import { windowEnd } from '#processor/core/window.ts'
 import { Fatal, Fenced, Rejected } from '#processor/errors.ts'
@@ -22,6 +23,7 @@ import type {
 } from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
 import { type MemoryProgress, type MemoryRow, progressOf, rowKey } from './database.ts'
+import { MemoryGaps } from './gaps.ts'
 import type { MemoryStoreOptions } from './options.ts'
 import { MemoryOutbox } from './outbox.ts'
 import { advance } from './upkeep.ts'
@@ -29,12 +31,14 @@ import { advance } from './upkeep.ts'
 export class MemoryStore implements Store, Outbox {
   readonly #options: MemoryStoreOptions
   readonly #outbox: MemoryOutbox
+  readonly #gaps: MemoryGaps
   #generation = 0
   #ownership: Ownership | null = null
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options
     this.#outbox = new MemoryOutbox(options)
+    this.#gaps = new MemoryGaps(options)
   }
 
   async open(topic: Topic): Promise<Opened> {
@@ -78,7 +82,7 @@ export class MemoryStore implements Store, Outbox {
     const { database, compiled, now } = this.#options
     for (const { name, identity } of compiled.aggregations) {
       if (database.aggregations.has(name)) continue
-      database.aggregations.set(name, { identity, projection: null, rebuildRows: null })
+      database.aggregations.set(name, { identity, projection: null, rebuildRows: null, incomplete: [] })
       database.tables.set(name, new Map())
     }
     const projections = projectionsOf(compiled)
@@ -107,7 +111,8 @@ export class MemoryStore implements Store, Outbox {
     row.firstOffset ??= start
     row.nextOffset ??= start
     row.restoreOffset ??= start
-    this.#noteGeneration(partition, row.nextOffset)
+    this.#noteGeneration(partition, row.nextOffset, row.maxEventTime)
+    this.#gaps.claimed(partition)
     const from = row.restoreOffset
     const rejectedOffsets = [...database.dead.values()]
       .filter(d => d.partition === partition && d.reason === 'store_rejected' && d.offset >= from)
@@ -116,12 +121,13 @@ export class MemoryStore implements Store, Outbox {
     return { ...progressOf(row), segments: this.#segments(partition, from), rejectedOffsets }
   }
 
-  #noteGeneration(partition: number, fromOffset: number): void {
+  #noteGeneration(partition: number, fromOffset: number, maxEventTime: number | null): void {
     const { specHistory } = this.#options.database
     const last = specHistory.findLast(h => h.partition === partition)
     if (last?.generation === this.#generation) return
-    if (last?.fromOffset === fromOffset) last.generation = this.#generation
-    else specHistory.push({ partition, fromOffset, generation: this.#generation })
+    const entry = { partition, fromOffset, generation: this.#generation, maxEventTime }
+    if (last?.fromOffset === fromOffset) Object.assign(last, entry)
+    else specHistory.push(entry)
   }
 
   #segments(partition: number, restoreOffset: number): SpecSegment[] {
@@ -146,6 +152,7 @@ export class MemoryStore implements Store, Outbox {
     commit.partitions.forEach((partition, i) => {
       this.#advanceRow(rows[i]!, partition)
     })
+    for (const partition of commit.partitions) this.#gaps.committed(partition)
     for (const aggregate of commit.aggregates) this.#addRows(aggregate, commit.traces)
     for (const { table, key, record } of records) table.set(key, record)
   }
@@ -195,12 +202,15 @@ export class MemoryStore implements Store, Outbox {
     const touched = rows.windowStart.map((start, i) => {
       const keys = rows.keys.map(column => column[i]!)
       const id = rowKey(start, keys)
-      const row: MemoryRow = table.get(id) ?? newRow(start, windowEnd(aggregation.window, start), keys)
+      const end = windowEnd(aggregation.window, start)
+      const closed = database.watermark !== null && end + aggregation.allowedLateness <= database.watermark
+      const partial = isPartial(start, end, database.aggregations.get(aggregation.name)!.incomplete)
+      const row: MemoryRow = table.get(id) ?? newRow(start, end, keys, partial)
       aggregation.columns.forEach(({ merge }, c) => {
         row.columns[c] = mergeAmount(merge, row.columns[c], rows.columns[c]![i]!)
       })
       row.version = Math.max(row.version + 1, now() * 1000)
-      row.reopened += row.final ? 1 : 0
+      row.reopened += row.final || (closed && row.reopened === 0) ? 1 : 0
       row.final = false
       row.updatedAt = now()
       table.set(id, row)
@@ -268,7 +278,7 @@ export class MemoryStore implements Store, Outbox {
   }
 }
 
-const newRow = (windowStart: number, windowEnd: number, keys: string[]): MemoryRow => ({
+const newRow = (windowStart: number, windowEnd: number, keys: string[], partial: boolean): MemoryRow => ({
   windowStart,
   windowEnd,
   keys,
@@ -276,6 +286,7 @@ const newRow = (windowStart: number, windowEnd: number, keys: string[]): MemoryR
   version: 0,
   final: false,
   reopened: 0,
+  partial,
   updatedAt: 0,
 })
 

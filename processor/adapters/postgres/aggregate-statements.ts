@@ -37,7 +37,10 @@ export function aggregateStatements(statements: Statements, aggregation: Compile
   const { key, measures } = columnsOf(aggregation, fields)
   return {
     create: createStatements(statements, aggregation, fields),
-    upsert: upsertStatement(statements, table, key, measures),
+    /** For a table of release 0.3.0. */
+    addMark: `ALTER TABLE ${table} ADD COLUMN ${markColumn(aggregation)}`,
+    upsert: upsertStatement(statements, aggregation, key, measures),
+    ...partialStatements(statements, aggregation, key),
     ...closingStatements(statements, table, key),
     ...projectionStatements(statements, aggregation, key, measures),
   }
@@ -61,6 +64,7 @@ function createStatements(statements: Statements, aggregation: CompiledAggregati
     'version bigint NOT NULL',
     'final boolean NOT NULL DEFAULT false',
     'reopened integer NOT NULL DEFAULT 0',
+    markColumn(aggregation),
     'created_at timestamptz NOT NULL DEFAULT clock_timestamp()',
     'updated_at timestamptz NOT NULL DEFAULT clock_timestamp()',
     `CONSTRAINT ${quoted(`${aggregation.name}.key`)} PRIMARY KEY (${list(key)})`,
@@ -73,6 +77,9 @@ function createStatements(statements: Statements, aggregation: CompiledAggregati
   return aggregation.window === null ? [create] : [create, open]
 }
 
+/** Rows that an earlier release created, or creates after a rollback, have no mark. */
+const markColumn = ({ mark }: CompiledAggregation) => `${quoted(mark)} boolean NOT NULL DEFAULT false`
+
 /** 2 → 100, 0.01 */
 const unitsOf = (scale: number) => `${10n ** BigInt(scale)}, ${decimalText(1, scale)}`
 
@@ -83,10 +90,11 @@ const keyJson = (key: Column[], from: string) =>
 /** Parameters: window starts, window ends, the group-by columns, the measures, all as arrays; then name and traces. */
 function upsertStatement(
   statements: Statements,
-  table: string,
+  aggregation: CompiledAggregation,
   key: Column[],
   measures: (Column & { merge: string })[],
 ): string {
+  const table = statements.table(aggregation.name)
   const [start, ...groups] = key
   const end: Column = { name: 'window_end', type: 'timestamptz', ident: 'window_end' }
   const sent = [start!, end, ...groups, ...measures]
@@ -98,13 +106,14 @@ function upsertStatement(
   const name = `$${sent.length + 1}::text`
   return `
     WITH written AS (
-      INSERT INTO ${table} AS t (${list(sent)}, version)
-      SELECT ${list(sent, c => `r.${c.ident}`)}, (SELECT ${CLOCK_MICROS})
+      INSERT INTO ${table} AS t (${list(sent)}, version, reopened, ${quoted(aggregation.mark)})
+      SELECT ${list(sent, c => `r.${c.ident}`)}, (SELECT ${CLOCK_MICROS}), ${isFinal(statements, aggregation)}::int,
+        ${isIncomplete(statements, 'r', name)}
       FROM unnest(${sent.map((c, i) => `$${i + 1}::${c.type}[]`).join(', ')}) AS r (${list(sent)})
       ORDER BY ${inOrder}
       ON CONFLICT (${list(key)}) DO UPDATE SET ${merged.join(', ')},
-        version = GREATEST(t.version + 1, EXCLUDED.version), final = false, reopened = t.reopened + t.final::int,
-        updated_at = EXCLUDED.updated_at
+        version = GREATEST(t.version + 1, EXCLUDED.version), final = false,
+        reopened = t.reopened + (t.final OR t.reopened = 0 AND EXCLUDED.reopened = 1)::int, updated_at = EXCLUDED.updated_at
       RETURNING ${list(key, c => `t.${c.ident}`)}
     )${enqueue(
       statements.table('outbox'),
@@ -113,6 +122,47 @@ function upsertStatement(
         WHERE EXISTS (SELECT FROM ${statements.table('aggregations')} WHERE name = ${name} AND projection IS NOT NULL))`,
       { traces: `$${sent.length + 2}::text[]` },
     )}`
+}
+
+/** Whether the pipeline watermark has made the window of `r` final. Its rows may not be marked yet. */
+function isFinal(statements: Statements, { window, allowedLateness }: CompiledAggregation): string {
+  if (window === null) return 'false'
+  const watermark = `(SELECT watermark FROM ${statements.table('pipeline')})`
+  return `coalesce(extract(epoch FROM r.window_end) * 1000 + ${allowedLateness} <= ${watermark}, false)`
+}
+
+/** Whether the window of `row` contains an event time of which the aggregation `name` may lack records. */
+const isIncomplete = (statements: Statements, row: string, name: string) =>
+  `tstzrange(${row}.window_start, ${row}.window_end) && (SELECT incomplete FROM ${statements.table('aggregations')} WHERE name = ${name})`
+
+/** Statements that widen the range of event times of which the table may lack records, in this order. */
+function partialStatements(statements: Statements, { name, mark, window }: CompiledAggregation, key: Column[]) {
+  const table = statements.table(name)
+  const aggregations = statements.table('aggregations')
+  const bound = (of: 'lower' | 'upper') => `(SELECT ${of}(incomplete) FROM ${aggregations} WHERE name = $1)`
+  const onKey = key.map(c => `t.${c.ident} = c.${c.ident}`).join(' AND ')
+  const projected = `EXISTS (SELECT FROM ${aggregations} WHERE name = $1 AND projection IS NOT NULL)`
+  return {
+    /** A commit in progress may create a row that it does not mark. So it must be stored before rows are marked. */
+    lock: `LOCK TABLE ${table} IN SHARE ROW EXCLUSIVE MODE`,
+    /** $1 name, $2 event time after which records may be missing, $3 last such event time. */
+    widen: `
+    UPDATE ${aggregations} SET incomplete = incomplete + tstzmultirange(tstzrange($2::timestamptz, $3::timestamptz, '(]'))
+    WHERE name = $1`,
+    /** $1 name. */
+    markPartial: `
+    WITH c AS (
+      SELECT ${list(key, c => `t.${c.ident}`)} FROM ${table} t
+      WHERE t.window_start <= ${bound('upper')}
+        AND t.window_start >= ${bound('lower')} - ${window?.size ?? 0} * interval '1 millisecond'
+        AND NOT t.${quoted(mark)} AND ${isIncomplete(statements, 't', '$1')}
+      ORDER BY ${list(key, c => `t.${c.ident}`)} FOR UPDATE
+    ), changed AS (
+      UPDATE ${table} AS t SET ${quoted(mark)} = true, version = GREATEST(t.version + 1, ${CLOCK_MICROS}),
+        updated_at = clock_timestamp()
+      FROM c WHERE ${onKey} RETURNING ${list(key, c => `t.${c.ident}`)}
+    )${enqueue(statements.table('outbox'), '$1::text', `(SELECT ${keyJson(key, 'w')} AS k FROM changed w WHERE ${projected})`)}`,
+  }
 }
 
 /** `finalise` and `remove` return the number of changed rows. Rows are locked in key order before any change. */
@@ -176,7 +226,8 @@ function projectionStatements(
   const columns = (key: string) => `
       ${millis(`${key}.${start!.ident}`)} AS window_start, ${millis('t.window_end')} AS window_end,
       ${array(groups.map(c => text(`${key}.${c.ident}`)))} AS keys, ${array(measures.map(c => text(`t.${c.ident}`)))} AS columns,
-      ${array(shown)} AS shown, t.version::text AS version, t.final, ${millis('t.updated_at')} AS updated_at`
+      ${array(shown)} AS shown, t.version::text AS version, t.final, t.${quoted(aggregation.mark)} AS partial,
+      ${millis('t.updated_at')} AS updated_at`
   return {
     /** $1 entries, $2 name. Returns one row per key; version is null if the row was deleted. */
     snapshot: `

@@ -4,11 +4,13 @@ import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
 import { Fatal } from '#processor/errors.ts'
 import type { Connections, Session } from './connections.ts'
 import { isLockTimeout } from './errors.ts'
+import { type Awaiting, markGaps, type PartialContext } from './partial.ts'
 import type { Statements } from './statements.ts'
 
-export type ClaimContext = {
+export type ClaimContext = PartialContext & {
   connections: Connections
-  statements: Statements
+  /** Filled by each claim. */
+  awaiting: Map<number, Awaiting>
   topicId: string
   generation: number
   specIdentity: string
@@ -49,7 +51,10 @@ async function claimRow(context: ClaimContext, partition: number, start: number)
         `partition ${partition}: this worker runs generation ${generation} of the spec, but PostgreSQL has ${await currentSpec(session, context)}. On Kubernetes the rollout replaces this worker; otherwise, restart it with the current spec`,
       )
     const progress = progressOf(rows[0])
-    await session.query(statements.noteGeneration, [partition, progress.nextOffset, generation])
+    const noted = [partition, progress.nextOffset, generation, progress.maxEventTime]
+    const { rowCount } = await session.query(statements.noteGeneration, noted)
+    const mayEndGap = rowCount !== 0 || (progress.maxEventTime === null && progress.nextOffset > 0)
+    context.awaiting.set(partition, mayEndGap ? await markGaps(session, context, partition) : new Map())
     return {
       ...progress,
       segments: await segments(session, statements, progress),

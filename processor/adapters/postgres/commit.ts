@@ -3,7 +3,8 @@
  *
  *   1. progress rows: locked in order, then advanced if they are at the commit's start; otherwise all is rolled back.
  *   2. counters of the aggregations.
- *   3. aggregate rows: tables by name, rows by key.
+ *   3. aggregate rows: tables by name, rows by key. If a partition's first event shows that windows are partial, their
+ *      rows are marked first.
  *   4. late events, dead letters, raw sales.
  */
 import type pg from 'pg'
@@ -14,6 +15,7 @@ import { windowEnd } from '#processor/core/window.ts'
 import { Retryable } from '#processor/errors.ts'
 import { type AggregateStatements, isCount } from './aggregate-statements.ts'
 import { batchesOf, type Query, windowGroups } from './batches.ts'
+import { type Awaiting, firstEventQueries } from './partial.ts'
 import type { Statements } from './statements.ts'
 import { plainArray, storableText, timestampText } from './values.ts'
 
@@ -24,6 +26,8 @@ export type CommitContext = {
   /** By the aggregation's index. */
   aggregates: AggregateStatements[]
   raw: { insert: string } | null
+  /** What the first event of a partition decides. */
+  awaiting: ReadonlyMap<number, Awaiting>
 }
 
 /** Returns all statements between BEGIN and COMMIT. */
@@ -31,6 +35,7 @@ export function commitQueries(context: CommitContext, commit: Commit): Query[] {
   const partitions = [...commit.partitions].sort((a, b) => a.partition - b.partition)
   return [
     ...progressQueries(context, partitions),
+    ...firstEventQueries(context, partitions, context.awaiting),
     ...byTableName(context.compiled, commit.aggregates).flatMap(rows => aggregateQueries(context, rows, commit.traces)),
     ...batchesOf(commit.late, late => late.payload.length).map(batch => lateQuery(context, batch)),
     ...batchesOf(commit.dead, dead => dead.payload?.length ?? 0).map(batch => deadQuery(context, batch)),

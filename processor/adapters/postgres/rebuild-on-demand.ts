@@ -1,5 +1,7 @@
 /** Begins rebuilds for a person, beside the workers, which write the rows (docs/semantics.md, section 4). */
+import { locateSchema } from '#common/schema-place.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { SchemaNames } from '#pipeline/identity.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { RebuildProgress, RequestedRebuild } from '#processor/ports.ts'
@@ -12,10 +14,9 @@ import { findSchema } from './ownership.ts'
 import { rebuilds } from './rebuilds.ts'
 import { projectionTarget, type Statements, statementsOf } from './statements.ts'
 
-export type PostgresRebuildOptions = Pick<
-  PostgresStoreOptions,
-  'connection' | 'schema' | 'owner' | 'compiled' | 'timeouts'
->
+export type PostgresRebuildOptions = Pick<PostgresStoreOptions, 'connection' | 'compiled' | 'timeouts'> & {
+  names: SchemaNames
+}
 
 /** $1 start of the names of the workers' connections. */
 const COUNT_WORKERS = `
@@ -25,17 +26,22 @@ const COUNT_WORKERS = `
 export class PostgresRebuild implements RequestedRebuild {
   readonly #options: PostgresRebuildOptions
   readonly #connections: Connections
-  readonly #statements: Statements
+  #schema: string
+  #statements: Statements
   /** By aggregation. */
   readonly #indices: Map<string, string>
   #projections: [names: string[], targets: string[]] = [[], []]
 
   /** Does not connect yet. `indices`: those to rebuild, of the projections of the spec. */
   constructor(options: PostgresRebuildOptions, indices: ReadonlySet<string>) {
-    const { connection, schema, owner, compiled, timeouts } = options
+    const { connection, names, compiled, timeouts } = options
     this.#options = options
-    this.#connections = new Connections(connection, `sales-rebuild ${owner}`, { ...DEFAULT_TIMEOUTS, ...timeouts })
-    this.#statements = statementsOf(schema)
+    this.#connections = new Connections(connection, `sales-rebuild ${names.owner}`, {
+      ...DEFAULT_TIMEOUTS,
+      ...timeouts,
+    })
+    this.#schema = names.name
+    this.#statements = statementsOf(this.#schema)
     this.#indices = new Map([...projectionsOf(compiled)].filter(([, index]) => indices.has(index)).sort())
   }
 
@@ -52,9 +58,9 @@ export class PostgresRebuild implements RequestedRebuild {
 
   progress(): Promise<RebuildProgress> {
     return this.#guard('reading the progress', async () => {
-      const { compiled, owner } = this.#options
+      const { compiled, names } = this.#options
       const context = { connections: this.#connections, statements: this.#statements, compiled }
-      const found = await this.#connections.query<{ workers: number }>(COUNT_WORKERS, [applicationPrefix(owner)])
+      const found = await this.#connections.query<{ workers: number }>(COUNT_WORKERS, [applicationPrefix(names.owner)])
       return { rebuilds: await rebuilds(context, this.#projections), workers: found.rows[0]!.workers }
     })
   }
@@ -65,9 +71,12 @@ export class PostgresRebuild implements RequestedRebuild {
 
   /** Refuses a schema or a projection that the workers do not have, because they would not write its rows. */
   async #findProjections(session: Session): Promise<void> {
-    const { schema, owner, connection } = this.#options
-    const found = await findSchema(session, this.#statements, schema)
-    const where = `schema ${schema} of database ${connection.database}`
+    const { names, connection } = this.#options
+    const { owner } = names
+    this.#schema = await locateSchema(text => session.query(text), names)
+    this.#statements = statementsOf(this.#schema)
+    const found = await findSchema(session, this.#statements, this.#schema)
+    const where = `schema ${this.#schema} of database ${connection.database}`
     if (!found || found.relations.length === 0)
       throw new UserError(
         `${where} has no tables, so there are no rows to write. Check spec.sinks.postgres in the file, and that a worker of ${owner} has run`,

@@ -1,12 +1,14 @@
 /** Removes the pipeline's schema in PostgreSQL with everything in it, if this pipeline owns it. */
+import { locateSchema } from '#common/schema-place.ts'
+import type { SchemaNames } from '#pipeline/identity.ts'
 import type { Belonging, StoredRows } from '#processor/ports.ts'
 import { Connections, DEFAULT_TIMEOUTS, type Session } from './connections.ts'
 import { isLockTimeout, storeError } from './errors.ts'
 import { applicationPrefix, type PostgresStoreOptions } from './options.ts'
-import { findSchema, lockSchema, outsideOwner } from './ownership.ts'
-import { quoted, type Statements, statementsOf } from './statements.ts'
+import { type FoundSchema, findSchema, lockSchema, outsideOwner } from './ownership.ts'
+import { quoted, statementsOf } from './statements.ts'
 
-export type PostgresRemovalOptions = Pick<PostgresStoreOptions, 'connection' | 'schema' | 'owner' | 'timeouts'>
+export type PostgresRemovalOptions = Pick<PostgresStoreOptions, 'connection' | 'timeouts'> & { names: SchemaNames }
 
 /**
  * Ends connections of the pipeline's stopped or lost workers that hold a lock in the schema: $1 schema, $2 start of
@@ -20,18 +22,24 @@ const END_LOCK_HOLDERS = `
     WHERE n.nspname = $1 AND l.granted)`
 
 export class PostgresRemoval implements StoredRows {
-  readonly name: string
   readonly #options: PostgresRemovalOptions
   readonly #connections: Connections
-  readonly #statements: Statements
+  /** Located by each call, because it may have a former name. */
+  #schema: string
 
   /** Does not connect yet. */
   constructor(options: PostgresRemovalOptions) {
-    const { connection, schema, owner, timeouts } = options
-    this.name = `schema ${schema} of database ${connection.database}`
+    const { connection, names, timeouts } = options
     this.#options = options
-    this.#connections = new Connections(connection, `sales-removal ${owner}`, { ...DEFAULT_TIMEOUTS, ...timeouts })
-    this.#statements = statementsOf(schema)
+    this.#connections = new Connections(connection, `sales-removal ${names.owner}`, {
+      ...DEFAULT_TIMEOUTS,
+      ...timeouts,
+    })
+    this.#schema = names.name
+  }
+
+  get name(): string {
+    return `schema ${this.#schema} of database ${this.#options.connection.database}`
   }
 
   find(): Promise<Belonging> {
@@ -41,8 +49,8 @@ export class PostgresRemoval implements StoredRows {
   owner(): Promise<string> {
     return this.#guard('reading', () =>
       this.#connections.transaction(async session => {
-        const found = await findSchema(session, this.#statements, this.#options.schema)
-        return outsideOwner(this.#options.owner, found?.ownerId ?? null)
+        const found = await this.#locate(session)
+        return outsideOwner(this.#options.names.owner, found?.ownerId ?? null)
       }),
     )
   }
@@ -63,29 +71,33 @@ export class PostgresRemoval implements StoredRows {
   }
 
   async #find(session: Session): Promise<Belonging> {
-    const { schema, owner } = this.#options
-    await lockSchema(session, schema)
-    const found = await findSchema(session, this.#statements, schema)
+    const found = await this.#locate(session)
     if (!found) return 'absent'
-    return found.owner === owner ? 'ours' : 'foreign'
+    return found.owner === this.#options.names.owner ? 'ours' : 'foreign'
+  }
+
+  /** Also locks the schema. */
+  async #locate(session: Session): Promise<FoundSchema | null> {
+    this.#schema = await locateSchema(text => session.query(text), this.#options.names)
+    await lockSchema(session, this.#schema)
+    return findSchema(session, statementsOf(this.#schema), this.#schema)
   }
 
   #remove(): Promise<Belonging> {
     return this.#connections.transaction(async session => {
       const belonging = await this.#find(session)
       if (belonging !== 'ours') return belonging
-      await session.query(this.#statements.waitForStandby)
-      await session.query(`DROP SCHEMA ${quoted(this.#options.schema)} CASCADE`)
+      await session.query(statementsOf(this.#schema).waitForStandby)
+      await session.query(`DROP SCHEMA ${quoted(this.#schema)} CASCADE`)
       return belonging
     })
   }
 
   /** Resolves with true if it ended a connection. */
   async #endLockHolders(): Promise<boolean> {
-    const { schema, owner } = this.#options
     const { rows } = await this.#connections.query<{ ended: boolean }>(END_LOCK_HOLDERS, [
-      schema,
-      applicationPrefix(owner),
+      this.#schema,
+      applicationPrefix(this.#options.names.owner),
     ])
     return rows.some(row => row.ended)
   }

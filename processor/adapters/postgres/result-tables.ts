@@ -9,7 +9,14 @@ import type { Session } from './connections.ts'
 import type { PostgresStoreOptions } from './options.ts'
 import { projectionTarget, quoted, type Statements } from './statements.ts'
 
-type ResultTable = { name: string; kind: 'aggregation' | 'raw'; identity: string; create: string[] }
+/** `mark`: the column that marks partial windows, and the statement that adds it. */
+type ResultTable = {
+  name: string
+  kind: 'aggregation' | 'raw'
+  identity: string
+  create: string[]
+  mark?: { column: string; add: string; repair: string }
+}
 
 export async function createResultTables(
   session: Session,
@@ -18,7 +25,10 @@ export async function createResultTables(
   { generation, ownerId }: { generation: number; ownerId: string },
 ): Promise<void> {
   for (const table of resultTables(statements, options.compiled)) {
-    if (await isKnown(session, statements, options, table)) continue
+    if (await isKnown(session, statements, options, table)) {
+      await addMark(session, options, table)
+      continue
+    }
     for (const create of table.create) await session.query(create)
     await session.query(
       `INSERT INTO ${statements.table('aggregations')} (name, kind, identity, generation) VALUES ($1, $2, $3, $4)`,
@@ -31,8 +41,9 @@ export async function createResultTables(
 
 function resultTables(statements: Statements, compiled: CompiledSpec): ResultTable[] {
   const aggregations = compiled.aggregations.map((a): ResultTable => {
-    const { create } = aggregateStatements(statements, a, compiled.fields)
-    return { name: a.name, kind: 'aggregation', identity: a.identity, create }
+    const { create, addMark, markPartial } = aggregateStatements(statements, a, compiled.fields)
+    const mark = { column: a.mark, add: addMark, repair: markPartial }
+    return { name: a.name, kind: 'aggregation', identity: a.identity, create, mark }
   })
   const { raw } = compiled.spec
   if (!raw) return aggregations
@@ -73,6 +84,17 @@ async function isKnown(
       `schema ${schema} has a table ${name} that the pipeline did not create. Delete the table ${name}, or give the ${kind} another name in the spec`,
     )
   return false
+}
+
+/** Adds the mark to a table of release 0.3.0, or sets it in rows that this release created after a rollback. */
+async function addMark(session: Session, { schema }: PostgresStoreOptions, { name, mark }: ResultTable): Promise<void> {
+  if (!mark) return
+  const { rows } = await session.query(
+    `SELECT FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped`,
+    [`${quoted(schema)}.${quoted(name)}`, mark.column],
+  )
+  if (rows.length === 0) await session.query(mark.add)
+  else await session.query(mark.repair, [name])
 }
 
 const NOUN = { aggregation: 'an aggregation', raw: 'the raw table' }

@@ -24,6 +24,7 @@ export type ReadRow = {
   shown: string[]
   version: string
   final: boolean
+  partial: boolean
   updated_at: string
 }
 
@@ -80,11 +81,11 @@ function toProjectedOrRemoved(context: SnapshotContext, aggregation: number, row
 
 export function toProjected(context: SnapshotContext, aggregation: number, row: ReadRow): ProjectedRow {
   const { compiled, identify } = context
-  const { keys, columns, shown, final } = row
+  const { keys, columns, shown, final, partial } = row
   const windowStart = Number(row.window_start)
   const windowEnd = Number(row.window_end)
   const updatedAt = Math.floor(Number(row.updated_at))
   const version = BigInt(row.version)
-  const stored = { windowStart, windowEnd, keys, columns, shown, version, final, updatedAt }
+  const stored = { windowStart, windowEnd, keys, columns, shown, version, final, partial, updatedAt }
   return projectedRow(compiled, aggregation, stored, identify(compiled.aggregations[aggregation]!.name))
 }

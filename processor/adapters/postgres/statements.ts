@@ -51,13 +51,20 @@ function claimStatements(t: Table) {
           WHERE generation = $3 AND s.identity = $6)
       RETURNING ${PROGRESS_COLUMNS}`,
     currentGeneration: `SELECT generation FROM ${t('pipeline')}`,
-    /** $1 partition, $2 offset, $3 generation. */
+    /** $1 partition, $2 offset, $3 generation, $4 greatest event time before the offset. */
     noteGeneration: `
-      INSERT INTO ${t('spec_history')} AS h (partition, from_offset, generation)
-      SELECT $1::int, $2::bigint, $3::int
+      INSERT INTO ${t('spec_history')} AS h (partition, from_offset, generation, max_event_time, recorded_generation)
+      SELECT $1::int, $2::bigint, $3::int, $4::bigint, $3::int
       WHERE $3 IS DISTINCT FROM
         (SELECT generation FROM ${t('spec_history')} WHERE partition = $1 ORDER BY from_offset DESC LIMIT 1)
-      ON CONFLICT (partition, from_offset) DO UPDATE SET generation = EXCLUDED.generation`,
+      ON CONFLICT (partition, from_offset) DO UPDATE SET generation = EXCLUDED.generation,
+        max_event_time = EXCLUDED.max_event_time, recorded_generation = EXCLUDED.recorded_generation`,
+    /** $1 partition. Oldest first. */
+    history: `
+      SELECT h.from_offset, h.max_event_time, h.recorded_generation IS NOT DISTINCT FROM h.generation AS recorded,
+        s.document::text AS document
+      FROM ${t('spec_history')} h JOIN ${t('specs')} s USING (generation)
+      WHERE h.partition = $1 ORDER BY h.from_offset`,
     /** $1 partition, $2 restore offset. Returns the segment that contains it and all later ones. */
     segments: `
       SELECT h.from_offset, h.generation, s.document::text AS document

@@ -23,6 +23,7 @@ import { Connections, DEFAULT_TIMEOUTS } from './connections.ts'
 import { isReadOnly, isRolledBack, storeError } from './errors.ts'
 import { applicationName, applicationPrefix, type PostgresStoreOptions } from './options.ts'
 import { PostgresOutbox } from './outbox.ts'
+import type { Awaiting } from './partial.ts'
 import { openSchema } from './schema.ts'
 import { type Statements, statementsOf } from './statements.ts'
 import { advance } from './upkeep.ts'
@@ -46,6 +47,7 @@ class PostgresStore implements Store, Outbox, Expulsions {
   readonly #aggregates: AggregateStatements[]
   readonly #raw: { insert: string } | null
   readonly #outbox: PostgresOutbox
+  readonly #awaiting = new Map<number, Awaiting>()
   #open: Open | null = null
   #deadLetters = { bytes: 0, validUntil: 0 }
 
@@ -91,7 +93,7 @@ class PostgresStore implements Store, Outbox, Expulsions {
   commit(commit: Commit): Promise<void> {
     return this.#guard('committing', async () => {
       const { topicId } = this.#opened()
-      const context = { ...this.#shared(), topicId, raw: this.#raw }
+      const context = { ...this.#shared(), topicId, raw: this.#raw, awaiting: this.#awaiting }
       const queries = commitQueries(context, commit)
       for (let attempt = 1; ; attempt++)
         try {
@@ -199,7 +201,13 @@ class PostgresStore implements Store, Outbox, Expulsions {
 
   #claimContext(): ClaimContext {
     const { owner, specIdentity } = this.#options
-    return { ...this.#shared(), ...this.#opened(), specIdentity, applicationPrefix: applicationPrefix(owner) }
+    return {
+      ...this.#shared(),
+      ...this.#opened(),
+      awaiting: this.#awaiting,
+      specIdentity,
+      applicationPrefix: applicationPrefix(owner),
+    }
   }
 
   #opened(): Open {

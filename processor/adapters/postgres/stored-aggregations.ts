@@ -1,36 +1,43 @@
-/** Finds the aggregations that are stored already, before the store is opened. */
+/** Finds the schema and the aggregations that are stored already, before the store is opened. */
+import { locateSchema } from '#common/schema-place.ts'
+import type { SchemaNames } from '#pipeline/identity.ts'
 import { Connections, DEFAULT_TIMEOUTS } from './connections.ts'
 import { storeError } from './errors.ts'
 import { applicationName, type PostgresStoreOptions } from './options.ts'
 import { findSchema } from './ownership.ts'
 import { statementsOf } from './statements.ts'
 
-export type StoredAggregationsOptions = Pick<
-  PostgresStoreOptions,
-  'connection' | 'schema' | 'owner' | 'workerId' | 'timeouts'
->
+export type StoredPipelineOptions = Pick<PostgresStoreOptions, 'connection' | 'workerId' | 'timeouts'> & {
+  names: SchemaNames
+}
 
 /** `roundsEach`: a release up to 0.3.0 created it, and it continues to round each event (contract, section 7). */
 export type StoredAggregations = Map<string, { roundsEach: boolean }>
 
+/** `schema`: the pipeline's schema, which may not exist yet. */
+export type StoredPipeline = { schema: string; aggregations: StoredAggregations }
+
 /**
- * Resolves with the stored aggregations by name. Later releases store `roundEach` for each measure, 0.3.0 for none. A
+ * Resolves with the schema, and the stored aggregations by name. Later releases store `roundEach` for each measure, 0.3.0 for none. A
  * schema that is missing or belongs to others has none; `Store.open` reports it. Throws Retryable and Fatal AccessDenied.
  */
-export async function storedAggregations(options: StoredAggregationsOptions): Promise<StoredAggregations> {
-  const { connection, schema, owner, timeouts } = options
-  const statements = statementsOf(schema)
-  const connections = new Connections(connection, applicationName(options), { ...DEFAULT_TIMEOUTS, ...timeouts })
+export async function storedPipeline(options: StoredPipelineOptions): Promise<StoredPipeline> {
+  const { connection, names, workerId, timeouts } = options
+  const { owner } = names
+  const name = applicationName({ owner, workerId })
+  const connections = new Connections(connection, name, { ...DEFAULT_TIMEOUTS, ...timeouts })
   try {
     return await connections.session(async session => {
-      if ((await findSchema(session, statements, schema))?.owner !== owner) return new Map()
+      const schema = await locateSchema(text => session.query(text), names)
+      const statements = statementsOf(schema)
+      if ((await findSchema(session, statements, schema))?.owner !== owner) return { schema, aggregations: new Map() }
       const { rows } = await session.query<{ name: string; roundsEach: boolean }>(
         `SELECT a.name,
            NOT jsonb_path_exists(s.document, '$.spec.aggregations[*].measures[*].roundEach') AS "roundsEach"
          FROM ${statements.table('aggregations')} a JOIN ${statements.table('specs')} s USING (generation)
          WHERE a.kind = 'aggregation'`,
       )
-      return new Map(rows.map(({ name, roundsEach }) => [name, { roundsEach }]))
+      return { schema, aggregations: new Map(rows.map(({ name, roundsEach }) => [name, { roundsEach }])) }
     })
   } catch (error) {
     throw storeError(error, 'reading the stored aggregations')

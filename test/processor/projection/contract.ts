@@ -110,7 +110,7 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       const row = allTimeRow(harness.compiled, `store-${stores++}`, 1n, '9.99')
       expect(await write(row)).toEqual([])
       await expectShown(row)
-      expect(Object.keys(row.document!)).toEqual(['store', 'largest', 'final', 'updated_at'])
+      expect(Object.keys(row.document!)).toEqual(['store', 'largest', 'final', 'updated_at', 'partial'])
     })
 
     it('removes a row’s document under its former id, unless that is newer', async () => {

@@ -74,6 +74,7 @@ describe('prepare on Elasticsearch', () => {
     usual_count: { type: 'long' },
     usual: { type: 'double' },
     final: { type: 'boolean' },
+    partial: { type: 'boolean' },
     updated_at: { type: 'date' },
   }
   const _meta = { salesPipeline: OWNERSHIP.owner }

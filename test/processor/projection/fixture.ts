@@ -71,6 +71,7 @@ export function minuteRow(
     shown: ['6.25'],
     version,
     final: false,
+    partial: false,
     updatedAt: windowStart + 1234,
     ...more,
   }
@@ -86,6 +87,7 @@ export function allTimeRow(compiled: CompiledSpec, store: string, version: bigin
     shown: [],
     version,
     final: false,
+    partial: false,
     updatedAt: Date.UTC(2026, 0, 15, 10),
   }
   return projectedRow(compiled, ALL_TIME, row, IDENTIFICATION)

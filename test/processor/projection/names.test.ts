@@ -34,6 +34,7 @@ it('writes columns to fields of the same name, and renamed ones to their new nam
     shown: [],
     version: 1n,
     final: false,
+    partial: false,
     updatedAt: 0,
   }
   const { document } = projectedRow(compiled, 0, row, { owner: 'shop/sales/1', replacing: false })

@@ -16,6 +16,7 @@ it('maps every field of a document with an exact sum, because the mapping is str
     shown: shown.map(() => '2'),
     version: 1n,
     final: false,
+    partial: false,
     updatedAt: T0,
   }
   const { document } = projectedRow(compiled, 0, row, { owner: 'shop/sales/1', replacing: false })

@@ -57,7 +57,8 @@ describe('PostgresRemoval', () => {
   test('leaves the schema of another pipeline alone', async harness => {
     const { store, claim } = await ready(harness)
     await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
-    for (const call of [find, remove]) expect(await call(harness, { owner: 'shop/other' })).toBe('foreign')
+    for (const call of [find, remove])
+      expect(await call(harness, { names: { ...harness.options().names, owner: 'shop/other' } })).toBe('foreign')
     expect(await harness.rows('by_store')).toHaveLength(1)
   })
 
@@ -76,7 +77,7 @@ describe('PostgresRemoval', () => {
     const schema = `odd"; DROP SCHEMA public; -- 'x`
     await harness.workerWith({ schema }).open(TOPIC)
     await harness.worker().open(TOPIC)
-    expect(await remove(harness, { schema })).toBe('ours')
+    expect(await remove(harness, { names: { ...harness.options().names, name: schema } })).toBe('ours')
     expect(await schemas(harness)).toEqual([harness.schema])
   })
 

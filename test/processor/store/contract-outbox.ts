@@ -74,6 +74,7 @@ export function outboxContract(fresh: Fresh): void {
         average_order_count: 2,
         average_order: '5.12',
         final: false,
+        partial: false,
         updated_at: new Date(work.rows[0]!.updatedAt).toISOString(),
       })
       await store.confirm(work, [])
@@ -92,6 +93,7 @@ export function outboxContract(fresh: Fresh): void {
       })
       expect(Object.keys(rows.find(row => row.aggregation === 1)!.document!).sort()).toEqual([
         'final',
+        'partial',
         'revenue',
         'store',
         'updated_at',

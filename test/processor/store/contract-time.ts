@@ -142,6 +142,29 @@ export function timeContract(fresh: Fresh): void {
       })
     })
 
+    test('counts the reopening of a window alike in a row that exists and in one that is created', async harness => {
+      const { store, first, second } = await bothClaimed(harness)
+      await commitNext(
+        store,
+        first,
+        { aggregates: [byStore([T0, 'a', 1], [T0, 'c', 1], [T0 + MINUTE, 'a', 1])] },
+        { maxEventTime: CLOSING },
+      )
+      await store.renewIdle([second], LONG_MS)
+      await store.advance()
+      const both = { aggregates: [byStore([T0, 'a', 2], [T0, 'b', 2], [T0 + MINUTE, 'b', 2])] }
+      await commitNext(store, second, both, { maxEventTime: T0 })
+      await commitNext(store, second, both, { maxEventTime: T0 })
+      const rows = await harness.rows('by_store')
+      expect(rows.map(({ keys, reopened }) => [keys[0], reopened])).toEqual([
+        ['a', 1],
+        ['b', 1],
+        ['c', 0],
+        ['a', 0],
+        ['b', 0],
+      ])
+    })
+
     test('finalises more rows than fit into one transaction', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       const rows = Array.from({ length: 4500 }, (_, i): [number, string, number] => [T0, `store-${i}`, 1])

@@ -4,6 +4,7 @@ import { claimContract } from './contract-claim.ts'
 import { commitContract } from './contract-commit.ts'
 import { generationContract } from './contract-generation.ts'
 import { outboxContract } from './contract-outbox.ts'
+import { partialContract } from './contract-partial.ts'
 import { timeContract } from './contract-time.ts'
 import type { Fresh } from './fixture.ts'
 
@@ -13,6 +14,7 @@ export function storeContract(name: string, fresh: Fresh): void {
     commitContract(fresh)
     generationContract(fresh)
     timeContract(fresh)
+    partialContract(fresh)
     outboxContract(fresh)
   })
 }

@@ -19,6 +19,7 @@ export type Row = {
   version: bigint
   final: boolean
   reopened: number
+  partial: boolean
 }
 
 export type CountedProgress = {
@@ -163,6 +164,7 @@ export function partitionOf(
     restoreOffset: claim.nextOffset,
     restoreMaxEventTime: claim.maxEventTime,
     maxEventTime: claim.maxEventTime,
+    firstEventTime: null,
     leaderEpoch: 3,
     counters: { records, skipped: 0, dead: 0, duplicate: 0, accepted: records },
     aggregations: [counts, counts, counts],

@@ -1,7 +1,7 @@
 /** A pipeline's schema in its own database, read through a plain connection. */
 import pg from 'pg'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
-import { schemaName, specIdentity } from '#pipeline/identity.ts'
+import { type SchemaNames, schemaNames, specIdentity } from '#pipeline/identity.ts'
 import type { PostgresStoreOptions } from '#processor/adapters/postgres/options.ts'
 import { createPostgresStore } from '#processor/adapters/postgres/store.ts'
 import type { Expulsions } from '#processor/ports.ts'
@@ -11,7 +11,7 @@ import { type Harness, pipelineOf, type Row, type Worker } from './fixture.ts'
 export type PostgresHarness = Harness & {
   address: Database
   schema: string
-  options(pipeline?: ReturnType<typeof pipelineOf>): PostgresStoreOptions
+  options(pipeline?: ReturnType<typeof pipelineOf>): PostgresStoreOptions & { names: SchemaNames }
   /** Creates a worker with other options. */
   workerWith(options: Partial<PostgresStoreOptions>): Worker & Expulsions
   /** `@name` stands for a table of the schema. */
@@ -32,12 +32,13 @@ export async function harnessOn(address: Database): Promise<PostgresHarness> {
   await client.connect()
   const workers: Worker[] = []
   let count = 0
-  const schema = schemaName(pipelineOf())
+  const schema = schemaNames(pipelineOf()).name
   const query = async <T extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
     (await client.query<T>(text.replace(/@(\w+)/g, `${pg.escapeIdentifier(schema)}."$1"`), values)).rows
-  const options = (pipeline = pipelineOf()): PostgresStoreOptions => ({
+  const options = (pipeline = pipelineOf()) => ({
     connection: address,
     schema,
+    names: schemaNames(pipeline),
     owner: `${pipeline.metadata.namespace}/${pipeline.metadata.name}`,
     compiled: compileSpec(pipeline.spec),
     pipelineJson: JSON.stringify(pipeline),
@@ -103,6 +104,7 @@ const COMMON_COLUMNS = new Set([
   'version',
   'final',
   'reopened',
+  'partial',
   'created_at',
   'updated_at',
 ])
@@ -116,7 +118,7 @@ async function readRows(query: PostgresHarness['query'], name: string): Promise<
     `SELECT (extract(epoch FROM window_start) * 1000)::text AS start, (extract(epoch FROM window_end) * 1000)::text AS end,
        version::text AS exact_version, t.* FROM @${name} t ORDER BY ${key}`,
   )
-  return rows.map(({ start, end, exact_version, final, reopened, ...row }) => {
+  return rows.map(({ start, end, exact_version, final, reopened, partial, ...row }) => {
     const measures = Object.entries(row).filter(([column]) => !COMMON_COLUMNS.has(column) && !keyNames.includes(column))
     return {
       windowStart: Number(start),
@@ -126,6 +128,7 @@ async function readRows(query: PostgresHarness['query'], name: string): Promise<
       version: BigInt(exact_version),
       final,
       reopened,
+      partial,
     }
   })
 }

@@ -1,7 +1,7 @@
 /** Names that a document must not use, compared with a real PostgreSQL, and names that only look dangerous. */
 import pg from 'pg'
 import { expect } from 'vitest'
-import { PROTOTYPE, RESERVED_COLUMNS, RESERVED_TABLES, SYSTEM_COLUMNS } from '#pipeline/names.ts'
+import { PARTIAL, PROTOTYPE, RESERVED_COLUMNS, RESERVED_TABLES, SYSTEM_COLUMNS } from '#pipeline/names.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { ready, TOPIC } from './fixture.ts'
 import { freshPostgres, type PostgresHarness } from './postgres-harness.ts'
@@ -47,7 +47,7 @@ test('reserves every column that it adds to a result table', async harness => {
     `SELECT DISTINCT attname AS name FROM pg_attribute
      WHERE attrelid IN ('@totals'::regclass, '@sales_raw'::regclass) AND attname NOT IN ('own', 'n')`,
   )
-  expect([PROTOTYPE, ...rows.map(({ name }) => name)].sort()).toEqual([...RESERVED_COLUMNS].sort())
+  expect([PROTOTYPE, ...rows.map(({ name }) => name)].sort()).toEqual([...RESERVED_COLUMNS, PARTIAL].sort())
 })
 
 test('accepts every keyword of SQL as a table, a field and a measure', async harness => {

@@ -4,7 +4,7 @@ import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { specIdentity } from '#pipeline/identity.ts'
 import { keepRounding } from '#pipeline/rounding.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
-import { storedAggregations } from '#processor/adapters/postgres/stored-aggregations.ts'
+import { storedPipeline } from '#processor/adapters/postgres/stored-aggregations.ts'
 import { byStore, commitNext, pipelineOf, ROUNDED, T0, TOPIC } from './fixture.ts'
 import { freshPostgres, type PostgresHarness } from './postgres-harness.ts'
 import { onFresh } from './with-harness.ts'
@@ -25,8 +25,8 @@ function storedBy030(harness: PostgresHarness, pipeline: SalesPipeline) {
 }
 
 async function roundedEach(harness: PostgresHarness): Promise<Set<string>> {
-  const stored = await storedAggregations(harness.options())
-  return new Set([...stored].filter(([, { roundsEach }]) => roundsEach).map(([name]) => name))
+  const { aggregations } = await storedPipeline(harness.options())
+  return new Set([...aggregations].filter(([, { roundsEach }]) => roundsEach).map(([name]) => name))
 }
 
 /** Returns a worker as processor/main.ts opens it. */
@@ -43,8 +43,12 @@ describe('an upgrade from release 0.3.0', () => {
     expect(await roundedEach(harness)).toEqual(new Set())
     await harness.query('DROP TABLE @aggregations')
     await harness.workerWith(storedBy030(harness, WRITTEN)).open(TOPIC)
-    expect((await storedAggregations(harness.options())).size).toBeGreaterThan(0)
-    expect(await storedAggregations({ ...harness.options(), owner: 'shop/other' })).toEqual(new Map())
+    expect((await storedPipeline(harness.options())).aggregations.size).toBeGreaterThan(0)
+    const names = { name: harness.schema, former: null, owner: 'shop/other' }
+    expect(await storedPipeline({ ...harness.options(), names })).toEqual({
+      schema: harness.schema,
+      aggregations: new Map(),
+    })
   })
 
   test('opens the tables, keeps the generation, and adds to rows by their rule', async harness => {

@@ -55,6 +55,7 @@ export function partitionCommit(partition: number, change: Partial<PartitionComm
     restoreOffset: 0,
     restoreMaxEventTime: null,
     maxEventTime: NOW,
+    firstEventTime: null,
     leaderEpoch: 0,
     counters: { records: 10, skipped: 2, dead: 1, duplicate: 2, accepted: 7 },
     aggregations: [lateness({ late: 3, onTime: 4, partlyLate: 1, missedWindows: 5 }), lateness({ onTime: 7 })],
