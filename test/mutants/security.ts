@@ -3,6 +3,14 @@ import type { Mutant } from './engine.ts'
 
 export const SECURITY_MUTANTS: Mutant[] = [
   {
+    name: 'a worker records ids that are no members of its group',
+    file: 'processor/adapters/kafka/membership.ts',
+    find: 'if (!groups.get(groupId)?.members.has(member)) return false',
+    plant: '',
+    test: 'test/processor/kafka/membership.test.ts',
+    turnsRed: 'and records only the ids of members',
+  },
+  {
     name: 'a host that only begins like loopback counts as loopback',
     file: 'pipeline/admission.ts',
     find: 'export const LOOPBACK_HOST = /^(localhost|127(\\.\\d{1,3}){3}|::1|\\/.*)$/',
