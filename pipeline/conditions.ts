@@ -280,6 +280,13 @@ const STATES = define(
       meaning: 'some workers are not ready',
       action: 'run `kubectl describe pod` for the pods that are not ready',
     },
+    IngestUnauthenticated: {
+      types: ['Notice'],
+      blocking: false,
+      meaning: 'the REST ingest accepts sales from anyone who can connect to it',
+      action:
+        'set `spec.ingest.tokensSecretRef` or `spec.ingest.jwt` (see [Security](security.md))',
+    },
     AutoscalerInControl: {
       types: ['Autoscaling'],
       blocking: false,

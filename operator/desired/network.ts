@@ -26,11 +26,14 @@ export function networkPolicies(observed: Observed): KubeObject[] {
         component,
         // Anyone may send sales to the ingest: restricting access to it is the task of the cluster's gateway.
         component === 'ingest' ? [{ ports: [tcp(INGEST_PORT)] }] : [],
-        kafka,
+        component === 'ingest' ? [...kafka, ...keyPorts(spec)] : kafka,
       ),
     ),
   ]
 }
+
+/** The ingest fetches the keys of its clients' identity provider. */
+const keyPorts = ({ ingest: { jwt } }: Spec) => (jwt ? [portOfUrl(jwt.jwksUrl)] : [])
 
 function policy(
   observed: Observed,

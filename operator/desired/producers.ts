@@ -1,17 +1,18 @@
 /** The load generator and the REST ingest, where the spec asks for them. */
 import { INGEST_PORT } from '#pipeline/limits.ts'
+import type { Spec } from '#pipeline/schema.ts'
 import { sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { type Component, metadata, producerName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
-import { deployment, podMonitor, type Workload } from './workload.ts'
+import { deployment, type Mount, podMonitor, type Workload } from './workload.ts'
 
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } }
 
 function producer(
   observed: Observed,
   component: Component,
-  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'port'>,
+  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'port' | 'mounts'>,
 ) {
   return deployment(observed, {
     name: producerName(observed.owner, component),
@@ -35,7 +36,7 @@ export function ingest(observed: Observed): KubeObject[] {
   const { replicas } = spec.ingest
   if (replicas === 0) return []
   const strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
-  const args = ['serve', '--host=0.0.0.0', `--port=${INGEST_PORT}`]
+  const { args, mounts } = authentication(spec.ingest)
   return [
     {
       apiVersion: 'v1',
@@ -43,7 +44,34 @@ export function ingest(observed: Observed): KubeObject[] {
       metadata: metadata(owner, producerName(owner, 'ingest'), 'ingest'),
       spec: { selector: selectorOf(owner, 'ingest'), ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
     },
-    producer(observed, 'ingest', { replicas, args, strategy, port: INGEST_PORT }),
+    producer(observed, 'ingest', {
+      replicas,
+      args: ['serve', '--host=0.0.0.0', `--port=${INGEST_PORT}`, ...args],
+      strategy,
+      port: INGEST_PORT,
+      mounts,
+    }),
     ...podMonitor(observed, producerName(owner, 'ingest'), 'ingest'),
+  ]
+}
+
+const TOKENS = '/etc/ingest/tokens/tokens'
+
+/** The flags of `producer serve` for what the spec asks of clients, and the files that they name. */
+function authentication({ tokensSecretRef, jwt, insecure }: Spec['ingest']): { args: string[]; mounts: Mount[] } {
+  const args = [
+    ...(tokensSecretRef ? [`--tokens=${TOKENS}`] : []),
+    ...(jwt ? jwtFlags(jwt) : []),
+    ...(insecure ? ['--insecure'] : []),
+  ]
+  return { args, mounts: tokensSecretRef ? [{ name: 'tokens', ref: tokensSecretRef, path: TOKENS }] : [] }
+}
+
+function jwtFlags({ issuer, audience, jwksUrl, clientClaim }: NonNullable<Spec['ingest']['jwt']>): string[] {
+  return [
+    `--jwt-issuer=${issuer}`,
+    `--jwt-audience=${audience}`,
+    `--jwks-url=${jwksUrl}`,
+    `--jwt-client-claim=${clientClaim}`,
   ]
 }

@@ -1,4 +1,5 @@
 /** The common part of all our Deployments: an unprivileged pod that does not depend on its node. */
+import { basename, dirname } from 'node:path/posix'
 import { ADMITTED } from '#common/environment.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef } from '#pipeline/schema.ts'
@@ -35,7 +36,11 @@ export type Program = {
   port?: number
   resources: object
   env?: object[]
+  /** Secrets that the program reads as files; it notices changes itself. */
+  mounts?: Mount[]
 }
+/** `path`: the file that holds the key. */
+export type Mount = { name: string; ref: SecretRef; path: string }
 export type Workload = Program & { name: string; replicas: number; strategy: object }
 
 export function deployment(observed: Observed, workload: Workload): KubeObject {
@@ -125,6 +130,10 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
     volumes: [
       { name: 'config', ...config },
       { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
+      ...(program.mounts ?? []).map(({ name, ref, path }) => ({
+        name,
+        secret: { secretName: ref.name, items: [{ key: ref.key, path: basename(path) }] },
+      })),
     ],
   }
 }
@@ -143,7 +152,7 @@ const PROBES = {
 }
 
 function container(settings: Observed['settings'], program: Program): object {
-  const { image, component, args, port, resources, secrets, config, env = [] } = program
+  const { image, component, args, port, resources, secrets, config, env = [], mounts = [] } = program
   return {
     name: component,
     image,
@@ -167,6 +176,8 @@ function container(settings: Observed['settings'], program: Program): object {
     volumeMounts: [
       { name: 'config', mountPath: CONFIG_FOLDER, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
+      // Kubernetes updates the files of a whole volume only, not a single mounted file.
+      ...mounts.map(({ name, path }) => ({ name, mountPath: dirname(path), readOnly: true })),
     ],
   }
 }

@@ -5,9 +5,39 @@ import { MAX_PARTITIONS } from '../limits.ts'
 import { object, optionalObject } from '../object.ts'
 import { text } from '../rules.ts'
 import { duration } from '../units.ts'
+import { insecure, secretRef } from './common.ts'
+
+const JWKS_URL = /^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[A-Za-z0-9._~/-]*)?$/
+
+const jwt = object({
+  issuer: z.string().min(1).max(300).meta({
+    description: 'Issuer that a token must name (claim iss)',
+    example: 'https://login.example.com/realms/shop',
+  }),
+  audience: z.string().min(1).max(300).meta({
+    description: 'Audience that a token must have (claim aud)',
+    example: 'sales-ingest',
+  }),
+  jwksUrl: text(JWKS_URL, 'must be an address such as https://login.example.com/keys', 300).meta({
+    description: 'Address of the public keys of the issuer, its jwks_uri',
+    example: 'https://login.example.com/realms/shop/protocol/openid-connect/certs',
+    label: 'address of keys',
+  }),
+  clientClaim: z.string().min(1).max(100).default('sub').describe('Claim of a token that names the client'),
+}).describe(
+  'Accepts JWTs of an OpenID Connect provider, signed with an asymmetric algorithm. If tokensSecretRef is set too, either is accepted',
+)
 
 export const ingest = optionalObject({
   replicas: z.int().min(0).max(64).default(0).describe('Number of pods; 0 runs none'),
+  tokensSecretRef: secretRef(
+    'the list of token hashes: lines NAME:HASH, which `producer token` prints. If this and jwt are left out, the ingest accepts sales from anyone who can connect',
+  ).optional(),
+  jwt: jwt.optional(),
+  insecure: insecure(
+    'tokens to the ingest',
+    'for example because an Ingress terminates TLS and the network behind it is trusted',
+  ),
 }).meta({
   description: 'Pods on Kubernetes that accept sales over HTTP and send them to the topic',
   example: { replicas: 1 },

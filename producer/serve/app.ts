@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify'
 import { redact } from '#common/redact.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Authenticate } from './auth/authenticate.ts'
 import { splitBody } from './body.ts'
 import { type Budget, REQUEST_BYTES } from './budget.ts'
 import { eventSchema, type JsonSchema } from './event-schema.ts'
@@ -25,6 +26,8 @@ export type AppParts = {
   ingest: Pick<Ingest, 'send' | 'unready'>
   budget: Budget
   metrics: IngestMetrics
+  /** Null accepts requests of anyone. */
+  authenticate: Authenticate | null
   /** Maximum size of a body, as it was sent and after decompression. */
   maxBodyBytes: number
   /** Maximum number of sales in one request. */
@@ -59,7 +62,7 @@ const AJV = {
 } as const
 
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
-  const { compiled, metrics, maxBatch } = parts
+  const { compiled, metrics, authenticate, maxBatch } = parts
   const { topic } = compiled.spec.source
   const route = `/${topic}`
   const schema = eventSchema(compiled.spec)
@@ -82,7 +85,10 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   })
   app.post(
     route,
-    { schema: { summary: `Send one sale, or an array of at most ${maxBatch} sales`, response: RESPONSES } },
+    {
+      schema: { summary: `Send one sale, or an array of at most ${maxBatch} sales`, response: RESPONSES },
+      ...(authenticate && { onRequest: async (request: FastifyRequest) => void (await authenticate(request.raw)) }),
+    },
     salesHandler(parts),
   )
   addPages(app, parts, schema)

@@ -2,6 +2,7 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { INGEST_PORT } from '#pipeline/limits.ts'
 import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting } from '../options.ts'
+import type { AuthOptions } from './auth/open.ts'
 import { startServe } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -47,6 +48,33 @@ function options<T>(argv: Argv<T>) {
       type: 'string',
       describe: 'Folder for the journal of sent records. npm start uses .local/<name>/journal',
     })
+    .option('tokens', {
+      type: 'string',
+      describe:
+        'File or folder with lines NAME:HASH, which the command token prints; requests need one of the tokens. Read again when it changes',
+    })
+    .option('jwt-issuer', {
+      type: 'string',
+      implies: ['jwt-audience', 'jwks-url'],
+      describe: 'Also accept JWTs of this issuer, an OpenID Connect provider',
+    })
+    .option('jwt-audience', { type: 'string', implies: 'jwt-issuer', describe: 'Audience that a JWT must have' })
+    .option('jwks-url', {
+      type: 'string',
+      implies: 'jwt-issuer',
+      describe: 'Address of the public keys of the issuer (jwks_uri)',
+    })
+    .option('jwt-client-claim', {
+      type: 'string',
+      default: 'sub',
+      describe: 'Claim of a JWT that names the client',
+    })
+    .option('insecure', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Receive tokens without encryption from other machines, for example behind an Ingress that terminates TLS',
+    })
     .option('log-level', {
       choices: ['debug', 'info', 'warn', 'error', 'silent'],
       default: 'info',
@@ -73,6 +101,17 @@ function limitOption(flag: string): (value: number) => number {
   }
 }
 
+function authOptions({ tokens, jwtIssuer, jwtAudience, jwksUrl, jwtClientClaim, insecure }: Flags): AuthOptions {
+  return {
+    insecure,
+    ...(tokens !== undefined && { tokens }),
+    // The options imply each other.
+    ...(jwtIssuer !== undefined && {
+      jwt: { issuer: jwtIssuer, audience: jwtAudience!, jwksUrl: jwksUrl!, clientClaim: jwtClientClaim },
+    }),
+  }
+}
+
 async function run(flags: Flags): Promise<void> {
   const pipeline = readPipeline(flags.file, { source: { bootstrapServers: brokersOf(flags.bootstrap) } })
   const opening = startServe({
@@ -86,6 +125,7 @@ async function run(flags: Flags): Promise<void> {
     answerWithinMs: flags.answerWithin,
     logLevel: flags.logLevel,
     ...(flags.journal !== undefined && { journal: flags.journal }),
+    auth: authOptions(flags),
   })
   const served = await reportWaiting(pipeline, opening)
   if (process.connected) process.send?.({ type: 'serving', url: served.url })

@@ -35,6 +35,7 @@ export const RESPONSES = {
     type: 'object',
     properties: { error: { type: 'string' }, faults: { type: 'array', items: FAULT, maxItems: MAX_FAULTS } },
   },
+  401: refusal('The token in the header Authorization is missing or not valid; the body was not read'),
   408: refusal('The request did not arrive in time'),
   413: refusal('The request (after decompression), its number of sales, or an event is too large'),
   415: refusal('The content type is not application/json, or the content encoding is not gzip, deflate or br'),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { referencedSecrets } from '#operator/secret-references.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
-import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
+import { ingestSecrets, sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const ref = (name: string) => ({ name, key: 'k' })
@@ -13,6 +13,7 @@ const ALL = {
     usernameSecretRef: ref('kafka-user'),
     passwordSecretRef: ref('kafka-password'),
   },
+  'spec.ingest': { tokensSecretRef: ref('tokens'), insecure: true },
   'spec.sinks': {
     postgres: {
       usernameSecretRef: ref('pg-user'),
@@ -34,8 +35,8 @@ describe('the Secrets of a spec', () => {
   it('are found in every field from which the checked spec reads a Secret', () => {
     const document = documentWith(ALL)
     const { spec } = checkPipeline(document)
-    const expected = [...sourceSecrets(spec), ...sinkSecrets(spec)].map(({ name }) => name)
-    expect(expected).toHaveLength(9)
+    const expected = [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(refs => refs(spec)).map(({ name }) => name)
+    expect(expected).toHaveLength(10)
     expect([...referencedSecrets(specOf(document))].sort()).toEqual(expected.sort())
   })
 

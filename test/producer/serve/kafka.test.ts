@@ -21,6 +21,7 @@ const LIMITS = {
   maxInFlightBytes: 64 * 1024 ** 2,
   answerWithinMs: 10_000,
   logLevel: 'silent',
+  auth: { insecure: false },
 }
 
 const sale = (id: string | number, more: Record<string, unknown> = {}) =>

@@ -1,0 +1,70 @@
+/** Prepares what the flags of `producer serve` ask for to recognize clients. */
+import { LOOPBACK_HOST, PROTECTED_NODE } from '#pipeline/admission.ts'
+import { UserError } from '#pipeline/user-error.ts'
+import { type Authenticate, authenticator } from './authenticate.ts'
+import type { JwtOptions } from './jwt.ts'
+import { Reloaded, readMounted } from './reloaded.ts'
+import { parseTokens, type Token } from './tokens.ts'
+
+export type AuthOptions = {
+  /** File or folder with the hashes of the tokens. */
+  tokens?: string
+  jwt?: JwtOptions
+  /** Whether tokens may arrive without encryption from other machines. */
+  insecure: boolean
+}
+
+export type Auth = {
+  /** Null accepts requests of anyone. */
+  authenticate: Authenticate | null
+  close(): void
+}
+
+export type Report = (level: 'info' | 'warn', message: string, fields?: object) => void
+
+/** Rejects with a UserError. `host`: the address that the ingest listens on. */
+export async function openAuth(options: AuthOptions, host: string, report: Report): Promise<Auth> {
+  const { tokens, jwt } = options
+  if (tokens === undefined && jwt === undefined) return { authenticate: null, close() {} }
+  checkEncryption(options, host)
+  const file = tokens === undefined ? null : await openTokens(tokens, report)
+  const verifyJwt = jwt ? (await import('./jwt.ts')).jwtVerifier(jwt) : null
+  return {
+    authenticate: authenticator({ tokens: file && (() => file.value), verifyJwt }),
+    close: () => file?.close(),
+  }
+}
+
+function checkEncryption({ jwt, insecure }: AuthOptions, host: string): void {
+  if (insecure) return
+  if (jwt && !PROTECTED_NODE.test(jwt.jwksUrl))
+    throw new UserError(
+      `--jwks-url ${jwt.jwksUrl} would be fetched without encryption, so others could replace the keys. Use https://, or set --insecure if this is intended`,
+    )
+  if (!LOOPBACK_HOST.test(host))
+    throw new UserError(
+      `--host ${host} receives tokens of other machines without encryption. Listen on 127.0.0.1; or set --insecure if this is intended, for example because an Ingress terminates TLS`,
+    )
+}
+
+async function openTokens(path: string, report: Report): Promise<Reloaded<Token[]>> {
+  const summary = (tokens: Token[]) => ({
+    path,
+    tokens: tokens.length,
+    clients: new Set(tokens.map(t => t.client)).size,
+  })
+  return Reloaded.open<Token[]>({
+    read: () => readMounted(path),
+    parse: text => naming(path, () => parseTokens(text)),
+    onChange: value => report('info', 'reloaded tokens', summary(value)),
+    onFault: message => report('warn', 'cannot reload tokens; the last ones stay valid', { reason: message }),
+  })
+}
+
+function naming<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw new UserError(`${path}: ${(error as Error).message}`, { cause: error })
+  }
+}
