@@ -1,5 +1,6 @@
 /** The load generator and the REST ingest, where the spec asks for them. */
-import { INGEST_PORT } from '#pipeline/limits.ts'
+import { ALL_ADDRESSES } from '#common/http.ts'
+import { INGEST_METRICS_PORT, INGEST_PORT } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
@@ -12,7 +13,7 @@ const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory:
 function producer(
   observed: Observed,
   component: Component,
-  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'port' | 'mounts'>,
+  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'ports' | 'mounts' | 'env'>,
 ) {
   return deployment(observed, {
     name: producerName(observed.owner, component),
@@ -48,10 +49,17 @@ export function ingest(observed: Observed): KubeObject[] {
       replicas,
       args: ['serve', '--host=0.0.0.0', `--port=${INGEST_PORT}`, ...args],
       strategy,
-      port: INGEST_PORT,
+      ports: [
+        { name: 'metrics', containerPort: INGEST_METRICS_PORT },
+        { name: 'http', containerPort: INGEST_PORT },
+      ],
+      env: [
+        { name: 'HTTP_PORT', value: `${INGEST_METRICS_PORT}` },
+        { name: 'HTTP_HOST', value: ALL_ADDRESSES },
+      ],
       mounts,
     }),
-    ...podMonitor(observed, producerName(owner, 'ingest'), 'ingest'),
+    ...podMonitor(observed, producerName(owner, 'ingest'), 'ingest', 'metrics'),
   ]
 }
 

@@ -85,7 +85,10 @@ function options<T>(argv: Argv<T>) {
       `curl localhost:8000/transactions -H 'content-type: application/json' -d '{"transaction_id": "t-1", …}'`,
       '202 when Kafka has stored it; 400 lists the invalid fields',
     )
+    .epilogue(EPILOGUE)
 }
+
+const EPILOGUE = `With the environment variable HTTP_PORT, metrics, probes, /docs and /openapi.json are served on that port of HTTP_HOST (default: only this machine), without TLS and tokens. The port for sales then serves only sales, /healthz and /readyz.`
 
 type Flags = ReturnType<typeof options> extends Argv<infer F> ? ArgumentsCamelCase<F> : never
 

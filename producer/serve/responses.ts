@@ -18,6 +18,12 @@ const FAULT = {
 
 const refusal = (description: string) => ({ description, type: 'object', properties: { error: { type: 'string' } } })
 
+/** Part of the OpenAPI document when clients need a token. */
+export const BEARER_AUTH = {
+  components: { securitySchemes: { token: { type: 'http' as const, scheme: 'bearer' } } },
+  security: [{ token: [] as string[] }],
+}
+
 export const RESPONSES = {
   202: {
     description: 'Kafka has acknowledged every event with acks=all',

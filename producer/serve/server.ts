@@ -1,18 +1,23 @@
 /** `producer serve`: accepts sales over HTTP and sends them to Kafka. */
+import type { FastifyInstance } from 'fastify'
+import { Environment } from '#common/environment.ts'
+import { type HttpServer, httpHost, startHttpServer } from '#common/http.ts'
 import { kafkaConnection } from '#common/kafka-connection.ts'
 import { redact } from '#common/redact.ts'
 import { LOOPBACK_HOST } from '#pipeline/admission.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey } from '#pipeline/identity.ts'
+import { MAX_PORT } from '#pipeline/limits.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
-import { createApp, MAX_CONNECTIONS } from './app.ts'
+import { type AppParts, createApp, MAX_CONNECTIONS } from './app.ts'
 import { type AuthOptions, openAuth, type Report } from './auth/open.ts'
 import { Budget } from './budget.ts'
 import { Ingest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
+import { privateRoutes } from './pages.ts'
 
 export type ServeOptions = {
   pipeline: SalesPipeline
@@ -38,6 +43,8 @@ export type ServeOptions = {
 
 export type Served = {
   url: string
+  /** Port of metrics, probes and documentation; null if they are on the port for sales. */
+  metricsPort: number | null
   /** Refuses new requests, completes those in progress, and waits up to 5 s for Kafka. */
   close(): Promise<void>
 }
@@ -69,10 +76,13 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const compiled = compileSpec(pipeline.spec)
   const limits = { maxBodyBytes, maxBatch, receiveWithinMs, answerWithinMs }
   const { authenticate } = auth
-  const app = await createApp({ compiled, ingest, budget, metrics, authenticate, ...limits, logLevel })
+  const isPrivate = env.HTTP_PORT !== undefined
+  const parts = { compiled, ingest, budget, metrics, authenticate, isPrivate, ...limits, logLevel }
+  const app = await createApp(parts)
   report = (level, message, fields = {}) => app.log[level](redact(fields), message)
   if (!authenticate && !LOOPBACK_HOST.test(host))
     report('warn', 'accepting sales from anyone who can connect; set --tokens or --jwt-issuer', { host })
+  const side = isPrivate ? await startPrivate(app, parts, env) : null
   // Connections that the kernel cannot queue wait for seconds, or never learn that they were dropped.
   const url = await app.listen({ host, port, backlog: MAX_CONNECTIONS }).catch((error: Error) => {
     throw new UserError(
@@ -82,12 +92,22 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   })
   return {
     url,
+    metricsPort: side?.port ?? null,
     async close() {
       await app.close()
+      await side?.close()
       auth.close()
       await ingest.close(CLOSE_WITHIN_MS)
       journal?.close()
       await tracing?.shutdown()
     },
   }
+}
+
+/** Rejects with a UserError if HTTP_PORT is not a port, or the port is in use. */
+function startPrivate(app: FastifyInstance, parts: AppParts, env: NodeJS.ProcessEnv): Promise<HttpServer> {
+  const settings = new Environment(env)
+  const port = settings.integer('HTTP_PORT', 0, 0, MAX_PORT)
+  settings.check()
+  return startHttpServer({ port, host: httpHost(env), routes: privateRoutes(app, parts) })
 }

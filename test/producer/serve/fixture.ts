@@ -16,7 +16,7 @@ export type Response = {
   }
 }
 
-type Options = Partial<Pick<AppParts, 'authenticate'>> & {
+type Options = Partial<Pick<AppParts, 'authenticate' | 'isPrivate'>> & {
   maxBodyBytes?: number
   maxBatch?: number
   maxInFlightBytes?: number
@@ -41,6 +41,7 @@ export async function ingestApp(spec: Spec, options: Options = {}) {
     budget,
     metrics: createMetrics('default/sales', () => 0),
     authenticate: options.authenticate ?? null,
+    isPrivate: options.isPrivate ?? false,
     maxBodyBytes: options.maxBodyBytes ?? 1024 ** 2,
     maxBatch: options.maxBatch ?? 10_000,
     receiveWithinMs: options.receiveWithinMs ?? 10_000,

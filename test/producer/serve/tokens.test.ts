@@ -82,6 +82,15 @@ describe('an ingest with tokens', async () => {
     expect((await app.inject({ method: 'POST', url: '/other' })).statusCode).toBe(404)
   })
 
+  it('says in its documentation that requests need a token', async () => {
+    const openapi = (await app.inject('/openapi.json')).json()
+    expect([openapi.components.securitySchemes, openapi.security]).toEqual([
+      { token: { type: 'http', scheme: 'bearer' } },
+      [{ token: [] }],
+    ])
+    expect((await app.inject('/docs')).body).toContain("-H 'authorization: Bearer TOKEN'")
+  })
+
   it('answers 401 before the body arrives, and counts nothing as memory of the request', async () => {
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     onTestFinished(() => app.close())
