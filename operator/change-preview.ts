@@ -120,7 +120,7 @@ function unclearNotes(before: Spec | null, after: Spec): string[] {
 function ingestNotes(after: Spec): string[] {
   if (!isOpenIngest(after)) return []
   return [
-    '! the ingest accepts sales from anyone who can connect to it; set spec.ingest.tokensSecretRef or spec.ingest.jwt',
+    '! the ingest accepts sales from anyone who can connect to it; set spec.ingest.tokensSecretRef, spec.ingest.jwt or spec.ingest.tls.clientCaSecretRef',
   ]
 }
 

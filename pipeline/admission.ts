@@ -58,8 +58,8 @@ function elasticsearchFaults(elasticsearch: Spec['sinks']['elasticsearch']): Fau
 }
 
 function ingestFaults(ingest: Spec['ingest']): Fault[] {
-  if (ingest.insecure) return []
-  const message = `the ingest receives tokens without encryption. ${insecureRemedy('ingest')}`
+  if (ingest.insecure || ingest.tls) return []
+  const message = `the ingest receives tokens without encryption; set spec.ingest.tls. ${insecureRemedy('ingest')}`
   return (['tokensSecretRef', 'jwt'] as const)
     .filter(field => ingest[field])
     .map(field => ({ path: ['ingest', field], message }))

@@ -285,7 +285,7 @@ const STATES = define(
       blocking: false,
       meaning: 'the REST ingest accepts sales from anyone who can connect to it',
       action:
-        'set `spec.ingest.tokensSecretRef` or `spec.ingest.jwt` (see [Security](security.md))',
+        'set `tokensSecretRef`, `jwt` or `tls.clientCaSecretRef` of `spec.ingest` (see [Security](security.md))',
     },
     AutoscalerInControl: {
       types: ['Autoscaling'],

@@ -42,8 +42,8 @@ export const ELASTICSEARCH_TRANSPORT: CelRule[] = [
 ]
 
 export const INGEST: CelRule[] = ['tokensSecretRef', 'jwt'].map(field => ({
-  rule: `!has(self.${field}) || ${INSECURE}`,
-  message: `the ingest receives tokens without encryption. ${insecureRemedy('ingest')}`,
+  rule: `!has(self.${field}) || has(self.tls) || ${INSECURE}`,
+  message: `the ingest receives tokens without encryption; set spec.ingest.tls. ${insecureRemedy('ingest')}`,
   fieldPath: `.${field}`,
 }))
 

@@ -43,7 +43,7 @@ export function ingest(observed: Observed): KubeObject[] {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: metadata(owner, producerName(owner, 'ingest'), 'ingest'),
-      spec: { selector: selectorOf(owner, 'ingest'), ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
+      spec: { selector: selectorOf(owner, 'ingest'), ports: [servicePort(spec.ingest)] },
     },
     producer(observed, 'ingest', {
       replicas,
@@ -63,16 +63,25 @@ export function ingest(observed: Observed): KubeObject[] {
   ]
 }
 
-const TOKENS = '/etc/ingest/tokens/tokens'
+type Authentication = { args: string[]; mounts: Mount[] }
 
 /** The flags of `producer serve` for what the spec asks of clients, and the files that they name. */
-function authentication({ tokensSecretRef, jwt, insecure }: Spec['ingest']): { args: string[]; mounts: Mount[] } {
-  const args = [
-    ...(tokensSecretRef ? [`--tokens=${TOKENS}`] : []),
-    ...(jwt ? jwtFlags(jwt) : []),
-    ...(insecure ? ['--insecure'] : []),
+function authentication({ tokensSecretRef, jwt, tls, insecure }: Spec['ingest']): Authentication {
+  const files = [
+    { name: 'tokens', ref: tokensSecretRef },
+    { name: 'tls-cert', ref: tls?.certSecretRef },
+    { name: 'tls-key', ref: tls?.keySecretRef },
+    { name: 'tls-client-ca', ref: tls?.clientCaSecretRef },
   ]
-  return { args, mounts: tokensSecretRef ? [{ name: 'tokens', ref: tokensSecretRef, path: TOKENS }] : [] }
+  const mounts = files.flatMap(({ name, ref }) => (ref ? [{ name, ref, path: `/etc/ingest/${name}/${name}` }] : []))
+  return {
+    args: [
+      ...mounts.map(({ name, path }) => `--${name}=${path}`),
+      ...(jwt ? jwtFlags(jwt) : []),
+      ...(insecure ? ['--insecure'] : []),
+    ],
+    mounts,
+  }
 }
 
 function jwtFlags({ issuer, audience, jwksUrl, clientClaim }: NonNullable<Spec['ingest']['jwt']>): string[] {
@@ -83,3 +92,6 @@ function jwtFlags({ issuer, audience, jwksUrl, clientClaim }: NonNullable<Spec['
     `--jwt-client-claim=${clientClaim}`,
   ]
 }
+
+const servicePort = ({ tls }: Spec['ingest']) =>
+  tls ? { name: 'https', port: 443, targetPort: 'http' } : { name: 'http', port: 80, targetPort: 'http' }

@@ -171,7 +171,7 @@ function notice({ reports, spec }: StatusInput): Verdict | null {
   if (spec && isOpenIngest(spec))
     byCode.push([
       'IngestUnauthenticated',
-      'the ingest accepts sales from anyone who can connect to it; set spec.ingest.tokensSecretRef or spec.ingest.jwt',
+      'the ingest accepts sales from anyone who can connect to it; set spec.ingest.tokensSecretRef, spec.ingest.jwt or spec.ingest.tls.clientCaSecretRef',
     ])
   if (byCode.length === 0) return null
   const message = byCode.map(([code, text]) => `${code}: ${text}`).join('\n')

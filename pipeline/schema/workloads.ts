@@ -28,12 +28,21 @@ const jwt = object({
   'Accepts JWTs of an OpenID Connect provider, signed with an asymmetric algorithm. If tokensSecretRef is set too, either is accepted',
 )
 
+const tls = object({
+  certSecretRef: secretRef('the certificate in PEM format, with its intermediate certificates'),
+  keySecretRef: secretRef('the private key of the certificate in PEM format'),
+  clientCaSecretRef: secretRef(
+    'the PEM certificates of the authorities whose client certificates are accepted. The common name (CN) names the client. If left out, clients are not asked for a certificate',
+  ).optional(),
+}).describe('Encrypts connections to the ingest; its Service then has port 443 instead of 80')
+
 export const ingest = optionalObject({
   replicas: z.int().min(0).max(64).default(0).describe('Number of pods; 0 runs none'),
   tokensSecretRef: secretRef(
-    'the list of token hashes: lines NAME:HASH, which `producer token` prints. If this and jwt are left out, the ingest accepts sales from anyone who can connect',
+    'the list of token hashes: lines NAME:HASH, which `producer token` prints. If this, jwt and tls.clientCaSecretRef are left out, the ingest accepts sales from anyone who can connect',
   ).optional(),
   jwt: jwt.optional(),
+  tls: tls.optional(),
   insecure: insecure(
     'tokens to the ingest',
     'for example because an Ingress terminates TLS and the network behind it is trusted',

@@ -5,11 +5,13 @@ import Fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  type FastifyServerOptions,
   LogController,
 } from 'fastify'
 import { redact } from '#common/redact.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Authenticate } from './auth/authenticate.ts'
+import type { ServerTls } from './auth/open.ts'
 import { splitBody } from './body.ts'
 import { type Budget, REQUEST_BYTES } from './budget.ts'
 import { eventSchema } from './event-schema.ts'
@@ -26,6 +28,8 @@ export type AppParts = {
   ingest: Pick<Ingest, 'send' | 'unready'>
   budget: Budget
   metrics: IngestMetrics
+  /** Null: no encryption. */
+  tls: ServerTls | null
   /** Whether metrics and documentation have a port of their own, so that this one serves sales and probes only. */
   isPrivate: boolean
   /** Null accepts requests of anyone. */
@@ -101,15 +105,18 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   return app
 }
 
-function serverOptions({ receiveWithinMs, answerWithinMs, logLevel }: AppParts) {
+function serverOptions({ tls, receiveWithinMs, answerWithinMs, logLevel }: AppParts): FastifyServerOptions {
+  // Node derives the time for headers from this one, and applies the longer of both to a body.
+  const limits = { requestTimeout: receiveWithinMs, connectionsCheckingInterval: CHECK_CONNECTIONS_MS }
+  // A client without an accepted certificate gets an answer that says so.
+  const https = tls && { ...limits, ...tls, rejectUnauthorized: false, handshakeTimeout: receiveWithinMs }
   return {
     logger: { level: logLevel, serializers: { err: (error: unknown) => redact(error) as Redacted } },
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: receiveWithinMs,
     // A connection that is idle for longer than any response takes has a client that does not read.
     connectionTimeout: receiveWithinMs + answerWithinMs,
-    // Node derives the time for headers from this one, and applies the longer of both to a body.
-    http: { requestTimeout: receiveWithinMs, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
+    ...(https ? { https } : { http: limits }),
   }
 }
 

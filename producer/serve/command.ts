@@ -69,6 +69,13 @@ function options<T>(argv: Argv<T>) {
       default: 'sub',
       describe: 'Claim of a JWT that names the client',
     })
+    .option('tls-cert', { type: 'string', implies: 'tls-key', describe: 'File with the certificate (PEM) for HTTPS' })
+    .option('tls-key', { type: 'string', implies: 'tls-cert', describe: 'File with the key of the certificate (PEM)' })
+    .option('tls-client-ca', {
+      type: 'string',
+      implies: 'tls-cert',
+      describe: 'Also accept clients whose certificate one of the authorities in this file (PEM) has issued',
+    })
     .option('insecure', {
       type: 'boolean',
       default: false,
@@ -104,13 +111,17 @@ function limitOption(flag: string): (value: number) => number {
   }
 }
 
-function authOptions({ tokens, jwtIssuer, jwtAudience, jwksUrl, jwtClientClaim, insecure }: Flags): AuthOptions {
+function authOptions(flags: Flags): AuthOptions {
+  const { tokens, jwtIssuer, jwtAudience, jwksUrl, jwtClientClaim, tlsCert, tlsKey, tlsClientCa, insecure } = flags
   return {
     insecure,
     ...(tokens !== undefined && { tokens }),
     // The options imply each other.
     ...(jwtIssuer !== undefined && {
       jwt: { issuer: jwtIssuer, audience: jwtAudience!, jwksUrl: jwksUrl!, clientClaim: jwtClientClaim },
+    }),
+    ...(tlsCert !== undefined && {
+      tls: { cert: tlsCert, key: tlsKey!, ...(tlsClientCa !== undefined && { clientCa: tlsClientCa }) },
     }),
   }
 }

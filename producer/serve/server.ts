@@ -1,4 +1,6 @@
 /** `producer serve`: accepts sales over HTTP and sends them to Kafka. */
+import type { Server } from 'node:https'
+import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { Environment } from '#common/environment.ts'
 import { type HttpServer, httpHost, startHttpServer } from '#common/http.ts'
@@ -13,7 +15,8 @@ import { UserError } from '#pipeline/user-error.ts'
 import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
 import { type AppParts, createApp, MAX_CONNECTIONS } from './app.ts'
-import { type AuthOptions, openAuth, type Report } from './auth/open.ts'
+import { type AuthOptions, openAuth } from './auth/open.ts'
+import type { Report } from './auth/reloaded.ts'
 import { Budget } from './budget.ts'
 import { Ingest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
@@ -59,14 +62,19 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const { topic } = source
   const clientId = 'sales-ingest'
   const { tokensSecretRef, jwt } = pipeline.spec.ingest
-  const isOpen = options.auth.tokens === undefined && options.auth.jwt === undefined
+  const { auth: asked } = options
+  const isOpen = asked.tokens === undefined && !asked.jwt && asked.tls?.clientCa === undefined
   if (isOpen && (tokensSecretRef || jwt) && !LOOPBACK_HOST.test(host))
     throw new UserError(
       `spec.ingest asks clients for tokens, but serve does not, so --host ${host} would accept sales from anyone. Set --tokens to a file with the value of the Secret, or --jwt-issuer`,
     )
   // Replaced once the application and its log exist.
   let report: Report = () => {}
-  const auth = await openAuth(options.auth, host, (...line) => report(...line))
+  let onTls: (context: SecureContextOptions) => void = () => {}
+  const auth = await openAuth(options.auth, host, {
+    report: (...line) => report(...line),
+    onTls: context => onTls(context),
+  })
   const connection = kafkaConnection(source, clientId, env)
   const tracing = await startTracing({ topic, clientId, sampling: telemetry.traceSampling, env })
   const journal = options.journal === undefined ? null : new Journal(options.journal)
@@ -75,13 +83,21 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const metrics = createMetrics(pipelineKey(pipeline), () => ingest.inFlightBytes)
   const compiled = compileSpec(pipeline.spec)
   const limits = { maxBodyBytes, maxBatch, receiveWithinMs, answerWithinMs }
-  const { authenticate } = auth
+  const { authenticate, tls } = auth
   const isPrivate = env.HTTP_PORT !== undefined
-  const parts = { compiled, ingest, budget, metrics, authenticate, isPrivate, ...limits, logLevel }
+  const parts = { compiled, ingest, budget, metrics, authenticate, tls, isPrivate, ...limits, logLevel }
   const app = await createApp(parts)
+  onTls = context => {
+    const server = app.server as unknown as Server
+    server.setSecureContext(context)
+    // A client that is no longer accepted must not keep its connection.
+    server.closeIdleConnections()
+  }
   report = (level, message, fields = {}) => app.log[level](redact(fields), message)
   if (!authenticate && !LOOPBACK_HOST.test(host))
-    report('warn', 'accepting sales from anyone who can connect; set --tokens or --jwt-issuer', { host })
+    report('warn', 'accepting sales from anyone who can connect; set --tokens, --jwt-issuer or --tls-client-ca', {
+      host,
+    })
   const side = isPrivate ? await startPrivate(app, parts, env) : null
   // Connections that the kernel cannot queue wait for seconds, or never learn that they were dropped.
   const url = await app.listen({ host, port, backlog: MAX_CONNECTIONS }).catch((error: Error) => {

@@ -48,8 +48,8 @@ export const INGEST_MUTANTS: Mutant[] = [
   {
     name: 'ingest waits for ever for a request to arrive',
     file: 'producer/serve/app.ts',
-    find: 'http: { requestTimeout: receiveWithinMs, ',
-    plant: 'http: { ',
+    find: 'const limits = { requestTimeout: receiveWithinMs, ',
+    plant: 'const limits = { ',
     test: 'test/producer/serve/budget.test.ts',
     turnsRed: 'does not arrive in time, with 408',
   },

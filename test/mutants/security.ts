@@ -27,6 +27,14 @@ export const SECURITY_MUTANTS: Mutant[] = [
     turnsRed: 'answers 401 to a JWT with',
   },
   {
+    name: 'the ingest accepts certificates of any authority',
+    file: 'producer/serve/auth/tls.ts',
+    find: 'if (!socket.authorized) return',
+    plant: 'if (!socket.encrypted) return',
+    test: 'test/producer/serve/tls.test.ts',
+    turnsRed: 'answers 401 to a certificate of another authority',
+  },
+  {
     name: 'the ingest asks for a token only after the body has arrived',
     file: 'producer/serve/app.ts',
     find: '...(authenticate && { onRequest: async',
@@ -45,8 +53,8 @@ export const SECURITY_MUTANTS: Mutant[] = [
   {
     name: 'the ingest receives tokens on all addresses without encryption',
     file: 'producer/serve/auth/open.ts',
-    find: 'if (!LOOPBACK_HOST.test(host))',
-    plant: 'if (host === "")',
+    find: '!tls && !LOOPBACK_HOST.test(host))',
+    plant: '!tls && host === "")',
     test: 'test/producer/serve/tokens.test.ts',
     turnsRed: 'are refused on %s unless --insecure is set',
   },

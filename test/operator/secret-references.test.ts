@@ -13,7 +13,10 @@ const ALL = {
     usernameSecretRef: ref('kafka-user'),
     passwordSecretRef: ref('kafka-password'),
   },
-  'spec.ingest': { tokensSecretRef: ref('tokens'), insecure: true },
+  'spec.ingest': {
+    tokensSecretRef: ref('tokens'),
+    tls: { certSecretRef: ref('cert'), keySecretRef: ref('key'), clientCaSecretRef: ref('client-ca') },
+  },
   'spec.sinks': {
     postgres: {
       usernameSecretRef: ref('pg-user'),
@@ -36,7 +39,7 @@ describe('the Secrets of a spec', () => {
     const document = documentWith(ALL)
     const { spec } = checkPipeline(document)
     const expected = [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(refs => refs(spec)).map(({ name }) => name)
-    expect(expected).toHaveLength(10)
+    expect(expected).toHaveLength(13)
     expect([...referencedSecrets(specOf(document))].sort()).toEqual(expected.sort())
   })
 

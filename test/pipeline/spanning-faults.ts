@@ -227,8 +227,13 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
   ],
   [
     { 'spec.ingest': { jwt: { issuer: 'https://a', audience: 'b', jwksUrl: 'https://a/keys' } } },
-    /ingest\.jwt: the ingest receives tokens without encryption/,
-    { 'spec.ingest.insecure': true },
+    /ingest\.jwt: the ingest receives tokens without encryption; set spec\.ingest\.tls/,
+    {
+      'spec.ingest.tls': {
+        certSecretRef: { name: 'tls', key: 'tls.crt' },
+        keySecretRef: { name: 'tls', key: 'tls.key' },
+      },
+    },
   ],
   [
     { 'spec.load': { speed: 60 } },

@@ -14,6 +14,9 @@ export type ReloadOptions<T> = {
   everyMs?: number
 }
 
+/** Writes a line of the log. */
+export type Report = (level: 'info' | 'warn', message: string, fields?: object) => void
+
 /** Kubernetes updates a mounted Secret about once a minute. */
 const RELOAD_MS = 2000
 

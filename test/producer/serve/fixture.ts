@@ -16,7 +16,7 @@ export type Response = {
   }
 }
 
-type Options = Partial<Pick<AppParts, 'authenticate' | 'isPrivate'>> & {
+type Options = Partial<Pick<AppParts, 'authenticate' | 'isPrivate' | 'tls'>> & {
   maxBodyBytes?: number
   maxBatch?: number
   maxInFlightBytes?: number
@@ -41,6 +41,7 @@ export async function ingestApp(spec: Spec, options: Options = {}) {
     budget,
     metrics: createMetrics('default/sales', () => 0),
     authenticate: options.authenticate ?? null,
+    tls: options.tls ?? null,
     isPrivate: options.isPrivate ?? false,
     maxBodyBytes: options.maxBodyBytes ?? 1024 ** 2,
     maxBatch: options.maxBatch ?? 10_000,

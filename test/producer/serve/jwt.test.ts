@@ -57,7 +57,9 @@ async function ingest(clientClaim = 'sub') {
   const own = createToken('own')
   const verifyJwt = jwtVerifier({ issuer: ISSUER, audience: AUDIENCE, jwksUrl: server.url, clientClaim })
   const tokens = parseTokens(own.line)
-  const { post, records } = await ingestApp(spec, { authenticate: authenticator({ tokens: () => tokens, verifyJwt }) })
+  const { post, records } = await ingestApp(spec, {
+    authenticate: authenticator({ tokens: () => tokens, verifyJwt, certificates: false }),
+  })
   const send = async (token: string) => {
     const { status, body } = await post(ecommerceSale(), { authorization: `Bearer ${token}` })
     return `${status} ${body.error ?? ''}`
@@ -128,7 +130,10 @@ describe('an ingest with JWTs', () => {
 
 it('fetches keys without encryption only from the same machine, unless --insecure is set', async () => {
   const open = (jwksUrl: string, insecure = false) =>
-    openAuth({ jwt: { issuer: ISSUER, audience: AUDIENCE, jwksUrl, clientClaim: 'sub' }, insecure }, '::1', () => {})
+    openAuth({ jwt: { issuer: ISSUER, audience: AUDIENCE, jwksUrl, clientClaim: 'sub' }, insecure }, '::1', {
+      report() {},
+      onTls() {},
+    })
   await expect(open('http://login.example/keys')).rejects.toThrow(
     /without encryption, so others could replace the keys/,
   )

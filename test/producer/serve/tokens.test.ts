@@ -14,6 +14,7 @@ import { ecommerce, ecommerceSale } from '../pipelines.ts'
 import { ingestApp } from './fixture.ts'
 
 const { spec } = ecommerce('unused:9092', 'transactions')
+const HOOKS = { report() {}, onTls() {} }
 const [shop, next] = [createToken('shop'), createToken('shop')]
 
 describe('the file of tokens', () => {
@@ -45,7 +46,7 @@ describe('the file of tokens', () => {
 describe('an ingest with tokens', async () => {
   const tokens = { value: parseTokens(shop.line) }
   const { app, post, records, budget } = await ingestApp(spec, {
-    authenticate: authenticator({ tokens: () => tokens.value, verifyJwt: null }),
+    authenticate: authenticator({ tokens: () => tokens.value, verifyJwt: null, certificates: false }),
   })
   const sent = (authorization?: string) => post(ecommerceSale(), authorization === undefined ? {} : { authorization })
 
@@ -156,7 +157,7 @@ describe('tokens without encryption', () => {
   const open = (host: string, insecure: boolean) => {
     const file = join(ownFolder('tokens'), 'tokens')
     writeFileSync(file, shop.line)
-    return openAuth({ tokens: file, insecure }, host, () => {}).then(auth => auth.close())
+    return openAuth({ tokens: file, insecure }, host, HOOKS).then(auth => auth.close())
   }
   it.each(['0.0.0.0', '::', '192.0.2.1', 'ingest.example'])(
     'are refused on %s unless --insecure is set',
@@ -172,12 +173,8 @@ describe('tokens without encryption', () => {
   )
   it('are refused if the file cannot be read or parsed', async () => {
     const missing = join(ownFolder('tokens'), 'nowhere')
-    await expect(openAuth({ tokens: missing, insecure: false }, '::1', () => {})).rejects.toThrow(
-      /cannot read .*nowhere/,
-    )
+    await expect(openAuth({ tokens: missing, insecure: false }, '::1', HOOKS)).rejects.toThrow(/cannot read .*nowhere/)
     writeFileSync(missing, shop.token)
-    await expect(openAuth({ tokens: missing, insecure: false }, '::1', () => {})).rejects.toThrow(
-      /nowhere: line 1 is not/,
-    )
+    await expect(openAuth({ tokens: missing, insecure: false }, '::1', HOOKS)).rejects.toThrow(/nowhere: line 1 is not/)
   })
 })
