@@ -284,8 +284,7 @@ const STATES = define(
       types: ['Notice'],
       blocking: false,
       meaning: 'the REST ingest accepts sales from anyone who can connect to it',
-      action:
-        'set `tokensSecretRef`, `jwt` or `tls.clientCaSecretRef` of `spec.ingest` (see [Security](security.md))',
+      action: 'set `tokensSecretRef`, `jwt` or `tls.clientCaSecretRef` of `spec.ingest` (see [Security](security.md))',
     },
     AutoscalerInControl: {
       types: ['Autoscaling'],

@@ -3,6 +3,7 @@ import { ALL_ADDRESSES } from '#common/http.ts'
 import { INGEST_METRICS_PORT, INGEST_PORT } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { sourceSecrets } from '#pipeline/secrets.ts'
+import { formatDuration } from '#pipeline/units.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { type Component, metadata, producerName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
@@ -47,7 +48,7 @@ export function ingest(observed: Observed): KubeObject[] {
     },
     producer(observed, 'ingest', {
       replicas,
-      args: ['serve', '--host=0.0.0.0', `--port=${INGEST_PORT}`, ...args],
+      args: ['serve', '--host=0.0.0.0', `--port=${INGEST_PORT}`, ...args, ...rateFlags(spec.ingest)],
       strategy,
       ports: [
         { name: 'metrics', containerPort: INGEST_METRICS_PORT },
@@ -95,3 +96,13 @@ function jwtFlags({ issuer, audience, jwksUrl, clientClaim }: NonNullable<Spec['
 
 const servicePort = ({ tls }: Spec['ingest']) =>
   tls ? { name: 'https', port: 443, targetPort: 'http' } : { name: 'http', port: 80, targetPort: 'http' }
+
+function rateFlags({ clientLimits }: Spec['ingest']): string[] {
+  if (!clientLimits) return []
+  const { requestsPerSecond, salesPerSecond, burst } = clientLimits
+  return [
+    ...(requestsPerSecond === undefined ? [] : [`--client-requests-per-second=${requestsPerSecond}`]),
+    ...(salesPerSecond === undefined ? [] : [`--client-sales-per-second=${salesPerSecond}`]),
+    `--client-burst=${formatDuration(burst)}`,
+  ]
+}

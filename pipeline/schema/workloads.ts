@@ -1,7 +1,7 @@
 /** `spec.ingest` and `spec.workers`: the pods that Kubernetes runs for a pipeline. */
 
 import { z } from 'zod'
-import { MAX_PARTITIONS } from '../limits.ts'
+import { MAX_PARTITIONS, MAX_RATE } from '../limits.ts'
 import { object, optionalObject } from '../object.ts'
 import { text } from '../rules.ts'
 import { duration } from '../units.ts'
@@ -36,6 +36,25 @@ const tls = object({
   ).optional(),
 }).describe('Encrypts connections to the ingest; its Service then has port 443 instead of 80')
 
+const rate = (what: string) =>
+  z
+    .int()
+    .min(1)
+    .max(MAX_RATE)
+    .optional()
+    .meta({
+      description: `Maximum number of ${what} per second of each client, in each pod; more get 429. If left out, there is no limit`,
+      example: 1000,
+    })
+
+const clientLimits = object({
+  requestsPerSecond: rate('requests'),
+  salesPerSecond: rate('sales'),
+  burst: duration('1s')
+    .prefault('10s')
+    .describe('A client that was idle may send as much at once as its rates allow in this time'),
+}).describe('Limits of each client. A client without a name is identified by its address')
+
 export const ingest = optionalObject({
   replicas: z.int().min(0).max(64).default(0).describe('Number of pods; 0 runs none'),
   tokensSecretRef: secretRef(
@@ -43,6 +62,7 @@ export const ingest = optionalObject({
   ).optional(),
   jwt: jwt.optional(),
   tls: tls.optional(),
+  clientLimits: clientLimits.optional(),
   insecure: insecure(
     'tokens to the ingest',
     'for example because an Ingress terminates TLS and the network behind it is trusted',

@@ -15,9 +15,11 @@ import type { ServerTls } from './auth/open.ts'
 import { splitBody } from './body.ts'
 import { type Budget, REQUEST_BYTES } from './budget.ts'
 import { eventSchema } from './event-schema.ts'
+import { Gate } from './gate.ts'
 import type { Ingest } from './ingest.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { addPages } from './pages.ts'
+import type { RateLimits } from './rate-limit.ts'
 import { receive } from './receive.ts'
 import { quoted, Refusal } from './refusal.ts'
 import { BEARER_AUTH, bodySchema, RESPONSES } from './responses.ts'
@@ -34,6 +36,8 @@ export type AppParts = {
   isPrivate: boolean
   /** Null accepts requests of anyone. */
   authenticate: Authenticate | null
+  /** Limits of each client; null: none. */
+  rateLimits: RateLimits | null
   /** Maximum size of a body, as it was sent and after decompression. */
   maxBodyBytes: number
   /** Maximum number of sales in one request. */
@@ -70,6 +74,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   const { compiled, metrics, authenticate, isPrivate, maxBatch } = parts
   const { topic } = compiled.spec.source
   const route = `/${topic}`
+  const gate = authenticate || parts.rateLimits ? new Gate(parts) : null
   const schema = eventSchema(compiled.spec)
   const app = Fastify({ ...serverOptions(parts), ajv: { customOptions: AJV }, frameworkErrors: sendError })
   app.removeAllContentTypeParsers()
@@ -78,7 +83,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   app.setErrorHandler(sendError)
   refuseUnknownRoutes(app, route, isPrivate ? '' : '. GET /docs explains the format')
   app.addHook('onResponse', async (request, reply) => {
-    if (request.routeOptions.url === route) metrics.answered(reply.statusCode)
+    if (request.routeOptions.url === route && !gate?.isThrottled(request)) metrics.answered(reply.statusCode)
   })
   await app.register(swagger, {
     openapi: {
@@ -96,9 +101,9 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     route,
     {
       schema: { summary: `Send one sale, or an array of at most ${maxBatch} sales`, response: RESPONSES },
-      ...(authenticate && { onRequest: async (request: FastifyRequest) => void (await authenticate(request.raw)) }),
+      ...(gate && { onRequest: (request: FastifyRequest) => gate.enter(request) }),
     },
-    salesHandler(parts),
+    salesHandler(parts, gate),
   )
   addPages(app, parts, schema)
   app.server.maxConnections = MAX_CONNECTIONS
@@ -134,7 +139,7 @@ function refuseUnknownRoutes(app: FastifyInstance, route: string, hint: string):
   })
 }
 
-function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatch }: AppParts) {
+function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatch }: AppParts, gate: Gate | null) {
   let faultsOf: FaultsOf | undefined
   return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
     budget.during(async take => {
@@ -144,6 +149,7 @@ function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatc
       const body = splitBody(await receive(request.raw, maxBodyBytes, take), maxBatch)
       const { sales, faults } = checkSales(body, compiled, faultsOf)
       if (faults.length > 0) return reply.code(400).send({ error: summaryOf(faults), faults })
+      gate?.countSales(request, sales.length)
       const size = sales.reduce((sum, { bytes }) => sum + bytes.length, 0)
       const startedAt = performance.now()
       const positions = await ingest.send(sales, traceOf(request))

@@ -3,6 +3,7 @@ import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { INGEST_PORT } from '#pipeline/limits.ts'
 import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting } from '../options.ts'
 import type { AuthOptions } from './auth/open.ts'
+import type { RateLimits } from './rate-limit.ts'
 import { startServe } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -76,6 +77,22 @@ function options<T>(argv: Argv<T>) {
       implies: 'tls-cert',
       describe: 'Also accept clients whose certificate one of the authorities in this file (PEM) has issued',
     })
+    .option('client-requests-per-second', {
+      type: 'number',
+      coerce: limitOption('client-requests-per-second'),
+      describe: 'Maximum rate of requests of each client (or address); more get 429',
+    })
+    .option('client-sales-per-second', {
+      type: 'number',
+      coerce: limitOption('client-sales-per-second'),
+      describe: 'Maximum rate of sales of each client (or address); more get 429',
+    })
+    .option('client-burst', {
+      type: 'string',
+      default: '10s',
+      coerce: durationOption('client-burst'),
+      describe: 'A client that was idle may send as much at once as its rates allow in this time',
+    })
     .option('insecure', {
       type: 'boolean',
       default: false,
@@ -111,6 +128,18 @@ function limitOption(flag: string): (value: number) => number {
   }
 }
 
+function rateLimitOptions(flags: Flags): { rateLimits?: RateLimits } {
+  const { clientRequestsPerSecond: requests, clientSalesPerSecond: sales, clientBurst: burstMs } = flags
+  if (requests === undefined && sales === undefined) return {}
+  return {
+    rateLimits: {
+      burstMs,
+      ...(requests !== undefined && { requestsPerSecond: requests }),
+      ...(sales !== undefined && { salesPerSecond: sales }),
+    },
+  }
+}
+
 function authOptions(flags: Flags): AuthOptions {
   const { tokens, jwtIssuer, jwtAudience, jwksUrl, jwtClientClaim, tlsCert, tlsKey, tlsClientCa, insecure } = flags
   return {
@@ -140,6 +169,7 @@ async function run(flags: Flags): Promise<void> {
     logLevel: flags.logLevel,
     ...(flags.journal !== undefined && { journal: flags.journal }),
     auth: authOptions(flags),
+    ...rateLimitOptions(flags),
   })
   const served = await reportWaiting(pipeline, opening)
   if (process.connected) process.send?.({ type: 'serving', url: served.url })

@@ -21,6 +21,7 @@ import { Budget } from './budget.ts'
 import { Ingest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
 import { privateRoutes } from './pages.ts'
+import type { RateLimits } from './rate-limit.ts'
 
 export type ServeOptions = {
   pipeline: SalesPipeline
@@ -41,6 +42,8 @@ export type ServeOptions = {
   /** Folder of the journal; no journal when left out. */
   journal?: string
   auth: AuthOptions
+  /** Limits of each client; no limits when left out. */
+  rateLimits?: RateLimits
   env?: NodeJS.ProcessEnv
 }
 
@@ -84,8 +87,9 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const compiled = compileSpec(pipeline.spec)
   const limits = { maxBodyBytes, maxBatch, receiveWithinMs, answerWithinMs }
   const { authenticate, tls } = auth
+  const { rateLimits = null } = options
   const isPrivate = env.HTTP_PORT !== undefined
-  const parts = { compiled, ingest, budget, metrics, authenticate, tls, isPrivate, ...limits, logLevel }
+  const parts = { compiled, ingest, budget, metrics, authenticate, rateLimits, tls, isPrivate, ...limits, logLevel }
   const app = await createApp(parts)
   onTls = context => {
     const server = app.server as unknown as Server

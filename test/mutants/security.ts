@@ -37,8 +37,8 @@ export const SECURITY_MUTANTS: Mutant[] = [
   {
     name: 'the ingest asks for a token only after the body has arrived',
     file: 'producer/serve/app.ts',
-    find: '...(authenticate && { onRequest: async',
-    plant: '...(authenticate && { preHandler: async',
+    find: '...(gate && { onRequest:',
+    plant: '...(gate && { preHandler:',
     test: 'test/producer/serve/tokens.test.ts',
     turnsRed: 'answers 401 before the body arrives',
   },

@@ -16,7 +16,7 @@ export type Response = {
   }
 }
 
-type Options = Partial<Pick<AppParts, 'authenticate' | 'isPrivate' | 'tls'>> & {
+type Options = Partial<Pick<AppParts, 'authenticate' | 'isPrivate' | 'tls' | 'rateLimits'>> & {
   maxBodyBytes?: number
   maxBatch?: number
   maxInFlightBytes?: number
@@ -42,6 +42,7 @@ export async function ingestApp(spec: Spec, options: Options = {}) {
     metrics: createMetrics('default/sales', () => 0),
     authenticate: options.authenticate ?? null,
     tls: options.tls ?? null,
+    rateLimits: options.rateLimits ?? null,
     isPrivate: options.isPrivate ?? false,
     maxBodyBytes: options.maxBodyBytes ?? 1024 ** 2,
     maxBatch: options.maxBatch ?? 10_000,
