@@ -14,7 +14,8 @@ const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory:
 function producer(
   observed: Observed,
   component: Component,
-  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'ports' | 'mounts' | 'env'>,
+  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'ports' | 'mounts' | 'env'> &
+    Partial<Pick<Workload, 'resources'>>,
 ) {
   return deployment(observed, {
     name: producerName(observed.owner, component),
@@ -39,6 +40,8 @@ export function ingest(observed: Observed): KubeObject[] {
   if (replicas === 0) return []
   const strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
   const { args, mounts } = authentication(spec.ingest)
+  const { requests, limits } = spec.ingest.resources
+  const resources = { ...(requests && { requests }), ...(limits && { limits }) }
   return [
     {
       apiVersion: 'v1',
@@ -57,8 +60,11 @@ export function ingest(observed: Observed): KubeObject[] {
       env: [
         { name: 'HTTP_PORT', value: `${INGEST_METRICS_PORT}` },
         { name: 'HTTP_HOST', value: ALL_ADDRESSES },
+        // Memory limit of the container; the memory of the node if there is no limit.
+        { name: 'MEMORY_LIMIT', valueFrom: { resourceFieldRef: { resource: 'limits.memory', divisor: '1' } } },
       ],
       mounts,
+      ...((requests || limits) && { resources }),
     }),
     ...podMonitor(observed, producerName(owner, 'ingest'), 'ingest', 'metrics'),
   ]

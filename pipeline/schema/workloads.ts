@@ -7,6 +7,27 @@ import { text } from '../rules.ts'
 import { duration } from '../units.ts'
 import { insecure, secretRef } from './common.ts'
 
+const quantity = () =>
+  text(/^\d+(\.\d+)?(m|[KMG]i?)?$/, 'must be a Kubernetes quantity such as 500m or 256Mi', 20).meta({
+    label: 'quantity',
+  })
+
+const resourceList = (cpu: string, memory: string) =>
+  object({
+    cpu: quantity().optional().meta({ description: 'CPU, in cores', example: cpu }),
+    memory: quantity().optional().meta({ description: 'Memory, in bytes', example: memory }),
+  })
+
+const resources = (of: string, [requests, limits]: [[string, string], [string, string]]) =>
+  optionalObject({
+    requests: resourceList(...requests)
+      .optional()
+      .describe(`What ${of} is guaranteed`),
+    limits: resourceList(...limits)
+      .optional()
+      .describe(`What ${of} may use at most`),
+  })
+
 const JWKS_URL = /^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[A-Za-z0-9._~/-]*)?$/
 
 const jwt = object({
@@ -63,6 +84,12 @@ export const ingest = optionalObject({
   jwt: jwt.optional(),
   tls: tls.optional(),
   clientLimits: clientLimits.optional(),
+  resources: resources('each pod', [
+    ['200m', '256Mi'],
+    ['1', '1Gi'],
+  ]).describe(
+    'Resources of the ingest’s container. The memory of requests in progress follows the memory limit, which should be at least 384Mi. If left out: requests of 50m CPU and 128Mi, and a limit of 512Mi',
+  ),
   insecure: insecure(
     'tokens to the ingest',
     'for example because an Ingress terminates TLS and the network behind it is trusted',
@@ -71,17 +98,6 @@ export const ingest = optionalObject({
   description: 'Pods on Kubernetes that accept sales over HTTP and send them to the topic',
   example: { replicas: 1 },
 })
-
-const quantity = () =>
-  text(/^\d+(\.\d+)?(m|[KMG]i?)?$/, 'must be a Kubernetes quantity such as 500m or 256Mi', 20).meta({
-    label: 'quantity',
-  })
-
-const resourceList = (cpu: string, memory: string) =>
-  object({
-    cpu: quantity().optional().meta({ description: 'CPU, in cores', example: cpu }),
-    memory: quantity().optional().meta({ description: 'Memory, in bytes', example: memory }),
-  })
 
 const autoscale = optionalObject({
   mode: z
@@ -115,8 +131,8 @@ export const workers = optionalObject({
       'Number of workers; 0 pauses the pipeline. Workers beyond the number of partitions stay idle. If `workers.autoscale.mode` is `active`, this is only the initial number',
     ),
   autoscale,
-  resources: optionalObject({
-    requests: resourceList('500m', '256Mi').optional().describe('What each worker is guaranteed'),
-    limits: resourceList('2', '512Mi').optional().describe('What each worker may use at most'),
-  }).describe('Resources of each worker’s container on Kubernetes'),
+  resources: resources('each worker', [
+    ['500m', '256Mi'],
+    ['2', '512Mi'],
+  ]).describe('Resources of each worker’s container on Kubernetes'),
 }).describe('The pods or processes that read the topic and compute the results')

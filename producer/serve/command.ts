@@ -3,6 +3,7 @@ import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { INGEST_PORT } from '#pipeline/limits.ts'
 import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting } from '../options.ts'
 import type { AuthOptions } from './auth/open.ts'
+import { defaultInFlight } from './budget.ts'
 import type { RateLimits } from './rate-limit.ts'
 import { startServe } from './server.ts'
 
@@ -29,7 +30,8 @@ function options<T>(argv: Argv<T>) {
     .option('max-in-flight', {
       type: 'number',
       coerce: limitOption('max-in-flight'),
-      default: 64 * MIB,
+      default: defaultInFlight(process.env.MEMORY_LIMIT),
+      defaultDescription: '64 MiB; an eighth of MEMORY_LIMIT if that variable is set',
       describe:
         'Maximum memory of all requests in progress, bytes: bodies that arrive and sales that wait for Kafka; further requests get 429',
     })
