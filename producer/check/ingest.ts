@@ -29,7 +29,9 @@ export async function send(url: string, { topic, json, token }: Sale, withinMs: 
   const response = `HTTP ${status}: ${reasonIn(body)}`
   if (status === 429 || status >= 500) return { pending: response }
   if (status === 401)
-    throw new CheckFailed(`${url}/${topic} refuses the token: ${response}. Set ${TOKEN_VARIABLE} or --token-file`)
+    throw new CheckFailed(
+      `${url}/${topic} does not accept this client: ${response}. Set ${TOKEN_VARIABLE} or --token-file`,
+    )
   throw new CheckFailed(
     `${url}/${topic} refuses the sale: ${response}. Check that the ingest uses the same SalesPipeline file as --file`,
   )

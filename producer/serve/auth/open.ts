@@ -67,7 +67,7 @@ function checkEncryption({ tokens, jwt, tls, insecure }: AuthOptions, host: stri
 async function openTokens(path: string, report: Report): Promise<Reloaded<Token[]>> {
   const summary = (tokens: Token[]) => ({
     path,
-    tokens: tokens.length,
+    hashes: tokens.length,
     clients: new Set(tokens.map(t => t.client)).size,
   })
   return Reloaded.open<Token[]>({
@@ -82,6 +82,6 @@ function naming<T>(path: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    throw new UserError(`${path}: ${(error as Error).message}`, { cause: error })
+    throw new UserError(`cannot use ${path}; ${(error as Error).message}`, { cause: error })
   }
 }

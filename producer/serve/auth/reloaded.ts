@@ -80,6 +80,6 @@ export async function readMounted(path: string): Promise<string> {
     const texts = await Promise.all(names.map(name => readFile(join(path, name), 'utf8')))
     return texts.join('\n')
   } catch (error) {
-    throw new FileError(`cannot read ${path}: ${(error as Error).message}`, { cause: error })
+    throw new FileError(`cannot read ${path} (${(error as Error).message})`, { cause: error })
   }
 }

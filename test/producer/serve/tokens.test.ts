@@ -175,6 +175,6 @@ describe('tokens without encryption', () => {
     const missing = join(ownFolder('tokens'), 'nowhere')
     await expect(openAuth({ tokens: missing, insecure: false }, '::1', HOOKS)).rejects.toThrow(/cannot read .*nowhere/)
     writeFileSync(missing, shop.token)
-    await expect(openAuth({ tokens: missing, insecure: false }, '::1', HOOKS)).rejects.toThrow(/nowhere: line 1 is not/)
+    await expect(openAuth({ tokens: missing, insecure: false }, '::1', HOOKS)).rejects.toThrow(/nowhere; line 1 is not/)
   })
 })
