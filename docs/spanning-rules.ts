@@ -88,6 +88,7 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     fields: ['sinks.elasticsearch.projections[].fields'],
     rule: 'no two columns have the same document field.',
   },
+  { fields: ['ingest.tokensSecretRef', 'ingest.jwt'], rule: 'requires `tls`, or `insecure: true`.' },
   { fields: ['load.startAt'], rule: 'required if `speed` is above 1: otherwise event times would overtake the clock.' },
   { fields: ['load.bursts.lasting'], rule: 'at most `every`.' },
   { fields: ['workers.autoscale.min'], rule: 'at most `max`.' },

@@ -100,11 +100,13 @@ export const INGEST: PanelBuilder[] = [
   stacked(
     {
       title: 'Requests by status code',
-      description: '202: stored in Kafka. 400: invalid sale. 429: Kafka cannot keep up. 503: Kafka does not respond.',
+      description:
+        '202: stored in Kafka. 400: invalid sale. 429: Kafka cannot keep up. 503: Kafka does not respond. Throttled: the limits of a client.',
       unit: 'reqps',
       alert: 'SalesPipelineIngestRefuses',
     },
     [rate('salespipeline_ingest_requests_total', 'code'), '{{code}}'],
+    [rate('salespipeline_ingest_throttled_total', 'client'), 'throttled {{client}}'],
   ),
   graph(
     {

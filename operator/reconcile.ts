@@ -1,6 +1,6 @@
 /** One pass over one pipeline: observe → decide → apply → status. A pass starts from the caches, never from an earlier pass. */
 import type { Spec } from '#pipeline/schema.ts'
-import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
+import { ingestSecrets, sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import { type Applier, NotOurs } from './apply.ts'
 import type { Caches } from './caches.ts'
 import { ChildObjects } from './child-objects.ts'
@@ -106,7 +106,7 @@ export class Reconciler {
     if (missing.length > 0)
       return {
         reason: 'SecretMissing',
-        message: `missing Secrets in namespace ${owner.namespace}: ${missing.join(', ')}. Create them or correct the spec; the workers then start automatically`,
+        message: `missing Secrets in namespace ${owner.namespace}: ${missing.join(', ')}. Create them or correct the spec; the pods then start automatically`,
       }
     if (spec.source.strimzi && !this.#deps.caches.serves(KAFKA_TOPIC))
       return {
@@ -191,7 +191,7 @@ export class Reconciler {
   }
 
   #secretsOf({ namespace }: Owner, spec: Spec | null): Map<string, string | null> {
-    const refs = spec ? [...sourceSecrets(spec), ...sinkSecrets(spec)] : []
+    const refs = spec ? [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(secretsOf => secretsOf(spec)) : []
     const names = [...new Set(refs.map(({ name }) => name))].sort()
     return new Map(names.map(name => [name, this.#deps.caches.secretMark(`${namespace}/${name}`)]))
   }

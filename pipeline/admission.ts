@@ -14,11 +14,12 @@ export const PROTECTED_NODE = /^(https:\/\/.*|http:\/\/(localhost|127(\.\d{1,3})
 
 /** Returns all faults, each with the path of the field to change. The spec must have passed the schema. */
 export function admissionFaults(spec: Spec): Fault[] {
-  const { source, sinks } = spec
+  const { source, sinks, ingest } = spec
   return [
     ...kafkaFaults(source),
     ...postgresFaults(sinks.postgres),
     ...elasticsearchFaults(sinks.elasticsearch),
+    ...ingestFaults(ingest),
     ...sharedVariables(spec),
   ]
 }
@@ -54,6 +55,14 @@ function elasticsearchFaults(elasticsearch: Spec['sinks']['elasticsearch']): Fau
   if (!passwordSecretRef || isIntended || unprotected === undefined) return []
   const message = `${unprotected} receives the password without encryption; use https://. ${insecureRemedy('sinks.elasticsearch')}`
   return [faultAt(unprotected, message)]
+}
+
+function ingestFaults(ingest: Spec['ingest']): Fault[] {
+  if (ingest.insecure || ingest.tls) return []
+  const message = `the ingest receives tokens without encryption; set spec.ingest.tls. ${insecureRemedy('ingest')}`
+  return (['tokensSecretRef', 'jwt'] as const)
+    .filter(field => ingest[field])
+    .map(field => ({ path: ['ingest', field], message }))
 }
 
 /** Two Secrets with one variable would silently get one value. */

@@ -292,6 +292,12 @@ const STATES = define(
       meaning: 'some workers are not ready',
       action: 'run `kubectl describe pod` for the pods that are not ready',
     },
+    IngestUnauthenticated: {
+      types: ['Notice'],
+      blocking: false,
+      meaning: 'the REST ingest accepts sales from anyone who can connect to it',
+      action: 'set `tokensSecretRef`, `jwt` or `tls.clientCaSecretRef` of `spec.ingest` (see [Security](security.md))',
+    },
     AutoscalerInControl: {
       types: ['Autoscaling'],
       blocking: false,

@@ -63,6 +63,8 @@ export const WORKER_PORT = 8080
 export const OPERATOR_PORT = 8081
 /** Port of the REST ingest. */
 export const INGEST_PORT = 8000
+/** Port of its metrics, probes and documentation in pods. */
+export const INGEST_METRICS_PORT = 8082
 
 /** A worker without a heartbeat for this long loses its partitions, ms. It is the shortest time that brokers allow by default. */
 export const SESSION_TIMEOUT_MS = 6000

@@ -19,6 +19,17 @@ export function sinkSecrets({ sinks }: Spec): SecretRef[] {
   )
 }
 
+/** Returns the Secrets of the REST ingest. Its pods read them from files. */
+export function ingestSecrets({ ingest }: Spec): SecretRef[] {
+  const { tokensSecretRef, tls } = ingest
+  return given(tokensSecretRef, tls?.certSecretRef, tls?.keySecretRef, tls?.clientCaSecretRef)
+}
+
+/** Returns whether the ingest runs and accepts sales without credentials. */
+export function isOpenIngest({ ingest }: Spec): boolean {
+  return ingest.replicas > 0 && !ingest.tokensSecretRef && !ingest.jwt && !ingest.tls?.clientCaSecretRef
+}
+
 const given = (...refs: (SecretRef | undefined)[]) => refs.filter(ref => ref !== undefined)
 
 /** Returns a function that resolves a Secret's key. It throws a UserError that names the variable to set. */

@@ -124,10 +124,7 @@ async function runFlow(
   })
   group.member = {
     describe: () => membership.describe(),
-    async expel(member) {
-      await store.expel(member)
-      return membership.expel(member)
-    },
+    expel: member => membership.expel(member, () => store.expel(member)),
   }
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
   const flow = new Flow({

@@ -1,4 +1,4 @@
-/** The producer: `serve` accepts sales over HTTP, `load` simulates sales, `check` follows one sale to the sinks. */
+/** The producer: `serve` accepts sales over HTTP, `token` admits a client to it, `load` simulates sales, `check` follows one sale to the sinks. */
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { strictly } from '#common/command-line.ts'
@@ -6,11 +6,12 @@ import { runMain } from '#common/run-main.ts'
 import { addCheck } from './check/command.ts'
 import { addLoad } from './load-command.ts'
 import { addServe } from './serve/command.ts'
+import { addToken } from './token-command.ts'
 
 const commands = yargs(hideBin(process.argv))
   .scriptName('node producer/main.ts')
   .usage('$0 <command>\n\nSends sales to the topic of a SalesPipeline.')
-  .demandCommand(1, 'No command given. Use serve, load or check.')
+  .demandCommand(1, 'No command given. Use serve, token, load or check.')
   .epilogue(
     'Set passwords as environment variables: SECRET_<NAME>_<KEY> holds the value of key KEY of the Secret NAME that the file names.\n' +
       'Set OTEL_EXPORTER_OTLP_ENDPOINT to trace sales; spec.telemetry.traceSampling is the fraction of sales traced.\n' +
@@ -18,7 +19,7 @@ const commands = yargs(hideBin(process.argv))
   )
 
 async function main(): Promise<number> {
-  await strictly(addCheck(addLoad(addServe(commands)))).parseAsync()
+  await strictly(addCheck(addLoad(addToken(addServe(commands))))).parseAsync()
   return 0
 }
 

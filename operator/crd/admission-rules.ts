@@ -41,7 +41,13 @@ export const ELASTICSEARCH_TRANSPORT: CelRule[] = [
   },
 ]
 
-/** Every field of the schema that refers to a key of a Secret. */
+export const INGEST: CelRule[] = ['tokensSecretRef', 'jwt'].map(field => ({
+  rule: `!has(self.${field}) || has(self.tls) || ${INSECURE}`,
+  message: `the ingest receives tokens without encryption; set spec.ingest.tls. ${insecureRemedy('ingest')}`,
+  fieldPath: `.${field}`,
+}))
+
+/** Every field of the schema whose value outside Kubernetes is an environment variable. */
 const SECRETS = ['source.tls.caSecretRef', 'source.sasl.usernameSecretRef', 'source.sasl.passwordSecretRef'].concat(
   ['postgres', 'elasticsearch'].flatMap(sink =>
     ['usernameSecretRef', 'passwordSecretRef', 'tls.caSecretRef'].map(field => `sinks.${sink}.${field}`),

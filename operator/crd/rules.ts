@@ -6,7 +6,7 @@
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
 import { PARTIAL } from '#pipeline/names.ts'
-import { type CelRule, ELASTICSEARCH_TRANSPORT, POSTGRES, SHARED_VARIABLES, SOURCE } from './admission-rules.ts'
+import { type CelRule, ELASTICSEARCH_TRANSPORT, INGEST, POSTGRES, SHARED_VARIABLES, SOURCE } from './admission-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
 const ms = (field: string) => `duration(self.${field}).getMilliseconds()`
@@ -257,6 +257,7 @@ export const RULES: Record<string, CelRule[]> = {
   'spec.sinks.postgres': POSTGRES,
   'spec.sinks.elasticsearch': ELASTICSEARCH,
   'spec.sinks.elasticsearch.projections[]': PROJECTION,
+  'spec.ingest': INGEST,
   'spec.load': LOAD,
   'spec.load.bursts': BURSTS,
   'spec.workers.autoscale': AUTOSCALE,

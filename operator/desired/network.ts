@@ -1,5 +1,5 @@
 /** Allowed connections to and from the workloads: by port where the other side is known only by name. */
-import { INGEST_PORT, WORKER_PORT } from '#pipeline/limits.ts'
+import { INGEST_METRICS_PORT, INGEST_PORT, WORKER_PORT } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { COMPONENT, type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
@@ -8,6 +8,9 @@ import type { Observed, Owner } from './observed.ts'
 const tcp = (port: number) => ({ port, protocol: 'TCP' })
 /** Ports of the DNS pods: they listen on 5353 where ports below 1024 are not allowed, as on OpenShift. */
 const DNS = { ports: [53, 5353].flatMap(port => [tcp(port), { port, protocol: 'UDP' }]) }
+
+/** Prometheus is selected by its label, in any namespace. */
+const PROMETHEUS = { namespaceSelector: {}, podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } } }
 
 export function networkPolicies(observed: Observed): KubeObject[] {
   const { spec } = observed
@@ -25,12 +28,17 @@ export function networkPolicies(observed: Observed): KubeObject[] {
         observed,
         component,
         // Anyone may send sales to the ingest: restricting access to it is the task of the cluster's gateway.
-        component === 'ingest' ? [{ ports: [tcp(INGEST_PORT)] }] : [],
-        kafka,
+        component === 'ingest'
+          ? [{ ports: [tcp(INGEST_PORT)] }, { from: [PROMETHEUS], ports: [tcp(INGEST_METRICS_PORT)] }]
+          : [],
+        component === 'ingest' ? [...kafka, ...keyPorts(spec)] : kafka,
       ),
     ),
   ]
 }
+
+/** The ingest fetches the keys of its clients' identity provider. */
+const keyPorts = ({ ingest: { jwt } }: Spec) => (jwt ? [portOfUrl(jwt.jwksUrl)] : [])
 
 function policy(
   observed: Observed,
@@ -60,7 +68,7 @@ function podsOf(owner: Owner, components: Component[]): object {
   return { matchLabels: selectorOf(owner), matchExpressions }
 }
 
-/** The operator, which fetches the workers' status, and Prometheus, selected by its label in any namespace. */
+/** The operator, which fetches the workers' status, and Prometheus. */
 function scrapers({ settings }: Observed): object {
   return {
     from: [
@@ -68,7 +76,7 @@ function scrapers({ settings }: Observed): object {
         namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': settings.namespace } },
         podSelector: { matchLabels: { 'app.kubernetes.io/name': MANAGED_BY } },
       },
-      { namespaceSelector: {}, podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } } },
+      PROMETHEUS,
     ],
     ports: [tcp(WORKER_PORT)],
   }

@@ -53,7 +53,7 @@ export function processor(observed: Observed): KubeObject[] {
       args: [],
       config: 'processor.yaml',
       secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
-      port: WORKER_PORT,
+      ports: [{ name: 'http', containerPort: WORKER_PORT }],
       resources: requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : RESOURCES,
       // A new worker takes over partitions before an old one stops: two at a time would only move them twice.
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },

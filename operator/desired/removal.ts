@@ -29,7 +29,7 @@ export function removalJob({ owner, document, spec, settings }: Removed): KubeOb
     args: ['remove'],
     config: file as typeof file,
     secrets: sinkSecrets(spec),
-    port: WORKER_PORT,
+    ports: [{ name: 'http', containerPort: WORKER_PORT }],
     resources: RESOURCES,
     env: WORKER_ENVIRONMENT,
   }

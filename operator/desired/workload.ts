@@ -1,4 +1,5 @@
 /** The common part of all our Deployments: an unprivileged pod that does not depend on its node. */
+import { basename, dirname } from 'node:path/posix'
 import { ADMITTED } from '#common/environment.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef } from '#pipeline/schema.ts'
@@ -31,11 +32,15 @@ export type Program = {
   args: string[]
   config: ConfigFile
   secrets: SecretRef[]
-  /** Port for metrics and probes; omit it to disable both. */
-  port?: number
+  /** The first one serves metrics and probes; omit all to disable both. */
+  ports?: { name: string; containerPort: number }[]
   resources: object
   env?: object[]
+  /** Secrets that the program reads as files; it notices changes itself. */
+  mounts?: Mount[]
 }
+/** `path`: the file that holds the key. */
+export type Mount = { name: string; ref: SecretRef; path: string }
 export type Workload = Program & { name: string; replicas: number; strategy: object }
 
 export function deployment(observed: Observed, workload: Workload): KubeObject {
@@ -75,7 +80,7 @@ function rollOn({ owner, document, secrets }: Observed, workload: Workload): Rec
 }
 
 /** Makes Prometheus scrape the pods, in clusters with the Prometheus operator. */
-export function podMonitor({ owner, has }: Observed, name: string, component: Component): KubeObject[] {
+export function podMonitor({ owner, has }: Observed, name: string, component: Component, port = 'http'): KubeObject[] {
   if (!has.podMonitor) return []
   return [
     {
@@ -84,7 +89,7 @@ export function podMonitor({ owner, has }: Observed, name: string, component: Co
       metadata: metadata(owner, name, component),
       spec: {
         selector: { matchLabels: selectorOf(owner, component) },
-        podMetricsEndpoints: [{ port: 'http', path: '/metrics' }],
+        podMetricsEndpoints: [{ port, path: '/metrics' }],
       },
     },
   ]
@@ -125,25 +130,29 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
     volumes: [
       { name: 'config', ...config },
       { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
+      ...(program.mounts ?? []).map(({ name, ref, path }) => ({
+        name,
+        secret: { secretName: ref.name, items: [{ key: ref.key, path: basename(path) }] },
+      })),
     ],
   }
 }
 
-const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
-  httpGet: { path, port: 'http' },
+const probe = (port: string, path: string, periodSeconds: number, failureThreshold: number) => ({
+  httpGet: { path, port },
   // A worker that drains a backlog on a small CPU share responds late.
   timeoutSeconds: 5,
   periodSeconds,
   failureThreshold,
 })
-const PROBES = {
-  startupProbe: probe('/healthz', 1, 60),
-  livenessProbe: probe('/healthz', 10, 3),
-  readinessProbe: probe('/readyz', 2, 2),
-}
+const probes = (port: string) => ({
+  startupProbe: probe(port, '/healthz', 1, 60),
+  livenessProbe: probe(port, '/healthz', 10, 3),
+  readinessProbe: probe(port, '/readyz', 2, 2),
+})
 
 function container(settings: Observed['settings'], program: Program): object {
-  const { image, component, args, port, resources, secrets, config, env = [] } = program
+  const { image, component, args, ports = [], resources, secrets, config, env = [], mounts = [] } = program
   return {
     name: component,
     image,
@@ -158,7 +167,7 @@ function container(settings: Observed['settings'], program: Program): object {
       ...secretEnvironment(secrets),
     ],
     resources,
-    ...(port !== undefined && { ports: [{ name: 'http', containerPort: port }], ...PROBES }),
+    ...(ports[0] && { ports, ...probes(ports[0].name) }),
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -167,6 +176,8 @@ function container(settings: Observed['settings'], program: Program): object {
     volumeMounts: [
       { name: 'config', mountPath: CONFIG_FOLDER, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
+      // Kubernetes updates the files of a whole volume only, not a single mounted file.
+      ...mounts.map(({ name, path }) => ({ name, mountPath: dirname(path), readOnly: true })),
     ],
   }
 }

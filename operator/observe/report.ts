@@ -52,7 +52,8 @@ export async function expelMember(by: Address, member: string): Promise<'removed
   try {
     const response = await request(by, `/members/${encodeURIComponent(member)}`, 'DELETE')
     const { removed } = (await response.json()) as { removed?: boolean }
-    return response.ok ? (removed ? 'removed' : 'left') : null
+    if (response.ok && removed) return 'removed'
+    return removed === false ? 'left' : null
   } catch {
     return null
   }

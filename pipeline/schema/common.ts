@@ -38,12 +38,12 @@ export const tls = (meaning: string) =>
   }).meta({ description: meaning, label: 'TLS settings' })
 
 /** `credentials`: what is then sent, and to whom. */
-export const insecure = (credentials: string) =>
+export const insecure = (credentials: string, reason = 'for example because the network is trusted') =>
   z
     .boolean()
     .optional()
     .meta({
-      description: `Set to true to send ${credentials} without encryption, for example because the network is trusted. Without it, such a document is refused. Has no effect on encrypted connections`,
+      description: `Set to true to send ${credentials} without encryption, ${reason}. Without it, such a document is refused. Has no effect on encrypted connections`,
       example: true,
     })
 

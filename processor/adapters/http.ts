@@ -6,7 +6,7 @@ import type { WorkerTelemetry } from './telemetry/telemetry.ts'
 /** The worker as a member of its consumer group. */
 export type Member = {
   describe(): { member: string | null; topicPartitions: number }
-  /** Declares another member dead. Resolves with false if it has already left the group. */
+  /** Declares another member dead. Resolves with false if the group has no such member. */
   expel(member: string): Promise<boolean>
 }
 
@@ -45,7 +45,8 @@ export async function startHttp(options: {
 async function expel(member: Member | null, id: string): Promise<Answer> {
   if (!member) return json(503, { error: 'this worker has not joined its consumer group yet; try again later' })
   try {
-    return json(200, { removed: await member.expel(decodeURIComponent(id)) })
+    if (await member.expel(decodeURIComponent(id))) return json(200, { removed: true })
+    return json(404, { removed: false, error: 'the consumer group has no member with this id; nothing was changed' })
   } catch (error) {
     return json(503, { error: serverText((error as Error).message) })
   }

@@ -15,6 +15,8 @@ export type CheckOptions = {
   url: string
   /** Timeout of all steps together. */
   timeoutMs: number
+  /** Bearer token for the ingest. */
+  token: string | undefined
   output: Output
   env: NodeJS.ProcessEnv
 }
@@ -24,7 +26,7 @@ const REQUEST_MS = 15_000
 const SAME_FILE_OR_BUG = `${SAME_FILE}. If they do, report this as a bug`
 
 /** Throws CheckFailed, whose message names the cause, or another UserError if the document cannot be checked. */
-export async function check({ pipeline, url, timeoutMs, output, env }: CheckOptions): Promise<void> {
+export async function check({ pipeline, url, timeoutMs, token, output, env }: CheckOptions): Promise<void> {
   const { spec } = pipeline
   reportUnchecked(spec, newSale(pipeline), output)
   const results = new Results(pipeline, env)
@@ -33,7 +35,7 @@ export async function check({ pipeline, url, timeoutMs, output, env }: CheckOpti
   try {
     const ready = () => checkReady(url, steps.requestTimeout(REQUEST_MS))
     await steps.run(`the ingest at ${url}`, ready, () => `the ingest at ${url} is ready`)
-    const { sale, position } = await sendSale(pipeline, url, steps)
+    const { sale, position } = await sendSale(pipeline, url, token, steps)
     for (const expected of sale.rows) {
       const rows = await readRows(results, sale, expected, position, steps)
       for (const projection of projectionsOf(spec, expected))
@@ -67,11 +69,11 @@ function reportUnchecked(spec: SalesPipeline['spec'], { rows, shared }: CheckSal
 type Sent = { sale: CheckSale; position: Position }
 
 /** Every attempt sends a new sale: if a response was lost, that sale may be stored and would count twice. */
-function sendSale(pipeline: SalesPipeline, url: string, steps: Steps): Promise<Sent> {
+function sendSale(pipeline: SalesPipeline, url: string, token: string | undefined, steps: Steps): Promise<Sent> {
   const { topic } = pipeline.spec.source
   const attempt = async (): Promise<Attempt<Sent>> => {
     const sale = newSale(pipeline)
-    const result = await send(url, topic, sale.json, steps.requestTimeout(REQUEST_MS))
+    const result = await send(url, { topic, json: sale.json, token }, steps.requestTimeout(REQUEST_MS))
     return 'found' in result ? { found: { sale, position: result.found } } : result
   }
   return steps.run(

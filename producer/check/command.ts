@@ -1,9 +1,12 @@
 /** `producer check` on the command line. */
 import { constants } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
+import { readTextFile } from '#common/files.ts'
 import { writeLines } from '#common/output.ts'
+import { rememberSecret } from '#common/redact.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 import { durationOption, readPipeline } from '../options.ts'
+import { TOKEN_VARIABLE } from './ingest.ts'
 
 const EPILOGUE = `Waits until the ingest is ready and sends one sale. All string fields of the sale have the value check-<random>. Then it waits for the sale's row in every aggregation that groups by a string field, and for the documents of these rows. It compares their values with the sale, digit by digit. The sale stays in the results.
 
@@ -23,6 +26,10 @@ function options<T>(argv: Argv<T>) {
       demandOption: true,
       coerce: urlOption,
       describe: 'Address of the ingest, without the topic',
+    })
+    .option('token-file', {
+      type: 'string',
+      describe: `File with the token that the ingest requires; otherwise the environment variable ${TOKEN_VARIABLE} is used`,
     })
     .option('timeout', {
       type: 'string',
@@ -44,7 +51,7 @@ export function addCheck(argv: Argv): Argv {
   return argv.command('check', 'Send one sale over HTTP and read it back from every sink', options, run)
 }
 
-async function run({ file, url, timeout }: Flags): Promise<void> {
+async function run({ file, url, tokenFile, timeout }: Flags): Promise<void> {
   // A container's first process ignores signals without a handler.
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
@@ -54,7 +61,20 @@ async function run({ file, url, timeout }: Flags): Promise<void> {
   }
   // Imported here, so that serve and load do not load the stores' clients.
   const { check } = await import('./check.ts')
-  await check({ pipeline: readPipeline(file, {}), url, timeoutMs: timeout, output, env: process.env })
+  const { env } = process
+  await check({
+    pipeline: readPipeline(file, {}),
+    url,
+    token: tokenOf(tokenFile, env),
+    timeoutMs: timeout,
+    output,
+    env,
+  })
+}
+
+function tokenOf(file: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+  const token = file === undefined ? env[TOKEN_VARIABLE] : readTextFile(file).trim()
+  return rememberSecret(token === '' ? undefined : token)
 }
 
 /** The message does not repeat the value, which may contain a password. */

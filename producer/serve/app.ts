@@ -5,19 +5,24 @@ import Fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  type FastifyServerOptions,
   LogController,
 } from 'fastify'
 import { redact } from '#common/redact.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { Authenticate } from './auth/authenticate.ts'
+import type { ServerTls } from './auth/open.ts'
 import { splitBody } from './body.ts'
 import { type Budget, REQUEST_BYTES } from './budget.ts'
-import { eventSchema, type JsonSchema } from './event-schema.ts'
+import { eventSchema } from './event-schema.ts'
+import { Gate } from './gate.ts'
 import type { Ingest } from './ingest.ts'
 import type { IngestMetrics } from './metrics.ts'
-import { docsPage } from './page.ts'
+import { addPages } from './pages.ts'
+import type { RateLimits } from './rate-limit.ts'
 import { receive } from './receive.ts'
 import { quoted, Refusal } from './refusal.ts'
-import { bodySchema, RESPONSES } from './responses.ts'
+import { BEARER_AUTH, bodySchema, RESPONSES } from './responses.ts'
 import { checkSales, type FaultsOf, faultFinder, MAX_FAULTS, type Validate } from './validation.ts'
 
 export type AppParts = {
@@ -25,6 +30,14 @@ export type AppParts = {
   ingest: Pick<Ingest, 'send' | 'unready'>
   budget: Budget
   metrics: IngestMetrics
+  /** Null: no encryption. */
+  tls: ServerTls | null
+  /** Whether metrics and documentation have a port of their own, so that this one serves sales and probes only. */
+  isPrivate: boolean
+  /** Null accepts requests of anyone. */
+  authenticate: Authenticate | null
+  /** Limits of each client; null: none. */
+  rateLimits: RateLimits | null
   /** Maximum size of a body, as it was sent and after decompression. */
   maxBodyBytes: number
   /** Maximum number of sales in one request. */
@@ -38,7 +51,6 @@ export type AppParts = {
 
 type Redacted = { type: string; message: string; stack: string }
 
-const READY_WITHIN_MS = 2000
 /** How often Node closes connections whose request does not arrive in time. */
 const CHECK_CONNECTIONS_MS = 1000
 /** A connection needs some KB even without a request. */
@@ -59,21 +71,26 @@ const AJV = {
 } as const
 
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
-  const { compiled, metrics, maxBatch } = parts
+  const { compiled, metrics, authenticate, isPrivate, maxBatch } = parts
   const { topic } = compiled.spec.source
   const route = `/${topic}`
+  const gate = authenticate || parts.rateLimits ? new Gate(parts) : null
   const schema = eventSchema(compiled.spec)
   const app = Fastify({ ...serverOptions(parts), ajv: { customOptions: AJV }, frameworkErrors: sendError })
   app.removeAllContentTypeParsers()
   // The handler reads the body, because only there does its memory have an end. Fastify's JSON parser would turn 1.10 into 1.1.
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   app.setErrorHandler(sendError)
-  refuseUnknownRoutes(app, route)
+  refuseUnknownRoutes(app, route, isPrivate ? '' : '. GET /docs explains the format')
   app.addHook('onResponse', async (request, reply) => {
-    if (request.routeOptions.url === route) metrics.answered(reply.statusCode)
+    if (request.routeOptions.url === route && !gate?.isThrottled(request)) metrics.answered(reply.statusCode)
   })
   await app.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title: `Sales to ${topic}`, version: '1' } },
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: `Sales to ${topic}`, version: '1' },
+      ...(authenticate && BEARER_AUTH),
+    },
     // Fastify only documents the body. We validate each event separately, so that faults have the index of their event.
     transform: documented =>
       documented.url === route
@@ -82,28 +99,34 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   })
   app.post(
     route,
-    { schema: { summary: `Send one sale, or an array of at most ${maxBatch} sales`, response: RESPONSES } },
-    salesHandler(parts),
+    {
+      schema: { summary: `Send one sale, or an array of at most ${maxBatch} sales`, response: RESPONSES },
+      ...(gate && { onRequest: (request: FastifyRequest) => gate.enter(request) }),
+    },
+    salesHandler(parts, gate),
   )
   addPages(app, parts, schema)
   app.server.maxConnections = MAX_CONNECTIONS
   return app
 }
 
-function serverOptions({ receiveWithinMs, answerWithinMs, logLevel }: AppParts) {
+function serverOptions({ tls, receiveWithinMs, answerWithinMs, logLevel }: AppParts): FastifyServerOptions {
+  // Node derives the time for headers from this one, and applies the longer of both to a body.
+  const limits = { requestTimeout: receiveWithinMs, connectionsCheckingInterval: CHECK_CONNECTIONS_MS }
+  // A client without an accepted certificate gets an answer that says so.
+  const https = tls && { ...limits, ...tls, rejectUnauthorized: false, handshakeTimeout: receiveWithinMs }
   return {
     logger: { level: logLevel, serializers: { err: (error: unknown) => redact(error) as Redacted } },
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: receiveWithinMs,
     // A connection that is idle for longer than any response takes has a client that does not read.
     connectionTimeout: receiveWithinMs + answerWithinMs,
-    // Node derives the time for headers from this one, and applies the longer of both to a body.
-    http: { requestTimeout: receiveWithinMs, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
+    ...(https ? { https } : { http: limits }),
   }
 }
 
 /** Answers 404, or 405 if the path exists. It does so before the body is read. */
-function refuseUnknownRoutes(app: FastifyInstance, route: string): void {
+function refuseUnknownRoutes(app: FastifyInstance, route: string, hint: string): void {
   const methods = new Map<string, string[]>()
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, [...(methods.get(url) ?? []), method].flat())
@@ -112,29 +135,11 @@ function refuseUnknownRoutes(app: FastifyInstance, route: string): void {
     if (!request.is404) return
     const allow = methods.get(request.url.replace(/\?.*/s, ''))?.join(', ')
     if (allow) throw new Refusal(405, `this path does not support ${request.method}; use ${allow}`, { allow })
-    throw new Refusal(404, `this path does not exist; send sales with POST ${route}. GET /docs explains the format`)
+    throw new Refusal(404, `this path does not exist; send sales with POST ${route}${hint}`)
   })
 }
 
-function addPages(app: FastifyInstance, { compiled, ingest, metrics, maxBatch }: AppParts, schema: JsonSchema): void {
-  const hidden = { schema: { hide: true } }
-  app.get('/openapi.json', hidden, () => app.swagger())
-  app.get('/docs', hidden, (request, reply) =>
-    reply.type('text/html; charset=utf-8').send(docsPage(compiled.spec.source.topic, schema, maxBatch, request.host)),
-  )
-  app.get('/healthz', hidden, () => ({ ok: true }))
-  app.get('/readyz', hidden, async (_request, reply) => {
-    const reason = await ingest.unready(READY_WITHIN_MS)
-    return reply
-      .code(reason === null ? 200 : 503)
-      .send({ ok: reason === null, reasons: reason === null ? [] : [reason] })
-  })
-  app.get('/metrics', hidden, async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-  )
-}
-
-function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatch }: AppParts) {
+function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatch }: AppParts, gate: Gate | null) {
   let faultsOf: FaultsOf | undefined
   return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
     budget.during(async take => {
@@ -144,6 +149,7 @@ function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatc
       const body = splitBody(await receive(request.raw, maxBodyBytes, take), maxBatch)
       const { sales, faults } = checkSales(body, compiled, faultsOf)
       if (faults.length > 0) return reply.code(400).send({ error: summaryOf(faults), faults })
+      gate?.countSales(request, sales.length)
       const size = sales.reduce((sum, { bytes }) => sum + bytes.length, 0)
       const startedAt = performance.now()
       const positions = await ingest.send(sales, traceOf(request))

@@ -6,6 +6,21 @@ export const REQUEST_BYTES = 16 * 1024
 /** Bytes of memory that a sale needs apart from its JSON while it waits for Kafka. */
 export const SALE_BYTES = 1024
 
+const MIB = 1024 ** 2
+/** What an ingest needs without requests: the program, and all connections that it accepts. */
+const BASE_BYTES = 256 * MIB
+/** Objects of a request take a few times the memory of its bytes. */
+const SHARE = 1 / 8
+const [MIN_IN_FLIGHT, DEFAULT_IN_FLIGHT, MAX_IN_FLIGHT] = [8 * MIB, 64 * MIB, 256 * MIB]
+
+/** Returns the memory for requests in progress, bytes. `memoryLimit`: bytes that the process may use; undefined: unknown. */
+export function defaultInFlight(memoryLimit: string | undefined): number {
+  const limit = Number(memoryLimit)
+  if (!Number.isSafeInteger(limit) || limit <= 0) return DEFAULT_IN_FLIGHT
+  const fitting = Math.floor(Math.min(limit * SHARE, (limit - BASE_BYTES) / 4))
+  return Math.min(MAX_IN_FLIGHT, Math.max(MIN_IN_FLIGHT, fitting))
+}
+
 export class Budget {
   readonly #maxBytes: number
   #usedBytes = 0

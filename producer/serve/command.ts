@@ -2,6 +2,9 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { INGEST_PORT } from '#pipeline/limits.ts'
 import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting } from '../options.ts'
+import type { AuthOptions } from './auth/open.ts'
+import { defaultInFlight } from './budget.ts'
+import type { RateLimits } from './rate-limit.ts'
 import { startServe } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -27,7 +30,8 @@ function options<T>(argv: Argv<T>) {
     .option('max-in-flight', {
       type: 'number',
       coerce: limitOption('max-in-flight'),
-      default: 64 * MIB,
+      default: defaultInFlight(process.env.MEMORY_LIMIT),
+      defaultDescription: '64 MiB; an eighth of MEMORY_LIMIT if that variable is set',
       describe:
         'Maximum memory of all requests in progress, bytes: bodies that arrive and sales that wait for Kafka; further requests get 429',
     })
@@ -47,6 +51,56 @@ function options<T>(argv: Argv<T>) {
       type: 'string',
       describe: 'Folder for the journal of sent records. npm start uses .local/<name>/journal',
     })
+    .option('tokens', {
+      type: 'string',
+      describe:
+        'File or folder with lines NAME:HASH, which the command token prints; requests need one of the tokens. Read again when it changes',
+    })
+    .option('jwt-issuer', {
+      type: 'string',
+      implies: ['jwt-audience', 'jwks-url'],
+      describe: 'Also accept JWTs of this issuer, an OpenID Connect provider',
+    })
+    .option('jwt-audience', { type: 'string', implies: 'jwt-issuer', describe: 'Audience that a JWT must have' })
+    .option('jwks-url', {
+      type: 'string',
+      implies: 'jwt-issuer',
+      describe: 'Address of the public keys of the issuer (jwks_uri)',
+    })
+    .option('jwt-client-claim', {
+      type: 'string',
+      default: 'sub',
+      describe: 'Claim of a JWT that names the client',
+    })
+    .option('tls-cert', { type: 'string', implies: 'tls-key', describe: 'File with the certificate (PEM) for HTTPS' })
+    .option('tls-key', { type: 'string', implies: 'tls-cert', describe: 'File with the key of the certificate (PEM)' })
+    .option('tls-client-ca', {
+      type: 'string',
+      implies: 'tls-cert',
+      describe: 'Also accept clients whose certificate one of the authorities in this file (PEM) has issued',
+    })
+    .option('client-requests-per-second', {
+      type: 'number',
+      coerce: limitOption('client-requests-per-second'),
+      describe: 'Maximum rate of requests of each client (or address); more get 429',
+    })
+    .option('client-sales-per-second', {
+      type: 'number',
+      coerce: limitOption('client-sales-per-second'),
+      describe: 'Maximum rate of sales of each client (or address); more get 429',
+    })
+    .option('client-burst', {
+      type: 'string',
+      default: '10s',
+      coerce: durationOption('client-burst'),
+      describe: 'A client that was idle may send as much at once as its rates allow in this time',
+    })
+    .option('insecure', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Receive tokens without encryption from other machines, for example behind an Ingress that terminates TLS',
+    })
     .option('log-level', {
       choices: ['debug', 'info', 'warn', 'error', 'silent'],
       default: 'info',
@@ -57,7 +111,10 @@ function options<T>(argv: Argv<T>) {
       `curl localhost:8000/transactions -H 'content-type: application/json' -d '{"transaction_id": "t-1", …}'`,
       '202 when Kafka has stored it; 400 lists the invalid fields',
     )
+    .epilogue(EPILOGUE)
 }
+
+const EPILOGUE = `With the environment variable HTTP_PORT, metrics, probes, /docs and /openapi.json are served on that port of HTTP_HOST (default: only this machine), without TLS and tokens. The port for sales then serves only sales, /healthz and /readyz.`
 
 type Flags = ReturnType<typeof options> extends Argv<infer F> ? ArgumentsCamelCase<F> : never
 
@@ -70,6 +127,33 @@ function limitOption(flag: string): (value: number) => number {
   return value => {
     if (Number.isSafeInteger(value) && value > 0) return value
     throw new Error(`--${flag} is ${value}; set it to a whole number of at least 1`)
+  }
+}
+
+function rateLimitOptions(flags: Flags): { rateLimits?: RateLimits } {
+  const { clientRequestsPerSecond: requests, clientSalesPerSecond: sales, clientBurst: burstMs } = flags
+  if (requests === undefined && sales === undefined) return {}
+  return {
+    rateLimits: {
+      burstMs,
+      ...(requests !== undefined && { requestsPerSecond: requests }),
+      ...(sales !== undefined && { salesPerSecond: sales }),
+    },
+  }
+}
+
+function authOptions(flags: Flags): AuthOptions {
+  const { tokens, jwtIssuer, jwtAudience, jwksUrl, jwtClientClaim, tlsCert, tlsKey, tlsClientCa, insecure } = flags
+  return {
+    insecure,
+    ...(tokens !== undefined && { tokens }),
+    // The options imply each other.
+    ...(jwtIssuer !== undefined && {
+      jwt: { issuer: jwtIssuer, audience: jwtAudience!, jwksUrl: jwksUrl!, clientClaim: jwtClientClaim },
+    }),
+    ...(tlsCert !== undefined && {
+      tls: { cert: tlsCert, key: tlsKey!, ...(tlsClientCa !== undefined && { clientCa: tlsClientCa }) },
+    }),
   }
 }
 
@@ -86,6 +170,8 @@ async function run(flags: Flags): Promise<void> {
     answerWithinMs: flags.answerWithin,
     logLevel: flags.logLevel,
     ...(flags.journal !== undefined && { journal: flags.journal }),
+    auth: authOptions(flags),
+    ...rateLimitOptions(flags),
   })
   const served = await reportWaiting(pipeline, opening)
   if (process.connected) process.send?.({ type: 'serving', url: served.url })

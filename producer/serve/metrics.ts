@@ -5,8 +5,12 @@ export type IngestMetrics = {
   answered(code: number): void
   accepted(events: number, bytes: number): void
   produced(seconds: number): void
+  /** A request exceeded the limits of its client; null: of an address. */
+  throttled(client: string | null): void
 }
 
+/** Identity providers may name any number of clients: further ones share the label `other`. */
+const MAX_CLIENT_LABELS = 100
 /** Seconds. A nearby broker responds in a few ms; requests time out after 10 s. */
 const PRODUCE_BOUNDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
@@ -35,6 +39,13 @@ export function createMetrics(pipeline: string, inFlightBytes: () => number): In
       this.set(inFlightBytes())
     },
   })
+  const throttled = counter('throttled', 'Requests that got 429 because of the rate limits of their client', ['client'])
+  const clients = new Set<string>()
+  const labelOf = (client: string | null) => {
+    if (client === null) return 'unnamed'
+    if (clients.size < MAX_CLIENT_LABELS) clients.add(client)
+    return clients.has(client) ? client : 'other'
+  }
   return {
     registry,
     answered: code => requests.inc({ code }),
@@ -43,5 +54,6 @@ export function createMetrics(pipeline: string, inFlightBytes: () => number): In
       bytes.inc(size)
     },
     produced: seconds => produce.observe(seconds),
+    throttled: client => throttled.inc({ client: labelOf(client) }),
   }
 }

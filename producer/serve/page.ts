@@ -2,11 +2,20 @@
 import type { JsonSchema } from './event-schema.ts'
 import { MAX_FAULTS } from './validation.ts'
 
-/** `maxBatch`: maximum number of sales in one request. `host`: host and port of the reader's request. */
-export function docsPage(topic: string, schema: JsonSchema, maxBatch: number, host: string): string {
+type Settings = {
+  /** Maximum number of sales in one request. */
+  maxBatch: number
+  /** Host and port for the example. */
+  host: string
+  /** Null if requests need no token. */
+  authenticate: unknown
+}
+
+export function docsPage(topic: string, schema: JsonSchema, { maxBatch, host, authenticate }: Settings): string {
   const rows = fieldRows(schema, '').map(([path, required, description]) =>
     row(path, required ? 'yes' : '', description),
   )
+  const token = authenticate ? "-H 'authorization: Bearer TOKEN' " : ''
   const example = JSON.stringify(exampleOf(schema), null, 2)
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sales to ${escaped(topic)}</title>
@@ -22,7 +31,7 @@ On <b>429</b> and <b>503</b> send the same request again later; a sale with the 
 ${rows.join('\n')}
 </table>
 <p>Other fields are kept as they are. The machine-readable description is <a href="/openapi.json">/openapi.json</a>.</p>
-<pre>curl -i -H 'content-type: application/json' ${escaped(host)}/${escaped(topic)} -d '${escaped(example)}'</pre>
+<pre>curl -i ${token}-H 'content-type: application/json' ${escaped(host)}/${escaped(topic)} -d '${escaped(example)}'</pre>
 </html>
 `
 }

@@ -18,6 +18,12 @@ const FAULT = {
 
 const refusal = (description: string) => ({ description, type: 'object', properties: { error: { type: 'string' } } })
 
+/** Part of the OpenAPI document when clients need a token. */
+export const BEARER_AUTH = {
+  components: { securitySchemes: { token: { type: 'http' as const, scheme: 'bearer' } } },
+  security: [{ token: [] as string[] }],
+}
+
 export const RESPONSES = {
   202: {
     description: 'Kafka has acknowledged every event with acks=all',
@@ -35,6 +41,7 @@ export const RESPONSES = {
     type: 'object',
     properties: { error: { type: 'string' }, faults: { type: 'array', items: FAULT, maxItems: MAX_FAULTS } },
   },
+  401: refusal('The token in the header Authorization is missing or not valid; the body was not read'),
   408: refusal('The request did not arrive in time'),
   413: refusal('The request (after decompression), its number of sales, or an event is too large'),
   415: refusal('The content type is not application/json, or the content encoding is not gzip, deflate or br'),

@@ -82,7 +82,8 @@ export function ofPipelines(ports: Ports = STANDARD): Rules {
     row('operator', 'removal', 8080, 'fetches its status'),
     row('prometheus', 'worker', 8080, 'scrapes'),
     row('node', 'worker', 8080, 'probes of the kubelet'),
-    row('node', 'ingest', 8000, 'probes of the kubelet'),
+    row('node', 'ingest', 8082, 'probes of the kubelet'),
+    row('prometheus', 'ingest', 8082, 'scrapes'),
     row('stranger', 'ingest', 8000, 'a client in the same namespace'),
     row('foreigner', 'ingest', 8000, 'a gateway in another namespace'),
     row('helmTest', 'ingest', 8000, 'sends its sale'),
@@ -105,6 +106,9 @@ export function ofPipelines(ports: Ports = STANDARD): Rules {
     row('prometheus', 'worker', 9229, 'only the port with metrics is open'),
     row('operator', 'worker', 9229, 'the debugger port is closed for everyone'),
     row('stranger', 'ingest', 8080, 'only the port for sales is open'),
+    ...(['stranger', 'foreigner', 'internet', 'worker', 'operator'] as const).map(from =>
+      row(from, 'ingest', 8082, 'metrics of the ingest are for Prometheus'),
+    ),
     row('stranger', 'worker', 8080, 'another protocol is another port', 'UDP'),
     ...(['load', 'ingest'] as const).flatMap(producer => [
       row(producer, 'postgres', postgres, 'producers have no access to results'),

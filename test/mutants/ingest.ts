@@ -3,6 +3,22 @@ import type { Mutant } from './engine.ts'
 
 export const INGEST_MUTANTS: Mutant[] = [
   {
+    name: 'ingest counts no sales for the limits of a client',
+    file: 'producer/serve/rate-limit.ts',
+    find: 'if (wait === 0) bucket.sales -= count',
+    plant: '',
+    test: 'test/producer/serve/rate-limit.test.ts',
+    turnsRed: 'limits sales',
+  },
+  {
+    name: 'ingest counts throttled clients as its own refusals',
+    file: 'producer/serve/app.ts',
+    find: ' && !gate?.isThrottled(request)',
+    plant: '',
+    test: 'test/producer/serve/rate-limit.test.ts',
+    turnsRed: 'counts refused requests by client',
+  },
+  {
     name: 'ingest reads on after the hundredth fault',
     file: 'producer/serve/validation.ts',
     find: 'if (faults.length === MAX_FAULTS) return { sales, faults }',
@@ -48,8 +64,8 @@ export const INGEST_MUTANTS: Mutant[] = [
   {
     name: 'ingest waits for ever for a request to arrive',
     file: 'producer/serve/app.ts',
-    find: 'http: { requestTimeout: receiveWithinMs, ',
-    plant: 'http: { ',
+    find: 'const limits = { requestTimeout: receiveWithinMs, ',
+    plant: 'const limits = { ',
     test: 'test/producer/serve/budget.test.ts',
     turnsRed: 'does not arrive in time, with 408',
   },

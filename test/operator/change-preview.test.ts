@@ -53,6 +53,13 @@ describe('the change preview', () => {
     )
   })
 
+  it('warns of an ingest that accepts sales from anyone', () => {
+    const note = /^! the ingest accepts sales from anyone who can connect to it; set spec\.ingest\.tokensSecretRef/
+    expect(preview({ 'spec.ingest': { replicas: 1 } }).at(-1)).toMatch(note)
+    const withTokens = { replicas: 1, insecure: true, tokensSecretRef: { name: 'a', key: 'b' } }
+    expect(preview({ 'spec.ingest': withTokens }).join()).not.toMatch(/from anyone/)
+  })
+
   it('says what an aggregation does that adds an amount of the record for each line', () => {
     const lines = { 'spec.event.explode': { path: 'lines', fields: [{ name: 'sku' }] } }
     expect(preview({ ...lines, 'spec.allowedLateness': '1m' }, lines)).toContain(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { referencedSecrets } from '#operator/secret-references.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
-import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
+import { ingestSecrets, sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const ref = (name: string) => ({ name, key: 'k' })
@@ -12,6 +12,10 @@ const ALL = {
     mechanism: 'SCRAM-SHA-512',
     usernameSecretRef: ref('kafka-user'),
     passwordSecretRef: ref('kafka-password'),
+  },
+  'spec.ingest': {
+    tokensSecretRef: ref('tokens'),
+    tls: { certSecretRef: ref('cert'), keySecretRef: ref('key'), clientCaSecretRef: ref('client-ca') },
   },
   'spec.sinks': {
     postgres: {
@@ -34,8 +38,8 @@ describe('the Secrets of a spec', () => {
   it('are found in every field from which the checked spec reads a Secret', () => {
     const document = documentWith(ALL)
     const { spec } = checkPipeline(document)
-    const expected = [...sourceSecrets(spec), ...sinkSecrets(spec)].map(({ name }) => name)
-    expect(expected).toHaveLength(9)
+    const expected = [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(refs => refs(spec)).map(({ name }) => name)
+    expect(expected).toHaveLength(13)
     expect([...referencedSecrets(specOf(document))].sort()).toEqual(expected.sort())
   })
 

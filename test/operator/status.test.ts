@@ -4,6 +4,7 @@ import { isReady, troubleOf } from '#operator/observe/pods.ts'
 import type { WorkerReport } from '#operator/observe/report.ts'
 import { deriveStatus, type StatusInput } from '#operator/status/status.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
+import type { Spec } from '#pipeline/schema.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const { spec } = checkPipeline(documentWith({}))
@@ -154,6 +155,20 @@ describe('the condition Ready', () => {
       reason: 'WeakFutureGuard',
       message: 'WeakFutureGuard: set it',
     })
+  })
+
+  it('stays True while Notice reports an ingest without authentication, after what workers report', () => {
+    const reasons = (ingest: Partial<Spec['ingest']>, conditions = {}) => {
+      const open = { ...spec, ingest: { ...spec.ingest, replicas: 1, ...ingest } }
+      const status = deriveStatus(input({ spec: open, reports: [report({ conditions })] }))
+      const { reason, message = '' } = status.conditions.find(({ type }) => type === 'Notice') ?? {}
+      return [status.conditions[0]!.status, reason, ...message.matchAll(/^\w+(?=:)/gm)].map(String)
+    }
+    const name = 'IngestUnauthenticated'
+    expect(reasons({})).toEqual(['True', name, name])
+    expect(reasons({}, { WeakFutureGuard: 'x' })).toEqual(['True', 'WeakFutureGuard', 'WeakFutureGuard', name])
+    expect(reasons({ tokensSecretRef: { name: 'a', key: 'b' } })).toEqual(['True', 'undefined'])
+    expect(reasons({ replicas: 0 })).toEqual(['True', 'undefined'])
   })
 })
 

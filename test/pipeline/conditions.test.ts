@@ -27,7 +27,7 @@ describe('CONDITIONS', () => {
     ))
 
   it('shows informing worker codes as Notice and blocking ones as the reason of Ready', () => {
-    const notices = codesWhere(({ types }) => types.includes('Notice'))
+    const notices = codesWhere(({ types, raisedBy }) => types.includes('Notice') && raisedBy === 'worker')
     expect(notices).toEqual(codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && !blocking))
     expect(new Set(notices)).toEqual(INFORMATIONAL)
     const blockers = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && blocking)

@@ -221,6 +221,21 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
     { 'spec.sinks.postgres.usernameSecretRef': { name: 'store', key: 'pass-word' } },
   ],
   [
+    { 'spec.ingest': { tokensSecretRef: { name: 'ingest', key: 'tokens' } } },
+    /ingest\.tokensSecretRef: the ingest receives tokens without encryption.*spec\.ingest\.insecure: true/,
+    { 'spec.ingest.insecure': true },
+  ],
+  [
+    { 'spec.ingest': { jwt: { issuer: 'https://a', audience: 'b', jwksUrl: 'https://a/keys' } } },
+    /ingest\.jwt: the ingest receives tokens without encryption; set spec\.ingest\.tls/,
+    {
+      'spec.ingest.tls': {
+        certSecretRef: { name: 'tls', key: 'tls.crt' },
+        keySecretRef: { name: 'tls', key: 'tls.key' },
+      },
+    },
+  ],
+  [
     { 'spec.load': { speed: 60 } },
     /load\.startAt: is required when speed is above 1 \(found 60\)/,
     { 'spec.load.startAt': '2026-01-01T00:00:00Z' },

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { ownFolder } from '#test/support/folder.ts'
 import { createTopic, kafka, unique } from '#test/support/services.ts'
+import { until } from '#test/support/until.ts'
 import { ecommerceText } from './pipelines.ts'
 import { readBack } from './read-back.ts'
 
@@ -88,11 +89,14 @@ it('load exits after --for, and when its parent exits', async () => {
   expect((await readBack(bootstrap, topic)).length).toBeGreaterThan(1000)
 })
 
+const SALE = () =>
+  `{"transaction_id":"a","timestamp":"${new Date().toISOString()}","category":"c","payment_method":"p","store_id":"s","amount":1.10,"quantity":1}`
+
 it('serve sends its URL to its parent, accepts a sale, and exits at SIGTERM', async () => {
   const { bootstrap, topic, file } = await prepare()
   const { child } = start('serve', '--file', file, '--port', '0', '--log-level', 'silent')
   const { url } = await message<ChildMessage>(child, ({ type }) => type === 'serving')
-  const sale = `{"transaction_id":"a","timestamp":"${new Date().toISOString()}","category":"c","payment_method":"p","store_id":"s","amount":1.10,"quantity":1}`
+  const sale = SALE()
   const response = await fetch(`${url}/${topic}`, {
     method: 'POST',
     body: sale,
@@ -103,6 +107,39 @@ it('serve sends its URL to its parent, accepts a sale, and exits at SIGTERM', as
   expect(await once(child, 'exit')).toEqual([0, null])
   expect((await readBack(bootstrap, topic)).map(({ value }) => value!.toString())).toEqual([sale])
 })
+
+it('serve accepts only tokens of its file, follows a rotation without a restart, and logs no token', async () => {
+  const { bootstrap, topic, folder, file } = await prepare()
+  const [old, renewed] = await Promise.all([newToken(), newToken()])
+  const tokens = join(folder, 'tokens')
+  writeFileSync(tokens, old.line)
+  const { child, errors } = start('serve', '--file', file, '--port', '0', '--tokens', tokens, '--log-level', 'debug')
+  let log = ''
+  child.stdout!.on('data', chunk => (log += chunk))
+  const { url } = await message<ChildMessage>(child, ({ type }) => type === 'serving')
+  const statusWith = async (token: string) => {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
+    return (await fetch(`${url}/${topic}`, { method: 'POST', body: SALE(), headers })).status
+  }
+  expect([await statusWith(old.token), await statusWith(renewed.token)]).toEqual([202, 401])
+  writeFileSync(tokens, `${old.line}\n${renewed.line}\n`)
+  await until('the renewed token is valid', async () => (await statusWith(renewed.token)) === 202)
+  writeFileSync(tokens, renewed.line)
+  await until('the old token is not valid', async () => (await statusWith(old.token)) === 401)
+  expect(await statusWith(renewed.token)).toBe(202)
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(log).toMatch(/"hashes":2,"clients":1,"msg":"reloaded tokens"/)
+  for (const { token } of [old, renewed]) expect(log + errors()).not.toContain(token)
+  expect((await readBack(bootstrap, topic)).length).toBeGreaterThanOrEqual(3)
+})
+
+/** Runs `producer token`. */
+async function newToken() {
+  const { stdout } = await run('token', '--client', 'shop-app')
+  const [, token, line] = /\n(sp1_\S+)\n[\s\S]+\n(shop-app:[\da-f]{64})\n$/.exec(stdout)!
+  return { token: token!, line: line! }
+}
 
 const run = (...args: string[]) =>
   promisify(execFile)(process.execPath, [MAIN, ...args]).catch(
@@ -124,7 +161,9 @@ it.each([
   ],
   [['load', '--file', EXAMPLE, '--count', '5', '--rate', '0'], /the rate is 0, but --count needs a rate above 0/],
   [['serve', '--file', 'nowhere.yaml'], /nowhere.yaml/],
-  [[], /No command given\. Use serve, load or check/],
+  [['serve', '--file', EXAMPLE, '--tokens', 'no/tokens'], /cannot read no\/tokens \(ENOENT/],
+  [['token', '--client', 'my shop'], /--client must be at most 63 letters/],
+  [[], /No command given\. Use serve, token, load or check/],
 ])('refuses %j with the reason', async (args, reason) => {
   const { code, stderr } = (await run(...args)) as { code: number; stderr: string }
   expect(code).toBe(1)

@@ -15,6 +15,7 @@ const PIPELINE = { namespace: 'default', pipeline: 'default/board', __rate_inter
 /** Queries whose result may be empty in a run without faults → the reason. They must still succeed. */
 const MAY_BE_EMPTY: Record<string, string> = {
   'Time to catch up: until the lag is 0': 'the lag may be 0 when it is queried',
+  'Requests by status code: throttled {{client}}': 'no client has a limit',
   'Memory: limit': 'this machine has no memory limit for processes',
   'Changes of the worker count, restarts of watches: scaled {{direction}}':
     'nothing is scaled: this operator has no pods',

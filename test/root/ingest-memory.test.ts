@@ -1,10 +1,13 @@
 /** The ingest as a program with the memory of its pod: hostile requests get an answer, and sales are accepted afterwards. */
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join, resolve } from 'node:path'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { expect, it, onTestFinished } from 'vitest'
+import { createToken } from '#producer/serve/auth/tokens.ts'
 import { ownFolder } from '#test/support/folder.ts'
 import { startLimited } from '#test/support/memory-limit.ts'
 import { pauseProcess } from '#test/support/pause-process.ts'
@@ -142,6 +145,41 @@ it('closes connections with unfinished bodies, and those without a request', LON
   process.kill(ingest.pid, 'SIGCONT')
   await until('all connections are closed', () => sockets.every(socket => socket.closed), 90_000, 500)
   expect((await ingest.post(sale('after'))).status).toBe(202)
+  expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
+})
+
+it('answers 401 to requests without a token while their bodies arrive, without memory for them', LONG, async () => {
+  const { token, line } = createToken('shop')
+  const tokens = join(ownFolder('tokens'), 'tokens')
+  writeFileSync(tokens, line)
+  const ingest = await withTopic('--tokens', tokens)
+  const sockets = Array.from({ length: 1500 }, () => unfinished(ingest.url))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  const refused = sockets.map(async socket => String((await once(socket, 'data'))[0]).slice(0, 12))
+  expect(new Set(await Promise.all(refused))).toEqual(new Set(['HTTP/1.1 401']))
+  expect((await ingest.post(sale('during'), { authorization: `Bearer ${token}` })).status).toBe(202)
+  expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
+})
+
+it('holds all connections that it accepts with TLS', LONG, async () => {
+  const folder = ownFolder('tls')
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=a']
+  execFileSync('openssl', [...args, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+  const ingest = await withTopic('--tls-cert', cert, '--tls-key', key)
+  const options = { host: '127.0.0.1', port: Number(new URL(ingest.url).port), rejectUnauthorized: false }
+  const sockets: TLSSocket[] = []
+  while (sockets.length < 1900) {
+    const opened = Array.from({ length: 100 }, () => connectTls(options).on('error', () => {}))
+    sockets.push(...opened)
+    await Promise.all(opened.map(socket => once(socket, 'secureConnect')))
+  }
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  expect(sockets.filter(socket => socket.closed).length).toBe(0)
   expect(ingest.limit.peakBytes).toBeLessThan(POD * 0.75)
 })
 

@@ -33,6 +33,7 @@ test('exports the span that each sampled record names in its headers to a real c
     maxInFlightBytes: 1024 ** 2,
     answerWithinMs: 10_000,
     logLevel: 'silent',
+    auth: { insecure: false },
   }
   const served = await startServe({ ...limits, pipeline: ecommerce(bootstrap, topic), env })
   const sale = `{"transaction_id":"a","timestamp":"${new Date().toISOString()}","category":"c","payment_method":"p","store_id":"s","amount":1.10,"quantity":1}`

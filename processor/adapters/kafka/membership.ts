@@ -62,13 +62,17 @@ export class KafkaMembership implements Membership {
 
   /**
    * Declares another member dead, so that its partitions move now and not after its session time-out. If the member is
-   * alive after all, the store fences it and it rejoins under a new id. Resolves with false if it has already left.
-   * Rejects with Retryable, or with Fatal when Kafka denies access.
+   * alive after all, the store fences it and it rejoins under a new id. `record` is called before the removal. Resolves
+   * with false if the group has no such member. Rejects with Retryable, or with Fatal when Kafka denies access.
    */
-  async expel(member: string): Promise<boolean> {
+  async expel(member: string, record: () => Promise<void>): Promise<boolean> {
     const { connection, groupId } = this.#options
     const admin = new Admin({ ...connection, clientId: `${connection.clientId}-admin` })
     try {
+      const groups = await admin.describeGroups({ groups: [groupId] })
+      // Anyone who reaches the port can send ids: only those of members are recorded.
+      if (!groups.get(groupId)?.members.has(member)) return false
+      await record()
       const members = [{ memberId: member, reason: 'its pod is dead' }]
       await admin.removeMembersFromConsumerGroup({ groupId, members })
       this.#options.onTrouble(`removed dead member ${member} from the group; its partitions are being reassigned`)

@@ -82,7 +82,7 @@ it('shows counters, partitions, delays and conditions on /status', async () => {
   })
 })
 
-it('shows the worker’s member id on /status, and removes a dead member from the group', async () => {
+it('shows the worker’s member id on /status, removes a dead member from the group, and answers 404 to an unknown id', async () => {
   const { telemetry } = telemetryForTest()
   const expelled: string[] = []
   const member = {
@@ -104,7 +104,7 @@ it('shows the worker’s member id on /status, and removes a dead member from th
   expect((await send('/status', 'GET')).body).toMatchObject({ member: null, topicPartitions: 0 })
   joined = true
   expect(await send('/members/w-2%2Fdef')).toEqual({ status: 200, body: { removed: true } })
-  expect(await send('/members/has-left')).toEqual({ status: 200, body: { removed: false } })
+  expect(await send('/members/has-left')).toMatchObject({ status: 404, body: { removed: false } })
   expect(await send('/members/unreachable')).toEqual({ status: 503, body: { error: 'Kafka is down' } })
   expect((await send('/members/%E0%A4%A')).status).toBe(503)
   expect((await send('/members/w-2', 'GET')).status).toBe(405)

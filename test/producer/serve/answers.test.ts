@@ -165,8 +165,9 @@ it('refuses another content type with 415', async () => {
 it('describes the event in /openapi.json with an example that it accepts', async () => {
   const openapi = (await app.inject('/openapi.json')).json()
   expect(Object.keys(openapi.paths)).toEqual(['/transactions'])
+  expect(openapi.security).toBeUndefined()
   const { requestBody, responses } = openapi.paths['/transactions'].post
-  expect(Object.keys(responses)).toEqual(['202', '400', '408', '413', '415', '429', '503'])
+  expect(Object.keys(responses)).toEqual(['202', '400', '401', '408', '413', '415', '429', '503'])
   const [one, many] = requestBody.content['application/json'].schema.oneOf
   expect([many.items, many.maxItems]).toEqual([one, 10_000])
   const example = Object.fromEntries(

@@ -5,6 +5,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { defaultInFlight } from '#producer/serve/budget.ts'
 import { until } from '#test/support/until.ts'
 import { ecommerce, ecommerceSale } from '../pipelines.ts'
 import { ingestApp } from './fixture.ts'
@@ -153,4 +154,20 @@ it('accepts a request on the connection of a refused one', async () => {
     statuses.push((await answerOf(begun)).status, begun.reusedSocket)
   }
   expect(statuses).toEqual([413, false, 202, true, 413, true, 202, true])
+})
+
+describe('the memory for requests in progress', () => {
+  const MIB = 1024 ** 2
+  it.each([
+    [undefined, 64],
+    ['', 64],
+    ['many', 64],
+    [String(512 * MIB), 64],
+    [String(384 * MIB), 32],
+    [String(1024 * MIB), 128],
+    [String(64 * 1024 * MIB), 256],
+    [String(128 * MIB), 8],
+  ])('follows a memory limit of %s bytes: %i MiB', (limit, expected) =>
+    expect(defaultInFlight(limit)).toBe(expected * MIB),
+  )
 })

@@ -1,7 +1,7 @@
 /** The HTTP side of the ingest with a fake Kafka that keeps the records it receives. */
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import type { Spec } from '#pipeline/schema.ts'
-import { createApp } from '#producer/serve/app.ts'
+import { type AppParts, createApp } from '#producer/serve/app.ts'
 import { Budget } from '#producer/serve/budget.ts'
 import { createMetrics } from '#producer/serve/metrics.ts'
 
@@ -16,7 +16,12 @@ export type Response = {
   }
 }
 
-type Options = { maxBodyBytes?: number; maxBatch?: number; maxInFlightBytes?: number; receiveWithinMs?: number }
+type Options = Partial<Pick<AppParts, 'authenticate' | 'isPrivate' | 'tls' | 'rateLimits'>> & {
+  maxBodyBytes?: number
+  maxBatch?: number
+  maxInFlightBytes?: number
+  receiveWithinMs?: number
+}
 
 export async function ingestApp(spec: Spec, options: Options = {}) {
   const budget = new Budget(options.maxInFlightBytes ?? 1024 ** 2)
@@ -35,6 +40,10 @@ export async function ingestApp(spec: Spec, options: Options = {}) {
     ingest,
     budget,
     metrics: createMetrics('default/sales', () => 0),
+    authenticate: options.authenticate ?? null,
+    tls: options.tls ?? null,
+    rateLimits: options.rateLimits ?? null,
+    isPrivate: options.isPrivate ?? false,
     maxBodyBytes: options.maxBodyBytes ?? 1024 ** 2,
     maxBatch: options.maxBatch ?? 10_000,
     receiveWithinMs: options.receiveWithinMs ?? 10_000,

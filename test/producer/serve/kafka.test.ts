@@ -21,6 +21,7 @@ const LIMITS = {
   maxInFlightBytes: 64 * 1024 ** 2,
   answerWithinMs: 10_000,
   logLevel: 'silent',
+  auth: { insecure: false },
 }
 
 const sale = (id: string | number, more: Record<string, unknown> = {}) =>
@@ -38,6 +39,38 @@ async function post(served: Served, body: string, headers: Record<string, string
     body: (await response.json()) as { error?: string; offsets: { partition: number; offset: number }[] },
   }
 }
+
+it(
+  'serves metrics, probes and documentation on a port of their own, and not on the port for sales',
+  async () => {
+    const { bootstrap } = await kafka()
+    const topic = unique('private')
+    await createTopic(bootstrap, topic, 1)
+    const start = (HTTP_PORT: string) =>
+      startServe({ ...LIMITS, pipeline: ecommerce(bootstrap, topic), env: { HTTP_PORT } })
+    const served = await start('0')
+    onTestFinished(() => served.close())
+    const statuses = (base: string) =>
+      Promise.all(
+        ['/metrics', '/docs', '/openapi.json', '/healthz', '/readyz'].map(
+          async path => (await fetch(base + path)).status,
+        ),
+      )
+    expect(await statuses(`http://127.0.0.1:${served.metricsPort}`)).toEqual([200, 200, 200, 200, 200])
+    expect(await statuses(served.url)).toEqual([404, 404, 404, 200, 200])
+    expect(await (await fetch(`${served.url}/docs`)).text()).not.toContain('GET /docs')
+    const docs = await fetch(`http://127.0.0.1:${served.metricsPort}/docs`)
+    expect([docs.headers.get('content-type'), await docs.text()]).toEqual([
+      'text/html; charset=utf-8',
+      expect.stringContaining(`ADDRESS_OF_THE_INGEST/${topic}`),
+    ])
+    const openapi = await (await fetch(`http://127.0.0.1:${served.metricsPort}/openapi.json`)).json()
+    expect(Object.keys((openapi as { paths: object }).paths)).toEqual([`/${topic}`])
+    await expect(start('99999')).rejects.toThrow(/HTTP_PORT must be a whole number from 0 to 65535/)
+    await expect(start(String(served.metricsPort))).rejects.toThrow(/Set HTTP_PORT to a free port/)
+  },
+  BROKER_MS,
+)
 
 describe('the ingest with a healthy Kafka', () => {
   let bootstrap: string
