@@ -21,7 +21,12 @@ const WINDOW_RULES: SpanningRule[] = [
 export const CROSS_FIELD_RULES: SpanningRule[] = [
   { fields: ['event.id'], rule: 'required if `deduplication` is set.' },
   {
-    fields: ['event.fields[].scale', 'event.explode.fields[].scale'],
+    fields: [
+      'event.fields[].scale',
+      'event.explode.fields[].scale',
+      'event.fields[].rounding',
+      'event.explode.fields[].rounding',
+    ],
     rule: 'only for type `number` and `decimal`.',
   },
   {
@@ -109,7 +114,7 @@ export const FIXED_FIELDS: SpanningRule[] = [
   },
   {
     fields: ['event.fields[]', 'event.explode.fields[]'],
-    rule: 'an existing field is fixed. Add a field with another name instead.',
+    rule: 'an existing field is fixed, except `rounding` and, unless its type is `string`, `blankAsNull`. Add a field with another name instead.',
   },
   {
     fields: ['aggregations', 'aggregations[].groupBy', 'aggregations[].measures'],

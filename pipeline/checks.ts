@@ -65,6 +65,11 @@ function fieldFaults(field: Field, at: Fault['path']): Fault[] {
       path: [...at, 'scale'],
       message: `${field.scale} is not allowed for type ${field.type}; remove it or set type to number or decimal`,
     })
+  if (!isNumeric && field.rounding !== undefined)
+    faults.push({
+      path: [...at, 'rounding'],
+      message: `${field.rounding} is not allowed for type ${field.type}; remove it or set type to number or decimal`,
+    })
   if (field.default === undefined) return faults
   const scale = scaleOf(field)
   const invalid = (expected: string) =>

@@ -5,7 +5,7 @@ import { scalesOf } from './fields.ts'
 import { MAX_IDENTIFIER } from './limits.ts'
 import { perOf } from './per.ts'
 import { decimalsOf } from './rounding.ts'
-import type { Aggregation, Measure, SalesPipeline, Spec } from './schema.ts'
+import type { Aggregation, Field, Measure, SalesPipeline, Spec } from './schema.ts'
 
 /**
  * Returns a SHA-256 of window, group-by, measures and the mapping of what they use: the event's time, its lines and the
@@ -15,7 +15,9 @@ export function aggregationIdentity(spec: Spec, aggregation: Aggregation): strin
   const { groupBy, measures } = aggregation
   const { time, explode } = spec.event
   const used = new Set([...groupBy, ...measures.flatMap(fieldsOfMeasure)])
-  const fields = [spec.event.fields, explode?.fields ?? []].map(list => list.filter(f => used.has(f.name)))
+  const fields = [spec.event.fields, explode?.fields ?? []].map(list =>
+    list.filter(f => used.has(f.name)).map(hashedField),
+  )
   const event = { time, lines: explode?.path, fields }
   return hash({
     event,
@@ -23,6 +25,14 @@ export function aggregationIdentity(spec: Spec, aggregation: Aggregation): strin
     groupBy,
     measures: hashedMeasures(spec, aggregation),
   })
+}
+
+/**
+ * Returns what gives a field the value that is aggregated. `rounding`, and `blankAsNull` of a type other than string, only
+ * decide about records that are dead without them, so they can be changed.
+ */
+function hashedField({ rounding: _, blankAsNull, ...mapping }: Field): object {
+  return mapping.type === 'string' && blankAsNull ? { ...mapping, blankAsNull } : mapping
 }
 
 /**

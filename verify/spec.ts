@@ -14,6 +14,10 @@ export interface Field {
   scale: number
   default: string | null
   optional: boolean
+  /** Whether a number with more decimals is rounded half-even. */
+  rounds: boolean
+  /** Whether an empty or blank text is null. */
+  blankAsNull: boolean
 }
 
 /** Sizes in milliseconds. A tumbling window is a sliding one whose slide is its size. */
@@ -59,6 +63,8 @@ export interface Projection {
 /** The settings that determine the rows. Durations in milliseconds. */
 export interface Rules {
   id: string | null
+  /** Whether 5.0 and 5e0 are the id 5. */
+  integralIds: boolean
   time: { path: string; format: 'rfc3339' | 'epoch'; unit: 's' | 'ms' | 'us' | 'ns'; zone: string | null }
   fields: Field[]
   explode: { path: string; fields: Field[] } | null
@@ -90,6 +96,8 @@ interface WrittenField {
   scale?: number
   default?: string
   optional?: boolean
+  rounding?: 'half-even'
+  blankAsNull?: boolean
 }
 
 interface WrittenWindow {
@@ -114,6 +122,7 @@ export interface WrittenDocument {
     source: { topic: string; bootstrapServers?: string[] }
     event: {
       id?: string
+      integralIds?: boolean
       time: { path: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
       fields?: WrittenField[]
       explode?: { path: string; fields: WrittenField[] }
@@ -201,6 +210,7 @@ function readRules(spec: WrittenDocument['spec']): Rules {
   const all = [...fields, ...(explode?.fields ?? [])]
   return {
     id: event.id ?? null,
+    integralIds: event.integralIds ?? false,
     time: { path, format, unit, zone },
     fields,
     explode,
@@ -226,6 +236,8 @@ function readField(written: WrittenField): Field {
     scale: written.scale ?? (type === 'decimal' ? 2 : 0),
     default: written.default ?? null,
     optional: written.optional ?? false,
+    rounds: written.rounding === 'half-even',
+    blankAsNull: written.blankAsNull ?? false,
   }
 }
 

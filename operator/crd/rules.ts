@@ -59,6 +59,11 @@ const FIELD: CelRule[] = [
     fieldPath: '.scale',
   },
   {
+    rule: `!has(self.rounding) || ${isNumeric}`,
+    message: 'is only allowed for type number or decimal; remove it or change the type',
+    fieldPath: '.rounding',
+  },
+  {
     rule: `!has(self.default) || !${isNumeric} || self.default.matches(r'^-?\\d{1,30}(\\.\\d+)?$') && (!self.default.contains('.') || size(self.default.split('.')[1]) <= ${decimals})`,
     message:
       'must be a number with at most 30 digits before the decimal point; the field scale limits the digits after it (default: 2 for type decimal, 0 for type number)',

@@ -44,9 +44,19 @@ export const PLACE_OF_RESULTS: CelRule[] = ['host', 'port', 'database', 'schema'
   fieldPath: `.spec.sinks.postgres.${name}`,
 }))
 
+/** Returns CEL that is true if an optional attribute is the same as before, or missing as before. */
+const isSame = (name: string) =>
+  `has(self.${name}) == has(oldSelf.${name}) && (!has(self.${name}) || self.${name} == oldSelf.${name})`
+
+/** Rounding, and blanks of a type other than string, only decide about events that are dead letters without them. */
 const FIXED_FIELD: Rule = {
-  rule: 'self == oldSelf',
-  message: 'a field cannot be changed; add a field with another name instead',
+  rule: [
+    'self.type == oldSelf.type && self.optional == oldSelf.optional',
+    ...['path', 'scale', 'default'].map(isSame),
+    `(self.type != 'string' || (has(self.blankAsNull) && self.blankAsNull) == (has(oldSelf.blankAsNull) && oldSelf.blankAsNull))`,
+  ].join(' && '),
+  message:
+    'a field cannot be changed, except rounding and, unless its type is string, blankAsNull; add a field with another name instead',
 }
 
 export const TRANSITIONS: Record<string, CelRule[]> = {

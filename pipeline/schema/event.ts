@@ -23,6 +23,16 @@ const field = object({
       'Value to use if the value is missing or null; write it as text. Without a default, an event whose value is missing or null is a dead letter, unless the field is optional',
     example: 'unknown',
   }),
+  rounding: z.enum(['half-even']).optional().meta({
+    description:
+      'What to do with a value that has more decimal places than scale. half-even: round it half-even to scale, such as 455.20000000000005 to 455.20. If left out, the event is a dead letter',
+    example: 'half-even',
+  }),
+  blankAsNull: z.boolean().optional().meta({
+    description:
+      'Whether text that is empty or has only white space counts as null, so that the default applies. If left out, it is a string like any other, and no number',
+    example: true,
+  }),
   optional: z
     .boolean()
     .default(false)
@@ -57,11 +67,16 @@ const explode = object({
 
 export const event = object({
   id: path().optional().describe('Path of the sale’s id (a string or an integer). Deduplication needs this field'),
+  integralIds: z.boolean().optional().meta({
+    description:
+      'Whether a number such as 17850.0 or 1e3 is an id, too: the same as 17850 or 1000. If left out, an event with such an id is a dead letter',
+    example: true,
+  }),
   time,
   fields: keyed(field, 'name', 0, 48)
     .default([])
     .describe(
-      'Fields to read. Everything else in the event is ignored. You can add fields, but cannot change an existing one',
+      'Fields to read. Everything else in the event is ignored. You can add fields. Of an existing one, you can only change rounding and, unless its type is string, blankAsNull',
     ),
   explode: explode.optional(),
 }).describe('How to read a record of the topic, which is one JSON object')

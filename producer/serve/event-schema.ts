@@ -1,4 +1,5 @@
 /** Derives the JSON schema of one event from the mapping of a spec. It documents and validates requests. Pure. */
+import { scaleOf } from '#pipeline/fields.ts'
 import type { Field, Spec } from '#pipeline/schema.ts'
 
 export type JsonSchema = { [keyword: string]: unknown }
@@ -12,6 +13,9 @@ type ObjectSchema = {
 
 /** JSON's grammar of numbers: no blanks, no `+1`, no `.5`. */
 const NUMBER = '^-?(0|[1-9]\\d*)(\\.\\d+)?([eE][+-]?\\d+)?$'
+/** White space as in JSON. */
+const BLANK = '^[ \\t\\n\\r]*$'
+const NOT_BLANK = '[^ \\t\\n\\r]'
 const RFC3339 = '^(?!0000)\\d{4}-\\d\\d-\\d\\d[Tt ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d+)?'
 const OFFSET = '([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)'
 
@@ -63,7 +67,23 @@ function objectSchema(): ObjectSchema {
 
 function putField(root: ObjectSchema, field: Field): void {
   const needed = !field.optional && field.default === undefined
-  put(root, field.path ?? field.name, fieldSchema(field), needed)
+  const schema = fieldSchema(field)
+  put(root, field.path ?? field.name, field.blankAsNull ? withBlanks(schema, needed) : schema, needed)
+}
+
+/** A blank text counts as null: it is refused where a value is needed, and otherwise accepted for every type. */
+function withBlanks(schema: JsonSchema, needed: boolean): JsonSchema {
+  const { type, pattern, description } = schema
+  const types = [type].flat()
+  if (needed)
+    return type === 'string' ? { ...schema, pattern: NOT_BLANK, description: `${description}, not blank` } : schema
+  if (type === 'string') return schema
+  return {
+    ...schema,
+    type: types.includes('string') ? types : [...types, 'string'],
+    pattern: pattern === undefined ? BLANK : `${BLANK}|${pattern}`,
+    description: `${description}, or a blank string`,
+  }
 }
 
 /** Adds a leaf and the objects on its path. A value that may be absent may also be null. */
@@ -121,21 +141,23 @@ const EPOCH_EXAMPLES = {
   ns: 1_769_860_800_000_000_000,
 }
 
-function fieldSchema({ type, scale }: Field): JsonSchema {
+function fieldSchema(field: Field): JsonSchema {
+  const { type } = field
+  const decimals = field.rounding ? '' : ` with ${decimalsText(scaleOf(field))}`
   switch (type) {
     case 'string':
       return { type, description: 'a string', examples: ['text'] }
     case 'boolean':
       return { type, description: 'true or false', examples: [true] }
     case 'number':
-      return { type, description: `a number with ${decimals(scale ?? 0)}`, examples: [1] }
+      return { type, description: `a number${decimals}`, examples: [1] }
     case 'decimal': {
-      const description = `a number, or a number in a string, with ${decimals(scale ?? 2)}`
+      const description = `a number, or a number in a string${decimals && `,${decimals}`}`
       return { type: ['string', 'number'], pattern: NUMBER, description, examples: ['12.34'] }
     }
   }
 }
 
-function decimals(scale: number): string {
+function decimalsText(scale: number): string {
   return scale === 0 ? 'no decimals' : `at most ${scale} decimals`
 }

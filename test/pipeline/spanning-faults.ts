@@ -74,6 +74,11 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
   [{ 'spec.deduplication': {} }, /event\.id: is required by deduplication/, { 'spec.event.id': 'id' }],
   [{ 'spec.event.fields[0].scale': 2 }, /2 is not allowed for type string/, { 'spec.event.fields[0].type': 'decimal' }],
   [
+    { 'spec.event.fields[0].rounding': 'half-even' },
+    /rounding: half-even is not allowed for type string; remove it or set type to number or decimal/,
+    { 'spec.event.fields[0].type': 'decimal' },
+  ],
+  [
     { 'spec.event.fields[1].default': '0.001' },
     /at most 2 after it; found "0\.001"/,
     { 'spec.event.fields[1].scale': 3 },

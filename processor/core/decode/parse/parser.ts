@@ -5,9 +5,10 @@ import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
 import type { DeadReason } from '../../dead-reasons.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
+import { parseDecimal } from '../number.ts'
 import type { Outputs } from '../outputs.ts'
 import { parseEpoch, Rfc3339 } from '../time.ts'
-import { absentValue, fieldValue, isStorable, type Value } from '../values.ts'
+import { absentValue, fieldValue, isAbsent, isStorable, type Value } from '../values.ts'
 import { exceededLimit, isObject, type Json, type JsonObject, NumberText, parseJson, textOf, valueAt } from './json.ts'
 
 /** Why a record is dead, and the spec's name or path of the value at fault. */
@@ -74,7 +75,7 @@ export class Parser {
     const path = shape.id!
     const id = valueAt(event, path)
     if (id === null) return dead('missing_id', path)
-    const text = idText(id)
+    const text = idText(id, shape.integralIds === true)
     if (text === null) return dead('wrong_type', path)
     if (!isStorable(text)) return dead('bad_string', path)
     const bytes = Buffer.from(text)
@@ -166,13 +167,19 @@ export class Parser {
 
 function readSlot({ field, absent }: Slot, holder: JsonObject): Value | DeadReason {
   const json = valueAt(holder, field.path)
-  return json === null ? absent : fieldValue(field, json)
+  return isAbsent(field, json) ? absent : fieldValue(field, json)
 }
 
-/** Returns the text of a string or integer, so that "5" and 5 are one id; null for any other value. */
-function idText(id: Json): string | null {
+/**
+ * Returns the text of a string or integer, so that "5" and 5 are one id; null for any other value. `integral`: 5.0 is
+ * that id, too.
+ */
+function idText(id: Json, integral: boolean): string | null {
   if (typeof id === 'string') return id
-  return id instanceof NumberText && INTEGER.test(id.text) ? id.text : null
+  if (!(id instanceof NumberText)) return null
+  if (INTEGER.test(id.text)) return id.text
+  const whole = integral ? parseDecimal(id.text, 0) : 'bad_number'
+  return typeof whole === 'string' ? null : String(whole)
 }
 
 function dead(reason: DeadReason, field: string | null = null): DecodeFault {

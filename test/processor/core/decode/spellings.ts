@@ -27,12 +27,16 @@ const field = fc
     type: fc.constantFrom(...TYPES),
     scale: fc.integer({ min: 1, max: 4 }),
     presence: fc.constantFrom('required', 'optional', 'default'),
+    rounds: fc.boolean(),
+    blankAsNull: fc.boolean(),
   })
   .map(
-    ({ path, type, scale, presence }): Omit<FieldSpec, 'name'> => ({
+    ({ path, type, scale, presence, rounds, blankAsNull }): Omit<FieldSpec, 'name'> => ({
       path,
       type,
       ...(type === 'number' || type === 'decimal' ? { scale } : {}),
+      ...(rounds && (type === 'number' || type === 'decimal') ? { rounding: 'half-even' } : {}),
+      ...(blankAsNull ? { blankAsNull } : {}),
       ...(presence === 'default' ? { default: defaultOf[type] } : {}),
       optional: presence === 'optional',
     }),
@@ -52,13 +56,14 @@ export const eventSpec: fc.Arbitrary<EventSpec> = fc
   .record({
     time,
     id: fc.constantFrom(undefined, 'id', 'meta.id'),
+    integralIds: fc.boolean(),
     fields: fc.array(field, { maxLength: 5 }),
     grouped: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
   })
-  .map(({ time, id, fields, grouped }) => {
+  .map(({ time, id, integralIds, fields, grouped }) => {
     const named = fields.map((f, i) => ({ ...f, name: `f${i}` }))
     const keys = named.filter((f, i) => grouped[i] && !f.optional).map(f => f.name)
-    return { time, id, fields: named, groupBys: [keys, keys.slice(1)] }
+    return { time, id, integralIds, fields: named, groupBys: [keys, keys.slice(1)] }
   })
 
 const space = fc.constantFrom('', '', '', '', ' ', '  ', '\n', '\t', '\r\n')
@@ -80,6 +85,7 @@ const stringText = often(
     '"\\ud83d\\ude00"',
     '"a\\/b"',
   ),
+  fc.constantFrom('" "', '" x"', '"\\t"', '"\\u0020 "'),
   fc.constantFrom('"\\ud83d"', '"\\u0000"', '"\\n"', '"null"', '"{}"', '"]"', '"a,\\"b"', `"${'x'.repeat(1030)}"`),
 )
 
@@ -88,6 +94,8 @@ const numberText = often(
   fc.tuple(fc.integer({ min: -99, max: 9999 }), fc.integer({ min: 0, max: 999 })).map(([a, b]) => `${a}.${b}`),
   fc.constantFrom('0', '-0', '0.0', '-0.00', '1.50', '100', '1e3', '1E-2', '1.5e+2', '0e99', '1e400', '12.000000'),
   fc.constantFrom('123456789012345', '1234567890123456', '99999999999.9999', '-99999999999999.9', `1${'0'.repeat(31)}`),
+  fc.constantFrom('0.005', '-0.0005', '455.20000000000005', '0.30000000000000004', '2.5', '9.99995', '-9.99995'),
+  fc.constantFrom(`${'9'.repeat(30)}.99999`, `${'9'.repeat(29)}.99999`, '1e-400', `1e-${'9'.repeat(20)}`),
   fc.constantFrom('01', '-', '1.', '.5', '+1', '0x1', '1e', '--1', 'NaN'),
 )
 
@@ -137,6 +145,7 @@ const textFor = {
   id: often(
     fc.uuid().map(id => `"${id}"`),
     fc.integer().map(String),
+    fc.constantFrom('17850.0', '-3e2', '-0.0', '1.5', '1e30', '1e29', '0e99'),
     anyText,
   ),
 }
