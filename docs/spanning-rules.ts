@@ -34,6 +34,14 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     rule: 'a value of the type: for `number` and `decimal` at most 30 digits before the decimal point and at most `scale` after it; for `boolean` `"true"` or `"false"`; for `string` valid Unicode without U+0000.',
   },
   {
+    fields: ['event.time.path'],
+    rule: 'required unless `event.time.format` is `record-timestamp`, and not allowed then.',
+  },
+  {
+    fields: ['event.time.formats'],
+    rule: 'not beside `event.time.format`. A pattern has `yyyy`, `MM` and `dd` once each, and `HH`, `mm`, `ss`, `S` and `XXX` at most once. A pattern without `XXX` requires `event.time.zone`.',
+  },
+  {
     fields: ['event.explode.fields'],
     rule: 'no field of a line has the same name as a field of the event.',
   },
@@ -110,7 +118,7 @@ export const FIXED_FIELDS: SpanningRule[] = [
   },
   {
     fields: ['event.time', 'event.explode'],
-    rule: 'fixed, because every result depends on them. `event.explode.fields` can be extended. For other changes create another pipeline.',
+    rule: 'fixed, because every result depends on them. `event.time.format` can be changed between `rfc3339` and `iso8601`. `event.explode.fields` can be extended. For other changes create another pipeline.',
   },
   {
     fields: ['event.fields[]', 'event.explode.fields[]'],

@@ -18,7 +18,7 @@ export function aggregationIdentity(spec: Spec, aggregation: Aggregation): strin
   const fields = [spec.event.fields, explode?.fields ?? []].map(list =>
     list.filter(f => used.has(f.name)).map(hashedField),
   )
-  const event = { time, lines: explode?.path, fields }
+  const event = { time: hashedTime(time, true), lines: explode?.path, fields }
   return hash({
     event,
     window: aggregation.window ?? spec.window,
@@ -33,6 +33,15 @@ export function aggregationIdentity(spec: Spec, aggregation: Aggregation): strin
  */
 function hashedField({ rounding: _, blankAsNull, ...mapping }: Field): object {
   return mapping.type === 'string' && blankAsNull ? { ...mapping, blankAsNull } : mapping
+}
+
+/**
+ * Returns what gives an event its time, as releases up to 0.3.0 stored it. `widened`: iso8601 counts as rfc3339, because it
+ * gives every text that rfc3339 accepts the same time.
+ */
+function hashedTime({ format, ...time }: Spec['event']['time'], widened: boolean): object {
+  const named = format ?? (time.formats ? undefined : 'rfc3339')
+  return { ...time, format: widened && named === 'iso8601' ? 'rfc3339' : named }
 }
 
 /**
@@ -59,7 +68,8 @@ function fieldsOfMeasure({ op, of }: Measure): string[] {
 
 /** Returns a SHA-256 of everything that the engine's results depend on. A new value is a new generation of the spec history. */
 export function specIdentity(spec: Spec): string {
-  const { event, window, watermark, allowedLateness, deduplication, raw } = spec
+  const { window, watermark, allowedLateness, deduplication, raw } = spec
+  const event = { ...spec.event, time: hashedTime(spec.event.time, false) }
   const aggregations = spec.aggregations.map(a => ({ ...a, measures: hashedMeasures(spec, a) }))
   return hash({ event, window, watermark, allowedLateness, aggregations, deduplication, raw })
 }

@@ -3,7 +3,7 @@ import Big from 'big.js'
 import { decimals } from './expression.ts'
 import { isNumber, type Json, JsonNumber, JsonString, measure, parseJson, textOf } from './json.ts'
 import type { Field, Rules } from './spec.ts'
-import { parseEpoch, parseRfc3339 } from './time.ts'
+import { instant, LATEST, parseEpoch, timeParts } from './time.ts'
 
 export type Value = string | Big | boolean | null
 /** The fields of one line, including the fields of its event. */
@@ -40,7 +40,7 @@ export class Fault extends Error {
 export function decode(value: Buffer | null, timestamp: number, rules: Rules): Sale {
   const event = readObject(value)
   const id = rules.deduplication ? readId(event, rules.id!, rules.integralIds) : null
-  const time = readTime(event, rules)
+  const time = readTime(event, rules, timestamp)
   if (time > timestamp + rules.maxFutureSkew) throw new Fault('future_timestamp', rules.time.path)
   const shared = readFields(event, rules.fields)
   const lines = rules.explode ? readLines(event, rules.explode, shared) : [shared]
@@ -89,19 +89,43 @@ function readString(value: Json, field: string): string {
   return text
 }
 
-function readTime(event: Map<string, Json>, { time: { path, format, unit, zone } }: Rules): number {
+function readTime(event: Map<string, Json>, { time }: Rules, timestamp: number): number {
+  const { path } = time
+  if (path === null) {
+    if (timestamp < 0 || timestamp > LATEST) throw new Fault('bad_time')
+    return timestamp
+  }
   const value = at(event, path.split('.'))
   if (value === null) throw new Fault('missing_field', path)
-  if (format === 'epoch' && !(value instanceof JsonNumber)) throw new Fault('wrong_type', path)
-  const time =
-    value instanceof JsonNumber && format === 'epoch'
-      ? parseEpoch(value.text, unit)
-      : parseRfc3339(readPlainText(value, path), zone)
-  if (time === undefined) throw new Fault('bad_time', path)
-  return time
+  const read = value instanceof JsonNumber ? readNumber(value, time) : readText(value, time)
+  if (read === null) throw new Fault('wrong_type', path)
+  if (read === undefined) throw new Fault('bad_time', path)
+  return read
 }
 
-/** Returns the text of a time or decimal; '' for a string that is not valid, which then is no time and no number. */
+/** Returns ms since the epoch; undefined for a time that does not exist, null if a number is none of the forms. */
+function readNumber({ text }: JsonNumber, { formats, unit }: Rules['time']): number | null | undefined {
+  return formats.includes('epoch') ? parseEpoch(text, unit) : null
+}
+
+/** Returns ms since the epoch; undefined for a text that is no time, null for other values and where only numbers are times. */
+function readText(value: Json, { formats, epochAsText, unit, zone }: Rules['time']): number | null | undefined {
+  const onlyNumbers = !epochAsText && formats.includes('epoch')
+  if (!(value instanceof JsonString) || onlyNumbers) return null
+  const text = textOf(value)
+  if (text === undefined) return undefined
+  for (const format of formats) {
+    if (format === 'epoch') {
+      if (isNumber(text)) return parseEpoch(text, unit)
+      continue
+    }
+    const parts = timeParts(format, text)
+    if (parts) return instant(parts, zone)
+  }
+  return undefined
+}
+
+/** Returns the text of a decimal; '' for a string that is not valid, which then is no number. */
 function readPlainText(value: Json, field: string): string {
   if (!(value instanceof JsonString)) throw new Fault('wrong_type', field)
   return textOf(value) ?? ''

@@ -65,7 +65,16 @@ export interface Rules {
   id: string | null
   /** Whether 5.0 and 5e0 are the id 5. */
   integralIds: boolean
-  time: { path: string; format: 'rfc3339' | 'epoch'; unit: 's' | 'ms' | 'us' | 'ns'; zone: string | null }
+  time: {
+    /** Null: the record's timestamp is the event time. */
+    path: string | null
+    /** Forms in the order in which they are tried: rfc3339, iso8601, epoch or a pattern. */
+    formats: string[]
+    /** Whether a text may be the number of an epoch. */
+    epochAsText: boolean
+    unit: 's' | 'ms' | 'us' | 'ns'
+    zone: string | null
+  }
   fields: Field[]
   explode: { path: string; fields: Field[] } | null
   outOfOrderness: number
@@ -123,7 +132,13 @@ export interface WrittenDocument {
     event: {
       id?: string
       integralIds?: boolean
-      time: { path: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
+      time: {
+        path?: string
+        format?: 'rfc3339' | 'iso8601' | 'epoch' | 'record-timestamp'
+        formats?: string[]
+        unit?: 's' | 'ms' | 'us' | 'ns'
+        zone?: string
+      }
       fields?: WrittenField[]
       explode?: { path: string; fields: WrittenField[] }
     }
@@ -204,14 +219,14 @@ function optionalDuration(path: string, written: Duration | undefined): number |
 
 function readRules(spec: WrittenDocument['spec']): Rules {
   const { event } = spec
-  const { path, format = 'rfc3339', unit = 'ms', zone = null } = event.time
+  const { path = null, format = 'rfc3339', formats, unit = 'ms', zone = null } = event.time
   const fields = (event.fields ?? []).map(readField)
   const explode = event.explode ? { path: event.explode.path, fields: event.explode.fields.map(readField) } : null
   const all = [...fields, ...(explode?.fields ?? [])]
   return {
     id: event.id ?? null,
     integralIds: event.integralIds ?? false,
-    time: { path, format, unit, zone },
+    time: { path, formats: formats ?? [format], epochAsText: formats !== undefined, unit, zone },
     fields,
     explode,
     outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '5s'),

@@ -89,6 +89,36 @@ const EVENT: CelRule[] = [
   },
 ]
 
+const isFormat = "f in ['rfc3339', 'iso8601', 'epoch']"
+const parts = (letters: string) => `size(f.split('${letters}'))`
+
+const TIME: CelRule[] = [
+  {
+    rule: "has(self.path) != (has(self.format) && self.format == 'record-timestamp')",
+    message: 'is required unless format is record-timestamp, and not allowed then',
+    fieldPath: '.path',
+  },
+  {
+    rule: '!has(self.format) || !has(self.formats)',
+    message: 'is not allowed beside format; move its value into formats, or remove one',
+    fieldPath: '.formats',
+  },
+  {
+    rule: `!has(self.formats) || self.formats.all(f, ${isFormat} || (${[
+      ...['yyyy', 'MM', 'dd'].map(letters => `${parts(letters)} == 2`),
+      ...['HH', 'mm', 'ss', 'XXX'].map(letters => `${parts(letters)} <= 2`),
+      "!f.matches('S[^S]+S')",
+    ].join(' && ')}))`,
+    message: 'a pattern must have yyyy, MM and dd once each, and HH, mm, ss, S and XXX at most once',
+    fieldPath: '.formats',
+  },
+  {
+    rule: `!has(self.formats) || has(self.zone) || self.formats.all(f, ${isFormat} || f.contains('XXX'))`,
+    message: 'a pattern has no XXX, so times have no zone; set zone',
+    fieldPath: '.formats',
+  },
+]
+
 const MEASURE: CelRule[] = [
   {
     rule: "self.op != 'count' || !has(self.scale)",
@@ -245,6 +275,7 @@ export const RULES: Record<string, CelRule[]> = {
   'spec.window': WINDOW,
   'spec.aggregations[].window': WINDOW,
   'spec.event': EVENT,
+  'spec.event.time': TIME,
   'spec.event.fields[]': FIELD,
   'spec.event.explode.fields[]': FIELD,
   'spec.aggregations[]': AGGREGATION,

@@ -43,12 +43,35 @@ const field = object({
 
 const ZONE = /^(Z|UTC|[+-](0\d|1[0-4]):[0-5]\d)$/
 
+const PATTERN = '(yyyy|MM|dd|HH|mm|ss|S{1,9}|XXX|[-/.,: _T])+'
+
+const timeFormat = () =>
+  text(
+    new RegExp(`^(rfc3339|iso8601|epoch|${PATTERN})$`),
+    'must be rfc3339, iso8601, epoch, or a pattern such as dd/MM/yyyy HH:mm:ss of yyyy MM dd HH mm ss S XXX and - / . , : _ T blank',
+    40,
+  ).meta({ label: 'time format' })
+
 const time = object({
-  path: path().describe('Where the event time is in the event'),
-  format: z
-    .enum(['rfc3339', 'epoch'])
-    .default('rfc3339')
-    .describe('rfc3339: text such as 2026-01-31T12:00:00Z. epoch: a number that counts from 1970-01-01T00:00:00Z'),
+  path: path().optional().meta({
+    description: 'Where the event time is in the event. Required, except for format record-timestamp',
+    example: 'timestamp',
+  }),
+  format: z.enum(['rfc3339', 'iso8601', 'epoch', 'record-timestamp']).optional().meta({
+    description:
+      'rfc3339: text such as 2026-01-31T12:00:00Z. iso8601: also zones such as -0300, -03 or UTC, a comma before the fraction, and times without seconds or dates without a time. epoch: a number that counts from 1970-01-01T00:00:00Z. record-timestamp: the timestamp of the Kafka record. If format and formats are left out: rfc3339. You can change rfc3339 to iso8601 and back',
+    example: 'iso8601',
+  }),
+  formats: z
+    .array(timeFormat())
+    .min(1)
+    .max(8)
+    .optional()
+    .meta({
+      description:
+        'Several formats instead of one: rfc3339, iso8601, epoch (here also as text) or patterns such as dd/MM/yyyy HH:mm:ss. The first one that fits the value decides',
+      example: ['iso8601', 'dd/MM/yyyy HH:mm:ss'],
+    }),
   unit: z.enum(['s', 'ms', 'us', 'ns']).default('ms').describe('Unit of the number; only for format epoch'),
   zone: text(ZONE, 'must be UTC or a fixed offset such as -03:00', 6)
     .meta({ label: 'zone' })
@@ -56,7 +79,9 @@ const time = object({
     .describe(
       'Zone for times that are written without a zone. If left out, an event with a time without a zone is a dead letter. The zone is a fixed offset, so that results do not depend on a time-zone database',
     ),
-}).describe('The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed')
+}).describe(
+  'The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed, except format',
+)
 
 const explode = object({
   path: path().describe('Where the array is in the event'),

@@ -1,6 +1,7 @@
 /** Derives the JSON schema of one event from the mapping of a spec. It documents and validates requests. Pure. */
 import { scaleOf } from '#pipeline/fields.ts'
 import type { Field, Spec } from '#pipeline/schema.ts'
+import { formatsOf, patternText, readsNumbers, timePattern } from '#pipeline/time-forms.ts'
 
 export type JsonSchema = { [keyword: string]: unknown }
 type Explode = NonNullable<Spec['event']['explode']>
@@ -51,7 +52,7 @@ export function forAjv(schema: JsonSchema): JsonSchema {
 function schemaOf({ event, deduplication }: Spec, items: (explode: Explode) => JsonSchema): JsonSchema {
   const root = objectSchema()
   if (event.id) put(root, event.id, idSchema(), deduplication !== undefined)
-  put(root, event.time.path, timeSchema(event.time), true)
+  if (event.time.path !== undefined) put(root, event.time.path, timeSchema(event.time), true)
   for (const field of event.fields) putField(root, field)
   if (event.explode) {
     const lines = { type: 'array', ...items(event.explode), minItems: 1, description: 'an array of at least one line' }
@@ -117,7 +118,9 @@ function idSchema(): JsonSchema {
   }
 }
 
-function timeSchema({ format, unit, zone }: Spec['event']['time']): JsonSchema {
+function timeSchema(time: Spec['event']['time']): JsonSchema {
+  const { format, unit, zone } = time
+  if (time.formats || format === 'iso8601') return formatsSchema(time)
   if (format === 'epoch')
     return {
       type: 'number',
@@ -133,6 +136,25 @@ function timeSchema({ format, unit, zone }: Spec['event']['time']): JsonSchema {
     examples: ['2026-01-31T12:00:00Z'],
   }
 }
+
+/** The exact checks decide which dates exist, and whether a zone is missing. */
+function formatsSchema(time: Spec['event']['time']): JsonSchema {
+  const formats = formatsOf(time)
+  const numbers = readsNumbers(time)
+  const unit = numbers ? ` (epoch: a number since 1970, unit ${time.unit})` : ''
+  const isText = formats[0] === 'iso8601' || formats[0] === 'rfc3339'
+  return {
+    type: numbers ? ['string', 'number'] : 'string',
+    pattern: timePattern(time),
+    description: `a time in format ${formats.join(' or ')}${unit}`,
+    ...(isText && { examples: ['2026-01-31T12:00:00Z'] }),
+    ...(!isText && {
+      examples: [numbers ? EPOCH_EXAMPLES[time.unit] : patternText(formats[0]!, EXAMPLE_TIME, time.zone)],
+    }),
+  }
+}
+
+const EXAMPLE_TIME = Date.UTC(2026, 0, 31, 12)
 
 const EPOCH_EXAMPLES = {
   s: 1_769_860_800,

@@ -2,6 +2,7 @@
 
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { FIRST_EVENT_TIME, LAST_EVENT_TIME, MAX_INTEGER_DIGITS, MAX_KEY_BYTES } from '#pipeline/limits.ts'
+import { type TimeText, timeTextReader } from '#pipeline/time-forms.ts'
 
 export type Fault = { field: string; message: string }
 
@@ -16,6 +17,8 @@ export class NumberText {
 }
 
 const INTEGER = /^-?\d+$/
+/** Date.parse also accepts 24:00, and leaves offsets unchecked. */
+const CLOCK = /^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?$/
 const MS_PER_UNIT = { s: 1000, ms: 1, us: 1e-3, ns: 1e-6 }
 
 /** Throws SyntaxError. It is recursive, so check the nesting depth first. */
@@ -97,8 +100,13 @@ function idFaults(path: string, event: Exact, integral: boolean): Fault[] {
 
 function timeFaults({ spec }: CompiledSpec, event: Exact, now: number): Fault[] {
   const { path, zone, unit } = spec.event.time
+  if (path === undefined) return []
   const value = valueAt(event, path.split('.'))
-  const time = value instanceof NumberText ? Number(value.text) * MS_PER_UNIT[unit] : timeOf(value as string, zone)
+  const text: TimeText =
+    value instanceof NumberText ? { epoch: value.text } : timeTextReader(spec.event.time)(value as string)!
+  const time = 'epoch' in text ? Number(text.epoch) * MS_PER_UNIT[unit] : timeOf(text.rfc3339, zone)
+  if ('rfc3339' in text && zone === undefined && !/(Z|[+-]\d\d:\d\d)$/i.test(text.rfc3339))
+    return [{ field: path, message: 'must have a zone, such as Z or -03:00' }]
   if (Number.isNaN(time)) return [{ field: path, message: 'must be a date that exists' }]
   if (time < FIRST_EVENT_TIME || time > LAST_EVENT_TIME)
     return [{ field: path, message: 'must have a year from 0001 to 9999' }]
@@ -112,6 +120,7 @@ function timeOf(text: string, zone: string | undefined): number {
   const day = new Date(`${date}T00:00:00Z`)
   if (Number.isNaN(day.getTime()) || !day.toISOString().startsWith(date)) return Number.NaN
   const clock = text.slice(11).toUpperCase()
+  if (!CLOCK.test(clock)) return Number.NaN
   const offset = /[Z]|[+-]..:..$/.test(clock) ? '' : zone === 'UTC' ? 'Z' : zone
   return Date.parse(`${date}T${clock}${offset}`)
 }

@@ -21,6 +21,8 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
     [{ 'spec.event.fields[0].path': 'shop' }],
     [{ 'spec.event.explode': { path: 'lines', fields: [{ name: 'price' }] } }],
     [{ 'spec.event.time.path': 'sold_at' }],
+    [{ 'spec.event.time.format': 'epoch' }],
+    [{ 'spec.event.time.formats': ['rfc3339'] }],
     [{ 'spec.event.fields[0].blankAsNull': true }],
   ])('changes the identity of the spec and of the aggregation with %j', changes => {
     const after = identities(changes)
@@ -37,6 +39,7 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
     [{ 'spec.event.fields[3].path': 'remark' }],
     [{ 'spec.event.id': 'id' }],
     [{ 'spec.event.integralIds': true }],
+    [{ 'spec.event.time.format': 'iso8601' }],
     [{ 'spec.event.fields[1].rounding': 'half-even' }],
     [{ 'spec.event.fields[1].blankAsNull': true }],
     [{ 'spec.aggregations[0].allowedLateness': '1m' }],
@@ -53,6 +56,7 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
     [{ 'spec.source.bootstrapServers': ['kafka:9092'] }],
     [{ 'spec.sinks': { postgres: { host: 'db' } } }],
     [{ 'spec.window': { size: '60s', type: 'tumbling' } }],
+    [{ 'spec.event.time.format': 'rfc3339' }],
   ])('keeps both identities with %j, which changes no result', changes => expect(identities(changes)).toEqual(before))
 })
 

@@ -26,7 +26,7 @@ function readByEngine(spec: EventSpec): (record: Buffer) => Reading {
 }
 
 function readByVerifier(spec: EventSpec): (record: Buffer) => Reading {
-  const { rules } = readSpec(documentFor(spec) as WrittenDocument)
+  const { rules } = readSpec(documentFor(spec) as unknown as WrittenDocument)
   return record => {
     try {
       const { time, id, lines } = decode(record, NOW, rules)

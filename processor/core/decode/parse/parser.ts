@@ -2,12 +2,13 @@
 
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
+import { readsNumbers, readsTexts, type TimeText, timeTextReader } from '#pipeline/time-forms.ts'
 import type { DeadReason } from '../../dead-reasons.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import { parseDecimal } from '../number.ts'
 import type { Outputs } from '../outputs.ts'
-import { parseEpoch, Rfc3339 } from '../time.ts'
+import { isTimestamp, parseEpoch, Rfc3339 } from '../time.ts'
 import { absentValue, fieldValue, isAbsent, isStorable, type Value } from '../values.ts'
 import { exceededLimit, isObject, type Json, type JsonObject, NumberText, parseJson, textOf, valueAt } from './json.ts'
 
@@ -26,6 +27,9 @@ export class Parser {
   readonly #ownSlots: Slot[]
   readonly #lineSlots: Slot[]
   readonly #rfc3339: Rfc3339
+  readonly #readsNumbers: boolean
+  /** Null: only numbers are allowed. */
+  readonly #timeText: ((text: string) => TimeText | null) | null
   /** By field index; line fields have the values of the selected line. */
   readonly #values: Value[]
   /** One row per line, in the order of #lineSlots. */
@@ -38,7 +42,10 @@ export class Parser {
     const slots = compiled.fields.map((field, index) => ({ index, field, absent: absentValue(field) }))
     this.#ownSlots = slots.filter(slot => !slot.field.line)
     this.#lineSlots = slots.filter(slot => slot.field.line)
-    this.#rfc3339 = new Rfc3339(compiled.spec.event.time.zone)
+    const { time } = compiled.spec.event
+    this.#rfc3339 = new Rfc3339(time.zone)
+    this.#readsNumbers = readsNumbers(time)
+    this.#timeText = readsTexts(time) ? timeTextReader(time) : null
     this.#values = compiled.fields.map(() => ({ text: null, amount: 0 }))
   }
 
@@ -86,6 +93,7 @@ export class Parser {
   #readTime(event: JsonObject, recordTimestamp: number): DecodeFault | null {
     const { event: shape, watermark } = this.#compiled.spec
     const { path } = shape.time
+    if (path === undefined) return this.#takeRecordTimestamp(recordTimestamp)
     const value = valueAt(event, path)
     if (value === null) return dead('missing_field', path)
     const time = this.#timeOf(value)
@@ -98,11 +106,20 @@ export class Parser {
 
   /** Returns NaN for an invalid time, null for a type that the format does not allow. */
   #timeOf(value: Json): number | null {
-    const { format, unit } = this.#compiled.spec.event.time
-    if (format === 'epoch') return value instanceof NumberText ? parseEpoch(value.text, unit) : null
-    if (typeof value !== 'string') return null
-    const bytes = Buffer.from(value)
+    const { unit } = this.#compiled.spec.event.time
+    if (value instanceof NumberText) return this.#readsNumbers ? parseEpoch(value.text, unit) : null
+    if (typeof value !== 'string' || this.#timeText === null) return null
+    const text = this.#timeText(value)
+    if (text === null) return Number.NaN
+    if ('epoch' in text) return parseEpoch(text.epoch, unit)
+    const bytes = Buffer.from(text.rfc3339)
     return this.#rfc3339.parse(bytes, 0, bytes.length)
+  }
+
+  #takeRecordTimestamp(timestamp: number): DecodeFault | null {
+    if (!isTimestamp(timestamp)) return dead('bad_time')
+    this.#out.time = timestamp
+    return null
   }
 
   #readOwnFields(event: JsonObject): DecodeFault | null {

@@ -14,7 +14,13 @@ export type FieldSpec = {
 }
 
 export type EventSpec = {
-  time?: { path?: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
+  time?: {
+    path?: string | undefined
+    format?: 'rfc3339' | 'iso8601' | 'epoch' | 'record-timestamp'
+    formats?: readonly string[]
+    unit?: 's' | 'ms' | 'us' | 'ns'
+    zone?: string
+  }
   fields?: FieldSpec[]
   /** Path of the id; setting it enables deduplication. */
   id?: string | undefined

@@ -42,14 +42,28 @@ const field = fc
     }),
   )
 
-const time: fc.Arbitrary<NonNullable<EventSpec['time']>> = fc.record(
-  {
-    path: fc.constantFrom('ts', 'meta.ts', 'a'),
-    format: fc.constantFrom('rfc3339', 'rfc3339', 'epoch'),
-    unit: fc.constantFrom('s', 'ms', 'us', 'ns'),
-    zone: fc.constantFrom('UTC', '-03:00'),
-  },
-  { requiredKeys: ['path', 'format', 'unit'] },
+type Time = NonNullable<EventSpec['time']>
+
+const path = fc.constantFrom('ts', 'meta.ts', 'a')
+const unit = fc.constantFrom('s', 'ms', 'us', 'ns')
+const zone = fc.constantFrom('UTC', '-03:00')
+
+const FORMATS = [
+  ['rfc3339', 'epoch'],
+  ['epoch', 'iso8601'],
+  ['iso8601', 'dd/MM/yyyy HH:mm:ss'],
+  ['MM/dd/yyyy HH:mm:ss', 'dd/MM/yyyy HH:mm:ss', 'rfc3339'],
+  ['yyyy-dd-MM HH:mm:ss', 'yyyyMMdd', 'iso8601', 'epoch'],
+  ['dd.MM.yyyy HH:mm:ss.SSSXXX', 'epoch'],
+]
+
+const time: fc.Arbitrary<Time> = fc.oneof(
+  fc.record(
+    { path, format: fc.constantFrom('rfc3339', 'rfc3339', 'iso8601', 'epoch'), unit, zone },
+    { requiredKeys: ['path', 'format', 'unit'] },
+  ),
+  fc.record({ path, formats: fc.constantFrom(...FORMATS), unit, zone }),
+  fc.constant<Time>({ path: undefined, format: 'record-timestamp' }),
 )
 
 export const eventSpec: fc.Arbitrary<EventSpec> = fc
@@ -107,6 +121,27 @@ const timeText = often(
   fc.constantFrom('"2026-02-30T10:00:00Z"', '"9999-12-31T23:59:59-00:01"', '"2026-01-31T10:00:00\\u005a"', '""'),
 )
 
+const looseTimeText = often(
+  fc
+    .tuple(
+      fc.constantFrom('2026-01-31', '31/01/2026', '2026-13-01', '31.01.2026', '20260131'),
+      fc.constantFrom(
+        'T10:00:00',
+        ' 10:00:00',
+        ' 10:00',
+        '',
+        'T10:00:00,123',
+        ' 10:00:00.5',
+        ' 10:00:00.123',
+        ' 24:00:00',
+      ),
+      fc.constantFrom('', 'Z', 'z', ' Z', '-0300', '-03', ' -03:00', ' UTC', 'GMT', ' utc', '+9999', '-030'),
+    )
+    .map(parts => `"${parts.join('')}"`),
+  fc.constantFrom('"1735689600"', '"1735689600.5"', '" 1735689600"', '"1e9"', '"20260131"', '"02/13/2026 10:00:00"'),
+  fc.constantFrom('"2026-01-02 10:00:00"', '"2026-01-02T10:00Z"', '"\\ud800"', '"2026-01-31T10:00\\u005a"'),
+)
+
 const epochText = often(
   fc.integer({ min: 0, max: 1_700_000_000 }).map(String),
   fc.bigInt({ min: 0n, max: 10n ** 19n }).map(String),
@@ -141,7 +176,9 @@ const textFor = {
   ),
   boolean: often(fc.constantFrom('true', 'false'), anyText),
   rfc3339: often(timeText, anyText),
+  iso8601: often(fc.oneof(timeText, looseTimeText), anyText),
   epoch: often(epochText, anyText),
+  formats: often(fc.oneof(timeText, looseTimeText, epochText), anyText),
   id: often(
     fc.uuid().map(id => `"${id}"`),
     fc.integer().map(String),
@@ -209,11 +246,16 @@ function mutate(bytes: Buffer, { kind, at, byte }: { kind: string; at: number; b
   return Buffer.concat([bytes.subarray(0, place), Buffer.from(middle), bytes.subarray(after)])
 }
 
+function timeTextOf({ path, format }: Time): PathText[] {
+  if (path === undefined || format === 'record-timestamp') return []
+  return [{ path, text: textFor[format ?? 'formats'] }]
+}
+
 /** Generates a record for this spec. */
 export function recordFor(spec: EventSpec): fc.Arbitrary<Buffer> {
   const values: PathText[] = [
     ...(spec.fields ?? []).map(({ path, type }) => ({ path: path!, text: textFor[type!] })),
-    { path: spec.time!.path!, text: textFor[spec.time!.format!] },
+    ...timeTextOf(spec.time!),
     ...(spec.id === undefined ? [] : [{ path: spec.id, text: textFor.id }]),
   ]
   return fc
