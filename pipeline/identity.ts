@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto'
 import { fieldsOf, parseExpression } from './expression.ts'
 import { scalesOf } from './fields.ts'
-import { MAX_IDENTIFIER } from './limits.ts'
+import { DEFAULT_MAX_PAST_SKEW, MAX_IDENTIFIER } from './limits.ts'
 import { perOf } from './per.ts'
 import { decimalsOf } from './rounding.ts'
 import type { Aggregation, Field, Measure, SalesPipeline, Spec } from './schema.ts'
+import { parseDuration } from './units.ts'
 
 /**
  * Returns a SHA-256 of window, group-by, measures and the mapping of what they use: the event's time, its lines and the
@@ -68,10 +69,16 @@ function fieldsOfMeasure({ op, of }: Measure): string[] {
 
 /** Returns a SHA-256 of everything that the engine's results depend on. A new value is a new generation of the spec history. */
 export function specIdentity(spec: Spec): string {
-  const { window, watermark, allowedLateness, deduplication, raw } = spec
+  const { window, allowedLateness, deduplication, raw } = spec
+  const watermark = hashedWatermark(spec.watermark)
   const event = { ...spec.event, time: hashedTime(spec.event.time, false) }
   const aggregations = spec.aggregations.map(a => ({ ...a, measures: hashedMeasures(spec, a) }))
   return hash({ event, window, watermark, allowedLateness, aggregations, deduplication, raw })
+}
+
+/** The default of maxPastSkew is left out, because releases up to 0.3.0 did not have it. It changes no result. */
+function hashedWatermark({ maxPastSkew, ...known }: Spec['watermark']): object {
+  return maxPastSkew === parseDuration(DEFAULT_MAX_PAST_SKEW) ? known : { ...known, maxPastSkew }
 }
 
 /** Returns `namespace/name`. All stored data carries it, so that a pipeline never touches the data of another. */

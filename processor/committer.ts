@@ -12,6 +12,7 @@ import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Commit } from './core/commit.ts'
 import { mergeShares } from './core/merge.ts'
 import { outcomeOf } from './core/outcome.ts'
+import type { Share } from './core/pending.ts'
 import { Fenced, Rejected, Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Store, Telemetry } from './ports.ts'
@@ -35,6 +36,8 @@ export type CommitterDeps = {
   partitions: () => Iterable<OwnedPartition>
   /** Cuts oversized dead letters, or strips them when their table is full. */
   boundDeadLetters: (commit: Commit) => Commit
+  /** Counts the records of a commit, for conditions about the input. */
+  noteInput: (shares: Share[], at: number) => void
   /** The partition has another owner (`lost`), or its progress row changed (`moved`): it must be claimed again. */
   onLost: (partition: OwnedPartition, reason: 'lost' | 'moved') => void
   /** The store rejects exactly this record. */
@@ -186,6 +189,7 @@ export class Committer {
     const { telemetry, clock } = this.#deps
     const shares = committed.map(p => p.share!)
     for (const partition of committed) partition.share = null
+    this.#deps.noteInput(shares, clock.now())
     telemetry.committed(commit, {
       startedAt,
       endedAt: clock.now(),

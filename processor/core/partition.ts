@@ -195,6 +195,8 @@ export class PartitionState {
       pending.dead.push(deadLetter(this.partition, cursor, fault))
       return
     }
+    if (decoder.time < cursor.timestamp - this.#compiled.spec.watermark.maxPastSkew)
+      pending.noteFarBehind(this.partition, cursor, decoder.time)
     const watermark = this.watermark
     this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
     if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, this.maxEventTime)) {

@@ -5,6 +5,7 @@ import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 import { OWNERSHIP_MUTANTS } from './ownership.ts'
+import { READING_MUTANTS } from './reading.ts'
 import { SECURITY_MUTANTS } from './security.ts'
 import { VERIFIER_MUTANTS } from './verifier.ts'
 
@@ -17,4 +18,5 @@ export const MUTANTS: Mutant[] = [
   ...SECURITY_MUTANTS,
   ...OWNERSHIP_MUTANTS,
   ...VERIFIER_MUTANTS,
+  ...READING_MUTANTS,
 ]

@@ -34,6 +34,7 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
     [{ 'spec.allowedLateness': '1m' }],
     [{ 'spec.watermark': { outOfOrderness: '9s' } }],
     [{ 'spec.watermark': { maxFutureSkew: '9s' } }],
+    [{ 'spec.watermark': { maxPastSkew: '9s' } }],
     [{ 'spec.raw': { table: 'sales_raw' } }],
     [{ 'spec.event.fields[4]': { name: 'country' } }],
     [{ 'spec.event.fields[3].path': 'remark' }],
@@ -57,6 +58,7 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
     [{ 'spec.sinks': { postgres: { host: 'db' } } }],
     [{ 'spec.window': { size: '60s', type: 'tumbling' } }],
     [{ 'spec.event.time.format': 'rfc3339' }],
+    [{ 'spec.watermark': { maxPastSkew: '87600h' } }],
   ])('keeps both identities with %j, which changes no result', changes => expect(identities(changes)).toEqual(before))
 })
 

@@ -38,7 +38,13 @@ describe('parsePipeline', () => {
     })
     expect(spec.event.time).toEqual({ path: 'at', unit: 'ms' })
     expect(spec.window).toEqual({ type: 'tumbling', size: 60_000 })
-    expect(spec.watermark).toEqual({ outOfOrderness: 5000, idleTimeout: 10_000, idle: 'hold', maxFutureSkew: 300_000 })
+    expect(spec.watermark).toEqual({
+      outOfOrderness: 5000,
+      idleTimeout: 10_000,
+      idle: 'hold',
+      maxFutureSkew: 300_000,
+      maxPastSkew: 315_360_000_000,
+    })
     expect(spec.allowedLateness).toBe(0)
     expect([spec.deduplication, spec.raw, spec.sinks.elasticsearch]).toEqual([undefined, undefined, undefined])
     expect(spec.deadLetters).toEqual({ maxBytes: 2 ** 30, whenFull: 'coordinates', maxPayload: 65_536 })

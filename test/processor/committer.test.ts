@@ -66,6 +66,7 @@ async function flushRejected(partitions: OwnedPartition[], duringCommit: () => v
       lost.push(partition.partition)
       partition.enter('assigned')
     },
+    noteInput: () => {},
     onRejected: partition => rejected.push(partition.partition),
     fail: error => {
       throw error
