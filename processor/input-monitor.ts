@@ -11,6 +11,7 @@ import type { Share } from './core/pending.ts'
 import type { Telemetry } from './ports.ts'
 
 const WINDOW_MS = 60_000
+const DAY_MS = 86_400_000
 /** Records with the same fault from which on it is reported, if they are also one of ten. */
 const MIN_RECORDS = 3
 const MIN_SHARE = 0.1
@@ -95,8 +96,12 @@ export class InputMonitor {
     const hint = unit
       ? `The values look like unit ${unit}, but spec.event.time.unit is ${event.time.unit}; correct the producer, or create another pipeline with unit: ${unit}`
       : 'Correct the producer, or raise spec.watermark.maxPastSkew if the events are so old'
-    return `${count} of ${this.#total(entry => entry.records)} records in the last minute have an event time more than ${formatDuration(watermark.maxPastSkew)} before the timestamp of their record, such as ${new Date(first.eventTime).toISOString()} at partition ${first.partition} offset ${first.offset}. ${hint}`
+    return `${count} of ${this.#total(entry => entry.records)} records in the last minute have an event time more than ${days(watermark.maxPastSkew)} before the timestamp of their record, such as ${new Date(first.eventTime).toISOString()} at partition ${first.partition} offset ${first.offset}. ${hint}`
   }
+}
+
+function days(ms: number): string {
+  return ms % DAY_MS === 0 ? `${ms / DAY_MS}d` : formatDuration(ms)
 }
 
 function countsOf(shares: Share[]): Omit<Entry, 'at'> {

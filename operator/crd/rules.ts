@@ -5,10 +5,11 @@
  */
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
+import { celMilliseconds } from '#pipeline/units.ts'
 import { type CelRule, ELASTICSEARCH_TRANSPORT, POSTGRES, SHARED_VARIABLES, SOURCE } from './admission-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
-const ms = (field: string) => `duration(self.${field}).getMilliseconds()`
+const ms = (field: string) => celMilliseconds(`self.${field}`)
 const step = `(has(self.slide) ? ${ms('slide')} : ${ms('size')})`
 
 const WINDOW: CelRule[] = [
@@ -255,7 +256,7 @@ const LOAD: CelRule[] = [
 
 const BURSTS: CelRule[] = [
   {
-    rule: 'duration(self.lasting) <= duration(self.every)',
+    rule: `${celMilliseconds('self.lasting')} <= ${celMilliseconds('self.every')}`,
     message: 'must not be longer than the value of "every"',
     fieldPath: '.lasting',
   },

@@ -55,7 +55,7 @@ export const watermark = optionalObject({
   maxPastSkew: duration().prefault(DEFAULT_MAX_PAST_SKEW).meta({
     description:
       'The condition EventTimesFarBehind reports events whose event time is earlier than the timestamp of their record by more than this value. Most often, their unit is wrong. They are counted like all others',
-    example: '87600h',
+    example: '30d',
   }),
 }).describe('How event time advances. The watermark decides which windows are complete')
 

@@ -119,6 +119,31 @@ describeWithApiServer('the CRD', () => {
     expect(counts.rejected).toBeGreaterThan(200)
   })
 
+  it('accepts exactly the durations that we accept', async () => {
+    for (const lasting of [
+      '1h',
+      '60m',
+      '1d',
+      '1d1s',
+      '24h',
+      '1h30m',
+      '90m',
+      '2d',
+      '1m30s',
+      '1h0m',
+      '30s1m',
+      '99999d',
+      '',
+    ]) {
+      const document = documentWith({ 'spec.load': { bursts: { every: '1d', lasting, factor: 2 } } })
+      const faults = ownFaults(document)
+      expect([lasting, (await submit(document)).accepted]).toEqual([lasting, faults.length === 0])
+    }
+    const sliding = (size: string, slide: string) => documentWith({ 'spec.window': { type: 'sliding', size, slide } })
+    expect((await submit(sliding('1d', '1h30m'))).accepted).toBe(true)
+    expect((await submit(sliding('1d', '1h31m'))).accepted).toBe(false)
+  })
+
   it('accepts exactly the expressions that we accept', async () => {
     const piece = fc.constantFrom(
       'amount',
@@ -364,6 +389,12 @@ const HOSTILE = fc.oneof(
     '7s',
     '87600h',
     '87601h',
+    '1d',
+    '1h30m',
+    '3650d',
+    '3651d',
+    '1h0m',
+    '999999d',
     '99999999999h',
     '5',
     '1Gi',

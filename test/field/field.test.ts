@@ -138,7 +138,7 @@ it('counts seconds that are read as milliseconds, and names the likely unit', ()
   ])
   expect(conditionsOf('epoch-unit', parts)).toEqual({
     EventTimesFarBehind: expect.stringMatching(
-      /^5 of 8 records in the last minute have an event time more than 87600h before .* 1970-01-21T18:52:51\.833Z at partition 0 offset 0\. The values look like unit s, but spec\.event\.time\.unit is ms/,
+      /^5 of 8 records in the last minute have an event time more than 3650d before .* 1970-01-21T18:52:51\.833Z at partition 0 offset 0\. The values look like unit s, but spec\.event\.time\.unit is ms/,
     ),
   })
 })
