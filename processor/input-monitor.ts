@@ -7,6 +7,7 @@ import { readsNumbers } from '#pipeline/time-forms.ts'
 import { formatDuration } from '#pipeline/units.ts'
 import type { DeadReason } from './core/dead-reasons.ts'
 import { type FarBehind, likelyUnit } from './core/far-behind.ts'
+import { describeNotJson } from './core/not-json.ts'
 import type { Share } from './core/pending.ts'
 import type { Telemetry } from './ports.ts'
 
@@ -22,6 +23,8 @@ type Entry = {
   accepted: number
   /** By "reason at field". */
   dead: Map<string, number>
+  /** What the first value that is not JSON looks like. */
+  notJson: string | null
   /** By aggregation. */
   late: number[]
   farBehind: FarBehind[]
@@ -74,7 +77,8 @@ export class InputMonitor {
     const records = this.#total(entry => entry.records)
     if (!most || !isCommon(most[1], records)) return null
     const remedy = REMEDIES[most[0].split(' ')[0] as DeadReason] ?? LOOK
-    return `${most[1]} of ${records} records in the last minute: ${most[0]}; ${remedy}`
+    const example = most[0] === 'not_json' ? this.#entries.find(entry => entry.notJson)?.notJson : undefined
+    return `${most[1]} of ${records} records in the last minute: ${most[0]}${example ? `, such as: ${example}` : ''}; ${remedy}`
   }
 
   #lateMessage(): string | null {
@@ -118,7 +122,9 @@ function countsOf(shares: Share[]): Omit<Entry, 'at'> {
   }
   const sum = (name: 'records' | 'accepted') => shares.reduce((total, { commit }) => total + commit.counters[name], 0)
   const farBehind = shares.flatMap(share => share.farBehind ?? [])
-  return { records: sum('records'), accepted: sum('accepted'), dead, late, farBehind }
+  const letter = shares.flatMap(share => share.dead).find(({ reason, payload }) => reason === 'not_json' && payload)
+  const notJson = letter ? describeNotJson(letter.payload!) : null
+  return { records: sum('records'), accepted: sum('accepted'), dead, notJson, late, farBehind }
 }
 
 function isCommon(count: number, all: number): boolean {
