@@ -7,7 +7,6 @@ import { readsNumbers } from '#pipeline/time-forms.ts'
 import { formatDuration } from '#pipeline/units.ts'
 import type { DeadReason } from './core/dead-reasons.ts'
 import { type FarBehind, likelyUnit } from './core/far-behind.ts'
-import { describeNotJson } from './core/not-json.ts'
 import type { Share } from './core/pending.ts'
 import type { Telemetry } from './ports.ts'
 
@@ -76,9 +75,10 @@ export class InputMonitor {
     const [most] = [...counts].sort(([, a], [, b]) => b - a)
     const records = this.#total(entry => entry.records)
     if (!most || !isCommon(most[1], records)) return null
-    const remedy = REMEDIES[most[0].split(' ')[0] as DeadReason] ?? LOOK
-    const example = most[0] === 'not_json' ? this.#entries.find(entry => entry.notJson)?.notJson : undefined
-    return `${most[1]} of ${records} records in the last minute: ${most[0]}${example ? `, such as: ${example}` : ''}; ${remedy}`
+    const faults = `${most[1]} of ${records} records in the last minute: ${most[0]}`
+    const example = most[0] === 'not_json' && this.#entries.find(entry => entry.notJson)
+    if (example) return `${faults}, such as: ${example.notJson}`
+    return `${faults}; ${REMEDIES[most[0].split(' ')[0] as DeadReason] ?? LOOK}`
   }
 
   #lateMessage(): string | null {
@@ -122,8 +122,7 @@ function countsOf(shares: Share[]): Omit<Entry, 'at'> {
   }
   const sum = (name: 'records' | 'accepted') => shares.reduce((total, { commit }) => total + commit.counters[name], 0)
   const farBehind = shares.flatMap(share => share.farBehind ?? [])
-  const letter = shares.flatMap(share => share.dead).find(({ reason, payload }) => reason === 'not_json' && payload)
-  const notJson = letter ? describeNotJson(letter.payload!) : null
+  const notJson = shares.flatMap(share => share.dead).find(({ detail }) => detail)?.detail ?? null
   return { records: sum('records'), accepted: sum('accepted'), dead, notJson, late, farBehind }
 }
 
