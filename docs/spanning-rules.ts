@@ -21,7 +21,12 @@ const WINDOW_RULES: SpanningRule[] = [
 export const CROSS_FIELD_RULES: SpanningRule[] = [
   { fields: ['event.id'], rule: 'required if `deduplication` is set.' },
   {
-    fields: ['event.fields[].scale', 'event.explode.fields[].scale'],
+    fields: [
+      'event.fields[].scale',
+      'event.explode.fields[].scale',
+      'event.fields[].rounding',
+      'event.explode.fields[].rounding',
+    ],
     rule: 'only for type `number` and `decimal`.',
   },
   {
@@ -31,6 +36,14 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   {
     fields: ['event.fields[].default', 'event.explode.fields[].default'],
     rule: 'a value of the type: for `number` and `decimal` at most 30 digits before the decimal point and at most `scale` after it; for `boolean` `"true"` or `"false"`; for `string` valid Unicode without U+0000.',
+  },
+  {
+    fields: ['event.time.path'],
+    rule: 'required unless `event.time.format` is `record-timestamp`, and not allowed then.',
+  },
+  {
+    fields: ['event.time.formats'],
+    rule: 'not beside `event.time.format`. A pattern has `yyyy`, `MM` and `dd` once each, and `HH`, `mm`, `ss`, `S` and `XXX` at most once. A pattern without `XXX` requires `event.time.zone`.',
   },
   {
     fields: ['event.explode.fields'],
@@ -110,11 +123,11 @@ export const FIXED_FIELDS: SpanningRule[] = [
   },
   {
     fields: ['event.time', 'event.explode'],
-    rule: 'fixed, because every result depends on them. `event.explode.fields` can be extended. For other changes create another pipeline.',
+    rule: 'fixed, because every result depends on them. `event.time.format` can be changed between `rfc3339` and `iso8601`. `event.explode.fields` can be extended. For other changes create another pipeline.',
   },
   {
     fields: ['event.fields[]', 'event.explode.fields[]'],
-    rule: 'an existing field is fixed. Add a field with another name instead.',
+    rule: 'an existing field is fixed, except `rounding` and, unless its type is `string`, `blankAsNull`. Add a field with another name instead.',
   },
   {
     fields: ['aggregations', 'aggregations[].groupBy', 'aggregations[].measures'],

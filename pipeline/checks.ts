@@ -4,6 +4,7 @@ import { duplicateNames, type Fault } from './faults.ts'
 import { scaleOf } from './fields.ts'
 import { MAX_INTEGER_DIGITS } from './limits.ts'
 import type { Field, Spec } from './schema.ts'
+import { FORMS, isCompletePattern, RECORD_TIMESTAMP } from './time-forms.ts'
 import { formatDuration } from './units.ts'
 
 /** Returns all faults, each with the path of the field to change. The spec must have passed the schema. */
@@ -49,11 +50,37 @@ function eventFaults(spec: Spec): Fault[] {
   lines.forEach((f, i) => {
     faults.push(...fieldFaults(f, ['event', 'explode', 'fields', i]))
   })
+  faults.push(...timeFaults(event.time))
   if (spec.deduplication && !event.id)
     faults.push({
       path: ['event', 'id'],
       message: 'is required by deduplication; set it to the path of the field that identifies a sale',
     })
+  return faults
+}
+
+function timeFaults({ path, format, formats = [], zone }: Spec['event']['time']): Fault[] {
+  const at = ['event', 'time']
+  const faults: Fault[] = []
+  const needsPath = format !== RECORD_TIMESTAMP
+  if (needsPath && path === undefined)
+    faults.push({ path: [...at, 'path'], message: 'is required unless format is record-timestamp; set it' })
+  if (!needsPath && path !== undefined)
+    faults.push({ path: [...at, 'path'], message: `${path} is not allowed when format is record-timestamp; remove it` })
+  if (format !== undefined && formats.length > 0)
+    faults.push({
+      path: [...at, 'formats'],
+      message: 'is not allowed beside format; move its value into formats, or remove one',
+    })
+  formats.forEach((text, i) => {
+    if (text in FORMS) return
+    const at = ['event', 'time', 'formats', i]
+    if (zone === undefined && !text.includes('XXX'))
+      faults.push({ path: at, message: `"${text}" has no XXX, so times have no zone; set zone` })
+    if (isCompletePattern(text)) return
+    const message = `must have yyyy, MM and dd once each, and HH, mm, ss, S and XXX at most once; found "${text}"`
+    faults.push({ path: at, message })
+  })
   return faults
 }
 
@@ -64,6 +91,11 @@ function fieldFaults(field: Field, at: Fault['path']): Fault[] {
     faults.push({
       path: [...at, 'scale'],
       message: `${field.scale} is not allowed for type ${field.type}; remove it or set type to number or decimal`,
+    })
+  if (!isNumeric && field.rounding !== undefined)
+    faults.push({
+      path: [...at, 'rounding'],
+      message: `${field.rounding} is not allowed for type ${field.type}; remove it or set type to number or decimal`,
     })
   if (field.default === undefined) return faults
   const scale = scaleOf(field)

@@ -21,6 +21,10 @@ export type CompiledField = {
   /** Text to use for an absent or null value; undefined if the field has no default. */
   default: string | undefined
   optional: boolean
+  /** More decimals than `scale` are rounded half-even; otherwise they make a record dead. */
+  rounds: boolean
+  /** Text that is empty or has only white space counts as null. */
+  blankAsNull: boolean
   line: boolean
   /** An aggregation groups by the field, so its values are interned. Other strings only go to the raw table. */
   isKey: boolean
@@ -69,9 +73,11 @@ export function compileSpec(spec: Spec): CompiledSpec {
 }
 
 function compileField(field: Field, isKey: boolean, line: boolean): CompiledField {
-  const { name, type, optional } = field
+  const { name, type, optional, rounding, blankAsNull = false } = field
   const path = (field.path ?? name).split('.')
-  return { name, path, type, scale: scaleOf(field), default: field.default, optional, line, isKey }
+  const scale = scaleOf(field)
+  const rounds = rounding === 'half-even'
+  return { name, path, type, scale, default: field.default, optional, rounds, blankAsNull, line, isKey }
 }
 
 function compileAggregation(spec: Spec, aggregation: Aggregation, fields: CompiledField[]): CompiledAggregation {

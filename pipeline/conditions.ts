@@ -192,6 +192,22 @@ const INFORMING = define(
       action:
         'if this is meant, set `per: lines`; otherwise replace the aggregation by one with another name and `per: events`',
     },
+    ManyDeadLetters: {
+      alert: null,
+      meaning: 'many records of the last minute are dead letters for the same reason',
+      action: 'do what the message says; [SalesPipelineDeadLetters](#salespipelinedeadletters) shows examples',
+    },
+    ManyLateEvents: {
+      alert: null,
+      meaning: 'many events of the last minute are late for the same aggregation',
+      action: 'do what the message says; see [SalesPipelineLateEvents](#salespipelinelateevents)',
+    },
+    EventTimesFarBehind: {
+      alert: null,
+      meaning:
+        'events of the last minute have an event time more than `spec.watermark.maxPastSkew` before the timestamp of their record; most often, seconds are read as milliseconds',
+      action: 'correct the producer, or create another pipeline with the unit that the message names',
+    },
     PartitionsAdded: {
       alert: null,
       meaning:

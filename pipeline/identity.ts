@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto'
 import { fieldsOf, parseExpression } from './expression.ts'
 import { scalesOf } from './fields.ts'
-import { MAX_IDENTIFIER } from './limits.ts'
+import { DEFAULT_MAX_PAST_SKEW, MAX_IDENTIFIER } from './limits.ts'
 import { perOf } from './per.ts'
 import { decimalsOf } from './rounding.ts'
-import type { Aggregation, Measure, SalesPipeline, Spec } from './schema.ts'
+import type { Aggregation, Field, Measure, SalesPipeline, Spec } from './schema.ts'
+import { parseDuration } from './units.ts'
 
 /**
  * Returns a SHA-256 of window, group-by, measures and the mapping of what they use: the event's time, its lines and the
@@ -15,14 +16,33 @@ export function aggregationIdentity(spec: Spec, aggregation: Aggregation): strin
   const { groupBy, measures } = aggregation
   const { time, explode } = spec.event
   const used = new Set([...groupBy, ...measures.flatMap(fieldsOfMeasure)])
-  const fields = [spec.event.fields, explode?.fields ?? []].map(list => list.filter(f => used.has(f.name)))
-  const event = { time, lines: explode?.path, fields }
+  const fields = [spec.event.fields, explode?.fields ?? []].map(list =>
+    list.filter(f => used.has(f.name)).map(hashedField),
+  )
+  const event = { time: hashedTime(time, true), lines: explode?.path, fields }
   return hash({
     event,
     window: aggregation.window ?? spec.window,
     groupBy,
     measures: hashedMeasures(spec, aggregation),
   })
+}
+
+/**
+ * Returns what gives a field the value that is aggregated. `rounding`, and `blankAsNull` of a type other than string, only
+ * decide about records that are dead without them, so they can be changed.
+ */
+function hashedField({ rounding: _, blankAsNull, ...mapping }: Field): object {
+  return mapping.type === 'string' && blankAsNull ? { ...mapping, blankAsNull } : mapping
+}
+
+/**
+ * Returns what gives an event its time, as releases up to 0.3.0 stored it. `widened`: iso8601 counts as rfc3339, because it
+ * gives every text that rfc3339 accepts the same time.
+ */
+function hashedTime({ format, ...time }: Spec['event']['time'], widened: boolean): object {
+  const named = format ?? (time.formats ? undefined : 'rfc3339')
+  return { ...time, format: widened && named === 'iso8601' ? 'rfc3339' : named }
 }
 
 /**
@@ -49,9 +69,16 @@ function fieldsOfMeasure({ op, of }: Measure): string[] {
 
 /** Returns a SHA-256 of everything that the engine's results depend on. A new value is a new generation of the spec history. */
 export function specIdentity(spec: Spec): string {
-  const { event, window, watermark, allowedLateness, deduplication, raw } = spec
+  const { window, allowedLateness, deduplication, raw } = spec
+  const watermark = hashedWatermark(spec.watermark)
+  const event = { ...spec.event, time: hashedTime(spec.event.time, false) }
   const aggregations = spec.aggregations.map(a => ({ ...a, measures: hashedMeasures(spec, a) }))
   return hash({ event, window, watermark, allowedLateness, aggregations, deduplication, raw })
+}
+
+/** The default of maxPastSkew is left out, because releases up to 0.3.0 did not have it. It changes no result. */
+function hashedWatermark({ maxPastSkew, ...known }: Spec['watermark']): object {
+  return maxPastSkew === parseDuration(DEFAULT_MAX_PAST_SKEW) ? known : { ...known, maxPastSkew }
 }
 
 /** Returns `namespace/name`. All stored data carries it, so that a pipeline never touches the data of another. */

@@ -48,6 +48,9 @@ export const MAX_KEY_BYTES = 1024
 export const FIRST_EVENT_TIME = -62_135_596_800_000
 export const LAST_EVENT_TIME = 253_402_300_799_999
 
+/** Event times this long before the timestamps of their records are reported: 3650 days. */
+export const DEFAULT_MAX_PAST_SKEW = '3650d'
+
 /** Bytes of a batch that our topics and brokers accept: a record of 10 MB must arrive to become a dead letter. */
 export const MAX_MESSAGE_BYTES = 32 * 1024 ** 2
 

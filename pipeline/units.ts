@@ -2,19 +2,25 @@
 import { z } from 'zod'
 import { matches } from './rules.ts'
 
-const MS_PER = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const
+const MS_PER = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const BYTES_PER = { '': 1, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 } as const
 
-const DURATION = /^(0|[1-9]\d{0,9})(ms|s|m|h)$/
+/** One number with its unit, or several from days to seconds, such as 1h30m. */
+const DURATION = durationPattern('[1-9]\\d{0,4}')
 const SIZE = /^(0|[1-9]\d{0,9})(Ki|Mi|Gi|)$/
-/** Characters: ten digits and a unit. */
-const MAX_LENGTH = 12
+/** Characters: four parts of five digits and a unit. */
+const MAX_LENGTH = 24
 
-/** "90s" → 90000. Throws unless the text is digits and one of ms, s, m, h. */
+function durationPattern(part: string): RegExp {
+  const [d, h, m, s] = ['d', 'h', 'm', 's'].map(unit => part + unit)
+  return new RegExp(`^((0|[1-9]\\d{0,9})(ms|s|m|h|d)|${d}(${h})?(${m})?(${s})?|${h}(${m})?(${s})?|${m}${s})$`)
+}
+
+/** "90s" → 90000, "1h30m" → 5400000. Throws an Error for any other text. */
 export function parseDuration(text: string): number {
-  const match = DURATION.exec(text)
-  if (!match) throw new Error(`"${text}" is not a duration; write it like 500ms, 30s, 5m or 1h`)
-  return Number(match[1]) * MS_PER[match[2] as keyof typeof MS_PER]
+  if (!DURATION.test(text)) throw new Error(`"${text}" is not a duration; write it like 500ms, 30s, 1h30m or 7d`)
+  const parts = text.matchAll(/(\d+)(ms|[smhd])/g)
+  return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * MS_PER[unit as keyof typeof MS_PER], 0)
 }
 
 /** 90000 → "90s", in the largest unit that divides it. */
@@ -29,7 +35,7 @@ export const MAX_DURATION = '87600h'
 
 /** A duration field; `min` and `max` are durations too. Output: milliseconds. */
 export function duration(min = '0ms', max = MAX_DURATION) {
-  const message = `must be a duration between ${min} and ${max}, such as 500ms, 30s, 5m or 1h`
+  const message = `must be a duration between ${min} and ${max}, such as 500ms, 30s, 1h30m or 7d`
   return z
     .string({ error: message })
     .max(MAX_LENGTH, { error: message, abort: true })
@@ -47,10 +53,22 @@ function boundsOf(min: string, max: string): string {
   return [...least, ...most].join(', ')
 }
 
-/** Checks the format first, because CEL's duration() fails on other texts and on hours beyond 64 bits of nanoseconds. */
+/** Checks the format first, because CEL's duration() fails on other texts, and on hours and days beyond 64 bits of nanoseconds. */
 function durationRule(min: string, max: string): string {
-  const within = `duration(self) >= duration('${min}') && duration(self) <= duration('${max}')`
-  return `${matches(DURATION)} && !self.matches('[0-9]{8}h$') && ${within}`
+  const value = celMilliseconds('self')
+  const within = `${value} >= ${parseDuration(min)} && ${value} <= ${parseDuration(max)}`
+  return `${matches(DURATION)} && !self.matches('[0-9]{8}h$|[0-9]{6}d') && ${within}`
+}
+
+/**
+ * Returns CEL for the milliseconds of a duration. CEL's duration() knows no days: they are read as hours and as minutes, and
+ * the difference shows how many there are. The API server cannot estimate the cost of taking the text apart.
+ */
+export function celMilliseconds(text: string): string {
+  const read = (unit: string) => `duration(${text}.replace('d', '${unit}')).getMilliseconds()`
+  const [dayAsHour, dayAsMinute] = [read('h'), read('m')]
+  const days = `(${dayAsHour} - ${dayAsMinute}) / ${MS_PER.h - MS_PER.m}`
+  return `(${dayAsHour} + ${days} * ${MS_PER.d - MS_PER.h})`
 }
 
 /** A size field such as 64Mi. Output: bytes. */

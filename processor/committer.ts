@@ -13,6 +13,7 @@ import type { Commit } from './core/commit.ts'
 import { mergeShares } from './core/merge.ts'
 import { outcomeOf } from './core/outcome.ts'
 import type { Room } from './core/partition.ts'
+import type { Share } from './core/pending.ts'
 import { Fenced, Rejected, Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Store, Telemetry } from './ports.ts'
@@ -36,6 +37,8 @@ export type CommitterDeps = {
   partitions: () => Iterable<OwnedPartition>
   /** Cuts oversized dead letters, or strips them when their table is full. */
   boundDeadLetters: (commit: Commit) => Commit
+  /** Counts the records of a commit, for conditions about the input. */
+  noteInput: (shares: Share[], at: number) => void
   /** The partition has another owner (`lost`), or its progress row changed (`moved`): it must be claimed again. */
   onLost: (partition: OwnedPartition, reason: 'lost' | 'moved') => void
   /** The store rejects exactly this record. */
@@ -189,6 +192,7 @@ export class Committer {
     const { telemetry, clock } = this.#deps
     const shares = committed.map(p => p.share!)
     for (const partition of committed) partition.share = null
+    this.#deps.noteInput(shares, clock.now())
     telemetry.committed(commit, {
       startedAt,
       endedAt: clock.now(),

@@ -12,6 +12,7 @@ import { lastEpoch, offsetAfter, type Piece } from './core/batches.ts'
 import type { PartitionState } from './core/partition.ts'
 import { DeadLetterBounds } from './dead-letter-bounds.ts'
 import { type Fatal, Retryable } from './errors.ts'
+import { InputMonitor } from './input-monitor.ts'
 import { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Fetched, Membership, Source, Store, Telemetry, Unsupported } from './ports.ts'
 import { retrying } from './retrying.ts'
@@ -52,18 +53,21 @@ export class Flow {
     this.#deps = deps
     const shared = { ...deps, signal: this.#halted.signal, partitions: () => this.#partitions.values() }
     const fail = (error: unknown) => this.#fail(error)
+    const input = new InputMonitor(deps.compiled, deps.telemetry)
     this.#bounds = new DeadLetterBounds(deps.compiled.spec.deadLetters, deps.sha256)
     this.#claimer = new Claimer({ ...shared, fail, openTopic: () => this.#openTopic() })
     this.#committer = new Committer({
       ...shared,
       fail,
       boundDeadLetters: commit => this.#bounds.apply(commit),
+      noteInput: (shares, at) => input.note(shares, at),
       onLost: (partition, reason) => this.#claimer.reclaim(partition, reason),
       onRejected: (partition, offset) => this.#claimer.noteRejected(partition.partition, offset),
     })
     this.#upkeep = new Upkeep({
       ...shared,
       bounds: this.#bounds,
+      input,
       onMoved: partition => this.#claimer.reclaim(partition, 'moved'),
     })
   }

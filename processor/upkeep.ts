@@ -5,6 +5,7 @@
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { DeadLetterBounds } from './dead-letter-bounds.ts'
 import { Retryable } from './errors.ts'
+import type { InputMonitor } from './input-monitor.ts'
 import { checkOpenTransactions } from './open-transactions.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import type { Clock, Membership, Source, Store, Telemetry } from './ports.ts'
@@ -22,6 +23,7 @@ export type UpkeepDeps = {
   telemetry: Telemetry
   partitions: () => Iterable<OwnedPartition>
   bounds: DeadLetterBounds
+  input: InputMonitor
   /** The store lost commits of this partition that it had acknowledged. */
   onMoved: (partition: OwnedPartition) => void
 }
@@ -42,6 +44,7 @@ export class Upkeep {
   async #reportLoop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#report()
+      this.#deps.input.report(this.#deps.clock.now())
       await this.#deps.clock.sleep(EVERY_MS, signal)
     }
   }

@@ -3,7 +3,7 @@ import Big from 'big.js'
 import { decimals } from './expression.ts'
 import { isNumber, type Json, JsonNumber, JsonString, measure, parseJson, textOf } from './json.ts'
 import type { Field, Rules } from './spec.ts'
-import { parseEpoch, parseRfc3339 } from './time.ts'
+import { instant, LATEST, parseEpoch, timeParts } from './time.ts'
 
 export type Value = string | Big | boolean | null
 /** The fields of one line, including the fields of its event. */
@@ -39,8 +39,8 @@ export class Fault extends Error {
  */
 export function decode(value: Buffer | null, timestamp: number, rules: Rules): Sale {
   const event = readObject(value)
-  const id = rules.deduplication ? readId(event, rules.id!) : null
-  const time = readTime(event, rules)
+  const id = rules.deduplication ? readId(event, rules.id!, rules.integralIds) : null
+  const time = readTime(event, rules, timestamp)
   if (time > timestamp + rules.maxFutureSkew) throw new Fault('future_timestamp', rules.time.path)
   const shared = readFields(event, rules.fields)
   const lines = rules.explode ? readLines(event, rules.explode, shared) : [shared]
@@ -67,11 +67,19 @@ function at(object: Map<string, Json>, path: string[]): Json {
   return value
 }
 
-function readId(event: Map<string, Json>, path: string): string {
+function readId(event: Map<string, Json>, path: string, integral: boolean): string {
   const id = at(event, path.split('.'))
   if (id === null) throw new Fault('missing_id', path)
   if (id instanceof JsonNumber && /^-?[0-9]+$/.test(id.text)) return id.text
-  return readString(id, path)
+  return (integral && integerText(id)) || readString(id, path)
+}
+
+/** Returns the digits of a number without a fraction, such as 5.0; null when the value is none, or has too many. */
+function integerText(value: Json): string | null {
+  if (!(value instanceof JsonNumber)) return null
+  const number = new Big(value.text)
+  if (number.e >= MAX_INTEGER_DIGITS || decimals(number) > 0) return null
+  return number.eq(0) ? '0' : number.toFixed()
 }
 
 function readString(value: Json, field: string): string {
@@ -81,16 +89,46 @@ function readString(value: Json, field: string): string {
   return text
 }
 
-function readTime(event: Map<string, Json>, { time: { path, format, unit, zone } }: Rules): number {
+function readTime(event: Map<string, Json>, { time }: Rules, timestamp: number): number {
+  const { path } = time
+  if (path === null) {
+    if (timestamp < 0 || timestamp > LATEST) throw new Fault('bad_time')
+    return timestamp
+  }
   const value = at(event, path.split('.'))
   if (value === null) throw new Fault('missing_field', path)
-  if (format === 'epoch' && !(value instanceof JsonNumber)) throw new Fault('wrong_type', path)
-  const time =
-    value instanceof JsonNumber && format === 'epoch'
-      ? parseEpoch(value.text, unit)
-      : parseRfc3339(readString(value, path), zone)
-  if (time === undefined) throw new Fault('bad_time', path)
-  return time
+  const read = value instanceof JsonNumber ? readNumber(value, time) : readText(value, time)
+  if (read === null) throw new Fault('wrong_type', path)
+  if (read === undefined) throw new Fault('bad_time', path)
+  return read
+}
+
+/** Returns ms since the epoch; undefined for a time that does not exist, null if a number is none of the forms. */
+function readNumber({ text }: JsonNumber, { formats, unit }: Rules['time']): number | null | undefined {
+  return formats.includes('epoch') ? parseEpoch(text, unit) : null
+}
+
+/** Returns ms since the epoch; undefined for a text that is no time, null for other values and where only numbers are times. */
+function readText(value: Json, { formats, epochAsText, unit, zone }: Rules['time']): number | null | undefined {
+  const onlyNumbers = !epochAsText && formats.includes('epoch')
+  if (!(value instanceof JsonString) || onlyNumbers) return null
+  const text = textOf(value)
+  if (text === undefined) return undefined
+  for (const format of formats) {
+    if (format === 'epoch') {
+      if (isNumber(text)) return parseEpoch(text, unit)
+      continue
+    }
+    const parts = timeParts(format, text)
+    if (parts) return instant(parts, zone)
+  }
+  return undefined
+}
+
+/** Returns the text of a decimal; '' for a string that is not valid, which then is no number. */
+function readPlainText(value: Json, field: string): string {
+  if (!(value instanceof JsonString)) throw new Fault('wrong_type', field)
+  return textOf(value) ?? ''
 }
 
 function readLines(event: Map<string, Json>, explode: NonNullable<Rules['explode']>, shared: Line): Line[] {
@@ -115,7 +153,7 @@ function readFields(object: Map<string, Json>, fields: Field[]): Line {
 }
 
 function readField(value: Json, field: Field): Value {
-  if (value === null) return readDefault(field)
+  if (value === null || (field.blankAsNull && isBlank(value))) return readDefault(field)
   if (field.type === 'string') return readString(value, field.name)
   if (field.type === 'boolean') {
     if (typeof value !== 'boolean') throw new Fault('wrong_type', field.name)
@@ -123,7 +161,11 @@ function readField(value: Json, field: Field): Value {
   }
   if (value instanceof JsonNumber) return readAmount(value.text, field)
   if (field.type === 'number') throw new Fault('wrong_type', field.name)
-  return readAmount(readString(value, field.name), field)
+  return readAmount(readPlainText(value, field.name), field)
+}
+
+function isBlank(value: Json): boolean {
+  return value instanceof JsonString && textOf(value)?.replace(/[ \t\n\r]/g, '') === ''
 }
 
 function readDefault(field: Field): Value {
@@ -132,12 +174,15 @@ function readDefault(field: Field): Value {
     throw new Fault('missing_field', field.name)
   }
   if (field.type === 'string') return field.default
-  return field.type === 'boolean' ? field.default === 'true' : readAmount(field.default, field)
+  // A default may have leading zeros, which a JSON number may not.
+  return field.type === 'boolean' ? field.default === 'true' : new Big(field.default)
 }
 
-function readAmount(text: string, { name, scale }: Field): Big {
+function readAmount(text: string, { name, scale, rounds }: Field): Big {
   if (!isNumber(text)) throw new Fault('bad_number', name)
-  const amount = new Big(text)
+  const exact = new Big(text)
+  if (exact.e >= MAX_INTEGER_DIGITS) throw new Fault('overflow', name)
+  const amount = rounds ? exact.round(scale, Big.roundHalfEven) : exact
   if (amount.e >= MAX_INTEGER_DIGITS) throw new Fault('overflow', name)
   if (decimals(amount) > scale) throw new Fault('too_many_decimals', name)
   return amount

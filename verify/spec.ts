@@ -15,6 +15,10 @@ export interface Field {
   scale: number
   default: string | null
   optional: boolean
+  /** Whether a number with more decimals is rounded half-even. */
+  rounds: boolean
+  /** Whether an empty or blank text is null. */
+  blankAsNull: boolean
 }
 
 /** Sizes in milliseconds. A tumbling window is a sliding one whose slide is its size. */
@@ -60,7 +64,18 @@ export interface Projection {
 /** The settings that determine the rows. Durations in milliseconds. */
 export interface Rules {
   id: string | null
-  time: { path: string; format: 'rfc3339' | 'epoch'; unit: 's' | 'ms' | 'us' | 'ns'; zone: string | null }
+  /** Whether 5.0 and 5e0 are the id 5. */
+  integralIds: boolean
+  time: {
+    /** Null: the record's timestamp is the event time. */
+    path: string | null
+    /** Forms in the order in which they are tried: rfc3339, iso8601, epoch or a pattern. */
+    formats: string[]
+    /** Whether a text may be the number of an epoch. */
+    epochAsText: boolean
+    unit: 's' | 'ms' | 'us' | 'ns'
+    zone: string | null
+  }
   fields: Field[]
   explode: { path: string; fields: Field[]; maxLines: number } | null
   outOfOrderness: number
@@ -99,6 +114,8 @@ interface WrittenField {
   scale?: number
   default?: string
   optional?: boolean
+  rounding?: 'half-even'
+  blankAsNull?: boolean
 }
 
 interface WrittenWindow {
@@ -123,7 +140,14 @@ export interface WrittenDocument {
     source: { topic: string; bootstrapServers?: string[] }
     event: {
       id?: string
-      time: { path: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
+      integralIds?: boolean
+      time: {
+        path?: string
+        format?: 'rfc3339' | 'iso8601' | 'epoch' | 'record-timestamp'
+        formats?: string[]
+        unit?: 's' | 'ms' | 'us' | 'ns'
+        zone?: string
+      }
       fields?: WrittenField[]
       /** Specs that releases up to 0.3.0 stored have no maxLines, and no limit. */
       explode?: { path: string; fields: WrittenField[]; maxLines?: number }
@@ -222,13 +246,14 @@ function readExplode(written: NonNullable<WrittenDocument['spec']['event']['expl
 
 function readRules(spec: WrittenDocument['spec']): Rules {
   const { event } = spec
-  const { path, format = 'rfc3339', unit = 'ms', zone = null } = event.time
+  const { path = null, format = 'rfc3339', formats, unit = 'ms', zone = null } = event.time
   const fields = (event.fields ?? []).map(readField)
   const explode = event.explode ? readExplode(event.explode) : null
   const all = [...fields, ...(explode?.fields ?? [])]
   return {
     id: event.id ?? null,
-    time: { path, format, unit, zone },
+    integralIds: event.integralIds ?? false,
+    time: { path, formats: formats ?? [format], epochAsText: formats !== undefined, unit, zone },
     fields,
     explode,
     outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '5s'),
@@ -253,6 +278,8 @@ function readField(written: WrittenField): Field {
     scale: written.scale ?? (type === 'decimal' ? 2 : 0),
     default: written.default ?? null,
     optional: written.optional ?? false,
+    rounds: written.rounding === 'half-even',
+    blankAsNull: written.blankAsNull ?? false,
   }
 }
 

@@ -6,10 +6,11 @@
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
 import { PARTIAL } from '#pipeline/names.ts'
+import { celMilliseconds } from '#pipeline/units.ts'
 import { type CelRule, ELASTICSEARCH_TRANSPORT, INGEST, POSTGRES, SHARED_VARIABLES, SOURCE } from './admission-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
-const ms = (field: string) => `duration(self.${field}).getMilliseconds()`
+const ms = (field: string) => celMilliseconds(`self.${field}`)
 const step = `(has(self.slide) ? ${ms('slide')} : ${ms('size')})`
 
 const WINDOW: CelRule[] = [
@@ -67,6 +68,11 @@ const FIELD: CelRule[] = [
     fieldPath: '.scale',
   },
   {
+    rule: `!has(self.rounding) || ${isNumeric}`,
+    message: 'is only allowed for type number or decimal; remove it or change the type',
+    fieldPath: '.rounding',
+  },
+  {
     rule: `!has(self.default) || !${isNumeric} || self.default.matches(r'^-?\\d{1,30}(\\.\\d+)?$') && (!self.default.contains('.') || size(self.default.split('.')[1]) <= ${decimals})`,
     message:
       'must be a number with at most 30 digits before the decimal point; the field scale limits the digits after it (default: 2 for type decimal, 0 for type number)',
@@ -89,6 +95,36 @@ const EVENT: CelRule[] = [
     rule: '!has(self.explode) || !self.explode.fields.exists(line, self.fields.exists(f, f.name == line.name))',
     message: 'a field in explode.fields has the same name as a field in event.fields; rename one of them',
     fieldPath: '.explode.fields',
+  },
+]
+
+const isFormat = "f in ['rfc3339', 'iso8601', 'epoch']"
+const parts = (letters: string) => `size(f.split('${letters}'))`
+
+const TIME: CelRule[] = [
+  {
+    rule: "has(self.path) != (has(self.format) && self.format == 'record-timestamp')",
+    message: 'is required unless format is record-timestamp, and not allowed then',
+    fieldPath: '.path',
+  },
+  {
+    rule: '!has(self.format) || !has(self.formats)',
+    message: 'is not allowed beside format; move its value into formats, or remove one',
+    fieldPath: '.formats',
+  },
+  {
+    rule: `!has(self.formats) || self.formats.all(f, ${isFormat} || (${[
+      ...['yyyy', 'MM', 'dd'].map(letters => `${parts(letters)} == 2`),
+      ...['HH', 'mm', 'ss', 'XXX'].map(letters => `${parts(letters)} <= 2`),
+      "!f.matches('S[^S]+S')",
+    ].join(' && ')}))`,
+    message: 'a pattern must have yyyy, MM and dd once each, and HH, mm, ss, S and XXX at most once',
+    fieldPath: '.formats',
+  },
+  {
+    rule: `!has(self.formats) || has(self.zone) || self.formats.all(f, ${isFormat} || f.contains('XXX'))`,
+    message: 'a pattern has no XXX, so times have no zone; set zone',
+    fieldPath: '.formats',
   },
 ]
 
@@ -229,7 +265,7 @@ const LOAD: CelRule[] = [
 
 const BURSTS: CelRule[] = [
   {
-    rule: 'duration(self.lasting) <= duration(self.every)',
+    rule: `${celMilliseconds('self.lasting')} <= ${celMilliseconds('self.every')}`,
     message: 'must not be longer than the value of "every"',
     fieldPath: '.lasting',
   },
@@ -249,6 +285,7 @@ export const RULES: Record<string, CelRule[]> = {
   'spec.window': WINDOW,
   'spec.aggregations[].window': WINDOW,
   'spec.event': EVENT,
+  'spec.event.time': TIME,
   'spec.event.fields[]': FIELD,
   'spec.event.explode.fields[]': FIELD,
   'spec.aggregations[]': AGGREGATION,

@@ -28,10 +28,7 @@ const hasResults =
   "has(oldSelf.status) && has(oldSelf.status.sinksReached) && 'postgres' in oldSelf.status.sinksReached"
 
 /** Returns CEL that is true if a field of spec.sinks.postgres is the same as before, or missing as before. */
-function isSamePlace(name: string): string {
-  const [now, before] = ['self', 'oldSelf'].map(object => `${object}.spec.sinks.postgres.${name}`)
-  return `has(${now}) == has(${before}) && (!has(${now}) || ${now} == ${before})`
-}
+const isSamePlace = (name: string) => isSame(name, 'spec.sinks.postgres.')
 
 /**
  * Rules of the whole object, because they hold only once PostgreSQL has received a result: until then, a wrong address can
@@ -44,9 +41,25 @@ export const PLACE_OF_RESULTS: CelRule[] = ['host', 'port', 'database', 'schema'
   fieldPath: `.spec.sinks.postgres.${name}`,
 }))
 
+/** Returns CEL that is true if an optional attribute is the same as before, or missing as before. */
+function isSame(name: string, of = ''): string {
+  const [now, before] = ['self', 'oldSelf'].map(object => `${object}.${of}${name}`)
+  return `has(${now}) == has(${before}) && (!has(${now}) || ${now} == ${before})`
+}
+
+/** Returns CEL for the format, with the name rfc3339 for iso8601, which gives the same times. Stored documents have the default. */
+const textFormat = (event: string) =>
+  `(has(${event}.time.format) ? (${event}.time.format == 'iso8601' ? 'rfc3339' : ${event}.time.format) : (has(${event}.time.formats) ? '' : 'rfc3339'))`
+
+/** Rounding, and blanks of a type other than string, only decide about events that are dead letters without them. */
 const FIXED_FIELD: Rule = {
-  rule: 'self == oldSelf',
-  message: 'a field cannot be changed; add a field with another name instead',
+  rule: [
+    'self.type == oldSelf.type && self.optional == oldSelf.optional',
+    ...['path', 'scale', 'default'].map(name => isSame(name)),
+    `(self.type != 'string' || (has(self.blankAsNull) && self.blankAsNull) == (has(oldSelf.blankAsNull) && oldSelf.blankAsNull))`,
+  ].join(' && '),
+  message:
+    'a field cannot be changed, except rounding and, unless its type is string, blankAsNull; add a field with another name instead',
 }
 
 export const TRANSITIONS: Record<string, CelRule[]> = {
@@ -70,8 +83,13 @@ export const TRANSITIONS: Record<string, CelRule[]> = {
   ],
   'spec.event': [
     {
-      rule: 'self.time == oldSelf.time',
-      message: 'cannot be changed: every window depends on it. Create another pipeline',
+      rule: [
+        ...['path', 'formats', 'zone'].map(name => isSame(name, 'time.')),
+        'self.time.unit == oldSelf.time.unit',
+        `${textFormat('self')} == ${textFormat('oldSelf')}`,
+      ].join(' && '),
+      message:
+        'cannot be changed, except format between rfc3339 and iso8601: every window depends on it. Create another pipeline',
       fieldPath: '.time',
     },
     {

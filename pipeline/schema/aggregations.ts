@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { MAX_EXPRESSION } from '../expression.ts'
-import { MAX_WINDOWS_PER_EVENT } from '../limits.ts'
+import { DEFAULT_MAX_PAST_SKEW, MAX_WINDOWS_PER_EVENT } from '../limits.ts'
 import { columnName, identifier, tableName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
 import { keyed } from '../rules.ts'
@@ -52,6 +52,11 @@ export const watermark = optionalObject({
     .describe(
       'An event is a dead letter if its event time is later than the timestamp of its record by more than this value',
     ),
+  maxPastSkew: duration().prefault(DEFAULT_MAX_PAST_SKEW).meta({
+    description:
+      'The condition EventTimesFarBehind reports events whose event time is earlier than the timestamp of their record by more than this value. Most often, their unit is wrong. They are counted like all others',
+    example: '30d',
+  }),
 }).describe('How event time advances. The watermark decides which windows are complete')
 
 const measure = object({

@@ -24,6 +24,16 @@ const field = object({
       'Value to use if the value is missing or null; write it as text. Without a default, an event whose value is missing or null is a dead letter, unless the field is optional',
     example: 'unknown',
   }),
+  rounding: z.enum(['half-even']).optional().meta({
+    description:
+      'What to do with a value that has more decimal places than scale. half-even: round it half-even to scale, such as 455.20000000000005 to 455.20. If left out, the event is a dead letter',
+    example: 'half-even',
+  }),
+  blankAsNull: z.boolean().optional().meta({
+    description:
+      'Whether text that is empty or has only white space counts as null, so that the default applies. If left out, it is a string like any other, and no number',
+    example: true,
+  }),
   optional: z
     .boolean()
     .default(false)
@@ -34,12 +44,35 @@ const field = object({
 
 const ZONE = /^(Z|UTC|[+-](0\d|1[0-4]):[0-5]\d)$/
 
+const PATTERN = '(yyyy|MM|dd|HH|mm|ss|S{1,9}|XXX|[-/.,: _T])+'
+
+const timeFormat = () =>
+  text(
+    new RegExp(`^(rfc3339|iso8601|epoch|${PATTERN})$`),
+    'must be rfc3339, iso8601, epoch, or a pattern such as dd/MM/yyyy HH:mm:ss of yyyy MM dd HH mm ss S XXX and - / . , : _ T blank',
+    40,
+  ).meta({ label: 'time format' })
+
 const time = object({
-  path: path().describe('Where the event time is in the event'),
-  format: z
-    .enum(['rfc3339', 'epoch'])
-    .default('rfc3339')
-    .describe('rfc3339: text such as 2026-01-31T12:00:00Z. epoch: a number that counts from 1970-01-01T00:00:00Z'),
+  path: path().optional().meta({
+    description: 'Where the event time is in the event. Required, except for format record-timestamp',
+    example: 'timestamp',
+  }),
+  format: z.enum(['rfc3339', 'iso8601', 'epoch', 'record-timestamp']).optional().meta({
+    description:
+      'rfc3339: text such as 2026-01-31T12:00:00Z. iso8601: also zones such as -0300, -03 or UTC, a comma before the fraction, and times without seconds or dates without a time. epoch: a number that counts from 1970-01-01T00:00:00Z. record-timestamp: the timestamp of the Kafka record. If format and formats are left out: rfc3339. You can change rfc3339 to iso8601 and back',
+    example: 'iso8601',
+  }),
+  formats: z
+    .array(timeFormat())
+    .min(1)
+    .max(8)
+    .optional()
+    .meta({
+      description:
+        'Several formats instead of one: rfc3339, iso8601, epoch (here also as text) or patterns such as dd/MM/yyyy HH:mm:ss. The first one that fits the value decides',
+      example: ['iso8601', 'dd/MM/yyyy HH:mm:ss'],
+    }),
   unit: z.enum(['s', 'ms', 'us', 'ns']).default('ms').describe('Unit of the number; only for format epoch'),
   zone: text(ZONE, 'must be UTC or a fixed offset such as -03:00', 6)
     .meta({ label: 'zone' })
@@ -47,7 +80,9 @@ const time = object({
     .describe(
       'Zone for times that are written without a zone. If left out, an event with a time without a zone is a dead letter. The zone is a fixed offset, so that results do not depend on a time-zone database',
     ),
-}).describe('The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed')
+}).describe(
+  'The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed, except format',
+)
 
 const explode = object({
   path: path().describe('Where the array is in the event'),
@@ -64,11 +99,16 @@ const explode = object({
 
 export const event = object({
   id: path().optional().describe('Path of the sale’s id (a string or an integer). Deduplication needs this field'),
+  integralIds: z.boolean().optional().meta({
+    description:
+      'Whether a number such as 17850.0 or 1e3 is an id, too: the same as 17850 or 1000. If left out, an event with such an id is a dead letter',
+    example: true,
+  }),
   time,
   fields: keyed(field, 'name', 0, 48)
     .default([])
     .describe(
-      'Fields to read. Everything else in the event is ignored. You can add fields, but cannot change an existing one',
+      'Fields to read. Everything else in the event is ignored. You can add fields. Of an existing one, you can only change rounding and, unless its type is string, blankAsNull',
     ),
   explode: explode.optional(),
 }).describe('How to read a record of the topic, which is one JSON object')

@@ -68,6 +68,8 @@ export type DeadLetter = {
   payload: Buffer | null
   payloadBytes: number
   payloadSha256: string | null
+  /** What a value that is not JSON looks like, and what to do; null for other reasons. */
+  detail: string | null
 }
 
 /** One line of an accepted sale. values: one per CompiledField, as text; null where an optional field is absent. */

@@ -2,6 +2,7 @@
 import type { BatchCursor } from './batches.ts'
 import type { DeadLetter, LateEvent } from './commit.ts'
 import type { DecodeFault } from './decode/decoder.ts'
+import { describeNotJson } from './not-json.ts'
 
 function payloadOf(cursor: BatchCursor): Buffer | null {
   return cursor.valueEnd < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
@@ -31,5 +32,6 @@ export function deadLetter(partition: number, cursor: BatchCursor, fault: Decode
     payload,
     payloadBytes: cursor.cut?.valueBytes ?? payload?.length ?? 0,
     payloadSha256: cursor.cut?.valueSha256 ?? null,
+    detail: fault.reason === 'not_json' && payload ? describeNotJson(payload) : null,
   }
 }

@@ -210,6 +210,8 @@ export class PartitionState {
       pending.dead.push(deadLetter(this.partition, cursor, fault))
       return
     }
+    if (decoder.time < cursor.timestamp - this.#compiled.spec.watermark.maxPastSkew)
+      pending.noteFarBehind(this.partition, cursor, decoder.time)
     const watermark = this.watermark
     if (!Number.isFinite(this.maxEventTime)) pending.firstEventTime = decoder.time
     this.maxEventTime = Math.max(this.maxEventTime, decoder.time)

@@ -1,6 +1,7 @@
 /** Effects that a partition gathered since its last commit, except the aggregate rows. */
 import type { BatchCursor } from './batches.ts'
 import type { AggregateRows, AggregationCounters, DeadLetter, LateEvent, PartitionCommit, RawSale } from './commit.ts'
+import type { FarBehind } from './far-behind.ts'
 
 /** One partition's part of a commit, frozen: retried unchanged, or dropped whole with its partition. */
 export type Share = {
@@ -12,6 +13,8 @@ export type Share = {
   /** When the data records were created (ms), where known: the raw samples of the end-to-end delay. */
   createdAt: number[]
   traces: string[]
+  /** Records whose event time is more than maxPastSkew before their timestamp; null: none. */
+  farBehind: FarBehind | null
   /** Offset of the newest data record; −1: none. */
   lastOffset: number
 }
@@ -29,6 +32,7 @@ export class Pending {
   readonly raw: RawSale[] = []
   readonly createdAt: number[] = []
   readonly traces: string[] = []
+  farBehind: FarBehind | null = null
   bytes = 0
   lastOffset = -1
   firstEventTime: number | null = null
@@ -56,8 +60,14 @@ export class Pending {
     if (createdAt >= 0) this.createdAt.push(createdAt)
   }
 
+  /** Counts a record with an event time long before its timestamp. */
+  noteFarBehind(partition: number, { offset, timestamp }: BatchCursor, eventTime: number): void {
+    this.farBehind ??= { records: 0, partition, offset, eventTime, recordTimestamp: timestamp }
+    this.farBehind.records++
+  }
+
   effects(): Omit<Share, 'commit' | 'aggregates'> {
-    const { late, dead, raw, createdAt, traces, lastOffset } = this
-    return { late, dead, raw, createdAt, traces, lastOffset }
+    const { late, dead, raw, createdAt, traces, farBehind, lastOffset } = this
+    return { late, dead, raw, createdAt, traces, farBehind, lastOffset }
   }
 }

@@ -4,6 +4,7 @@
  */
 import { allFields } from '#pipeline/fields.ts'
 import type { Aggregation, Field, Measure, Spec, Window } from '#pipeline/schema.ts'
+import { formatsOf, patternText, readsNumbers } from '#pipeline/time-forms.ts'
 import { UserError } from '#pipeline/user-error.ts'
 
 export type CheckSale = {
@@ -43,7 +44,8 @@ export function checkSale(spec: Spec, name: string, now: number): CheckSale {
   const root: Tree = Object.create(null)
   const line: Tree = Object.create(null)
   if (event.id) put(root, event.id, name)
-  const time = put(root, event.time.path, timeOf(event.time, now))
+  const written = timeOf(event.time, now)
+  const time = event.time.path === undefined ? '' : put(root, event.time.path, written)
   for (const field of event.fields) values.set(field.name, put(root, pathOf(field), sampleOf(field, name)))
   for (const field of event.explode?.fields ?? [])
     values.set(field.name, put(line, pathOf(field), sampleOf(field, name)))
@@ -120,8 +122,11 @@ function sampleOf(field: Field, name: string): Value {
 const MS_PER_UNIT = { s: 1000, ms: 1, us: 1, ns: 1 }
 
 /** The product of 13 digits and a power of ten is printed with exactly these digits, even beyond 2^53. */
-function timeOf({ format, unit }: Spec['event']['time'], now: number): Value {
-  if (format === 'rfc3339') return new Date(now).toISOString()
+function timeOf(time: Spec['event']['time'], now: number): Value {
+  const formats = formatsOf(time)
+  if (formats.some(format => format === 'rfc3339' || format === 'iso8601')) return new Date(now).toISOString()
+  if (!readsNumbers(time)) return patternText(formats[0]!, now, time.zone)
+  const { unit } = time
   return { s: Math.floor(now / 1000), ms: now, us: now * 1e3, ns: now * 1e6 }[unit]
 }
 

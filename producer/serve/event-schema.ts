@@ -1,5 +1,7 @@
 /** Derives the JSON schema of one event from the mapping of a spec. It documents and validates requests. Pure. */
+import { scaleOf } from '#pipeline/fields.ts'
 import type { Field, Spec } from '#pipeline/schema.ts'
+import { formatsOf, patternText, readsNumbers, timePattern } from '#pipeline/time-forms.ts'
 
 export type JsonSchema = { [keyword: string]: unknown }
 type Explode = NonNullable<Spec['event']['explode']>
@@ -12,6 +14,9 @@ type ObjectSchema = {
 
 /** JSON's grammar of numbers: no blanks, no `+1`, no `.5`. */
 const NUMBER = '^-?(0|[1-9]\\d*)(\\.\\d+)?([eE][+-]?\\d+)?$'
+/** White space as in JSON. */
+const BLANK = '^[ \\t\\n\\r]*$'
+const NOT_BLANK = '[^ \\t\\n\\r]'
 const RFC3339 = '^(?!0000)\\d{4}-\\d\\d-\\d\\d[Tt ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d+)?'
 const OFFSET = '([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)'
 
@@ -47,7 +52,7 @@ export function forAjv(schema: JsonSchema): JsonSchema {
 function schemaOf({ event, deduplication }: Spec, items: (explode: Explode) => JsonSchema): JsonSchema {
   const root = objectSchema()
   if (event.id) put(root, event.id, idSchema(), deduplication !== undefined)
-  put(root, event.time.path, timeSchema(event.time), true)
+  if (event.time.path !== undefined) put(root, event.time.path, timeSchema(event.time), true)
   for (const field of event.fields) putField(root, field)
   if (event.explode) {
     const { path, maxLines } = event.explode
@@ -64,7 +69,23 @@ function objectSchema(): ObjectSchema {
 
 function putField(root: ObjectSchema, field: Field): void {
   const needed = !field.optional && field.default === undefined
-  put(root, field.path ?? field.name, fieldSchema(field), needed)
+  const schema = fieldSchema(field)
+  put(root, field.path ?? field.name, field.blankAsNull ? withBlanks(schema, needed) : schema, needed)
+}
+
+/** A blank text counts as null: it is refused where a value is needed, and otherwise accepted for every type. */
+function withBlanks(schema: JsonSchema, needed: boolean): JsonSchema {
+  const { type, pattern, description } = schema
+  const types = [type].flat()
+  if (needed)
+    return type === 'string' ? { ...schema, pattern: NOT_BLANK, description: `${description}, not blank` } : schema
+  if (type === 'string') return schema
+  return {
+    ...schema,
+    type: types.includes('string') ? types : [...types, 'string'],
+    pattern: pattern === undefined ? BLANK : `${BLANK}|${pattern}`,
+    description: `${description}, or a blank string`,
+  }
 }
 
 /** Adds a leaf and the objects on its path. A value that may be absent may also be null. */
@@ -98,7 +119,9 @@ function idSchema(): JsonSchema {
   }
 }
 
-function timeSchema({ format, unit, zone }: Spec['event']['time']): JsonSchema {
+function timeSchema(time: Spec['event']['time']): JsonSchema {
+  const { format, unit, zone } = time
+  if (time.formats || format === 'iso8601') return formatsSchema(time)
   if (format === 'epoch')
     return {
       type: 'number',
@@ -115,6 +138,25 @@ function timeSchema({ format, unit, zone }: Spec['event']['time']): JsonSchema {
   }
 }
 
+/** The exact checks decide which dates exist, and whether a zone is missing. */
+function formatsSchema(time: Spec['event']['time']): JsonSchema {
+  const formats = formatsOf(time)
+  const numbers = readsNumbers(time)
+  const unit = numbers ? ` (epoch: a number since 1970, unit ${time.unit})` : ''
+  const isText = formats[0] === 'iso8601' || formats[0] === 'rfc3339'
+  return {
+    type: numbers ? ['string', 'number'] : 'string',
+    pattern: timePattern(time),
+    description: `a time in format ${formats.join(' or ')}${unit}`,
+    ...(isText && { examples: ['2026-01-31T12:00:00Z'] }),
+    ...(!isText && {
+      examples: [numbers ? EPOCH_EXAMPLES[time.unit] : patternText(formats[0]!, EXAMPLE_TIME, time.zone)],
+    }),
+  }
+}
+
+const EXAMPLE_TIME = Date.UTC(2026, 0, 31, 12)
+
 const EPOCH_EXAMPLES = {
   s: 1_769_860_800,
   ms: 1_769_860_800_000,
@@ -122,21 +164,23 @@ const EPOCH_EXAMPLES = {
   ns: 1_769_860_800_000_000_000,
 }
 
-function fieldSchema({ type, scale }: Field): JsonSchema {
+function fieldSchema(field: Field): JsonSchema {
+  const { type } = field
+  const decimals = field.rounding ? '' : ` with ${decimalsText(scaleOf(field))}`
   switch (type) {
     case 'string':
       return { type, description: 'a string', examples: ['text'] }
     case 'boolean':
       return { type, description: 'true or false', examples: [true] }
     case 'number':
-      return { type, description: `a number with ${decimals(scale ?? 0)}`, examples: [1] }
+      return { type, description: `a number${decimals}`, examples: [1] }
     case 'decimal': {
-      const description = `a number, or a number in a string, with ${decimals(scale ?? 2)}`
+      const description = `a number, or a number in a string${decimals && `,${decimals}`}`
       return { type: ['string', 'number'], pattern: NUMBER, description, examples: ['12.34'] }
     }
   }
 }
 
-function decimals(scale: number): string {
+function decimalsText(scale: number): string {
   return scale === 0 ? 'no decimals' : `at most ${scale} decimals`
 }

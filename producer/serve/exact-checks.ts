@@ -2,6 +2,7 @@
 
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { FIRST_EVENT_TIME, LAST_EVENT_TIME, MAX_INTEGER_DIGITS, MAX_KEY_BYTES } from '#pipeline/limits.ts'
+import { type TimeText, timeTextReader } from '#pipeline/time-forms.ts'
 
 export type Fault = { field: string; message: string }
 
@@ -15,6 +16,9 @@ export class NumberText {
   }
 }
 
+const INTEGER = /^-?\d+$/
+/** Date.parse also accepts 24:00, and leaves offsets unchecked. */
+const CLOCK = /^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?$/
 const MS_PER_UNIT = { s: 1000, ms: 1, us: 1e-3, ns: 1e-6 }
 
 /** Throws SyntaxError. It is recursive, so check the nesting depth first. */
@@ -32,7 +36,7 @@ export function* exactFaults(compiled: CompiledSpec, event: Exact, now: number):
   const ofLines = compiled.fields.filter(field => field.line)
   const lines = explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []
   yield* [
-    ...(id ? idFaults(id, event) : []),
+    ...(id ? idFaults(id, event, compiled.spec.event.integralIds === true) : []),
     ...timeFaults(compiled, event, now),
     ...own.flatMap(field => fieldFaults(field, event, '')),
   ]
@@ -51,7 +55,7 @@ function keyFaults({ aggregations, fields }: CompiledSpec, event: Exact, line: E
   return aggregations.flatMap(({ name, keys }) => {
     const texts = keys.map(key => fields[key]!).filter(field => field.type === 'string')
     const sizes = texts.map(field => {
-      const value = valueAt(field.line ? line : event, field.path)
+      const value = fieldValue(field, field.line ? line : event)
       return Buffer.byteLength(typeof value === 'string' ? value : (field.default ?? ''))
     })
     const total = sizes.reduce((sum, size) => sum + size, 0)
@@ -62,11 +66,18 @@ function keyFaults({ aggregations, fields }: CompiledSpec, event: Exact, line: E
   })
 }
 
-/** Returns the text that identifies the sale, or null. "5" and 5 are the same. */
+/** Returns the text that identifies the sale, or null. "5" and 5 are the same; with integralIds, 5.0 is, too. */
 export function idText(compiled: CompiledSpec, event: Exact): string | null {
   const { id } = compiled.spec.event
   const value = id ? valueAt(event, id.split('.')) : null
-  return value instanceof NumberText ? value.text : (value as string | null)
+  if (!(value instanceof NumberText)) return value as string | null
+  return INTEGER.test(value.text) ? value.text : integerText(value.text)
+}
+
+/** Returns the digits of a number without a fraction, of at most 30 digits. */
+function integerText(text: string): string {
+  const { negative, digits, point } = partsOf(text)
+  return digits === '' ? '0' : `${negative ? '-' : ''}${digits.padEnd(point, '0')}`
 }
 
 export function valueAt(event: Exact, path: string[]): Exact {
@@ -78,17 +89,24 @@ export function valueAt(event: Exact, path: string[]): Exact {
   return value
 }
 
-function idFaults(path: string, event: Exact): Fault[] {
+function idFaults(path: string, event: Exact, integral: boolean): Fault[] {
   const value = valueAt(event, path.split('.'))
-  if (value instanceof NumberText && !/^-?\d+$/.test(value.text))
+  if (value instanceof NumberText && !INTEGER.test(value.text)) {
+    if (integral) return numberFaults(path, value.text, 0, false)
     return [{ field: path, message: 'must be a string or a whole number' }]
+  }
   return typeof value === 'string' ? textFaults(path, value) : []
 }
 
 function timeFaults({ spec }: CompiledSpec, event: Exact, now: number): Fault[] {
   const { path, zone, unit } = spec.event.time
+  if (path === undefined) return []
   const value = valueAt(event, path.split('.'))
-  const time = value instanceof NumberText ? Number(value.text) * MS_PER_UNIT[unit] : timeOf(value as string, zone)
+  const text: TimeText =
+    value instanceof NumberText ? { epoch: value.text } : timeTextReader(spec.event.time)(value as string)!
+  const time = 'epoch' in text ? Number(text.epoch) * MS_PER_UNIT[unit] : timeOf(text.rfc3339, zone)
+  if ('rfc3339' in text && zone === undefined && !/(Z|[+-]\d\d:\d\d)$/i.test(text.rfc3339))
+    return [{ field: path, message: 'must have a zone, such as Z or -03:00' }]
   if (Number.isNaN(time)) return [{ field: path, message: 'must be a date that exists' }]
   if (time < FIRST_EVENT_TIME || time > LAST_EVENT_TIME)
     return [{ field: path, message: 'must have a year from 0001 to 9999' }]
@@ -102,28 +120,46 @@ function timeOf(text: string, zone: string | undefined): number {
   const day = new Date(`${date}T00:00:00Z`)
   if (Number.isNaN(day.getTime()) || !day.toISOString().startsWith(date)) return Number.NaN
   const clock = text.slice(11).toUpperCase()
+  if (!CLOCK.test(clock)) return Number.NaN
   const offset = /[Z]|[+-]..:..$/.test(clock) ? '' : zone === 'UTC' ? 'Z' : zone
   return Date.parse(`${date}T${clock}${offset}`)
 }
 
 function fieldFaults(field: CompiledField, event: Exact, prefix: string): Fault[] {
-  const value = valueAt(event, field.path)
+  const value = fieldValue(field, event)
   const name = prefix + field.path.join('.')
-  if (value instanceof NumberText) return numberFaults(name, value.text, field.scale)
+  const { scale, rounds } = field
+  if (value instanceof NumberText) return numberFaults(name, value.text, scale, rounds)
   if (typeof value !== 'string') return []
-  return field.type === 'decimal' ? numberFaults(name, value, field.scale) : textFaults(name, value)
+  return field.type === 'decimal' ? numberFaults(name, value, scale, rounds) : textFaults(name, value)
 }
 
-function numberFaults(field: string, text: string, scale: number): Fault[] {
-  const [, whole, fraction = '', exponent = '0'] = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)!
-  const digits = (whole! + fraction).replace(/^0+/, '')
-  const significant = trimZeros(digits)
-  if (significant === '') return []
-  const point = digits.length - fraction.length + Number(exponent)
-  if (point > MAX_INTEGER_DIGITS)
+/** Returns the value of a field; null for a blank text that counts as null. */
+function fieldValue({ path, blankAsNull }: CompiledField, holder: Exact): Exact {
+  const value = valueAt(holder, path)
+  return blankAsNull && typeof value === 'string' && /^[ \t\n\r]*$/.test(value) ? null : value
+}
+
+function numberFaults(field: string, text: string, scale: number, rounds: boolean): Fault[] {
+  const { digits, point } = partsOf(text)
+  if (digits === '') return []
+  // Nines up to the place that decides about rounding: one more digit before the decimal point.
+  const roundsUp = rounds && point === MAX_INTEGER_DIGITS && new RegExp(`^9{${point + scale}}[5-9]`).test(digits)
+  if (point > MAX_INTEGER_DIGITS || roundsUp)
     return [{ field, message: `must have at most ${MAX_INTEGER_DIGITS} digits before the decimal point` }]
-  if (significant.length - point <= scale) return []
+  if (rounds || digits.length - point <= scale) return []
   return [{ field, message: scale === 0 ? 'must have no decimals' : `must have at most ${scale} decimals` }]
+}
+
+/** Returns the parts of ±0.DIGITS × 10^point, without leading and trailing zeros; zero has no digits. */
+function partsOf(text: string): { negative: boolean; digits: string; point: number } {
+  const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)!
+  const digits = (whole! + fraction).replace(/^0+/, '')
+  return {
+    negative: sign === '-',
+    digits: trimZeros(digits),
+    point: digits.length - fraction.length + Number(exponent),
+  }
 }
 
 /** Uses a loop because /0+$/ takes quadratic time on a long run of zeros that a digit follows. */

@@ -119,6 +119,31 @@ describeWithApiServer('the CRD', () => {
     expect(counts.rejected).toBeGreaterThan(200)
   })
 
+  it('accepts exactly the durations that we accept', async () => {
+    for (const lasting of [
+      '1h',
+      '60m',
+      '1d',
+      '1d1s',
+      '24h',
+      '1h30m',
+      '90m',
+      '2d',
+      '1m30s',
+      '1h0m',
+      '30s1m',
+      '99999d',
+      '',
+    ]) {
+      const document = documentWith({ 'spec.load': { bursts: { every: '1d', lasting, factor: 2 } } })
+      const faults = ownFaults(document)
+      expect([lasting, (await submit(document)).accepted]).toEqual([lasting, faults.length === 0])
+    }
+    const sliding = (size: string, slide: string) => documentWith({ 'spec.window': { type: 'sliding', size, slide } })
+    expect((await submit(sliding('1d', '1h30m'))).accepted).toBe(true)
+    expect((await submit(sliding('1d', '1h31m'))).accepted).toBe(false)
+  })
+
   it('accepts exactly the expressions that we accept', async () => {
     const piece = fc.constantFrom(
       'amount',
@@ -162,6 +187,16 @@ describeWithApiServer('the CRD', () => {
     ['another rounding', { 'spec.aggregations[0].measures[1].roundEach': true }, /measures.*new name/],
     ['another time', { 'spec.event.time.path': 'when' }, /every window depends on it/],
     ['another type of a field', { 'spec.event.fields[1].scale': 4 }, /add a field with another name/],
+    ['the default format of the time', { 'spec.event.time.format': 'rfc3339' }, null],
+    ['more forms of the time', { 'spec.event.time.format': 'iso8601' }, null],
+    ['another format of the time', { 'spec.event.time.format': 'epoch' }, /every window depends on it/],
+    ['a list of formats', { 'spec.event.time.formats': ['rfc3339'] }, /every window depends on it/],
+    ['rounding of a field', { 'spec.event.fields[1].rounding': 'half-even' }, null],
+    ['blanks as null in a decimal', { 'spec.event.fields[1].blankAsNull': true }, null],
+    ['blanks as null in a string', { 'spec.event.fields[0].blankAsNull': true }, /add a field with another name/],
+    ['another default of a field', { 'spec.event.fields[1].default': '1' }, /add a field with another name/],
+    ['another path of a field', { 'spec.event.fields[1].path': 'total' }, /add a field with another name/],
+    ['ids such as 17850.0', { 'spec.event.integralIds': true }, null],
     ['another field', { 'spec.event.fields[4]': { name: 'country', default: '-' } }, null],
     ['another lateness', { 'spec.allowedLateness': '1m', 'spec.watermark': { outOfOrderness: '9s' } }, null],
     ['more workers', { 'spec.workers': { replicas: 7 } }, null],
@@ -354,6 +389,12 @@ const HOSTILE = fc.oneof(
     '7s',
     '87600h',
     '87601h',
+    '1d',
+    '1h30m',
+    '3650d',
+    '3651d',
+    '1h0m',
+    '999999d',
     '99999999999h',
     '5',
     '1Gi',

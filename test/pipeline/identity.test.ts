@@ -1,6 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { aggregationIdentity, schemaNames, specIdentity } from '#pipeline/identity.ts'
-import { checkPipeline } from '#pipeline/parse.ts'
+import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
+import { keepRounding } from '#pipeline/rounding.ts'
+import type { SalesPipeline } from '#pipeline/schema.ts'
 import { secretsFrom, secretVariable } from '#pipeline/secrets.ts'
 import { documentWith } from './documents.ts'
 
@@ -19,6 +22,9 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
     [{ 'spec.event.fields[0].path': 'shop' }],
     [{ 'spec.event.explode': { path: 'lines', fields: [{ name: 'price' }] } }],
     [{ 'spec.event.time.path': 'sold_at' }],
+    [{ 'spec.event.time.format': 'epoch' }],
+    [{ 'spec.event.time.formats': ['rfc3339'] }],
+    [{ 'spec.event.fields[0].blankAsNull': true }],
   ])('changes the identity of the spec and of the aggregation with %j', changes => {
     const after = identities(changes)
     expect(after.spec).not.toBe(before.spec)
@@ -29,10 +35,15 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
     [{ 'spec.allowedLateness': '1m' }],
     [{ 'spec.watermark': { outOfOrderness: '9s' } }],
     [{ 'spec.watermark': { maxFutureSkew: '9s' } }],
+    [{ 'spec.watermark': { maxPastSkew: '9s' } }],
     [{ 'spec.raw': { table: 'sales_raw' } }],
     [{ 'spec.event.fields[4]': { name: 'country' } }],
     [{ 'spec.event.fields[3].path': 'remark' }],
     [{ 'spec.event.id': 'id' }],
+    [{ 'spec.event.integralIds': true }],
+    [{ 'spec.event.time.format': 'iso8601' }],
+    [{ 'spec.event.fields[1].rounding': 'half-even' }],
+    [{ 'spec.event.fields[1].blankAsNull': true }],
     [{ 'spec.aggregations[0].allowedLateness': '1m' }],
   ])('changes the identity of the spec only with %j', changes => {
     const after = identities(changes)
@@ -47,6 +58,8 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
     [{ 'spec.source.bootstrapServers': ['kafka:9092'] }],
     [{ 'spec.sinks': { postgres: { host: 'db' } } }],
     [{ 'spec.window': { size: '60s', type: 'tumbling' } }],
+    [{ 'spec.event.time.format': 'rfc3339' }],
+    [{ 'spec.watermark': { maxPastSkew: '87600h' } }],
   ])('keeps both identities with %j, which changes no result', changes => expect(identities(changes)).toEqual(before))
 })
 
@@ -82,6 +95,35 @@ describe('identities stored by release 0.3.0, which rounded each event', () => {
     expect(rounded().aggregation).not.toBe(STORED_BY_0_3_0.rounded.aggregation)
     expect(rounded(false)).toEqual(rounded())
   })
+})
+
+/** By example: the beginnings of the identities of the spec and of each aggregation. */
+const EXAMPLES_OF_0_3_0: Record<string, string[]> = {
+  anomalies: ['fb68da294fba484b', '017500f74fcf4de3', 'd4a8991bcb307370'],
+  'black-friday': ['17c7d3fc728e7ba5', '0bcfb97ca7aae3f2'],
+  ecommerce: ['e8b8052f894d6037', '22b88cd497c3598e', 'b5223a03c8fe2ba2'],
+  'product-sales': ['f5dbc88d57d89d17', '1f3a55a2fa4d7192'],
+  'sales-map': ['6edcca52c8630993', '723dfe4026cccea7', 'e15e463884034665', 'ca34a7835ebdfda7'],
+}
+
+/** As release 0.3.0 stored it. The limit is a new rule, so that an upgrade begins a new generation. */
+function withoutMaxLines(pipeline: SalesPipeline): SalesPipeline {
+  const { event } = pipeline.spec
+  if (!event.explode) return pipeline
+  const { maxLines: _, ...explode } = event.explode
+  return { ...pipeline, spec: { ...pipeline.spec, event: { ...event, explode } } } as SalesPipeline
+}
+
+describe('identities of the example documents', () => {
+  it.each(Object.entries(EXAMPLES_OF_0_3_0))('stay as release 0.3.0 computed them: %s', (name, stored) => {
+    const pipeline = parsePipeline(readFileSync(`k8s/examples/${name}.yaml`, 'utf8'))
+    const { spec } = withoutMaxLines(keepRounding(pipeline, new Set(pipeline.spec.aggregations.map(a => a.name))))
+    const found = [specIdentity(spec), ...spec.aggregations.map(a => aggregationIdentity(spec, a))]
+    expect(found.map(identity => identity.slice(0, 16))).toEqual(stored)
+  })
+
+  it('cover all examples', () =>
+    expect(readdirSync('k8s/examples').sort()).toEqual(Object.keys(EXAMPLES_OF_0_3_0).map(name => `${name}.yaml`)))
 })
 
 describe('names derived from the document', () => {

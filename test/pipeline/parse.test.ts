@@ -36,9 +36,15 @@ describe('parsePipeline', () => {
       startFrom: 'earliest',
       offsetOutOfRange: 'stop',
     })
-    expect(spec.event.time).toEqual({ path: 'at', format: 'rfc3339', unit: 'ms' })
+    expect(spec.event.time).toEqual({ path: 'at', unit: 'ms' })
     expect(spec.window).toEqual({ type: 'tumbling', size: 60_000 })
-    expect(spec.watermark).toEqual({ outOfOrderness: 5000, idleTimeout: 10_000, idle: 'hold', maxFutureSkew: 300_000 })
+    expect(spec.watermark).toEqual({
+      outOfOrderness: 5000,
+      idleTimeout: 10_000,
+      idle: 'hold',
+      maxFutureSkew: 300_000,
+      maxPastSkew: 315_360_000_000,
+    })
     expect(spec.allowedLateness).toBe(0)
     expect([spec.deduplication, spec.raw, spec.sinks.elasticsearch]).toEqual([undefined, undefined, undefined])
     expect(spec.deadLetters).toEqual({ maxBytes: 2 ** 30, whenFull: 'coordinates', maxPayload: 65_536 })
@@ -91,7 +97,7 @@ spec:
       'spec.source.topic (line 5): must be a Kafka topic name: only l',
       'spec.source.partitions (line 5): must be at least 1; found 0',
       'spec.source.colour (line 5): unknown field; remove it or use on',
-      'spec.event.time.format (line 7): must be one of: rfc3339, epoch; fo',
+      'spec.event.time.format (line 7): must be one of: rfc3339, iso8601, ',
       'spec.event.time.zone (line 7): must be UTC or a fixed offset such',
       'spec.event.fields[0].name (line 9): must be a lower-case identifier: a',
       'spec.event.fields[1].name (line 10): must not be a reserved column name',

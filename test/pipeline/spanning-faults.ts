@@ -71,8 +71,48 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
     /measures\[1\]\.per: must be lines, because "price" is a field of a line; found events/,
     { 'spec.aggregations[0].measures[1].of': 'quantity * amount' },
   ],
+  [
+    { 'spec.event.time': { format: 'epoch' } },
+    /time\.path: is required unless format is record-timestamp/,
+    { 'spec.event.time.path': 'at' },
+  ],
+  [
+    { 'spec.event.time': { path: 'at', format: 'record-timestamp' } },
+    /time\.path: at is not allowed when format is record-timestamp; remove it/,
+    { 'spec.event.time.path': undefined },
+  ],
+  [
+    { 'spec.event.time': { path: 'at', format: 'epoch', formats: ['iso8601'] } },
+    /time\.formats: is not allowed beside format; move its value into formats, or remove one/,
+    { 'spec.event.time.format': undefined },
+  ],
+  [
+    { 'spec.event.time': { path: 'at', formats: ['dd/MM/yyyy'] } },
+    /time\.formats\[0\]: "dd\/MM\/yyyy" has no XXX, so times have no zone; set zone/,
+    { 'spec.event.time.zone': 'UTC' },
+  ],
+  [
+    { 'spec.event.time': { path: 'at', formats: ['epoch', 'dd/MM HH:mm'], zone: 'UTC' } },
+    /time\.formats\[1\]: must have yyyy, MM and dd once each, and HH, mm, ss, S and XXX at most once; found "dd\/MM HH:mm"/,
+    { 'spec.event.time.formats': ['epoch', 'dd/MM/yyyy HH:mm'] },
+  ],
+  [
+    { 'spec.event.time': { path: 'at', formats: ['dd/MM/yyyy dd'], zone: 'UTC' } },
+    /must have yyyy, MM and dd once each/,
+    { 'spec.event.time.formats': ['dd/MM/yyyy'] },
+  ],
+  [
+    { 'spec.event.time': { path: 'at', formats: ['dd/MM/yyyy S:S'], zone: 'UTC' } },
+    /and XXX at most once; found "dd\/MM\/yyyy S:S"/,
+    { 'spec.event.time.formats': ['dd/MM/yyyy HH:mm:ss.SSS'] },
+  ],
   [{ 'spec.deduplication': {} }, /event\.id: is required by deduplication/, { 'spec.event.id': 'id' }],
   [{ 'spec.event.fields[0].scale': 2 }, /2 is not allowed for type string/, { 'spec.event.fields[0].type': 'decimal' }],
+  [
+    { 'spec.event.fields[0].rounding': 'half-even' },
+    /rounding: half-even is not allowed for type string; remove it or set type to number or decimal/,
+    { 'spec.event.fields[0].type': 'decimal' },
+  ],
   [
     { 'spec.event.fields[1].default': '0.001' },
     /at most 2 after it; found "0\.001"/,

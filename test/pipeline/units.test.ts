@@ -10,15 +10,38 @@ describe('duration', () => {
     ['30s', 30_000],
     ['5m', 300_000],
     ['24h', 86_400_000],
+    ['1d', 86_400_000],
+    ['30d', 2_592_000_000],
+    ['1h30m', 5_400_000],
+    ['1d12h', 129_600_000],
+    ['2d3h4m5s', 183_845_000],
+    ['1d1s', 86_401_000],
   ])('parses %s to %i ms', (text, ms) => expect(parseDuration(text)).toBe(ms))
 
-  it.each(['', '5', 's', '-1s', '+1s', '1.5s', '1 s', '01s', '1d', '1S', '1m30s', '5min', '99999999999s', '１s'])(
-    'refuses "%s"',
-    text => {
-      expect(() => parseDuration(text)).toThrow()
-      expect(duration().safeParse(text).success).toBe(false)
-    },
-  )
+  it.each([
+    '',
+    '5',
+    's',
+    '-1s',
+    '+1s',
+    '1.5s',
+    '1 s',
+    '01s',
+    '1D',
+    '1S',
+    '30s1m',
+    '1h0m',
+    '1h1h',
+    '1s500ms',
+    '1w',
+    '5min',
+    '123456d1h',
+    '99999999999s',
+    '１s',
+  ])('refuses "%s"', text => {
+    expect(() => parseDuration(text)).toThrow()
+    expect(duration().safeParse(text).success).toBe(false)
+  })
 
   it('accepts its bounds and refuses values beyond them', () => {
     const bounded = duration('10ms', '1s')

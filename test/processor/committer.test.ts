@@ -67,6 +67,7 @@ function committerOf(partitions: OwnedPartition[], commit: Store['commit'], hand
     telemetry: quiet,
     partitions: () => partitions.filter(p => p.phase !== 'revoked'),
     boundDeadLetters: commit => commit,
+    noteInput: () => {},
     onLost: unexpected,
     onRejected: unexpected,
     ...handlers,

@@ -1,7 +1,7 @@
 /** Section 7 of the contract: which records are dead, why, and which fault comes first. */
 import Big from 'big.js'
 import { describe, expect, it } from 'vitest'
-import { decode, Fault } from '#verify/decode.ts'
+import { canonical, decode, Fault } from '#verify/decode.ts'
 import type { Rules } from '#verify/spec.ts'
 import { BASE, specOf } from './support.ts'
 
@@ -192,6 +192,47 @@ describe('exploded records', () => {
     ['the first bad line', ['wrong_type', 'amount'], cart('[{"sku":"a","amount":true},{}]')],
   ])('rejects an exploded record with %s', (_, expected, value) => {
     expect(fault(value, exploded)).toEqual(expected)
+  })
+})
+
+describe('decode with options that accept more', () => {
+  const { rules: lenient } = specOf({
+    event: {
+      id: 'id',
+      integralIds: true,
+      time: { path: 'at', format: 'epoch' },
+      fields: [
+        { name: 'amount', type: 'decimal', scale: 2, rounding: 'half-even', blankAsNull: true, default: '7' },
+        { name: 'note', blankAsNull: true, optional: true },
+      ],
+    },
+    deduplication: {},
+    aggregations: [],
+  })
+  const read = (amount: string, id = '1', note = '"n"') =>
+    decode(Buffer.from(`{"at":0,"id":${id},"amount":${amount},"note":${note}}`), 0, lenient)
+  const amountOf = (text: string) => canonical(read(text).lines[0]!.amount!)
+
+  it.each([
+    ['455.20000000000005', '455.2'],
+    ['"0.30000000000000004"', '0.3'],
+    ['1299.989990234375', '1299.99'],
+    ['0.025', '0.02'],
+    ['-0.001', '0'],
+    ['1e-400', '0'],
+    ['""', '7'],
+    ['" \\t"', '7'],
+    ['null', '7'],
+  ])('reads the amount %s as %s', (text, expected) => {
+    expect(amountOf(text)).toBe(expected)
+  })
+
+  it('reads 17850.0 and 1.785e4 as the id 17850, and blank text as null', () => {
+    expect([read('1', '17850.0').id, read('1', '1.785e4').id, read('1', '-0.0').id]).toEqual(['17850', '17850', '0'])
+    expect(read('1', '1', '" "').lines[0]!.note).toBeNull()
+    expect(() => read('1', '1.5')).toThrow('wrong_type')
+    expect(() => read('1', '1e30')).toThrow('wrong_type')
+    expect(() => read(`${'9'.repeat(30)}.995`)).toThrow('overflow')
   })
 })
 

@@ -68,7 +68,7 @@ describe('the document', () => {
       deadLetters: { retention: null, maxPayload: 65_536, maxBytes: 1_073_741_824 },
       rules: {
         id: 'transaction_id',
-        time: { path: 'timestamp', format: 'rfc3339', zone: null },
+        time: { path: 'timestamp', formats: ['rfc3339'], epochAsText: false, zone: null },
         outOfOrderness: 5000,
         maxFutureSkew: 300_000,
         deduplication: { horizon: 600_000, maxIds: 1_000_000 },

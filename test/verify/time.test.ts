@@ -1,5 +1,52 @@
 import { describe, expect, it } from 'vitest'
-import { parseEpoch, parseRfc3339 } from '#verify/time.ts'
+import { instant, parseEpoch, parseRfc3339, timeParts } from '#verify/time.ts'
+
+function parse(format: string, text: string, zone: string | null): number | undefined {
+  const parts = timeParts(format, text)
+  return parts && instant(parts, zone)
+}
+
+describe('timeParts', () => {
+  it.each([
+    ['2026-11-29T09:00:00.019-0300', '12:00:00.019'],
+    ['2026-11-29T12:00:00.000001+0000', '12:00:00.000'],
+    ['2026-11-29T09:00:00-03', '12:00:00.000'],
+    ['2026-11-29 12:00:00 UTC', '12:00:00.000'],
+    ['2026-11-29 12:00:00GMT', '12:00:00.000'],
+    ['2026-11-29 09:00:00 -0300', '12:00:00.000'],
+    ['2026-11-29T12:00:00,123Z', '12:00:00.123'],
+    ['2026-11-29T12:00Z', '12:00:00.000'],
+    ['2026-11-29T12:00:00Z', '12:00:00.000'],
+  ])('reads %s as ISO 8601', (text, clock) => {
+    expect(new Date(parse('iso8601', text, null)!).toISOString()).toBe(`2026-11-29T${clock}Z`)
+  })
+
+  it('reads dates and times without a zone in the declared zone', () => {
+    expect(parse('iso8601', '2026-11-29', '-03:00')).toBe(Date.UTC(2026, 10, 29, 3))
+    expect(parse('iso8601', '2026-11-29T12:00:00.123456', 'UTC')).toBe(Date.UTC(2026, 10, 29, 12, 0, 0, 123))
+    expect(parse('iso8601', '2026-11-29', null)).toBeUndefined()
+  })
+
+  it.each([
+    '29/11/2026',
+    '2026-11-29T12',
+    '2026-11-29T12:00,5Z',
+    '2026-11-29 12:00:00  Z',
+    '2026-11-29Z',
+    '1796040000',
+  ])('does not read %j as ISO 8601', text => {
+    expect(timeParts('iso8601', text)).toBeUndefined()
+  })
+
+  it('reads patterns', () => {
+    const at = Date.UTC(2026, 10, 29, 12)
+    expect(parse('dd/MM/yyyy HH:mm:ss', '29/11/2026 12:00:00', 'UTC')).toBe(at)
+    expect(parse('yyyyMMddTHHmmss.SSSXXX', '20261129T090000.005-03:00', null)).toBe(at + 5)
+    expect(parse('dd/MM/yyyy', '31/02/2026', 'UTC')).toBeUndefined()
+    for (const text of ['9/11/2026 12:00:00', '29/11/2026 12:00:00 ', '29-11-2026 12:00:00', '29/11/2026'])
+      expect(timeParts('dd/MM/yyyy HH:mm:ss', text)).toBeUndefined()
+  })
+})
 
 describe('parseRfc3339', () => {
   it.each([

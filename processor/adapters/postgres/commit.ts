@@ -186,6 +186,7 @@ function deadQuery({ topicId, statements }: CommitContext, dead: DeadLetter[]): 
       dead.map(d => d.payload),
       plainArray(dead.map(d => d.payloadBytes)),
       dead.map(d => d.payloadSha256),
+      dead.map(d => d.detail),
     ],
   }
 }

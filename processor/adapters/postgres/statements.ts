@@ -130,13 +130,13 @@ function commitStatements(t: Table) {
       ORDER BY partition, record_offset, aggregation COLLATE "C"`,
     insertDead: `
       INSERT INTO ${t('dead_letters')} (topic_id, partition, record_offset, reason, field, record_timestamp, record_key,
-        headers, payload, payload_bytes, payload_sha256)
+        headers, payload, payload_bytes, payload_sha256, detail)
       SELECT $1, partition, record_offset, reason, field, record_timestamp, record_key, headers, payload, payload_bytes,
-        payload_sha256
+        payload_sha256, detail
       FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::bytea[], $8::jsonb[],
-        $9::bytea[], $10::bigint[], $11::text[])
+        $9::bytea[], $10::bigint[], $11::text[], $12::text[])
         AS r (partition, record_offset, reason, field, record_timestamp, record_key, headers, payload, payload_bytes,
-          payload_sha256)
+          payload_sha256, detail)
       ORDER BY partition, record_offset`,
     /** A time-out while COMMIT waits for a synchronous standby would acknowledge a commit that may still be lost. */
     waitForStandby: 'SET LOCAL statement_timeout = 0',

@@ -15,16 +15,28 @@ type Parts = { negative: boolean; digits: string; point: number }
 
 type NumberFault = 'bad_number' | 'overflow' | 'too_many_decimals'
 
-/** Returns the number in `text` as an integer scaled by 10^scale. */
-export function parseDecimal(text: string, scale: number): Amount | NumberFault {
+/** Returns the number in `text` as an integer scaled by 10^scale. `rounds`: more decimals are rounded half-even. */
+export function parseDecimal(text: string, scale: number, rounds = false): Amount | NumberFault {
   const parts = partsOf(text)
   if (parts === null) return 'bad_number'
   const { negative, digits, point } = parts
   if (digits === '') return 0
   if (point > MAX_INTEGER_DIGITS) return 'overflow'
   const decimals = digits.length - point
-  if (decimals > scale) return 'too_many_decimals'
+  if (decimals > scale) return rounds ? roundedParts(parts, scale) : 'too_many_decimals'
   return canonical(BigInt(`${negative ? '-' : ''}${digits}${'0'.repeat(scale - decimals)}`))
+}
+
+/** Rounds a number that has more decimals than `scale`, so that digits remain after the kept ones. */
+function roundedParts({ negative, digits, point }: Parts, scale: number): Amount | NumberFault {
+  const kept = point + scale
+  if (kept < 0) return 0
+  const whole = BigInt(digits.slice(0, kept))
+  const next = digits[kept]!
+  const isTie = next === '5' && digits.length === kept + 1
+  const size = (isTie ? whole % 2n === 1n : next >= '5') ? whole + 1n : whole
+  if (size >= 10n ** BigInt(MAX_INTEGER_DIGITS + scale)) return 'overflow'
+  return canonical(negative ? -size : size)
 }
 
 /** Returns the greatest integer at or below text × 10^shift; ±Infinity beyond 15 digits; NaN when not a number. */

@@ -36,6 +36,11 @@ export function withinYears(time: number): number {
   return time >= FIRST_EVENT_TIME && time <= LAST_EVENT_TIME ? time : Number.NaN
 }
 
+/** Returns whether a record has this timestamp: producers may leave it out, which is −1. */
+export function isTimestamp(timestamp: number): boolean {
+  return timestamp >= 0 && timestamp <= LAST_EVENT_TIME
+}
+
 /** Parses RFC 3339 text. Remembers the last day, because events arrive roughly in order of time. */
 export class Rfc3339 {
   /** Offset in ms of times without one; NaN: an offset is required. */

@@ -12,6 +12,14 @@ const NULL: Value = { text: null, amount: 0 }
 const TRUE: Value = { text: 'true', amount: 0 }
 const FALSE: Value = { text: 'false', amount: 0 }
 
+/** Characters of white space, as in JSON. */
+const BLANK = /^[ \t\n\r]*$/
+
+/** Returns whether the value counts as absent. */
+export function isAbsent(field: CompiledField, json: Json): boolean {
+  return json === null || (field.blankAsNull && typeof json === 'string' && BLANK.test(json))
+}
+
 /** Returns the value of a present field, or why it makes the record dead. */
 export function fieldValue(field: CompiledField, json: Json): Value | DeadReason {
   switch (field.type) {
@@ -22,10 +30,10 @@ export function fieldValue(field: CompiledField, json: Json): Value | DeadReason
       if (typeof json !== 'boolean') return 'wrong_type'
       return json ? TRUE : FALSE
     case 'number':
-      return json instanceof NumberText ? numberValue(json.text, field.scale) : 'wrong_type'
+      return json instanceof NumberText ? numberValue(json.text, field) : 'wrong_type'
     case 'decimal':
-      if (json instanceof NumberText) return numberValue(json.text, field.scale)
-      return typeof json === 'string' ? numberValue(json, field.scale) : 'wrong_type'
+      if (json instanceof NumberText) return numberValue(json.text, field)
+      return typeof json === 'string' ? numberValue(json, field) : 'wrong_type'
   }
 }
 
@@ -35,7 +43,7 @@ export function absentValue(field: CompiledField): Value | 'missing_field' {
   if (text === undefined) return field.optional ? NULL : 'missing_field'
   if (field.type === 'string' || field.type === 'boolean') return { text, amount: 0 }
   // A default may have leading zeros, which JSON numbers may not.
-  const value = numberValue(text.replace(/^(-?)0+(?=\d)/, '$1'), field.scale)
+  const value = numberValue(text.replace(/^(-?)0+(?=\d)/, '$1'), field)
   if (typeof value === 'string') throw new Error(`default of ${field.name} is not a number: ${text}`)
   return value
 }
@@ -45,7 +53,7 @@ export function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0')
 }
 
-function numberValue(text: string, scale: number): Value | DeadReason {
-  const amount = parseDecimal(text, scale)
+function numberValue(text: string, { scale, rounds }: CompiledField): Value | DeadReason {
+  const amount = parseDecimal(text, scale, rounds)
   return typeof amount === 'string' ? amount : { text: canonicalText(amount, scale), amount }
 }

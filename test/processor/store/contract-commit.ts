@@ -277,6 +277,7 @@ export function commitContract(fresh: Fresh): void {
             payload: Buffer.of(0, 1, 254),
             payloadBytes: 99_999,
             payloadSha256: 'abc',
+            detail: 'NaN at byte 1',
           }),
         ],
       })
@@ -290,6 +291,7 @@ export function commitContract(fresh: Fresh): void {
           payload: '\0\x01\xfe',
           payloadBytes: 99_999,
           sha256: 'abc',
+          detail: 'NaN at byte 1',
         },
         {
           offset: 103,
@@ -300,6 +302,7 @@ export function commitContract(fresh: Fresh): void {
           payload: null,
           payloadBytes: 0,
           sha256: null,
+          detail: null,
         },
       ])
       expect(await store.deadLetterBytes()).toBe(3)

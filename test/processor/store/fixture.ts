@@ -48,6 +48,7 @@ export type Harness = {
       payload: string | null
       payloadBytes: number
       sha256: string | null
+      detail: string | null
     }[]
   >
   raw(): Promise<{ offset: number; line: number; eventTime: number; values: (string | null)[] }[]>
@@ -225,6 +226,7 @@ export function letter(offset: number, more: Partial<DeadLetter> = {}): DeadLett
     payload,
     payloadBytes: payload.length,
     payloadSha256: null,
+    detail: null,
     ...more,
   }
 }

@@ -47,7 +47,7 @@ async function fresh(): Promise<Harness> {
       })),
     dead: async () =>
       inOrder(database.dead.values()).map(
-        ({ offset, reason, field, key, headers, payload, payloadBytes, payloadSha256 }) => ({
+        ({ offset, reason, field, key, headers, payload, payloadBytes, payloadSha256, detail }) => ({
           offset,
           reason,
           field,
@@ -56,6 +56,7 @@ async function fresh(): Promise<Harness> {
           payload: text(payload),
           payloadBytes,
           sha256: payloadSha256,
+          detail,
         }),
       ),
     raw: async () => inOrder(database.raw.values()).map(({ partition: _, ...sale }) => sale),

@@ -66,7 +66,7 @@ export async function harnessOn(address: Database): Promise<PostgresHarness> {
       ),
     dead: () =>
       query(`SELECT record_offset AS offset, reason, field, encode(record_key, 'escape') AS key, headers,
-        encode(payload, 'escape') AS payload, payload_bytes AS "payloadBytes", payload_sha256 AS sha256
+        encode(payload, 'escape') AS payload, payload_bytes AS "payloadBytes", payload_sha256 AS sha256, detail
         FROM @dead_letters ORDER BY record_offset`).then(rows => rows.map(readable) as never),
     raw: () =>
       query(`SELECT record_offset AS offset, line, (extract(epoch FROM event_time) * 1000)::bigint AS "eventTime",

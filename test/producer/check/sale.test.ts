@@ -132,6 +132,24 @@ it.each([
 })
 
 it.each([
+  ['{ path: at, format: iso8601 }', '"at":"2026-01-31T12:00:00.123Z",'],
+  ['{ path: at, formats: [epoch, dd/MM/yyyy HH:mm:ss.SSS], zone: "-03:00" }', '"at":1769860800123,'],
+  ['{ path: at, formats: [dd/MM/yyyy HH:mm:ss.SSS], zone: "-03:00" }', '"at":"31/01/2026 09:00:00.123",'],
+  ['{ path: at, formats: ["yyyyMMdd HHmmss.SSSXXX"] }', '"at":"20260131 120000.123Z",'],
+  ['{ format: record-timestamp }', ''],
+])('creates a sale with a time in the format %s, which the ingest accepts', async (time, written) => {
+  const spec = specOf(
+    `{ time: ${time}, fields: [{ name: shop }] }`,
+    '[{ name: all, groupBy: [shop], measures: [{ name: n, op: count }] }]',
+  )
+  const sale = checkSale(spec, NAME, NOW)
+  expect(sale).toMatchObject({ json: `{${written}"shop":"check-1"}`, time: NOW })
+  const { app, post } = await ingestApp(spec)
+  expect(await post(sale.json)).toMatchObject({ status: 202 })
+  await app.close()
+})
+
+it.each([
   ['[{ name: all, measures: [{ name: sales, op: count }] }]', 'no group-by'],
   ['[{ name: all, groupBy: [amount], measures: [{ name: sales, op: count }] }]', 'a number'],
   ['[{ name: all, groupBy: [day], measures: [{ name: sales, op: count }] }]', 'the text of a time'],

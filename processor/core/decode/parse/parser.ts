@@ -2,12 +2,14 @@
 
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { MAX_KEY_BYTES } from '#pipeline/limits.ts'
+import { readsNumbers, readsTexts, type TimeText, timeTextReader } from '#pipeline/time-forms.ts'
 import type { DeadReason } from '../../dead-reasons.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
+import { parseDecimal } from '../number.ts'
 import type { Outputs } from '../outputs.ts'
-import { parseEpoch, Rfc3339 } from '../time.ts'
-import { absentValue, fieldValue, isStorable, type Value } from '../values.ts'
+import { isTimestamp, parseEpoch, Rfc3339 } from '../time.ts'
+import { absentValue, fieldValue, isAbsent, isStorable, type Value } from '../values.ts'
 import { exceededLimit, isObject, type Json, type JsonObject, NumberText, parseJson, textOf, valueAt } from './json.ts'
 
 /** Why a record is dead, and the spec's name or path of the value at fault. */
@@ -25,6 +27,9 @@ export class Parser {
   readonly #ownSlots: Slot[]
   readonly #lineSlots: Slot[]
   readonly #rfc3339: Rfc3339
+  readonly #readsNumbers: boolean
+  /** Null: only numbers are allowed. */
+  readonly #timeText: ((text: string) => TimeText | null) | null
   /** By field index; line fields have the values of the selected line. */
   readonly #values: Value[]
   /** One row per line, in the order of #lineSlots. */
@@ -38,7 +43,10 @@ export class Parser {
     const slots = compiled.fields.map((field, index) => ({ index, field, absent: absentValue(field) }))
     this.#ownSlots = slots.filter(slot => !slot.field.line)
     this.#lineSlots = slots.filter(slot => slot.field.line)
-    this.#rfc3339 = new Rfc3339(compiled.spec.event.time.zone)
+    const { time } = compiled.spec.event
+    this.#rfc3339 = new Rfc3339(time.zone)
+    this.#readsNumbers = readsNumbers(time)
+    this.#timeText = readsTexts(time) ? timeTextReader(time) : null
     this.#values = compiled.fields.map(() => ({ text: null, amount: 0 }))
     // Specs that releases up to 0.3.0 stored have none.
     const { maxLines = Number.POSITIVE_INFINITY } = compiled.spec.event.explode ?? {}
@@ -78,7 +86,7 @@ export class Parser {
     const path = shape.id!
     const id = valueAt(event, path)
     if (id === null) return dead('missing_id', path)
-    const text = idText(id)
+    const text = idText(id, shape.integralIds === true)
     if (text === null) return dead('wrong_type', path)
     if (!isStorable(text)) return dead('bad_string', path)
     const bytes = Buffer.from(text)
@@ -89,6 +97,7 @@ export class Parser {
   #readTime(event: JsonObject, recordTimestamp: number): DecodeFault | null {
     const { event: shape, watermark } = this.#compiled.spec
     const { path } = shape.time
+    if (path === undefined) return this.#takeRecordTimestamp(recordTimestamp)
     const value = valueAt(event, path)
     if (value === null) return dead('missing_field', path)
     const time = this.#timeOf(value)
@@ -101,11 +110,20 @@ export class Parser {
 
   /** Returns NaN for an invalid time, null for a type that the format does not allow. */
   #timeOf(value: Json): number | null {
-    const { format, unit } = this.#compiled.spec.event.time
-    if (format === 'epoch') return value instanceof NumberText ? parseEpoch(value.text, unit) : null
-    if (typeof value !== 'string') return null
-    const bytes = Buffer.from(value)
+    const { unit } = this.#compiled.spec.event.time
+    if (value instanceof NumberText) return this.#readsNumbers ? parseEpoch(value.text, unit) : null
+    if (typeof value !== 'string' || this.#timeText === null) return null
+    const text = this.#timeText(value)
+    if (text === null) return Number.NaN
+    if ('epoch' in text) return parseEpoch(text.epoch, unit)
+    const bytes = Buffer.from(text.rfc3339)
     return this.#rfc3339.parse(bytes, 0, bytes.length)
+  }
+
+  #takeRecordTimestamp(timestamp: number): DecodeFault | null {
+    if (!isTimestamp(timestamp)) return dead('bad_time')
+    this.#out.time = timestamp
+    return null
   }
 
   #readOwnFields(event: JsonObject): DecodeFault | null {
@@ -171,13 +189,19 @@ export class Parser {
 
 function readSlot({ field, absent }: Slot, holder: JsonObject): Value | DeadReason {
   const json = valueAt(holder, field.path)
-  return json === null ? absent : fieldValue(field, json)
+  return isAbsent(field, json) ? absent : fieldValue(field, json)
 }
 
-/** Returns the text of a string or integer, so that "5" and 5 are one id; null for any other value. */
-function idText(id: Json): string | null {
+/**
+ * Returns the text of a string or integer, so that "5" and 5 are one id; null for any other value. `integral`: 5.0 is
+ * that id, too.
+ */
+function idText(id: Json, integral: boolean): string | null {
   if (typeof id === 'string') return id
-  return id instanceof NumberText && INTEGER.test(id.text) ? id.text : null
+  if (!(id instanceof NumberText)) return null
+  if (INTEGER.test(id.text)) return id.text
+  const whole = integral ? parseDecimal(id.text, 0) : 'bad_number'
+  return typeof whole === 'string' ? null : String(whole)
 }
 
 function dead(reason: DeadReason, field: string | null = null): DecodeFault {

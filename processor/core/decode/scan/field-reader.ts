@@ -11,6 +11,7 @@ import { PlainNumber } from './plain-number.ts'
 import { plainEnd, utf8End } from './plain-string.ts'
 import { skipFalse, skipNull, skipTrue } from './skip.ts'
 
+const SPACE = 0x20
 const QUOTE = 0x22
 const LETTER_F = 0x66
 const LETTER_N = 0x6e
@@ -32,6 +33,8 @@ export class FieldReader {
   readonly #index: number
   readonly #type: number
   readonly #scale: number
+  readonly #rounds: boolean
+  readonly #blankAsNull: boolean
   readonly #isKey: boolean
   /** Null: the field is required. */
   readonly #absent: Absent | null
@@ -46,6 +49,9 @@ export class FieldReader {
     this.#index = index
     this.#type = TYPES[field.type]
     this.#scale = field.scale
+    // The text of a key is a range of the record's bytes, which a rounded value is not.
+    this.#rounds = field.rounds && !field.isKey
+    this.#blankAsNull = field.blankAsNull
     this.#isKey = field.isKey
     this.#absent = absentOf(field)
     this.#strings = strings
@@ -56,12 +62,18 @@ export class FieldReader {
   read(bytes: Buffer, p: number, last: number): number {
     const byte = bytes[p]
     if (byte === LETTER_N) return this.setAbsent() ? skipNull(bytes, p, last) : -1
+    if (this.#blankAsNull && byte === QUOTE && startsBlank(bytes[p + 1]!)) return this.#readBlank(bytes, p + 1)
     this.#start = p
     if (this.#type === STRING) return byte === QUOTE ? this.#readString(bytes, p + 1, last) : -1
     if (this.#type === BOOLEAN) return this.#readBoolean(bytes, p, last)
     if (this.#type === NUMBER || byte !== QUOTE) return this.#readNumber(bytes, p)
     const end = this.#readNumber(bytes, p + 1)
     return end > 0 && bytes[end] === QUOTE ? end + 1 : -1
+  }
+
+  /** `p`: position after the opening quote. Accepts an empty string; the parser decides about others that begin blank. */
+  #readBlank(bytes: Buffer, p: number): number {
+    return bytes[p] === QUOTE && this.setAbsent() ? p + 1 : -1
   }
 
   /** Returns false when the field is required. */
@@ -91,7 +103,7 @@ export class FieldReader {
   }
 
   #readNumber(bytes: Buffer, p: number): number {
-    const end = this.#number.read(bytes, p, this.#scale)
+    const end = this.#number.read(bytes, p, this.#scale, this.#rounds)
     if (end < 0) return -1
     this.#out.amounts[this.#index] = this.#number.value
     if (this.#isKey) this.#setKey(bytes, p, this.#number.textEnd)
@@ -114,6 +126,11 @@ export class FieldReader {
     this.#out.codes[this.#index] = code
     return code >= 0
   }
+}
+
+/** Returns whether a string whose first byte after the quote is this may be blank. Escapes are left to the parser anyway. */
+function startsBlank(byte: number): boolean {
+  return byte === QUOTE || byte === SPACE
 }
 
 function absentOf(field: CompiledField): Absent | null {

@@ -17,8 +17,8 @@ export class PlainNumber {
   /** End of the canonical text, which starts with the number and excludes trailing zeros of the decimals. */
   textEnd = 0
 
-  /** Sets `value` to the number scaled by 10^scale. */
-  read(bytes: Buffer, p: number, scale: number): number {
+  /** Sets `value` to the number scaled by 10^scale. `rounds`: more decimals are rounded half-even; `textEnd` is then undefined. */
+  read(bytes: Buffer, p: number, scale: number, rounds: boolean): number {
     const negative = bytes[p] === MINUS
     const first = negative ? p + 1 : p
     p = wholeEnd(bytes, first)
@@ -33,7 +33,7 @@ export class PlainNumber {
         if (decimals < scale) {
           value = value * 10 + digit
           decimals++
-        } else if (digit !== 0) return -1
+        } else if (digit !== 0) return rounds ? this.#round(bytes, dot + 1 + scale, value, negative) : -1
         if (digit !== 0) this.textEnd = p + 1
       }
       if (p === dot + 1) return -1
@@ -42,6 +42,19 @@ export class PlainNumber {
     if (isExponent(bytes[p]!) || (negative && value === 0)) return -1
     if (decimals < scale) value *= POWERS[scale - decimals]!
     this.value = negative ? -value : value
+    return p
+  }
+
+  /** `excess`: position of the first digit beyond the scale; one of them is not 0. `value`: the number without them. */
+  #round(bytes: Buffer, excess: number, value: number, negative: boolean): number {
+    const next = bytes[excess]! - ZERO
+    let p = excess + 1
+    let isTie = next === 5
+    for (; isDigit(bytes[p]!); p++) if (bytes[p] !== ZERO) isTie = false
+    if (isExponent(bytes[p]!)) return -1
+    const rounded = (isTie ? value % 2 === 1 : next >= 5) ? value + 1 : value
+    // 0 - 0 is 0, while -0 is another value to ===.
+    this.value = negative ? 0 - rounded : rounded
     return p
   }
 

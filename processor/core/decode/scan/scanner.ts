@@ -6,10 +6,11 @@
 
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { MAX_JSON_VALUES, MAX_KEY_BYTES } from '#pipeline/limits.ts'
+import { readsNumbers, readsRfc3339First, readsTexts } from '#pipeline/time-forms.ts'
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
-import { EPOCH_SHIFT, Rfc3339, withinYears } from '../time.ts'
+import { EPOCH_SHIFT, isTimestamp, Rfc3339, withinYears } from '../time.ts'
 import { FieldReader } from './field-reader.ts'
 import { KeyMemo } from './key-memo.ts'
 import { Place } from './place.ts'
@@ -34,14 +35,16 @@ export class Scanner {
   readonly #strings: Interner
   readonly #out: Outputs
   readonly #event = new Place()
-  readonly #time: Place
+  /** Null: the record's timestamp is the time. */
+  readonly #time: Place | null
   readonly #id: Place | null
   /** By field of the compiled spec. */
   readonly #places: Place[]
   readonly #fields: FieldReader[]
   readonly #keysOfAggregations: number[][]
-  /** Null: RFC 3339. */
+  /** Null: the time is no number. */
   readonly #epochShift: number | null
+  readonly #readsRfc3339: boolean
   readonly #rfc3339: Rfc3339
   readonly #number = new PlainNumber()
   readonly #maxFutureSkew: number
@@ -57,15 +60,16 @@ export class Scanner {
   /** Returns false for exploded events, and for keys that UTF-8 cannot encode: only the parser reads these. */
   static suits({ fields, spec }: CompiledSpec): boolean {
     const { id = '', time, explode } = spec.event
-    return !explode && [id, time.path, ...fields.flatMap(field => field.path)].every(path => path.isWellFormed())
+    return !explode && [id, time.path ?? '', ...fields.flatMap(field => field.path)].every(path => path.isWellFormed())
   }
 
   constructor(compiled: CompiledSpec, strings: Interner, out: Outputs) {
     const { event, watermark, deduplication } = compiled.spec
     this.#strings = strings
     this.#out = out
-    this.#time = this.#event.at(event.time.path.split('.'))
-    this.#time.isTime = true
+    const { time } = event
+    this.#time = time.path === undefined ? null : this.#event.at(time.path.split('.'))
+    if (this.#time !== null) this.#time.isTime = true
     this.#id = deduplication ? this.#event.at(event.id!.split('.')) : null
     if (this.#id !== null) this.#id.isId = true
     this.#places = compiled.fields.map(field => this.#event.at(field.path))
@@ -74,8 +78,9 @@ export class Scanner {
       place.fields.push(this.#fields[i]!)
     })
     this.#keysOfAggregations = compiled.aggregations.map(aggregation => aggregation.keys)
-    this.#epochShift = event.time.format === 'epoch' ? EPOCH_SHIFT[event.time.unit] : null
-    this.#rfc3339 = new Rfc3339(event.time.zone)
+    this.#epochShift = readsNumbers(time) ? EPOCH_SHIFT[time.unit] : null
+    this.#readsRfc3339 = readsTexts(time) && readsRfc3339First(time)
+    this.#rfc3339 = new Rfc3339(time.zone)
     this.#maxFutureSkew = watermark.maxFutureSkew
   }
 
@@ -88,6 +93,7 @@ export class Scanner {
     const p = skipSpace(bytes, start)
     if (bytes[p] !== OPEN_BRACE) return false
     this.#begin(bytes, recordTimestamp)
+    if (this.#time === null && !isTimestamp(recordTimestamp)) return false
     return this.#readObject(this.#event, bytes, p + 1, last, 1) === last + 1 && this.#isComplete() && this.#keysFit()
   }
 
@@ -101,6 +107,7 @@ export class Scanner {
     this.#bytes = bytes
     this.#keysMet = 0
     this.#latestTime = recordTimestamp + this.#maxFutureSkew
+    this.#out.time = recordTimestamp
     this.#record++
   }
 
@@ -144,7 +151,7 @@ export class Scanner {
       if (end < 0) return -1
     }
     if (place.isTime) {
-      end = this.#epochShift === null ? this.#readRfc3339(bytes, p, last) : this.#readEpoch(bytes, p, this.#epochShift)
+      end = bytes[p] === QUOTE ? this.#readRfc3339(bytes, p, last) : this.#readEpoch(bytes, p)
       if (end < 0) return -1
     }
     if (place.isId) return this.#readId(bytes, p, last)
@@ -164,14 +171,13 @@ export class Scanner {
   }
 
   #readRfc3339(bytes: Buffer, p: number, last: number): number {
-    if (bytes[p] !== QUOTE) return -1
-    const end = plainEnd(bytes, p + 1, last)
+    const end = this.#readsRfc3339 ? plainEnd(bytes, p + 1, last) : -1
     if (end < 0) return -1
     return this.#setTime(this.#rfc3339.parse(bytes, p + 1, end)) ? end + 1 : -1
   }
 
-  #readEpoch(bytes: Buffer, p: number, shift: number): number {
-    const end = this.#number.readFloored(bytes, p, shift)
+  #readEpoch(bytes: Buffer, p: number): number {
+    const end = this.#epochShift === null ? -1 : this.#number.readFloored(bytes, p, this.#epochShift)
     return end > 0 && this.#setTime(withinYears(this.#number.value)) ? end : -1
   }
 
@@ -184,7 +190,8 @@ export class Scanner {
   /** Returns whether all required values were present. Sets absent fields to their default or null. */
   #isComplete(): boolean {
     const record = this.#record
-    if (this.#time.metIn !== record || (this.#id !== null && this.#id.metIn !== record)) return false
+    if ((this.#time !== null && this.#time.metIn !== record) || (this.#id !== null && this.#id.metIn !== record))
+      return false
     for (let i = 0; i < this.#places.length; i++)
       if (this.#places[i]!.metIn !== record && !this.#fields[i]!.setAbsent()) return false
     return true

@@ -9,14 +9,23 @@ export type FieldSpec = {
   scale?: number
   default?: string
   optional?: boolean
+  rounding?: 'half-even'
+  blankAsNull?: boolean
 }
 
 export type EventSpec = {
-  time?: { path?: string; format?: 'rfc3339' | 'epoch'; unit?: 's' | 'ms' | 'us' | 'ns'; zone?: string }
+  time?: {
+    path?: string | undefined
+    format?: 'rfc3339' | 'iso8601' | 'epoch' | 'record-timestamp'
+    formats?: readonly string[]
+    unit?: 's' | 'ms' | 'us' | 'ns'
+    zone?: string
+  }
   fields?: FieldSpec[]
   /** Path of the id; setting it enables deduplication. */
   id?: string | undefined
   explode?: { path: string; fields: FieldSpec[]; maxLines?: number }
+  integralIds?: boolean
   /** Each makes one aggregation. */
   groupBys?: string[][]
 }
@@ -24,23 +33,25 @@ export type EventSpec = {
 /** Event times up to five minutes after the record's timestamp are good. */
 export const MAX_SKEW = 300_000
 
-export function compiledFor({ time, fields = [], id, explode, groupBys = [[]] }: EventSpec): CompiledSpec {
-  return compileSpec(
-    checkPipeline({
-      apiVersion: 'salespipeline.dev/v1alpha1',
-      kind: 'SalesPipeline',
-      metadata: { name: 'test' },
-      spec: {
-        source: { topic: 'sales' },
-        event: { id, time: { path: 'ts', ...time }, fields, explode },
-        watermark: { maxFutureSkew: '5m' },
-        ...(id === undefined ? {} : { deduplication: {} }),
-        aggregations: groupBys.map((groupBy, i) => ({
-          name: `sums_${i}`,
-          groupBy,
-          measures: [{ name: 'events', op: 'count' }],
-        })),
-      },
-    }).spec,
-  )
+export function compiledFor(event: EventSpec): CompiledSpec {
+  return compileSpec(checkPipeline(documentFor(event)).spec)
+}
+
+export function documentFor({ time, fields = [], id, integralIds, explode, groupBys = [[]] }: EventSpec) {
+  return {
+    apiVersion: 'salespipeline.dev/v1alpha1',
+    kind: 'SalesPipeline',
+    metadata: { name: 'test' },
+    spec: {
+      source: { topic: 'sales' },
+      event: { id, integralIds, time: { path: 'ts', ...time }, fields, explode },
+      watermark: { maxFutureSkew: '5m' },
+      ...(id === undefined ? {} : { deduplication: {} }),
+      aggregations: groupBys.map((groupBy, i) => ({
+        name: `sums_${i}`,
+        groupBy,
+        measures: [{ name: 'events', op: 'count' as const }],
+      })),
+    },
+  }
 }

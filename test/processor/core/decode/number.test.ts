@@ -99,6 +99,48 @@ describe('parseDecimal', () => {
     for (const count of Object.values(seen)) expect(count).toBeGreaterThan(100)
   })
 
+  it.each([
+    ['455.20000000000005', 2, 45520],
+    ['0.30000000000000004', 2, 30],
+    ['1299.989990234375', 2, 129999],
+    ['3899.9700000000003', 2, 389997],
+    ['0.005', 2, 0],
+    ['0.015', 2, 2],
+    ['0.025', 2, 2],
+    ['0.0250000001', 2, 3],
+    ['-0.015', 2, -2],
+    ['-0.004', 2, 0],
+    ['0.5', 0, 0],
+    ['1.5', 0, 2],
+    ['0.05', 0, 0],
+    ['1e-400', 2, 0],
+    [`1e-${'9'.repeat(400)}`, 2, 0],
+    ['12.34', 2, 1234],
+    [`${'9'.repeat(29)}.995`, 2, 10n ** 31n],
+    [`${'9'.repeat(30)}.995`, 2, 'overflow'],
+    [`-${'9'.repeat(30)}.5`, 0, 'overflow'],
+    [`${'9'.repeat(30)}.4`, 0, 10n ** 30n - 1n],
+    ['1e30', 0, 'overflow'],
+    ['1,5', 2, 'bad_number'],
+  ] as const)('rounds %s at scale %d half-even to %s', (text, scale, expected) => {
+    expect(parseDecimal(text, scale, true)).toBe(expected)
+  })
+
+  it('rounds numbers like big.js', () => {
+    check(
+      fc.property(numberText, fc.integer({ min: 0, max: 12 }), (text, scale) => {
+        const rounded = new Big(text).round(scale, Big.roundHalfEven)
+        const fits = new Big(text).abs().lt(new Big('1e30')) && rounded.abs().lt(new Big('1e30'))
+        const expected = fits ? BigInt(rounded.times(new Big(10).pow(scale)).abs().toFixed()) : 'overflow'
+        const result = parseDecimal(text, scale, true)
+        const size = typeof result === 'string' ? result : BigInt(result)
+        expect(typeof size === 'bigint' && size < 0n ? -size : size).toBe(expected)
+        if (typeof size === 'bigint' && size !== 0n) expect(size < 0n).toBe(text.startsWith('-'))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
   it('needs time proportional to the digits, wherever the zeros are', () => {
     // A megabyte of zeros before the last digit makes a backtracking trim quadratic: minutes.
     expect(parseDecimal(`0.${'0'.repeat(1 << 20)}1`, 2)).toBe('too_many_decimals')

@@ -27,38 +27,57 @@ const field = fc
     type: fc.constantFrom(...TYPES),
     scale: fc.integer({ min: 1, max: 4 }),
     presence: fc.constantFrom('required', 'optional', 'default'),
+    rounds: fc.boolean(),
+    blankAsNull: fc.boolean(),
   })
   .map(
-    ({ path, type, scale, presence }): Omit<FieldSpec, 'name'> => ({
+    ({ path, type, scale, presence, rounds, blankAsNull }): Omit<FieldSpec, 'name'> => ({
       path,
       type,
       ...(type === 'number' || type === 'decimal' ? { scale } : {}),
+      ...(rounds && (type === 'number' || type === 'decimal') ? { rounding: 'half-even' } : {}),
+      ...(blankAsNull ? { blankAsNull } : {}),
       ...(presence === 'default' ? { default: defaultOf[type] } : {}),
       optional: presence === 'optional',
     }),
   )
 
-const time: fc.Arbitrary<NonNullable<EventSpec['time']>> = fc.record(
-  {
-    path: fc.constantFrom('ts', 'meta.ts', 'a'),
-    format: fc.constantFrom('rfc3339', 'rfc3339', 'epoch'),
-    unit: fc.constantFrom('s', 'ms', 'us', 'ns'),
-    zone: fc.constantFrom('UTC', '-03:00'),
-  },
-  { requiredKeys: ['path', 'format', 'unit'] },
+type Time = NonNullable<EventSpec['time']>
+
+const path = fc.constantFrom('ts', 'meta.ts', 'a')
+const unit = fc.constantFrom('s', 'ms', 'us', 'ns')
+const zone = fc.constantFrom('UTC', '-03:00')
+
+const FORMATS = [
+  ['rfc3339', 'epoch'],
+  ['epoch', 'iso8601'],
+  ['iso8601', 'dd/MM/yyyy HH:mm:ss'],
+  ['MM/dd/yyyy HH:mm:ss', 'dd/MM/yyyy HH:mm:ss', 'rfc3339'],
+  ['yyyy-dd-MM HH:mm:ss', 'yyyyMMdd', 'iso8601', 'epoch'],
+  ['dd.MM.yyyy HH:mm:ss.SSSXXX', 'epoch'],
+]
+
+const time: fc.Arbitrary<Time> = fc.oneof(
+  fc.record(
+    { path, format: fc.constantFrom('rfc3339', 'rfc3339', 'iso8601', 'epoch'), unit, zone },
+    { requiredKeys: ['path', 'format', 'unit'] },
+  ),
+  fc.record({ path, formats: fc.constantFrom(...FORMATS), unit, zone }),
+  fc.constant<Time>({ path: undefined, format: 'record-timestamp' }),
 )
 
 export const eventSpec: fc.Arbitrary<EventSpec> = fc
   .record({
     time,
     id: fc.constantFrom(undefined, 'id', 'meta.id'),
+    integralIds: fc.boolean(),
     fields: fc.array(field, { maxLength: 5 }),
     grouped: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
   })
-  .map(({ time, id, fields, grouped }) => {
+  .map(({ time, id, integralIds, fields, grouped }) => {
     const named = fields.map((f, i) => ({ ...f, name: `f${i}` }))
     const keys = named.filter((f, i) => grouped[i] && !f.optional).map(f => f.name)
-    return { time, id, fields: named, groupBys: [keys, keys.slice(1)] }
+    return { time, id, integralIds, fields: named, groupBys: [keys, keys.slice(1)] }
   })
 
 const space = fc.constantFrom('', '', '', '', ' ', '  ', '\n', '\t', '\r\n')
@@ -80,6 +99,7 @@ const stringText = often(
     '"\\ud83d\\ude00"',
     '"a\\/b"',
   ),
+  fc.constantFrom('" "', '" x"', '"\\t"', '"\\u0020 "'),
   fc.constantFrom('"\\ud83d"', '"\\u0000"', '"\\n"', '"null"', '"{}"', '"]"', '"a,\\"b"', `"${'x'.repeat(1030)}"`),
 )
 
@@ -88,6 +108,8 @@ const numberText = often(
   fc.tuple(fc.integer({ min: -99, max: 9999 }), fc.integer({ min: 0, max: 999 })).map(([a, b]) => `${a}.${b}`),
   fc.constantFrom('0', '-0', '0.0', '-0.00', '1.50', '100', '1e3', '1E-2', '1.5e+2', '0e99', '1e400', '12.000000'),
   fc.constantFrom('123456789012345', '1234567890123456', '99999999999.9999', '-99999999999999.9', `1${'0'.repeat(31)}`),
+  fc.constantFrom('0.005', '-0.0005', '455.20000000000005', '0.30000000000000004', '2.5', '9.99995', '-9.99995'),
+  fc.constantFrom(`${'9'.repeat(30)}.99999`, `${'9'.repeat(29)}.99999`, '1e-400', `1e-${'9'.repeat(20)}`),
   fc.constantFrom('01', '-', '1.', '.5', '+1', '0x1', '1e', '--1', 'NaN'),
 )
 
@@ -97,6 +119,27 @@ const timeText = often(
     .map(date => `"${date.toISOString()}"`),
   fc.constantFrom('"2026-01-31T10:00:00Z"', '"2026-01-31T10:00:00.123456+00:00"', '"2026-01-31 10:00:00"'),
   fc.constantFrom('"2026-02-30T10:00:00Z"', '"9999-12-31T23:59:59-00:01"', '"2026-01-31T10:00:00\\u005a"', '""'),
+)
+
+const looseTimeText = often(
+  fc
+    .tuple(
+      fc.constantFrom('2026-01-31', '31/01/2026', '2026-13-01', '31.01.2026', '20260131'),
+      fc.constantFrom(
+        'T10:00:00',
+        ' 10:00:00',
+        ' 10:00',
+        '',
+        'T10:00:00,123',
+        ' 10:00:00.5',
+        ' 10:00:00.123',
+        ' 24:00:00',
+      ),
+      fc.constantFrom('', 'Z', 'z', ' Z', '-0300', '-03', ' -03:00', ' UTC', 'GMT', ' utc', '+9999', '-030'),
+    )
+    .map(parts => `"${parts.join('')}"`),
+  fc.constantFrom('"1735689600"', '"1735689600.5"', '" 1735689600"', '"1e9"', '"20260131"', '"02/13/2026 10:00:00"'),
+  fc.constantFrom('"2026-01-02 10:00:00"', '"2026-01-02T10:00Z"', '"\\ud800"', '"2026-01-31T10:00\\u005a"'),
 )
 
 const epochText = often(
@@ -133,10 +176,13 @@ const textFor = {
   ),
   boolean: often(fc.constantFrom('true', 'false'), anyText),
   rfc3339: often(timeText, anyText),
+  iso8601: often(fc.oneof(timeText, looseTimeText), anyText),
   epoch: often(epochText, anyText),
+  formats: often(fc.oneof(timeText, looseTimeText, epochText), anyText),
   id: often(
     fc.uuid().map(id => `"${id}"`),
     fc.integer().map(String),
+    fc.constantFrom('17850.0', '-3e2', '-0.0', '1.5', '1e30', '1e29', '0e99'),
     anyText,
   ),
 }
@@ -200,11 +246,16 @@ function mutate(bytes: Buffer, { kind, at, byte }: { kind: string; at: number; b
   return Buffer.concat([bytes.subarray(0, place), Buffer.from(middle), bytes.subarray(after)])
 }
 
+function timeTextOf({ path, format }: Time): PathText[] {
+  if (path === undefined || format === 'record-timestamp') return []
+  return [{ path, text: textFor[format ?? 'formats'] }]
+}
+
 /** Generates a record for this spec. */
 export function recordFor(spec: EventSpec): fc.Arbitrary<Buffer> {
   const values: PathText[] = [
     ...(spec.fields ?? []).map(({ path, type }) => ({ path: path!, text: textFor[type!] })),
-    { path: spec.time!.path!, text: textFor[spec.time!.format!] },
+    ...timeTextOf(spec.time!),
     ...(spec.id === undefined ? [] : [{ path: spec.id, text: textFor.id }]),
   ]
   return fc
