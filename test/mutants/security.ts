@@ -35,12 +35,12 @@ export const SECURITY_MUTANTS: Mutant[] = [
     turnsRed: 'answers 401 to a certificate of another authority',
   },
   {
-    name: 'the ingest asks for a token only after the body has arrived',
+    name: 'the ingest asks for a token only after it has answered',
     file: 'producer/serve/app.ts',
     find: '...(gate && { onRequest:',
-    plant: '...(gate && { preHandler:',
+    plant: '...(gate && { onResponse:',
     test: 'test/producer/serve/tokens.test.ts',
-    turnsRed: 'answers 401 before the body arrives',
+    turnsRed: 'answers 401 to a request with',
   },
   {
     name: 'the ingest never reads its tokens again',
