@@ -57,7 +57,7 @@ it('returns the same from the scanner as from the parser for every record that t
         expect(outputsOf(scanning, compiled, scanStrings)).toEqual(outputsOf(parsing, compiled, parseStrings))
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: 4000 },
   )
   expect(seen.records).toBeGreaterThan(4000)
   expect(seen.good).toBeGreaterThan(seen.records / 20)
