@@ -172,11 +172,17 @@ export interface WrittenDocument {
 /** A longer text cannot come from a pipeline, and the parser would take very long for it. */
 const MAX_LENGTH = 1_048_576
 
-/** Parses a document from YAML or JSON text. */
+const DEFAULT_MAX_LINES = 10_000
+
+/** Parses the file of a pipeline from YAML or JSON text. */
 export function readDocument(text: string): WrittenDocument {
   if (text.length > MAX_LENGTH) throw new Error(`the document has ${text.length} characters, more than ${MAX_LENGTH}`)
   // The workers refuse duplicate keys. To look for them here would compare every key with all others.
-  return parse(text, { uniqueKeys: false }) as WrittenDocument
+  const document = parse(text, { uniqueKeys: false }) as WrittenDocument
+  // The only default that readSpec cannot apply: stored documents have it, or come from a release without this limit.
+  const explode = document?.spec?.event?.explode
+  if (explode) explode.maxLines ??= DEFAULT_MAX_LINES
+  return document
 }
 
 /** Returns the document with `roundEach` for all measures of the named aggregations. */

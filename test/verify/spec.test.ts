@@ -57,6 +57,14 @@ describe('expressions', () => {
 })
 
 describe('the document', () => {
+  it('limits the lines of a record, except in a spec that a release up to 0.3.0 stored', async () => {
+    const text = await readFile('k8s/examples/product-sales.yaml', 'utf8')
+    expect(readSpec(readDocument(text)).rules.explode).toMatchObject({ maxLines: 10_000 })
+    const stored = readDocument(text)
+    delete stored.spec.event.explode!.maxLines
+    expect(readSpec(stored).rules.explode).toMatchObject({ maxLines: Number.POSITIVE_INFINITY })
+  })
+
   it('reads a document with its defaults', async () => {
     const spec = readSpec(readDocument(await readFile('k8s/examples/ecommerce.yaml', 'utf8')))
     expect(spec).toMatchObject({
