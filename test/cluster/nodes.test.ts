@@ -54,7 +54,7 @@ describeWithNodeTool('the loss of a node', () => {
     database = await Database.open(shop)
     await shop.apply('shop', { rate: 500 })
     await shop.ready('shop')
-    watch = new Watch(database, `${shop.namespace.replaceAll('-', '_')}_shop`)
+    watch = new Watch(database, shop.schema('shop'))
   }, 10 * MINUTES)
 
   afterAll(async () => {

@@ -53,7 +53,7 @@ describeWithNodeTool('a pipeline in pods', () => {
       await shop.apply('left-alone')
       await shop.ready('scaled')
       await shop.ready('left-alone')
-      const watch = new Watch(database, `${shop.namespace.replaceAll('-', '_')}_scaled`)
+      const watch = new Watch(database, shop.schema('scaled'))
       await watch.during('nothing happens', () => sleep(5000), 0)
 
       await watch.during('1 → 4 workers by kubectl scale', async () => {
@@ -101,10 +101,9 @@ describeWithNodeTool('a pipeline in pods', () => {
 })
 
 async function compare(name: string): Promise<void> {
-  const schema = shop.namespace.replaceAll('-', '_')
   const [scaled, alone] = [
-    await database.rows(`${schema}_scaled.${name}`),
-    await database.rows(`${schema}_left_alone.${name}`),
+    await database.rows(`${shop.schema('scaled')}.${name}`),
+    await database.rows(`${shop.schema('left-alone')}.${name}`),
   ]
   expect(alone.length).toBeGreaterThan(0)
   expect(scaled).toEqual(alone)

@@ -12,7 +12,6 @@ import { Database, table, Watch } from './database.ts'
 import { MINUTES, Shop, VERIFIER } from './shop.ts'
 
 const shop = new Shop('scaling')
-const schema = shop.namespace.replaceAll('-', '_')
 let database: Database
 let watch: Watch | null = null
 
@@ -44,7 +43,7 @@ async function sellUntil(name: string, rate: number, workers: number): Promise<v
 
 /** Committed records of all partitions; 0 before the first commit. */
 async function committed(name: string): Promise<number> {
-  const query = `SELECT coalesce(sum(next_offset), 0)::float8 AS sum FROM ${schema}_${name}.progress`
+  const query = `SELECT coalesce(sum(next_offset), 0)::float8 AS sum FROM ${shop.schema(name)}.progress`
   return database.client.query(query).then(
     ({ rows }) => rows[0].sum,
     () => 0,
@@ -90,7 +89,7 @@ describe('the number of workers', () => {
       await shop.patch('alone', { load: { rate: SLOW } })
       await shop.apply('auto', { workers: { replicas: 1, resources: SMALL, autoscale: QUICK }, ...BRIEF })
       await until('it has committed', async () => (await committed('auto')) > 0, 3 * MINUTES)
-      watch = new Watch(database, `${schema}_auto`)
+      watch = new Watch(database, shop.schema('auto'))
       await watch.during('1 → 4 workers by the autoscaler', () => scaledTo('auto', 4))
       // On a fast machine one worker would be enough: keep two.
       await shop.patch('auto', { workers: { autoscale: { min: 2 } } })
@@ -113,9 +112,9 @@ describe('the number of workers', () => {
       await shop.drain('alone', 'auto')
       expect((await shop.verdict('auto')).ok).toBe(true)
       for (const name of ['sales_summary', 'sales_by_payment', 'late_events', 'dead_letters']) {
-        const alone = await database.rows(`${schema}_alone.${name}`)
+        const alone = await database.rows(`${shop.schema('alone')}.${name}`)
         expect(alone.length).toBeGreaterThan(0)
-        expect(await database.rows(`${schema}_auto.${name}`)).toEqual(alone)
+        expect(await database.rows(`${shop.schema('auto')}.${name}`)).toEqual(alone)
       }
     },
     20 * MINUTES,

@@ -118,15 +118,24 @@ export class Shop {
 
   /** Sum of the committed offsets of all partitions. */
   async committed(name: string): Promise<number> {
-    const schema = await this.#schemaOf(`${this.namespace}/${name}`)
+    const schema = await this.#storedSchema(name)
     return Number(await this.#psql(`SELECT coalesce(sum(next_offset), 0) FROM ${schema}.progress`))
   }
 
-  /** Earlier releases gave the schema a name without a hash. */
-  #schemaOf(pipeline: string): Promise<string> {
-    const former = pipeline.replaceAll(/[-/]/g, '_')
-    const hash = createHash('sha256').update(pipeline).digest('hex').slice(0, 8)
-    return this.#psql(`SELECT nspname FROM pg_namespace WHERE nspname IN ('${former}', '${former}_${hash}')`)
+  /** Returns the name of the schema that a new pipeline gets. */
+  schema(name: string): string {
+    const hash = createHash('sha256').update(`${this.namespace}/${name}`).digest('hex').slice(0, 8)
+    return `${this.#formerSchema(name)}_${hash}`
+  }
+
+  #formerSchema(name: string): string {
+    return `${this.namespace}_${name}`.replaceAll('-', '_')
+  }
+
+  /** The pipeline may come from a release that gave the schema a name without a hash. */
+  #storedSchema(name: string): Promise<string> {
+    const names = [this.#formerSchema(name), this.schema(name)].map(schema => `'${schema}'`)
+    return this.#psql(`SELECT nspname FROM pg_namespace WHERE nspname IN (${names.join()})`)
   }
 
   async #psql(query: string): Promise<string> {
