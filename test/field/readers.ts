@@ -5,6 +5,7 @@ import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { PartitionState } from '#processor/core/partition.ts'
 import type { Share } from '#processor/core/pending.ts'
+import { firstClaim } from '#test/support/claim.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 import { historyOf } from '#test/verify/support.ts'
 import { type PartitionState as Counted, Recomputation } from '#verify/recompute.ts'
@@ -43,19 +44,7 @@ export function recordsOf(file: string): Buffer[] {
 /** Returns what the engine would commit. */
 export function engineShare(file: string, parts: Parts): Share {
   const compiled = compileSpec(checkPipeline(documentOf(parts)).spec)
-  const claim = {
-    partition: 0,
-    epoch: 1,
-    token: 't',
-    nextOffset: 0,
-    restoreOffset: 0,
-    restoreMaxEventTime: null,
-    maxEventTime: null,
-    leaderEpoch: null,
-    rejectedOffsets: [],
-    segments: [{ fromOffset: 0, generation: 1, specJson: '' }],
-  }
-  const state = new PartitionState(claim, () => compiled)
+  const state = new PartitionState(firstClaim(), () => compiled)
   const records = recordsOf(file).map((value, delta) => ({ delta, timestamp: RECEIVED, key: null, value }))
   state.begin([])
   state.feed({ data: encodeBatch({ baseOffset: 0, records }), cut: null })

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
 import { PartitionState } from '#processor/core/partition.ts'
+import { firstClaim } from '#test/support/claim.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 import { historyOf } from '#test/verify/support.ts'
 import { Recomputation } from '#verify/recompute.ts'
@@ -48,21 +49,11 @@ describe.each(CHANGES)('a change of %s', (_name, changed, record) => {
 
   it('keeps the verdict of earlier records when a worker restores its ids', () => {
     const [before, after] = [stored, changed].map(document => compileSpec(checkPipeline(document).spec))
-    const claim = {
-      partition: 0,
-      epoch: 2,
-      token: 't',
-      nextOffset: CHANGED_AT,
-      restoreOffset: 0,
-      restoreMaxEventTime: null,
-      maxEventTime: null,
-      leaderEpoch: null,
-      rejectedOffsets: [],
-      segments: [
-        { fromOffset: 0, generation: 1, specJson: 'before' },
-        { fromOffset: CHANGED_AT, generation: 2, specJson: 'after' },
-      ],
-    }
+    const segments = [
+      { fromOffset: 0, generation: 1, specJson: 'before' },
+      { fromOffset: CHANGED_AT, generation: 2, specJson: 'after' },
+    ]
+    const claim = firstClaim({ epoch: 2, nextOffset: CHANGED_AT, segments })
     const state = new PartitionState(claim, json => (json === 'before' ? before! : after!))
     const records = values.map((value, delta) => ({ delta, timestamp: RECEIVED, key: null, value }))
     state.begin([])

@@ -7,6 +7,7 @@ import { PartitionState } from '#processor/core/partition.ts'
 import { Rejected } from '#processor/errors.ts'
 import { OwnedPartition } from '#processor/owned-partition.ts'
 import type { Store, Telemetry } from '#processor/ports.ts'
+import { firstClaim } from '#test/support/claim.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 
 const pipeline = parsePipeline(`
@@ -25,18 +26,7 @@ const withOneRecord = (partition: number) => withRecords(partition, 1)
 
 /** Returns a running partition with records that wait for a commit. Each record makes a row of its own. */
 function withRecords(partition: number, count: number): OwnedPartition {
-  const claim = {
-    partition,
-    epoch: 1,
-    token: 't',
-    nextOffset: 0,
-    restoreOffset: 0,
-    restoreMaxEventTime: null,
-    maxEventTime: null,
-    leaderEpoch: null,
-    rejectedOffsets: [],
-    segments: [{ fromOffset: 0, generation: 1, specJson: JSON.stringify(pipeline) }],
-  }
+  const claim = firstClaim({ partition })
   const state = new PartitionState(claim, () => compiled)
   const records = Array.from({ length: count }, (_, delta) => {
     const value = Buffer.from(JSON.stringify({ id: `${delta}`, at: 1000, store: `${delta}` }))

@@ -7,6 +7,7 @@ import { parsePipeline } from '#pipeline/parse.ts'
 import type { Claim } from '#processor/core/claim.ts'
 import type { PartitionCommit } from '#processor/core/commit.ts'
 import { PartitionState } from '#processor/core/partition.ts'
+import { firstClaim } from '#test/support/claim.ts'
 import { check } from '#test/support/properties.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 
@@ -196,19 +197,6 @@ function actual(log: Log, { batches, commits, moves, rows }: Cuts): Outcome {
   })
   return outcome
 }
-
-const firstClaim = (): Claim => ({
-  partition: 0,
-  epoch: 1,
-  token: 't',
-  nextOffset: 0,
-  restoreOffset: 0,
-  restoreMaxEventTime: null,
-  maxEventTime: null,
-  leaderEpoch: null,
-  rejectedOffsets: [],
-  segments: [{ fromOffset: 0, generation: 1, specJson: '' }],
-})
 
 const stateOf = (claim: Claim) => new PartitionState(claim, () => compiled)
 
