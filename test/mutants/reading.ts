@@ -9,8 +9,8 @@ export const READING_MUTANTS: Mutant[] = [
     file: 'processor/core/decode/scan/plain-number.ts',
     find: '(isTie ? value % 2 === 1 : next >= 5)',
     plant: 'next >= 5',
-    test: 'test/processor/core/decode/paths.test.ts',
-    turnsRed: 'returns the same from the scanner as from the parser',
+    test: 'test/processor/core/decode/number.test.ts',
+    turnsRed: 'rounds 0.005 at scale 2 half-even',
   },
   {
     name: 'amounts are rounded without the option',

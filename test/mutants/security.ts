@@ -56,7 +56,7 @@ export const SECURITY_MUTANTS: Mutant[] = [
     find: '!tls && !LOOPBACK_HOST.test(host))',
     plant: '!tls && host === "")',
     test: 'test/producer/serve/tokens.test.ts',
-    turnsRed: 'are refused on %s unless --insecure is set',
+    turnsRed: 'are refused on 0.0.0.0 unless --insecure is set',
   },
   {
     name: 'a worker records ids that are no members of its group',
