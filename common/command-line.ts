@@ -3,6 +3,7 @@ import type { Argv } from 'yargs'
 import { UsageError } from '#pipeline/user-error.ts'
 
 const MAX_WIDTH = 120
+const HELP = /\nSee [^\n]*\.$/
 
 /**
  * Refuses unknown arguments, wraps the help to the terminal width, and throws instead of exiting: a UsageError for an
@@ -13,6 +14,8 @@ export function strictly<T>(argv: Argv<T>, help?: string): Argv<T> {
     .strict()
     .wrap(Math.min(MAX_WIDTH, process.stdout.columns ?? 100))
     .fail((message, error) => {
-      throw !error || error.name === 'YError' ? new UsageError(message ?? error.message, help) : error
+      if (error && error.name !== 'YError') throw error
+      // A UsageError that the conversion of a value throws is a YError here, and already says how to get help.
+      throw new UsageError((message ?? error.message).replace(HELP, ''), help)
     })
 }

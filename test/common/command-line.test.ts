@@ -7,11 +7,16 @@ import { FileError, readTextFile, writeTextFile } from '#common/files.ts'
 import { UsageError, UserError } from '#pipeline/user-error.ts'
 import { ownFolder } from '../support/folder.ts'
 
+function distance(text: string): number {
+  if (Number.isNaN(Number(text))) throw new UsageError(`--far must be a number; found "${text}"`)
+  return Number(text)
+}
+
 describe('strictly', () => {
   const parse = async (args: string[], work: () => Promise<void> = async () => {}) =>
     strictly(
       yargs(args)
-        .command('go', 'Go', argv => argv.option('far', { type: 'number', demandOption: true }), work)
+        .command('go', 'Go', argv => argv.option('far', { coerce: distance, demandOption: true }), work)
         .demandCommand(1, 'No command given. Use go.'),
       'npm run go -- --help',
     ).parseAsync()
@@ -19,6 +24,7 @@ describe('strictly', () => {
   it.each([
     [['go', '--far', '1', '--fast'], 'Unknown argument: fast'],
     [['go'], 'Missing required argument: far'],
+    [['go', '--far', 'x'], '--far must be a number; found "x"'],
     [[], 'No command given. Use go.'],
   ])('throws a UsageError for the arguments %j', async (args, message) => {
     const refused = parse(args)
