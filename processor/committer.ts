@@ -22,8 +22,10 @@ import { retrying } from './retrying.ts'
 /** Interval while far behind, ms: fewer and larger transactions cost less, and nobody waits for the newest sale. */
 const BACKLOG_INTERVAL_MS = 1000
 
-/** Rows of one commit, before partitions are merged: bounds its memory when every event has a different key. */
+/** Rows, before partitions are merged, from which on a commit starts: bounds memory when every event has a different key. */
 const MAX_ROWS = 16_000
+/** Rows of one partition at which it stops between two records. Larger, because larger commits merge more increments. */
+const MAX_PARTITION_ROWS = 4 * MAX_ROWS
 
 /** Pauses before a commit is retried. */
 const RETRY = { baseMs: 100, capMs: 5000 }
@@ -63,7 +65,7 @@ export class Committer {
   /** Returns how much more a partition may gather before the next commit; null: nothing. */
   room({ state }: OwnedPartition): Room | null {
     const records = this.#bisectionLimit - (state?.pendingRecords ?? 0)
-    const rows = MAX_ROWS - (state?.pendingRows ?? 0)
+    const rows = MAX_PARTITION_ROWS - (state?.pendingRows ?? 0)
     return records > 0 && rows > 0 ? { records, rows } : null
   }
 

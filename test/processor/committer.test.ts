@@ -88,13 +88,13 @@ async function flushRejected(partitions: OwnedPartition[], duringCommit: () => v
 }
 
 describe('the room of a partition', () => {
-  it('shrinks by its records and rows, ends at 16,000 rows, and is back when they are committed', async () => {
-    const [few, many] = [withRecords(0, 10), withRecords(1, 16_000)]
+  it('shrinks by its records and rows, ends at 64,000 rows, and is back when they are committed', async () => {
+    const [few, many] = [withRecords(0, 10), withRecords(1, 64_000)]
     const committer = committerOf([few, many], async () => {})
-    expect(committer.room(few)).toEqual({ records: Number.POSITIVE_INFINITY, rows: 15_990 })
+    expect(committer.room(few)).toEqual({ records: Number.POSITIVE_INFINITY, rows: 63_990 })
     expect(committer.room(many)).toBeNull()
     await committer.waitForCapacity()
-    expect(committer.room(many)).toEqual({ records: Number.POSITIVE_INFINITY, rows: 16_000 })
+    expect(committer.room(many)).toEqual({ records: Number.POSITIVE_INFINITY, rows: 64_000 })
   })
 })
 
