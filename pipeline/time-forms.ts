@@ -17,20 +17,18 @@ export const RECORD_TIMESTAMP = 'record-timestamp'
 const DATE = '\\d{4}-\\d\\d-\\d\\d'
 const OFFSET = '[+-]\\d\\d:\\d\\d'
 
-const RFC3339: Form = formOf(`${DATE}[Tt ]\\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)?(?:[Zz]|${OFFSET})?`, ([text]) => text!)
+const RFC3339 = formOf(`${DATE}[Tt ]\\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)?(?:[Zz]|${OFFSET})?`, ([text]) => ({
+  rfc3339: text!,
+}))
 
-const ISO8601: Form = formOf(
+const ISO8601 = formOf(
   `(${DATE})(?:[Tt ](\\d\\d:\\d\\d)(:\\d\\d(?:[.,]\\d+)?)?(?: ?(Z|z|UTC|GMT|[+-]\\d\\d(?::?\\d\\d)?))?)?`,
-  ([, date, minutes = '00:00', seconds = ':00', zone = '']) =>
-    `${date}T${minutes}${seconds.replace(',', '.')}${zoneText(zone)}`,
+  ([, date, minutes = '00:00', seconds = ':00', zone = '']) => ({
+    rfc3339: `${date}T${minutes}${seconds.replace(',', '.')}${zoneText(zone)}`,
+  }),
 )
 
-const EPOCH: Form = {
-  pattern: '-?(?:0|[1-9]\\d*)(?:\\.\\d+)?(?:[eE][+-]?\\d+)?',
-  read(text) {
-    return new RegExp(`^(?:${this.pattern})$`).test(text) ? { epoch: text } : null
-  },
-}
+const EPOCH = formOf('-?(?:0|[1-9]\\d*)(?:\\.\\d+)?(?:[eE][+-]?\\d+)?', ([text]) => ({ epoch: text! }))
 
 /** "UTC" → "Z", "-0300" and "-03" → "-03:00" */
 function zoneText(zone: string): string {
@@ -57,7 +55,8 @@ function patternForm(pattern: string): Form {
   return formOf(source, ([, ...found]) => {
     const part = (name: string, absent: string) => found[names.indexOf(name)] ?? absent
     const clock = ['HH', 'mm', 'ss'].map(name => part(name, '00')).join(':')
-    return `${part('yyyy', '')}-${part('MM', '')}-${part('dd', '')}T${clock}.${part('S', '0')}${part('XXX', '')}`
+    const date = `${part('yyyy', '')}-${part('MM', '')}-${part('dd', '')}`
+    return { rfc3339: `${date}T${clock}.${part('S', '0')}${part('XXX', '')}` }
   })
 }
 
@@ -75,13 +74,13 @@ export function patternText(pattern: string, time: number, zone = 'Z'): string {
   )
 }
 
-function formOf(pattern: string, rfc3339: (match: string[]) => string): Form {
+function formOf(pattern: string, timeOf: (match: string[]) => TimeText): Form {
   const whole = new RegExp(`^(?:${pattern})$`)
   return {
     pattern,
     read(text) {
       const match = whole.exec(text)
-      return match && { rfc3339: rfc3339(match) }
+      return match && timeOf(match)
     },
   }
 }

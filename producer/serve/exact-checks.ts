@@ -29,15 +29,22 @@ export function parseExact(text: string): Exact {
   return JSON.parse(text, reviver) as Exact
 }
 
-/** Yields the faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
-export function* exactFaults(compiled: CompiledSpec, event: Exact, now: number): Generator<Fault> {
+type ReadTime = ReturnType<typeof timeTextReader>
+
+/** Returns a function that yields the faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
+export function exactFaultFinder(compiled: CompiledSpec): (event: Exact, now: number) => Generator<Fault> {
+  const readTime = timeTextReader(compiled.spec.event.time)
+  return (event, now) => exactFaults(compiled, readTime, event, now)
+}
+
+function* exactFaults(compiled: CompiledSpec, readTime: ReadTime, event: Exact, now: number): Generator<Fault> {
   const { id, explode } = compiled.spec.event
   const own = compiled.fields.filter(field => !field.line)
   const ofLines = compiled.fields.filter(field => field.line)
   const lines = explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []
   yield* [
     ...(id ? idFaults(id, event, compiled.spec.event.integralIds === true) : []),
-    ...timeFaults(compiled, event, now),
+    ...timeFaults(compiled, readTime, event, now),
     ...own.flatMap(field => fieldFaults(field, event, '')),
   ]
   for (const [i, line] of lines.entries())
@@ -98,12 +105,11 @@ function idFaults(path: string, event: Exact, integral: boolean): Fault[] {
   return typeof value === 'string' ? textFaults(path, value) : []
 }
 
-function timeFaults({ spec }: CompiledSpec, event: Exact, now: number): Fault[] {
+function timeFaults({ spec }: CompiledSpec, readTime: ReadTime, event: Exact, now: number): Fault[] {
   const { path, zone, unit } = spec.event.time
   if (path === undefined) return []
   const value = valueAt(event, path.split('.'))
-  const text: TimeText =
-    value instanceof NumberText ? { epoch: value.text } : timeTextReader(spec.event.time)(value as string)!
+  const text: TimeText = value instanceof NumberText ? { epoch: value.text } : readTime(value as string)!
   const time = 'epoch' in text ? Number(text.epoch) * MS_PER_UNIT[unit] : timeOf(text.rfc3339, zone)
   if ('rfc3339' in text && zone === undefined && !/(Z|[+-]\d\d:\d\d)$/i.test(text.rfc3339))
     return [{ field: path, message: 'must have a zone, such as Z or -03:00' }]

@@ -2,7 +2,7 @@
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { type Body, parseEvent, type SentEvent } from './body.ts'
 import { forAjv, type JsonSchema, lineSchema, schemaWithoutLines } from './event-schema.ts'
-import { type Exact, exactFaults, type Fault, idText, valueAt } from './exact-checks.ts'
+import { type Exact, exactFaultFinder, type Fault, idText, valueAt } from './exact-checks.ts'
 import { type SchemaError, schemaFault } from './schema-faults.ts'
 
 /** Returns true, or false and sets `errors`. */
@@ -42,6 +42,7 @@ export function checkSales({ events, isBatch }: Body, compiled: CompiledSpec, fa
 export function faultFinder(compiled: CompiledSpec, compile: (schema: JsonSchema) => Validate): FaultsOf {
   const { explode } = compiled.spec.event
   const validate = compile(forAjv(schemaWithoutLines(compiled.spec)))
+  const exactFaults = exactFaultFinder(compiled)
   const validateLine = explode && compile(forAjv(lineSchema(explode)))
   return function* ({ plain, exact }, now) {
     const own = faultsBy(validate, plain, '')
@@ -51,7 +52,7 @@ export function faultFinder(compiled: CompiledSpec, compile: (schema: JsonSchema
       isValid = false
       yield fault
     }
-    if (isValid) yield* exactFaults(compiled, exact, now)
+    if (isValid) yield* exactFaults(exact, now)
   }
 }
 
