@@ -1,7 +1,7 @@
 /**
  * Notices that the sink has lost documents, for example because somebody deleted its index, and has all rows of the
  * projection written again (contract, section 4). Only a few rows are compared, because a comparison of all rows would
- * load both servers. Also shows every rebuild, whoever began it.
+ * load both servers. Also shows rebuilds that have begun in other ways.
  */
 import { Retryable } from './errors.ts'
 import type { Chance, Clock, Outbox, ProjectedRow, Rebuild, Sink, Telemetry } from './ports.ts'

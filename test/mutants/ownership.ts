@@ -5,7 +5,7 @@ const OWNERSHIP = 'test/processor/projection/ownership.test.ts'
 
 export const OWNERSHIP_MUTANTS: Mutant[] = [
   {
-    name: 'a schema of release 0.3.0 is taken by its name, whoever owns it',
+    name: 'a schema of release 0.3.0 is taken by its name, also that of another owner',
     file: 'common/schema-place.ts',
     find: 'found.rows[0]?.owner === owner ? former : name',
     plant: 'found ? former : name',

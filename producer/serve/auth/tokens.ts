@@ -7,7 +7,7 @@ export type Token = { client: string; hash: Buffer }
 /** The name is shown in metrics, so it is short and has no spaces. */
 export const CLIENT_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/
 const LINE = /^([^:]*):([\da-f]{64})$/i
-/** Secret scanners recognize the prefix, and our logs redact it. */
+/** So that a search finds tokens that were stored by mistake. */
 const PREFIX = 'sp1_'
 /** A random token of this length cannot be guessed, so a fast hash is enough. */
 const TOKEN_BYTES = 32
