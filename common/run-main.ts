@@ -1,4 +1,5 @@
 /** Runs a command's main function with the error format and the exit codes that all commands share. */
+import { constants } from 'node:os'
 import { SpecError } from '#pipeline/parse.ts'
 import { UsageError, UserError } from '#pipeline/user-error.ts'
 import { FileError } from './files.ts'
@@ -38,6 +39,12 @@ export async function runMain(main: () => Promise<number>, options: MainOptions 
   await beforeExit?.()
   for (const stream of [process.stdout, process.stderr]) await flushed(stream)
   process.exit(code)
+}
+
+/** Exits at once on SIGTERM and SIGINT: a container's first process ignores signals without a handler. */
+export function exitOnSignals(): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
 }
 
 /** Returns 2 when the command line, the settings or the document are wrong, and 1 for everything else. */

@@ -4,7 +4,7 @@ import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
 import { UNCLEAR_MEASURE, unclearMeasures } from '#pipeline/per.ts'
 import { roundedMeasures } from '#pipeline/rounding.ts'
 import type { Spec } from '#pipeline/schema.ts'
-import { isOpenIngest } from '#pipeline/secrets.ts'
+import { isOpenIngest, OPEN_INGEST } from '#pipeline/secrets.ts'
 import { desired } from './desired/desired.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
 import type { KubeObject } from './kube/resources.ts'
@@ -26,7 +26,7 @@ export function changePreview(owner: Owner, before: Version | null, after: Versi
     ...(changes.length > 0 ? changes : ['no changes']),
     ...unclearNotes(old, next),
     ...roundingNotes(old, next),
-    ...ingestNotes(next),
+    ...(isOpenIngest(next) ? [`! ${OPEN_INGEST}`] : []),
   ]
 }
 
@@ -115,13 +115,6 @@ function unclearNotes(before: Spec | null, after: Spec): string[] {
       ? `! ${aggregation}.${measure} adds an amount of the whole record once per line; if this is meant, set per: lines`
       : `x ${aggregation}.${measure}: workers refuse this aggregation. It ${UNCLEAR_MEASURE}`,
   )
-}
-
-function ingestNotes(after: Spec): string[] {
-  if (!isOpenIngest(after)) return []
-  return [
-    '! the ingest accepts sales from anyone who can connect to it; set spec.ingest.tokensSecretRef, spec.ingest.jwt or spec.ingest.tls.clientCaSecretRef',
-  ]
 }
 
 /** Only the database knows which release created an aggregation, so a live one may have either rule. */

@@ -25,7 +25,10 @@ export function ingestSecrets({ ingest }: Spec): SecretRef[] {
   return given(tokensSecretRef, tls?.certSecretRef, tls?.keySecretRef, tls?.clientCaSecretRef)
 }
 
-/** Returns whether the ingest runs and accepts sales without credentials. */
+export const OPEN_INGEST =
+  'the ingest accepts sales from anyone who can connect to it; set spec.ingest.tokensSecretRef, spec.ingest.jwt or spec.ingest.tls.clientCaSecretRef'
+
+/** Returns whether the ingest runs and accepts sales without credentials: see OPEN_INGEST. */
 export function isOpenIngest({ ingest }: Spec): boolean {
   return ingest.replicas > 0 && !ingest.tokensSecretRef && !ingest.jwt && !ingest.tls?.clientCaSecretRef
 }

@@ -15,7 +15,7 @@ import { type Fatal, Retryable } from './errors.ts'
 import { InputMonitor } from './input-monitor.ts'
 import { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Fetched, Membership, Source, Store, Telemetry, Unsupported } from './ports.ts'
-import { retrying } from './retrying.ts'
+import { retrying, unlessAborted } from './retrying.ts'
 import { topicConditions } from './topic-conditions.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -141,7 +141,7 @@ export class Flow {
     const { signal } = this.#draining
     let polled = this.#poll()
     while (!signal.aborted) {
-      const answers = (await unlessAborted(polled, signal)) ?? []
+      const answers = (await unlessAborted(signal, () => polled)) ?? []
       for (const answer of answers) this.#advance(answer)
       polled = this.#poll()
       for (const answer of answers) await this.#handle(answer)
@@ -245,19 +245,4 @@ export class Flow {
       }
     }
   }
-}
-
-/**
- * Resolves with the result of `promise` (which never rejects), or with null as soon as the signal aborts. Promise.race
- * would keep every answer, and thus all fetched bytes, in memory: its other promise would live as long as the flow.
- */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  return new Promise(resolve => {
-    const stop = () => resolve(null)
-    signal.addEventListener('abort', stop, { once: true })
-    void promise.then(value => {
-      signal.removeEventListener('abort', stop)
-      resolve(value)
-    })
-  })
 }

@@ -37,7 +37,10 @@ export async function retrying<T>(
   return null
 }
 
-/** Resolves with the call's result, or with null as soon as the signal aborts; the call itself is not cancelled. */
+/**
+ * Resolves with the call's result, or with null as soon as the signal aborts; the call itself is not cancelled. Each call
+ * has its own promise for the abort: one that lives longer would keep the results of all calls in memory.
+ */
 export async function unlessAborted<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T | null> {
   if (signal.aborted) return null
   let stop = () => {}

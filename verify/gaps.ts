@@ -77,11 +77,11 @@ export class EventClocks {
       const high = unread ? (end === Number.NEGATIVE_INFINITY ? (clock.first ?? end) : end) + outOfOrderness : end
       const { allowedLateness } = generation.rules.aggregations.find(aggregation => aggregation.name === name)!
       if (gapFrom !== null && recorded && from > 0 && high > Number.NEGATIVE_INFINITY) {
-        const known = gapFrom !== 'start' && gapFrom.recorded
-        gaps.push([
-          known ? before((gapFrom as Stretch).from) - outOfOrderness - allowedLateness : Number.NEGATIVE_INFINITY,
-          high,
-        ])
+        const low =
+          gapFrom === 'start' || !gapFrom.recorded
+            ? Number.NEGATIVE_INFINITY
+            : before(gapFrom.from) - outOfOrderness - allowedLateness
+        gaps.push([low, high])
       }
       gapFrom = null
     }

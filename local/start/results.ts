@@ -1,9 +1,9 @@
 /** Reads from PostgreSQL how far a pipeline is, and its newest windows. */
 import pg from 'pg'
-import { locateSchema } from '#common/schema-place.ts'
+import { SchemaPlace } from '#common/schema-place.ts'
 import type { PostgresConnection } from '#common/store-connections.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
-import { type SchemaNames, schemaNames } from '#pipeline/identity.ts'
+import { schemaNames } from '#pipeline/identity.ts'
 import type { Aggregation, SalesPipeline } from '#pipeline/schema.ts'
 
 export type PipelineProgress = {
@@ -27,8 +27,7 @@ const TIMEOUT_MS = 5000
 
 export class Results {
   readonly #pool: pg.Pool
-  readonly #names: SchemaNames
-  #located: string | null = null
+  readonly #place: SchemaPlace
   readonly #pipeline: SalesPipeline
 
   constructor(connection: PostgresConnection, pipeline: SalesPipeline) {
@@ -41,13 +40,13 @@ export class Results {
       options: '-c timezone=UTC',
     })
     this.#pool.on('error', () => {}) // the next query reconnects, or rejects with the reason
-    this.#names = schemaNames(pipeline)
+    this.#place = new SchemaPlace(schemaNames(pipeline))
     this.#pipeline = pipeline
   }
 
   /** Name of the pipeline's schema; the one that a new schema gets until `progress` has located it. */
   get schema(): string {
-    return this.#located ?? this.#names.name
+    return this.#place.name
   }
 
   get #schema(): string {
@@ -56,7 +55,7 @@ export class Results {
 
   /** Rejects while PostgreSQL does not respond or the workers have not created the tables yet. */
   async progress(): Promise<PipelineProgress> {
-    this.#located ??= await locateSchema(text => this.#pool.query(text), this.#names)
+    await this.#place.locate(text => this.#pool.query(text))
     const progress = await this.#pool.query<{ partition: number; next: string | null }>(
       `SELECT partition, next_offset AS next FROM ${this.#schema}.progress`,
     )

@@ -5,7 +5,7 @@ import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { metadata, processorName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
-import { deployment, podMonitor } from './workload.ts'
+import { deployment, podMonitor, resourcesOf } from './workload.ts'
 
 /** A worker peaks at some 200 MB (README, Measured) and uses all available CPU while it catches up. */
 const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } }
@@ -22,7 +22,6 @@ const CPU_MILLIS = { name: 'CPU_MILLIS', valueFrom: { resourceFieldRef: { resour
 export function processor(observed: Observed): KubeObject[] {
   const { owner, spec, settings, replicas } = observed
   const name = processorName(owner)
-  const { requests, limits } = spec.workers.resources
   const matchLabels = selectorOf(owner, 'processor')
   const about = metadata(owner, name, 'processor')
   return [
@@ -54,7 +53,7 @@ export function processor(observed: Observed): KubeObject[] {
       config: 'processor.yaml',
       secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
       ports: [{ name: 'http', containerPort: WORKER_PORT }],
-      resources: requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : RESOURCES,
+      resources: resourcesOf(spec.workers.resources, RESOURCES),
       // A new worker takes over partitions before an old one stops: two at a time would only move them twice.
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
       env: [...WORKER_ENVIRONMENT, CPU_MILLIS],

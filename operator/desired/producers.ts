@@ -7,15 +7,14 @@ import { formatDuration } from '#pipeline/units.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { type Component, metadata, producerName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
-import { deployment, type Mount, podMonitor, type Workload } from './workload.ts'
+import { deployment, type Mount, podMonitor, resourcesOf, type Workload } from './workload.ts'
 
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } }
 
 function producer(
   observed: Observed,
   component: Component,
-  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'ports' | 'mounts' | 'env'> &
-    Partial<Pick<Workload, 'resources'>>,
+  workload: Pick<Workload, 'replicas' | 'args' | 'strategy' | 'ports' | 'mounts' | 'env' | 'resources'>,
 ) {
   return deployment(observed, {
     name: producerName(observed.owner, component),
@@ -23,7 +22,6 @@ function producer(
     image: observed.settings.images.producer,
     config: 'producer.yaml',
     secrets: sourceSecrets(observed.spec),
-    resources: RESOURCES,
     ...workload,
   })
 }
@@ -31,7 +29,9 @@ function producer(
 /** One pod, and never two during an update: two would generate the same sales twice. */
 export function load(observed: Observed): KubeObject[] {
   if (!observed.spec.load.onCluster) return []
-  return [producer(observed, 'load', { replicas: 1, args: ['load'], strategy: { type: 'Recreate' } })]
+  return [
+    producer(observed, 'load', { replicas: 1, args: ['load'], strategy: { type: 'Recreate' }, resources: RESOURCES }),
+  ]
 }
 
 export function ingest(observed: Observed): KubeObject[] {
@@ -40,8 +40,6 @@ export function ingest(observed: Observed): KubeObject[] {
   if (replicas === 0) return []
   const strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
   const { args, mounts } = authentication(spec.ingest)
-  const { requests, limits } = spec.ingest.resources
-  const resources = { ...(requests && { requests }), ...(limits && { limits }) }
   return [
     {
       apiVersion: 'v1',
@@ -64,7 +62,7 @@ export function ingest(observed: Observed): KubeObject[] {
         { name: 'MEMORY_LIMIT', valueFrom: { resourceFieldRef: { resource: 'limits.memory', divisor: '1' } } },
       ],
       mounts,
-      ...((requests || limits) && { resources }),
+      resources: resourcesOf(spec.ingest.resources, RESOURCES),
     }),
     ...podMonitor(observed, producerName(owner, 'ingest'), 'ingest', 'metrics'),
   ]

@@ -2,7 +2,7 @@
 import { basename, dirname } from 'node:path/posix'
 import { ADMITTED } from '#common/environment.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
-import type { SecretRef } from '#pipeline/schema.ts'
+import type { SecretRef, Spec } from '#pipeline/schema.ts'
 import { secretVariable } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { CONFIG_FOLDER, type ConfigFile, configFiles, hashOf } from './config.ts'
@@ -77,6 +77,11 @@ function rollOn({ owner, document, secrets }: Observed, workload: Workload): Rec
     [CONFIG_HASH]: hashOf(configFiles(owner, document)[workload.config]),
     ...(marks.length > 0 && { [SECRETS_HASH]: hashOf(marks) }),
   }
+}
+
+/** Returns the resources that the spec sets, or `otherwise` if it sets none. */
+export function resourcesOf({ requests, limits }: Spec['workers']['resources'], otherwise: object): object {
+  return requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : otherwise
 }
 
 /** Makes Prometheus scrape the pods, in clusters with the Prometheus operator. */

@@ -3,7 +3,7 @@
 import { reportText } from '#common/redact.ts'
 import { INFORMATIONAL, type ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
-import { isOpenIngest } from '#pipeline/secrets.ts'
+import { isOpenIngest, OPEN_INGEST } from '#pipeline/secrets.ts'
 import { formatDuration } from '#pipeline/units.ts'
 import type { Figures } from '../observe/figures.ts'
 import type { Trouble } from '../observe/pods.ts'
@@ -168,11 +168,7 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
 function notice({ reports, spec }: StatusInput): Verdict | null {
   const weaker = reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))
   const byCode = [...new Map(weaker.map(({ reason, message }) => [reason, message]))].sort()
-  if (spec && isOpenIngest(spec))
-    byCode.push([
-      'IngestUnauthenticated',
-      'the ingest accepts sales from anyone who can connect to it; set spec.ingest.tokensSecretRef, spec.ingest.jwt or spec.ingest.tls.clientCaSecretRef',
-    ])
+  if (spec && isOpenIngest(spec)) byCode.push(['IngestUnauthenticated', OPEN_INGEST])
   if (byCode.length === 0) return null
   const message = byCode.map(([code, text]) => `${code}: ${text}`).join('\n')
   return { status: 'True', reason: byCode[0]![0], message }

@@ -1,9 +1,9 @@
 /** `sinks rebuild` on the command line. */
-import { constants } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { isAdmitted } from '#common/environment.ts'
 import { readTextFile } from '#common/files.ts'
 import { writeLines } from '#common/output.ts'
+import { exitOnSignals } from '#common/run-main.ts'
 import { clock } from '#common/world.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
@@ -46,9 +46,7 @@ export function addRebuild(argv: Argv, onResult: (code: number) => void): Argv {
 }
 
 async function run({ file, projection }: Flags): Promise<number> {
-  // A container's first process ignores signals without a handler.
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => process.exit(128 + constants.signals[signal]))
+  exitOnSignals()
   const pipeline = parsePipeline(readTextFile(file), file, { admitted: isAdmitted(process.env) })
   const indices = indicesOf(pipeline, file, projection)
   const { openPostgresRebuild } = await import('../adapters/postgres/open.ts')

@@ -32,13 +32,13 @@ export function missingTimes(stretches: Stretch[], aggregation: string): Missing
   const { fromOffset, isRecorded, maxEventTime, spec } = stretches[added]!
   if (!isRecorded || fromOffset === 0) return null
   const { outOfOrderness } = spec.watermark
-  const unreadBy = stretches[0]!.fromOffset === 0 ? 0 : outOfOrderness
-  if (maxEventTime === null) return stretches[0]!.fromOffset === 0 ? null : { awaits: unreadBy }
+  const isReadFromStart = stretches[0]!.fromOffset === 0
+  if (maxEventTime === null) return isReadFromStart ? null : { awaits: outOfOrderness }
   const lateness = settings(stretches[added]!)!.allowedLateness ?? spec.allowedLateness
   const before = removed > 0 && stretches[removed]!.isRecorded ? stretches[removed]!.maxEventTime : null
   return {
     after: before === null ? Number.NEGATIVE_INFINITY : before - outOfOrderness - lateness,
-    until: maxEventTime + unreadBy,
+    until: isReadFromStart ? maxEventTime : maxEventTime + outOfOrderness,
   }
 }
 

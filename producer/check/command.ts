@@ -1,9 +1,9 @@
 /** `producer check` on the command line. */
-import { constants } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { readTextFile } from '#common/files.ts'
 import { writeLines } from '#common/output.ts'
 import { rememberSecret } from '#common/redact.ts'
+import { exitOnSignals } from '#common/run-main.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 import { durationOption, readPipeline } from '../options.ts'
 import { TOKEN_VARIABLE } from './ingest.ts'
@@ -52,9 +52,7 @@ export function addCheck(argv: Argv): Argv {
 }
 
 async function run({ file, url, tokenFile, timeout }: Flags): Promise<void> {
-  // A container's first process ignores signals without a handler.
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => process.exit(128 + constants.signals[signal]))
+  exitOnSignals()
   const output = {
     step: (line: string) => writeLines(process.stdout, line),
     progress: (line: string) => writeLines(process.stderr, line),

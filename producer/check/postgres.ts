@@ -1,8 +1,8 @@
 /** Reads results, and the reasons why they are missing, from the tables of docs/tables.md. */
 import pg from 'pg'
-import { locateSchema } from '#common/schema-place.ts'
+import { SchemaPlace } from '#common/schema-place.ts'
 import { postgresConnection } from '#common/store-connections.ts'
-import { type SchemaNames, schemaNames } from '#pipeline/identity.ts'
+import { schemaNames } from '#pipeline/identity.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Position } from './ingest.ts'
 import type { ExpectedRow } from './sale.ts'
@@ -30,15 +30,14 @@ export type ProjectionState = {
 const ANSWER_MS = 5000
 
 export class Results {
-  readonly #names: SchemaNames
-  #located: string | null = null
+  readonly #place: SchemaPlace
   readonly address: string
   readonly #pool: pg.Pool
 
   /** Does not connect yet. Uses a worker's settings. Throws a UserError that names the variable of a Secret missing in `env`. */
   constructor(pipeline: SalesPipeline, env: NodeJS.ProcessEnv) {
     const { host, port, database } = pipeline.spec.sinks.postgres
-    this.#names = schemaNames(pipeline)
+    this.#place = new SchemaPlace(schemaNames(pipeline))
     this.address = `${host}:${port}/${database}`
     this.#pool = new pg.Pool({
       ...postgresConnection(pipeline.spec, env),
@@ -52,12 +51,12 @@ export class Results {
   }
 
   get schema(): string {
-    return this.#located ?? this.#names.name
+    return this.#place.name
   }
 
   /** Must end before the tables are read. Rejects while PostgreSQL does not respond. */
   async #locate(): Promise<void> {
-    this.#located ??= await locateSchema(text => this.#pool.query(text), this.#names)
+    await this.#place.locate(text => this.#pool.query(text))
   }
 
   #table(name: string): string {

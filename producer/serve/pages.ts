@@ -19,16 +19,19 @@ type PageParts = {
 const READY_WITHIN_MS = 2000
 const HTML = 'text/html; charset=utf-8'
 
+async function readiness(ingest: PageParts['ingest']): Promise<{ ok: boolean; reasons: string[] }> {
+  const reason = await ingest.unready(READY_WITHIN_MS)
+  return { ok: reason === null, reasons: reason === null ? [] : [reason] }
+}
+
 /** Adds probes to the port for sales and, if it is not private, the other pages. */
 export function addPages(app: FastifyInstance, parts: PageParts, schema: JsonSchema): void {
   const { compiled, ingest, metrics, isPrivate } = parts
   const hidden = { schema: { hide: true } }
   app.get('/healthz', hidden, () => ({ ok: true }))
   app.get('/readyz', hidden, async (_request, reply) => {
-    const reason = await ingest.unready(READY_WITHIN_MS)
-    return reply
-      .code(reason === null ? 200 : 503)
-      .send({ ok: reason === null, reasons: reason === null ? [] : [reason] })
+    const { ok, reasons } = await readiness(ingest)
+    return reply.code(ok ? 200 : 503).send({ ok, reasons })
   })
   if (isPrivate) return
   app.get('/openapi.json', hidden, () => app.swagger())
@@ -49,8 +52,8 @@ export function privateRoutes(app: FastifyInstance, parts: PageParts): Routes {
     'GET /metrics': () => metricsPage(metrics.registry),
     'GET /healthz': () => probe(true, []),
     'GET /readyz': async () => {
-      const reason = await ingest.unready(READY_WITHIN_MS)
-      return probe(reason === null, reason === null ? [] : [reason])
+      const { ok, reasons } = await readiness(ingest)
+      return probe(ok, reasons)
     },
     'GET /docs': () => ({
       status: 200,

@@ -10,7 +10,7 @@ import { LOOPBACK_HOST } from '#pipeline/admission.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { pipelineKey } from '#pipeline/identity.ts'
 import { MAX_PORT } from '#pipeline/limits.ts'
-import type { SalesPipeline } from '#pipeline/schema.ts'
+import type { SalesPipeline, Spec } from '#pipeline/schema.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { Journal } from '../journal.ts'
 import { startTracing } from '../tracing.ts'
@@ -64,13 +64,7 @@ export async function startServe(options: ServeOptions): Promise<Served> {
   const { source, telemetry } = pipeline.spec
   const { topic } = source
   const clientId = 'sales-ingest'
-  const { tokensSecretRef, jwt } = pipeline.spec.ingest
-  const { auth: asked } = options
-  const isOpen = asked.tokens === undefined && !asked.jwt && asked.tls?.clientCa === undefined
-  if (isOpen && (tokensSecretRef || jwt) && !LOOPBACK_HOST.test(host))
-    throw new UserError(
-      `spec.ingest asks clients for tokens, but serve does not, so --host ${host} would accept sales from anyone. Set --tokens to a file with the value of the Secret, or --jwt-issuer`,
-    )
+  refuseWithoutTokens(pipeline.spec.ingest, options.auth, host)
   // Replaced once the application and its log exist.
   let report: Report = () => {}
   let onTls: (context: SecureContextOptions) => void = () => {}
@@ -122,6 +116,15 @@ export async function startServe(options: ServeOptions): Promise<Served> {
       await tracing?.shutdown()
     },
   }
+}
+
+/** Throws a UserError if the document asks clients for tokens, and the flags do not. */
+function refuseWithoutTokens({ tokensSecretRef, jwt }: Spec['ingest'], asked: AuthOptions, host: string): void {
+  const isOpen = asked.tokens === undefined && !asked.jwt && asked.tls?.clientCa === undefined
+  if (isOpen && (tokensSecretRef || jwt) && !LOOPBACK_HOST.test(host))
+    throw new UserError(
+      `spec.ingest asks clients for tokens, but serve does not, so --host ${host} would accept sales from anyone. Set --tokens to a file with the value of the Secret, or --jwt-issuer`,
+    )
 }
 
 /** Rejects with a UserError if HTTP_PORT is not a port, or the port is in use. */

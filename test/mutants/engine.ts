@@ -25,7 +25,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'windows that began before an added aggregation are not marked',
     file: 'processor/core/gaps.ts',
-    find: 'until: maxEventTime + unreadBy',
+    find: 'until: isReadFromStart ? maxEventTime : maxEventTime + outOfOrderness',
     plant: 'until: -1',
     test: SIMULATOR,
     turnsRed: SIMULATED,

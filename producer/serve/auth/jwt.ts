@@ -3,6 +3,7 @@ import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
 import { reasonOf } from '../../lanes.ts'
 import { type Refusal, tryLater } from '../refusal.ts'
 import { invalidToken, type Verify } from './authenticate.ts'
+import { isClientName, MAX_CLIENT_NAME } from './client-name.ts'
 
 export type JwtOptions = {
   issuer: string
@@ -18,7 +19,6 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 /** How far the clocks of the provider and of this machine may differ. */
 const CLOCK_TOLERANCE_SECONDS = 30
 const FETCH_WITHIN_MS = 3000
-const MAX_CLIENT_LENGTH = 200
 
 /** Faults of the token. All other errors mean that the keys cannot be fetched. */
 const INVALID: Record<string, string> = {
@@ -46,8 +46,8 @@ export function jwtVerifier({ issuer, audience, jwksUrl, clientClaim }: JwtOptio
       throw refusalOf(error)
     })
     const client = payload[clientClaim]
-    if (typeof client === 'string' && client !== '' && client.length <= MAX_CLIENT_LENGTH) return client
-    throw invalidToken(`its claim ${clientClaim} is not a text of at most ${MAX_CLIENT_LENGTH} characters`)
+    if (isClientName(client)) return client
+    throw invalidToken(`its claim ${clientClaim} is not a text of at most ${MAX_CLIENT_NAME} characters`)
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import { UserError } from '#pipeline/user-error.ts'
+import { isClientName, MAX_CLIENT_NAME } from './client-name.ts'
 import { Reloaded, type Report, readMounted } from './reloaded.ts'
 
 /** Files in PEM format. */
@@ -11,8 +12,6 @@ export type TlsFiles = {
   /** Authorities of clients' certificates. Without it, clients are not asked for one. */
   clientCa?: string
 }
-
-const MAX_NAME_LENGTH = 200
 
 /** `onChange` gets the new certificates after a file changed. Rejects with a UserError. */
 export function openTls(
@@ -63,6 +62,6 @@ function readIdentity(socket: TLSSocket): Identity {
   if (!subject) return { client: null, fault: null }
   if (!socket.authorized) return { client: null, fault: String(socket.authorizationError) }
   const name = subject.CN
-  if (typeof name === 'string' && name !== '' && name.length <= MAX_NAME_LENGTH) return { client: name, fault: null }
-  return { client: null, fault: `its subject has no common name (CN) of at most ${MAX_NAME_LENGTH} characters` }
+  if (isClientName(name)) return { client: name, fault: null }
+  return { client: null, fault: `its subject has no common name (CN) of at most ${MAX_CLIENT_NAME} characters` }
 }

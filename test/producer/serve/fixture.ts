@@ -5,6 +5,18 @@ import { type AppParts, createApp } from '#producer/serve/app.ts'
 import { Budget } from '#producer/serve/budget.ts'
 import { createMetrics } from '#producer/serve/metrics.ts'
 
+/** Settings of startServe for tests. */
+export const LIMITS = {
+  host: '127.0.0.1',
+  port: 0,
+  maxBodyBytes: 1024 ** 2,
+  maxBatch: 10_000,
+  receiveWithinMs: 10_000,
+  maxInFlightBytes: 64 * 1024 ** 2,
+  answerWithinMs: 10_000,
+  logLevel: 'silent',
+}
+
 export type FakeRecord = { key: string | null; value: string; traceparent: string | undefined }
 export type Response = {
   status: number

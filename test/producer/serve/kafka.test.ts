@@ -8,21 +8,12 @@ import { createTopic, kafka, ownKafka, unique } from '#test/support/services.ts'
 import { readJournal } from '#verify/journal.ts'
 import { ecommerce, ecommerceSale } from '../pipelines.ts'
 import { readBack } from '../read-back.ts'
+import { LIMITS } from './fixture.ts'
 
 /** A test's own broker starts slowly on a busy machine. */
 const BROKER_MS = 300_000
 
-const LIMITS = {
-  host: '127.0.0.1',
-  port: 0,
-  maxBodyBytes: 1024 ** 2,
-  maxBatch: 10_000,
-  receiveWithinMs: 10_000,
-  maxInFlightBytes: 64 * 1024 ** 2,
-  answerWithinMs: 10_000,
-  logLevel: 'silent',
-  auth: { insecure: false },
-}
+const SETTINGS = { ...LIMITS, auth: { insecure: false } }
 
 const sale = (id: string | number, more: Record<string, unknown> = {}) =>
   ecommerceSale({ transaction_id: id, timestamp: new Date().toISOString(), ...more })
@@ -47,7 +38,7 @@ it(
     const topic = unique('private')
     await createTopic(bootstrap, topic, 1)
     const start = (HTTP_PORT: string) =>
-      startServe({ ...LIMITS, pipeline: ecommerce(bootstrap, topic), env: { HTTP_PORT } })
+      startServe({ ...SETTINGS, pipeline: ecommerce(bootstrap, topic), env: { HTTP_PORT } })
     const served = await start('0')
     onTestFinished(() => served.close())
     const statuses = (base: string) =>
@@ -92,7 +83,7 @@ describe('the ingest with a healthy Kafka', () => {
     ;({ bootstrap } = await kafka())
     topic = unique('ingest')
     await createTopic(bootstrap, topic, 3, { 'max.message.bytes': '20000' })
-    served = await startServe({ ...LIMITS, pipeline: ecommerce(bootstrap, topic), env: {} })
+    served = await startServe({ ...SETTINGS, pipeline: ecommerce(bootstrap, topic), env: {} })
   })
   afterAll(() => served?.close())
 
@@ -100,7 +91,7 @@ describe('the ingest with a healthy Kafka', () => {
     const journal = ownFolder('journal')
     const own = unique('journalled')
     await createTopic(bootstrap, own, 2)
-    const journalling = await startServe({ ...LIMITS, pipeline: ecommerce(bootstrap, own), journal, env: {} })
+    const journalling = await startServe({ ...SETTINGS, pipeline: ecommerce(bootstrap, own), journal, env: {} })
     for (const id of ['a', 'b']) {
       const headers = { 'content-type': 'application/json' }
       await fetch(`${journalling.url}/${own}`, { method: 'POST', body: sale(id), headers })
@@ -173,7 +164,7 @@ it('returns 429 above its bound and 503 on timeout while Kafka hangs, and recove
   onTestFinished(() => broker.stop())
   await createTopic(broker.bootstrap, 'sales', 1)
   const served = await startServe({
-    ...LIMITS,
+    ...SETTINGS,
     pipeline: ecommerce(broker.bootstrap, 'sales'),
     answerWithinMs: 2000,
     maxInFlightBytes: 64 * 1024,
@@ -210,7 +201,7 @@ it('holds requests while Kafka restarts and stores each once', {
   onTestFinished(() => broker.stop())
   await createTopic(broker.bootstrap, 'sales', 2)
   const served = await startServe({
-    ...LIMITS,
+    ...SETTINGS,
     pipeline: ecommerce(broker.bootstrap, 'sales'),
     answerWithinMs: 120_000,
     env: {},

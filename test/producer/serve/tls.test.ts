@@ -13,18 +13,9 @@ import { startServe } from '#producer/serve/server.ts'
 import { createTopic, kafka, unique } from '#test/support/services.ts'
 import { until } from '#test/support/until.ts'
 import { ecommerce, ecommerceSale } from '../pipelines.ts'
+import { LIMITS } from './fixture.ts'
 
 const LONG = { timeout: 300_000 }
-const LIMITS = {
-  host: '127.0.0.1',
-  port: 0,
-  maxBodyBytes: 1024 ** 2,
-  maxBatch: 10_000,
-  receiveWithinMs: 10_000,
-  maxInFlightBytes: 64 * 1024 ** 2,
-  answerWithinMs: 10_000,
-  logLevel: 'silent',
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'tls-'))
 afterAll(() => rmSync(folder, { recursive: true }))
