@@ -82,6 +82,22 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   },
   { fields: ['source.sasl'], rule: 'requires `tls`, or `insecure: true`.' },
   {
+    fields: ['source.sasl.mechanism'],
+    rule: '`OAUTHBEARER` requires exactly one of `oauth` and `serviceAccountToken`. The other mechanisms require `usernameSecretRef` and `passwordSecretRef`.',
+  },
+  {
+    fields: ['source.sasl.oauth.tokenEndpoint'],
+    rule: 'begins with `https://`, unless it is on this machine (`localhost`, `127.x.x.x`) or `oauth.insecure: true` is set.',
+  },
+  {
+    fields: [
+      'source.tls.clientCertSecretRef',
+      'sinks.postgres.tls.clientCertSecretRef',
+      'sinks.elasticsearch.tls.clientCertSecretRef',
+    ],
+    rule: 'not allowed if `enabled` of the same block is `false`.',
+  },
+  {
     fields: ['sinks.postgres.passwordSecretRef'],
     rule: 'requires `tls`, or `insecure: true`, or a `host` on this machine: `localhost`, `127.x.x.x`, `::1`, or the directory of a Unix socket.',
   },

@@ -12,8 +12,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProduceAcks, Producer } from '@platformatic/kafka'
+import { innermostText } from '#common/error-causes.ts'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
-import { serverText } from '#common/redact.ts'
+import { explainClosed } from '#common/tls-refusal.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { murmur2 } from './murmur2.ts'
 
@@ -83,7 +84,8 @@ export class Lanes<R extends Outgoing> {
         if (Date.now() < deadline) continue
         await producer.close()
         const brokers = connection.bootstrapBrokers.join(', ')
-        const message = `cannot reach topic ${topic} at ${brokers}: ${reasonOf(error)}. Check that Kafka runs and that the topic exists`
+        const reason = innermostText(await explainClosed(error, connection))
+        const message = `cannot reach topic ${topic} at ${brokers}: ${reason}. Check that Kafka runs, that the topic exists, and tls and sasl of spec.source`
         throw new UserError(message, { cause: error })
       }
     }
@@ -171,12 +173,6 @@ export class Lanes<R extends Outgoing> {
   #release(records: R[]): void {
     for (const record of records) this.#queuedBytes -= sizeOf(record)
   }
-}
-
-/** Returns the messages of the innermost errors. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return [...new Set(error.errors.map(reasonOf))].join('; ')
-  return serverText(error instanceof Error ? error.message : String(error))
 }
 
 async function partitionCount(producer: Producer<Buffer, Buffer, Buffer, Buffer>, topic: string): Promise<number> {
