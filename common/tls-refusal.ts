@@ -6,9 +6,11 @@ import { connect } from 'node:tls'
 import { nestedErrors } from './error-causes.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 
-const CLOSED = /^Connection closed/
-/** A broker sends its alert within one round trip after the handshake, ms. */
-const ALERT_WITHIN_MS = 1000
+const CLOSED = /^(Connection closed|no Kafka broker responded)/
+/** A busy broker answers within this time, ms. */
+const ANSWER_WITHIN_MS = 10_000
+/** ApiVersions, version 0, without a client id: every broker answers it, before any authentication. */
+const REQUEST = Buffer.from('0000000a0012000000000001ffff', 'hex')
 
 /** Resolves with the broker's TLS alert if it explains `error`, else with `error`. Never rejects. */
 export async function explainClosed(error: unknown, connection: KafkaConnection): Promise<unknown> {
@@ -27,9 +29,11 @@ function alertOf(host: string, port: number, tls: NonNullable<KafkaConnection['t
       socket.destroy()
       resolve(error)
     }
-    const timer = setTimeout(end, ALERT_WITHIN_MS, null)
+    const timer = setTimeout(end, ANSWER_WITHIN_MS, null)
     socket.on('error', error => end(isAlert(error) ? named(error) : null))
+    socket.on('data', () => end(null))
     socket.on('close', () => end(null))
+    socket.write(REQUEST)
   })
 }
 

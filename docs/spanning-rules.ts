@@ -82,8 +82,13 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   },
   { fields: ['source.sasl'], rule: 'requires `tls`, or `insecure: true`.' },
   {
-    fields: ['source.sasl.mechanism'],
-    rule: '`OAUTHBEARER` requires exactly one of `oauth` and `serviceAccountToken`. The other mechanisms require `usernameSecretRef` and `passwordSecretRef`.',
+    fields: [
+      'source.sasl.usernameSecretRef',
+      'source.sasl.passwordSecretRef',
+      'source.sasl.oauth',
+      'source.sasl.serviceAccountToken',
+    ],
+    rule: 'the mechanism `OAUTHBEARER` requires exactly one of `oauth` and `serviceAccountToken`, and no others. The other mechanisms require `usernameSecretRef` and `passwordSecretRef`, and no others.',
   },
   {
     fields: ['source.sasl.oauth.tokenEndpoint'],

@@ -79,7 +79,9 @@ export class Lanes<R extends Outgoing> {
     })
     for (const deadline = Date.now() + withinMs; ; await sleep(METADATA_POLL_MS)) {
       try {
-        return new Lanes(topic, producer, await partitionCount(producer, topic), ledger)
+        // The client itself retries for ever when a broker closes each connection.
+        const partitions = await within(Math.max(deadline - Date.now(), 1), partitionCount(producer, topic))
+        return new Lanes(topic, producer, partitions, ledger)
       } catch (error) {
         if (Date.now() < deadline) continue
         await producer.close()
@@ -121,10 +123,7 @@ export class Lanes<R extends Outgoing> {
 
   /** Rejects if no broker responds for the topic within `withinMs`. */
   async ping(withinMs: number): Promise<void> {
-    const timeout = sleep(withinMs, undefined, { ref: false }).then(() => {
-      throw new Error(`no Kafka broker responded within ${withinMs / 1000} s`)
-    })
-    await Promise.race([partitionCount(this.#producer, this.#topic), timeout])
+    await within(withinMs, partitionCount(this.#producer, this.#topic))
   }
 
   /** Records in flight fail. Resolves after the ledger has received all results. */
@@ -173,6 +172,13 @@ export class Lanes<R extends Outgoing> {
   #release(records: R[]): void {
     for (const record of records) this.#queuedBytes -= sizeOf(record)
   }
+}
+
+function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  const timeout = sleep(ms, undefined, { ref: false }).then(() => {
+    throw new Error(`no Kafka broker responded within ${Math.ceil(ms / 1000)} s`)
+  })
+  return Promise.race([answer, timeout])
 }
 
 async function partitionCount(producer: Producer<Buffer, Buffer, Buffer, Buffer>, topic: string): Promise<number> {

@@ -8,7 +8,7 @@ import { duration } from '../units.ts'
 import { type CertificateKeys, insecure, secretRef } from './common.ts'
 
 /** Keys of the Secret that Strimzi creates for a KafkaUser. */
-export const STRIMZI_USER: CertificateKeys = { certificate: 'user.crt', key: 'user.key' }
+export const STRIMZI_USER: CertificateKeys = { certificate: 'user.crt', key: 'user.key', of: 'Kafka' }
 
 export const PASSWORD_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 

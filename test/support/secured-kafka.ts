@@ -1,33 +1,29 @@
 /** One real broker with three listeners: without security, with client certificates, and with SASL OAUTHBEARER. */
 import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { freePort } from '#local/services/host.ts'
 import { installKafka } from '#local/services/install.ts'
 import { hasBroker, launchKafka, singleNode } from '#local/services/kafka.ts'
 import { ServerProcess } from '#local/services/process.ts'
-import { Certificates } from './certificates.ts'
+import type { Certificates } from './certificates.ts'
 import { temporaryFolder } from './services.ts'
 import { startTokenEndpoint, type TokenEndpoint } from './token-endpoint.ts'
-
-/** The broker ends a session after this time unless the client authenticates again. */
-export const SESSION_MS = 4000
 
 export type SecuredKafka = {
   /** host:port of each listener. */
   plain: string
   certificate: string
   oauth: string
-  certificates: Certificates
   tokens: TokenEndpoint
   stop(): Promise<void>
 }
 
-export async function securedKafka(): Promise<SecuredKafka> {
+/** Uses ca.crt, server.crt and server.key of `certificates`. */
+export async function securedKafka(certificates: Certificates): Promise<SecuredKafka> {
   const jars = await installKafka(() => {})
   const dataDir = temporaryFolder('secured-kafka')
-  const certificates = new Certificates(dataDir)
-  certificates.issue('ca', { name: 'ca' })
-  certificates.issue('server', { name: 'broker', ca: 'ca' })
-  writeFileSync(certificates.path('keystore.pem'), certificates.pem('server.key') + certificates.pem('server.crt'))
+  const keystore = join(dataDir, 'keystore.pem')
+  writeFileSync(keystore, certificates.pem('server.key') + certificates.pem('server.crt'))
   const tokens = await startTokenEndpoint({ cert: certificates.pem('server.crt'), key: certificates.pem('server.key') })
   const [plain, controller, certificate, oauth] = [
     await freePort(),
@@ -35,7 +31,10 @@ export async function securedKafka(): Promise<SecuredKafka> {
     await freePort(),
     await freePort(),
   ]
-  const properties = withListeners(singleNode(plain, controller), { certificate, oauth }, certificates, tokens)
+  const properties = withListeners(singleNode(plain, controller), { certificate, oauth }, tokens, {
+    keystore,
+    truststore: certificates.path('ca.crt'),
+  })
   const server = new ServerProcess({
     name: 'Kafka',
     dataDir,
@@ -54,7 +53,6 @@ export async function securedKafka(): Promise<SecuredKafka> {
     plain: at(plain),
     certificate: at(certificate),
     oauth: at(oauth),
-    certificates,
     tokens,
     async stop() {
       await server.kill()
@@ -67,8 +65,8 @@ export async function securedKafka(): Promise<SecuredKafka> {
 function withListeners(
   properties: string,
   ports: { certificate: number; oauth: number },
-  certificates: Certificates,
   tokens: TokenEndpoint,
+  stores: { keystore: string; truststore: string },
 ): string {
   const more = `,CERTIFICATE://127.0.0.1:${ports.certificate},OAUTH://127.0.0.1:${ports.oauth}`
   const listening = properties
@@ -77,15 +75,15 @@ function withListeners(
   const oauth = 'org.apache.kafka.common.security.oauthbearer'
   return `${listening}
 ssl.keystore.type=PEM
-ssl.keystore.location=${certificates.path('keystore.pem')}
+ssl.keystore.location=${stores.keystore}
 ssl.truststore.type=PEM
-ssl.truststore.location=${certificates.path('ca.crt')}
+ssl.truststore.location=${stores.truststore}
 listener.name.certificate.ssl.client.auth=required
 listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
 listener.name.oauth.oauthbearer.sasl.jaas.config=${oauth}.OAuthBearerLoginModule required;
 listener.name.oauth.oauthbearer.sasl.server.callback.handler.class=${oauth}.OAuthBearerValidatorCallbackHandler
 sasl.oauthbearer.jwks.endpoint.url=${tokens.keysUrl}
 sasl.oauthbearer.expected.audience=kafka
-connections.max.reauth.ms=${SESSION_MS}
+connections.max.reauth.ms=3600000
 `
 }

@@ -11,6 +11,8 @@ export type TokenEndpoint = {
   keysUrl: string
   /** Bodies of the requests. */
   requests: string[]
+  /** Number of tokens that were issued. */
+  issued: number
   /** Lifetime of the next tokens. */
   lifetimeSeconds: number
   /** Answers every request with this until it is null again. */
@@ -35,6 +37,7 @@ export async function startTokenEndpoint(tls: { cert: string; key: string }): Pr
     url: '',
     keysUrl: '',
     requests: [],
+    issued: 0,
     lifetimeSeconds: 3600,
     refusal: null,
     sign,
@@ -61,18 +64,15 @@ export async function startTokenEndpoint(tls: { cert: string; key: string }): Pr
   })
 }
 
-async function issue(
-  { sign, lifetimeSeconds }: TokenEndpoint,
-  authorization = '',
-): Promise<{ status: number; text: string }> {
+async function issue(endpoint: TokenEndpoint, authorization = ''): Promise<{ status: number; text: string }> {
   const sent = Buffer.from(authorization.replace('Basic ', ''), 'base64').toString()
   const [id, secret] = sent.split(':').map(part => decodeURIComponent(part.replaceAll('+', ' ')))
   // A provider may echo what it was sent, so a wrong secret must not be shown either.
   if (id !== CLIENT.id || secret !== CLIENT.secret) return { status: 401, text: `invalid_client secret ${secret}` }
-  return {
-    status: 200,
-    text: JSON.stringify({ access_token: await sign(lifetimeSeconds), expires_in: lifetimeSeconds }),
-  }
+  endpoint.issued++
+  const { lifetimeSeconds } = endpoint
+  const token = await endpoint.sign(lifetimeSeconds)
+  return { status: 200, text: JSON.stringify({ access_token: token, expires_in: lifetimeSeconds }) }
 }
 
 function listen(server: Server): Promise<number> {
