@@ -1,4 +1,5 @@
 /** Runs the verifier as a Job in the pipeline's namespace, on the file that the workers read. */
+import { certificateSecrets, secretVariable } from '#pipeline/secrets.ts'
 import { ChaosError, type Json, kubectl } from './kubectl.ts'
 
 export type VerdictSettings = {
@@ -24,47 +25,27 @@ const POLL_MS = 1000
 
 /** Returns why the verifier cannot verify a pipeline; null if it can. */
 export function notVerifiable({ spec }: Json): string | null {
-  const unsupported = ['tls', 'sasl'].filter(name => spec.source[name])
-  if (unsupported.length === 0) return null
-  return `spec.source uses ${unsupported.join(' and ')}, which the verifier does not support; run the chaos tool on a pipeline without it`
+  if (!spec.source.sasl?.serviceAccountToken) return null
+  return 'spec.source.sasl uses serviceAccountToken, a token that the verifier’s Job does not have; run the chaos tool on a pipeline without it'
 }
 
 type SecretRef = { name: string; key: string }
-type Sink = {
-  usernameSecretRef?: SecretRef
-  passwordSecretRef?: SecretRef
-  tls?: { enabled?: boolean; caSecretRef?: SecretRef }
-}
 
-/** Exported for tests. Passwords are references to Secrets, so that the Job does not contain them. */
+/** Exported for tests. Secrets are references, so that the Job does not contain them. */
 export function jobOf({ metadata, spec }: Json, { image, drained, withinMs }: JobSettings): Json {
   const { postgres = {}, elasticsearch } = spec.sinks ?? {}
   const documents = drained ? elasticsearch : undefined
-  const sinks: Sink[] = documents ? [postgres, documents] : [postgres]
-  const authorities = sinks.flatMap(({ tls }) => (tls?.caSecretRef && tls.enabled !== false ? [tls.caSecretRef] : []))
-  const volumes = [
-    { name: 'config', configMap: { name: `${metadata.name}-config` } },
-    ...authorities.map(({ name, key }, i) => ({
-      name: `ca-${i}`,
-      secret: { secretName: name, items: [{ key, path: 'ca' }] },
-    })),
-  ]
   const container = {
     name: 'verify',
     image,
     args: ['/config/processor.yaml', '--json', ...modeArgs(documents, drained)],
-    env: [
-      ...credentials(postgres, 'PGUSER', 'PGPASSWORD'),
-      ...(postgres.tls && postgres.tls.enabled !== false ? [{ name: 'PGSSLMODE', value: 'verify-full' }] : []),
-      ...(documents ? credentials(documents, 'ELASTIC_USER', 'ELASTIC_PASSWORD') : []),
-      ...(authorities.length > 0 ? [{ name: 'CA_FILES', value: authorities.map((_, i) => `/ca-${i}/ca`).join() }] : []),
-    ],
+    env: environment([...secretsOf(spec.source), ...secretsOf(postgres), ...secretsOf(documents)]),
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     },
-    volumeMounts: volumes.map(({ name }) => ({ name, mountPath: `/${name}`, readOnly: true })),
+    volumeMounts: [{ name: 'config', mountPath: '/config', readOnly: true }],
   }
   const labels = { 'app.kubernetes.io/name': 'salespipeline-verify' }
   const pod = {
@@ -72,7 +53,7 @@ export function jobOf({ metadata, spec }: Json, { image, drained, withinMs }: Jo
     automountServiceAccountToken: false,
     securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
     containers: [container],
-    volumes,
+    volumes: [{ name: 'config', configMap: { name: `${metadata.name}-config` } }],
   }
   return {
     apiVersion: 'batch/v1',
@@ -94,10 +75,20 @@ function modeArgs(documents: { nodes: string[] } | undefined, drained: boolean):
   return documents ? ['--elasticsearch', documents.nodes[0]!] : []
 }
 
-function credentials({ usernameSecretRef, passwordSecretRef }: Sink, user: string, password: string): object[] {
-  const variable = (name: string, ref: SecretRef | undefined) =>
-    ref ? [{ name, valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } } }] : []
-  return [...variable(user, usernameSecretRef), ...variable(password, passwordSecretRef)]
+/** Every reference is a field that ends in SecretRef; one with two keys is a certificate with its private key. */
+function secretsOf(block: Json | undefined): SecretRef[] {
+  if (typeof block !== 'object' || block === null) return []
+  return Object.entries(block).flatMap(([field, value]): SecretRef[] => {
+    if (!field.endsWith('SecretRef')) return secretsOf(value)
+    const { name, certificate, key } = value as SecretRef & { certificate?: string }
+    return certificate === undefined ? [{ name, key }] : Object.values(certificateSecrets({ name, certificate, key }))
+  })
+}
+
+/** Several fields may refer to one key. */
+function environment(refs: SecretRef[]): object[] {
+  const byName = new Map(refs.map(ref => [secretVariable(ref), ref]))
+  return [...byName].map(([name, ref]) => ({ name, valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } } }))
 }
 
 /** Runs the Job to its end and deletes it. Throws a ChaosError if it produces no verdict in time. */

@@ -18,6 +18,9 @@ const LONG_SECRET = 8
 const SECRET_NAME = /passw|secret|token|credential|authorization|api_?key/i
 const SPECIAL = /[\\^$.*+?()[\]{}|/-]/g
 const PATTERNS: [pattern: RegExp, replacement: string][] = [
+  // JSON Web Tokens change too often to be remembered.
+  [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, REDACTED],
+  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, REDACTED],
   [/(\w:\/\/)[^\s/?#"'<>]*@/g, `$1${REDACTED}@`],
   [/(authorization["']?\s*[:=]\s*["']?)[^"'\r\n,;}]+/gi, `$1${REDACTED}`],
   [/\b(Basic|Bearer|ApiKey)\s+(?=\S{0,200}[\d=])[\w+/=.~-]{6,}/gi, `$1 ${REDACTED}`],

@@ -82,6 +82,27 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   },
   { fields: ['source.sasl'], rule: 'requires `tls`, or `insecure: true`.' },
   {
+    fields: [
+      'source.sasl.usernameSecretRef',
+      'source.sasl.passwordSecretRef',
+      'source.sasl.oauth',
+      'source.sasl.serviceAccountToken',
+    ],
+    rule: 'the mechanism `OAUTHBEARER` requires exactly one of `oauth` and `serviceAccountToken`, and no others. The other mechanisms require `usernameSecretRef` and `passwordSecretRef`, and no others.',
+  },
+  {
+    fields: ['source.sasl.oauth.tokenEndpoint'],
+    rule: 'begins with `https://`, unless it is on this machine (`localhost`, `127.x.x.x`) or `oauth.insecure: true` is set.',
+  },
+  {
+    fields: [
+      'source.tls.clientCertSecretRef',
+      'sinks.postgres.tls.clientCertSecretRef',
+      'sinks.elasticsearch.tls.clientCertSecretRef',
+    ],
+    rule: 'not allowed if `enabled` of the same block is `false`.',
+  },
+  {
     fields: ['sinks.postgres.passwordSecretRef'],
     rule: 'requires `tls`, or `insecure: true`, or a `host` on this machine: `localhost`, `127.x.x.x`, `::1`, or the directory of a Unix socket.',
   },

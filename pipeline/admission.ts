@@ -17,6 +17,7 @@ export function admissionFaults(spec: Spec): Fault[] {
   const { source, sinks, ingest } = spec
   return [
     ...kafkaFaults(source),
+    ...endpointFaults(source.sasl?.oauth),
     ...postgresFaults(sinks.postgres),
     ...elasticsearchFaults(sinks.elasticsearch),
     ...ingestFaults(ingest),
@@ -33,6 +34,14 @@ function kafkaFaults({ sasl, tls, insecure: isIntended }: Spec['source']): Fault
   if (!sasl || tls?.enabled || isIntended) return []
   const message = `sends the credentials (${sasl.mechanism}) without encryption; set spec.source.tls. ${insecureRemedy('source')}`
   return [{ path: ['source', 'sasl'], message }]
+}
+
+type OAuth = NonNullable<Spec['source']['sasl']>['oauth']
+
+function endpointFaults(oauth: OAuth): Fault[] {
+  if (!oauth || oauth.insecure || PROTECTED_NODE.test(oauth.tokenEndpoint)) return []
+  const message = `${oauth.tokenEndpoint} receives the client’s secret without encryption; use https://. ${insecureRemedy('source.sasl.oauth')}`
+  return [{ path: ['source', 'sasl', 'oauth', 'tokenEndpoint'], message }]
 }
 
 function postgresFaults({ host, passwordSecretRef, tls, insecure: isIntended }: Spec['sinks']['postgres']): Fault[] {

@@ -1,5 +1,6 @@
 /** Checks that span fields: names exist and are unique, slides divide windows, types fit. */
 import { aggregationFaults, windowFaults } from './aggregation-checks.ts'
+import { authenticationFaults } from './authentication-checks.ts'
 import { duplicateNames, type Fault } from './faults.ts'
 import { scaleOf } from './fields.ts'
 import { MAX_INTEGER_DIGITS } from './limits.ts'
@@ -20,6 +21,7 @@ export function crossFieldFaults(spec: Spec): Fault[] {
     ...sinkFaults(spec),
     ...workerFaults(spec),
     ...loadFaults(spec),
+    ...authenticationFaults(spec),
   ]
 }
 

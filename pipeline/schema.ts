@@ -71,3 +71,4 @@ export type SalesPipeline = z.output<typeof document>
 export type Spec = SalesPipeline['spec']
 export type Load = Spec['load']
 export type SecretRef = z.output<ReturnType<typeof secretRef>>
+export type ClientCertSecretRef = NonNullable<NonNullable<Spec['source']['tls']>['clientCertSecretRef']>

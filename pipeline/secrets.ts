@@ -1,6 +1,9 @@
 /** Secrets outside Kubernetes come from environment variables, never from arguments, which process lists show. */
-import type { SecretRef, Spec } from './schema.ts'
+import type { ClientCertSecretRef, SecretRef, Spec } from './schema.ts'
 import { UserError } from './user-error.ts'
+
+/** Names the file with the token for `spec.source.sasl.serviceAccountToken`. */
+export const KAFKA_TOKEN_FILE = 'KAFKA_TOKEN_FILE'
 
 /** Returns the environment variable that holds a Secret's key: SECRET_<NAME>_<KEY>. */
 export function secretVariable(ref: SecretRef): string {
@@ -9,14 +12,31 @@ export function secretVariable(ref: SecretRef): string {
 
 /** Returns the Secrets of the Kafka connection, which producers need as well. */
 export function sourceSecrets({ source }: Spec): SecretRef[] {
-  return given(source.tls?.caSecretRef, source.sasl?.usernameSecretRef, source.sasl?.passwordSecretRef)
+  const { tls, sasl } = source
+  return given(
+    ...tlsSecrets(tls),
+    sasl?.usernameSecretRef,
+    sasl?.passwordSecretRef,
+    sasl?.oauth?.clientSecretRef,
+    sasl?.oauth?.caSecretRef,
+  )
 }
 
 /** Returns the Secrets of PostgreSQL and Elasticsearch. */
 export function sinkSecrets({ sinks }: Spec): SecretRef[] {
   return [sinks.postgres, sinks.elasticsearch].flatMap(sink =>
-    given(sink?.usernameSecretRef, sink?.passwordSecretRef, sink?.tls?.caSecretRef),
+    given(sink?.usernameSecretRef, sink?.passwordSecretRef, ...tlsSecrets(sink?.tls)),
   )
+}
+
+function tlsSecrets(tls: Spec['source']['tls']): (SecretRef | undefined)[] {
+  const pair = tls?.clientCertSecretRef
+  return [tls?.caSecretRef, ...(pair ? Object.values(certificateSecrets(pair)) : [])]
+}
+
+/** Returns the keys of the Secret that hold a client certificate and its private key. */
+export function certificateSecrets({ name, certificate, key }: ClientCertSecretRef) {
+  return { certificate: { name, key: certificate }, key: { name, key } }
 }
 
 /** Returns the Secrets of the REST ingest. Its pods read them from files. */

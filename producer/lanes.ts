@@ -12,8 +12,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProduceAcks, Producer } from '@platformatic/kafka'
+import { innermostText } from '#common/error-causes.ts'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
-import { serverText } from '#common/redact.ts'
+import { explainClosed } from '#common/tls-refusal.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { murmur2 } from './murmur2.ts'
 
@@ -78,12 +79,15 @@ export class Lanes<R extends Outgoing> {
     })
     for (const deadline = Date.now() + withinMs; ; await sleep(METADATA_POLL_MS)) {
       try {
-        return new Lanes(topic, producer, await partitionCount(producer, topic), ledger)
+        // The client itself retries for ever when a broker closes each connection.
+        const partitions = await within(Math.max(deadline - Date.now(), 1), partitionCount(producer, topic))
+        return new Lanes(topic, producer, partitions, ledger)
       } catch (error) {
         if (Date.now() < deadline) continue
         await producer.close()
         const brokers = connection.bootstrapBrokers.join(', ')
-        const message = `cannot reach topic ${topic} at ${brokers}: ${reasonOf(error)}. Check that Kafka runs and that the topic exists`
+        const reason = innermostText(await explainClosed(error, connection))
+        const message = `cannot reach topic ${topic} at ${brokers}: ${reason}. Check that Kafka runs, that the topic exists, and tls and sasl of spec.source`
         throw new UserError(message, { cause: error })
       }
     }
@@ -119,10 +123,7 @@ export class Lanes<R extends Outgoing> {
 
   /** Rejects if no broker responds for the topic within `withinMs`. */
   async ping(withinMs: number): Promise<void> {
-    const timeout = sleep(withinMs, undefined, { ref: false }).then(() => {
-      throw new Error(`no Kafka broker responded within ${withinMs / 1000} s`)
-    })
-    await Promise.race([partitionCount(this.#producer, this.#topic), timeout])
+    await within(withinMs, partitionCount(this.#producer, this.#topic))
   }
 
   /** Records in flight fail. Resolves after the ledger has received all results. */
@@ -173,10 +174,11 @@ export class Lanes<R extends Outgoing> {
   }
 }
 
-/** Returns the messages of the innermost errors. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return [...new Set(error.errors.map(reasonOf))].join('; ')
-  return serverText(error instanceof Error ? error.message : String(error))
+function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  const timeout = sleep(ms, undefined, { ref: false }).then(() => {
+    throw new Error(`no Kafka broker responded within ${Math.ceil(ms / 1000)} s`)
+  })
+  return Promise.race([answer, timeout])
 }
 
 async function partitionCount(producer: Producer<Buffer, Buffer, Buffer, Buffer>, topic: string): Promise<number> {

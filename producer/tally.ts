@@ -1,6 +1,7 @@
 /** Counts the records of a load run by kind and by the broker's response. */
+import { innermostText } from '#common/error-causes.ts'
 import type { GeneratedEvent } from './generator.ts'
-import { type Ledger, type Outgoing, reasonOf } from './lanes.ts'
+import type { Ledger, Outgoing } from './lanes.ts'
 import type { SendSpan } from './tracing.ts'
 
 export type LoadRecord = Outgoing & { kind: GeneratedEvent['kind']; span?: SendSpan }
@@ -42,7 +43,7 @@ export class Tally implements Ledger<LoadRecord> {
 
   onFailed(records: LoadRecord[], _partition: number, error: Error): void {
     this.unknown += records.length
-    if (this.errors.size < MAX_ERRORS) this.errors.add(reasonOf(error))
+    if (this.errors.size < MAX_ERRORS) this.errors.add(innermostText(error))
     for (const { span } of records) span?.failed(error)
   }
 }

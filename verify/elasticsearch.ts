@@ -1,5 +1,6 @@
-/** Reads the documents of a projection over plain HTTP and converts them to rows. */
+/** Reads the documents of a projection over HTTP and converts them to rows. */
 import { createHash } from 'node:crypto'
+import { exchange, type TlsSettings } from './http.ts'
 import { aggregationColumns, type Cell, markField, numberText, rowText, type Table } from './rows.ts'
 import { type Aggregation, fieldNamed, type Projection, type Rules } from './spec.ts'
 import type { AggregationRow, FoundRow } from './tables.ts'
@@ -8,6 +9,7 @@ export interface ElasticsearchAddress {
   url: string
   user?: string
   password?: string
+  tls?: TlsSettings
 }
 
 interface Hit {
@@ -113,17 +115,20 @@ async function request<T>(
   body?: object,
   method = 'POST',
 ): Promise<T | undefined> {
-  const { url, user, password } = address
+  const { url, user, password, tls } = address
   const headers: Record<string, string> = body ? { 'content-type': 'application/json' } : {}
   if (user) headers.authorization = `Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}`
   const target = new URL(path, url)
-  const response = await fetch(target, { method, headers, body: body ? JSON.stringify(body) : null })
-  if (response.status === 404) return undefined
-  if (!response.ok)
-    throw new Error(
-      `Elasticsearch returned ${response.status} for ${path}: ${(await response.text()).slice(0, MAX_ANSWER)}`,
-    )
-  return (await response.json()) as T
+  const answer = await exchange(target, {
+    method,
+    headers,
+    body: body ? JSON.stringify(body) : null,
+    ...(tls && { tls }),
+  })
+  if (answer.status === 404) return undefined
+  if (answer.status >= 300)
+    throw new Error(`Elasticsearch returned ${answer.status} for ${path}: ${answer.text.slice(0, MAX_ANSWER)}`)
+  return JSON.parse(answer.text) as T
 }
 
 /** A column may have the name of a method, such as constructor. */

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka as Client, Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
+import type { KafkaAccess } from './credentials.ts'
 import { Kafka, logLevel } from './kafkajs.ts'
 import type { LogRecord } from './recompute.ts'
 import type { Unreadable } from './record-batches.ts'
@@ -45,8 +46,10 @@ export async function openTopic(
   bootstrap: string,
   topic: string,
   until: Map<number, number> | null = null,
+  access: KafkaAccess = {},
 ): Promise<TopicLog> {
-  const kafka = new Kafka({ clientId: 'verify', brokers: bootstrap.split(','), logLevel: logLevel.NOTHING })
+  const brokers = bootstrap.split(',')
+  const kafka = new Kafka({ clientId: 'verify', brokers, logLevel: logLevel.NOTHING, ...access })
   const ranges = (await topicOffsets(kafka, topic))
     .map(({ partition, low, high }) => {
       const end = Math.min(Number(high), until === null ? Infinity : (until.get(partition) ?? 0))

@@ -4,11 +4,12 @@ import { readFile } from 'node:fs/promises'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { kafkaAccess, sinkAccess, type WrittenSink } from './credentials.ts'
 import { complain, print } from './output.ts'
 import { readDocument } from './spec.ts'
 import { renderVerdict, type VerifyOptions, verify } from './verify.ts'
 
-const { PGUSER = 'postgres', PGPASSWORD = '', ELASTIC_USER, ELASTIC_PASSWORD, CA_FILES } = process.env
+const { PGUSER, PGPASSWORD, ELASTIC_USER, ELASTIC_PASSWORD, CA_FILES } = process.env
 
 const argv = await yargs(hideBin(process.argv))
   .scriptName('node verify/main.ts')
@@ -35,8 +36,9 @@ const argv = await yargs(hideBin(process.argv))
   .option('to', { type: 'string', describe: 'for the delay, use only records created before this RFC 3339 time' })
   .option('json', { type: 'boolean', default: false, describe: 'print the verdict as JSON' })
   .epilogue(
-    'Environment: PGUSER, PGPASSWORD, PGSSLMODE, ELASTIC_USER, ELASTIC_PASSWORD, CA_FILES (CA certificates to trust, ' +
-      'comma-separated). Let the pipeline drain its topic first, or pass --running.\n' +
+    'TLS and authentication are those of the file. Environment: SECRET_<NAME>_<KEY> (value of a key of a Secret), ' +
+      'KAFKA_TOKEN_FILE, PGUSER, PGPASSWORD, PGSSLMODE, ELASTIC_USER, ELASTIC_PASSWORD, CA_FILES (CA certificates to ' +
+      'trust, comma-separated). Let the pipeline drain its topic first, or pass --running.\n' +
       'Exit code: 0 if the stored rows match the topic exactly, 1 otherwise.',
   )
   .example('PGPASSWORD=… $0 k8s/examples/ecommerce.yaml --journal data/journal', 'compare journal, topic and tables')
@@ -60,15 +62,18 @@ try {
 async function readOptions(): Promise<VerifyOptions> {
   const specText = await readFile(argv.file as string, 'utf8')
   const { source, sinks } = readDocument(specText).spec
+  const { tls, user, password } = sinkAccess(sinks?.postgres ?? {}, process.env)
   return {
     specText,
     bootstrap: argv.bootstrap ?? (source.bootstrapServers ?? ['localhost:9092']).join(','),
+    kafka: kafkaAccess(source, process.env),
     postgres: {
       host: argv.pgHost ?? sinks?.postgres?.host ?? 'localhost',
       port: argv.pgPort ?? sinks?.postgres?.port ?? 5432,
       database: argv.pgDatabase ?? sinks?.postgres?.database ?? 'sales',
-      user: PGUSER,
-      password: PGPASSWORD,
+      user: user ?? PGUSER ?? 'postgres',
+      password: password ?? PGPASSWORD ?? '',
+      ...(tls && { ssl: tls }),
     },
     ...(argv.running && { running: true }),
     delay: { ...time('from', argv.from), ...time('to', argv.to) },
@@ -76,12 +81,13 @@ async function readOptions(): Promise<VerifyOptions> {
     ...(argv.topic && { topic: argv.topic }),
     ...(argv.journal && { journalDir: argv.journal }),
     ...(argv.commitLog && { commitLogs: argv.commitLog }),
-    ...(argv.elasticsearch && { elasticsearch: elasticsearch(argv.elasticsearch) }),
+    ...(argv.elasticsearch && { elasticsearch: elasticsearch(argv.elasticsearch, sinks?.elasticsearch ?? {}) }),
   }
 }
 
-function elasticsearch(url: string): NonNullable<VerifyOptions['elasticsearch']> {
-  return ELASTIC_USER ? { url, user: ELASTIC_USER, password: ELASTIC_PASSWORD ?? '' } : { url }
+function elasticsearch(url: string, sink: WrittenSink): NonNullable<VerifyOptions['elasticsearch']> {
+  const { user = ELASTIC_USER, password = ELASTIC_PASSWORD, tls } = sinkAccess(sink, process.env)
+  return { url, ...(user && { user, password: password ?? '' }), ...(tls && { tls }) }
 }
 
 function time(name: 'from' | 'to', text: string | undefined): Partial<Record<'from' | 'to', number>> {

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { parse } from 'yaml'
+import type { WrittenSink, WrittenSource } from './credentials.ts'
 import { type Expression, naturalScale, parseExpression } from './expression.ts'
 import { bytes, milliseconds } from './units.ts'
 
@@ -137,7 +138,7 @@ interface WrittenAggregation {
 export interface WrittenDocument {
   metadata: { name: string; namespace?: string }
   spec: {
-    source: { topic: string; bootstrapServers?: string[] }
+    source: { topic: string; bootstrapServers?: string[] } & WrittenSource
     event: {
       id?: string
       integralIds?: boolean
@@ -161,10 +162,10 @@ export interface WrittenDocument {
     lateEvents?: { retention?: Duration }
     deadLetters?: { retention?: Duration; maxPayload?: string | number; maxBytes?: string | number }
     sinks?: {
-      postgres?: { host?: string; port?: number; database?: string; schema?: string }
+      postgres?: { host?: string; port?: number; database?: string; schema?: string } & WrittenSink
       elasticsearch?: {
         projections: { aggregation: string; index: string; adopt?: boolean; fields?: Record<string, string> }[]
-      }
+      } & WrittenSink
     }
   }
 }

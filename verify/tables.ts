@@ -1,5 +1,6 @@
 /** Reads a pipeline's schema in PostgreSQL (docs/tables.md). */
 import { Client } from 'pg'
+import type { TlsSettings } from './http.ts'
 import { fingerprint } from './recompute.ts'
 import {
   aggregationColumns,
@@ -19,6 +20,8 @@ export interface PostgresAddress {
   user: string
   password: string
   database: string
+  /** Without it, PGSSLMODE decides. */
+  ssl?: TlsSettings
 }
 
 /** A row of any table, in the form that is compared. */

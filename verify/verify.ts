@@ -4,6 +4,7 @@
  */
 import { type Comparison, compareRows, linesColumn } from './compare.ts'
 import { checkProgress } from './conservation.ts'
+import type { KafkaAccess } from './credentials.ts'
 import { type DelayFilter, Delays, readCommitLogs } from './delay.ts'
 import { documents, type ElasticsearchAddress, ExpectedDocuments, isMarked } from './elasticsearch.ts'
 import { readHistory, readRoundedEach, shortestLateness } from './history.ts'
@@ -22,6 +23,8 @@ export interface VerifyOptions {
   specText: string
   /** Kafka's `host:port`, several joined by commas. */
   bootstrap: string
+  /** TLS and authentication of Kafka; without it, there is neither. */
+  kafka?: KafkaAccess
   /** Topic to read instead of the spec's. */
   topic?: string
   postgres: PostgresAddress
@@ -84,6 +87,7 @@ class Verification {
       this.options.bootstrap,
       this.options.topic ?? this.spec.topic,
       running ? nextOffsets : null,
+      this.options.kafka,
     )
     await this.readLog(log, recomputation, journal, delays)
     if (!running) await this.tables.beginSnapshot()

@@ -79,7 +79,8 @@ export async function hasBroker(bootstrap: string): Promise<boolean> {
   }
 }
 
-function singleNode(port: number, controllerPort: number): string {
+/** Returns the properties of the only node of a cluster. */
+export function singleNode(port: number, controllerPort: number): string {
   return `${nodeProperties(1, port, [controllerPort])}
 # With one node, the internal topics cannot have three replicas.
 offsets.topic.replication.factor=1

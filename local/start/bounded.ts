@@ -3,8 +3,8 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { SecretRef } from '#pipeline/schema.ts'
-import { secretVariable } from '#pipeline/secrets.ts'
+import { kafkaAccess, sinkAccess } from '#verify/credentials.ts'
+import { readDocument } from '#verify/spec.ts'
 import { renderVerdict, type Verdict, verify } from '#verify/verify.ts'
 import { drain } from './drain.ts'
 import { coverage } from './farewell.ts'
@@ -125,27 +125,24 @@ async function settle({ observer, workers }: Running, { folder, screen, interrup
 }
 
 async function judge({ folder, screen }: Setting, running: Running, startedAt: number): Promise<Verdict> {
-  const { source, sinks } = running.pipeline.spec
-  const { host, port, user, password = '', database } = running.postgres
+  const { sinks, source } = running.pipeline.spec
+  const written = readDocument(running.document).spec
+  const { host, port, user, password = '', database, ssl } = running.postgres
   const hasJournal = readdirSync(folder.journal).length > 0
   return verify({
     specText: running.document,
     bootstrap: source.bootstrapServers.join(','),
-    postgres: { host, port, user, password, database },
-    ...(sinks.elasticsearch && { elasticsearch: elasticsearchOf(sinks.elasticsearch) }),
+    kafka: kafkaAccess(written.source, process.env),
+    postgres: { host, port, user, password, database, ...(ssl && { ssl }) },
+    ...(sinks.elasticsearch && {
+      elasticsearch: {
+        url: sinks.elasticsearch.nodes[0]!,
+        ...sinkAccess(written.sinks?.elasticsearch ?? {}, process.env),
+      },
+    }),
     ...(hasJournal && { journalDir: folder.journal }),
     commitLogs: readdirSync(folder.commits).map(name => join(folder.commits, name)),
     delay: { from: startedAt },
     onProgress: screen.log,
   })
-}
-
-function elasticsearchOf(sink: {
-  nodes: string[]
-  usernameSecretRef?: SecretRef | undefined
-  passwordSecretRef?: SecretRef | undefined
-}) {
-  const { nodes, usernameSecretRef: user, passwordSecretRef: password } = sink
-  const secret = (ref: SecretRef | undefined) => (ref ? (process.env[secretVariable(ref)] ?? '') : '')
-  return { url: nodes[0]!, ...(user && { user: secret(user), password: secret(password) }) }
 }

@@ -1,5 +1,4 @@
 /** The last lines of a run: what it did, and the commands that continue it. Pure. */
-import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Options } from './options.ts'
 import { count } from './text.ts'
 
@@ -15,7 +14,7 @@ export type Totals = {
 type Mode = Pick<Options, 'typedFile' | 'external'>
 
 /** Proposes only commands that this mode accepts. */
-export function farewell(mode: Mode, pipeline: SalesPipeline, { folder, sent, committed }: Totals): string[] {
+export function farewell(mode: Mode, { folder, sent, committed }: Totals): string[] {
   const sentText = sent === null ? '' : `${count(sent)} sales sent in this run. `
   const total = committed === null ? '' : `${count(committed)} records committed in all runs. `
   const kept = mode.external
@@ -24,7 +23,7 @@ export function farewell(mode: Mode, pipeline: SalesPipeline, { folder, sent, co
   return [
     `Stopped. ${sentText}${total}${kept}`,
     `  continue:    ${command(mode)}`,
-    ...(isVerifiable(mode, pipeline) ? [`  verify:      ${command(mode, '--no-load', '--for', '1s')}`] : []),
+    `  verify:      ${command(mode, '--no-load', '--for', '1s')}`,
     ...(mode.external ? [] : [`  start over:  ${command(mode, '--fresh')}`]),
   ]
 }
@@ -33,13 +32,6 @@ export function farewell(mode: Mode, pipeline: SalesPipeline, { folder, sent, co
 export function coverage({ external }: Pick<Options, 'external'>): string {
   const since = external ? 'everything in the topic and in the tables' : 'all runs since the last --fresh'
   return `Counts and rows cover ${since}. The delay covers this run only.`
-}
-
-/** Returns false for servers with TLS or SASL, which the verifier does not support. Local servers have neither. */
-export function isVerifiable({ external }: Pick<Options, 'external'>, { spec }: SalesPipeline): boolean {
-  const { source, sinks } = spec
-  const tls = [source.tls, sinks.postgres.tls, sinks.elasticsearch?.tls].some(part => part?.enabled)
-  return !external || !(tls || source.sasl)
 }
 
 /** npm passes only the arguments after `--` on to the script. */

@@ -3,10 +3,8 @@ import { relative } from 'node:path'
 import { readTextFile } from '#common/files.ts'
 import { lockFolder } from '#local/services/lock.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import type { SalesPipeline } from '#pipeline/schema.ts'
-import { UsageError } from '#pipeline/user-error.ts'
 import { type Ending, runBounded } from './bounded.ts'
-import { farewell, isVerifiable, type Totals } from './farewell.ts'
+import { farewell, type Totals } from './farewell.ts'
 import { type DataFolder, dataFolder, prepareFolder } from './folder.ts'
 import { Interrupted, Interruption } from './interruption.ts'
 import type { Options } from './options.ts'
@@ -20,7 +18,6 @@ const KILLED = 130
 export async function run(options: Options): Promise<number> {
   const text = readTextFile(options.file)
   const pipeline = parsePipeline(text, options.typedFile || relative('', options.file))
-  refuseUnverifiable(options, pipeline)
   const folder = dataFolder(pipeline, options.external)
   const unlock = await lockFolder(folder.path, 'npm start')
   process.once('exit', unlock)
@@ -32,13 +29,13 @@ export async function run(options: Options): Promise<number> {
   })
   const setting: Setting = { options, text, folder, screen, interruption }
   const stage = new Stage(setting)
-  const { code, closing } = await runUntilEnd(stage, setting, pipeline)
+  const { code, closing } = await runUntilEnd(stage, setting)
   await stage.takeDown()
   for (const line of closing()) screen.log(line)
   return code
 }
 
-async function runUntilEnd(stage: Stage, setting: Setting, pipeline: SalesPipeline): Promise<Ending> {
+async function runUntilEnd(stage: Stage, setting: Setting): Promise<Ending> {
   const { options, folder, interruption } = setting
   try {
     const running = await stage.bringUp()
@@ -50,7 +47,7 @@ async function runUntilEnd(stage: Stage, setting: Setting, pipeline: SalesPipeli
     if (!(error instanceof Interrupted)) return { code: 1, closing: () => ['', reasonOf(error as Error)] }
     if (options.forMs !== undefined)
       return { code: 1, closing: () => ['', 'Interrupted: the results were not verified.'] }
-    return { code: 0, closing: () => farewell(options, pipeline, totalsOf(stage, folder)) }
+    return { code: 0, closing: () => farewell(options, totalsOf(stage, folder)) }
   }
 }
 
@@ -63,13 +60,4 @@ function reasonOf(error: Error): string {
 function totalsOf({ lastObservation }: Stage, folder: DataFolder): Totals {
   const { sending, committed } = lastObservation ?? {}
   return { folder: relative('', folder.path), sent: sending?.sent ?? null, committed: committed?.records ?? null }
-}
-
-/** Throws UsageError for a bounded run that the verifier could not verify. */
-function refuseUnverifiable(options: Options, pipeline: SalesPipeline): void {
-  if (options.forMs === undefined || isVerifiable(options, pipeline)) return
-  throw new UsageError(
-    '--for cannot be combined with --external when the file uses TLS or SASL: the verifier supports neither',
-    'npm start -- --help',
-  )
 }

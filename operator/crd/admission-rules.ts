@@ -20,6 +20,14 @@ export const SOURCE: CelRule[] = [
   },
 ]
 
+export const OAUTH: CelRule[] = [
+  {
+    rule: `${INSECURE} || self.tokenEndpoint.${matching(PROTECTED_NODE)}`,
+    message: `an endpoint that begins with http:// receives the client’s secret without encryption; use https://. ${insecureRemedy('source.sasl.oauth')}`,
+    fieldPath: '.tokenEndpoint',
+  },
+]
+
 export const POSTGRES: CelRule[] = [
   {
     rule: `!has(self.passwordSecretRef) || ${TLS} || ${INSECURE} || !has(self.host) || self.host.${matching(LOOPBACK_HOST)}`,
@@ -48,23 +56,33 @@ export const INGEST: CelRule[] = ['tokensSecretRef', 'jwt'].map(field => ({
 }))
 
 /** Every field of the schema whose value outside Kubernetes is an environment variable. */
-const SECRETS = ['source.tls.caSecretRef', 'source.sasl.usernameSecretRef', 'source.sasl.passwordSecretRef'].concat(
-  ['postgres', 'elasticsearch'].flatMap(sink =>
-    ['usernameSecretRef', 'passwordSecretRef', 'tls.caSecretRef'].map(field => `sinks.${sink}.${field}`),
-  ),
+const SECRETS = ['usernameSecretRef', 'passwordSecretRef', 'oauth.clientSecretRef', 'oauth.caSecretRef']
+  .map(field => `source.sasl.${field}`)
+  .concat(
+    ['postgres', 'elasticsearch'].flatMap(sink =>
+      ['usernameSecretRef', 'passwordSecretRef'].map(field => `sinks.${sink}.${field}`),
+    ),
+    ['source', 'sinks.postgres', 'sinks.elasticsearch'].map(block => `${block}.tls.caSecretRef`),
+  )
+const CERTIFICATES = ['source', 'sinks.postgres', 'sinks.elasticsearch'].map(
+  block => `${block}.tls.clientCertSecretRef`,
 )
 
-/** Returns CEL for a list of "name/key", empty if the field is not set. */
-const secretKeys = (path: string) => {
+/** Returns CEL for a list of "name/key" of these fields of a reference, empty if the reference is not set. */
+const secretKeys = (path: string, fields = ['key']) => {
   const parts = path.split('.')
   const isSet = parts.map((_, i) => `has(self.${parts.slice(0, i + 1).join('.')})`).join(' && ')
-  return `(${isSet} ? [self.${path}.name + '/' + self.${path}.key] : [])`
+  return `(${isSet} ? [${fields.map(field => `self.${path}.name + '/' + self.${path}.${field}`).join(', ')}] : [])`
 }
+const ALL_KEYS = [
+  ...SECRETS.map(path => secretKeys(path)),
+  ...CERTIFICATES.map(path => secretKeys(path, ['certificate', 'key'])),
+]
 const variableOf = (key: string) => `${key}.upperAscii().replace('-', '_').replace('.', '_').replace('/', '_')`
 
 export const SHARED_VARIABLES: CelRule[] = [
   {
-    rule: `[${SECRETS.map(secretKeys).join(' + ')}].all(keys, keys.all(a, keys.all(b, a == b || ${variableOf('a')} != ${variableOf('b')})))`,
+    rule: `[${ALL_KEYS.join(' + ')}].all(keys, keys.all(a, keys.all(b, a == b || ${variableOf('a')} != ${variableOf('b')})))`,
     message:
       'two keys of Secrets have the same environment variable SECRET_<NAME>_<KEY>, in which every sign except letters and digits becomes "_"; rename one of them',
     fieldPath: '.sinks.postgres',

@@ -7,7 +7,16 @@ import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
 import { PARTIAL } from '#pipeline/names.ts'
 import { celMilliseconds } from '#pipeline/units.ts'
-import { type CelRule, ELASTICSEARCH_TRANSPORT, INGEST, POSTGRES, SHARED_VARIABLES, SOURCE } from './admission-rules.ts'
+import {
+  type CelRule,
+  ELASTICSEARCH_TRANSPORT,
+  INGEST,
+  OAUTH,
+  POSTGRES,
+  SHARED_VARIABLES,
+  SOURCE,
+} from './admission-rules.ts'
+import { CLIENT_CERTIFICATE, SASL } from './authentication-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
 const ms = (field: string) => celMilliseconds(`self.${field}`)
@@ -291,6 +300,11 @@ export const RULES: Record<string, CelRule[]> = {
   'spec.aggregations[]': AGGREGATION,
   'spec.aggregations[].measures[]': MEASURE,
   'spec.source': SOURCE,
+  'spec.source.sasl': SASL,
+  'spec.source.sasl.oauth': OAUTH,
+  'spec.source.tls': CLIENT_CERTIFICATE,
+  'spec.sinks.postgres.tls': CLIENT_CERTIFICATE,
+  'spec.sinks.elasticsearch.tls': CLIENT_CERTIFICATE,
   'spec.sinks.postgres': POSTGRES,
   'spec.sinks.elasticsearch': ELASTICSEARCH,
   'spec.sinks.elasticsearch.projections[]': PROJECTION,

@@ -14,7 +14,7 @@ const PROMETHEUS = { namespaceSelector: {}, podSelector: { matchLabels: { 'app.k
 
 export function networkPolicies(observed: Observed): KubeObject[] {
   const { spec } = observed
-  const kafka = spec.source.bootstrapServers.map(portOf)
+  const kafka = [...spec.source.bootstrapServers.map(portOf), ...tokenPorts(spec)]
   const stores = [spec.sinks.postgres.port, ...(spec.sinks.elasticsearch?.nodes ?? []).map(portOfUrl)]
   const producers: Component[] = [
     ...(spec.load.onCluster ? (['load'] as const) : []),
@@ -39,6 +39,9 @@ export function networkPolicies(observed: Observed): KubeObject[] {
 
 /** The ingest fetches the keys of its clients' identity provider. */
 const keyPorts = ({ ingest: { jwt } }: Spec) => (jwt ? [portOfUrl(jwt.jwksUrl)] : [])
+
+/** Every client of Kafka fetches its tokens. */
+const tokenPorts = ({ source: { sasl } }: Spec) => (sasl?.oauth ? [portOfUrl(sasl.oauth.tokenEndpoint)] : [])
 
 function policy(
   observed: Observed,

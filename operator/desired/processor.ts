@@ -5,7 +5,7 @@ import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { metadata, processorName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
-import { deployment, podMonitor, resourcesOf } from './workload.ts'
+import { deployment, kafkaToken, podMonitor, resourcesOf } from './workload.ts'
 
 /** A worker peaks at some 200 MB (README, Measured) and uses all available CPU while it catches up. */
 const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } }
@@ -52,6 +52,7 @@ export function processor(observed: Observed): KubeObject[] {
       args: [],
       config: 'processor.yaml',
       secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
+      kafkaToken: kafkaToken(spec),
       ports: [{ name: 'http', containerPort: WORKER_PORT }],
       resources: resourcesOf(spec.workers.resources, RESOURCES),
       // A new worker takes over partitions before an old one stops: two at a time would only move them twice.

@@ -7,7 +7,7 @@ import { formatDuration } from '#pipeline/units.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { type Component, metadata, producerName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
-import { deployment, type Mount, podMonitor, resourcesOf, type Workload } from './workload.ts'
+import { deployment, kafkaToken, type Mount, podMonitor, resourcesOf, type Workload } from './workload.ts'
 
 const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } }
 
@@ -22,6 +22,7 @@ function producer(
     image: observed.settings.images.producer,
     config: 'producer.yaml',
     secrets: sourceSecrets(observed.spec),
+    kafkaToken: kafkaToken(observed.spec),
     ...workload,
   })
 }

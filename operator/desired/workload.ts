@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path/posix'
 import { ADMITTED } from '#common/environment.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef, Spec } from '#pipeline/schema.ts'
-import { secretVariable } from '#pipeline/secrets.ts'
+import { KAFKA_TOKEN_FILE, secretVariable } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { CONFIG_FOLDER, type ConfigFile, configFiles, hashOf } from './config.ts'
 import {
@@ -38,9 +38,12 @@ export type Program = {
   env?: object[]
   /** Secrets that the program reads as files; it notices changes itself. */
   mounts?: Mount[]
+  kafkaToken?: ServiceAccountToken | undefined
 }
 /** `path`: the file that holds the key. */
 export type Mount = { name: string; ref: SecretRef; path: string }
+/** A token of the pod's ServiceAccount, which the kubelet replaces before it expires. `path`: its file. */
+export type ServiceAccountToken = { audience: string; lifetimeMs: number; path: string }
 export type Workload = Program & { name: string; replicas: number; strategy: object }
 
 export function deployment(observed: Observed, workload: Workload): KubeObject {
@@ -82,6 +85,12 @@ function rollOn({ owner, document, secrets }: Observed, workload: Workload): Rec
 /** Returns the resources that the spec sets, or `otherwise` if it sets none. */
 export function resourcesOf({ requests, limits }: Spec['workers']['resources'], otherwise: object): object {
   return requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : otherwise
+}
+
+/** Returns the token that the clients of Kafka send, if the spec asks for one. */
+export function kafkaToken({ source: { sasl } }: Spec): ServiceAccountToken | undefined {
+  const token = sasl?.serviceAccountToken
+  return token && { audience: token.audience, lifetimeMs: token.lifetime, path: '/var/run/secrets/kafka/token' }
 }
 
 /** Makes Prometheus scrape the pods, in clusters with the Prometheus operator. */
@@ -139,8 +148,17 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
         name,
         secret: { secretName: ref.name, items: [{ key: ref.key, path: basename(path) }] },
       })),
+      ...(program.kafkaToken ? [tokenVolume(program.kafkaToken)] : []),
     ],
   }
+}
+
+const KAFKA_TOKEN = 'kafka-token'
+
+function tokenVolume({ audience, lifetimeMs, path }: ServiceAccountToken): object {
+  const expirationSeconds = Math.ceil(lifetimeMs / 1000)
+  const serviceAccountToken = { audience, expirationSeconds, path: basename(path) }
+  return { name: KAFKA_TOKEN, projected: { sources: [{ serviceAccountToken }] } }
 }
 
 const probe = (port: string, path: string, periodSeconds: number, failureThreshold: number) => ({
@@ -157,7 +175,7 @@ const probes = (port: string) => ({
 })
 
 function container(settings: Observed['settings'], program: Program): object {
-  const { image, component, args, ports = [], resources, secrets, config, env = [], mounts = [] } = program
+  const { image, component, args, ports = [], resources, secrets, config, env = [], mounts = [], kafkaToken } = program
   return {
     name: component,
     image,
@@ -170,6 +188,7 @@ function container(settings: Observed['settings'], program: Program): object {
       ...env,
       ...Object.entries(settings.telemetry).map(([name, value]) => ({ name, value })),
       ...secretEnvironment(secrets),
+      ...(kafkaToken ? [{ name: KAFKA_TOKEN_FILE, value: kafkaToken.path }] : []),
     ],
     resources,
     ...(ports[0] && { ports, ...probes(ports[0].name) }),
@@ -183,6 +202,7 @@ function container(settings: Observed['settings'], program: Program): object {
       { name: 'tmp', mountPath: '/tmp' },
       // Kubernetes updates the files of a whole volume only, not a single mounted file.
       ...mounts.map(({ name, path }) => ({ name, mountPath: dirname(path), readOnly: true })),
+      ...(kafkaToken ? [{ name: KAFKA_TOKEN, mountPath: dirname(kafkaToken.path), readOnly: true }] : []),
     ],
   }
 }

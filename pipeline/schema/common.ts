@@ -25,8 +25,29 @@ export const secretRef = (meaning: string) =>
     }),
   }).meta({ description: `Key of a Secret whose value is ${meaning}`, label: 'Secret reference' })
 
-/** `meaning`: what is encrypted, and when. */
-export const tls = (meaning: string) =>
+/** Keys of the Secret if the document names none. `of`: whose servers they are for, if not for all. */
+export type CertificateKeys = { certificate: string; key: string; of?: string }
+
+/** Keys of Secrets of the type kubernetes.io/tls, and so of cert-manager and CloudNativePG. */
+export const TLS_SECRET: CertificateKeys = { certificate: 'tls.crt', key: 'tls.key' }
+
+const labelOf = (what: string, { of }: CertificateKeys) => (of === undefined ? what : `${what} of ${of}`)
+
+const clientCertificate = (keys: CertificateKeys) =>
+  object({
+    name: secretName().meta({ description: 'Name of the Secret, in the namespace of the pipeline', example: 'shop' }),
+    certificate: secretKey()
+      .default(keys.certificate)
+      .describe('Key within the Secret whose value is the certificate, with its intermediate certificates'),
+    key: secretKey().default(keys.key).describe('Key within the Secret whose value is the private key'),
+  }).meta({
+    description:
+      'Secret with a client certificate and its private key, both in PEM format, to authenticate to the server. Without it, clients have no certificate',
+    label: labelOf('client certificate', keys),
+  })
+
+/** `meaning`: what is encrypted, and when. `keys`: those of the Secret with the client certificate. */
+export const tls = (meaning: string, keys = TLS_SECRET) =>
   object({
     enabled: z
       .boolean()
@@ -35,7 +56,8 @@ export const tls = (meaning: string) =>
     caSecretRef: secretRef(
       'the PEM certificates of the authorities to trust. If left out, the system’s trust store is used',
     ).optional(),
-  }).meta({ description: meaning, label: 'TLS settings' })
+    clientCertSecretRef: clientCertificate(keys).optional(),
+  }).meta({ description: meaning, label: labelOf('TLS settings', keys) })
 
 /** `credentials`: what is then sent, and to whom. */
 export const insecure = (credentials: string, reason = 'for example because the network is trusted') =>

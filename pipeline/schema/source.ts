@@ -5,7 +5,8 @@ import { DEFAULT_PARTITIONS, MAX_PARTITIONS } from '../limits.ts'
 import { dnsLabel, topicName } from '../names.ts'
 import { object } from '../object.ts'
 import { text } from '../rules.ts'
-import { insecure, secretRef, startingPoint, tls } from './common.ts'
+import { insecure, startingPoint, tls } from './common.ts'
+import { STRIMZI_USER, sasl } from './kafka-authentication.ts'
 
 const endpoint = () =>
   text(/^[A-Za-z0-9.-]+:\d{1,5}$/, 'must be host:port, such as kafka.shop.svc:9092', 260).meta({ label: 'host:port' })
@@ -23,12 +24,6 @@ const strimzi = object({
 }).describe(
   'Set this if Strimzi runs the Kafka cluster. On Kubernetes the SalesPipeline operator then creates the KafkaTopic',
 )
-
-const sasl = object({
-  mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).describe('SASL mechanism that the brokers accept'),
-  usernameSecretRef: secretRef('the user name'),
-  passwordSecretRef: secretRef('the password'),
-}).describe('How to authenticate to the brokers. If left out, there is no authentication')
 
 export const source = object({
   bootstrapServers: z
@@ -56,7 +51,7 @@ export const source = object({
       'What to do when retention deleted records before they were read. stop: halt the partition and report the lost offsets. skip: continue after the lost offsets and report them with the reason OffsetsSkipped',
     ),
   strimzi: strimzi.optional(),
-  tls: tls('Encrypts connections to the brokers. If left out, connections are not encrypted').optional(),
+  tls: tls('Encrypts connections to the brokers. If left out, connections are not encrypted', STRIMZI_USER).optional(),
   sasl: sasl.optional(),
   insecure: insecure('the credentials in sasl to the brokers'),
 }).describe('Where the sales come from: a Kafka topic')

@@ -1,9 +1,10 @@
 /** Sends requests to Kafka: bounds the bytes in flight, batches concurrent requests, waits for acknowledgements. */
 import { findErrorBy } from '@platformatic/kafka'
+import { innermostText } from '#common/error-causes.ts'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
 import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
 import { type Journal, journalled } from '../journal.ts'
-import { Lanes, type Ledger, type Outgoing, reasonOf } from '../lanes.ts'
+import { Lanes, type Ledger, type Outgoing } from '../lanes.ts'
 import type { SendSpan, Tracing } from '../tracing.ts'
 import { type Budget, SALE_BYTES } from './budget.ts'
 import { Refusal, tryLater } from './refusal.ts'
@@ -80,7 +81,7 @@ export class Ingest {
       const seconds = Math.round(this.#lanes.stalledMs / 1000)
       return `Kafka has not acknowledged records of topic ${this.#options.topic} for ${seconds} s; check the brokers`
     }
-    return this.#lanes.ping(withinMs).then(() => null, reasonOf)
+    return this.#lanes.ping(withinMs).then(() => null, innermostText)
   }
 
   /** Waits for records in flight, for at most `withinMs`. */
@@ -155,5 +156,5 @@ function refusalOf(error: Error): Refusal {
       413,
       'an event of this request is larger than max.message.bytes of the topic; send a smaller event. Other events of the request may be stored; send them again with the same ids',
     )
-  return tryLater(503, `Kafka: ${reasonOf(error)}; ${UNKNOWN_OUTCOME}`, 5)
+  return tryLater(503, `Kafka: ${innermostText(error)}; ${UNKNOWN_OUTCOME}`, 5)
 }

@@ -87,31 +87,33 @@ describe('the verifier’s Job', () => {
     const { args, env, volumes } = job(false)
     expect(args).toEqual(['/config/processor.yaml', '--json', '--running'])
     expect(env).toEqual([
-      { name: 'PGUSER', ...refers('postgres', 'username') },
-      { name: 'PGPASSWORD', ...refers('postgres', 'password') },
+      { name: 'SECRET_POSTGRES_USERNAME', ...refers('postgres', 'username') },
+      { name: 'SECRET_POSTGRES_PASSWORD', ...refers('postgres', 'password') },
     ])
     expect(volumes).toEqual([{ name: 'config', configMap: { name: 'shop-config' } }])
   })
 
   it('verifies documents as well once the pipeline is drained', () => {
-    const { args, env, volumeMounts } = job(true)
+    const { args, env } = job(true)
     expect(args.slice(2)).toEqual(['--elasticsearch', 'https://elasticsearch-es-http:9200'])
-    expect(env).toContainEqual({ name: 'ELASTIC_PASSWORD', ...refers('elasticsearch', 'password') })
-    expect(env).toContainEqual({ name: 'CA_FILES', value: '/ca-0/ca' })
-    expect(volumeMounts).toContainEqual({ name: 'ca-0', mountPath: '/ca-0', readOnly: true })
+    expect(env).toContainEqual({ name: 'SECRET_ELASTICSEARCH_PASSWORD', ...refers('elasticsearch', 'password') })
   })
 
-  it('uses TLS for PostgreSQL if the document does, and trusts both certificate authorities', () => {
-    const tls = { caSecretRef: { name: 'postgres-ca', key: 'ca.crt' } }
-    const sinks = { ...SPEC.sinks, postgres: { ...SPEC.sinks.postgres, tls } }
-    const { env } = job(true, document({ sinks }))
-    expect(env).toContainEqual({ name: 'PGSSLMODE', value: 'verify-full' })
-    expect(env).toContainEqual({ name: 'CA_FILES', value: '/ca-0/ca,/ca-1/ca' })
+  it('gets every Secret with which the workers connect', () => {
+    const tls = { clientCertSecretRef: { name: 'user', certificate: 'user.crt', key: 'user.key' } }
+    const sasl = { mechanism: 'OAUTHBEARER', oauth: { clientSecretRef: { name: 'client', key: 'secret' } } }
+    const { env } = job(false, document({ source: { topic: 't', tls, sasl } }))
+    expect(env.slice(0, 3)).toEqual([
+      { name: 'SECRET_USER_USER_CRT', ...refers('user', 'user.crt') },
+      { name: 'SECRET_USER_USER_KEY', ...refers('user', 'user.key') },
+      { name: 'SECRET_CLIENT_SECRET', ...refers('client', 'secret') },
+    ])
   })
 
-  it('is rejected if Kafka uses TLS, which the verifier does not support', () => {
-    expect(notVerifiable(document())).toBeNull()
-    expect(notVerifiable(document({ source: { topic: 't', tls: {} } }))).toContain('spec.source uses tls, which')
+  it('is rejected if Kafka expects a token of the pipeline’s ServiceAccount', () => {
+    expect(notVerifiable(document({ source: { topic: 't', tls: {} } }))).toBeNull()
+    const sasl = { mechanism: 'OAUTHBEARER', serviceAccountToken: { audience: 'kafka' } }
+    expect(notVerifiable(document({ source: { topic: 't', sasl } }))).toContain('serviceAccountToken')
   })
 
   it('has its verdict read from its log after the progress lines', () => {

@@ -55,3 +55,9 @@ it('throws an error with the variable’s name for a missing Secret', () => {
     'environment variable SECRET_KAFKA_USER_PASSWORD is not set; set it to the value of key password of Secret kafka-user',
   )
 })
+
+it('reads the token’s file from the environment, and names the variable if it is missing', () => {
+  const sasl = { mechanism: 'OAUTHBEARER', serviceAccountToken: { audience: 'kafka', lifetime: 3_600_000 } } as const
+  expect(connect({ sasl }, { KAFKA_TOKEN_FILE: '/token' }).sasl).toMatchObject({ mechanism: 'OAUTHBEARER' })
+  expect(() => connect({ sasl }, {})).toThrow(/KAFKA_TOKEN_FILE is not set; set it to the file with the token/)
+})

@@ -1,4 +1,5 @@
 /** All planted faults. */
+import { AUTHENTICATION_MUTANTS } from './authentication.ts'
 import { ENGINE_MUTANTS, type Mutant } from './engine.ts'
 import { INGEST_MUTANTS } from './ingest.ts'
 import { LIMITS_MUTANTS } from './limits.ts'
@@ -23,4 +24,5 @@ export const MUTANTS: Mutant[] = [
   ...REBUILD_MUTANTS,
   ...VERIFIER_MUTANTS,
   ...READING_MUTANTS,
+  ...AUTHENTICATION_MUTANTS,
 ]

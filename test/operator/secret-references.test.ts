@@ -7,7 +7,7 @@ import { documentWith } from '../pipeline/documents.ts'
 const ref = (name: string) => ({ name, key: 'k' })
 /** Every field of the schema that refers to a Secret, each to a different one. */
 const ALL = {
-  'spec.source.tls': { caSecretRef: ref('kafka-ca') },
+  'spec.source.tls': { caSecretRef: ref('kafka-ca'), clientCertSecretRef: { name: 'kafka-cert' } },
   'spec.source.sasl': {
     mechanism: 'SCRAM-SHA-512',
     usernameSecretRef: ref('kafka-user'),
@@ -21,26 +21,39 @@ const ALL = {
     postgres: {
       usernameSecretRef: ref('pg-user'),
       passwordSecretRef: ref('pg-password'),
-      tls: { caSecretRef: ref('pg-ca') },
+      tls: { caSecretRef: ref('pg-ca'), clientCertSecretRef: { name: 'pg-cert' } },
     },
     elasticsearch: {
       nodes: ['https://search:9200'],
       usernameSecretRef: ref('es-user'),
       passwordSecretRef: ref('es-password'),
-      tls: { caSecretRef: ref('es-ca') },
+      tls: { caSecretRef: ref('es-ca'), clientCertSecretRef: { name: 'es-cert' } },
       projections: [{ aggregation: 'by_store', index: 'a' }],
     },
+  },
+}
+const CLIENT_CREDENTIALS = {
+  mechanism: 'OAUTHBEARER',
+  oauth: {
+    tokenEndpoint: 'https://login',
+    clientId: 'shop',
+    clientSecretRef: ref('client-secret'),
+    caSecretRef: ref('login-ca'),
   },
 }
 const specOf = (document: unknown) => (document as { spec: unknown }).spec
 
 describe('the Secrets of a spec', () => {
-  it('are found in every field from which the checked spec reads a Secret', () => {
-    const document = documentWith(ALL)
+  it.each([
+    ['passwords and certificates', ALL, 16],
+    ['client credentials', { ...ALL, 'spec.source.sasl': CLIENT_CREDENTIALS }, 16],
+  ])('are found in every field from which the checked spec reads a Secret: %s', (_name, changes, count) => {
+    const document = documentWith(changes)
     const { spec } = checkPipeline(document)
-    const expected = [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(refs => refs(spec)).map(({ name }) => name)
-    expect(expected).toHaveLength(13)
-    expect([...referencedSecrets(specOf(document))].sort()).toEqual(expected.sort())
+    const refs = [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(secretsOf => secretsOf(spec))
+    const expected = new Set(refs.map(({ name }) => name))
+    expect(expected.size).toBe(count)
+    expect([...referencedSecrets(specOf(document))].sort()).toEqual([...expected].sort())
   })
 
   it('do not include other values that equal the name of a Secret', () => {

@@ -1,4 +1,6 @@
 /** Faults that span fields, by paths of the document: each with its message and the change that corrects it. */
+import { AUTHENTICATION_FAULTS } from './authentication-faults.ts'
+
 type Changes = Record<string, unknown>
 
 const PROJECTIONS = 'spec.sinks.elasticsearch.projections'
@@ -227,6 +229,7 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
     /\(SCRAM-SHA-512\) without encryption/,
     { 'spec.source.tls': {} },
   ],
+  ...AUTHENTICATION_FAULTS,
   [
     { 'spec.sinks.postgres': { host: 'db', passwordSecretRef: secret } },
     /postgres\.passwordSecretRef: is sent to db without encryption/,

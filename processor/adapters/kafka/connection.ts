@@ -1,5 +1,6 @@
 /** Time-outs of a worker's Kafka clients, and the translation of their errors into ours. */
-import { serverText } from '#common/redact.ts'
+import { innermostText, nestedErrors } from '#common/error-causes.ts'
+import { TokenError } from '#common/oauth-token.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 
 /** A broker that does not answer within this time counts as dead; a fetch returns much sooner. All in ms. */
@@ -12,34 +13,33 @@ const DENIED = new Set([
   'SASL_AUTHENTICATION_FAILED',
 ])
 
-/** Translates any error of the client into one of ours. Only denied access is Fatal; everything else may pass. */
+/** Errors of OpenSSL and Node about certificates, and alerts of the broker about ours. */
+const CERTIFICATE = /CERT|SIGNATURE|ERR_TLS|ERR_SSL/
+
+/**
+ * Translates any error of the client into one of ours. Only denied access is Fatal; everything else may pass.
+ */
 export function kafkaError(error: unknown, doing: string): Retryable | Fatal {
   if (error instanceof Retryable || error instanceof Fatal) return error
-  const { reason, ids } = describe(error)
+  const { all } = nestedErrors(error)
+  const ids = idsOf(all)
   const denied = ids.find(id => DENIED.has(id))
-  if (denied)
-    return new Fatal(
-      'AccessDenied',
-      `Kafka denied access while ${doing} (${denied}): check the user, its password and its ACLs`,
-      { cause: error },
-    )
+  const fatal = (reason: string) =>
+    new Fatal('AccessDenied', `Kafka denied access while ${doing} ${reason}`, { cause: error })
+  if (denied) return fatal(`(${denied}): check the user, its credentials and its ACLs`)
+  const token = all.find(e => e instanceof TokenError)
+  if (token?.denied) return new Fatal('AccessDenied', token.message, { cause: error })
+  const reason = innermostText(error)
+  if (ids.some(id => CERTIFICATE.test(id))) return fatal(`(${reason}): check spec.source.tls and its certificates`)
   return new Retryable(`Kafka error while ${doing}: ${reason}; retrying`, { cause: error })
 }
 
 /** Returns whether the broker answered with this error code. */
-export const hasCode = (error: unknown, code: string) => describe(error).ids.includes(code)
+export const hasCode = (error: unknown, code: string) => idsOf(nestedErrors(error).all).includes(code)
 
-/** Collects the innermost errors, which say what happened; the library nests them. */
-function describe(error: unknown): { reason: string; ids: string[] } {
-  const leaves: Error[] = []
-  const walk = (e: unknown, depth: number): void => {
-    const inner = e instanceof AggregateError ? e.errors : []
-    if (depth > 5 || inner.length === 0) leaves.push(e as Error)
-    else for (const part of inner) walk(part, depth + 1)
-  }
-  walk(error, 0)
-  const ids = leaves.flatMap(e =>
-    [(e as { apiId?: string }).apiId, (e as { code?: string }).code].filter(id => id !== undefined),
-  )
-  return { reason: serverText([...new Set(leaves.map(e => e?.message ?? String(e)))].join('; ')), ids }
+function idsOf(errors: unknown[]): string[] {
+  return errors.flatMap(e => {
+    const { apiId, code } = (e ?? {}) as { apiId?: unknown; code?: unknown }
+    return [apiId, code].filter(id => typeof id === 'string')
+  })
 }

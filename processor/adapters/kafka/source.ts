@@ -10,6 +10,7 @@ import {
   offsetForLeaderEpochV4,
 } from '@platformatic/kafka'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { explainClosed } from '#common/tls-refusal.ts'
 import { START_OVER } from '#pipeline/start-over.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Fetched, FetchRequest, OpenTransaction, Source, TopicInfo } from '#processor/ports.ts'
@@ -36,6 +37,7 @@ type Leader = { id: number; host: string; port: number }
 
 export class KafkaSource implements Source {
   readonly #topic: string
+  readonly #connection: KafkaConnection
   readonly #client: Consumer
   readonly #admin: Admin
   readonly #connections: ConnectionPool
@@ -49,6 +51,7 @@ export class KafkaSource implements Source {
 
   constructor(connection: KafkaConnection, topic: string) {
     this.#topic = topic
+    this.#connection = connection
     this.#client = new Consumer({ ...connection, groupId: 'unused' })
     this.#admin = new Admin(connection)
     this.#connections = new ConnectionPool(connection.clientId, connection)
@@ -76,7 +79,7 @@ export class KafkaSource implements Source {
       const maxAheadMs = config('message.timestamp.type') === 'LogAppendTime' ? 0 : bound
       return { topic: this.#topic, topicId: topic.id, partitions: topic.partitionsCount, maxAheadMs }
     } catch (error) {
-      throw kafkaError(error, `describing topic ${this.#topic}`)
+      throw kafkaError(await explainClosed(error, this.#connection), `describing topic ${this.#topic}`)
     }
   }
 

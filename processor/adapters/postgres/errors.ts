@@ -56,7 +56,8 @@ function fromServer(error: pg.DatabaseError, doing: string): Error {
 }
 
 function adviceOn(code: string): string | undefined {
-  if (code.startsWith('28')) return 'Check spec.sinks.postgres.usernameSecretRef and passwordSecretRef'
+  if (code.startsWith('28'))
+    return 'Check usernameSecretRef, passwordSecretRef and tls.clientCertSecretRef of spec.sinks.postgres'
   if (code === '3D000') return 'Create the database, or correct spec.sinks.postgres.database'
   if (code === '42501')
     return 'Grant the user CREATE on the database, or make it the owner of the schema of spec.sinks.postgres.schema'

@@ -38,9 +38,9 @@ describe('openPostgresStore', () => {
   })
 
   it('names the missing variable', () => {
-    expect(() => openPostgresStore(withPostgres(secrets), 'w', { SECRET_PG_APP_USERNAME: 'app' })).toThrow(
-      /SECRET_PG_APP_PASSWORD.*key password of Secret pg-app/,
-    )
+    expect(() =>
+      openPostgresStore(withPostgres(secrets), 'w', { SECRET_PG_APP_USERNAME: 'app', SECRET_PG_CA_CA_CRT: 'PEM' }),
+    ).toThrow(/SECRET_PG_APP_PASSWORD.*key password of Secret pg-app/)
     expect(() => openPostgresStore(withPostgres('host: db'), 'w', {})).toThrow(/PGUSER.*usernameSecretRef/)
   })
 })
