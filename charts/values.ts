@@ -136,6 +136,9 @@ const postgres = object({
   ),
   host: z.string().default('').describe('Host name of the server, for helm test and Grafana; only for mode external'),
   database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Name of the database'),
+  readerReadsAll: enabled(false).describe(
+    'Whether the role reader of Grafana may read every table of the server, as in releases up to 0.3.0. If false, it reads the results of pipelines that list it in spec.sinks.postgres.readers',
+  ),
   image: image('postgres:18.1', 'Image of the server; only for mode statefulset'),
   user: z.int().min(1).default(999).describe('User id of PostgreSQL in this image; only for mode statefulset'),
   instances: z.int().min(1).max(9).default(3).describe('Number of instances; only for mode cloudnative-pg'),
@@ -187,7 +190,7 @@ const monitoring = object({
     .describe('Address of your copy of docs/operations.md, to which the alerts link'),
   dashboards: enabled().describe('Create ConfigMaps with dashboards, which the sidecar of Grafana loads'),
   datasource: enabled().describe(
-    'Create a Secret with a PostgreSQL data source for Grafana, whose sidecar loads the Secret. The data source uses a read-only user',
+    'Create a Secret with a PostgreSQL data source for Grafana, whose sidecar loads the Secret. The data source uses the role reader, which reads the results of pipelines with spec.sinks.postgres.readers: [reader]',
   ),
 })
 

@@ -138,4 +138,28 @@ export const SECURITY_MUTANTS: Mutant[] = [
     test: 'test/processor/settings.test.ts',
     turnsRed: 'serves metrics only on loopback unless HTTP_HOST is set',
   },
+  {
+    name: 'a reader may read every table of the schema',
+    file: 'processor/adapters/postgres/readers.ts',
+    find: "OR c.relkind IN ('r', 'p') AND EXISTS",
+    plant: "OR c.relkind IN ('r', 'p') OR EXISTS",
+    test: 'test/processor/store/postgres-readers.test.ts',
+    turnsRed: 'neither raw payloads nor progress',
+  },
+  {
+    name: 'a reader that is no longer listed keeps its access',
+    file: 'processor/adapters/postgres/readers.ts',
+    find: 'UNION SELECT unnest(p.readers)',
+    plant: '',
+    test: 'test/processor/store/postgres-readers.test.ts',
+    turnsRed: 'revokes access from a role that is no longer listed',
+  },
+  {
+    name: 'a pipeline revokes the privileges of its own user',
+    file: 'processor/adapters/postgres/readers.ts',
+    find: 'readers.filter(({ exists, owns }) => exists && !owns)',
+    plant: 'readers.filter(({ exists }) => exists)',
+    test: 'test/processor/store/postgres-readers.test.ts',
+    turnsRed: 'keeps the privileges of its own user',
+  },
 ]
