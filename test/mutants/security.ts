@@ -162,4 +162,20 @@ export const SECURITY_MUTANTS: Mutant[] = [
     test: 'test/processor/store/postgres-readers.test.ts',
     turnsRed: 'keeps the privileges of its own user',
   },
+  {
+    name: 'an image lacks the licence of a package that has no file for it',
+    file: 'images/packages/npm.ts',
+    find: "if (text === '')",
+    plant: 'if (text === null)',
+    test: 'test/images/packages.test.ts',
+    turnsRed: 'refuses a package without a text of its licence',
+  },
+  {
+    name: 'an image has libraries that no package owns',
+    file: 'images/packages/debian.ts',
+    find: '  throw new UserError(\n    `no Debian package owns',
+    plant: '  return BASE\n  throw new UserError(\n    `no Debian package owns',
+    test: 'test/images/packages.test.ts',
+    turnsRed: 'refuses a library that no Debian package owns',
+  },
 ]
