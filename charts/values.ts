@@ -217,7 +217,7 @@ export const values = z.strictObject({
       .array(z.record(z.string(), z.unknown()))
       .default([])
       .describe(
-        'Additional clients of Kafka, PostgreSQL, Elasticsearch and Kibana: peers as in `from` of a NetworkPolicy',
+        'Additional clients of Kafka, the Kafka UI, PostgreSQL, Elasticsearch and Kibana: peers as in `from` of a NetworkPolicy',
       ),
   }),
   keepData: enabled().describe(

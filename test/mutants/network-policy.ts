@@ -109,4 +109,12 @@ export const NETWORK_POLICY_MUTANTS: Mutant[] = [
     plant: '    - Ingress\n',
     turnsRed: 'block every forbidden connection of minimal',
   },
+  {
+    name: 'the Kafka UI runs without the restrictions of other pods',
+    file: 'charts/sales-pipeline/templates/platform/kafka-ui.yaml',
+    find: '{{- include "sales-pipeline.podSecurity" . | nindent 8 }}',
+    plant: 'seccompProfile: { type: RuntimeDefault }',
+    test: 'test/charts/pod-security.test.ts',
+    turnsRed: 'meet restricted in shape everything',
+  },
 ]

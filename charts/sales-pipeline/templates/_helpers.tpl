@@ -36,6 +36,21 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end -}}
 
+{{- /* Security context of containers whose pods Strimzi creates. */ -}}
+{{- define "sales-pipeline.strimziSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: { drop: [ALL] }
+runAsNonRoot: true
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+
+{{- /* Security context of pods of Elasticsearch and Kibana. ECK sets the one of their containers. */ -}}
+{{- define "sales-pipeline.elasticSecurity" -}}
+runAsNonRoot: true
+fsGroup: 1000
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+
 {{- /* Keeps objects that hold data when the release is uninstalled. */ -}}
 {{- define "sales-pipeline.keep" -}}
 {{- if .Values.keepData -}}
