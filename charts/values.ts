@@ -89,6 +89,24 @@ const telemetry = object({
     .describe('Additional OTEL_* environment variables for all workloads'),
 })
 
+const scram = object({
+  enabled: enabled(false).describe(
+    'Add a listener on port 9093 with TLS and SCRAM-SHA-512, and a KafkaUser. Strimzi creates a Secret with its password',
+  ),
+  user: name('kafka-pipelines').describe(
+    'Name of the KafkaUser, and of the Secret with the key password. The Secret NAME-name has the key username',
+  ),
+  plain: enabled().describe(
+    'Keep the listener on port 9092, which needs no password. If false, Kafka also authorizes: the user may read and write only the listed topics',
+  ),
+  topics: z
+    .array(z.string().min(1).max(MAX_TOPIC_NAME))
+    .default([])
+    .describe(
+      'Topics of pipelines that the user may read and write if plain is false, beside those of kafka.topics and test.topic',
+    ),
+})
+
 const kafka = object({
   enabled: enabled().describe(
     'Create a Kafka cluster; needs the Strimzi operator. If false, each SalesPipeline names your own cluster',
@@ -96,6 +114,7 @@ const kafka = object({
   name: name('kafka').describe('Name of the Kafka resource. SalesPipelines use the address NAME-kafka-bootstrap:9092'),
   version: z.string().default('').describe('Version of Kafka; if empty, the default of the Strimzi operator'),
   replicas: z.int().min(1).max(9).default(3).describe('Number of nodes; each is controller and broker'),
+  scram,
   storage: storage('20Gi'),
   resources: resources({ cpu: '250m', memory: '1Gi' }, { memory: '2Gi' }),
   heap: z

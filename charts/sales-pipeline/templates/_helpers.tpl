@@ -96,6 +96,30 @@ a Secret it is generated once, and all templates use the same one. Argument: lis
   podSelector: { matchLabels: { app.kubernetes.io/name: salespipeline-verify } }
 {{- end -}}
 
+{{- /* Peers of a Kafka listener. */ -}}
+{{- define "sales-pipeline.kafkaPeers" -}}
+{{- if .Values.networkPolicies.enabled -}}
+networkPolicyPeers:
+  {{- include "sales-pipeline.members" (list "processor" "load" "ingest") | nindent 2 }}
+  - podSelector: { matchLabels: { app.kubernetes.io/name: kafka-ui } }
+  {{- with include "sales-pipeline.clients" . }}{{ . | nindent 2 }}{{ end }}
+{{- end -}}
+{{- end -}}
+
+{{- /* How pipelines in the namespace of the chart authenticate to Kafka: fields of spec.source. */ -}}
+{{- define "sales-pipeline.kafkaLogin" -}}
+tls: { caSecretRef: { name: {{ .Values.kafka.name }}-cluster-ca-cert, key: ca.crt } }
+sasl:
+  mechanism: SCRAM-SHA-512
+  usernameSecretRef: { name: {{ .Values.kafka.scram.user }}-name, key: username }
+  passwordSecretRef: { name: {{ .Values.kafka.scram.user }}, key: password }
+{{- end -}}
+
+{{- /* Port of Kafka that workloads of the chart use. */ -}}
+{{- define "sales-pipeline.kafkaPort" -}}
+{{- .Values.kafka.scram.enabled | ternary 9093 9092 -}}
+{{- end -}}
+
 {{- /* Clients of the stores: workers, the verifier, helm test, and those that the values name. */ -}}
 {{- define "sales-pipeline.storeClients" -}}
 {{ include "sales-pipeline.members" (list "processor" "removal") }}
