@@ -157,8 +157,8 @@ export const SECURITY_MUTANTS: Mutant[] = [
   {
     name: 'a pipeline revokes the privileges of its own user',
     file: 'processor/adapters/postgres/readers.ts',
-    find: 'readers.filter(({ exists, owns }) => exists && !owns)',
-    plant: 'readers.filter(({ exists }) => exists)',
+    find: '.filter(({ exists, owns }) => exists && !owns)',
+    plant: '.filter(({ exists }) => exists)',
     test: 'test/processor/store/postgres-readers.test.ts',
     turnsRed: 'keeps the privileges of its own user',
   },

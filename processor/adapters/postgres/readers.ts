@@ -29,40 +29,45 @@ type Reader = {
 const FIELD = 'spec.sinks.postgres.readers'
 
 /** Resolves with null if all listed roles can read the results, otherwise with the reasons. Changes only what differs. */
-export async function grantReaders(
-  connections: Connections,
-  statements: Statements,
-  wanted: Wanted,
-): Promise<string | null> {
-  try {
-    return await connections.transaction(session => reconcile(session, statements, wanted))
-  } catch (error) {
-    const known = storeError(error, 'granting access to the results')
-    // Whatever PostgreSQL refuses here keeps dashboards from the results, but not the results from being right.
-    if (!(error instanceof pg.DatabaseError) || known instanceof Retryable) throw error
-    return `${FIELD}: PostgreSQL refuses to change who can read schema ${wanted.schema}: ${error.message}. ${byHand(wanted)}`
-  }
+export function grantReaders(connections: Connections, statements: Statements, wanted: Wanted): Promise<string | null> {
+  return connections.transaction(async session => {
+    const before = await readersOf(session, statements, wanted)
+    if (isDone(before)) return problemOf(before)
+    // Two transactions that change the privileges of one table fail. So does a change while another worker opens the schema.
+    await lockSchema(session, wanted.schema)
+    return reconcile(session, statements, wanted)
+  })
 }
 
-const byHand = ({ schema }: Wanted) =>
-  `Let the owner of schema ${schema} grant USAGE on it, and SELECT on its results, or make the user of the pipeline the owner`
-
 async function reconcile(session: Session, statements: Statements, wanted: Wanted): Promise<string | null> {
-  const before = await readersOf(session, statements, wanted)
-  if (isDone(before)) return problemOf(before)
-  // Two transactions that change the privileges of one table fail. So does a change while another worker opens the schema.
-  await lockSchema(session, wanted.schema)
-  const readers = await readersOf(session, statements, wanted)
-  for (const reader of readers.filter(({ exists, owns }) => exists && !owns))
-    await (reader.listed ? grant : revoke)(session, statements, wanted.schema, reader)
-  const granted = readers.filter(isGrantable).map(({ role }) => role)
-  await session.query(`UPDATE ${statements.table('pipeline')} SET readers = $1`, [granted])
+  const readers = (await readersOf(session, statements, wanted)).filter(({ exists, owns }) => exists && !owns)
+  const refused = new Set<string>()
+  for (const reader of readers)
+    if (!(await change(session, statements, wanted.schema, reader))) refused.add(reader.role)
+  const noted = readers.filter(({ role, listed }) => listed || refused.has(role)).map(({ role }) => role)
+  await session.query(`UPDATE ${statements.table('pipeline')} SET readers = $1 WHERE readers <> $1`, [noted])
   const after = await readersOf(session, statements, wanted)
   // Without a grant option, PostgreSQL grants nothing and only warns.
-  const missed = after.filter(reader => isGrantable(reader) && isLacking(reader)).map(({ role }) => `"${role}"`)
-  return missed.length === 0
-    ? problemOf(after)
-    : `${FIELD}: the user of the pipeline cannot grant ${missed.join(', ')} access to schema ${wanted.schema}. ${byHand(wanted)}`
+  const missed = after
+    .filter(r => refused.has(r.role) || (isGrantable(r) && isLacking(r)))
+    .map(({ role }) => `"${role}"`)
+  if (missed.length === 0) return problemOf(after)
+  const { schema } = wanted
+  return `${FIELD}: the user of the pipeline must not change the access of ${missed.join(', ')} to schema ${schema}. Let the owner of schema ${schema} grant or revoke USAGE on it, and SELECT on its results, or make the user of the pipeline the owner`
+}
+
+/** Resolves with false, and changes nothing, if PostgreSQL refuses. Other roles do not depend on this one. */
+async function change(session: Session, statements: Statements, schema: string, reader: Reader): Promise<boolean> {
+  await session.query('SAVEPOINT reader')
+  try {
+    await (reader.listed ? grant : revoke)(session, statements, schema, reader)
+    return true
+  } catch (error) {
+    // Whatever PostgreSQL refuses here keeps dashboards from the results, but not the results from being right.
+    if (!(error instanceof pg.DatabaseError) || storeError(error, '') instanceof Retryable) throw error
+    await session.query('ROLLBACK TO SAVEPOINT reader')
+    return false
+  }
 }
 
 const isGrantable = ({ listed, exists, owns }: Reader) => listed && exists && !owns

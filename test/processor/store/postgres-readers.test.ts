@@ -126,17 +126,21 @@ test('keeps the privileges of its own user, listed or not', async harness => {
   expect(acl).toEqual({ acl: null })
 })
 
-test('says what to do where the user of the pipeline does not own the schema', async harness => {
-  const [user, role] = [await createRole(harness, unique('pipeline')), await createRole(harness)]
+test('says what to do where the user of the pipeline does not own the schema, and serves other readers', async harness => {
+  const user = await createRole(harness, unique('pipeline'))
+  const [role, other] = [await createRole(harness), await createRole(harness)]
   const schema = quote(harness.schema)
   await harness.query(`CREATE SCHEMA ${schema}`)
   await harness.query(`GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${quote(user)}`)
-  await harness.query(`GRANT pg_read_all_stats, pg_monitor TO ${quote(user)}`)
+  await harness.query(`GRANT USAGE ON SCHEMA ${schema} TO ${quote(other)}`)
   await harness.query(`GRANT EXECUTE ON FUNCTION pg_control_system() TO ${quote(user)}`)
   const connection = { ...harness.address, user, password: PASSWORD }
-  const worker = harness.workerWith({ ...harness.options(readBy([role])), connection })
+  const worker = harness.workerWith({ ...harness.options(readBy([role, other])), connection })
   await worker.open(TOPIC)
-  expect(await worker.grantReaders()).toMatch(/Let the owner of schema .* grant USAGE on it/)
+  expect(await worker.grantReaders()).toMatch(
+    new RegExp(`must not change the access of "${role}" to .* Let the owner of schema .* grant or revoke USAGE on it`),
+  )
+  expect(await readableFor(harness, other)).toEqual(RESULTS)
   await harness.query(`GRANT USAGE ON SCHEMA ${schema} TO ${quote(role)}`)
   expect(await worker.grantReaders()).toBeNull()
   expect(await readableFor(harness, role)).toEqual(RESULTS)
