@@ -89,6 +89,24 @@ const telemetry = object({
     .describe('Additional OTEL_* environment variables for all workloads'),
 })
 
+const scram = object({
+  enabled: enabled(false).describe(
+    'Add a listener on port 9093 with TLS and SCRAM-SHA-512, and a KafkaUser. Strimzi creates a Secret with its password',
+  ),
+  user: name('kafka-pipelines').describe(
+    'Name of the KafkaUser, and of the Secret with the key password. The Secret NAME-name has the key username',
+  ),
+  plain: enabled().describe(
+    'Keep the listener on port 9092, which needs no password. If false, Kafka also authorizes: the user may read and write only the listed topics',
+  ),
+  topics: z
+    .array(z.string().min(1).max(MAX_TOPIC_NAME))
+    .default([])
+    .describe(
+      'Topics of pipelines that the user may read and write if plain is false, beside those of kafka.topics and test.topic',
+    ),
+})
+
 const kafka = object({
   enabled: enabled().describe(
     'Create a Kafka cluster; needs the Strimzi operator. If false, each SalesPipeline names your own cluster',
@@ -96,6 +114,7 @@ const kafka = object({
   name: name('kafka').describe('Name of the Kafka resource. SalesPipelines use the address NAME-kafka-bootstrap:9092'),
   version: z.string().default('').describe('Version of Kafka; if empty, the default of the Strimzi operator'),
   replicas: z.int().min(1).max(9).default(3).describe('Number of nodes; each is controller and broker'),
+  scram,
   storage: storage('20Gi'),
   resources: resources({ cpu: '250m', memory: '1Gi' }, { memory: '2Gi' }),
   heap: z
@@ -136,6 +155,9 @@ const postgres = object({
   ),
   host: z.string().default('').describe('Host name of the server, for helm test and Grafana; only for mode external'),
   database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Name of the database'),
+  readerReadsAll: enabled(false).describe(
+    'Whether the role reader of Grafana may read every table of the server, as in releases up to 0.3.0. If false, it reads the results of pipelines that list it in spec.sinks.postgres.readers',
+  ),
   image: image('postgres:18.1', 'Image of the server; only for mode statefulset'),
   user: z.int().min(1).default(999).describe('User id of PostgreSQL in this image; only for mode statefulset'),
   instances: z.int().min(1).max(9).default(3).describe('Number of instances; only for mode cloudnative-pg'),
@@ -187,7 +209,7 @@ const monitoring = object({
     .describe('Address of your copy of docs/operations.md, to which the alerts link'),
   dashboards: enabled().describe('Create ConfigMaps with dashboards, which the sidecar of Grafana loads'),
   datasource: enabled().describe(
-    'Create a Secret with a PostgreSQL data source for Grafana, whose sidecar loads the Secret. The data source uses a read-only user',
+    'Create a Secret with a PostgreSQL data source for Grafana, whose sidecar loads the Secret. The data source uses the role reader, which reads the results of pipelines with spec.sinks.postgres.readers: [reader]',
   ),
 })
 
@@ -214,7 +236,7 @@ export const values = z.strictObject({
       .array(z.record(z.string(), z.unknown()))
       .default([])
       .describe(
-        'Additional clients of Kafka, PostgreSQL, Elasticsearch and Kibana: peers as in `from` of a NetworkPolicy',
+        'Additional clients of Kafka, the Kafka UI, PostgreSQL, Elasticsearch and Kibana: peers as in `from` of a NetworkPolicy',
       ),
   }),
   keepData: enabled().describe(

@@ -178,6 +178,7 @@ FROM ${TABLES}.sales_by_day WHERE $__timeFilter(window_start) GROUP BY 1 ORDER B
 export function salesDashboard(): Dashboard {
   const schemas = `SELECT quote_ident(schemaname) FROM pg_tables
 WHERE tablename IN ('sales', 'sales_by_product', 'sales_by_location', 'sales_by_day')
+  AND has_schema_privilege(schemaname, 'USAGE')
 GROUP BY schemaname HAVING count(*) = 4 ORDER BY 1`
   const dashboard = new DashboardBuilder('Sales')
     .uid('salespipeline-sales')

@@ -8,6 +8,8 @@ import type { Program } from './programs.ts'
 /** The same user id is in operator/desired/workload.ts. Any other id would work, too. */
 export const USER = 10_001
 export const SIGNALS = '/app/signals.cjs'
+/** Name of an image, without registry and tag. */
+export const imageOf = (program: string) => `salespipeline/${program}`
 export const bundleOf = (name: string) => `/app/bin/${name}.mjs`
 
 const ROOT = resolve(import.meta.dirname, '..')

@@ -8,12 +8,11 @@ import { strictly } from '#common/command-line.ts'
 import { runMain } from '#common/run-main.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 import { packLayer, writeArchive } from './archive.ts'
-import { configOf, readProject } from './config.ts'
+import { configOf, imageOf, readProject } from './config.ts'
 import { type Destination, HELP, type Image, kind, minikube, registry } from './destinations.ts'
 import { writeProgram, writeRuntime } from './filesystem.ts'
 import { PROGRAMS } from './programs.ts'
 
-const REPOSITORY = 'salespipeline'
 const CHART = 'helm upgrade --install sales charts/sales-pipeline -f charts/sales-pipeline/values-laptop.yaml'
 const names = PROGRAMS.map(({ name }) => name)
 const project = readProject()
@@ -23,7 +22,7 @@ const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
 const commandLine = yargs(hideBin(process.argv))
   .scriptName('npm run images --')
   .usage(
-    `$0 <destination>\n\nBuilds the images ${REPOSITORY}/{${names.join(',')}} without Docker, and loads them into one destination. ` +
+    `$0 <destination>\n\nBuilds the images ${imageOf(`{${names.join(',')}}`)} without Docker, and loads them into one destination. ` +
       'The same commit gives the same bytes on the same system.',
   )
   .option('archive', { type: 'string', describe: `Folder for ${names[0]}.tar and so on, in the format of docker save` })
@@ -93,7 +92,7 @@ async function build(into: string, tag: string): Promise<Image[]> {
     const runtime = await packLayer(work, join(work, 'runtime'))
     const images: Image[] = []
     for (const program of PROGRAMS) {
-      const image = { archive: join(into, `${program.name}.tar`), tag: `${REPOSITORY}/${program.name}:${tag}` }
+      const image = { archive: join(into, `${program.name}.tar`), tag: `${imageOf(program.name)}:${tag}` }
       const own = await packLayer(work, join(work, program.name))
       writeArchive(image.archive, image.tag, [runtime, own], configOf(program, project))
       log(`built ${image.tag}, ${megabytes(statSync(image.archive).size)}`)
@@ -105,8 +104,8 @@ async function build(into: string, tag: string): Promise<Image[]> {
 
 /** Writes the contents of the images: the runtime, and one folder per program. */
 async function writeFolders(folder: string): Promise<void> {
-  await writeRuntime(join(folder, 'runtime'))
-  for (const program of PROGRAMS) await writeProgram(join(folder, program.name), program)
+  const runtime = await writeRuntime(join(folder, 'runtime'), line => log(`warning: ${line}`))
+  for (const program of PROGRAMS) await writeProgram(join(folder, program.name), program, project, runtime)
 }
 
 async function inTemporaryFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {

@@ -19,6 +19,7 @@ export function crossFieldFaults(spec: Spec): Fault[] {
       i => ['aggregations', i, 'name'],
     ),
     ...sinkFaults(spec),
+    ...duplicateNames(spec.sinks.postgres.readers, i => ['sinks', 'postgres', 'readers', i], 'remove one of them'),
     ...workerFaults(spec),
     ...loadFaults(spec),
     ...authenticationFaults(spec),

@@ -185,6 +185,13 @@ const INFORMING = define(
       meaning: 'the topic accepts timestamps so far ahead that one wrong clock can close windows early',
       action: 'change the topic setting that the message names',
     },
+    ReadersNotGranted: {
+      alert: null,
+      meaning:
+        'a role of `spec.sinks.postgres.readers` cannot read the results: it does not exist, or the user of the pipeline must not grant it the permission',
+      action:
+        'do what the message says, such as `CREATE ROLE`; the workers grant the permission within a minute. See [Security](security.md)',
+    },
     AddedPerLine: {
       alert: null,
       meaning:

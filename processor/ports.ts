@@ -118,6 +118,11 @@ export interface Store {
   advance(): Promise<PipelineClock | null>
   /** Resolves with the payload bytes in dead_letters, which deadLetters.maxBytes bounds. */
   deadLetterBytes(): Promise<number>
+  /**
+   * Lets the roles of spec.sinks.postgres.readers read the results, and revokes it from roles that are no longer listed.
+   * Resolves with null, or with what keeps a role from reading them and how to correct it.
+   */
+  grantReaders(): Promise<string | null>
   close(): Promise<void>
 }
 

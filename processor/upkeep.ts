@@ -11,6 +11,8 @@ import type { OwnedPartition } from './owned-partition.ts'
 import type { Clock, Membership, Source, Store, Telemetry } from './ports.ts'
 
 const EVERY_MS = 1000
+/** A role that is created after the pipeline can read the results after this time. */
+const READERS_EVERY_MS = 30_000
 /** An idle lease outlives three missed renewals; a dead owner's partition stops being idle soon after (section 5). */
 const IDLE_LEASE_MS = 4 * EVERY_MS
 
@@ -30,6 +32,7 @@ export type UpkeepDeps = {
 
 export class Upkeep {
   readonly #deps: UpkeepDeps
+  #readersDueAt = Number.NEGATIVE_INFINITY
 
   constructor(deps: UpkeepDeps) {
     this.#deps = deps
@@ -55,6 +58,7 @@ export class Upkeep {
       await this.#attempt(() => this.#renewIdle())
       await this.#attempt(() => this.#advance())
       await this.#attempt(() => this.#watchDeadLetters())
+      await this.#attempt(() => this.#grantReaders())
       await this.#attempt(() => this.#publishOffsets())
       await this.#deps.clock.sleep(EVERY_MS, signal)
     }
@@ -131,6 +135,13 @@ export class Upkeep {
     const message = bounds.observe(await store.deadLetterBytes())
     telemetry.condition('DeadLettersFull', bounds.paused ? null : message)
     telemetry.condition('DeadLettersPaused', bounds.paused ? message : null)
+  }
+
+  async #grantReaders(): Promise<void> {
+    const { store, clock, telemetry } = this.#deps
+    if (clock.now() < this.#readersDueAt) return
+    this.#readersDueAt = clock.now() + READERS_EVERY_MS
+    telemetry.condition('ReadersNotGranted', await store.grantReaders())
   }
 
   async #publishOffsets(): Promise<void> {

@@ -64,7 +64,7 @@ function replaceEndpoints(
   lines.push(`using ${postgres.host}:${postgres.port} instead of ${sinks.postgres.host}:${sinks.postgres.port}`)
   document.setIn(['spec', 'sinks', 'postgres', 'host'], postgres.host)
   document.setIn(['spec', 'sinks', 'postgres', 'port'], postgres.port)
-  lines.push(...removeSettings(document, ['spec', 'sinks', 'postgres'], CREDENTIALS))
+  lines.push(...removeSettings(document, ['spec', 'sinks', 'postgres'], [...CREDENTIALS, 'readers']))
 
   if (!sinks.elasticsearch) return lines
   lines.push(`using ${elasticsearch} instead of ${sinks.elasticsearch.nodes.join(', ')}`)
@@ -75,7 +75,7 @@ function replaceEndpoints(
 
 const CREDENTIALS = ['tls', 'usernameSecretRef', 'passwordSecretRef']
 
-/** Local servers have neither TLS nor the file's Secrets. */
+/** Local servers have neither TLS nor the file's Secrets and roles. */
 function removeSettings(document: Document, at: string[], names: string[]): string[] {
   const removed = names.filter(name => document.deleteIn([...at, name]))
   return removed.length > 0

@@ -6,6 +6,7 @@ import { identifier, indexName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
 import { keyed, text } from '../rules.ts'
 import { insecure, secretRef, tls } from './common.ts'
+import { readers } from './readers.ts'
 
 /** More columns than one aggregation can have. It bounds CEL's cost estimate. */
 const MAX_RENAMED = 48
@@ -57,6 +58,7 @@ const postgres = optionalObject({
   passwordSecretRef: secretRef('the password').optional(),
   tls: tls('Encrypts connections to the server. If left out, connections are not encrypted').optional(),
   insecure: insecure('the password to a server that is not on this machine'),
+  readers: readers(),
 }).describe('PostgreSQL 14 or newer, which stores results and progress')
 
 export const sinks = optionalObject({ postgres, elasticsearch: elasticsearch.optional() }).describe(

@@ -327,7 +327,7 @@ const FULL = {
   'spec.raw': { table: 'sales_raw' },
   'spec.aggregations[0].window': { type: 'sliding', size: '1m', slide: '10s' },
   'spec.sinks': {
-    postgres: { host: 'db', passwordSecretRef: { name: 'pg', key: 'password' }, insecure: true },
+    postgres: { host: 'db', passwordSecretRef: { name: 'pg', key: 'password' }, insecure: true, readers: ['a'] },
     elasticsearch: {
       nodes: ['http://es:9200'],
       insecure: true,

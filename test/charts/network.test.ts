@@ -3,22 +3,24 @@
  * the platform needs and each that must be blocked.
  */
 import { expect, it } from 'vitest'
-import { ofPlatform } from '#test/cluster/connections.ts'
+import { ofPlatform, STANDARD } from '#test/cluster/connections.ts'
 import { describeWithHelm, rendered } from '../support/helm.ts'
 import { judge, onePodEach, text } from '../support/judged.ts'
+import type { Json } from '../support/kube.ts'
 import type { NetworkPolicy } from '../support/network-policy.ts'
 
 const { pass, fail } = ofPlatform()
+const SCRAM = ['--set', 'kafka.scram.enabled=true,kafka.scram.plain=false']
 
-function policies(): NetworkPolicy[] {
-  const objects = rendered(['--set', 'kafkaUi.enabled=true'])
-  const [listener] = objects.find(({ kind }) => kind === 'Kafka').spec.kafka.listeners
+function policies(args: string[] = []): NetworkPolicy[] {
+  const objects = rendered(['--set', 'kafkaUi.enabled=true', ...args])
+  const { listeners } = objects.find(({ kind }) => kind === 'Kafka').spec.kafka
   const brokers = { matchLabels: { 'strimzi.io/cluster': 'kafka', 'strimzi.io/broker-role': 'true' } }
   const kafkaPods = { podSelector: { matchLabels: { 'strimzi.io/cluster': 'kafka' } } }
   const strimzi = { namespaceSelector: {}, podSelector: { matchLabels: { 'strimzi.io/kind': 'cluster-operator' } } }
   const internal = [9090, 9091, 8443].map(port => ({ port }))
   const ingress = [
-    { from: listener.networkPolicyPeers, ports: [{ port: listener.port }] },
+    ...listeners.map(({ networkPolicyPeers, port }: Json) => ({ from: networkPolicyPeers, ports: [{ port }] })),
     { from: [kafkaPods, strimzi], ports: internal },
   ]
   const strimziPolicy = {
@@ -39,6 +41,14 @@ describeWithHelm('the network policies of the chart', () => {
   it('block every forbidden connection', () => {
     const withPolicies = cluster()
     expect(fail.map(rule => judge(withPolicies, rule))).toEqual(fail.map(rule => `${text(rule)} is refused`))
+  })
+
+  it('allow and block the same connections on the listener with SCRAM', () => {
+    const withPolicies = { ...onePodEach('shop', {}, 'shop'), policies: policies(SCRAM) }
+    const scram = ofPlatform({ ...STANDARD, kafka: [9093] })
+    expect(scram.pass.map(rule => judge(withPolicies, rule))).toEqual(scram.pass.map(rule => `${text(rule)} passes`))
+    const refused = [...scram.fail, ...pass.filter(({ to, port }) => to === 'kafka' && port === 9092)]
+    expect(refused.map(rule => judge(withPolicies, rule))).toEqual(refused.map(rule => `${text(rule)} is refused`))
   })
 
   it('allow the clients that the values name', () => {

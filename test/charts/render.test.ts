@@ -101,6 +101,7 @@ describeWithHelm('the chart', () => {
     [['telemetry.otlpEndpoint=collector:4317'], /otlpEndpoint.*does not match pattern/is],
     [['images.pullPolicy=Sometimes'], /pullPolicy.*must be one of/is],
     [['elasticsearch.enabled=false'], /kibana\.enabled needs elasticsearch\.enabled: --set kibana\.enabled=false/],
+    [['kafka.scram.plain=false'], /leaves Kafka without a listener: --set kafka\.scram\.enabled=true/],
     [['kafka.enabled=false', 'kafkaUi.enabled=true'], /kafkaUi\.enabled needs kafka\.enabled/],
   ])('rejects the values %j with a readable message', (values, message) => {
     expect(() => rendered(values.flatMap(value => ['--set', value]))).toThrow(message)

@@ -171,6 +171,8 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
     row('kibanaImport', 'kibana', 5601, 'imports our dashboard'),
     row('eck', 'kibana', 5601, 'asks for its health'),
     ...each(kafka, 'kafkaUi', 'kafka', 'shows topics'),
+    ...dns('kafkaUi'),
+    row('node', 'kafkaUi', 8080, 'probes of the kubelet; port-forward comes the same way'),
   ]
   const fail = [
     ...(['stranger', 'foreigner', 'internet'] as const).flatMap(from => [
@@ -182,6 +184,9 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
       row(from, 'kafka', 9091, 'the brokers’ own port'),
       row(from, 'operator', 8081, 'metrics are for Prometheus'),
     ]),
+    ...(['stranger', 'foreigner', 'worker', 'internet'] as const).map(from =>
+      row(from, 'kafkaUi', 8080, 'users connect by port-forward or by a gateway, because the page needs no login'),
+    ),
     row('foreigner', 'kibana', 5601, 'users connect by port-forward or by a gateway'),
     ...(['postgres', 'kafka', 'elasticsearch', 'kibana'] as const).flatMap(server => [
       row(server, 'internet', 443, 'stores send no data outside'),
@@ -194,6 +199,7 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
     row('grafana', 'elasticsearch', 9200, 'dashboards read PostgreSQL and Prometheus'),
     row('kibanaImport', 'elasticsearch', 9200, 'it speaks to Kibana alone'),
     row('kafkaUi', 'postgres', postgres, 'it shows topics alone'),
+    row('kafkaUi', 'internet', 443, 'it sends no data outside'),
     row('helmTest', 'kafka', 9092, 'its sale goes through the ingest'),
   ]
   return { pass, fail }

@@ -27,5 +27,10 @@ it.each(names)('builds the stage %s of the Dockerfile under the name that the ch
 it('tags images with the version of the project and has the commit as a build argument', () => {
   expect(variable.TAG.default).toBe(readProject().version)
   expect(variable.REGISTRY.default).toBe('')
-  expect(image.args).toEqual({ REVISION: `\${REVISION}` })
+  expect(image.args).toEqual({ REVISION: `\${REVISION}`, NODE_IMAGE: `\${NODE_IMAGE}` })
+})
+
+it('builds on the base image of the Dockerfile, unless a release passes its digest', () => {
+  const [, base] = /^ARG NODE_IMAGE=(\S+)$/m.exec(readFileSync(join(root, 'Dockerfile'), 'utf8'))!
+  expect(variable.NODE_IMAGE.default).toBe(base)
 })

@@ -109,4 +109,28 @@ export const NETWORK_POLICY_MUTANTS: Mutant[] = [
     plant: '    - Ingress\n',
     turnsRed: 'block every forbidden connection of minimal',
   },
+  {
+    name: 'the Kafka UI runs without the restrictions of other pods',
+    file: 'charts/sales-pipeline/templates/platform/kafka-ui.yaml',
+    find: '{{- include "sales-pipeline.podSecurity" . | nindent 8 }}',
+    plant: 'seccompProfile: { type: RuntimeDefault }',
+    test: 'test/charts/pod-security.test.ts',
+    turnsRed: 'meet restricted in shape everything',
+  },
+  {
+    name: 'Kafka keeps the listener without authentication',
+    file: 'charts/sales-pipeline/templates/platform/kafka.yaml',
+    find: '{{- if $kafka.scram.plain }}',
+    plant: '{{- if true }}',
+    test: 'test/charts/scram.test.ts',
+    turnsRed: 'once the listener without authentication is off',
+  },
+  {
+    name: 'the user of the pipelines may use every topic',
+    file: 'charts/sales-pipeline/templates/platform/kafka-users.yaml',
+    find: 'name: {{ . | quote }}, patternType: literal }',
+    plant: 'name: "*", patternType: literal }',
+    test: 'test/charts/scram.test.ts',
+    turnsRed: 'use its topics and groups only',
+  },
 ]

@@ -49,7 +49,7 @@ describe('parsePipeline', () => {
     expect([spec.deduplication, spec.raw, spec.sinks.elasticsearch]).toEqual([undefined, undefined, undefined])
     expect(spec.deadLetters).toEqual({ maxBytes: 2 ** 30, whenFull: 'coordinates', maxPayload: 65_536 })
     expect(spec.commit).toEqual({ interval: 100, maxRecords: 200_000, maxBytes: 32 * 2 ** 20 })
-    expect(spec.sinks.postgres).toEqual({ host: 'localhost', port: 5432, database: 'sales' })
+    expect(spec.sinks.postgres).toEqual({ readers: [], host: 'localhost', port: 5432, database: 'sales' })
     expect(spec.telemetry).toEqual({ traceSampling: 0.01 })
     expect(spec.workers.replicas).toBe(2)
     expect(spec.workers.autoscale.mode).toBe('off')

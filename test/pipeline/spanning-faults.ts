@@ -53,6 +53,21 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
     /aggregations\[0\]\.window\.size/,
     { 'spec.aggregations[0].window.size': '5s' },
   ],
+  [
+    { 'spec.sinks.postgres.readers': ['grafana', 'grafana'] },
+    /spec\.sinks\.postgres\.readers\[1\]: "grafana" occurs twice; remove one of them/,
+    { 'spec.sinks.postgres.readers[1]': 'Finance-dashboards@shop.iam' },
+  ],
+  ...['public', 'none', 'pg_monitor'].map((role): [Changes, RegExp, Changes] => [
+    { 'spec.sinks.postgres.readers': [role] },
+    /spec\.sinks\.postgres\.readers\[0\]: must not be public, none or a name that begins with pg_/,
+    { 'spec.sinks.postgres.readers[0]': `x_${role}` },
+  ]),
+  ...['', 'a b', 'a"b', '1st', 'ä', 'x'.repeat(64)].map((role): [Changes, RegExp, Changes] => [
+    { 'spec.sinks.postgres.readers': [role] },
+    /spec\.sinks\.postgres\.readers\[0\]: must be the name of a PostgreSQL role/,
+    { 'spec.sinks.postgres.readers[0]': 'x'.repeat(63) },
+  ]),
   [{ 'spec.event.fields[1].name': 'store' }, /"store" occurs twice/, { 'spec.event.fields[1].name': 'amount' }],
   [
     { 'spec.event.explode': { path: 'lines', fields: [{ name: 'store' }] } },

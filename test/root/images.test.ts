@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { debianData, ownersOf, readSbom, schemaFaults } from '../support/image-packages.ts'
 import { temporaryFolder } from '../support/services.ts'
 import { entering, environment, startAsFirst, type Unpacked, unpack } from './unpacked.ts'
 
@@ -30,6 +31,74 @@ beforeAll(() => {
   for (const name of PROGRAMS) images.set(name, unpack(join(work, 'first', `${name}.tar`), work))
 })
 afterAll(() => rmSync(work, { recursive: true, force: true }))
+
+/** Before the programs run, because they write caches into the unpacked images. */
+describe('the packages of an image', () => {
+  const md5 = (path: string) => createHash('md5').update(readFileSync(path)).digest('hex')
+  const locked = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')).packages
+
+  it.each(PROGRAMS)('lists them for %s in a form that the schema of CycloneDX accepts', program => {
+    expect(schemaFaults(images.get(program)!.root)).toEqual([])
+  })
+
+  it.each(PROGRAMS)('has one owner for every file of %s that is not ours', program => {
+    const owners = ownersOf(images.get(program)!.root)
+    expect(owners.map(([path]) => path)).toContain('usr/bin/node')
+    expect(owners.filter(([, names]) => names.length !== 1)).toEqual([])
+  })
+
+  it.each(PROGRAMS)('has the data of every Debian package of %s, as scanners read it', program => {
+    const { root } = images.get(program)!
+    const data = debianData(root)
+    const listed = readSbom(root).components.filter(({ purl }) => purl.startsWith('pkg:deb/'))
+    expect(Object.keys(data).sort()).toEqual(listed.map(({ name }) => name).sort())
+    expect(Object.keys(data)).toEqual(expect.arrayContaining(['base-files', 'libc6', 'libstdc++6']))
+    for (const { name, version, purl, components } of listed) {
+      const { fields, files } = data[name]!
+      expect(fields).toMatchObject({ Package: name, Version: version, Architecture: expect.stringMatching(/^\w+$/) })
+      expect(fields).not.toHaveProperty('Status')
+      expect(purl).toMatch(/distro=debian-\d+/)
+      expect(files.map(({ path }) => `/${path}`)).toEqual(components!.map(({ name }) => name).sort())
+      for (const file of files) expect(md5(join(root, file.path)), file.path).toBe(file.md5)
+      expect(files.map(({ path }) => path)).toContain(`usr/share/doc/${name}/copyright`)
+    }
+    expect(readFileSync(join(root, 'etc/debian_version'), 'utf8')).toMatch(/^\d+\.\d+/)
+  })
+
+  it.each([
+    ['operator', ['@kubernetes/client-node', 'pino'], ['pg', 'kafkajs', 'vitest', 'esbuild']],
+    ['processor', ['pg', 'pg-types', '@platformatic/kafka', '@platformatic/wasm-utils'], ['fastify', 'kafkajs']],
+    ['producer', ['fastify', 'jose'], ['kafkajs', 'vitest']],
+    ['verify', ['kafkajs', 'fzstd', 'big.js', 'pg'], ['@platformatic/kafka', 'vitest']],
+  ])('lists each npm package of %s with version, hash and licence', (program, some, none) => {
+    const { root } = images.get(program)!
+    const listed = readSbom(root).components.filter(({ purl }) => purl.startsWith('pkg:npm/'))
+    const names = listed.map(({ group, name }) => (group ? `${group}/${name}` : name))
+    expect(names).toEqual(expect.arrayContaining(some))
+    expect(names.filter(name => none.includes(name))).toEqual([])
+    const licences = readFileSync(join(root, 'usr/share/doc/salespipeline/npm-licences.txt'), 'utf8')
+    for (const [i, { version, purl, licenses, hashes }] of listed.entries()) {
+      const name = names[i]!
+      const copies = Object.keys(locked).filter(path => path.endsWith(`node_modules/${name}`))
+      const copy = locked[copies.find(path => locked[path].version === version)!]
+      expect(purl).toBe(`pkg:npm/${name.replace('@', '%40')}@${version}`)
+      expect(hashes).toEqual([
+        { alg: 'SHA-512', content: Buffer.from(copy.integrity.slice(7), 'base64').toString('hex') },
+      ])
+      expect(licenses[0]!.expression ?? licenses[0]!.license!.id).toBe(copy.license)
+      expect(licences).toContain(`\n${name} ${version} (${copy.license})\n`)
+    }
+    expect(licences).toContain('Permission is hereby granted, free of charge')
+  })
+
+  it('has the licences of Node and of this project', () => {
+    const { root } = images.get('processor')!
+    expect(readFileSync(join(root, 'usr/share/doc/node/LICENSE'), 'utf8')).toMatch(
+      /^Node\.js is licensed[\s\S]+OpenSSL/,
+    )
+    expect(readFileSync(join(root, 'usr/share/doc/salespipeline/LICENSE'), 'utf8')).toContain('Apache License')
+  })
+})
 
 describe('images', () => {
   it('builds the same bytes each time', () => {

@@ -13,6 +13,7 @@ const SCRIPTS = [
   '.github/crds',
   '.github/kind-cluster',
   '.github/kind-node',
+  '.github/scan-images',
   'test/cluster/images.sh',
   'test/cluster/first-images.sh',
 ]

@@ -306,6 +306,7 @@ class Simulation {
       renewIdle: (owned, leaseMs) => call(() => memory.renewIdle(owned, leaseMs)),
       advance: () => call(() => memory.advance()),
       deadLetterBytes: () => call(() => memory.deadLetterBytes()),
+      grantReaders: () => call(() => memory.grantReaders()),
       close: async () => {},
     }
   }

@@ -36,6 +36,21 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end -}}
 
+{{- /* Security context of containers whose pods Strimzi creates. */ -}}
+{{- define "sales-pipeline.strimziSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: { drop: [ALL] }
+runAsNonRoot: true
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+
+{{- /* Security context of pods of Elasticsearch and Kibana. ECK sets the one of their containers. */ -}}
+{{- define "sales-pipeline.elasticSecurity" -}}
+runAsNonRoot: true
+fsGroup: 1000
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+
 {{- /* Keeps objects that hold data when the release is uninstalled. */ -}}
 {{- define "sales-pipeline.keep" -}}
 {{- if .Values.keepData -}}
@@ -79,6 +94,30 @@ a Secret it is generated once, and all templates use the same one. Argument: lis
     matchExpressions: [{ key: app.kubernetes.io/component, operator: In, values: [{{ join ", " . }}] }]
 - namespaceSelector: {}
   podSelector: { matchLabels: { app.kubernetes.io/name: salespipeline-verify } }
+{{- end -}}
+
+{{- /* Peers of a Kafka listener. */ -}}
+{{- define "sales-pipeline.kafkaPeers" -}}
+{{- if .Values.networkPolicies.enabled -}}
+networkPolicyPeers:
+  {{- include "sales-pipeline.members" (list "processor" "load" "ingest") | nindent 2 }}
+  - podSelector: { matchLabels: { app.kubernetes.io/name: kafka-ui } }
+  {{- with include "sales-pipeline.clients" . }}{{ . | nindent 2 }}{{ end }}
+{{- end -}}
+{{- end -}}
+
+{{- /* How pipelines in the namespace of the chart authenticate to Kafka: fields of spec.source. */ -}}
+{{- define "sales-pipeline.kafkaLogin" -}}
+tls: { caSecretRef: { name: {{ .Values.kafka.name }}-cluster-ca-cert, key: ca.crt } }
+sasl:
+  mechanism: SCRAM-SHA-512
+  usernameSecretRef: { name: {{ .Values.kafka.scram.user }}-name, key: username }
+  passwordSecretRef: { name: {{ .Values.kafka.scram.user }}, key: password }
+{{- end -}}
+
+{{- /* Port of Kafka that workloads of the chart use. */ -}}
+{{- define "sales-pipeline.kafkaPort" -}}
+{{- .Values.kafka.scram.enabled | ternary 9093 9092 -}}
 {{- end -}}
 
 {{- /* Clients of the stores: workers, the verifier, helm test, and those that the values name. */ -}}

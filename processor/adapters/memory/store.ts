@@ -237,6 +237,10 @@ export class MemoryStore implements Store, Outbox {
     return database.generation === this.#generation ? advance(database, compiled, now()) : null
   }
 
+  async grantReaders(): Promise<null> {
+    return null
+  }
+
   async deadLetterBytes(): Promise<number> {
     return [...this.#options.database.dead.values()].reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0)
   }

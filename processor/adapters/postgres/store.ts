@@ -24,6 +24,7 @@ import { isReadOnly, isRolledBack, storeError } from './errors.ts'
 import { applicationName, applicationPrefix, type PostgresStoreOptions } from './options.ts'
 import { PostgresOutbox } from './outbox.ts'
 import type { Awaiting } from './partial.ts'
+import { grantReaders } from './readers.ts'
 import { openSchema } from './schema.ts'
 import { type Statements, statementsOf } from './statements.ts'
 import { advance } from './upkeep.ts'
@@ -133,6 +134,15 @@ class PostgresStore implements Store, Outbox, Expulsions {
       const endedAt = performance.now()
       this.#deadLetters = { bytes: rows[0]!.bytes, validUntil: endedAt + (endedAt - startedAt) * SUM_INTERVAL_FACTOR }
       return rows[0]!.bytes
+    })
+  }
+
+  grantReaders(): Promise<string | null> {
+    return this.#guard('granting access to readers', () => {
+      this.#opened()
+      const { schema, compiled } = this.#options
+      const roles = compiled.spec.sinks.postgres.readers
+      return grantReaders(this.#connections, this.#statements, { schema, roles })
     })
   }
 
