@@ -45,6 +45,11 @@ const FATAL = define(
       action:
         'correct the Secret (see [Rotate a Secret](#rotate-a-secret)), or grant the permission that the message names',
     },
+    PoolerUnsupported: {
+      meaning:
+        'the connection pooler in front of PostgreSQL is in statement mode, or refuses a parameter of the connection',
+      action: 'change the pooler as the message says; see [Connection poolers](poolers.md)',
+    },
     SchemaTooNew: {
       meaning: 'a newer release has migrated the tables',
       action: 'run the release that migrated the tables, or a newer one',

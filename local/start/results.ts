@@ -37,7 +37,6 @@ export class Results {
       application_name: 'npm start',
       connectionTimeoutMillis: TIMEOUT_MS,
       query_timeout: TIMEOUT_MS,
-      options: '-c timezone=UTC',
     })
     this.#pool.on('error', () => {}) // the next query reconnects, or rejects with the reason
     this.#place = new SchemaPlace(schemaNames(pipeline))
@@ -96,7 +95,7 @@ export class Results {
 
   async #newestOf({ name, groupBy, measures }: Aggregation, allTime: boolean, limit: number): Promise<WindowTable> {
     const columns = [...groupBy, ...measures.map(measure => measure.name), 'final']
-    const window = allTime ? `'all time'` : `to_char(window_start, 'YYYY-MM-DD HH24:MI:SS')`
+    const window = allTime ? `'all time'` : `to_char(window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')`
     const texts = columns.map(column => `coalesce(${pg.escapeIdentifier(column)}::text, '')`)
     const order = ['window_start DESC', ...groupBy.map(column => pg.escapeIdentifier(column))]
     const { rows } = await this.#pool.query<string[]>({

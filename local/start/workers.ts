@@ -96,9 +96,7 @@ export class Workers {
 }
 
 function rowOf({ child, port, rate, status }: Worker, now: number): WorkerRow {
-  const { state, restarts, exitReason } = child
-  const reasons =
-    state === 'running' ? (status?.health.reasons ?? ['no response']) : state === 'restarting' ? [exitReason] : []
+  const { state, restarts } = child
   return {
     name: child.spec.name,
     state,
@@ -106,9 +104,21 @@ function rowOf({ child, port, rate, status }: Worker, now: number): WorkerRow {
     rate: rate.at(now, status?.counters.records ?? 0),
     busy: status?.busy ?? 0,
     restarts,
-    reasons,
+    reasons: reasonsOf(child, status),
     metrics: `http://127.0.0.1:${port}/metrics`,
   }
+}
+
+/** Returns why a worker is not ready. One that exits again and again is starting most of the time, so its exit is named. */
+export function reasonsOf(
+  { state, restarts, exitReason }: Pick<SupervisedChild, 'state' | 'restarts' | 'exitReason'>,
+  status: Pick<Snapshot, 'health'> | null,
+): string[] {
+  if (state === 'restarting') return [exitReason]
+  if (state !== 'running' && state !== 'starting') return []
+  const now = state === 'running' ? (status?.health.reasons ?? ['no response']) : []
+  const isStarting = state === 'starting' || now.length > 0
+  return restarts > 0 && isStarting ? [...now, `before: ${exitReason}`] : now
 }
 
 /** Resolves with null when the worker does not respond, for example because it is exiting. */

@@ -3,7 +3,7 @@
  * workers and load generator as they ship, and the verifier.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Admin, ITopicMetadata } from 'kafkajs'
@@ -20,11 +20,17 @@ const TOPIC = 'transactions'
 /** Far longer than any test needs: a pipeline that never drains must fail with that message. */
 const DRAINED_WITHIN_MS = 120_000
 
+type OwnPostgres = Awaited<ReturnType<typeof ownPostgres>>
 type Servers<K> = {
   kafka: K
-  postgres: Awaited<ReturnType<typeof ownPostgres>>
+  postgres: OwnPostgres
+  /** What all programs connect to instead of PostgreSQL, or null. */
+  pooler: Pooler | null
   elasticsearch: Awaited<ReturnType<typeof ownElasticsearch>> | null
 }
+
+type Pooler = { host: string; port: number; stop(): Promise<void> }
+type RigOptions = { elasticsearch?: boolean; pooler?: (postgres: OwnPostgres) => Promise<Pooler> }
 
 export type Worker = {
   id: string
@@ -51,7 +57,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
   }
 
   /** Starts the servers and creates topic and database. `name`: also the PostgreSQL schema. */
-  static start(name: string, options: { elasticsearch?: boolean } = {}): Promise<Rig> {
+  static start(name: string, options: RigOptions = {}): Promise<Rig> {
     return Rig.on(ownKafka(name), name, options)
   }
 
@@ -59,7 +65,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
   static async on<K extends { bootstrap: string; stop(): Promise<void> }>(
     starting: Promise<K>,
     name: string,
-    options: { elasticsearch?: boolean } = {},
+    options: RigOptions = {},
   ): Promise<Rig<K>> {
     const [kafka, postgres, elasticsearch] = await Promise.all([
       starting,
@@ -68,12 +74,13 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     ])
     await createTopic(kafka.bootstrap, TOPIC, PARTITIONS, { 'max.message.bytes': '33554432' })
     await postgres.createDatabase('sales')
+    const pooler = options.pooler ? await options.pooler(postgres) : null
     const folder = mkdtempSync(join(tmpdir(), `${name}-run-`))
     mkdirSync(join(folder, 'journal'))
     mkdirSync(join(folder, 'commits'))
     const file = join(folder, 'pipeline.yaml')
-    writeFileSync(file, specFor(name, { kafka, postgres, elasticsearch }))
-    return new Rig({ kafka, postgres, elasticsearch }, folder, file)
+    writeFileSync(file, specFor(name, { kafka, postgres: pooler ?? postgres, elasticsearch }))
+    return new Rig({ kafka, postgres, pooler, elasticsearch }, folder, file)
   }
 
   get specText(): string {
@@ -81,7 +88,9 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
   }
 
   get database() {
-    const { host, port, user, password } = this.servers.postgres
+    const { pooler, postgres } = this.servers
+    const { user, password } = postgres
+    const { host, port } = pooler ?? postgres
     return { host, port, user, password, database: 'sales' }
   }
 
@@ -168,6 +177,13 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     this.#children.add(child)
     child.once('exit', () => this.#children.delete(child))
     return { child, log }
+  }
+
+  /** Runs one of our programs to its end, with the rig's document. Resolves with its output, also after a failure. */
+  async run(script: string, args: string[]): Promise<{ code: number | null; output: string }> {
+    const { child, log } = this.#fork(script, [...args, '--file', this.#file], {})
+    const code = await exitOf(child)
+    return { code, output: existsSync(log) ? readFileSync(log, 'utf8') : '' }
   }
 
   async query<T extends pg.QueryResultRow>(text: string): Promise<T[]> {
@@ -257,7 +273,8 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
   /** Stops all processes and servers, and removes the folder. */
   async stop(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL')
-    await Promise.all(Object.values(this.servers).map(server => server?.stop()))
+    await this.servers.pooler?.stop()
+    await Promise.all([this.servers.kafka, this.servers.postgres, this.servers.elasticsearch].map(s => s?.stop()))
     rmSync(this.#folder, { recursive: true, force: true })
   }
 }

@@ -7,6 +7,7 @@ import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 import { OWNERSHIP_MUTANTS } from './ownership.ts'
+import { POOLER_MUTANTS } from './pooler.ts'
 import { READING_MUTANTS } from './reading.ts'
 import { REBUILD_MUTANTS } from './rebuild.ts'
 import { SECURITY_MUTANTS } from './security.ts'
@@ -25,4 +26,5 @@ export const MUTANTS: Mutant[] = [
   ...VERIFIER_MUTANTS,
   ...READING_MUTANTS,
   ...AUTHENTICATION_MUTANTS,
+  ...POOLER_MUTANTS,
 ]

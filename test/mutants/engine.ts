@@ -258,9 +258,8 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'progress written outside the transaction',
     file: 'processor/adapters/postgres/commit.ts',
-    find: '...queries.map(query => client.query(query)),',
-    plant:
-      "...queries.slice(0, 2).map(query => client.query(query)), client.query('COMMIT'), client.query('BEGIN'), ...queries.slice(2).map(query => client.query(query)),",
+    find: '[...known, beforeCommit]',
+    plant: "[...known.slice(0, 2), 'COMMIT', 'BEGIN', ...known.slice(2), beforeCommit]",
     test: POSTGRES,
     turnsRed: 'rejects data that it cannot store, writes nothing of the commit',
   },

@@ -1,37 +1,15 @@
-/** Debian's Prometheus and promtool, unpacked in the cache: nothing is installed, and no service starts. */
-import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { promisify } from 'node:util'
+/** Debian's Prometheus and promtool. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type ServerOptions, ServerProcess, stablePort } from '#local/services/process.ts'
+import { debianPackages } from './debian-package.ts'
 
-const CACHE = resolve(process.env.SALESPIPELINE_CACHE ?? join(import.meta.dirname, '../../.cache'))
-const FOLDER = join(CACHE, 'prometheus-debian')
 const HOST = '127.0.0.1'
-const run = promisify(execFile)
 
-/** Resolves with the program's path, and downloads it the first time. Rejects with apt's error if this is not Debian. */
+/** Resolves with the program's path. */
 async function prometheusProgram(name: 'prometheus' | 'promtool'): Promise<string> {
-  if (!existsSync(FOLDER)) await fetchPackage()
-  return join(FOLDER, 'usr/bin', name)
-}
-
-/**
- * Downloads to a temporary folder first, because two test files may do this at once, and one may be killed. Blocks
- * nothing: an operator that runs in the test's process would lose its lease.
- */
-async function fetchPackage(): Promise<void> {
-  mkdirSync(CACHE, { recursive: true })
-  const work = mkdtempSync(join(CACHE, 'prometheus-'))
-  await run('apt-get', ['download', '-q', 'prometheus'], { cwd: work })
-  const [archive] = readdirSync(work).filter(file => file.endsWith('.deb'))
-  await run('dpkg', ['-x', join(work, archive!), join(work, 'root')])
-  try {
-    renameSync(join(work, 'root'), FOLDER)
-  } catch (error) {
-    if (!existsSync(FOLDER)) throw error
-  }
-  rmSync(work, { recursive: true, force: true })
+  return join(await debianPackages('prometheus'), 'usr/bin', name)
 }
 
 /** Runs promtool. Resolves with its output, and whether it exited with 0. */

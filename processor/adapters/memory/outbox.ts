@@ -5,7 +5,7 @@ import { documentIds, type Identification, projectedRow, projectionsOf } from '.
 import { aggregationIndex, type MemoryEntry, rowKey, storedRow } from './database.ts'
 import type { MemoryStoreOptions } from './options.ts'
 
-/** How long PostgreSQL would take to notice that a projector's connection is dead, ms. */
+/** How long a projector that has disappeared keeps the lease, ms. */
 const LEASE_MS = 10_000
 
 type Removal = Pick<MemoryEntry, 'removedVersion' | 'createdAt'>

@@ -41,9 +41,9 @@ export async function claim(context: ClaimContext, partition: number, start: num
 
 async function claimRow(context: ClaimContext, partition: number, start: number): Promise<Claim> {
   const { connections, statements, generation, specIdentity } = context
-  const { processID } = (await connections.committer()) as { processID?: number }
+  const { backendPid } = await connections.committer()
   return connections.transaction(async session => {
-    const values = [partition, randomUUID(), generation, processID ?? null, start, specIdentity]
+    const values = [partition, randomUUID(), generation, backendPid, start, specIdentity]
     const { rows } = await session.query<ProgressRow>(statements.claim, values)
     if (!rows[0])
       throw new Fatal(

@@ -7,16 +7,16 @@
  *      rows are marked first.
  *   4. late events, dead letters, raw sales.
  */
-import type pg from 'pg'
 import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { AggregateRows, Commit, DeadLetter, LateEvent, PartitionCommit, RawSale } from '#processor/core/commit.ts'
 import { decimalText } from '#processor/core/exact.ts'
 import { windowEnd } from '#processor/core/window.ts'
-import { Retryable } from '#processor/errors.ts'
 import { type AggregateStatements, isCount } from './aggregate-statements.ts'
 import { batchesOf, type Query, windowGroups } from './batches.ts'
+import type { Committer } from './connections.ts'
 import { type Awaiting, firstEventQueries } from './partial.ts'
 import type { Statements } from './statements.ts'
+import { sendTransaction } from './transaction.ts'
 import { plainArray, storableText, timestampText } from './values.ts'
 
 export type CommitContext = {
@@ -43,26 +43,15 @@ export function commitQueries(context: CommitContext, commit: Commit): Query[] {
   ]
 }
 
-/**
- * Sends everything in one write and waits for all answers. Rejects with the first failure, because later ones only say
- * that the transaction is aborted. Resolves once COMMIT is acknowledged.
- */
-export async function sendTransaction(client: pg.Client, queries: Query[], beforeCommit: string): Promise<void> {
-  const { stream } = client.connection
-  stream.cork()
-  const answers = [
-    client.query('BEGIN ISOLATION LEVEL READ COMMITTED'),
-    ...queries.map(query => client.query(query)),
-    client.query(beforeCommit),
-    client.query('COMMIT'),
-  ]
-  stream.uncork()
-  const settled = await Promise.allSettled(answers)
-  const failed = settled.find(answer => answer.status === 'rejected')
-  if (failed) throw failed.reason
-  const last = (settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value
-  if (last.command !== 'COMMIT')
-    throw new Retryable(`PostgreSQL did not commit the transaction: it answered COMMIT with ${last.command}; retrying`)
+/** Sends a commit. Behind a pooler, the next transaction may have another server, which does not know our statements. */
+export async function sendCommit(
+  { client, backendPid }: Committer,
+  begin: string,
+  queries: Query[],
+  beforeCommit: string,
+): Promise<void> {
+  const known = backendPid === null ? queries.map(({ text, values }) => ({ text, values })) : queries
+  await sendTransaction(client, begin, [...known, beforeCommit])
 }
 
 function progressQueries({ compiled, statements }: CommitContext, partitions: PartitionCommit[]): Query[] {

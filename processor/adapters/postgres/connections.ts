@@ -1,9 +1,13 @@
 /**
- * Connections to PostgreSQL: one pipelined connection only for commits and a small pool for everything else, so that a
- * commit never waits for housekeeping. A lost connection is replaced when it is next needed.
+ * Connections to PostgreSQL: one connection only for commits and a small pool for everything else, so that a commit never
+ * waits for housekeeping. A lost connection is replaced when it is next needed.
+ *
+ * Between us and the server there may be a pooler that gives each transaction another server connection. So a connection
+ * keeps no state, and every statement runs in a transaction that begins with our settings.
  */
 import pg from 'pg'
 import type { PostgresConnection } from '#common/store-connections.ts'
+import { type Beginning, beginning, sendTransaction } from './transaction.ts'
 
 /** All in ms. */
 export type Timeouts = {
@@ -14,6 +18,8 @@ export type Timeouts = {
   /** A server that has not answered after this time counts as unreachable. */
   answer: number
   connect: number
+  /** How long another worker's projector waits for one that has disappeared. */
+  lease: number
 }
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
@@ -22,6 +28,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   idleInTransaction: 2_500,
   answer: 30_000,
   connect: 5_000,
+  lease: 6_000,
 }
 
 const KEEPALIVE_AFTER_MS = 5_000
@@ -34,14 +41,19 @@ types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export type Session = pg.ClientBase
 
+/** `backendPid` is null behind a pooler: the server connections then belong to nobody, and forget named statements. */
+export type Committer = { client: pg.Client; backendPid: number | null }
+
 export class Connections {
   readonly #config: pg.ClientConfig
+  readonly timeouts: Timeouts
   readonly #pool: pg.Pool
-  #committer: Promise<pg.Client> | null = null
+  #committer: Promise<Committer> | null = null
   #closed = false
 
   constructor(connection: PostgresConnection, applicationName: string, timeouts: Timeouts) {
     this.#config = configOf(connection, applicationName, timeouts)
+    this.timeouts = timeouts
     this.#pool = new pg.Pool({ ...this.#config, max: POOL_SIZE })
     // A lost connection fails the query that uses it. Without a listener it would also end the process.
     this.#pool.on('error', () => {})
@@ -49,23 +61,25 @@ export class Connections {
   }
 
   /** Returns the connection for commits; connects if there is none. */
-  committer(): Promise<pg.Client> {
+  committer(): Promise<Committer> {
     this.#committer ??= this.#connectCommitter()
     return this.#committer
   }
 
-  async #connectCommitter(): Promise<pg.Client> {
+  async #connectCommitter(): Promise<Committer> {
     if (this.#closed) throw new Error('the store is closed')
-    const client = new pg.Client({ ...this.#config, pipeline: true })
+    const client = new pg.Client(this.#config)
     const clearCommitter = () => {
       this.#committer = null
     }
     client.on('error', clearCommitter)
     client.on('end', clearCommitter)
     try {
-      return await client.connect()
+      await client.connect()
+      return { client, backendPid: await backendPid(client) }
     } catch (error) {
       clearCommitter()
+      void client.end()
       throw error
     }
   }
@@ -74,15 +88,30 @@ export class Connections {
   async dropCommitter(): Promise<void> {
     const client = this.#committer
     this.#committer = null
-    await (await client)?.end()
+    await (await client)?.client.end()
   }
 
-  query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<pg.QueryResult<Row>> {
-    return this.session(session => session.query<Row>(text, values))
+  /** Returns the statement that begins a transaction with our settings. */
+  begin(options: Beginning = {}): string {
+    return beginning(this.timeouts, options)
+  }
+
+  /** Runs one statement as a transaction, in one round trip. */
+  query<Row extends pg.QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+    options: Beginning = {},
+  ): Promise<pg.QueryResult<Row>> {
+    return this.send([{ text, values }], options).then(([result]) => result as pg.QueryResult<Row>)
+  }
+
+  /** Runs statements as one transaction, in one round trip. */
+  send(queries: pg.QueryConfig[], options: Beginning = {}): Promise<pg.QueryResult[]> {
+    return this.#session(session => sendTransaction(session, this.begin(options), queries))
   }
 
   /** Runs `work` on a connection of the pool. Closes it after an error, because its state is then unknown. */
-  async session<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async #session<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect()
     try {
       const result = await work(client)
@@ -94,27 +123,22 @@ export class Connections {
     }
   }
 
-  transaction<T>(work: (session: Session) => Promise<T>, isolation = 'READ COMMITTED'): Promise<T> {
-    return this.session(async session => {
-      await session.query(`BEGIN ISOLATION LEVEL ${isolation}`)
+  transaction<T>(work: (session: Session) => Promise<T>, options: Beginning = {}): Promise<T> {
+    return this.#session(async session => {
+      await session.query(this.begin(options))
       const result = await work(session)
       await session.query('COMMIT')
       return result
     })
   }
 
-  /** Returns a connection for longer than one call, for example for a session lock. The caller must release it. */
-  checkOut(): Promise<pg.PoolClient> {
-    return this.#pool.connect()
-  }
-
   /** Runs a transaction without statement time-outs on its own connection, for migrations and full projections. */
   async longTransaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const client = new pg.Client({ ...this.#config, statement_timeout: false, query_timeout: undefined })
+    const client = new pg.Client({ ...this.#config, query_timeout: undefined })
     client.on('error', () => {})
     await client.connect()
     try {
-      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
+      await client.query(this.begin({ statement: 0 }))
       const result = await work(client)
       await client.query('COMMIT')
       return result
@@ -127,10 +151,21 @@ export class Connections {
     this.#closed = true
     const committer = this.#committer
     this.#committer = null
-    await Promise.allSettled([committer?.then(client => client.end()), this.#pool.end()])
+    await Promise.allSettled([committer?.then(({ client }) => client.end()), this.#pool.end()])
   }
 }
 
+/**
+ * Resolves with null behind a pooler, which invents the process id that the client knows, so that it can pass on requests
+ * to cancel a statement.
+ */
+async function backendPid(client: pg.Client): Promise<number | null> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  const { pid } = rows[0]!
+  return (client as { processID?: number }).processID === pid ? pid : null
+}
+
+/** Poolers refuse connections with parameters of PostgreSQL; the application's name is an exception. */
 function configOf(connection: PostgresConnection, applicationName: string, timeouts: Timeouts): pg.ClientConfig {
   return {
     ...connection,
@@ -139,12 +174,8 @@ function configOf(connection: PostgresConnection, applicationName: string, timeo
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
     connectionTimeoutMillis: timeouts.connect,
-    statement_timeout: timeouts.statement,
-    lock_timeout: timeouts.lock,
-    idle_in_transaction_session_timeout: timeouts.idleInTransaction,
     query_timeout: timeouts.answer,
+    pipeline: true,
     types,
-    // JIT compilation takes longer than our short statements.
-    options: '-c search_path= -c timezone=UTC -c datestyle=ISO -c jit=off',
   }
 }

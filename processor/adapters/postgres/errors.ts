@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { serverText } from '#common/redact.ts'
 import { Fatal, Fenced, Rejected, Retryable } from '#processor/errors.ts'
+import { poolerError, stateOf } from './pooler.ts'
 
 /** The SQLSTATE that our function assert_rows raises. */
 const FENCED = 'SP001'
@@ -21,6 +22,9 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 export const isLockTimeout = (error: unknown) => sqlState(error) === LOCK_NOT_AVAILABLE
+
+/** Our function assert_rows has found another number of rows. */
+export const isFenced = (error: unknown) => sqlState(error) === FENCED
 
 /** The server rolled the transaction back; it may be sent again at once. */
 export const isRolledBack = (error: unknown) => sqlState(error)?.startsWith('40') ?? false
@@ -44,7 +48,9 @@ export function storeError(error: unknown, doing: string): unknown {
 }
 
 function fromServer(error: pg.DatabaseError, doing: string): Error {
-  const code = error.code ?? ''
+  const refused = poolerError(error, doing)
+  if (refused) return refused
+  const code = stateOf(error)
   const message = `PostgreSQL error while ${doing}: ${serverText(error.message)} (SQLSTATE ${code})`
   const options = { cause: error }
   if (code === FENCED) return new Fenced(error.message)

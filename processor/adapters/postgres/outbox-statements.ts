@@ -99,7 +99,5 @@ export function outboxStatements(t: Table) {
         created_at: 'min(created_at)',
         removed_version: 'max(removed_version)',
       })}`,
-    tryLease: 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS held',
-    endLease: 'SELECT pg_advisory_unlock(hashtextextended($1, 0))',
   }
 }

@@ -1,30 +1,31 @@
-/**
- * The outbox as the projector uses it. One worker at a time holds the lease, a session lock on its own connection from
- * `take` to `confirm`. So no row is locked while a sink writes, and the lock is released when the worker dies.
- */
-import type pg from 'pg'
+/** The outbox as the projector uses it. No row is locked while a sink writes; see outbox-lease.ts. */
 import { Retryable } from '#processor/errors.ts'
 import type { Ownership, ProjectedRow, ProjectionFault, ProjectionWork, Rebuild } from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
-import type { Session } from './connections.ts'
+import { isFenced } from './errors.ts'
+import { OutboxLease } from './outbox-lease.ts'
 import { rebuild, rebuilds, sample } from './rebuilds.ts'
 import { type OutboxContext, snapshot } from './snapshot.ts'
 import { projectionTarget } from './statements.ts'
 
+const LOST_LEASE =
+  'this worker lost the lease on the outbox; the rows of its current batch will be written to Elasticsearch again'
+
 export class PostgresOutbox {
   readonly #context: OutboxContext
-  readonly #lock: string
+  readonly #lease: OutboxLease
+  /** Tokens of the lease, which is fenced when the work is confirmed. */
+  readonly #taken = new WeakMap<ProjectionWork, string>()
   #projections: [names: string[], targets: string[]] = [[], []]
   #owner = ''
   /** Aggregations whose rows a release up to 0.3.0 may have written under other ids. */
   #replacing = new Set<string>()
-  #lease: pg.PoolClient | null = null
   /** Last known number of rows in projection_errors. If it is 0, `confirm` skips a statement. */
   #rejected = 0
 
   constructor(context: OutboxContext) {
     this.#context = context
-    this.#lock = `sales-pipeline projector ${context.schema}`
+    this.#lease = new OutboxLease(context)
   }
 
   /** Must be called before the other methods. */
@@ -41,54 +42,44 @@ export class PostgresOutbox {
 
   /** Returns unconfirmed work again. */
   async take(limit: number): Promise<ProjectionWork | null> {
-    if (!this.#lease && !(await this.#isWaiting())) {
+    if (!this.#lease.isHeld && !(await this.#isWaiting())) {
       await this.#endReplacing() // the usual case: one query, no lease
       return null
     }
-    if (!(await this.#acquire())) return null
-    try {
-      const work = await snapshot(this.#snapshotContext(), this.#lease!, this.#projections, limit)
-      if (!work) await this.#release()
-      return work
-    } catch (error) {
-      this.#drop()
-      throw error
-    }
+    const context = this.#snapshotContext()
+    const taken = await this.#lease.take(session => snapshot(context, session, this.#projections, limit))
+    if (!taken) return null
+    const { result: work, token } = taken
+    if (work) this.#taken.set(work, token)
+    else await this.#lease.release()
+    return work
   }
 
-  /**
-   * Confirms only on the connection that took the work, because sequence numbers may be reused after a failover that
-   * lost commits. If that connection is lost, the rows are taken again.
-   */
+  /** In one round trip. Entries that are missing were merged with others since the take, and come again. */
   async confirm(work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
-    const lease = this.#lease
-    if (!lease)
-      throw new Retryable(
-        'this worker lost the lease on the outbox; the rows of its current batch will be written to Elasticsearch again',
-      )
-    try {
-      await this.#settle(lease, work, faults)
-    } catch (error) {
-      this.#drop()
-      throw error
-    }
-    this.#rejected += faults.length
-    await this.#release()
-  }
-
-  async #settle(session: Session, work: ProjectionWork, faults: ProjectionFault[]): Promise<void> {
-    const { statements, compiled } = this.#context
-    await session.query('BEGIN ISOLATION LEVEL READ COMMITTED')
-    if (this.#rejected > 0) await session.query(statements.forgetFaults, [work.rows.map(row => row.id)])
-    if (faults.length > 0)
-      await session.query(statements.fault, [
+    const { connections, statements, compiled } = this.#context
+    const forget = { text: statements.forgetFaults, values: [work.rows.map(row => row.id)] }
+    const fault = {
+      text: statements.fault,
+      values: [
         faults.map(fault => compiled.aggregations[fault.aggregation]!.name),
         faults.map(fault => fault.id),
         faults.map(fault => fault.version),
         faults.map(fault => fault.error),
+      ],
+    }
+    try {
+      await connections.send([
+        { text: statements.fenceLease, values: [this.#taken.get(work)] },
+        ...(this.#rejected > 0 ? [forget] : []),
+        ...(faults.length > 0 ? [fault] : []),
+        { text: statements.confirm, values: [work.entries] },
       ])
-    await session.query(statements.confirm, [work.entries])
-    await session.query('COMMIT')
+    } catch (error) {
+      throw isFenced(error) ? new Retryable(LOST_LEASE) : error
+    }
+    this.#lease.released()
+    this.#rejected += faults.length
   }
 
   async pending(): Promise<number> {
@@ -128,9 +119,9 @@ export class PostgresOutbox {
     return { ...this.#context, identify }
   }
 
-  /** Releases the lease, so that another worker need not wait until the server notices. */
+  /** Releases the lease. If this fails, it ends soon. */
   async close(): Promise<void> {
-    await this.#release()
+    await this.#lease.release().catch(() => {})
   }
 
   async #isWaiting(): Promise<boolean> {
@@ -144,37 +135,5 @@ export class PostgresOutbox {
     const { connections, statements } = this.#context
     const { rows } = await connections.query<{ name: string }>(statements.endReplacing)
     for (const { name } of rows) this.#replacing.delete(name)
-  }
-
-  async #acquire(): Promise<boolean> {
-    if (this.#lease) return true
-    const { connections, statements } = this.#context
-    const client = await connections.checkOut()
-    try {
-      const { rows } = await client.query<{ held: boolean }>(statements.tryLease, [this.#lock])
-      if (rows[0]!.held) this.#lease = client
-      else client.release()
-    } catch (error) {
-      client.release(true)
-      throw error
-    }
-    return this.#lease !== null
-  }
-
-  async #release(): Promise<void> {
-    const client = this.#lease
-    if (!client) return
-    this.#lease = null
-    try {
-      await client.query(this.#context.statements.endLease, [this.#lock])
-      client.release()
-    } catch {
-      client.release(true) // the lock ends with its connection
-    }
-  }
-
-  #drop(): void {
-    this.#lease?.release(true)
-    this.#lease = null
   }
 }

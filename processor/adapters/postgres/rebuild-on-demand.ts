@@ -18,10 +18,13 @@ export type PostgresRebuildOptions = Pick<PostgresStoreOptions, 'connection' | '
   names: SchemaNames
 }
 
-/** $1 start of the names of the workers' connections. */
-const COUNT_WORKERS = `
-  SELECT count(DISTINCT application_name)::int AS workers FROM pg_stat_activity
-  WHERE datname = current_database() AND starts_with(application_name, $1)`
+/**
+ * $1 start of the names of the workers' connections. Behind a pooler, a connection has the name of the last program that used
+ * it, which may be this one. So the version of a row that a worker updates every second counts as well.
+ */
+const findWorkers = ({ table }: Statements) => `
+  SELECT count(DISTINCT application_name)::int AS workers, (SELECT xmin::text FROM ${table('pipeline')}) AS version
+  FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, $1)`
 
 export class PostgresRebuild implements RequestedRebuild {
   readonly #options: PostgresRebuildOptions
@@ -31,6 +34,7 @@ export class PostgresRebuild implements RequestedRebuild {
   /** By aggregation. */
   readonly #indices: Map<string, string>
   #projections: [names: string[], targets: string[]] = [[], []]
+  #version: string | null = null
 
   /** Does not connect yet. `indices`: those to rebuild, of the projections of the spec. */
   constructor(options: PostgresRebuildOptions, indices: ReadonlySet<string>) {
@@ -60,8 +64,13 @@ export class PostgresRebuild implements RequestedRebuild {
     return this.#guard('reading the progress', async () => {
       const { compiled, names } = this.#options
       const context = { connections: this.#connections, statements: this.#statements, compiled }
-      const found = await this.#connections.query<{ workers: number }>(COUNT_WORKERS, [applicationPrefix(names.owner)])
-      return { rebuilds: await rebuilds(context, this.#projections), workers: found.rows[0]!.workers }
+      const found = await this.#connections.query<{ workers: number; version: string }>(findWorkers(this.#statements), [
+        applicationPrefix(names.owner),
+      ])
+      const { workers, version } = found.rows[0]!
+      const hasWorked = this.#version !== null && this.#version !== version
+      this.#version = version
+      return { rebuilds: await rebuilds(context, this.#projections), workers: Math.max(workers, hasWorked ? 1 : 0) }
     })
   }
 

@@ -28,6 +28,7 @@ const ADDITIONS = [
   'addition-3-partial.sql',
   'addition-4-detail.sql',
   'addition-5-readers.sql',
+  'addition-6-lease.sql',
 ]
 
 export async function openSchema(

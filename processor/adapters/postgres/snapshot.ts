@@ -11,8 +11,6 @@ export type OutboxContext = {
   statements: Statements
   aggregates: AggregateStatements[]
   compiled: CompiledSpec
-  /** Names the lease. */
-  schema: string
 }
 
 /** A stored row. Numbers are text, so that none is rounded. */
@@ -37,7 +35,7 @@ type SnapshotRow = Omit<ReadRow, 'version'> & {
 
 export type SnapshotContext = OutboxContext & { identify(aggregation: string): Identification }
 
-/** Reads entries and rows in one snapshot. */
+/** Reads entries and rows. `session`: of a transaction with one snapshot. */
 export async function snapshot(
   context: SnapshotContext,
   session: Session,
@@ -45,7 +43,6 @@ export async function snapshot(
   limit: number,
 ): Promise<ProjectionWork | null> {
   const { statements, compiled, aggregates } = context
-  await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   const oldest = await session.query<{ seq: string; aggregation: string; traces: string[] | null }>(statements.oldest, [
     ...projections,
     limit,
@@ -57,7 +54,6 @@ export async function snapshot(
     const found = await session.query<SnapshotRow>(aggregates[i]!.snapshot, [entries, name])
     rows.push(...found.rows.flatMap(row => toProjectedOrRemoved(context, i, row) ?? []))
   }
-  await session.query('COMMIT')
   const traces = oldest.rows.flatMap(({ aggregation: name, traces }) => {
     const aggregation = compiled.aggregations.findIndex(a => a.name === name)
     return (traces ?? []).map(traceparent => ({ aggregation, traceparent }))

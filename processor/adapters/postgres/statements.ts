@@ -3,6 +3,7 @@
  * Statements over an aggregation's own table are in aggregate-statements.ts, migrations in sql/.
  */
 import pg from 'pg'
+import { leaseStatements } from './outbox-lease.ts'
 import { outboxStatements, type Table } from './outbox-statements.ts'
 
 export const quoted = pg.escapeIdentifier
@@ -34,6 +35,7 @@ export function statementsOf(schema: string) {
     ...commitStatements(t),
     ...upkeepStatements(t),
     ...outboxStatements(t),
+    ...leaseStatements(t),
     ...expulsionStatements(t),
   }
 }

@@ -18,7 +18,7 @@ import type {
 } from '#processor/ports.ts'
 import { type AggregateStatements, aggregateStatements, rawStatements } from './aggregate-statements.ts'
 import { type ClaimContext, claim, inspect } from './claim.ts'
-import { commitQueries, sendTransaction } from './commit.ts'
+import { commitQueries, sendCommit } from './commit.ts'
 import { Connections, DEFAULT_TIMEOUTS } from './connections.ts'
 import { isReadOnly, isRolledBack, storeError } from './errors.ts'
 import { applicationName, applicationPrefix, type PostgresStoreOptions } from './options.ts'
@@ -98,7 +98,8 @@ class PostgresStore implements Store, Outbox, Expulsions {
       const queries = commitQueries(context, commit)
       for (let attempt = 1; ; attempt++)
         try {
-          await sendTransaction(await this.#connections.committer(), queries, this.#statements.waitForStandby)
+          const committer = await this.#connections.committer()
+          await sendCommit(committer, this.#connections.begin(), queries, this.#statements.waitForStandby)
           break
         } catch (error) {
           if (isReadOnly(error)) await this.#connections.dropCommitter()

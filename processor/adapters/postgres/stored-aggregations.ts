@@ -27,7 +27,7 @@ export async function storedPipeline(options: StoredPipelineOptions): Promise<St
   const name = applicationName({ owner, workerId })
   const connections = new Connections(connection, name, { ...DEFAULT_TIMEOUTS, ...timeouts })
   try {
-    return await connections.session(async session => {
+    return await connections.transaction(async session => {
       const schema = await locateSchema(text => session.query(text), names)
       const statements = statementsOf(schema)
       if ((await findSchema(session, statements, schema))?.owner !== owner) return { schema, aggregations: new Map() }

@@ -194,20 +194,32 @@ describe('several workers on PostgreSQL', () => {
     await until(async () => (await store.advance()) !== null)
   })
 
-  test('takes over the projection of a worker that lost its connection', async harness => {
-    const { proxy, store, claim } = await proxied(harness)
-    const other = harness.worker()
+  test('takes over the projection of a worker that is cut off, and lets it confirm nothing', async harness => {
+    const { proxy, store, claim } = await proxied(harness, { lease: 500 })
+    const other = harness.workerWith({ timeouts: { lease: 500 } })
     await other.open(TOPIC)
     await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
     const work = (await store.take(10))!
-    expect(await other.take(10)).toBeNull()
-    proxy.cut()
+    await harness.elapse(1500)
+    expect(await other.take(10), 'while the holder renews its lease').toBeNull()
+    proxy.mode = 'stall'
     await until(async () => (await other.take(10)) !== null)
-    // After a failover, its sequence numbers may belong to other entries.
+    proxy.cut()
     await expect(store.confirm(work, [])).rejects.toBeInstanceOf(Retryable)
     await other.confirm((await other.take(10))!, [])
     expect(await other.take(10)).toBeNull()
     await proxy.close()
+  })
+
+  test('confirms nothing after a failover that lost the take', async harness => {
+    const { store, claim } = await ready(harness)
+    await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+    const [before] = await harness.query(`SELECT token FROM "${harness.schema}"."outbox.lease"`)
+    const work = (await store.take(10))!
+    // The state of a standby that has neither the take nor the entry, whose number another entry gets.
+    await harness.query(`UPDATE "${harness.schema}"."outbox.lease" SET token = $1`, [before!.token])
+    await expect(store.confirm(work, [])).rejects.toThrow(/lost the lease/)
+    expect(await store.pending()).toBe(1)
   })
 })
 

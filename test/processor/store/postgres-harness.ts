@@ -9,7 +9,10 @@ import { type Database, postgres } from '#test/support/services.ts'
 import { type Harness, pipelineOf, type Row, type Worker } from './fixture.ts'
 
 export type PostgresHarness = Harness & {
+  /** What the workers connect to. */
   address: Database
+  /** The server, if the workers connect to something before it. */
+  direct: Database
   schema: string
   options(pipeline?: ReturnType<typeof pipelineOf>): PostgresStoreOptions & { names: SchemaNames }
   /** Creates a worker with other options. */
@@ -26,8 +29,8 @@ export async function freshPostgres(): Promise<PostgresHarness> {
   return harnessOn(await server.createDatabase())
 }
 
-export async function harnessOn(address: Database): Promise<PostgresHarness> {
-  const client = new pg.Client({ ...address, types })
+export async function harnessOn(direct: Database, address = direct): Promise<PostgresHarness> {
+  const client = new pg.Client({ ...direct, types })
   client.on('error', () => {}) // a test that kills the server notices it in other ways
   await client.connect()
   const workers: Worker[] = []
@@ -52,6 +55,7 @@ export async function harnessOn(address: Database): Promise<PostgresHarness> {
   }
   return {
     address,
+    direct,
     schema,
     options,
     workerWith,
