@@ -28,12 +28,14 @@ const config = (Entrypoint: string[], ...Env: string[]) => ({
   Labels: {},
 })
 
+const linkedJava = join(work, 'java')
+const small = ['--strip-debug', '--no-header-files', '--no-man-pages']
+execFileSync(join(javaHome(), 'bin/jlink'), ['--add-modules', 'ALL-MODULE-PATH', ...small, '--output', linkedJava])
+
 /** Writes the Java of this machine with all modules, and the libraries that it is linked to. */
 function writeJava(root: string): void {
   const java = join(root, 'usr/lib/java')
-  mkdirSync(dirname(java), { recursive: true })
-  const small = ['--strip-debug', '--no-header-files', '--no-man-pages']
-  execFileSync(join(javaHome(), 'bin/jlink'), ['--add-modules', 'ALL-MODULE-PATH', ...small, '--output', java])
+  cpSync(linkedJava, java, { recursive: true })
   writeSystem(
     root,
     ['bin/java', 'lib/server/libjvm.so', 'lib/libnet.so', 'lib/libnio.so'].map(name => join(java, name)),

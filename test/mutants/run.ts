@@ -5,19 +5,20 @@
  *
  *   npm run test:mutants            plants all faults
  *   npm run test:mutants -- dedup   plants those whose name contains "dedup"
- *   npm run test:mutants -- --rotate   as .ci/run does: plants the part in CI_PART, and all whose files changed lately
+ *   npm run test:mutants -- --rotate   plants the part in CI_PART, and all whose files changed lately
+ *   npm run test:mutants -- --lanes 1  plants one fault after the other, instead of two at a time
  */
 import { fork } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { ROOT, suiteNames, suiteOf } from '../suites.ts'
 import { MUTANTS } from './all.ts'
 import type { Mutant } from './engine.ts'
 import type { FromLane, Group, Result } from './lane.ts'
 import { changedFiles, inRotation } from './rotation.ts'
 
-const LANES = 2
 /** Built, fetched or of no use to a test. */
 const NOT_COPIED = new Set(['node_modules', '.git', '.local', '.cache', '.ci', 'coverage', 'images.out'])
 
@@ -70,9 +71,11 @@ function rotated(): Mutant[] {
   return chosen
 }
 
-const filters = process.argv.slice(2)
-const chosen =
-  filters[0] === '--rotate' ? rotated() : MUTANTS.filter(({ name }) => filters.every(x => name.includes(x)))
+const { values: options, positionals: filters } = parseArgs({
+  allowPositionals: true,
+  options: { rotate: { type: 'boolean', default: false }, lanes: { type: 'string', default: '2' } },
+})
+const chosen = (options.rotate ? rotated() : MUTANTS).filter(({ name }) => filters.every(x => name.includes(x)))
 const groups: Group[] = [...Map.groupBy(chosen, ({ test }) => test)]
   .map(([test, mutants]) => ({ test, mutants }))
   // Tests with their own servers take longest, so they come first: otherwise one lane would run them alone at the end.
@@ -87,7 +90,7 @@ function report({ name, complaint, seconds }: Result): void {
   )
 }
 
-const lanes = Array.from({ length: LANES }, () => runLane(() => groups.shift(), report))
+const lanes = Array.from({ length: Number(options.lanes) }, () => runLane(() => groups.shift(), report))
 for (const { reason } of (await Promise.allSettled(lanes)).filter(lane => lane.status === 'rejected')) {
   failed++
   console.error(reason)

@@ -112,8 +112,12 @@ export class Life {
       sleep: (ms, signal) =>
         new Promise(resolve => {
           if (signal?.aborted) return resolve()
-          signal?.addEventListener('abort', () => resolve(), { once: true })
-          this.#world.after(ms, () => this.deliver(resolve))
+          const wake = () => resolve()
+          signal?.addEventListener('abort', wake, { once: true })
+          this.#world.after(ms, () => {
+            signal?.removeEventListener('abort', wake)
+            this.deliver(wake)
+          })
         }),
     }
   }

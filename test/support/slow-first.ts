@@ -16,6 +16,7 @@ const LONGEST = [
   'root/grafana',
   'local/services',
   'integrity/elasticsearch',
+  'integrity/partial',
 ]
 
 export class SlowFirst extends BaseSequencer {
