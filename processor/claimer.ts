@@ -125,9 +125,8 @@ export class Claimer {
         'DeduplicationHistoryUnavailable',
         `partition ${claim.partition}: retention removed the records before offset ${earliest}, so duplicates of them cannot be detected. Set the topic's retention to more than spec.deduplication.horizon`,
       )
-    const state = new PartitionState(claim, documentJson =>
-      compileSpec((JSON.parse(documentJson) as SalesPipeline).spec),
-    )
+    const compile = (documentJson: string) => compileSpec((JSON.parse(documentJson) as SalesPipeline).spec)
+    const state = new PartitionState(claim, compile, compiled)
     for (const offset of this.#rejected.get(claim.partition) ?? []) state.reject(offset)
     state.skipTo(placement.read)
     partition.state = state

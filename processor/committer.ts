@@ -13,7 +13,7 @@ import type { Commit } from './core/commit.ts'
 import { mergeShares } from './core/merge.ts'
 import { outcomeOf } from './core/outcome.ts'
 import type { Room } from './core/partition.ts'
-import type { Share } from './core/pending.ts'
+import { recordsIn, type Share } from './core/pending.ts'
 import { Fenced, Rejected, Retryable } from './errors.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import type { Chance, Clock, Store, Telemetry } from './ports.ts'
@@ -24,7 +24,10 @@ const BACKLOG_INTERVAL_MS = 1000
 
 /** Rows, before partitions are merged, from which on a commit starts: bounds memory when every event has a different key. */
 const MAX_ROWS = 16_000
-/** Rows of one partition at which it stops between two records. Larger, because larger commits merge more increments. */
+/**
+ * Rows of one partition at which it stops between two records, and those of one record from which on it stops inside of it.
+ * Larger, because larger commits merge more increments.
+ */
 const MAX_PARTITION_ROWS = 4 * MAX_ROWS
 
 /** Pauses before a commit is retried. */
@@ -48,6 +51,8 @@ export type CommitterDeps = {
   /** Ends the flow with this error. */
   fail: (error: unknown) => void
   signal: AbortSignal
+  /** Instead of MAX_PARTITION_ROWS, for tests. */
+  partitionRows?: number
 }
 
 export class Committer {
@@ -65,8 +70,9 @@ export class Committer {
   /** Returns how much more a partition may gather before the next commit; null: nothing. */
   room({ state }: OwnedPartition): Room | null {
     const records = this.#bisectionLimit - (state?.pendingRecords ?? 0)
-    const rows = MAX_PARTITION_ROWS - (state?.pendingRows ?? 0)
-    return records > 0 && rows > 0 ? { records, rows } : null
+    const recordRows = this.#deps.partitionRows ?? MAX_PARTITION_ROWS
+    const rows = recordRows - (state?.pendingRows ?? 0)
+    return records > 0 && rows > 0 ? { records, rows, recordRows } : null
   }
 
   /** Starts a commit if one is due; otherwise schedules one. */
@@ -146,7 +152,7 @@ export class Committer {
     for (let attempt = 0; !signal.aborted; attempt++) {
       const live = dirty.filter(p => p.share)
       if (live.length === 0) return
-      const records = live.reduce((sum, p) => sum + p.share!.commit.counters.records, 0)
+      const records = live.reduce((sum, p) => sum + recordsIn(p.share!), 0)
       const failure = await this.#attempt(live)
       if (!failure) return
       if (failure instanceof Rejected) {
@@ -194,6 +200,7 @@ export class Committer {
     const { telemetry, clock } = this.#deps
     const shares = committed.map(p => p.share!)
     for (const partition of committed) partition.share = null
+    for (const partition of committed) if (isToClaimAgain(partition)) this.#deps.onLost(partition, 'moved')
     this.#deps.noteInput(shares, clock.now())
     telemetry.committed(commit, {
       startedAt,
@@ -235,4 +242,9 @@ export class Committer {
     if (this.#bisectionLimit >= this.#deps.compiled.spec.commit.maxRecords)
       this.#bisectionLimit = Number.POSITIVE_INFINITY
   }
+}
+
+/** True when the record is counted that an older generation had begun: the next claim is one of this generation. */
+function isToClaimAgain({ phase, state }: OwnedPartition): boolean {
+  return phase === 'running' && state !== null && state.finished && !state.dirty
 }

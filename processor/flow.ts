@@ -34,6 +34,8 @@ export type FlowDeps = {
   unpack: (data: Buffer) => AsyncIterable<Piece>
   /** SHA-256 in hex, for dead letters that are stored as a prefix. */
   sha256: (bytes: Buffer) => string
+  /** See CommitterDeps. */
+  partitionRows?: number
 }
 
 export class Flow {

@@ -66,7 +66,7 @@ export class OwnedPartition {
   }
 
   get readable(): boolean {
-    return this.#phase === 'restoring' || this.#phase === 'running'
+    return (this.#phase === 'restoring' || this.#phase === 'running') && !this.state?.finished
   }
 
   /** First offset that the results do not include. Requires a state. */

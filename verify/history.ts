@@ -50,7 +50,7 @@ export async function readHistory(
       )
   }
   const rejected = new Map(
-    (await tables.storeRejected()).map(({ partition, offset, field }) => [`${partition}/${offset}`, field]),
+    (await tables.storeRejected()).map(({ partition, offset, ...rejection }) => [`${partition}/${offset}`, rejection]),
   )
   return { stretches, generations, introduced, topicId, rejected }
 }

@@ -34,8 +34,14 @@ export interface History {
   /** The generation that introduced each aggregation. */
   introduced: Map<string, number>
   topicId: string
-  /** `partition/offset` → field in the table, for records that PostgreSQL rejected. */
-  rejected: Map<string, string | null>
+  /** `partition/offset` → what the table says of a record that PostgreSQL rejected. */
+  rejected: Map<string, Rejection>
+}
+
+export interface Rejection {
+  field: string | null
+  /** Lines that were counted before PostgreSQL rejected a later one. */
+  countedLines: number
 }
 
 export function latestOf({ generations }: History): Generation {
@@ -93,6 +99,8 @@ export class Recomputation {
     const sale = this.decodeOrAddDead(record, generation.rules)
     if (!sale) {
       state.dead++
+      const lines = this.history.rejected.get(`${record.partition}/${record.offset}`)?.countedLines ?? 0
+      if (lines > 0) this.addLines(record, lines)
       return
     }
     this.clocks.see(record.partition, sale.time)
@@ -105,6 +113,27 @@ export class Recomputation {
     }
     state.accepted++
     this.accept(record, sale, watermark, generation, state)
+  }
+
+  /** Adds only the first lines of a record, of which the rest is rejected or not counted yet. */
+  addLines(record: LogRecord, lines: number): void {
+    const state = this.partition(record.partition)
+    const generation = this.generationAt(record.partition, record.offset)
+    const whole = decode(record.value, record.timestamp, generation.rules)
+    const sale = { ...whole, lines: whole.lines.slice(0, lines) }
+    const watermark = state.maxEventTime - generation.rules.outOfOrderness
+    let lateForAll = true
+    for (const aggregation of this.activeIn(generation)) {
+      const open = windowStarts(aggregation.window, sale.time).filter(start => !isMissed(aggregation, start, watermark))
+      if (open.length > 0) lateForAll = false
+      countersOf(state, aggregation.name).added += lines * open.length
+      this.addTo(aggregation, sale, open)
+    }
+    if (!lateForAll && generation.rules.rawTable) this.addRaw(record, sale, generation.rules)
+  }
+
+  private activeIn(generation: Generation): Aggregation[] {
+    return generation.rules.aggregations.filter(({ name }) => this.isActive(name, generation))
   }
 
   private generationAt(partition: number, offset: number): Generation {
@@ -123,13 +152,13 @@ export class Recomputation {
   }
 
   private decodeOrAddDead(record: LogRecord, rules: Rules): Sale | null {
-    const rejectedField = this.history.rejected.get(`${record.partition}/${record.offset}`)
+    const rejection = this.history.rejected.get(`${record.partition}/${record.offset}`)
     try {
       if (record.tooLarge) throw new Fault('too_large')
       const sale = decode(record.value, record.timestamp, rules)
-      if (rejectedField === undefined) return sale
+      if (!rejection) return sale
       this.storeRejected++
-      this.addDead(record, new Fault('store_rejected', rejectedField))
+      this.addDead(record, new Fault('store_rejected', rejection.field))
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       this.addDead(record, error)
@@ -153,9 +182,8 @@ export class Recomputation {
     generation: Generation,
     state: PartitionState,
   ): void {
-    const active = generation.rules.aggregations.filter(({ name }) => this.isActive(name, generation))
     let lateForAll = true
-    for (const aggregation of active) {
+    for (const aggregation of this.activeIn(generation)) {
       const starts = windowStarts(aggregation.window, sale.time)
       const missed = starts.filter(start => isMissed(aggregation, start, watermark))
       const open = starts.filter(start => !isMissed(aggregation, start, watermark))

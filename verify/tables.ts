@@ -1,7 +1,7 @@
 /** Reads a pipeline's schema in PostgreSQL (docs/tables.md). */
 import { Client } from 'pg'
 import type { TlsSettings } from './http.ts'
-import { fingerprint } from './recompute.ts'
+import { fingerprint, type Rejection } from './recompute.ts'
 import {
   aggregationColumns,
   type Cell,
@@ -43,6 +43,8 @@ export interface ProgressRow {
   topicId: string
   firstOffset: number | null
   nextOffset: number | null
+  /** Lines of the record at nextOffset that are counted already. */
+  countedLines: number
   maxEventTime: number | null
   records: number
   skipped: number
@@ -148,9 +150,10 @@ export class Tables {
     return rows.map(({ inherited }) => inherited)
   }
 
-  async storeRejected(): Promise<{ partition: number; offset: number; field: string | null }[]> {
+  async storeRejected(): Promise<({ partition: number; offset: number } & Rejection)[]> {
     return this.query(
-      `select partition, record_offset::float8 as offset, field from @dead_letters where reason = 'store_rejected'`,
+      `select partition, record_offset::float8 as offset, field, coalesce(counted_lines, 0) as "countedLines"
+         from @dead_letters where reason = 'store_rejected'`,
     )
   }
 
@@ -169,7 +172,7 @@ export class Tables {
 
   async progress(): Promise<ProgressRow[]> {
     const rows = await this.query<Record<string, string | null>>(
-      `select partition, topic_id, first_offset, next_offset, max_event_time, records, skipped, dead, duplicate, accepted
+      `select partition, topic_id, first_offset, next_offset, counted_lines, max_event_time, records, skipped, dead, duplicate, accepted
          from @progress order by partition`,
     )
     return rows.map(row => ({
@@ -177,6 +180,7 @@ export class Tables {
       topicId: row.topic_id ?? '',
       firstOffset: numberOrNull(row.first_offset),
       nextOffset: numberOrNull(row.next_offset),
+      countedLines: Number(row.counted_lines ?? 0),
       maxEventTime: numberOrNull(row.max_event_time),
       records: Number(row.records),
       skipped: Number(row.skipped),

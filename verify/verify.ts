@@ -9,11 +9,11 @@ import { type DelayFilter, Delays, readCommitLogs } from './delay.ts'
 import { documents, type ElasticsearchAddress, ExpectedDocuments, isMarked } from './elasticsearch.ts'
 import { readHistory, readRoundedEach, shortestLateness } from './history.ts'
 import { type Journal, readJournal } from './journal.ts'
-import { openTopic, type TopicLog } from './log.ts'
+import { openTopic, type PartitionRange, type TopicLog } from './log.ts'
 import { type History, Recomputation } from './recompute.ts'
 import type { Cell } from './rows.ts'
 import { type Aggregation, type Projection, readDocument, readSpec, type Spec, withRoundEach } from './spec.ts'
-import { type AggregationRow, type PostgresAddress, Tables } from './tables.ts'
+import { type AggregationRow, type PostgresAddress, type ProgressRow, Tables } from './tables.ts'
 import { nothingCompared, sumLate, sumRows, type Verdict } from './verdict.ts'
 
 export { renderVerdict, type Verdict } from './verdict.ts'
@@ -81,17 +81,20 @@ class Verification {
     const history = await readHistory(this.tables, this.spec, this.roundedEach, this.problems)
     const recomputation = new Recomputation(this.spec, history)
     const journal = journalDir === undefined ? null : await readJournal(journalDir)
-    const nextOffsets = new Map((await this.tables.progress()).map(row => [row.partition, row.nextOffset ?? 0]))
+    const progress = new Map((await this.tables.progress()).map(row => [row.partition, row]))
+    const nextOffsets = new Map([...progress.values()].map(row => [row.partition, row.nextOffset ?? 0]))
     const delays = commitLogs ? new Delays(await readCommitLogs(commitLogs), nextOffsets, delay) : null
     const log = await openTopic(
       this.options.bootstrap,
       this.options.topic ?? this.spec.topic,
-      running ? nextOffsets : null,
+      running ? readUpTo(progress.values()) : null,
       this.options.kafka,
     )
-    await this.readLog(log, recomputation, journal, delays)
+    await this.readLog(log, recomputation, journal, delays, progress)
     if (!running) await this.tables.beginSnapshot()
-    this.problems.push(...(await checkProgress(this.tables, log.ranges, recomputation, history)))
+    const committed = ({ partition, end }: PartitionRange) => Math.min(end, nextOffsets.get(partition) ?? 0)
+    const ranges = running ? log.ranges.map(range => ({ ...range, end: committed(range) })) : log.ranges
+    this.problems.push(...(await checkProgress(this.tables, ranges, recomputation, history)))
     await this.compareTables(recomputation, history)
     return this.verdict(recomputation, journal, delays)
   }
@@ -101,10 +104,10 @@ class Verification {
     recomputation: Recomputation,
     journal: Journal | null,
     delays: Delays | null,
+    progress: Map<number, ProgressRow>,
   ): Promise<void> {
-    const firstOffsets = new Map((await this.tables.progress()).map(row => [row.partition, row.firstOffset ?? 0]))
     for (const { partition, low } of log.ranges) {
-      const first = firstOffsets.get(partition) ?? 0
+      const first = progress.get(partition)?.firstOffset ?? 0
       if (first < low)
         this.problems.push(
           `partition ${partition}: cannot be verified: the pipeline began at offset ${first}, but the topic now begins at offset ${low}, so retention removed records that the verifier needs`,
@@ -114,7 +117,12 @@ class Verification {
     await log.read(record => {
       if (++count % 100_000 === 0) this.options.onProgress?.(`${count} records read`)
       journal?.checkOff(record.partition, record.offset, record.key, record.value)
-      if (record.offset < (firstOffsets.get(record.partition) ?? 0)) return
+      const row = progress.get(record.partition)
+      if (record.offset < (row?.firstOffset ?? 0)) return
+      if (this.options.running && row && record.offset === row.nextOffset) {
+        recomputation.addLines(record, row.countedLines)
+        return
+      }
       recomputation.add(record)
       if (record.madeAt !== null) delays?.add(record.partition, record.offset, record.madeAt)
     })
@@ -268,4 +276,14 @@ class Verification {
       problems,
     }
   }
+}
+
+/** Returns the offset before which to read each partition: a record of which some lines are counted belongs to it. */
+function readUpTo(rows: Iterable<ProgressRow>): Map<number, number> {
+  return new Map(
+    [...rows].map(({ partition, nextOffset, countedLines }) => [
+      partition,
+      (nextOffset ?? 0) + (countedLines > 0 ? 1 : 0),
+    ]),
+  )
 }

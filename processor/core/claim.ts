@@ -7,6 +7,8 @@ export type Progress = {
   token: string
   /** First offset that was not counted yet. */
   nextOffset: number
+  /** Lines of the record at nextOffset that are counted already; 0: none. */
+  nextLine: number
   /** Where reading starts to rebuild the deduplication set. */
   restoreOffset: number
   /** Greatest event time of the non-dead records before restoreOffset. */
@@ -26,8 +28,10 @@ export type SpecSegment = {
 }
 
 export type Claim = Progress & {
-  /** Oldest first; the last one is the generation that the claim was made for. */
+  /** Oldest first; the last one is the generation to count with. */
   segments: SpecSegment[]
+  /** True if the rest of the record at nextOffset must be counted under the generation before that of the claim. */
+  finishesRecord: boolean
   /** Offsets at or after restoreOffset that were dead-lettered as store_rejected: dead again when re-read. */
   rejectedOffsets: number[]
 }

@@ -10,8 +10,12 @@ export type PartitionCommit = {
   partition: number
   epoch: number
   token: string
+  /** The commit counts what is from here on: the offset of a record, and how many of its lines were counted before. */
   fromOffset: number
+  fromLine: number
   nextOffset: number
+  /** Lines of the record at nextOffset that are counted with this commit or before it; 0: none. */
+  nextLine: number
   restoreOffset: number
   restoreMaxEventTime: number | null
   maxEventTime: number | null
@@ -20,7 +24,7 @@ export type PartitionCommit = {
   leaderEpoch: number
   /** records = dead + duplicate + accepted; nextOffset - fromOffset = records + skipped (control, aborted, absent). */
   counters: { records: number; skipped: number; dead: number; duplicate: number; accepted: number }
-  /** One per aggregation of the spec: accepted = late + onTime; lines × windows = added + missed. */
+  /** One per aggregation of the spec: accepted = late + onTime; lines × windows = added + missed for whole records. */
   aggregations: AggregationCounters[]
 }
 
@@ -70,6 +74,8 @@ export type DeadLetter = {
   payloadSha256: string | null
   /** What a value that is not JSON looks like, and what to do; null for other reasons. */
   detail: string | null
+  /** Lines that commits had counted before the store rejected a later one; 0: none. */
+  countedLines: number
 }
 
 /** One line of an accepted sale. values: one per CompiledField, as text; null where an optional field is absent. */

@@ -22,12 +22,18 @@ export class DeltaTable {
   #hashes = new Int32Array(FIRST_ROWS)
   /** Holds row + 1; 0 is free. */
   #index = new Int32Array(FIRST_ROWS * 2)
-  /** Last record that touched the row: columns with `per: events` take a record once, however many lines it has. */
+  /** Last record that touched the row: columns with `per: events` add a record once, however many lines it has. */
   #lastOffset = new Float64Array(FIRST_ROWS)
   #columns: Amount[][]
   readonly #evaluate: (Evaluate | null)[]
   readonly #merges: Merge[]
-  readonly #perEvent: boolean[]
+  /**
+   * By column: adds each event once. Not for min and max: the value is the same on all lines, so taking it again changes
+   * nothing.
+   */
+  readonly #addsEvents: boolean[]
+  /** Keys of the current record's lines that an earlier commit counted; null: none. */
+  #counted: Set<string> | null = null
   /** This line's value of each column, evaluated once however many windows it goes into; counts stay 1. */
   readonly #values: Amount[]
 
@@ -37,8 +43,23 @@ export class DeltaTable {
     this.#columns = aggregation.columns.map(() => [])
     this.#evaluate = aggregation.columns.map(c => (c.source === 'count' ? null : evaluatorOf(c, fields)))
     this.#merges = aggregation.columns.map(c => c.merge)
-    this.#perEvent = aggregation.columns.map(c => c.per === 'events')
+    this.#addsEvents = aggregation.columns.map(c => c.per === 'events' && c.merge === 'add')
     this.#values = aggregation.columns.map(() => 1)
+  }
+
+  get addsEvents(): boolean {
+    return this.#addsEvents.includes(true)
+  }
+
+  /** Notes that an earlier commit counted a line of the current record with this key. */
+  noteCounted(codes: Int32Array): void {
+    this.#counted ??= new Set()
+    this.#counted.add(this.#keyOf(codes))
+  }
+
+  /** Forgets these lines at the end of the record. */
+  forgetCounted(): void {
+    this.#counted = null
   }
 
   /** Evaluates the columns for one line; `addTo` then adds it to each of its windows. */
@@ -51,12 +72,12 @@ export class DeltaTable {
 
   addTo(windowStart: number, codes: Int32Array, offset: number): void {
     const row = this.#rowOf(windowStart, codes)
-    const firstLine = this.#lastOffset[row] !== offset
+    const firstLine = this.#lastOffset[row] !== offset && !this.#counted?.has(this.#keyOf(codes))
     this.#lastOffset[row] = offset
     for (let c = 0; c < this.#columns.length; c++) {
       const column = this.#columns[c]!
-      if (this.#perEvent[c] && !firstLine) continue
-      column[row] = mergeAmount(this.#merges[c]!, column[row], this.#values[c]!)
+      if (!firstLine && this.#addsEvents[c]) column[row] ??= 0
+      else column[row] = mergeAmount(this.#merges[c]!, column[row], this.#values[c]!)
     }
   }
 
@@ -72,6 +93,10 @@ export class DeltaTable {
     this.#index.fill(0)
     this.size = 0
     return rows
+  }
+
+  #keyOf(codes: Int32Array): string {
+    return this.#keys.map(field => codes[field]).join()
   }
 
   #rowOf(windowStart: number, codes: Int32Array): number {

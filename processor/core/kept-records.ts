@@ -19,7 +19,12 @@ export function lateEvent(
   return { partition, offset: cursor.offset, aggregation, eventTime, missed, entirely, payload: payloadOf(cursor)! }
 }
 
-export function deadLetter(partition: number, cursor: BatchCursor, fault: DecodeFault): DeadLetter {
+export function deadLetter(
+  partition: number,
+  cursor: BatchCursor,
+  fault: DecodeFault,
+  countedLines: number,
+): DeadLetter {
   const payload = payloadOf(cursor)
   return {
     partition,
@@ -33,5 +38,6 @@ export function deadLetter(partition: number, cursor: BatchCursor, fault: Decode
     payloadBytes: cursor.cut?.valueBytes ?? payload?.length ?? 0,
     payloadSha256: cursor.cut?.valueSha256 ?? null,
     detail: fault.reason === 'not_json' && payload ? describeNotJson(payload) : null,
+    countedLines,
   }
 }

@@ -10,7 +10,7 @@ export type Outcome = 'committed' | 'retry' | 'moved' | 'lost'
 
 export function outcomeOf(commit: PartitionCommit, row: Progress | undefined): Outcome {
   if (!row || row.epoch !== commit.epoch || row.token !== commit.token) return 'lost'
-  if (row.nextOffset === commit.nextOffset) return 'committed'
-  if (row.nextOffset === commit.fromOffset) return 'retry'
+  if (row.nextOffset === commit.nextOffset && row.nextLine === commit.nextLine) return 'committed'
+  if (row.nextOffset === commit.fromOffset && row.nextLine === commit.fromLine) return 'retry'
   return 'moved'
 }

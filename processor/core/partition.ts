@@ -8,25 +8,51 @@
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { type AbortedTransaction, BatchCursor, type Piece } from './batches.ts'
 import type { Claim } from './claim.ts'
-import type { PartitionCommit, RawSale } from './commit.ts'
+import type { PartitionCommit } from './commit.ts'
 import { type DecodeFault, Decoder } from './decode/decoder.ts'
 import { Interner } from './decode/interner.ts'
-import { DeltaTable } from './delta-table.ts'
-import { deadLetter, lateEvent } from './kept-records.ts'
+import { deadLetter } from './kept-records.ts'
+import { LineCounter } from './lines.ts'
 import { Pending, type Share } from './pending.ts'
 import { SeenIds } from './seen-ids.ts'
-import { lastWindowStart, missedWindows, windowsPerEvent } from './window.ts'
+import { translateShare } from './translate.ts'
+
+/** A record with many lines is counted in steps of this share of the rows, because lines may share rows. */
+const STEPS = 8
 
 /** Interned strings above this size are dropped at the next commit, so that memory stays bounded for any keys. */
 const MAX_INTERNED_BYTES = 4 << 20
 
-/** How much more a commit may hold. The last record may exceed the rows. */
-export type Room = { records: number; rows: number }
+/**
+ * How much more a commit may hold. The last record may exceed `rows`, by at most `recordRows`: a record with more rows is
+ * counted in parts.
+ */
+export type Room = { records: number; rows: number; recordRows: number }
 
-const UNLIMITED: Room = { records: Number.POSITIVE_INFINITY, rows: Number.POSITIVE_INFINITY }
+const UNLIMITED: Room = {
+  records: Number.POSITIVE_INFINITY,
+  rows: Number.POSITIVE_INFINITY,
+  recordRows: Number.POSITIVE_INFINITY,
+}
 
 /** A range of the log with the spec that applies to it. */
 type Program = { fromOffset: number; compiled: CompiledSpec; decoder: Decoder }
+
+/** What a commit stores of the event times and ids before a record. */
+type Before = { maxEventTime: number; oldestId: { offset: number; maxTime: number } | null }
+
+/** A record of which the lines before `line` are counted. */
+type BegunRecord = {
+  offset: number
+  line: number
+  watermark: number
+  /** A commit inside the record stores the state before it, because the store may still reject the record. */
+  before: Before
+  /** Lines that are counted before the rows are looked at again. */
+  step: number
+  /** True if a commit took the rows of these lines. */
+  isCommitted: boolean
+}
 
 export class PartitionState {
   readonly partition: number
@@ -38,20 +64,28 @@ export class PartitionState {
   maxEventTime: number
 
   readonly #compiled: CompiledSpec
+  /** The spec of the worker: another one if the claim only finishes a record. */
+  readonly #current: CompiledSpec
   readonly #programs: Program[]
   readonly #strings = new Interner()
   readonly #cursor = new BatchCursor()
   readonly #seen: SeenIds | null
-  readonly #tables: DeltaTable[]
+  readonly #lines: LineCounter
   /** Earlier commits counted everything before this offset. */
   readonly #countFrom: number
+  /** Earlier commits counted so many lines of the record at that offset. */
+  readonly #countFromLine: number
+  readonly #finishesRecord: boolean
   readonly #rejected: Set<number>
   /** Greatest event time so far while restoring; ids are remembered by it. */
   #restoredMax: number
   #pending: Pending
+  #begun: BegunRecord | null = null
+  /** True while the cursor is still at the begun record. */
+  #isAtBegun = false
 
   /** `compileSpec` compiles a stored generation; the last segment of the claim is the spec to count with. */
-  constructor(claim: Claim, compileSpec: (specJson: string) => CompiledSpec) {
+  constructor(claim: Claim, compileSpec: (specJson: string) => CompiledSpec, current?: CompiledSpec) {
     this.partition = claim.partition
     this.epoch = claim.epoch
     this.token = claim.token
@@ -60,15 +94,18 @@ export class PartitionState {
       return { fromOffset: segment.fromOffset, compiled, decoder: new Decoder(compiled, this.#strings) }
     })
     this.#compiled = this.#programs.at(-1)!.compiled
+    this.#current = current ?? this.#compiled
     const { deduplication } = this.#compiled.spec
     this.#seen = deduplication ? new SeenIds() : null
-    this.#tables = this.#compiled.aggregations.map(a => new DeltaTable(a, this.#compiled.fields))
+    this.#lines = new LineCounter(claim.partition, this.#compiled)
     this.#countFrom = claim.nextOffset
+    this.#countFromLine = claim.nextLine
+    this.#finishesRecord = claim.finishesRecord
     this.#rejected = new Set(claim.rejectedOffsets)
     this.nextOffset = claim.restoreOffset
     this.maxEventTime = claim.maxEventTime ?? Number.NEGATIVE_INFINITY
     this.#restoredMax = claim.restoreMaxEventTime ?? Number.NEGATIVE_INFINITY
-    this.#pending = new Pending(claim.nextOffset, this.#compiled.aggregations.length)
+    this.#pending = new Pending(claim.nextOffset, claim.nextLine, this.#compiled.aggregations.length)
   }
 
   get restoring(): boolean {
@@ -88,14 +125,18 @@ export class PartitionState {
   /** Aggregate, late, dead and raw rows of these records. */
   get pendingRows(): number {
     const { late, dead, raw } = this.#pending
-    let rows = late.length + dead.length + raw.length
-    for (const table of this.#tables) rows += table.size
-    return rows
+    return late.length + dead.length + raw.length + this.#lines.rows
   }
 
-  /** True when the offset moved since the last commit, even if over control records only. */
+  /** True when the position moved since the last commit, even if over control records only. */
   get dirty(): boolean {
-    return !this.restoring && this.nextOffset > this.#pending.fromOffset
+    const { fromOffset, fromLine } = this.#pending
+    return !this.restoring && (this.nextOffset > fromOffset || this.#nextLine > fromLine)
+  }
+
+  /** True when the record that the claim was made for is counted: the partition must be claimed again. */
+  get finished(): boolean {
+    return this.#finishesRecord && this.nextOffset > this.#countFrom
   }
 
   /** First offset that is neither committed nor frozen for a commit. */
@@ -121,6 +162,7 @@ export class PartitionState {
   /** Takes the next piece, which `process` then reads. Drops what is left of the one before. */
   feed(piece: Piece): void {
     if (this.restoring) this.#boundStrings() // nothing gathered yet can refer to a string
+    this.#isAtBegun = false
     this.#cursor.feed(piece)
   }
 
@@ -132,13 +174,18 @@ export class PartitionState {
     const cursor = this.#cursor
     const records = this.#pending.counters.records + room.records
     const rows = this.pendingRows + room.rows
-    while (this.#pending.counters.records < records && this.pendingRows < rows) {
-      if (!cursor.next()) {
+    while (this.#pending.counters.records < records && this.pendingRows < rows && !this.finished) {
+      if (!this.#isAtBegun && !cursor.next()) {
         this.nextOffset = cursor.nextOffset
         return true
       }
       if (cursor.offset < this.#countFrom) this.#restore(cursor)
-      else this.#count(cursor)
+      else if (!this.#count(cursor, rows, room.recordRows)) {
+        this.nextOffset = cursor.offset
+        this.#isAtBegun = true
+        return false
+      }
+      this.#isAtBegun = false
       this.nextOffset = cursor.nextOffset
     }
     return false
@@ -156,27 +203,42 @@ export class PartitionState {
 
   /** Returns everything since the last call, for one commit, and empties the pending effects. */
   freeze(): Share {
-    const oldest = this.#seen?.oldest() ?? null
-    const max = finiteOrNull(this.maxEventTime)
+    const begun = this.#nextLine > 0 ? this.#begun : null
+    const { maxEventTime, oldestId } = begun?.before ?? this.#now()
+    const max = finiteOrNull(maxEventTime)
     const pending = this.#pending
     const commit: PartitionCommit = {
       partition: this.partition,
       epoch: this.epoch,
       token: this.token,
       fromOffset: pending.fromOffset,
+      fromLine: pending.fromLine,
       nextOffset: this.nextOffset,
-      restoreOffset: oldest?.offset ?? this.nextOffset,
-      restoreMaxEventTime: oldest ? oldest.maxTime : max,
+      nextLine: this.#nextLine,
+      restoreOffset: oldestId?.offset ?? this.nextOffset,
+      restoreMaxEventTime: oldestId ? oldestId.maxTime : max,
       maxEventTime: max,
       firstEventTime: pending.firstEventTime,
       leaderEpoch: this.#cursor.leaderEpoch,
       counters: { ...pending.counters, skipped: this.nextOffset - pending.fromOffset - pending.counters.records },
       aggregations: pending.aggregations,
     }
-    const aggregates = this.#tables.map((table, i) => table.take(i, this.#strings))
-    this.#pending = new Pending(this.nextOffset, this.#compiled.aggregations.length)
+    const aggregates = this.#lines.take(this.#strings)
+    this.#pending = new Pending(this.nextOffset, this.#nextLine, this.#compiled.aggregations.length)
+    if (begun) begun.isCommitted = true
     this.#boundStrings()
-    return { commit, aggregates, ...pending.effects() }
+    const share = { commit, aggregates, ...pending.effects() }
+    return this.#finishesRecord ? translateShare(share, this.#compiled, this.#current) : share
+  }
+
+  #now(): Before {
+    return { maxEventTime: this.maxEventTime, oldestId: this.#seen?.oldest() ?? null }
+  }
+
+  /** Counted lines of the record at nextOffset; 0: none. */
+  get #nextLine(): number {
+    if (this.#begun?.offset === this.nextOffset) return this.#begun.line
+    return this.nextOffset === this.#countFrom ? this.#countFromLine : 0
   }
 
   #boundStrings(): void {
@@ -197,30 +259,75 @@ export class PartitionState {
     this.#isDuplicate(decoder, compiled, cursor.offset, this.#restoredMax)
   }
 
-  #count(cursor: BatchCursor): void {
+  /** `rows`, `recordRows`: see `Room`, `rows` with those that are gathered. Returns false if lines are left to count. */
+  #count(cursor: BatchCursor, rows: number, recordRows: number): boolean {
     const { decoder } = this.#programs.at(-1)!
     const pending = this.#pending
-    pending.counters.records++
     pending.bytes += Math.max(0, cursor.valueEnd - cursor.valueStart)
     pending.lastOffset = cursor.offset
-    pending.noteOrigin(cursor)
     const fault = this.#rejected.has(cursor.offset) ? STORE_REJECTED : decode(decoder, cursor)
     if (fault) {
       pending.counters.dead++
-      pending.dead.push(deadLetter(this.partition, cursor, fault))
-      return
-    }
+      pending.dead.push(deadLetter(this.partition, cursor, fault, this.#countedLines(cursor.offset)))
+    } else if (this.#begun?.offset === cursor.offset) {
+      if (!this.#resume(cursor, decoder, this.#begun, rows)) return false
+    } else if (!this.#begin(cursor, decoder, rows, recordRows)) return false
+    pending.counters.records++
+    pending.noteOrigin(cursor)
+    return true
+  }
+
+  /** Lines of the record that were counted before the claim. */
+  #countedLines(offset: number): number {
+    return offset === this.#countFrom ? this.#countFromLine : 0
+  }
+
+  #begin(cursor: BatchCursor, decoder: Decoder, rows: number, recordRows: number): boolean {
+    const pending = this.#pending
     if (decoder.time < cursor.timestamp - this.#compiled.spec.watermark.maxPastSkew)
       pending.noteFarBehind(this.partition, cursor, decoder.time)
-    const watermark = this.watermark
-    if (!Number.isFinite(this.maxEventTime)) pending.firstEventTime = decoder.time
-    this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
+    const { watermark, maxEventTime } = this
+    const line = this.#countedLines(cursor.offset)
+    const before = line > 0 || this.#lines.exceeds(decoder.lines, recordRows) ? this.#now() : null
+    this.maxEventTime = Math.max(maxEventTime, decoder.time)
     if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, this.maxEventTime)) {
+      if (!Number.isFinite(maxEventTime)) pending.firstEventTime = decoder.time
       pending.counters.duplicate++
-      return
+      return true
     }
-    pending.counters.accepted++
-    this.#accept(cursor, decoder, watermark)
+    if (before) {
+      const step = this.#lines.linesWithin(recordRows / STEPS)
+      this.#begun = { offset: cursor.offset, line, watermark, before, step, isCommitted: line > 0 }
+      return this.#resume(cursor, decoder, this.#begun, rows)
+    }
+    this.#lines.begin(decoder.time, watermark)
+    this.#lines.add(decoder, cursor.offset, 0, decoder.lines, pending)
+    this.#end(cursor, decoder, maxEventTime)
+    return true
+  }
+
+  /** Counts further lines of a record, at least one of them. Returns false if lines are left. */
+  #resume(cursor: BatchCursor, decoder: Decoder, begun: BegunRecord, rows: number): boolean {
+    const lines = this.#lines
+    lines.begin(decoder.time, begun.watermark)
+    if (begun.isCommitted) lines.resume(decoder, begun.line)
+    begun.isCommitted = false
+    do {
+      const to = Math.min(begun.line + begun.step, decoder.lines)
+      lines.add(decoder, cursor.offset, begun.line, to, this.#pending)
+      begun.line = to
+    } while (begun.line < decoder.lines && this.pendingRows < rows)
+    if (begun.line < decoder.lines) return false
+    this.#end(cursor, decoder, begun.before.maxEventTime)
+    this.#begun = null
+    return true
+  }
+
+  /** Ends an accepted record. `maxBefore`: the greatest event time before it. */
+  #end(cursor: BatchCursor, decoder: Decoder, maxBefore: number): void {
+    if (!Number.isFinite(maxBefore)) this.#pending.firstEventTime = decoder.time
+    this.#pending.counters.accepted++
+    this.#lines.end(cursor, decoder, this.#pending)
   }
 
   #isDuplicate(decoder: Decoder, compiled: CompiledSpec, offset: number, maxTime: number): boolean {
@@ -228,52 +335,6 @@ export class PartitionState {
     if (!this.#seen || !deduplication) return false
     this.#seen.forget(maxTime, deduplication.horizon)
     return this.#seen.sight(decoder.id, offset, maxTime, deduplication.maxIds)
-  }
-
-  #accept(cursor: BatchCursor, decoder: Decoder, watermark: number): void {
-    let lateEverywhere = true
-    for (let a = 0; a < this.#tables.length; a++) {
-      const missed = this.#aggregate(a, decoder, cursor.offset, watermark)
-      const late = missed.length === windowsPerEvent(this.#compiled.aggregations[a]!.window)
-      if (!late) lateEverywhere = false
-      if (missed.length > 0) this.#pending.late.push(lateEvent(this.partition, cursor, a, decoder.time, missed, late))
-    }
-    if (this.#compiled.spec.raw && !lateEverywhere) this.#keepRaw(cursor.offset, decoder)
-  }
-
-  /** Adds every line to every window that is still open; returns the starts of the closed ones, ascending. */
-  #aggregate(a: number, decoder: Decoder, offset: number, watermark: number): number[] {
-    const { window, allowedLateness } = this.#compiled.aggregations[a]!
-    const table = this.#tables[a]!
-    const counters = this.#pending.aggregations[a]!
-    const last = lastWindowStart(window, decoder.time)
-    const windows = windowsPerEvent(window)
-    const missed = missedWindows(window, last, windows, allowedLateness, watermark)
-    const open = windows - missed.length
-    if (open > 0) {
-      for (let line = 0; line < decoder.lines; line++) {
-        decoder.selectLine(line)
-        table.prepare(decoder.amounts)
-        for (let w = 0; w < open; w++)
-          table.addTo(window === null ? last : last - w * window.slide, decoder.codes, offset)
-      }
-    }
-    counters.added += decoder.lines * open
-    counters.missed += decoder.lines * missed.length
-    counters.missedWindows += missed.length
-    if (open === 0) counters.late++
-    else counters.onTime++
-    if (open > 0 && missed.length > 0) counters.partlyLate++
-    return missed
-  }
-
-  #keepRaw(offset: number, decoder: Decoder): void {
-    for (let line = 0; line < decoder.lines; line++) {
-      decoder.selectLine(line)
-      const values = this.#compiled.fields.map((_, field) => decoder.text(field))
-      const sale: RawSale = { partition: this.partition, offset, line, eventTime: decoder.time, values }
-      this.#pending.raw.push(sale)
-    }
   }
 }
 

@@ -15,8 +15,17 @@ export type Share = {
   traces: string[]
   /** Records whose event time is more than maxPastSkew before their timestamp; null: none. */
   farBehind: FarBehind | null
-  /** Offset of the newest data record; −1: none. */
+  /** Offset of the newest data record, also if only some of its lines are in the share; −1: none. */
   lastOffset: number
+}
+
+export function noCounters(): AggregationCounters {
+  return { late: 0, onTime: 0, partlyLate: 0, missedWindows: 0, added: 0, missed: 0 }
+}
+
+/** Returns the number of records of which the share has all or some lines. */
+export function recordsIn({ commit: { counters, nextLine } }: Share): number {
+  return counters.records + (nextLine > 0 ? 1 : 0)
 }
 
 /** A sampled trace context; of later format versions, the known part. Strict: any sender may write this header. */
@@ -25,6 +34,7 @@ const EPOCH_MS = /^\d{1,15}$/
 
 export class Pending {
   readonly fromOffset: number
+  readonly fromLine: number
   readonly counters = { records: 0, dead: 0, duplicate: 0, accepted: 0 }
   readonly aggregations: AggregationCounters[]
   readonly late: LateEvent[] = []
@@ -37,16 +47,10 @@ export class Pending {
   lastOffset = -1
   firstEventTime: number | null = null
 
-  constructor(fromOffset: number, aggregations: number) {
+  constructor(fromOffset: number, fromLine: number, aggregations: number) {
     this.fromOffset = fromOffset
-    this.aggregations = Array.from({ length: aggregations }, () => ({
-      late: 0,
-      onTime: 0,
-      partlyLate: 0,
-      missedWindows: 0,
-      added: 0,
-      missed: 0,
-    }))
+    this.fromLine = fromLine
+    this.aggregations = Array.from({ length: aggregations }, noCounters)
   }
 
   /** Notes the record's creation time and trace. Where brokers set the timestamp, the header sent-at has the time. */

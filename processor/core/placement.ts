@@ -18,12 +18,13 @@ export type LogBounds = {
 export function placeReading(claim: Claim, bounds: LogBounds, offsetOutOfRange: 'stop' | 'skip'): Placement {
   const { partition, nextOffset, restoreOffset } = claim
   const { earliest, end, epochEnd } = bounds
-  if (end < nextOffset)
+  const counted = claim.nextLine > 0 ? nextOffset + 1 : nextOffset
+  if (end < counted)
     return {
       stop: 'LogTruncated',
       message: `partition ${partition} ends at offset ${end}, but results are stored up to offset ${nextOffset}: Kafka lost records. If you have a copy of the topic with the same offsets, restore it; otherwise ${START_OVER}`,
     }
-  if (epochEnd !== null && epochEnd < nextOffset)
+  if (epochEnd !== null && epochEnd < counted)
     return {
       stop: 'LogTruncated',
       message: `partition ${partition} lost its records from offset ${epochEnd} on, but results are stored up to offset ${nextOffset}: Kafka elected a leader that did not have these records. If you have a copy of the topic with the same offsets, restore it; otherwise ${START_OVER}`,

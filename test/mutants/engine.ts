@@ -218,7 +218,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'lost response to COMMIT treated as a failure',
     file: 'processor/core/outcome.ts',
-    find: "if (row.nextOffset === commit.nextOffset) return 'committed'",
+    find: "if (row.nextOffset === commit.nextOffset && row.nextLine === commit.nextLine) return 'committed'",
     plant: "if (row.nextOffset === commit.nextOffset) return 'retry'",
     test: SIMULATOR,
     turnsRed: SIMULATED,
@@ -226,7 +226,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'lost response to COMMIT treated as success',
     file: 'processor/core/outcome.ts',
-    find: "if (row.nextOffset === commit.fromOffset) return 'retry'",
+    find: "if (row.nextOffset === commit.fromOffset && row.nextLine === commit.fromLine) return 'retry'",
     plant: "if (row.nextOffset === commit.fromOffset) return 'committed'",
     test: 'test/processor/core/outcome.test.ts',
     turnsRed: 'decides retry for',
@@ -322,8 +322,8 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'amount of an order added once per line',
     file: 'processor/core/delta-table.ts',
-    find: "aggregation.columns.map(c => c.per === 'events')",
-    plant: 'aggregation.columns.map(() => false)',
+    find: "c => c.per === 'events' && c.merge === 'add'",
+    plant: '() => false',
     test: 'test/processor/core/partition.test.ts',
     turnsRed: 'returns the rows, verdicts and watermark of the contract',
   },

@@ -1,16 +1,19 @@
-/** Batches that are small in Kafka and large when unpacked, read by a real worker within the default memory limit. */
+/** Batches and records that become large when they are read or aggregated, in a real worker with the default memory limit. */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createGzip } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseDocument } from 'yaml'
 import { Rig, type Worker } from '#test/integrity/rig.ts'
 import { ecommerceSale } from '#test/producer/pipelines.ts'
 import { MemoryLimit } from '#test/support/memory-limit.ts'
 import { produceRaw } from '#test/support/raw-produce.ts'
 import { encodeFrame, encodeRecord, varint } from '#test/support/record-batch.ts'
+import { createTopic } from '#test/support/services.ts'
 import { until } from '#test/support/until.ts'
+import { Kafka, logLevel } from '#verify/kafkajs.ts'
 
 const MIB = 1 << 20
 const TIMESTAMP = Date.parse('2026-11-23T10:00:05Z')
@@ -97,4 +100,86 @@ describe('a worker with a memory limit of 512 MiB', () => {
     expect(limit.peakBytes).toBeLessThan(512 * MIB)
     console.log(`most memory at a time: ${Math.round(limit.peakBytes / MIB)} MiB`)
   }, 300_000)
+})
+
+describe('an order with 10,000 lines in 64 windows of two aggregations', () => {
+  const schema = 'hostile_orders'
+  const spec = () => {
+    const document = parseDocument(rig.specText)
+    document.setIn(['metadata', 'name'], 'hostile-orders')
+    document.setIn(['spec', 'source', 'topic'], 'orders')
+    document.setIn(['spec', 'source', 'partitions'], 1)
+    document.setIn(['spec', 'window'], { type: 'sliding', size: '64m', slide: '1m' })
+    document.setIn(['spec', 'event'], {
+      id: 'id',
+      time: { path: 'at' },
+      fields: [{ name: 'total', type: 'decimal', scale: 2 }],
+      explode: { path: 'lines', fields: [{ name: 'sku' }, { name: 'price', type: 'decimal', scale: 2 }] },
+    })
+    const measures = [
+      { name: 'revenue', op: 'sum', of: 'price' },
+      { name: 'orders', op: 'count', of: 'events' },
+      { name: 'totals', op: 'sum', of: 'total', per: 'events' },
+    ]
+    document.setIn(
+      ['spec', 'aggregations'],
+      ['by_sku', 'by_price'].map((name, i) => ({ name, groupBy: i === 0 ? ['sku'] : ['sku', 'price'], measures })),
+    )
+    for (const name of ['raw', 'load']) document.deleteIn(['spec', name])
+    return String(document)
+  }
+  const order = (id: string, lines: number) =>
+    JSON.stringify({
+      id,
+      at: '2026-11-23T10:00:00Z',
+      total: '10000.00',
+      // Each product occurs twice, far apart: both in the same rows, but in different commits.
+      lines: Array.from({ length: lines }, (_, i) => ({ sku: `p${i % 9000}`, price: '1.00' })),
+    })
+  const start = () => rig.startWorker(spec(), {}, limit.node)
+
+  it('is counted exactly, and any worker that is killed meanwhile is replaced', async () => {
+    worker.process.kill('SIGTERM')
+    await worker.exited
+    await createTopic(rig.servers.kafka.bootstrap, 'orders', 1, { 'max.message.bytes': '8388608' })
+    const producer = new Kafka({
+      brokers: rig.servers.kafka.bootstrap.split(','),
+      logLevel: logLevel.NOTHING,
+    }).producer()
+    await producer.connect()
+    const orders = [order('first', 2), order('long', 10_000), order('too-long', 45_000), order('longer', 90_000)]
+    for (const value of [...orders, order('last', 2)]) await producer.send({ topic: 'orders', messages: [{ value }] })
+    await producer.disconnect()
+    worker = await start()
+    const lines = async () => {
+      const rows = await rig.query<{ lines: number | null }>(`SELECT counted_lines AS lines FROM ${schema}.progress`)
+      return rows[0]?.lines ?? 0
+    }
+    await until('some lines are committed', () => lines().catch(() => 0), 120_000, 50)
+    worker.process.kill('SIGKILL')
+    await worker.exited
+    const committed = await lines()
+    expect(committed).toBeGreaterThan(0)
+    expect(committed).toBeLessThan(10_000)
+    worker = await start()
+    const next = `SELECT 1 FROM ${schema}.progress WHERE next_offset = 5`
+    await until('all is committed', () => rig.query(next).then(rows => rows.length === 1), 300_000)
+    // The verifier would need minutes for so many rows, and each of them is easily foretold.
+    for (const table of ['by_sku', 'by_price'])
+      expect(
+        await rig.query(
+          `SELECT count(*)::int AS rows, revenue::float AS revenue, orders::int AS orders, totals::float AS totals
+           FROM ${schema}.${table} GROUP BY 2, 3, 4 ORDER BY 3, 2`,
+        ),
+      ).toEqual([
+        { rows: 64 * 8000, revenue: 1, orders: 1, totals: 10_000 },
+        { rows: 64 * 998, revenue: 2, orders: 1, totals: 10_000 },
+        { rows: 64 * 2, revenue: 4, orders: 3, totals: 30_000 },
+      ])
+    const [counters] = await rig.query(`SELECT records, dead, accepted FROM ${schema}.progress`)
+    expect(counters).toEqual({ records: '5', dead: '2', accepted: '3' })
+    expect(limit.kills).toBe(0)
+    expect(limit.peakBytes).toBeLessThan(512 * MIB)
+    console.log(`most memory at a time: ${Math.round(limit.peakBytes / MIB)} MiB`)
+  }, 600_000)
 })

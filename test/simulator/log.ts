@@ -4,7 +4,10 @@ import { encodeBatch, type TestBatch } from '#test/support/record-batch.ts'
 import type { Life, World } from './world.ts'
 
 /** What a record means, kept beside its bytes so that the oracle never parses. */
-export type Intent = { dead: string } | { id: string; time: number; category: string; cents: number }
+export type Line = { category: string; cents: number }
+
+/** What a record means. One that the store rejects also has lines: some may be counted before it is. */
+export type Intent = { dead: string; time?: number; lines?: Line[] } | { id: string; time: number; lines: Line[] }
 
 export type Visible = { offset: number; intent: Intent }
 

@@ -1,21 +1,32 @@
 /** Sections 5 to 7 of the contract in the simplest code, computed from what the sales mean, not from their bytes. */
-import type { Intent, Visible } from './log.ts'
-import type { Knobs } from './scenario.ts'
+import type { Line, Visible } from './log.ts'
+import { type Knobs, totalOf } from './scenario.ts'
+
+/** What an aggregation may show of a group. */
+export type Measures = {
+  lines: number
+  orders: number
+  cents: number
+  smallest: number
+  largest: number
+  /** The sum of the totals of its orders. */
+  totals: number
+}
 
 export type Expected = {
   /** "aggregation|window start|category" → measures. */
-  rows: Map<string, { orders: number; cents: number; smallest: number; largest: number }>
+  rows: Map<string, Measures>
   /** "aggregation|partition|offset" → missed window starts. */
   late: Map<string, number[]>
   /** "partition|offset" → reason. */
   dead: Map<string, string>
-  /** "partition|offset" */
+  /** "partition|offset|line" */
   raw: Set<string>
   duplicates: number
   accepted: number
 }
 
-type Sale = Exclude<Intent, { dead: string }>
+type Sale = { time: number; lines: Line[]; total: number }
 
 /** In the order of the spec. */
 export const AGGREGATIONS = [
@@ -25,8 +36,16 @@ export const AGGREGATIONS = [
   { name: 'extra', size: 10_000, slide: 10_000, grouped: false },
 ]
 
-/** Returns the expected rows of a log. `knobsAt` returns the settings in force for a record. */
-export function expect(logs: Visible[][], knobsAt: (partition: number, offset: number) => Knobs): Expected {
+/** What the log alone does not say about a record. */
+export type Circumstances = {
+  /** The settings in force. */
+  knobsAt: (partition: number, offset: number) => Knobs
+  /** How many lines were counted before the store rejected the record. */
+  countedLines: (partition: number, offset: number) => number
+}
+
+/** Returns the expected rows of a log. */
+export function expect(logs: Visible[][], circumstances: Circumstances): Expected {
   const expected: Expected = {
     rows: new Map(),
     late: new Map(),
@@ -36,7 +55,7 @@ export function expect(logs: Visible[][], knobsAt: (partition: number, offset: n
     accepted: 0,
   }
   logs.forEach((log, partition) => {
-    expectPartition(log, partition, offset => knobsAt(partition, offset), expected)
+    expectPartition(log, partition, circumstances, expected)
   })
   return expected
 }
@@ -44,17 +63,21 @@ export function expect(logs: Visible[][], knobsAt: (partition: number, offset: n
 function expectPartition(
   log: Visible[],
   partition: number,
-  knobsAt: (offset: number) => Knobs,
+  { knobsAt, countedLines }: Circumstances,
   expected: Expected,
 ): void {
   let max = Number.NEGATIVE_INFINITY
   const sightings = new Map<string, number>() // id → M at its last sighting, oldest sighting first
   for (const { offset, intent } of log) {
+    const knobs = knobsAt(partition, offset)
+    const place = `${partition}|${offset}`
     if ('dead' in intent) {
-      expected.dead.set(`${partition}|${offset}`, intent.dead)
+      expected.dead.set(place, intent.dead)
+      const lines = intent.lines?.slice(0, countedLines(partition, offset)) ?? []
+      const whole = { time: intent.time!, lines, total: totalOf(intent.lines ?? []) }
+      if (lines.length > 0) accept(whole, place, max - knobs.outOfOrderness, knobs, { ...expected, late: new Map() })
       continue
     }
-    const knobs = knobsAt(offset)
     const watermark = max - knobs.outOfOrderness
     max = Math.max(max, intent.time)
     for (const [id, seenAt] of sightings) if (max - seenAt > knobs.horizon) sightings.delete(id)
@@ -67,8 +90,7 @@ function expectPartition(
       continue
     }
     expected.accepted++
-    if (!accept(intent, `${partition}|${offset}`, watermark, knobs, expected)) continue
-    expected.raw.add(`${partition}|${offset}`)
+    accept({ ...intent, total: totalOf(intent.lines) }, place, watermark, knobs, expected)
   }
 }
 
@@ -76,8 +98,8 @@ function keepNewest(sightings: Map<string, number>, count: number): void {
   for (const id of sightings.keys()) if (sightings.size > count) sightings.delete(id)
 }
 
-/** Adds a sale to its open windows. Returns false when the sale is late for every aggregation. */
-function accept(sale: Sale, place: string, watermark: number, knobs: Knobs, expected: Expected): boolean {
+/** Adds a sale to its open windows, and to the raw rows unless it is late for every aggregation. */
+function accept(sale: Sale, place: string, watermark: number, knobs: Knobs, expected: Expected): void {
   let counted = false
   for (const { name, size, slide, grouped } of AGGREGATIONS) {
     if (name === 'extra' && !knobs.extra) continue
@@ -86,12 +108,12 @@ function accept(sale: Sale, place: string, watermark: number, knobs: Knobs, expe
       if (end + knobs.allowedLateness <= watermark) missed.push(start)
       else {
         counted = true
-        addTo(expected, `${name}|${start}|${grouped ? sale.category : ''}`, sale.cents)
+        addTo(expected, category => `${name}|${start}|${grouped ? category : ''}`, sale)
       }
     }
     if (missed.length > 0) expected.late.set(`${name}|${place}`, missed)
   }
-  return counted
+  if (counted) for (const line of sale.lines.keys()) expected.raw.add(`${place}|${line}`)
 }
 
 function windowsOf(time: number, size: number | null, slide: number | null): [start: number, end: number][] {
@@ -102,13 +124,22 @@ function windowsOf(time: number, size: number | null, slide: number | null): [st
   return windows
 }
 
-function addTo(expected: Expected, key: string, cents: number): void {
-  const row = expected.rows.get(key) ?? { orders: 0, cents: 0, smallest: cents, largest: cents }
-  row.orders++
-  row.cents += cents
-  row.smallest = Math.min(row.smallest, cents)
-  row.largest = Math.max(row.largest, cents)
-  expected.rows.set(key, row)
+function addTo({ rows }: Expected, keyOf: (category: string) => string, { lines, total }: Sale): void {
+  const touched = new Set<string>()
+  for (const { category, cents } of lines) {
+    const key = keyOf(category)
+    const row = rows.get(key) ?? { lines: 0, orders: 0, cents: 0, smallest: cents, largest: cents, totals: 0 }
+    row.lines++
+    row.cents += cents
+    row.smallest = Math.min(row.smallest, cents)
+    row.largest = Math.max(row.largest, cents)
+    if (!touched.has(key)) {
+      row.orders++
+      row.totals += total
+    }
+    touched.add(key)
+    rows.set(key, row)
+  }
 }
 
 /** An entry of the spec history: the settings in force from an offset on. */
@@ -122,7 +153,9 @@ export function partialWindows(logs: Visible[][], histories: Entry[][]): (start:
 
 function lackingTimes(log: Visible[], history: Entry[]): { after: number; until: number }[] {
   const latestBefore = (offset: number) =>
-    Math.max(...log.flatMap(v => (v.offset < offset && 'time' in v.intent ? v.intent.time : Number.NEGATIVE_INFINITY)))
+    Math.max(
+      ...log.flatMap(v => (v.offset < offset && !('dead' in v.intent) ? v.intent.time : Number.NEGATIVE_INFINITY)),
+    )
   return history.flatMap(({ from, knobs }, i) => {
     if (!knobs.extra || i === 0 || history[i - 1]!.knobs.extra) return []
     const last = history.slice(0, i).findLastIndex(entry => entry.knobs.extra)

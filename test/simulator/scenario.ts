@@ -2,7 +2,7 @@
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Random } from '#test/support/random.ts'
-import type { Intent, Topic } from './log.ts'
+import type { Intent, Line, Topic } from './log.ts'
 import type { World } from './world.ts'
 
 /** A category that the simulated database rejects: its sales become dead letters, and processing continues. */
@@ -29,7 +29,8 @@ export function drawKnobs(random: Random, extra: boolean): Knobs {
 
 export function pipelineOf(knobs: Knobs): SalesPipeline {
   const { outOfOrderness, allowedLateness, horizon, maxIds, extra } = knobs
-  const added = '    - { name: extra, measures: [{ name: orders, op: count }] }\n'
+  const added =
+    '    - { name: extra, measures: [{ name: lines, op: count }, { name: orders, op: count, of: events }] }\n'
   return parsePipeline(`
 apiVersion: salespipeline.dev/v1alpha1
 kind: SalesPipeline
@@ -40,8 +41,10 @@ spec:
     id: id
     time: { path: at, format: epoch, unit: ms }
     fields:
-      - { name: category }
-      - { name: amount, type: decimal, scale: 2 }
+      - { name: total, type: decimal, scale: 2 }
+    explode:
+      path: lines
+      fields: [{ name: category }, { name: amount, type: decimal, scale: 2 }]
   window: { type: tumbling, size: 10s }
   watermark: { outOfOrderness: ${outOfOrderness}ms, idleTimeout: 2s, maxFutureSkew: 1h }
   allowedLateness: ${allowedLateness}ms
@@ -51,13 +54,15 @@ spec:
     - name: by_category
       groupBy: [category]
       measures:
-        - { name: orders, op: count }
+        - { name: lines, op: count }
+        - { name: orders, op: count, of: events }
         - { name: revenue, op: sum, of: amount }
         - { name: smallest, op: min, of: amount }
         - { name: largest, op: max, of: amount }
+        - { name: totals, op: sum, of: total, per: events }
     - name: sliding
       window: { type: sliding, size: 12s, slide: 4s }
-      measures: [{ name: orders, op: count }]
+      measures: [{ name: lines, op: count }, { name: orders, op: count, of: events }]
     - name: totals
       window: { type: none }
       groupBy: [category]
@@ -71,15 +76,17 @@ ${extra ? added : ''}  commit: { interval: 100ms, maxRecords: 40 }
 
 /**
  * Writes sales that appear over `spanMs` of virtual time, in batches, some of them in transactions that abort. Partitions
- * that are added later get their sales from `growsAfterMs` on.
+ * that are added later get their sales from `growsAfterMs` on. `longShare`: share of sales with many lines.
  */
-export function writeSales(world: World, topic: Topic, spanMs: number, growsAfterMs: number): void {
+export function writeSales(world: World, topic: Topic, spanMs: number, growsAfterMs: number, longShare: number): void {
   const { random } = world
   topic.partitions.forEach((log, partition) => {
     const ids: string[] = []
     for (let at = partition < topic.known ? 0 : growsAfterMs; at < spanMs; at += random.int(50, 1500)) {
       const appearsAt = world.now + at
-      const sales = Array.from({ length: random.int(1, 8) }, () => drawSale(random, appearsAt, partition, ids))
+      const sales = Array.from({ length: random.int(1, 8) }, () =>
+        drawSale(random, appearsAt, partition, ids, longShare),
+      )
       const draw = random.next()
       log.append(appearsAt, sales, {
         ...(draw < 0.1 ? { transaction: 'abort' as const } : draw < 0.2 ? { transaction: 'commit' as const } : {}),
@@ -93,17 +100,27 @@ export function writeSales(world: World, topic: Topic, spanMs: number, growsAfte
 const REJECTED_SHARE = 0.003
 
 function rejectedSale(random: Random, at: number): { intent: Intent; value: Buffer } {
-  const value = Buffer.from(
-    `{"id":"rejected-${random.next()}","at":${at},"category":"${REJECTED_CATEGORY}","amount":"1.00"}`,
-  )
-  return { intent: { dead: 'store_rejected' }, value }
+  const lines = [...drawLines(random, 0.5), { category: REJECTED_CATEGORY, cents: 100 }]
+  const value = Buffer.from(encodeSale(random, { id: `rejected-${random.next()}`, time: at, lines }))
+  return { intent: { dead: 'store_rejected', time: at, lines }, value }
 }
+
+function drawLines(random: Random, longShare: number): Line[] {
+  const length = random.chance(longShare) ? random.int(20, 40) : random.chance(0.2) ? random.int(2, 4) : 1
+  return Array.from({ length }, () => ({
+    category: random.pick(['books', 'toys', 'games']),
+    cents: random.int(-500, 99_999),
+  }))
+}
+
+export const totalOf = (lines: Line[]) => lines.reduce((sum, { cents }) => sum + cents, 0)
 
 function drawSale(
   random: Random,
   appearsAt: number,
   partition: number,
   ids: string[],
+  longShare: number,
 ): { intent: Intent; value: Buffer | null } {
   const draw = random.next()
   if (draw < 0.03) return { intent: { dead: 'tombstone' }, value: null }
@@ -114,24 +131,27 @@ function drawSale(
   const id = repeated ? random.pick(ids.slice(-30)) : `p${partition}-${ids.length}`
   if (!repeated) ids.push(id)
   const late = random.chance(0.1) ? random.int(0, 30_000) : random.int(0, 4000)
-  const intent = {
-    id,
-    time: appearsAt - late,
-    category: random.pick(['books', 'toys', 'games']),
-    cents: random.int(-500, 99_999),
-  }
+  const intent = { id, time: appearsAt - late, lines: drawLines(random, longShare) }
   return { intent, value: Buffer.from(encodeSale(random, intent)) }
 }
 
 /** Encodes a sale in one of several spellings, so that the scanner's fast path and its fallback are both used. */
-function encodeSale(random: Random, sale: { id: string; time: number; category: string; cents: number }): string {
-  const sign = sale.cents < 0 ? '-' : ''
-  const digits = String(Math.abs(sale.cents)).padStart(3, '0')
-  const amount = `${sign}${digits.slice(0, -2)}.${digits.slice(-2)}`
-  const category = random.chance(0.1)
-    ? `\\u00${sale.category.charCodeAt(0).toString(16)}${sale.category.slice(1)}`
-    : sale.category
+function encodeSale(random: Random, { id, time, lines }: { id: string; time: number; lines: Line[] }): string {
+  const items = lines.map(line => encodeLine(random, line)).join()
+  const total = decimal(totalOf(lines))
   return random.chance(0.5)
-    ? `{"id":"${sale.id}","at":${sale.time},"category":"${category}","amount":"${amount}"}`
-    : `{ "amount": ${amount}, "extra": {"a": [1, null]}, "category": "${category}", "at": ${sale.time}, "id": "${sale.id}" }`
+    ? `{"id":"${id}","at":${time},"total":"${total}","lines":[${items}]}`
+    : `{ "lines": [${items}], "extra": {"a": [1, null]}, "total": ${total}, "at": ${time}, "id": "${id}" }`
+}
+
+function encodeLine(random: Random, { category, cents }: Line): string {
+  const text = random.chance(0.1) ? `\\u00${category.charCodeAt(0).toString(16)}${category.slice(1)}` : category
+  return random.chance(0.5)
+    ? `{"category":"${text}","amount":"${decimal(cents)}"}`
+    : `{ "amount": ${decimal(cents)}, "category": "${text}" }`
+}
+
+function decimal(cents: number): string {
+  const digits = String(Math.abs(cents)).padStart(3, '0')
+  return `${cents < 0 ? '-' : ''}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }

@@ -10,6 +10,7 @@ import { unpack } from '#processor/adapters/kafka/unpack.ts'
 import { MemoryDatabase } from '#processor/adapters/memory/database.ts'
 import { MemorySink } from '#processor/adapters/memory/sink.ts'
 import { MemoryStore } from '#processor/adapters/memory/store.ts'
+import type { Claim } from '#processor/core/claim.ts'
 import type { Commit } from '#processor/core/commit.ts'
 import { Fatal, Rejected, Retryable } from '#processor/errors.ts'
 import { Flow } from '#processor/flow.ts'
@@ -32,6 +33,8 @@ function versionOf(knobs: Knobs): Version {
 }
 
 const SPAN_MS = 30_000
+/** Some seeds have many sales with many lines, and make commits inside of them. */
+const CUTTING = { share: 0.12, longSales: 0.25, partitionRows: 25 }
 /** Virtual ms: the idle timeout of the spec and a few rounds of upkeep. */
 const SETTLES_WITHIN_MS = 6000
 /** Virtual ms. Draining after the last fault takes seconds; a system that needs minutes is stuck. */
@@ -46,6 +49,7 @@ class Simulation {
   readonly #world: World
   readonly #statistics = emptyStatistics()
   readonly #database = new MemoryDatabase()
+  readonly #isCutting: boolean
   readonly #projected = new MemorySink()
   readonly #topic: Topic
   readonly #group: Group
@@ -57,9 +61,12 @@ class Simulation {
   #quiet = false
   #failingOver = false
   #hasLostDocuments = false
+  /** Rows and late events of `extra` that lack lines, because a version without it finished a record. */
+  readonly #cut = new Set<string>()
 
   constructor(world: World) {
     this.#world = world
+    this.#isCutting = world.random.chance(CUTTING.share)
     const first = world.random.int(0, 1)
     this.#versions = Array.from({ length: world.random.int(1, 3) }, (_, i) =>
       versionOf(drawKnobs(world.random, (first + i) % 2 === 1)),
@@ -71,7 +78,7 @@ class Simulation {
   async run(): Promise<Statistics> {
     const world = this.#world
     const growsAfter = world.random.int(1000, SPAN_MS / 2)
-    writeSales(world, this.#topic, SPAN_MS, growsAfter)
+    writeSales(world, this.#topic, SPAN_MS, growsAfter, this.#isCutting ? CUTTING.longSales : 0)
     world.after(growsAfter, () => this.#grow())
     if (world.random.chance(0.5)) this.#failOver(world.random.int(1000, SPAN_MS + 1000), world.random.int(1, 2000))
     if (world.random.chance(0.5)) world.after(world.random.int(1000, SPAN_MS + 1000), () => this.#loseDocuments())
@@ -89,12 +96,17 @@ class Simulation {
     await world.run(() => world.now >= settledAt, LIMIT_MS)
     await this.#untilDrained()
     this.#statistics.rebalances = this.#group.rebalances
+    const { dead } = this.#database
+    for (const { countedLines } of dead.values()) this.#statistics.keptLines += countedLines
     const expected = expectRows(
       this.#topic.partitions.map(p => p.visible),
-      (partition, offset) => this.#versionAt(partition, offset).knobs,
+      {
+        knobsAt: (partition, offset) => this.#versionAt(partition, offset).knobs,
+        countedLines: (partition, offset) => dead.get(`${partition}|${offset}`)?.countedLines ?? 0,
+      },
     )
     this.#statistics.failures.push(
-      ...differences(this.#database, this.#topic, expected),
+      ...differences(this.#database, this.#topic, expected, row => this.#cut.has(row)),
       ...this.#markDifferences(),
       ...projectionDifferences(this.#database, this.#projected),
     )
@@ -230,9 +242,10 @@ class Simulation {
       compiled: version.compiled,
       source: this.#topic.source(life),
       membership: this.#group.membership(life),
-      store: this.#store(life, memory),
+      store: this.#store(life, memory, version),
       unpack: data => unpack(data, this.#world.random.int(1, 2000)),
       sha256: () => '',
+      ...(this.#isCutting ? { partitionRows: CUTTING.partitionRows } : {}),
     })
     const fail = (error: Error) => {
       if (error instanceof Fatal && error.code === 'GenerationOutdated') {
@@ -290,7 +303,7 @@ class Simulation {
     }
   }
 
-  #store(life: Life, memory: MemoryStore): Store {
+  #store(life: Life, memory: MemoryStore, version: Version): Store {
     const call = <T>(effect: () => Promise<T>) => life.call(effect, 0)
     return {
       open: topic => call(() => memory.open(topic)),
@@ -298,6 +311,7 @@ class Simulation {
         call(async () => {
           const claim = await memory.claim(partition, start)
           if (claim.restoreOffset < claim.nextOffset) this.#statistics.restored++
+          if (claim.finishesRecord) this.#noteFinishing(claim, version)
           return claim
         }),
       positions: () => call(() => memory.positions()),
@@ -311,11 +325,20 @@ class Simulation {
     }
   }
 
+  #noteFinishing({ partition, nextOffset }: Claim, { knobs }: Version): void {
+    this.#statistics.finished++
+    const { intent } = this.#topic.partitions[partition]!.visible.find(({ offset }) => offset === nextOffset)!
+    if (knobs.extra) return
+    this.#cut.add(`extra|${partition}|${nextOffset}`)
+    if ('time' in intent) this.#cut.add(`extra|${Math.floor(intent.time! / 10_000) * 10_000}|`)
+  }
+
   async #commit(memory: MemoryStore, commit: Commit): Promise<void> {
     if (!this.#quiet && this.#world.random.chance(0.05)) throw new Retryable('the connection was refused')
     if (commit.aggregates.some(rows => rows.keys.some(column => column.includes(REJECTED_CATEGORY))))
       throw new Rejected('a constraint rejects the data')
     await memory.commit(commit)
     this.#statistics.commits++
+    if (commit.partitions.some(({ nextLine }) => nextLine > 0)) this.#statistics.inside++
   }
 }

@@ -19,6 +19,10 @@ export type Statistics = {
   addedPartitions: number
   /** Failovers that rolled back acknowledged commits. */
   rolledBack: number
+  /** Commits inside a record, claims that finished a record under an older spec, and lines counted before a rejection. */
+  inside: number
+  finished: number
+  keptLines: number
   /** Times that the sink lost its documents. */
   losses: number
   /** Rows that are marked because the aggregation was not in the spec all the time. */
@@ -40,6 +44,9 @@ export function emptyStatistics(): Statistics {
     outdated: 0,
     addedPartitions: 0,
     rolledBack: 0,
+    inside: 0,
+    finished: 0,
+    keptLines: 0,
     losses: 0,
     partialRows: 0,
     failures: [],

@@ -451,6 +451,45 @@ describe('measures', () => {
   })
 })
 
+describe('a record that is counted in parts', () => {
+  const spec = specOf({
+    event: {
+      time: { path: 'at', format: 'epoch' },
+      explode: { path: 'lines', fields: [{ name: 'sku' }] },
+    },
+    aggregations: [
+      {
+        name: 'by_sku',
+        groupBy: ['sku'],
+        measures: [
+          { name: 'lines', op: 'count' },
+          { name: 'events', op: 'count', of: 'events' },
+        ],
+      },
+    ],
+  })
+  const order = { at: 0, lines: [{ sku: 'a' }, { sku: 'a' }, { sku: 'b' }] }
+
+  it('has its first lines in the rows, and in the counter of lines alone', () => {
+    const recomputation = recompute(spec, [order])
+    recomputation.addLines(record(1, order), 2)
+    expect(aggregated(spec, recomputation)).toEqual([
+      [0, 'a', 60 * S, '4', '2'],
+      [0, 'b', 60 * S, '1', '1'],
+    ])
+    const { aggregations, ...counters } = recomputation.partition(0)
+    expect(counters).toMatchObject({ records: 1, accepted: 1, maxEventTime: 0 })
+    expect(aggregations.get('by_sku')).toMatchObject({ accepted: 1, added: 5, on_time: 1 })
+  })
+
+  it('is dead when PostgreSQL rejects a later line, and keeps its first lines', () => {
+    const rejected = new Map([['0/0', { field: null, countedLines: 1 }]])
+    const recomputation = recompute(spec, [order], historyOf(spec, { rejected }))
+    expect(aggregated(spec, recomputation)).toEqual([[0, 'a', 60 * S, '1', '1']])
+    expect(recomputation.partition(0)).toMatchObject({ dead: 1, accepted: 0, maxEventTime: Number.NEGATIVE_INFINITY })
+  })
+})
+
 describe('dead letters', () => {
   it('records dead letters with reason and field, under the topic id', () => {
     const recomputation = recompute(specOf(), [null, at(0, { amount: true })])
@@ -463,8 +502,8 @@ describe('dead letters', () => {
   it('trusts the dead_letters table only about what PostgreSQL rejected', () => {
     const spec = specOf()
     const rejected = new Map([
-      ['0/0', 'category'],
-      ['0/1', 'category'],
+      ['0/0', { field: 'category', countedLines: 0 }],
+      ['0/1', { field: 'category', countedLines: 0 }],
     ])
     const recomputation = recompute(spec, [at(0), 'no JSON', at(0)], historyOf(spec, { rejected }))
     expect(rowsOf(recomputation.deadTable()).map(row => row.slice(3, 5))).toEqual([

@@ -12,6 +12,7 @@ export type MemoryProgress = {
   partition: number
   firstOffset: number | null
   nextOffset: number | null
+  nextLine: number
   restoreOffset: number | null
   restoreMaxEventTime: number | null
   maxEventTime: number | null
@@ -96,6 +97,7 @@ export class MemoryDatabase {
     const unknown = {
       firstOffset: start,
       nextOffset: start,
+      nextLine: 0,
       restoreOffset: start,
       restoreMaxEventTime: null,
       maxEventTime: null,
@@ -160,6 +162,7 @@ export function progressOf(row: MemoryProgress): Progress {
     epoch,
     token,
     nextOffset: row.nextOffset!,
+    nextLine: row.nextLine,
     restoreOffset: row.restoreOffset!,
     restoreMaxEventTime,
     maxEventTime,

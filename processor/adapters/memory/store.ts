@@ -111,14 +111,16 @@ export class MemoryStore implements Store, Outbox {
     row.firstOffset ??= start
     row.nextOffset ??= start
     row.restoreOffset ??= start
-    this.#noteGeneration(partition, row.nextOffset, row.maxEventTime)
+    if (row.nextLine === 0) this.#noteGeneration(partition, row.nextOffset, row.maxEventTime)
     this.#gaps.claimed(partition)
     const from = row.restoreOffset
     const rejectedOffsets = [...database.dead.values()]
       .filter(d => d.partition === partition && d.reason === 'store_rejected' && d.offset >= from)
       .map(d => d.offset)
       .sort((a, b) => a - b)
-    return { ...progressOf(row), segments: this.#segments(partition, from), rejectedOffsets }
+    const segments = this.#segments(partition, from)
+    const finishesRecord = segments.at(-1)!.generation !== this.#generation
+    return { ...progressOf(row), segments, finishesRecord, rejectedOffsets }
   }
 
   #noteGeneration(partition: number, fromOffset: number, maxEventTime: number | null): void {
@@ -176,7 +178,9 @@ export class MemoryStore implements Store, Outbox {
 
   #ownedRow(commit: PartitionCommit): MemoryProgress {
     const row = this.#options.database.progress.get(commit.partition)
-    if (row?.epoch !== commit.epoch || row.token !== commit.token || row.nextOffset !== commit.fromOffset)
+    const { epoch, token, fromOffset, fromLine } = commit
+    const isOwned = row?.epoch === epoch && row.token === token
+    if (!isOwned || row.nextOffset !== fromOffset || row.nextLine !== fromLine)
       throw new Fenced(
         `partition ${commit.partition}: commit refused, because the stored epoch, token or offset differs from that of the commit`,
       )
@@ -184,8 +188,8 @@ export class MemoryStore implements Store, Outbox {
   }
 
   #advanceRow(row: MemoryProgress, commit: PartitionCommit): void {
-    const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch } = commit
-    Object.assign(row, { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch })
+    const { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch } = commit
+    Object.assign(row, { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch })
     row.idleUntil = Number.NEGATIVE_INFINITY
     addCounters(row.counters, commit.counters)
     commit.aggregations.forEach((counters, i) => {

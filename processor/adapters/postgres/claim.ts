@@ -22,6 +22,7 @@ type ProgressRow = {
   epoch: number
   token: string
   next_offset: number
+  next_line: number
   restore_offset: number
   restore_max_event_time: number | null
   max_event_time: number | null
@@ -55,9 +56,11 @@ async function claimRow(context: ClaimContext, partition: number, start: number)
     const { rowCount } = await session.query(statements.noteGeneration, noted)
     const mayEndGap = rowCount !== 0 || (progress.maxEventTime === null && progress.nextOffset > 0)
     context.awaiting.set(partition, mayEndGap ? await markGaps(session, context, partition) : new Map())
+    const known = await segments(session, statements, progress)
     return {
       ...progress,
-      segments: await segments(session, statements, progress),
+      segments: known,
+      finishesRecord: known.at(-1)!.generation !== generation,
       rejectedOffsets: await rejectedOffsets(session, context, progress),
     }
   })
@@ -111,6 +114,7 @@ function progressOf(row: ProgressRow): Progress {
     epoch: row.epoch,
     token: row.token,
     nextOffset: row.next_offset,
+    nextLine: row.next_line,
     restoreOffset: row.restore_offset,
     restoreMaxEventTime: row.restore_max_event_time,
     maxEventTime: row.max_event_time,

@@ -72,7 +72,9 @@ function progressQueries({ compiled, statements }: CommitContext, partitions: Pa
         column(p => p.epoch),
         partitions.map(p => p.token),
         column(p => p.fromOffset),
+        column(p => p.fromLine),
         column(p => p.nextOffset),
+        column(p => p.nextLine),
         column(p => p.restoreOffset),
         column(p => p.restoreMaxEventTime),
         column(p => p.maxEventTime),
@@ -176,6 +178,7 @@ function deadQuery({ topicId, statements }: CommitContext, dead: DeadLetter[]): 
       plainArray(dead.map(d => d.payloadBytes)),
       dead.map(d => d.payloadSha256),
       dead.map(d => d.detail),
+      plainArray(dead.map(d => d.countedLines)),
     ],
   }
 }

@@ -29,6 +29,7 @@ const ADDITIONS = [
   'addition-4-detail.sql',
   'addition-5-readers.sql',
   'addition-6-lease.sql',
+  'addition-7-lines.sql',
 ]
 
 export async function openSchema(

@@ -18,8 +18,8 @@ export const CLOCK_MICROS = '(extract(epoch FROM clock_timestamp()) * 1000000)::
 export const SERVER = `(SELECT system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
   FROM pg_control_system())`
 
-const PROGRESS_COLUMNS =
-  'p.partition, p.epoch, p.token, p.next_offset, p.restore_offset, p.restore_max_event_time, p.max_event_time, p.leader_epoch'
+const PROGRESS_COLUMNS = `p.partition, p.epoch, p.token, p.next_offset, coalesce(p.counted_lines, 0) AS next_line,
+  p.restore_offset, p.restore_max_event_time, p.max_event_time, p.leader_epoch`
 
 const COUNTERS = ['records', 'skipped', 'dead', 'duplicate', 'accepted']
 const AGGREGATION_COUNTERS = ['late', 'on_time', 'partly_late', 'missed_windows', 'added', 'missed']
@@ -53,12 +53,13 @@ function claimStatements(t: Table) {
           WHERE generation = $3 AND s.identity = $6)
       RETURNING ${PROGRESS_COLUMNS}`,
     currentGeneration: `SELECT generation FROM ${t('pipeline')}`,
-    /** $1 partition, $2 offset, $3 generation, $4 greatest event time before the offset. */
+    /** $1 partition, $2 offset, $3 generation, $4 greatest event time before the offset. Not inside a record. */
     noteGeneration: `
       INSERT INTO ${t('spec_history')} AS h (partition, from_offset, generation, max_event_time, recorded_generation)
       SELECT $1::int, $2::bigint, $3::int, $4::bigint, $3::int
       WHERE $3 IS DISTINCT FROM
-        (SELECT generation FROM ${t('spec_history')} WHERE partition = $1 ORDER BY from_offset DESC LIMIT 1)
+          (SELECT generation FROM ${t('spec_history')} WHERE partition = $1 ORDER BY from_offset DESC LIMIT 1)
+        AND NOT EXISTS (SELECT FROM ${t('progress')} WHERE partition = $1 AND counted_lines > 0)
       ON CONFLICT (partition, from_offset) DO UPDATE SET generation = EXCLUDED.generation,
         max_event_time = EXCLUDED.max_event_time, recorded_generation = EXCLUDED.recorded_generation`,
     /** $1 partition. Oldest first. */
@@ -103,21 +104,24 @@ function commitStatements(t: Table) {
   const increments = (columns: string[], from: string) => columns.map(c => `${c} = p.${c} + ${from}.${c}`).join(', ')
   return {
     lockProgress: `SELECT FROM ${t('progress')} WHERE partition = ANY ($1::int[]) ORDER BY partition FOR UPDATE`,
-    /** READ COMMITTED checks the condition again on the newest row. $15: expected number of rows. */
+    /** READ COMMITTED checks the condition again on the newest row. $17: expected number of rows. */
     advanceProgress: `
       WITH advanced AS (
         UPDATE ${t('progress')} AS p
-        SET next_offset = c.next_offset, restore_offset = c.restore_offset,
+        SET next_offset = c.next_offset, counted_lines = nullif(c.next_line, 0),
+          counted_lines_of = CASE WHEN c.next_line > 0 THEN c.next_offset END, restore_offset = c.restore_offset,
           restore_max_event_time = c.restore_max_event_time, max_event_time = c.max_event_time,
           leader_epoch = c.leader_epoch, backend_pid = pg_backend_pid(), idle_until = NULL,
           ${increments(COUNTERS, 'c')}
-        FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-          $8::bigint[], $9::int[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
-          AS c (partition, epoch, token, from_offset, next_offset, restore_offset, restore_max_event_time,
-            max_event_time, leader_epoch, ${COUNTERS.join(', ')})
+        FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[], $5::int[], $6::bigint[], $7::int[], $8::bigint[],
+          $9::bigint[], $10::bigint[], $11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
+          $16::bigint[])
+          AS c (partition, epoch, token, from_offset, from_line, next_offset, next_line, restore_offset,
+            restore_max_event_time, max_event_time, leader_epoch, ${COUNTERS.join(', ')})
         WHERE p.partition = c.partition AND p.epoch = c.epoch AND p.token = c.token AND p.next_offset = c.from_offset
+          AND coalesce(p.counted_lines, 0) = c.from_line
         RETURNING 1)
-      SELECT ${t('assert_rows')}((SELECT count(*) FROM advanced), $15)`,
+      SELECT ${t('assert_rows')}((SELECT count(*) FROM advanced), $17)`,
     countAggregations: `
       INSERT INTO ${t('progress_aggregations')} AS p (partition, aggregation, ${AGGREGATION_COUNTERS.join(', ')})
       SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
@@ -132,13 +136,13 @@ function commitStatements(t: Table) {
       ORDER BY partition, record_offset, aggregation COLLATE "C"`,
     insertDead: `
       INSERT INTO ${t('dead_letters')} (topic_id, partition, record_offset, reason, field, record_timestamp, record_key,
-        headers, payload, payload_bytes, payload_sha256, detail)
+        headers, payload, payload_bytes, payload_sha256, detail, counted_lines)
       SELECT $1, partition, record_offset, reason, field, record_timestamp, record_key, headers, payload, payload_bytes,
-        payload_sha256, detail
+        payload_sha256, detail, nullif(counted_lines, 0)
       FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::bytea[], $8::jsonb[],
-        $9::bytea[], $10::bigint[], $11::text[], $12::text[])
+        $9::bytea[], $10::bigint[], $11::text[], $12::text[], $13::int[])
         AS r (partition, record_offset, reason, field, record_timestamp, record_key, headers, payload, payload_bytes,
-          payload_sha256, detail)
+          payload_sha256, detail, counted_lines)
       ORDER BY partition, record_offset`,
     /** A time-out while COMMIT waits for a synchronous standby would acknowledge a commit that may still be lost. */
     waitForStandby: 'SET LOCAL statement_timeout = 0',

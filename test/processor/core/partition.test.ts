@@ -50,12 +50,14 @@ spec:
         - { name: again, op: sum, of: total, per: lines }
     - { name: sliding, window: { type: sliding, size: 12s, slide: 4s }, measures: [{ name: lines, op: count }] }
     - { name: ever, window: { type: none }, groupBy: [store], measures: [{ name: revenue, op: sum, of: price }] }
+    - { name: sizes, window: { type: none }, groupBy: [quantity], measures: [{ name: orders, op: count, of: events }] }
 `)
 const compiled = compileSpec(pipeline.spec)
 const WINDOWS: Record<string, [size: number, slide: number, offset: number] | null> = {
   tumbling: [10_000, 10_000, 3000],
   sliding: [12_000, 4000, 0],
   ever: null,
+  sizes: null,
 }
 
 type Line = { quantity: number; mills: number }
@@ -78,14 +80,18 @@ const sale = fc.record({
   ),
 })
 const log = fc.array(fc.option(sale, { freq: 12 }), { minLength: 1, maxLength: 60 })
-/** After how many records a batch ends, a commit is made, the partition moves to another worker; and the rows of a commit. */
+/**
+ * After how many records a batch ends, a commit is made, the partition moves to another worker; the rows of a commit; and
+ * those of a record from which on commits are made inside of it, and the partition may move there.
+ */
 const cuts = fc.record({
   batches: fc.nat(3),
   commits: fc.nat(6),
   moves: fc.nat(12),
   rows: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constant(Number.POSITIVE_INFINITY)),
+  recordRows: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.constant(Number.POSITIVE_INFINITY)),
 })
-type Cuts = { batches: number; commits: number; moves: number; rows?: number }
+type Cuts = { batches: number; commits: number; moves: number; rows?: number; recordRows?: number }
 
 const priceOf = ({ mills }: Line) => Big(mills).div(1000)
 const bytesOf = (sale: Sale | null) =>
@@ -105,6 +111,8 @@ type Outcome = {
   late: Map<string, number[]>
   counts: { dead: number; duplicate: number; accepted: number }
   watermarks: number[]
+  /** Commits inside a record. */
+  inside: number
 }
 
 const emptyOutcome = (): Outcome => ({
@@ -112,6 +120,7 @@ const emptyOutcome = (): Outcome => ({
   late: new Map(),
   counts: { dead: 0, duplicate: 0, accepted: 0 },
   watermarks: [],
+  inside: 0,
 })
 
 /** Computes the outcome by sections 5 to 7, sentence by sentence. */
@@ -140,6 +149,7 @@ function accept(outcome: Outcome, name: string, sale: Sale, offset: number, wate
   const missed: number[] = []
   for (const start of startsOf(window, sale.at)) {
     if (window !== null && start + window[0] + LATENESS <= watermark) missed.push(start)
+    else if (name === 'sizes') addSizes(outcome, start, sale)
     else add(outcome, name, `${name}|${start}|${name === 'sliding' ? '' : sale.store}`, sale)
   }
   if (missed.length > 0) outcome.late.set(`${name}|${offset}`, missed)
@@ -153,6 +163,14 @@ function startsOf(window: [size: number, slide: number, offset: number] | null, 
   for (let start = offset - 10 * size; start <= at; start += slide)
     if (start <= at && at < start + size) starts.push(start)
   return starts
+}
+
+/** Each order counts once for each quantity in it. */
+function addSizes({ rows }: Outcome, start: number, { lines }: Sale): void {
+  for (const quantity of new Set(lines.map(line => line.quantity))) {
+    const key = `sizes|${start}|${quantity}`
+    rows.set(key, [String(Number(rows.get(key)?.[0] ?? 0) + 1)])
+  }
 }
 
 function add(outcome: Outcome, name: string, key: string, { lines, total }: Sale): void {
@@ -181,17 +199,18 @@ function add(outcome: Outcome, name: string, key: string, { lines, total }: Sale
 }
 
 /** Computes the outcome with the engine, and adds up its commits like a store. */
-function actual(log: Log, { batches, commits, moves, rows }: Cuts): Outcome {
+function actual(log: Log, { batches, commits, moves, ...limits }: Cuts): Outcome {
   const outcome = emptyOutcome()
   let claim = firstClaim()
   let state = stateOf(claim)
   log.forEach((_, offset) => {
     const isLast = offset === log.length - 1
     if (offset % (batches + 1) !== batches && !isLast) return
-    const whenFull = () => {
+    while (!read(state, encoded(log, state.nextOffset, offset + 1, batches), limits)) {
       claim = commit(outcome, state, claim)
+      outcome.inside += claim.nextLine > 0 ? 1 : 0
+      if (claim.nextLine > 0 && moves % 2 === 1) state = moved(log, claim)
     }
-    read(state, encoded(log, state.nextOffset, offset + 1, batches), rows, whenFull)
     if (offset % (commits + 1) === commits || isLast) claim = commit(outcome, state, claim)
     if (offset % (moves + 1) === moves) state = moved(log, claim)
   })
@@ -200,11 +219,12 @@ function actual(log: Log, { batches, commits, moves, rows }: Cuts): Outcome {
 
 const stateOf = (claim: Claim) => new PartitionState(claim, () => compiled)
 
-/** `whenFull` makes room for `rows` more. */
-function read(state: PartitionState, data: Buffer, rows = Number.POSITIVE_INFINITY, whenFull = () => {}): void {
+/** Returns false when a commit must make room. */
+function read(state: PartitionState, data: Buffer, limits: Pick<Cuts, 'rows' | 'recordRows'> = {}): boolean {
   state.begin([])
   state.feed({ data, cut: null })
-  while (!state.process({ records: Number.POSITIVE_INFINITY, rows })) whenFull()
+  const { rows = Number.POSITIVE_INFINITY, recordRows = Number.POSITIVE_INFINITY } = limits
+  return state.process({ records: Number.POSITIVE_INFINITY, rows, recordRows })
 }
 
 /** Moves the partition to another worker: uncommitted work is lost, the ids are read again. */
@@ -228,7 +248,7 @@ function encoded(log: Log, from: number, to: number, size: number): Buffer {
 
 function commit(outcome: Outcome, state: PartitionState, claim: Claim): Claim {
   const share = state.freeze()
-  expect(share.commit.fromOffset).toBe(claim.nextOffset)
+  expect([share.commit.fromOffset, share.commit.fromLine]).toEqual([claim.nextOffset, claim.nextLine])
   for (const verdict of ['dead', 'duplicate', 'accepted'] as const)
     outcome.counts[verdict] += share.commit.counters[verdict]
   for (const event of share.late)
@@ -251,8 +271,8 @@ function commit(outcome: Outcome, state: PartitionState, claim: Claim): Claim {
     })
   }
   outcome.watermarks.push(state.watermark)
-  const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime }: PartitionCommit = share.commit
-  return { ...claim, nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime }
+  const { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime }: PartitionCommit = share.commit
+  return { ...claim, nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime }
 }
 
 const sorted = ({ rows, late, counts }: Outcome) => ({
@@ -263,7 +283,7 @@ const sorted = ({ rows, late, counts }: Outcome) => ({
 
 describe('a partition (sections 5 to 7)', () => {
   it('returns the rows, verdicts and watermark of the contract for any batches, commits and moves', () => {
-    const totals = { late: 0, duplicate: 0, dead: 0, rows: 0 }
+    const totals = { late: 0, duplicate: 0, dead: 0, rows: 0, inside: 0 }
     check(
       fc.property(log, cuts, (log, cuts) => {
         const [outcome, model] = [actual(log, cuts), expected(log)]
@@ -273,6 +293,7 @@ describe('a partition (sections 5 to 7)', () => {
         totals.duplicate += model.counts.duplicate
         totals.dead += model.counts.dead
         totals.rows += model.rows.size
+        totals.inside += outcome.inside
       }),
       { numRuns: 500 },
     )
@@ -305,14 +326,30 @@ describe('a partition (sections 5 to 7)', () => {
     const log = [at(0, 1), at(0, 2), at(0, 3), at(0, 4)]
     state.begin([])
     state.feed({ data: encoded(log, 0, 4, 3), cut: null })
-    const rowsOfOne = 5
-    expect(state.process({ records: 1, rows: Number.POSITIVE_INFINITY })).toBe(false)
+    const rowsOfOne = 6
+    expect(state.process({ records: 1, rows: Number.POSITIVE_INFINITY, recordRows: 99 })).toBe(false)
     expect([state.nextOffset, state.pendingRows]).toEqual([1, rowsOfOne])
     state.freeze()
-    expect(state.process({ records: 9, rows: 1 })).toBe(false)
+    expect(state.process({ records: 9, rows: 1, recordRows: 99 })).toBe(false)
     expect([state.nextOffset, state.pendingRows]).toEqual([2, rowsOfOne])
     expect(state.process()).toBe(true)
     expect(state.nextOffset).toBe(4)
+  })
+
+  it('commits inside a record with the event times and ids as they were before it', () => {
+    const line = { quantity: 1, mills: 1000 }
+    const log = [at(0, 1), { ...at(30_000, 2), lines: [line, line, line] }]
+    const state = stateOf(firstClaim())
+    state.begin([])
+    state.feed({ data: encoded(log, 0, 2, 1), cut: null })
+    expect(state.process({ records: 9, rows: 9, recordRows: 8 })).toBe(false)
+    const inside = state.freeze()
+    expect(inside.commit).toMatchObject({ nextOffset: 1, nextLine: 1, counters: { records: 1, accepted: 1 } })
+    expect(inside.commit).toMatchObject({ maxEventTime: 0, restoreOffset: 0, restoreMaxEventTime: 0 })
+    expect(state.process()).toBe(true)
+    const rest = state.freeze()
+    expect(rest.commit).toMatchObject({ fromOffset: 1, fromLine: 1, nextOffset: 2, nextLine: 0 })
+    expect(rest.commit).toMatchObject({ counters: { records: 1, accepted: 1 }, maxEventTime: 30_000, restoreOffset: 1 })
   })
 
   it('judges each record by the watermark before it, even within one batch', () => {

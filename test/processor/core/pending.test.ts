@@ -8,7 +8,7 @@ const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 /** Notes the origins of these records. `appendTime`: timestamp of the broker for the whole batch. */
 function originsOf(records: Omit<TestRecord, 'delta' | 'key' | 'value'>[], appendTime?: number): Pending {
   const cursor = new BatchCursor()
-  const pending = new Pending(0, 0)
+  const pending = new Pending(0, 0, 0)
   const all = records.map((record, delta) => ({ key: null, value: Buffer.from('{}'), ...record, delta }))
   cursor.begin([], 0)
   cursor.feed({ data: encodeBatch({ baseOffset: 0, records: all, ...(appendTime ? { appendTime } : {}) }), cut: null })

@@ -3,6 +3,8 @@ import { Fenced } from '#processor/errors.ts'
 import { byStore, commitNext, commitOf, type Fresh, letter, partitionOf, ready, T0, TOPIC } from './fixture.ts'
 import { onFresh } from './with-harness.ts'
 
+const skippedOnly = (skipped: number) => ({ records: 0, skipped, dead: 0, duplicate: 0, accepted: 0 })
+
 export function claimContract(fresh: Fresh): void {
   const test = onFresh(fresh)
 
@@ -116,6 +118,21 @@ export function claimContract(fresh: Fresh): void {
       )
     })
 
+    test('continues inside a record only from the line that is stored', async harness => {
+      const { store, claim } = await ready(harness)
+      const inside = { records: 0, nextOffset: 104, nextLine: 3, counters: skippedOnly(4) }
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 100])] }, inside)
+      expect(await store.claim(0, 0)).toMatchObject({ nextOffset: 104, nextLine: 3, finishesRecord: false })
+      const again = await store.claim(0, 0)
+      for (const fromLine of [0, 2, 4])
+        await expect(store.commit(commitOf({ ...again, nextLine: fromLine }))).rejects.toThrow(Fenced)
+      await commitNext(store, again, {}, { records: 0, nextLine: 5 })
+      expect(await store.inspect([0])).toMatchObject([{ nextOffset: 104, nextLine: 5 }])
+      await commitNext(store, again, { aggregates: [byStore([T0, 'a', 50])] }, { records: 1 })
+      expect(await store.inspect([0])).toMatchObject([{ nextOffset: 105, nextLine: 0 }])
+      expect((await harness.rows('by_store'))[0]!.values.revenue).toBe('1.50')
+    })
+
     test('inspects the progress of partitions in their order', async harness => {
       const { store, claim } = await ready(harness)
       await store.claim(1, 7)
@@ -131,6 +148,7 @@ export function claimContract(fresh: Fresh): void {
         epoch: 1,
         token: claim.token,
         nextOffset: 110,
+        nextLine: 0,
         restoreOffset: 95,
         restoreMaxEventTime: T0 - 1,
         maxEventTime: T0,

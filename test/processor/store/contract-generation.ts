@@ -41,6 +41,26 @@ export function generationContract(fresh: Fresh): void {
       expect(await newer.advance()).not.toBeNull()
     })
 
+    test('begins a new generation after a record of which some lines are counted', async harness => {
+      const { store, claim } = await ready(harness)
+      await commitNext(store, claim, {}, { restoreOffset: 104 })
+      await commitNext(store, claim, {}, { records: 0, nextLine: 7, restoreOffset: 104 })
+      const newer = harness.worker(pipelineOf(LATER))
+      await newer.open(TOPIC)
+      const finishing = await newer.claim(0, 0)
+      expect(finishing).toMatchObject({ nextOffset: 110, nextLine: 7, finishesRecord: true })
+      expect(segmentsOf(finishing)).toEqual([[100, 1, 30_000]])
+      expect(await newer.claim(0, 0), 'also when it is claimed again').toMatchObject({ finishesRecord: true })
+      const last = await newer.claim(0, 0)
+      await commitNext(newer, last, {}, { records: 1, restoreOffset: 104 })
+      const adopted = await newer.claim(0, 0)
+      expect(adopted.finishesRecord).toBe(false)
+      expect(segmentsOf(adopted)).toEqual([
+        [100, 1, 30_000],
+        [111, 2, 90_000],
+      ])
+    })
+
     test('returns only the segments from the restore offset on', async harness => {
       const { store, claim } = await ready(harness)
       await commitNext(store, claim)

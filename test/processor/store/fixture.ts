@@ -161,7 +161,9 @@ export function partitionOf(
     epoch: claim.epoch,
     token: claim.token,
     fromOffset: claim.nextOffset,
+    fromLine: claim.nextLine,
     nextOffset: claim.nextOffset + records,
+    nextLine: 0,
     restoreOffset: claim.nextOffset,
     restoreMaxEventTime: claim.maxEventTime,
     maxEventTime: claim.maxEventTime,
@@ -182,8 +184,8 @@ export async function commitNext(
 ): Promise<Commit> {
   const commit = commitOf(claim, effects, more)
   await store.commit(commit)
-  const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime } = commit.partitions[0]!
-  Object.assign(claim, { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime })
+  const { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime } = commit.partitions[0]!
+  Object.assign(claim, { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime })
   return commit
 }
 
@@ -227,6 +229,7 @@ export function letter(offset: number, more: Partial<DeadLetter> = {}): DeadLett
     payloadBytes: payload.length,
     payloadSha256: null,
     detail: null,
+    countedLines: 0,
     ...more,
   }
 }

@@ -15,7 +15,7 @@ import {
 } from './fixture.ts'
 
 function dead(reason: DeadLetter['reason']): DeadLetter {
-  const payload = { payload: null, payloadBytes: 0, payloadSha256: null, detail: null }
+  const payload = { payload: null, payloadBytes: 0, payloadSha256: null, detail: null, countedLines: 0 }
   return { partition: 0, offset: 1, reason, field: null, recordTimestamp: 0, key: null, headers: [], ...payload }
 }
 
