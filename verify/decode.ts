@@ -92,15 +92,19 @@ function readString(value: Json, field: string): string {
 function readTime(event: Map<string, Json>, { time }: Rules, timestamp: number): number {
   const { path } = time
   if (path === null) {
-    if (timestamp < 0 || timestamp > LATEST) throw new Fault('bad_time')
+    if (timestamp < 0 || timestamp > LATEST || isTooEarly(timestamp, time)) throw new Fault('bad_time')
     return timestamp
   }
   const value = at(event, path.split('.'))
   if (value === null) throw new Fault('missing_field', path)
   const read = value instanceof JsonNumber ? readNumber(value, time) : readText(value, time)
   if (read === null) throw new Fault('wrong_type', path)
-  if (read === undefined) throw new Fault('bad_time', path)
+  if (read === undefined || isTooEarly(read, time)) throw new Fault('bad_time', path)
   return read
+}
+
+function isTooEarly(read: number, { notBefore }: Rules['time']): boolean {
+  return notBefore !== null && notBefore > read
 }
 
 /** Returns ms since the epoch; undefined for a time that does not exist, null if a number is none of the forms. */

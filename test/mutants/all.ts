@@ -9,6 +9,7 @@ import { OWNERSHIP_MUTANTS } from './ownership.ts'
 import { READING_MUTANTS } from './reading.ts'
 import { REBUILD_MUTANTS } from './rebuild.ts'
 import { SECURITY_MUTANTS } from './security.ts'
+import { TIMES_MUTANTS } from './times.ts'
 import { VERIFIER_MUTANTS } from './verifier.ts'
 
 export const MUTANTS: Mutant[] = [
@@ -23,4 +24,5 @@ export const MUTANTS: Mutant[] = [
   ...REBUILD_MUTANTS,
   ...VERIFIER_MUTANTS,
   ...READING_MUTANTS,
+  ...TIMES_MUTANTS,
 ]

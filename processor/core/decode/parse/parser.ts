@@ -8,7 +8,7 @@ import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import { parseDecimal } from '../number.ts'
 import type { Outputs } from '../outputs.ts'
-import { isTimestamp, parseEpoch, Rfc3339 } from '../time.ts'
+import { earliestTime, isTimestamp, parseEpoch, Rfc3339 } from '../time.ts'
 import { absentValue, fieldValue, isAbsent, isStorable, type Value } from '../values.ts'
 import { exceededLimit, isObject, type Json, type JsonObject, NumberText, parseJson, textOf, valueAt } from './json.ts'
 
@@ -27,6 +27,7 @@ export class Parser {
   readonly #ownSlots: Slot[]
   readonly #lineSlots: Slot[]
   readonly #rfc3339: Rfc3339
+  readonly #earliest: number
   readonly #readsNumbers: boolean
   /** Null: only numbers are allowed. */
   readonly #timeText: ((text: string) => TimeText | null) | null
@@ -45,6 +46,7 @@ export class Parser {
     this.#lineSlots = slots.filter(slot => slot.field.line)
     const { time } = compiled.spec.event
     this.#rfc3339 = new Rfc3339(time.zone)
+    this.#earliest = earliestTime(time)
     this.#readsNumbers = readsNumbers(time)
     this.#timeText = readsTexts(time) ? timeTextReader(time) : null
     this.#values = compiled.fields.map(() => ({ text: null, amount: 0 }))
@@ -102,7 +104,7 @@ export class Parser {
     if (value === null) return dead('missing_field', path)
     const time = this.#timeOf(value)
     if (time === null) return dead('wrong_type', path)
-    if (Number.isNaN(time)) return dead('bad_time', path)
+    if (!(time >= this.#earliest)) return dead('bad_time', path)
     if (time > recordTimestamp + watermark.maxFutureSkew) return dead('future_timestamp', path)
     this.#out.time = time
     return null
@@ -121,7 +123,7 @@ export class Parser {
   }
 
   #takeRecordTimestamp(timestamp: number): DecodeFault | null {
-    if (!isTimestamp(timestamp)) return dead('bad_time')
+    if (!isTimestamp(timestamp) || timestamp < this.#earliest) return dead('bad_time')
     this.#out.time = timestamp
     return null
   }

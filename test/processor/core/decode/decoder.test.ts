@@ -172,9 +172,11 @@ describe('time', () => {
   })
 
   it('floors epochs, also below zero', () => {
-    expect(epoch('s', '-0.0001')).toMatchObject({ time: -1 })
-    expect(epoch('ns', '-1')).toMatchObject({ time: -1 })
-    expect(epoch('us', '-2000')).toMatchObject({ time: -2 })
+    const early = (unit: 's' | 'us' | 'ns', json: string) =>
+      decode({ time: { format: 'epoch', unit, notBefore: '1900-01-01T00:00:00Z' } }, `{"ts":${json}}`)
+    expect(early('s', '-0.0001')).toMatchObject({ time: -1 })
+    expect(early('ns', '-1')).toMatchObject({ time: -1 })
+    expect(early('us', '-2000')).toMatchObject({ time: -2 })
   })
 
   it.each([
@@ -206,6 +208,23 @@ describe('time', () => {
 
   it('names a missing time by its path', () => {
     expect(decode({ time: { path: 'meta.at' } }, { meta: {} })).toEqual({ reason: 'missing_field', field: 'meta.at' })
+  })
+
+  it.each([
+    ['bad_time', '1969-12-31T23:59:59.999Z', {}],
+    ['bad_time', '0001-01-01T00:00:00Z', {}],
+    ['bad_time', '2019-12-31T23:59:59.999Z', { notBefore: '2020-01-01T00:00:00Z' }],
+    [0, '1970-01-01T00:00:00Z', {}],
+    [-62_135_596_800_000, '0001-01-01T00:00:00Z', { notBefore: '0001-01-01T00:00:00Z' }],
+  ])('decodes to %s the time %s with %j', (expected, ts, time) => {
+    const found = decode({ time }, { ts })
+    expect('time' in found ? found.time : found.reason).toBe(expected)
+  })
+
+  it('refuses a record timestamp before notBefore', () => {
+    const time = { path: undefined, format: 'record-timestamp', notBefore: '2020-01-01T00:00:00Z' } as const
+    expect(decode({ time }, {}, Date.parse(time.notBefore) - 1)).toMatchObject({ reason: 'bad_time' })
+    expect(decode({ time }, {}, Date.parse(time.notBefore))).toMatchObject({ time: Date.parse(time.notBefore) })
   })
 
   it('uses the declared zone for a time without one', () => {
