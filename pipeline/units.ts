@@ -25,7 +25,7 @@ export function parseDuration(text: string): number {
 
 /** 90000 → "90s", in the largest unit that divides it. */
 export function formatDuration(ms: number): string {
-  for (const unit of ['h', 'm', 's'] as const)
+  for (const unit of ['d', 'h', 'm', 's'] as const)
     if (ms > 0 && ms % MS_PER[unit] === 0) return `${ms / MS_PER[unit]}${unit}`
   return `${ms}ms`
 }

@@ -80,6 +80,8 @@ export interface Rules {
     notBefore: number | null
   }
   fields: Field[]
+  /** Whether a dead letter names a field by its path. Generations of releases up to 0.3.0 give its name. */
+  namesPaths: boolean
   explode: { path: string; fields: Field[]; maxLines: number } | null
   outOfOrderness: number
   maxFutureSkew: number
@@ -274,6 +276,7 @@ function readRules(spec: WrittenDocument['spec']): Rules {
       notBefore: notBefore === undefined ? null : parseRfc3339(notBefore, null)!,
     },
     fields,
+    namesPaths: notBefore !== undefined,
     explode,
     outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '5s'),
     maxFutureSkew: milliseconds('spec.watermark.maxFutureSkew', spec.watermark?.maxFutureSkew ?? '5m'),

@@ -207,7 +207,7 @@ export class PartitionState {
     const fault = this.#rejected.has(cursor.offset) ? STORE_REJECTED : decode(decoder, cursor)
     if (fault) {
       pending.counters.dead++
-      pending.dead.push(deadLetter(this.partition, cursor, fault))
+      pending.dead.push(deadLetter(this.partition, cursor, fault, decoder))
       return
     }
     if (decoder.time < cursor.timestamp - this.#compiled.spec.watermark.maxPastSkew)

@@ -1,4 +1,4 @@
-/** Faults in which event times are allowed, and in how a sink shows times outside of them. */
+/** Faults in which event times are allowed, in how a sink shows others, and in what a dead letter says. */
 import type { Mutant } from './engine.ts'
 
 export const TIMES_MUTANTS: Mutant[] = [
@@ -33,5 +33,37 @@ export const TIMES_MUTANTS: Mutant[] = [
     plant: 'ms >= FIRST_EVENT_TIME ?',
     test: 'test/processor/projection/memory.test.ts',
     turnsRed: 'shows windows that begin before the year 1 and end after the year 9999',
+  },
+  {
+    name: 'a dead letter of a line has no index',
+    file: 'processor/core/decode/parse/parser.ts',
+    find: 'return this.#namesFields ? path :',
+    plant: 'return true ? path :',
+    test: 'test/field/dead-letters.test.ts',
+    turnsRed: 'names the value at fault by its path, with the index of the line',
+  },
+  {
+    name: 'dead letters of generations of release 0.3.0 change their field',
+    file: 'processor/core/decode/parse/parser.ts',
+    find: 'this.#namesFields = time.notBefore === undefined',
+    plant: 'this.#namesFields = false',
+    test: 'test/field/dead-letters.test.ts',
+    turnsRed: 'keeps the name of the field in a generation of release 0.3.0',
+  },
+  {
+    name: 'the verifier expects paths in generations of release 0.3.0',
+    file: 'verify/spec.ts',
+    find: 'namesPaths: notBefore !== undefined',
+    plant: 'namesPaths: true',
+    test: 'test/field/dead-letters.test.ts',
+    turnsRed: 'keeps the name of the field in a generation of release 0.3.0',
+  },
+  {
+    name: 'a dead letter shows values, which may be secret',
+    file: 'processor/core/decode/parse/fault-detail.ts',
+    find: "if (/\\p{L}/u.test(character)) return 'a'",
+    plant: 'if (/\\p{L}/u.test(character)) return character',
+    test: 'test/field/dead-letters.test.ts',
+    turnsRed: 'describes what is wrong and what to do',
   },
 ]

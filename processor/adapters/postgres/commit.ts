@@ -179,14 +179,14 @@ function deadQuery({ topicId, statements }: CommitContext, dead: DeadLetter[]): 
       plainArray(dead.map(d => d.partition)),
       plainArray(dead.map(d => d.offset)),
       plainArray(dead.map(d => d.reason)),
-      dead.map(d => d.field),
+      dead.map(d => d.field && storableText(d.field)),
       plainArray(dead.map(d => timestampText(d.recordTimestamp))),
       dead.map(d => d.key),
       dead.map(d => JSON.stringify(d.headers.map(header => header.map(storableText)))),
       dead.map(d => d.payload),
       plainArray(dead.map(d => d.payloadBytes)),
       dead.map(d => d.payloadSha256),
-      dead.map(d => d.detail),
+      dead.map(d => d.detail && storableText(d.detail)),
     ],
   }
 }
