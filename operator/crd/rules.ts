@@ -7,7 +7,15 @@ import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
 import { PARTIAL } from '#pipeline/names.ts'
 import { celMilliseconds } from '#pipeline/units.ts'
-import { type CelRule, ELASTICSEARCH_TRANSPORT, INGEST, POSTGRES, SHARED_VARIABLES, SOURCE } from './admission-rules.ts'
+import {
+  type CelRule,
+  ELASTICSEARCH_TRANSPORT,
+  INGEST,
+  NOT_INDEXED,
+  POSTGRES,
+  SHARED_VARIABLES,
+  SOURCE,
+} from './admission-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
 const ms = (field: string) => celMilliseconds(`self.${field}`)
@@ -287,6 +295,7 @@ export const RULES: Record<string, CelRule[]> = {
   'spec.event': EVENT,
   'spec.event.time': TIME,
   'spec.event.fields[]': FIELD,
+  ...NOT_INDEXED,
   'spec.event.explode.fields[]': FIELD,
   'spec.aggregations[]': AGGREGATION,
   'spec.aggregations[].measures[]': MEASURE,
