@@ -63,6 +63,10 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     rule: '`groupBy` and `measures[].of` must use names of fields in `event.fields` or `event.explode.fields`. If such a field is optional, it must have a default. Measures use fields of type `number` and `decimal` only.',
   },
   {
+    fields: ['aggregations[].retention', 'aggregations'],
+    rule: 'not for an aggregation whose `allowedLateness` is `unlimited`: its rows never become final, so none would be removed.',
+  },
+  {
     fields: ['aggregations[]'],
     rule: 'no measure has the same name as a field in `groupBy`.',
   },

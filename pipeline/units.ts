@@ -47,6 +47,23 @@ export function duration(min = '0ms', max = MAX_DURATION) {
     .transform(text => parseDuration(text))
 }
 
+/** A duration field that also accepts a word. Output: milliseconds, or the word. */
+export function durationOr<Word extends string>(word: Word) {
+  const [min, max] = ['0ms', MAX_DURATION]
+  const message = `must be ${word}, or a duration between ${min} and ${max}, such as 500ms, 30s, 1h30m or 7d`
+  const fits = (text: string) => DURATION.test(text) && within(parseDuration(text), 0, parseDuration(max))
+  return z
+    .string({ error: message })
+    .max(MAX_LENGTH, { error: message, abort: true })
+    .refine(text => text === word || fits(text), { error: message })
+    .meta({
+      rules: [{ rule: `self == '${word}' || ${durationRule(min, max)}`, message }],
+      label: 'duration',
+      bounds: `or \`${word}\``,
+    })
+    .transform((text): number | Word => (text === word ? word : parseDuration(text)))
+}
+
 function boundsOf(min: string, max: string): string {
   const least = min === '0ms' ? [] : [`at least ${min}`]
   const most = max === MAX_DURATION ? [] : [`at most ${max}`]

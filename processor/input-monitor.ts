@@ -75,7 +75,7 @@ export class InputMonitor {
     const most = late.indexOf(Math.max(...late))
     if (!isCommon(late[most]!, accepted)) return null
     const { name } = this.#compiled.aggregations[most]!
-    return `${late[most]} of ${accepted} events in the last minute: late for aggregation ${name}; raise its allowedLateness, or spec.watermark.outOfOrderness if events arrive out of order`
+    return `${late[most]} of ${accepted} events in the last minute: late for aggregation ${name}; raise its allowedLateness (unlimited for history that is not sorted by time), or spec.watermark.outOfOrderness if events arrive out of order`
   }
 
   #farBehindMessage(): string | null {

@@ -310,11 +310,16 @@ function readAggregation(written: WrittenAggregation, spec: WrittenDocument['spe
   return {
     name: written.name,
     window: readWindow(`${where}: window`, written.window ?? spec.window ?? { size: '1m' }),
-    allowedLateness: milliseconds(`${where}: allowedLateness`, written.allowedLateness ?? spec.allowedLateness ?? 0),
+    allowedLateness: readLateness(`${where}: allowedLateness`, written.allowedLateness ?? spec.allowedLateness ?? 0),
     groupBy: written.groupBy ?? [],
     measures: written.measures.map(measure => readMeasure(where, measure, fields)),
     retention: optionalDuration(`${where}: retention`, written.retention),
   }
+}
+
+/** Returns Infinity for windows that accept events for ever. */
+function readLateness(path: string, written: Duration): number {
+  return written === 'unlimited' ? Number.POSITIVE_INFINITY : milliseconds(path, written)
 }
 
 function readWindow(path: string, { type = 'tumbling', size = '1m', slide = size, offset = 0 }: WrittenWindow): Window {

@@ -1,4 +1,4 @@
-/** Faults in which event times are allowed, in how a sink shows others, and in what a dead letter says. */
+/** Faults in which event times are allowed and when windows close, in how a sink shows times, and in what a dead letter says. */
 import type { Mutant } from './engine.ts'
 
 export const TIMES_MUTANTS: Mutant[] = [
@@ -65,5 +65,29 @@ export const TIMES_MUTANTS: Mutant[] = [
     plant: 'if (/\\p{L}/u.test(character)) return character',
     test: 'test/field/dead-letters.test.ts',
     turnsRed: 'describes what is wrong and what to do',
+  },
+  {
+    name: 'unlimited lateness is none',
+    file: 'pipeline/lateness.ts',
+    find: 'written === UNLIMITED ? Number.POSITIVE_INFINITY : written',
+    plant: 'written === UNLIMITED ? 0 : written',
+    test: 'test/field/unlimited.test.ts',
+    turnsRed: 'gives the engine no late event',
+  },
+  {
+    name: 'the verifier expects late events in spite of unlimited lateness',
+    file: 'verify/spec.ts',
+    find: "written === 'unlimited' ? Number.POSITIVE_INFINITY",
+    plant: "written === 'unlimited' ? 0",
+    test: 'test/field/unlimited.test.ts',
+    turnsRed: 'gives the verifier no late event',
+  },
+  {
+    name: 'a row that is created late is reopened in spite of unlimited lateness',
+    file: 'processor/adapters/memory/store.ts',
+    find: 'end + aggregation.allowedLateness <= database.watermark',
+    plant: 'end <= database.watermark',
+    test: 'test/processor/store/memory.test.ts',
+    turnsRed: 'never makes windows final with unlimited lateness',
   },
 ]

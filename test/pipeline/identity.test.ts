@@ -34,6 +34,7 @@ describe('specIdentity and aggregationIdentity (contract, section 2)', () => {
 
   it.each<[Record<string, unknown>]>([
     [{ 'spec.allowedLateness': '1m' }],
+    [{ 'spec.allowedLateness': 'unlimited' }],
     [{ 'spec.watermark': { outOfOrderness: '9s' } }],
     [{ 'spec.watermark': { maxFutureSkew: '9s' } }],
     [{ 'spec.watermark': { maxPastSkew: '9s' } }],
