@@ -39,7 +39,8 @@ export async function fillTopic(
   return bytes / count
 }
 
-function drawSale(random: Random, i: number, count: number): { key: string; value: string } {
+/** Returns sale `i` of `count`: key and value. */
+export function drawSale(random: Random, i: number, count: number): { key: string; value: string } {
   const hex = (digits: number) =>
     random
       .int(0, 16 ** digits - 1)

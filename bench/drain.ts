@@ -8,7 +8,7 @@
  */
 import { fork } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { startKafka } from '#local/services/kafka.ts'
@@ -17,19 +17,12 @@ import { pause } from '#local/services/process.ts'
 import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
 import { verify } from '#verify/verify.ts'
 import { fillTopic } from './backlog.ts'
+import { alternate, type Figures, ROOT, report } from './compare.ts'
 import { treeCpuSeconds } from './usage.ts'
 
-type Run = {
-  cpuPerMillion: number
-  peakMb: number
-  postgresCpu: number
-  seconds: number
-  eventsPerSecond: number
-  verified: number
-}
-
 const FIGURES = ['cpuPerMillion', 'peakMb', 'postgresCpu', 'eventsPerSecond'] as const
-const root = resolve(import.meta.dirname, '..')
+type Run = Figures<(typeof FIGURES)[number] | 'seconds' | 'verified'>
+
 const { values } = parseArgs({
   options: {
     events: { type: 'string', default: '2000000' },
@@ -39,7 +32,7 @@ const { values } = parseArgs({
   },
 })
 const events = Number(values.events)
-const dataDir = join(root, '.local', `bench-drain-${events}`)
+const dataDir = join(ROOT, '.local', `bench-drain-${events}`)
 mkdirSync(dataDir, { recursive: true })
 
 const kafka = await startKafka({ dataDir: join(dataDir, 'kafka'), progress: console.log })
@@ -54,26 +47,15 @@ async function main(): Promise<void> {
   await postgres.createDatabase('sales')
   const file = writeSpec()
   await fill()
-  const [runs, others]: [Run[], Run[]] = [[], []]
-  for (let i = 0; i < Number(values.runs); i++) {
-    runs.push(await drain(root, file))
-    print(`run ${i + 1}`, runs[i]!)
-    if (values.compare === undefined) continue
-    others.push(await drain(resolve(values.compare), file))
-    print(`run ${i + 1} of ${values.compare}`, others[i]!)
-  }
-  const summary = summarize(name => runs.map(run => run[name]))
-  console.table(summary)
-  if (values.compare !== undefined) {
-    console.log(`ratio to ${values.compare}, run by run:`)
-    console.table(summarize(name => runs.map((run, i) => run[name] / others[i]![name])))
-  }
+  const comparison = await alternate(Number(values.runs), values.compare, async (tree, title) => {
+    const run = await drain(tree, file)
+    print(title, run)
+    return run
+  })
+  const { runs } = comparison
+  const summary = report(comparison, FIGURES, values.compare)
   if (values.report)
     writeFileSync(values.report, `${JSON.stringify({ events, node: process.version, runs, summary }, null, 2)}\n`)
-}
-
-function summarize(figuresOf: (name: (typeof FIGURES)[number]) => number[]) {
-  return Object.fromEntries(FIGURES.map(name => [name, spread(figuresOf(name))]))
 }
 
 function print(title: string, run: Run): void {
@@ -88,7 +70,7 @@ function print(title: string, run: Run): void {
 }
 
 function writeSpec(): string {
-  const text = readFileSync(join(root, 'bench/drain.yaml'), 'utf8')
+  const text = readFileSync(join(ROOT, 'bench/drain.yaml'), 'utf8')
     .replace('source: {', `source: { bootstrapServers: ["${kafka.bootstrap}"],`)
     .concat(`  sinks: { postgres: { host: ${postgres.host}, port: ${postgres.port} } }\n`)
   const file = join(dataDir, 'pipeline.yaml')
@@ -171,10 +153,4 @@ async function untilDrained(client: pg.Client): Promise<void> {
     const result = await client.query('SELECT sum(records) AS records FROM bench_drain.progress').catch(() => null)
     records = Number(result?.rows[0]?.records ?? 0)
   }
-}
-
-function spread(figures: number[]): { median: number; min: number; max: number } {
-  const sorted = [...figures].sort((a, b) => a - b)
-  const round = (x: number) => Math.round(x * 100) / 100
-  return { median: round(sorted[Math.floor(sorted.length / 2)]!), min: round(sorted[0]!), max: round(sorted.at(-1)!) }
 }

@@ -1,4 +1,4 @@
-/** CPU seconds of a process and its descendants, from /proc (Linux). */
+/** CPU seconds of a process and its descendants, and its peak memory, from /proc (Linux). */
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** USER_HZ: the kernel reports CPU time in hundredths of a second to user space on every common architecture. */
@@ -32,4 +32,10 @@ function statOf(pid: number): string[] | null {
   } catch {
     return null
   }
+}
+
+/** Returns the greatest resident memory that the process had so far. */
+export function peakMemoryBytes(pid: number): number {
+  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
+  return Number(kib) * 1024
 }

@@ -46,6 +46,10 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     rule: 'not beside `event.time.format`. A pattern has `yyyy`, `MM` and `dd` once each, and `HH`, `mm`, `ss`, `S` and `XXX` at most once. A pattern without `XXX` requires `event.time.zone`.',
   },
   {
+    fields: ['event.time.path', 'event.fields[].path', 'event.explode.path', 'event.explode.fields[].path', 'event.id'],
+    rule: 'no array index, such as `line_items.0.title` or `line_items[0].title`. Set `event.explode` to read the elements of an array. A part of one to three digits after the first part counts as an index. Documents that are already stored keep running.',
+  },
+  {
     fields: ['event.explode.fields'],
     rule: 'no field of a line has the same name as a field of the event.',
   },
@@ -57,6 +61,10 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   {
     fields: ['aggregations'],
     rule: '`groupBy` and `measures[].of` must use names of fields in `event.fields` or `event.explode.fields`. If such a field is optional, it must have a default. Measures use fields of type `number` and `decimal` only.',
+  },
+  {
+    fields: ['aggregations[].retention', 'aggregations'],
+    rule: 'not for an aggregation whose `allowedLateness` is `unlimited`: its rows never become final, so none would be removed.',
   },
   {
     fields: ['aggregations[]'],
@@ -144,7 +152,7 @@ export const FIXED_FIELDS: SpanningRule[] = [
   },
   {
     fields: ['event.time', 'event.explode'],
-    rule: 'fixed, because every result depends on them. `event.time.format` can be changed between `rfc3339` and `iso8601`. `event.explode.fields` can be extended. For other changes create another pipeline.',
+    rule: 'fixed, because every result depends on them. `event.time.format` can be changed between `rfc3339` and `iso8601`, and `event.time.notBefore` to any time. `event.explode.fields` can be extended. For other changes create another pipeline.',
   },
   {
     fields: ['event.fields[]', 'event.explode.fields[]'],

@@ -21,7 +21,7 @@ function missingFor(script) {
       name: 'Node 20 or newer',
       howToInstall: 'apt-get install nodejs npm (Debian 13), brew install node, or https://nodejs.org',
     })
-  const startsServers = script.startsWith('local/') || script === 'bench/drain.ts'
+  const startsServers = script.startsWith('local/') || ['bench/drain.ts', 'bench/ingest.ts'].includes(script)
   return startsServers ? [...missing, ...missingForServers()] : missing
 }
 

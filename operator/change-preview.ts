@@ -1,6 +1,8 @@
 /** Previews a change of a pipeline: which objects are created, changed and deleted, what restarts, and which results continue. Pure. */
 import { scalesOf } from '#pipeline/fields.ts'
 import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
+import { indexedPathFaults } from '#pipeline/indexed-paths.ts'
+import { RENAME_PARTIAL, usingPartial } from '#pipeline/partial-names.ts'
 import { UNCLEAR_MEASURE, unclearMeasures } from '#pipeline/per.ts'
 import { roundedMeasures } from '#pipeline/rounding.ts'
 import type { Spec } from '#pipeline/schema.ts'
@@ -25,6 +27,8 @@ export function changePreview(owner: Owner, before: Version | null, after: Versi
   return [
     ...(changes.length > 0 ? changes : ['no changes']),
     ...unclearNotes(old, next),
+    ...partialNotes(old, next),
+    ...indexNotes(next),
     ...roundingNotes(old, next),
     ...(isOpenIngest(next) ? [`! ${OPEN_INGEST}`] : []),
   ]
@@ -114,6 +118,22 @@ function unclearNotes(before: Spec | null, after: Spec): string[] {
     live.has(aggregation)
       ? `! ${aggregation}.${measure} adds an amount of the whole record once per line; if this is meant, set per: lines`
       : `x ${aggregation}.${measure}: workers refuse this aggregation. It ${UNCLEAR_MEASURE}`,
+  )
+}
+
+/** A live aggregation may be stored under a release that accepted the name; then workers use another name for the mark. */
+function partialNotes(before: Spec | null, after: Spec): string[] {
+  const live = new Set(before?.aggregations.map(({ name }) => name))
+  return usingPartial(after)
+    .filter(name => !live.has(name))
+    .map(name => `x aggregation ${name}: workers refuse it: ${RENAME_PARTIAL}`)
+}
+
+/** The API server accepts such paths only where a stored document already has them. */
+function indexNotes(after: Spec): string[] {
+  return indexedPathFaults(after).map(
+    ({ path, message }) =>
+      `! spec.${path.join('.')}: ${message}. The value is missing in all events unless an object has that key`,
   )
 }
 

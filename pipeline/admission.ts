@@ -1,9 +1,10 @@
 /**
- * Checks that protect credentials: none is sent over an unencrypted connection unless `insecure: true` states that this is
- * intended, and no two Secrets share an environment variable. Documents that the API server stored before these checks
- * existed must still run, so these checks are separate from those in checks.ts.
+ * Checks of new documents only: documents that the API server stored before these checks existed must still run, so these
+ * checks are separate from those in checks.ts. Most protect credentials: none is sent over an unencrypted connection unless
+ * `insecure: true` states that this is intended, and no two Secrets share an environment variable.
  */
 import type { Fault } from './faults.ts'
+import { indexedPathFaults } from './indexed-paths.ts'
 import type { Spec } from './schema.ts'
 import { secretVariable, sinkSecrets, sourceSecrets } from './secrets.ts'
 
@@ -22,6 +23,7 @@ export function admissionFaults(spec: Spec): Fault[] {
     ...elasticsearchFaults(sinks.elasticsearch),
     ...ingestFaults(ingest),
     ...sharedVariables(spec),
+    ...indexedPathFaults(spec),
   ]
 }
 

@@ -2,6 +2,7 @@
 import { type Expression, fieldsOf, parseExpression } from './expression.ts'
 import { duplicateNames, type Fault } from './faults.ts'
 import { allFields, scalesOf } from './fields.ts'
+import { UNLIMITED } from './lateness.ts'
 import { MAX_WINDOWS_PER_EVENT } from './limits.ts'
 import { lineFieldsOf } from './per.ts'
 import { decimalsOf, partsOf } from './rounding.ts'
@@ -65,6 +66,10 @@ export function aggregationFaults(spec: Spec, aggregation: Aggregation, at: Faul
   aggregation.measures.forEach((measure, i) => {
     if (ofMeasures[i]!.length === 0) faults.push(...perFaults(measure, spec, [...at, 'measures', i]))
   })
+  if (aggregation.retention !== undefined && (aggregation.allowedLateness ?? spec.allowedLateness) === UNLIMITED) {
+    const message = `${formatDuration(aggregation.retention)} is not allowed when allowedLateness is ${UNLIMITED}: no row becomes final, so none would be removed; remove it, or set a duration as allowedLateness`
+    faults.push({ path: [...at, 'retention'], message })
+  }
   const sound = aggregation.measures.filter((_, i) => ofMeasures[i]!.length === 0)
   faults.push(
     ...duplicateNames(

@@ -6,6 +6,7 @@
 import { type Expression, parseExpression } from './expression.ts'
 import { allFields, scaleOf, scalesOf } from './fields.ts'
 import { aggregationIdentity } from './identity.ts'
+import { latenessOf } from './lateness.ts'
 import { freeName, PARTIAL } from './names.ts'
 import { perOf } from './per.ts'
 import { decimalsOf, partsOf } from './rounding.ts'
@@ -50,7 +51,7 @@ export type CompiledAggregation = {
   name: string
   identity: string
   window: CompiledWindow
-  /** Milliseconds. */
+  /** Milliseconds; Infinity: no window is ever closed. */
   allowedLateness: number
   /** Indices into the compiled spec's fields. */
   keys: number[]
@@ -89,7 +90,7 @@ function compileAggregation(spec: Spec, aggregation: Aggregation, fields: Compil
     name: aggregation.name,
     identity: aggregationIdentity(spec, aggregation),
     window: compileWindow(aggregation.window ?? spec.window),
-    allowedLateness: aggregation.allowedLateness ?? spec.allowedLateness,
+    allowedLateness: latenessOf(aggregation.allowedLateness ?? spec.allowedLateness),
     keys: aggregation.groupBy.map(name => fields.findIndex(f => f.name === name)),
     columns,
     shown,

@@ -37,10 +37,12 @@ function hashedField({ rounding: _, blankAsNull, ...mapping }: Field): object {
 }
 
 /**
- * Returns what gives an event its time, as releases up to 0.3.0 stored it. `widened`: iso8601 counts as rfc3339, because it
- * gives every text that rfc3339 accepts the same time.
+ * Returns what gives an event its time, as releases up to 0.3.0 stored it. `widened`: without what only decides which records
+ * are dead. So notBefore is left out, and iso8601 counts as rfc3339, because it gives every text that rfc3339 accepts the same
+ * time.
  */
-function hashedTime({ format, ...time }: Spec['event']['time'], widened: boolean): object {
+function hashedTime({ format, notBefore, ...mapping }: Spec['event']['time'], widened: boolean): object {
+  const time = widened ? mapping : { ...mapping, notBefore }
   const named = format ?? (time.formats ? undefined : 'rfc3339')
   return { ...time, format: widened && named === 'iso8601' ? 'rfc3339' : named }
 }

@@ -48,6 +48,9 @@ export const MAX_KEY_BYTES = 1024
 export const FIRST_EVENT_TIME = -62_135_596_800_000
 export const LAST_EVENT_TIME = 253_402_300_799_999
 
+/** Event times before this are dead letters, unless the spec sets another bound: programs write 0001 and 1900 for "no time". */
+export const DEFAULT_NOT_BEFORE = '1970-01-01T00:00:00Z'
+
 /** Event times this long before the timestamps of their records are reported: 3650 days. */
 export const DEFAULT_MAX_PAST_SKEW = '3650d'
 

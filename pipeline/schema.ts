@@ -3,6 +3,7 @@
  * it. Every object is strict: an unknown field is a fault. Durations are parsed to milliseconds, sizes to bytes.
  */
 import { z } from 'zod'
+import { lateness } from './lateness.ts'
 import { dnsLabel, pipelineName } from './names.ts'
 import { object, optionalObject } from './object.ts'
 import { aggregations, watermark, window } from './schema/aggregations.ts'
@@ -13,7 +14,6 @@ import { commit, deadLetters, deduplication, lateEvents, raw } from './schema/re
 import { sinks } from './schema/sinks.ts'
 import { source } from './schema/source.ts'
 import { ingest, workers } from './schema/workloads.ts'
-import { duration } from './units.ts'
 
 export type { Aggregation, Measure, Window } from './schema/aggregations.ts'
 export type { Field } from './schema/event.ts'
@@ -27,10 +27,10 @@ export const spec = object({
   event,
   window: window.prefault({ type: 'tumbling', size: '1m' }),
   watermark,
-  allowedLateness: duration()
+  allowedLateness: lateness()
     .prefault('0ms')
     .describe(
-      'How long a window accepts events after the watermark has passed its end. Events that arrive after that are stored in the table late_events',
+      'How long a window accepts events after the watermark has passed its end. Events that arrive after that are stored in the table late_events. unlimited: no event is late and no window becomes final, for history that is not sorted by time',
     ),
   aggregations,
   deduplication: deduplication.optional(),

@@ -25,7 +25,7 @@ export function parseDuration(text: string): number {
 
 /** 90000 → "90s", in the largest unit that divides it. */
 export function formatDuration(ms: number): string {
-  for (const unit of ['h', 'm', 's'] as const)
+  for (const unit of ['d', 'h', 'm', 's'] as const)
     if (ms > 0 && ms % MS_PER[unit] === 0) return `${ms / MS_PER[unit]}${unit}`
   return `${ms}ms`
 }
@@ -45,6 +45,23 @@ export function duration(min = '0ms', max = MAX_DURATION) {
     })
     .meta({ rules: [{ rule: durationRule(min, max), message }], label: 'duration', bounds: boundsOf(min, max) })
     .transform(text => parseDuration(text))
+}
+
+/** A duration field that also accepts a word. Output: milliseconds, or the word. */
+export function durationOr<Word extends string>(word: Word) {
+  const [min, max] = ['0ms', MAX_DURATION]
+  const message = `must be ${word}, or a duration between ${min} and ${max}, such as 500ms, 30s, 1h30m or 7d`
+  const fits = (text: string) => DURATION.test(text) && within(parseDuration(text), 0, parseDuration(max))
+  return z
+    .string({ error: message })
+    .max(MAX_LENGTH, { error: message, abort: true })
+    .refine(text => text === word || fits(text), { error: message })
+    .meta({
+      rules: [{ rule: `self == '${word}' || ${durationRule(min, max)}`, message }],
+      label: 'duration',
+      bounds: `or \`${word}\``,
+    })
+    .transform((text): number | Word => (text === word ? word : parseDuration(text)))
 }
 
 function boundsOf(min: string, max: string): string {

@@ -11,34 +11,24 @@ import type { Share } from './core/pending.ts'
 import type { Telemetry } from './ports.ts'
 
 const WINDOW_MS = 60_000
-const DAY_MS = 86_400_000
 /** Records with the same fault from which on it is reported, if they are also one of ten. */
 const MIN_RECORDS = 3
 const MIN_SHARE = 0.1
+
+type Fault = { count: number; detail: string | null }
 
 type Entry = {
   at: number
   records: number
   accepted: number
-  /** By "reason at field". */
-  dead: Map<string, number>
-  /** What the first value that is not JSON looks like. */
-  notJson: string | null
+  /** By "reason at field": how many, and the first one's description. */
+  dead: Map<string, Fault>
   /** By aggregation. */
   late: number[]
   farBehind: FarBehind[]
 }
 
-/** What to do about a reason; the others need a look at the records. */
-const REMEDIES: Partial<Record<DeadReason, string>> = {
-  too_many_decimals: 'set rounding or scale of the field',
-  bad_number: 'correct the producer; if the text is empty, set blankAsNull of the field',
-  wrong_type: 'set the type of the field that the events have; if the text is empty, set blankAsNull',
-  missing_field: 'correct the path of the field, or set a default',
-  missing_id: 'correct spec.event.id',
-  bad_time: 'set spec.event.time.format or formats to the forms that the events have',
-  future_timestamp: 'correct the clock of the producer, or spec.event.time.unit',
-}
+/** What to do about a dead letter without a description. */
 const LOOK = 'look at the payloads in dead_letters, and correct the producer'
 
 export class InputMonitor {
@@ -69,16 +59,14 @@ export class InputMonitor {
   }
 
   #deadMessage(): string | null {
-    const counts = new Map<string, number>()
+    const faults = new Map<string, Fault>()
     for (const { dead } of this.#entries)
-      for (const [fault, count] of dead) counts.set(fault, (counts.get(fault) ?? 0) + count)
-    const [most] = [...counts].sort(([, a], [, b]) => b - a)
+      for (const [name, { count, detail }] of dead) addFault(faults, name, count, detail)
+    const [most] = [...faults].sort(([, a], [, b]) => b.count - a.count)
     const records = this.#total(entry => entry.records)
-    if (!most || !isCommon(most[1], records)) return null
-    const faults = `${most[1]} of ${records} records in the last minute: ${most[0]}`
-    const example = most[0] === 'not_json' && this.#entries.find(entry => entry.notJson)
-    if (example) return `${faults}, such as: ${example.notJson}`
-    return `${faults}; ${REMEDIES[most[0].split(' ')[0] as DeadReason] ?? LOOK}`
+    if (!most || !isCommon(most[1].count, records)) return null
+    const [name, { count, detail }] = most
+    return `${count} of ${records} records in the last minute: ${name}${detail === null ? `; ${LOOK}` : `, such as: ${detail}`}`
   }
 
   #lateMessage(): string | null {
@@ -87,7 +75,7 @@ export class InputMonitor {
     const most = late.indexOf(Math.max(...late))
     if (!isCommon(late[most]!, accepted)) return null
     const { name } = this.#compiled.aggregations[most]!
-    return `${late[most]} of ${accepted} events in the last minute: late for aggregation ${name}; raise its allowedLateness, or spec.watermark.outOfOrderness if events arrive out of order`
+    return `${late[most]} of ${accepted} events in the last minute: late for aggregation ${name}; raise its allowedLateness (unlimited for history that is not sorted by time), or spec.watermark.outOfOrderness if events arrive out of order`
   }
 
   #farBehindMessage(): string | null {
@@ -100,30 +88,32 @@ export class InputMonitor {
     const hint = unit
       ? `The values look like unit ${unit}, but spec.event.time.unit is ${event.time.unit}; correct the producer, or create another pipeline with unit: ${unit}`
       : 'Correct the producer, or raise spec.watermark.maxPastSkew if the events are so old'
-    return `${count} of ${this.#total(entry => entry.records)} records in the last minute have an event time more than ${days(watermark.maxPastSkew)} before the timestamp of their record, such as ${new Date(first.eventTime).toISOString()} at partition ${first.partition} offset ${first.offset}. ${hint}`
+    return `${count} of ${this.#total(entry => entry.records)} records in the last minute have an event time more than ${formatDuration(watermark.maxPastSkew)} before the timestamp of their record, such as ${new Date(first.eventTime).toISOString()} at partition ${first.partition} offset ${first.offset}. ${hint}`
   }
 }
 
-function days(ms: number): string {
-  return ms % DAY_MS === 0 ? `${ms / DAY_MS}d` : formatDuration(ms)
-}
-
 function countsOf(shares: Share[]): Omit<Entry, 'at'> {
-  const dead = new Map<string, number>()
+  const dead = new Map<string, Fault>()
   const late: number[] = []
   for (const share of shares) {
-    for (const { reason, field } of share.dead) {
-      const fault = field === null ? reason : `${reason} at ${field}`
-      dead.set(fault, (dead.get(fault) ?? 0) + 1)
-    }
+    for (const { reason, field, detail } of share.dead) addFault(dead, faultName(reason, field), 1, detail)
     share.commit.aggregations.forEach((counters, i) => {
       late[i] = (late[i] ?? 0) + counters.late
     })
   }
   const sum = (name: 'records' | 'accepted') => shares.reduce((total, { commit }) => total + commit.counters[name], 0)
   const farBehind = shares.flatMap(share => share.farBehind ?? [])
-  const notJson = shares.flatMap(share => share.dead).find(({ detail }) => detail)?.detail ?? null
-  return { records: sum('records'), accepted: sum('accepted'), dead, notJson, late, farBehind }
+  return { records: sum('records'), accepted: sum('accepted'), dead, late, farBehind }
+}
+
+/** The lines of a record count together: line_items[3].price is line_items[].price. */
+function faultName(reason: DeadReason, field: string | null): string {
+  return field === null ? reason : `${reason} at ${field.replace(/\[\d+\]/, '[]')}`
+}
+
+function addFault(faults: Map<string, Fault>, name: string, count: number, detail: string | null): void {
+  const known = faults.get(name)
+  faults.set(name, { count: (known?.count ?? 0) + count, detail: known?.detail ?? detail })
 }
 
 function isCommon(count: number, all: number): boolean {

@@ -2,7 +2,7 @@
 import Big from 'big.js'
 import { decimals } from './expression.ts'
 import { isNumber, type Json, JsonNumber, JsonString, measure, parseJson, textOf } from './json.ts'
-import type { Field, Rules } from './spec.ts'
+import { type Field, fieldNamed, type Rules } from './spec.ts'
 import { instant, LATEST, parseEpoch, timeParts } from './time.ts'
 
 export type Value = string | Big | boolean | null
@@ -42,9 +42,10 @@ export function decode(value: Buffer | null, timestamp: number, rules: Rules): S
   const id = rules.deduplication ? readId(event, rules.id!, rules.integralIds) : null
   const time = readTime(event, rules, timestamp)
   if (time > timestamp + rules.maxFutureSkew) throw new Fault('future_timestamp', rules.time.path)
-  const shared = readFields(event, rules.fields)
-  const lines = rules.explode ? readLines(event, rules.explode, shared) : [shared]
-  for (const { groupBy } of rules.aggregations) for (const line of lines) checkKey(groupBy, line)
+  const shared = readFields(event, rules.fields, field => nameOf(field, '', rules))
+  const lines = rules.explode ? readLines(event, rules, rules.explode, shared) : [shared]
+  for (const [index, line] of lines.entries())
+    for (const { groupBy } of rules.aggregations) checkKey(groupBy, line, index, rules)
   return { id, time, lines }
 }
 
@@ -92,15 +93,19 @@ function readString(value: Json, field: string): string {
 function readTime(event: Map<string, Json>, { time }: Rules, timestamp: number): number {
   const { path } = time
   if (path === null) {
-    if (timestamp < 0 || timestamp > LATEST) throw new Fault('bad_time')
+    if (timestamp < 0 || timestamp > LATEST || isTooEarly(timestamp, time)) throw new Fault('bad_time')
     return timestamp
   }
   const value = at(event, path.split('.'))
   if (value === null) throw new Fault('missing_field', path)
   const read = value instanceof JsonNumber ? readNumber(value, time) : readText(value, time)
   if (read === null) throw new Fault('wrong_type', path)
-  if (read === undefined) throw new Fault('bad_time', path)
+  if (read === undefined || isTooEarly(read, time)) throw new Fault('bad_time', path)
   return read
+}
+
+function isTooEarly(read: number, { notBefore }: Rules['time']): boolean {
+  return notBefore !== null && notBefore > read
 }
 
 /** Returns ms since the epoch; undefined for a time that does not exist, null if a number is none of the forms. */
@@ -131,67 +136,84 @@ function readPlainText(value: Json, field: string): string {
   return textOf(value) ?? ''
 }
 
-function readLines(event: Map<string, Json>, explode: NonNullable<Rules['explode']>, shared: Line): Line[] {
+function readLines(
+  event: Map<string, Json>,
+  rules: Rules,
+  explode: NonNullable<Rules['explode']>,
+  shared: Line,
+): Line[] {
   const array = at(event, explode.path.split('.'))
   if (array === null) throw new Fault('missing_field', explode.path)
   if (!Array.isArray(array)) throw new Fault('wrong_type', explode.path)
   if (array.length === 0) throw new Fault('empty_lines', explode.path)
   if (array.length > explode.maxLines) throw new Fault('too_many_lines', explode.path)
-  return array.map(line => {
-    if (!(line instanceof Map)) throw new Fault('wrong_type', explode.path)
-    return Object.assign(emptyLine(), shared, readFields(line, explode.fields))
+  return array.map((line, index) => {
+    const where = `${explode.path}[${index}]`
+    if (!(line instanceof Map)) throw new Fault('wrong_type', rules.namesPaths ? where : explode.path)
+    const own = readFields(line, explode.fields, field => nameOf(field, `${where}.`, rules))
+    return Object.assign(emptyLine(), shared, own)
   })
 }
 
 /** Without a prototype: a field may have the name of a method, such as constructor. */
 const emptyLine = (): Line => Object.create(null)
 
-function readFields(object: Map<string, Json>, fields: Field[]): Line {
+/** Returns what a dead letter names a field. `where`: what leads to the object that has it. */
+function nameOf({ name, path }: Field, where: string, { namesPaths }: Rules): string {
+  return namesPaths ? where + path.join('.') : name
+}
+
+function readFields(object: Map<string, Json>, fields: Field[], named: (field: Field) => string): Line {
   const line = emptyLine()
-  for (const field of fields) line[field.name] = readField(at(object, field.path), field)
+  for (const field of fields) line[field.name] = readField(at(object, field.path), field, named(field))
   return line
 }
 
-function readField(value: Json, field: Field): Value {
-  if (value === null || (field.blankAsNull && isBlank(value))) return readDefault(field)
-  if (field.type === 'string') return readString(value, field.name)
+/** `where`: what a dead letter names the field. */
+function readField(value: Json, field: Field, where: string): Value {
+  if (value === null || (field.blankAsNull && isBlank(value))) return readDefault(field, where)
+  if (field.type === 'string') return readString(value, where)
   if (field.type === 'boolean') {
-    if (typeof value !== 'boolean') throw new Fault('wrong_type', field.name)
+    if (typeof value !== 'boolean') throw new Fault('wrong_type', where)
     return value
   }
-  if (value instanceof JsonNumber) return readAmount(value.text, field)
-  if (field.type === 'number') throw new Fault('wrong_type', field.name)
-  return readAmount(readPlainText(value, field.name), field)
+  if (value instanceof JsonNumber) return readAmount(value.text, field, where)
+  if (field.type === 'number') throw new Fault('wrong_type', where)
+  return readAmount(readPlainText(value, where), field, where)
 }
 
 function isBlank(value: Json): boolean {
   return value instanceof JsonString && textOf(value)?.replace(/[ \t\n\r]/g, '') === ''
 }
 
-function readDefault(field: Field): Value {
+function readDefault(field: Field, where: string): Value {
   if (field.default === null) {
     if (field.optional) return null
-    throw new Fault('missing_field', field.name)
+    throw new Fault('missing_field', where)
   }
   if (field.type === 'string') return field.default
   // A default may have leading zeros, which a JSON number may not.
   return field.type === 'boolean' ? field.default === 'true' : new Big(field.default)
 }
 
-function readAmount(text: string, { name, scale, rounds }: Field): Big {
-  if (!isNumber(text)) throw new Fault('bad_number', name)
+function readAmount(text: string, { scale, rounds }: Field, where: string): Big {
+  if (!isNumber(text)) throw new Fault('bad_number', where)
   const exact = new Big(text)
-  if (exact.e >= MAX_INTEGER_DIGITS) throw new Fault('overflow', name)
+  if (exact.e >= MAX_INTEGER_DIGITS) throw new Fault('overflow', where)
   const amount = rounds ? exact.round(scale, Big.roundHalfEven) : exact
-  if (amount.e >= MAX_INTEGER_DIGITS) throw new Fault('overflow', name)
-  if (decimals(amount) > scale) throw new Fault('too_many_decimals', name)
+  if (amount.e >= MAX_INTEGER_DIGITS) throw new Fault('overflow', where)
+  if (decimals(amount) > scale) throw new Fault('too_many_decimals', where)
   return amount
 }
 
-function checkKey(groupBy: string[], line: Line): void {
+/** `index`: of the line. */
+function checkKey(groupBy: string[], line: Line, index: number, rules: Rules): void {
   const sizes = groupBy.map(field => Buffer.byteLength(canonical(line[field]!)!))
   if (sizes.reduce((sum, size) => sum + size, 0) <= MAX_KEY_BYTES) return
-  throw new Fault('key_too_long', groupBy[sizes.indexOf(Math.max(...sizes))]!)
+  const longest = groupBy[sizes.indexOf(Math.max(...sizes))]!
+  const ofEvent = rules.fields.find(({ name }) => name === longest)
+  if (ofEvent) throw new Fault('key_too_long', nameOf(ofEvent, '', rules))
+  throw new Fault('key_too_long', nameOf(fieldNamed(rules, longest), `${rules.explode!.path}[${index}].`, rules))
 }
 
 /** Returns the canonical text of a value: numbers have no exponent and no trailing zeros. */

@@ -4,6 +4,7 @@ import { exchange, type TlsSettings } from './http.ts'
 import { aggregationColumns, type Cell, markField, numberText, rowText, type Table } from './rows.ts'
 import { type Aggregation, fieldNamed, type Projection, type Rules } from './spec.ts'
 import type { AggregationRow, FoundRow } from './tables.ts'
+import { parseRfc3339 } from './time.ts'
 
 export interface ElasticsearchAddress {
   url: string
@@ -137,6 +138,12 @@ const own = <T>(object: Record<string, T>, name: string): T | undefined =>
 
 type Reader = (value: unknown) => Cell
 
+/** Times outside the years 1 to 9999 are numbers of milliseconds; text with such a year is wrong. */
+function moment(value: unknown): number {
+  if (typeof value === 'number') return value
+  return parseRfc3339(String(value), null) ?? Number.NaN
+}
+
 /** Returns a reader for each column of a document. Documents omit infinite window bounds. */
 function columnReaders(aggregation: Aggregation, rules: Rules): [column: string, read: Reader][] {
   const text: Reader = value => (value === undefined || value === null ? null : String(value))
@@ -144,9 +151,9 @@ function columnReaders(aggregation: Aggregation, rules: Rules): [column: string,
   const numeric = (name: string) => ['number', 'decimal'].includes(fieldNamed(rules, name).type)
   const measures = aggregationColumns(aggregation).values.slice(1)
   return [
-    ['window_start', value => (value === undefined ? '-infinity' : Date.parse(String(value)))],
+    ['window_start', value => (value === undefined ? '-infinity' : moment(value))],
     ...aggregation.groupBy.map((name): [string, Reader] => [name, numeric(name) ? number : text]),
-    ['window_end', value => (value === undefined ? 'infinity' : Date.parse(String(value)))],
+    ['window_end', value => (value === undefined ? 'infinity' : moment(value))],
     ...measures.map((name): [string, Reader] => [name, number]),
     ['final', text],
   ]

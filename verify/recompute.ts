@@ -171,7 +171,9 @@ export class Recomputation {
     const { key, value } = reason === 'too_large' ? cut(record) : record
     const kept = value?.subarray(0, this.spec.deadLetters.maxPayload) ?? null
     this.deadBytes += kept?.length ?? 0
-    const values = [reason, field, fingerprint(key), fingerprint(kept)]
+    // The path of a field may have U+0000 or a lone surrogate, which PostgreSQL cannot store.
+    const stored = field?.replace(/\0/g, '\uFFFD').toWellFormed() ?? null
+    const values = [reason, stored, fingerprint(key), fingerprint(kept)]
     this.dead.set(rowText([this.history.topicId, partition, offset]), rowText(values))
   }
 

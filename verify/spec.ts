@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { parse } from 'yaml'
 import type { WrittenSink, WrittenSource } from './credentials.ts'
 import { type Expression, naturalScale, parseExpression } from './expression.ts'
+import { parseRfc3339 } from './time.ts'
 import { bytes, milliseconds } from './units.ts'
 
 export interface Field {
@@ -76,8 +77,12 @@ export interface Rules {
     epochAsText: boolean
     unit: 's' | 'ms' | 'us' | 'ns'
     zone: string | null
+    /** In milliseconds since the epoch; null in generations of releases up to 0.3.0, which had no such bound. */
+    notBefore: number | null
   }
   fields: Field[]
+  /** Whether a dead letter names a field by its path. Generations of releases up to 0.3.0 give its name. */
+  namesPaths: boolean
   explode: { path: string; fields: Field[]; maxLines: number } | null
   outOfOrderness: number
   maxFutureSkew: number
@@ -148,6 +153,7 @@ export interface WrittenDocument {
         formats?: string[]
         unit?: 's' | 'ms' | 'us' | 'ns'
         zone?: string
+        notBefore?: string
       }
       fields?: WrittenField[]
       /** Specs that releases up to 0.3.0 stored have no maxLines, and no limit. */
@@ -174,15 +180,17 @@ export interface WrittenDocument {
 const MAX_LENGTH = 1_048_576
 
 const DEFAULT_MAX_LINES = 10_000
+const DEFAULT_NOT_BEFORE = '1970-01-01T00:00:00Z'
 
 /** Parses the file of a pipeline from YAML or JSON text. */
 export function readDocument(text: string): WrittenDocument {
   if (text.length > MAX_LENGTH) throw new Error(`the document has ${text.length} characters, more than ${MAX_LENGTH}`)
   // The workers refuse duplicate keys. To look for them here would compare every key with all others.
   const document = parse(text, { uniqueKeys: false }) as WrittenDocument
-  // The only default that readSpec cannot apply: stored documents have it, or come from a release without this limit.
-  const explode = document?.spec?.event?.explode
+  // Defaults that readSpec cannot apply: stored documents have them, or come from a release without these limits.
+  const { explode, time } = document?.spec?.event ?? {}
   if (explode) explode.maxLines ??= DEFAULT_MAX_LINES
+  if (time) time.notBefore ??= DEFAULT_NOT_BEFORE
   return document
 }
 
@@ -253,15 +261,23 @@ function readExplode(written: NonNullable<WrittenDocument['spec']['event']['expl
 
 function readRules(spec: WrittenDocument['spec']): Rules {
   const { event } = spec
-  const { path = null, format = 'rfc3339', formats, unit = 'ms', zone = null } = event.time
+  const { path = null, format = 'rfc3339', formats, unit = 'ms', zone = null, notBefore } = event.time
   const fields = (event.fields ?? []).map(readField)
   const explode = event.explode ? readExplode(event.explode) : null
   const all = [...fields, ...(explode?.fields ?? [])]
   return {
     id: event.id ?? null,
     integralIds: event.integralIds ?? false,
-    time: { path, formats: formats ?? [format], epochAsText: formats !== undefined, unit, zone },
+    time: {
+      path,
+      formats: formats ?? [format],
+      epochAsText: formats !== undefined,
+      unit,
+      zone,
+      notBefore: notBefore === undefined ? null : parseRfc3339(notBefore, null)!,
+    },
     fields,
+    namesPaths: notBefore !== undefined,
     explode,
     outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '5s'),
     maxFutureSkew: milliseconds('spec.watermark.maxFutureSkew', spec.watermark?.maxFutureSkew ?? '5m'),
@@ -295,11 +311,16 @@ function readAggregation(written: WrittenAggregation, spec: WrittenDocument['spe
   return {
     name: written.name,
     window: readWindow(`${where}: window`, written.window ?? spec.window ?? { size: '1m' }),
-    allowedLateness: milliseconds(`${where}: allowedLateness`, written.allowedLateness ?? spec.allowedLateness ?? 0),
+    allowedLateness: readLateness(`${where}: allowedLateness`, written.allowedLateness ?? spec.allowedLateness ?? 0),
     groupBy: written.groupBy ?? [],
     measures: written.measures.map(measure => readMeasure(where, measure, fields)),
     retention: optionalDuration(`${where}: retention`, written.retention),
   }
+}
+
+/** Returns Infinity for windows that accept events for ever. */
+function readLateness(path: string, written: Duration): number {
+  return written === 'unlimited' ? Number.POSITIVE_INFINITY : milliseconds(path, written)
 }
 
 function readWindow(path: string, { type = 'tumbling', size = '1m', slide = size, offset = 0 }: WrittenWindow): Window {

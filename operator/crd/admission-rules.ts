@@ -3,6 +3,7 @@
  * stored document's blocks again only when they change.
  */
 import { insecureRemedy, LOOPBACK_HOST, PROTECTED_NODE } from '#pipeline/admission.ts'
+import { INDEX_REMEDY, INDEXED_PATH } from '#pipeline/indexed-paths.ts'
 import { matches, type Rule } from '#pipeline/rules.ts'
 
 /** One entry of `x-kubernetes-validations`. */
@@ -54,6 +55,13 @@ export const INGEST: CelRule[] = ['tokensSecretRef', 'jwt'].map(field => ({
   message: `the ingest receives tokens without encryption; set spec.ingest.tls. ${insecureRemedy('ingest')}`,
   fieldPath: `.${field}`,
 }))
+
+/** Paths of fields are strings of their own, so that a stored one is not checked again when its block changes. */
+const PATHS = ['id', 'time.path', 'fields[].path', 'explode.path', 'explode.fields[].path']
+
+export const NOT_INDEXED: Record<string, CelRule[]> = Object.fromEntries(
+  PATHS.map(path => [`spec.event.${path}`, [{ rule: `!${matches(INDEXED_PATH)}`, message: INDEX_REMEDY }]]),
+)
 
 /** Every field of the schema whose value outside Kubernetes is an environment variable. */
 const SECRETS = ['usernameSecretRef', 'passwordSecretRef', 'oauth.clientSecretRef', 'oauth.caSecretRef']

@@ -4,6 +4,7 @@
  * The API server estimates the cost of a quantifier from the bounds of lists and strings in the schema.
  */
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
+import { UNLIMITED } from '#pipeline/lateness.ts'
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
 import { PARTIAL } from '#pipeline/names.ts'
 import { celMilliseconds } from '#pipeline/units.ts'
@@ -11,6 +12,7 @@ import {
   type CelRule,
   ELASTICSEARCH_TRANSPORT,
   INGEST,
+  NOT_INDEXED,
   OAUTH,
   POSTGRES,
   SHARED_VARIABLES,
@@ -207,6 +209,11 @@ const SPEC: CelRule[] = [
     fieldPath: '.raw.table',
   },
   {
+    rule: `self.aggregations.all(a, !has(a.retention) || (has(a.allowedLateness) ? a.allowedLateness : (has(self.allowedLateness) ? self.allowedLateness : '')) != '${UNLIMITED}')`,
+    message: `retention is not allowed when allowedLateness is ${UNLIMITED}: no row becomes final, so none would be removed; remove it, or set a duration as allowedLateness`,
+    fieldPath: '.aggregations',
+  },
+  {
     rule: groupBy('f.name == name'),
     message: 'a name in groupBy is not a field of the event; correct the name or add the field',
     fieldPath: '.aggregations',
@@ -290,6 +297,7 @@ const AUTOSCALE: CelRule[] = [
 ]
 
 export const RULES: Record<string, CelRule[]> = {
+  ...NOT_INDEXED,
   spec: SPEC,
   'spec.window': WINDOW,
   'spec.aggregations[].window': WINDOW,

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { MAX_EXPRESSION } from '../expression.ts'
+import { lateness } from '../lateness.ts'
 import { DEFAULT_MAX_PAST_SKEW, MAX_WINDOWS_PER_EVENT } from '../limits.ts'
 import { columnName, identifier, tableName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
@@ -89,7 +90,7 @@ const measure = object({
 const aggregation = object({
   name: tableName().describe('Name of the aggregation and of its table'),
   window: window.optional().describe('Windows of this aggregation. If left out, spec.window. Cannot be changed'),
-  allowedLateness: duration().optional().meta({
+  allowedLateness: lateness().optional().meta({
     description: 'Allowed lateness of this aggregation. If left out, spec.allowedLateness',
     example: '1h',
   }),

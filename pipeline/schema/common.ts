@@ -85,7 +85,7 @@ export const startingPoint = () =>
     40,
   ).meta({ label: 'starting point' })
 
-/** A path such as `customer.country` leads through objects. Arrays need `explode`. */
+/** A path such as `customer.country` leads through objects. Arrays need `explode`; indexed-paths.ts refuses indices. */
 export const path = () =>
   text(/^[^.\x00-\x20][^.]*(\.[^.]+)*$/, 'must be a field path such as amount or customer.country', 256).meta({
     label: 'field path',

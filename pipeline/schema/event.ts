@@ -1,11 +1,11 @@
 /** `spec.event`: how a record of the topic is read. */
 
 import { z } from 'zod'
-import { MAX_JSON_VALUES } from '../limits.ts'
+import { DEFAULT_NOT_BEFORE, MAX_JSON_VALUES } from '../limits.ts'
 import { columnName } from '../names.ts'
 import { object } from '../object.ts'
 import { keyed, text } from '../rules.ts'
-import { path, scale } from './common.ts'
+import { instant, path, scale } from './common.ts'
 
 const field = object({
   name: columnName().describe('Name of the field in this document, and of its column in tables'),
@@ -80,8 +80,13 @@ const time = object({
     .describe(
       'Zone for times that are written without a zone. If left out, an event with a time without a zone is a dead letter. The zone is a fixed offset, so that results do not depend on a time-zone database',
     ),
+  notBefore: instant()
+    .default(DEFAULT_NOT_BEFORE)
+    .describe(
+      'An event with an earlier time is a dead letter. Set it to 0001-01-01T00:00:00Z to accept times before 1970. Can be changed',
+    ),
 }).describe(
-  'The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed, except format',
+  'The event time: when the sale happened. Windows and the watermark follow it. Cannot be changed, except format and notBefore',
 )
 
 const explode = object({

@@ -1,6 +1,7 @@
 /** Converts a stored row into the document that a projection shows (docs/tables.md, "Elasticsearch"). */
 import { createHash } from 'node:crypto'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { FIRST_EVENT_TIME, LAST_EVENT_TIME } from '#pipeline/limits.ts'
 import { documentField, freeName } from '#pipeline/names.ts'
 import type { Ownership, ProjectedRow } from '#processor/ports.ts'
 
@@ -63,6 +64,11 @@ export function projectedRow(
   }
 }
 
+/** Sinks read text only with a year of four digits, and numbers as milliseconds since 1970. A window may end in year 10000. */
+function timeValue(ms: number): string | number {
+  return ms >= FIRST_EVENT_TIME && ms <= LAST_EVENT_TIME ? new Date(ms).toISOString() : ms
+}
+
 function documentOf(
   compiled: CompiledSpec,
   aggregation: number,
@@ -74,7 +80,7 @@ function documentOf(
     ['window_start', row.windowStart],
     ['window_end', row.windowEnd],
   ] as const)
-    if (Number.isFinite(ms)) fields.push([column, new Date(ms).toISOString()])
+    if (Number.isFinite(ms)) fields.push([column, timeValue(ms)])
   keys.forEach((k, i) => {
     const { name, type } = compiled.fields[k]!
     fields.push([name, type === 'boolean' ? row.keys[i] === 'true' : row.keys[i]!])

@@ -63,7 +63,7 @@ export type DeadLetter = {
   partition: number
   offset: number
   reason: DeadReason
-  /** The spec's name of the field at fault, if one is. */
+  /** Path of the value at fault, if one is. */
   field: string | null
   recordTimestamp: number
   key: Buffer | null
@@ -72,7 +72,7 @@ export type DeadLetter = {
   payload: Buffer | null
   payloadBytes: number
   payloadSha256: string | null
-  /** What a value that is not JSON looks like, and what to do; null for other reasons. */
+  /** What is wrong and what to do, for people. */
   detail: string | null
   /** Lines that commits had counted before the store rejected a later one; 0: none. */
   countedLines: number

@@ -1,4 +1,5 @@
 /** Which event times an aggregation lacks, because it was not in the spec when they were counted (contract, section 5). */
+import { latenessOf } from '#pipeline/lateness.ts'
 import type { Spec } from '#pipeline/schema.ts'
 
 /** One entry of a partition's spec history. */
@@ -34,7 +35,7 @@ export function missingTimes(stretches: Stretch[], aggregation: string): Missing
   const { outOfOrderness } = spec.watermark
   const isReadFromStart = stretches[0]!.fromOffset === 0
   if (maxEventTime === null) return isReadFromStart ? null : { awaits: outOfOrderness }
-  const lateness = settings(stretches[added]!)!.allowedLateness ?? spec.allowedLateness
+  const lateness = latenessOf(settings(stretches[added]!)!.allowedLateness ?? spec.allowedLateness)
   const before = removed > 0 && stretches[removed]!.isRecorded ? stretches[removed]!.maxEventTime : null
   return {
     after: before === null ? Number.NEGATIVE_INFINITY : before - outOfOrderness - lateness,

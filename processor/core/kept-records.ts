@@ -1,7 +1,8 @@
 /** Records that are stored whole: late events and dead letters. They are copied, because a fetch's bytes are reused. */
 import type { BatchCursor } from './batches.ts'
 import type { DeadLetter, LateEvent } from './commit.ts'
-import type { DecodeFault } from './decode/decoder.ts'
+import type { DecodeFault, Decoder } from './decode/decoder.ts'
+import { describeUnread } from './decode/parse/fault-detail.ts'
 import { describeNotJson } from './not-json.ts'
 
 function payloadOf(cursor: BatchCursor): Buffer | null {
@@ -23,6 +24,7 @@ export function deadLetter(
   partition: number,
   cursor: BatchCursor,
   fault: DecodeFault,
+  decoder: Decoder,
   countedLines: number,
 ): DeadLetter {
   const payload = payloadOf(cursor)
@@ -37,7 +39,13 @@ export function deadLetter(
     payload,
     payloadBytes: cursor.cut?.valueBytes ?? payload?.length ?? 0,
     payloadSha256: cursor.cut?.valueSha256 ?? null,
-    detail: fault.reason === 'not_json' && payload ? describeNotJson(payload) : null,
+    detail: detailOf(cursor, fault, payload, decoder),
     countedLines,
   }
+}
+
+/** `decoder`: its last record is this one, unless no decoder read it. */
+function detailOf({ cut }: BatchCursor, fault: DecodeFault, payload: Buffer | null, decoder: Decoder): string | null {
+  if (fault.reason === 'not_json') return describeNotJson(payload!)
+  return describeUnread(fault.reason, cut?.valueBytes) ?? decoder.describe(fault)
 }

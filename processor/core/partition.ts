@@ -268,7 +268,7 @@ export class PartitionState {
     const fault = this.#rejected.has(cursor.offset) ? STORE_REJECTED : decode(decoder, cursor)
     if (fault) {
       pending.counters.dead++
-      pending.dead.push(deadLetter(this.partition, cursor, fault, this.#countedLines(cursor.offset)))
+      pending.dead.push(deadLetter(this.partition, cursor, fault, decoder, this.#countedLines(cursor.offset)))
     } else if (this.#begun?.offset === cursor.offset) {
       if (!this.#resume(cursor, decoder, this.#begun, rows)) return false
     } else if (!this.#begin(cursor, decoder, rows, recordRows)) return false

@@ -106,7 +106,7 @@ function idFaults(path: string, event: Exact, integral: boolean): Fault[] {
 }
 
 function timeFaults({ spec }: CompiledSpec, readTime: ReadTime, event: Exact, now: number): Fault[] {
-  const { path, zone, unit } = spec.event.time
+  const { path, zone, unit, notBefore } = spec.event.time
   if (path === undefined) return []
   const value = valueAt(event, path.split('.'))
   const text: TimeText = value instanceof NumberText ? { epoch: value.text } : readTime(value as string)!
@@ -116,6 +116,7 @@ function timeFaults({ spec }: CompiledSpec, readTime: ReadTime, event: Exact, no
   if (Number.isNaN(time)) return [{ field: path, message: 'must be a date that exists' }]
   if (time < FIRST_EVENT_TIME || time > LAST_EVENT_TIME)
     return [{ field: path, message: 'must have a year from 0001 to 9999' }]
+  if (time < Date.parse(notBefore)) return [{ field: path, message: `must not be before ${notBefore}` }]
   if (time <= now + spec.watermark.maxFutureSkew) return []
   return [{ field: path, message: `must not be more than ${spec.watermark.maxFutureSkew / 1000} s in the future` }]
 }

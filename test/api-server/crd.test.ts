@@ -275,6 +275,28 @@ describeWithApiServer('the CRD', () => {
     expect(code).toBe(200)
   })
 
+  it('lets a stored document with an array index in a path run, and get more fields', async () => {
+    const crd = parse(readFileSync(CRD_FILE, 'utf8'))
+    const older = structuredClone(crd)
+    const { event } = older.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties
+    delete event.properties.fields.items.properties.path['x-kubernetes-validations']
+    const name = 'stored-index'
+    const fields = [{ name: 'store' }, { name: 'amount', type: 'decimal' }, { name: 'title', path: 'lines.0.title' }]
+    const document = documentWith({ 'metadata.name': name, 'spec.event.fields': fields }) as Json
+    await kube.installCrd(older)
+    await until('the API server accepts the document', async () => (await submit(document)).accepted)
+    await submit(document, false)
+    await kube.installCrd(crd)
+    const another = { ...document, metadata: { name: 'another-index' } }
+    await until('the API server refuses the document', async () => !(await submit(another)).accepted)
+    const patch = (body: object) =>
+      kube.request('PATCH', kube.pipelinePath('default', name), body, 'application/merge-patch+json')
+    const more = [...fields, { name: 'note', optional: true }]
+    expect(await patch({ spec: { event: { fields: more } } })).toMatchObject({ code: 200 })
+    const indexed = [...more, { name: 'other', optional: true, path: 'lines[1].other' }]
+    expect(await patch({ spec: { event: { fields: indexed } } })).toMatchObject({ code: 422 })
+  })
+
   it('lets a stored document that sends a password without encryption run, be changed elsewhere, and be deleted', async () => {
     const crd = parse(readFileSync(CRD_FILE, 'utf8'))
     const older = structuredClone(crd)

@@ -75,7 +75,7 @@ describe('amounts from binary floats', () => {
     expect(outcomes('float-noise', amount())).toEqual([dead, dead, dead, dead, '330.59'])
     expect(conditionsOf('float-noise', amount())).toEqual({
       ManyDeadLetters:
-        '4 of 5 records in the last minute: too_many_decimals at amount; set rounding or scale of the field',
+        '4 of 5 records in the last minute: too_many_decimals at amount, such as: a number of the form 999.99999999999999, but scale is 2; set rounding or scale of the field',
     })
   })
 })

@@ -9,7 +9,7 @@ import { firstClaim } from '#test/support/claim.ts'
 import { encodeBatch } from '#test/support/record-batch.ts'
 import { historyOf } from '#test/verify/support.ts'
 import { type PartitionState as Counted, Recomputation } from '#verify/recompute.ts'
-import { readSpec, type Spec, type WrittenDocument } from '#verify/spec.ts'
+import { readDocument, readSpec, type Spec } from '#verify/spec.ts'
 
 /** Timestamp of all records, ms. */
 const RECEIVED = Date.UTC(2026, 10, 30, 13)
@@ -55,7 +55,7 @@ export function engineShare(file: string, parts: Parts): Share {
 export type Verified = { spec: Spec; recomputation: Recomputation; counters: Counted }
 
 export function verify(file: string, parts: Parts): Verified {
-  const spec = readSpec(documentOf(parts) as unknown as WrittenDocument)
+  const spec = readSpec(readDocument(JSON.stringify(documentOf(parts))))
   const recomputation = new Recomputation(spec, historyOf(spec))
   recordsOf(file).forEach((value, offset) => {
     recomputation.add({ partition: 0, offset, timestamp: RECEIVED, key: null, value, tooLarge: false })

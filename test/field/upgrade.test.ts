@@ -27,7 +27,7 @@ const documentWith = (field: object, event: object, time: object) =>
     deduplication: {},
   })
 
-const stored = documentWith({}, {}, { format: 'rfc3339', unit: 'ms' })
+const stored = documentWith({}, {}, { format: 'rfc3339', unit: 'ms', notBefore: '1970-01-01T00:00:00Z' })
 
 /** Each: the change, and a value that is dead without it and has the id 1. */
 const CHANGES: [name: string, changed: object, record: object | string][] = [
@@ -35,6 +35,11 @@ const CHANGES: [name: string, changed: object, record: object | string][] = [
   ['blankAsNull', documentWith({ blankAsNull: true }, {}, {}), { id: 1, ts: TIME, amount: '' }],
   ['integralIds', documentWith({}, { integralIds: true }, {}), '{"id":1.0,"ts":"2026-11-29T12:00:00Z","amount":1}'],
   ['iso8601', documentWith({}, {}, { format: 'iso8601' }), { id: 1, ts: '2026-11-29T09:00:00-0300', amount: 1 }],
+  [
+    'notBefore',
+    documentWith({}, {}, { notBefore: '1900-01-01T00:00:00Z' }),
+    { id: 1, ts: '1969-12-31T23:59:59Z', amount: 1 },
+  ],
 ]
 
 /** Records after the change: the good one is no duplicate of the dead one, but the value that is accepted then is one. */

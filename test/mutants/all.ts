@@ -11,6 +11,7 @@ import { POOLER_MUTANTS } from './pooler.ts'
 import { READING_MUTANTS } from './reading.ts'
 import { REBUILD_MUTANTS } from './rebuild.ts'
 import { SECURITY_MUTANTS } from './security.ts'
+import { TIMES_MUTANTS } from './times.ts'
 import { VERIFIER_MUTANTS } from './verifier.ts'
 
 export const MUTANTS: Mutant[] = [
@@ -27,4 +28,5 @@ export const MUTANTS: Mutant[] = [
   ...READING_MUTANTS,
   ...AUTHENTICATION_MUTANTS,
   ...POOLER_MUTANTS,
+  ...TIMES_MUTANTS,
 ]

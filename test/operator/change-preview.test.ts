@@ -74,6 +74,24 @@ describe('the change preview', () => {
     expect(preview(stated, lines).filter(line => line.includes('revenue'))).toEqual([])
   })
 
+  it('warns of a new aggregation that uses the name partial, which workers refuse', () => {
+    const partial = { 'spec.aggregations[0].measures[0].name': 'partial' }
+    expect(preview({ ...partial, 'spec.aggregations[0].name': 'again' }, partial)).toContainEqual(
+      expect.stringMatching(/^x aggregation again: workers refuse it: partial is the name of the column/),
+    )
+    expect(preview(partial, partial).join()).not.toContain('workers refuse it')
+  })
+
+  it('warns of a path with an array index, which only a stored document may have', () => {
+    const stored = documentWith({ 'spec.event.fields[3].path': 'line_items.0.title' })
+    const { spec } = checkPipeline(stored, 'stored', { admitted: true })
+    const lines = changePreview(OWNER, null, { document: (stored as { spec: object }).spec, spec })
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^! spec\.event\.fields\.3\.path: "line_items\.0\.title" has an array index/),
+    )
+    expect(() => checkPipeline(stored)).toThrow(/has an array index/)
+  })
+
   it('names the results that end and that start when an aggregation is renamed', () => {
     const lines = preview({ 'spec.aggregations[0].name': 'by_store_2' })
     expect(lines).toContain(

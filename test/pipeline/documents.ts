@@ -1,4 +1,5 @@
 import { parseDocument } from 'yaml'
+import type { SalesPipeline } from '#pipeline/schema.ts'
 
 /** A document with the required fields only. */
 export const MINIMAL = `
@@ -29,4 +30,13 @@ export function documentWith(changes: Record<string, unknown>): unknown {
     if (value === undefined) document.deleteIn(pathOf(path))
     else document.setIn(pathOf(path), document.createNode(value))
   return document.toJS()
+}
+
+/** Returns the pipeline as release 0.3.0 stored it, which knew neither limit. So an upgrade begins a new generation. */
+export function withoutLimits(pipeline: SalesPipeline): SalesPipeline {
+  const copy = structuredClone(pipeline) as { spec: { event: { time: object; explode?: object } } }
+  const { time, explode } = copy.spec.event as { time: { notBefore?: string }; explode?: { maxLines?: number } }
+  delete time.notBefore
+  if (explode) delete explode.maxLines
+  return copy as SalesPipeline
 }

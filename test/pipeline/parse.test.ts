@@ -36,7 +36,7 @@ describe('parsePipeline', () => {
       startFrom: 'earliest',
       offsetOutOfRange: 'stop',
     })
-    expect(spec.event.time).toEqual({ path: 'at', unit: 'ms' })
+    expect(spec.event.time).toEqual({ path: 'at', unit: 'ms', notBefore: '1970-01-01T00:00:00Z' })
     expect(spec.window).toEqual({ type: 'tumbling', size: 60_000 })
     expect(spec.watermark).toEqual({
       outOfOrderness: 5000,

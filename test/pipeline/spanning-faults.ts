@@ -294,6 +294,42 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
     },
   ],
   [
+    { 'spec.event.fields[3].path': 'line_items.0.title' },
+    /^spec\.event\.fields\[3\]\.path.*: "line_items\.0\.title" has an array index.*set spec\.event\.explode/,
+    { 'spec.event.fields[3].path': 'line_items.2026.title' },
+  ],
+  [
+    { 'spec.event.fields[3].path': 'line_items[0].title' },
+    /fields\[3\]\.path.*: "line_items\[0\]\.title" has an array index/,
+    { 'spec.event.fields[3].path': 'line_items.[a.title' },
+  ],
+  [{ 'spec.event.id': 'ids.0' }, /event\.id.*: "ids\.0" has an array index/, { 'spec.event.id': 'ids.0th' }],
+  [
+    { 'spec.event.time.path': 'times.12.at' },
+    /event\.time\.path.*: "times\.12\.at" has an array index/,
+    { 'spec.event.time.path': 'times.at12' },
+  ],
+  [
+    { 'spec.event.explode': { path: 'orders[*].lines', fields: [{ name: 'sku', path: 'item' }] } },
+    /explode\.path.*: "orders\[\*\]\.lines" has an array index/,
+    { 'spec.event.explode.path': 'orders' },
+  ],
+  [
+    { 'spec.event.explode': { path: 'lines', fields: [{ name: 'sku', path: 'parts.0' }] } },
+    /explode\.fields\[0\]\.path.*: "parts\.0" has an array index/,
+    { 'spec.event.explode.fields[0].path': '0.parts' },
+  ],
+  [
+    { 'spec.allowedLateness': 'unlimited', 'spec.aggregations[0].retention': '720h' },
+    /aggregations\[0\]\.retention.*: 30d is not allowed when allowedLateness is unlimited/,
+    { 'spec.aggregations[0].allowedLateness': '1h' },
+  ],
+  [
+    { 'spec.aggregations[0].allowedLateness': 'unlimited', 'spec.aggregations[0].retention': '720h' },
+    /aggregations\[0\]\.retention.*not allowed when allowedLateness is unlimited/,
+    { 'spec.aggregations[0].retention': undefined },
+  ],
+  [
     { 'spec.load': { speed: 60 } },
     /load\.startAt: is required when speed is above 1 \(found 60\)/,
     { 'spec.load.startAt': '2026-01-01T00:00:00Z' },

@@ -54,7 +54,8 @@ describe('duration', () => {
   })
 
   it('formats in the largest unit that divides the value, and parses the result back', () => {
-    expect([0, 1, 1000, 90_000, 7_200_000].map(formatDuration)).toEqual(['0ms', '1ms', '1s', '90s', '2h'])
+    const formatted = [0, 1, 1000, 90_000, 7_200_000, 129_600_000, 315_360_000_000].map(formatDuration)
+    expect(formatted).toEqual(['0ms', '1ms', '1s', '90s', '2h', '36h', '3650d'])
     check(fc.property(fc.integer({ min: 0, max: 9_999_999_999 }), ms => parseDuration(formatDuration(ms)) === ms))
   })
 })

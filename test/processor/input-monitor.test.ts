@@ -22,12 +22,17 @@ beforeEach(() => {
   })
 })
 
-type Input = { records: number; dead?: [DeadReason, string | null][]; late?: number; farBehind?: FarBehind }
+type Input = {
+  records: number
+  dead?: [DeadReason, string | null, detail?: string][]
+  late?: number
+  farBehind?: FarBehind
+}
 
 function shareOf({ records, dead = [], late = 0, farBehind }: Input): Share {
   return {
     commit: { counters: { records, accepted: records - dead.length }, aggregations: [{ late }] },
-    dead: dead.map(([reason, field]) => ({ reason, field })),
+    dead: dead.map(([reason, field, detail = null]) => ({ reason, field, detail })),
     farBehind: farBehind ?? null,
   } as unknown as Share
 }
@@ -38,12 +43,20 @@ const times = <T>(count: number, value: T): T[] => Array(count).fill(value)
 describe('InputMonitor', () => {
   it('reports the most frequent reason of dead letters, with what to change', () => {
     note({ records: 40, dead: [...times(20, ['too_many_decimals', 'amount'] as const), ['not_json', null]] as never })
-    note({ records: 35, dead: times(34, ['too_many_decimals', 'amount']) }, SECOND)
+    note({ records: 35, dead: times(34, ['too_many_decimals', 'amount', 'scale is 2; set scale']) }, SECOND)
     monitor.report(2 * SECOND)
     expect(raised).toEqual({
       ManyDeadLetters:
-        '54 of 75 records in the last minute: too_many_decimals at amount; set rounding or scale of the field',
+        '54 of 75 records in the last minute: too_many_decimals at amount, such as: scale is 2; set scale',
     })
+  })
+
+  it('counts the lines of records together', () => {
+    note({ records: 9, dead: [1, 2, 12].map(i => ['bad_number', `order.lines[${i}].price`]) })
+    monitor.report(SECOND)
+    expect(raised.ManyDeadLetters).toMatch(
+      /^3 of 9 records in the last minute: bad_number at order\.lines\[\]\.price; look at the payloads/,
+    )
   })
 
   it('reports events that are late for an aggregation', () => {

@@ -8,7 +8,7 @@ import { compiledFor, documentFor, type EventSpec } from '#test/processor/core/d
 import { eventSpec, recordFor } from '#test/processor/core/decode/spellings.ts'
 import { check } from '#test/support/properties.ts'
 import { canonical, decode, Fault } from '#verify/decode.ts'
-import { readSpec, type WrittenDocument } from '#verify/spec.ts'
+import { readDocument, readSpec } from '#verify/spec.ts'
 
 const NOW = Date.UTC(2026, 0, 31, 12)
 
@@ -26,7 +26,7 @@ function readByEngine(spec: EventSpec): (record: Buffer) => Reading {
 }
 
 function readByVerifier(spec: EventSpec): (record: Buffer) => Reading {
-  const { rules } = readSpec(documentFor(spec) as unknown as WrittenDocument)
+  const { rules } = readSpec(readDocument(JSON.stringify(documentFor(spec))))
   return record => {
     try {
       const { time, id, lines } = decode(record, NOW, rules)

@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { parse } from 'yaml'
 import { elasticsearch, kafka, postgres, unique } from '#test/support/services.ts'
 import { recordHash } from '#verify/journal.ts'
+import { readDocument } from '#verify/spec.ts'
 import { renderVerdict, type Verdict, type VerifyOptions, verify } from '#verify/verify.ts'
 import { append, fillTables, fillTopic, KEY, LOG, SPEC, sale } from './shop.ts'
 
@@ -30,7 +30,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'verify-'))
 })
 
-beforeEach(() => fillTables(client, topic, parse(specText)))
+beforeEach(() => fillTables(client, topic, readDocument(specText)))
 
 afterAll(async () => {
   await client.end()
@@ -274,13 +274,13 @@ describe('a schema', () => {
 describe('spec history', () => {
   it('accepts final rows that an earlier, shorter lateness closed', async () => {
     const patient = specText.replace('window: { size: 60s }', 'window: { size: 60s }\n  allowedLateness: 1h')
-    await client.query('insert into specs values (2, $1, $2)', [JSON.stringify(parse(patient)), 'i'])
+    await client.query('insert into specs values (2, $1, $2)', [JSON.stringify(readDocument(patient)), 'i'])
     expect(await tampered('select', { specText: patient })).toMatchObject({ ok: true, finalWindows: 1 })
   })
 
   it('verifies each part of a partition under its generation of the spec', async () => {
     const patient = specText.replace('window: { size: 60s }', 'window: { size: 60s }\n  allowedLateness: 1h')
-    await client.query('insert into specs values (2, $1, $2)', [JSON.stringify(parse(patient)), 'i'])
+    await client.query('insert into specs values (2, $1, $2)', [JSON.stringify(readDocument(patient)), 'i'])
     // The late sale is at offset 4: it is late under generation 1 and would not be under generation 2.
     const stillLate = await tampered('insert into spec_history values (0, 5, 2)', { specText: patient })
     expect(stillLate).toMatchObject({ late: 1, lost: 0, rows: { missing: 0, extra: 0, unequal: 0 } })

@@ -126,7 +126,7 @@ function upsertStatement(
 
 /** Whether the pipeline watermark has made the window of `r` final. Its rows may not be marked yet. */
 function isFinal(statements: Statements, { window, allowedLateness }: CompiledAggregation): string {
-  if (window === null) return 'false'
+  if (window === null || allowedLateness === Number.POSITIVE_INFINITY) return 'false'
   const watermark = `(SELECT watermark FROM ${statements.table('pipeline')})`
   return `coalesce(extract(epoch FROM r.window_end) * 1000 + ${allowedLateness} <= ${watermark}, false)`
 }

@@ -92,8 +92,9 @@ const closedBefore = ({ window }: CompiledAggregation, watermark: number, ms: nu
 
 async function finalise(context: UpkeepContext, watermark: number): Promise<number> {
   return sum(context.compiled.aggregations, (aggregation, i) => {
-    if (aggregation.window === null) return Promise.resolve(0) // a window over all time never ends
-    const before = closedBefore(aggregation, watermark, aggregation.allowedLateness)
+    const { window, allowedLateness } = aggregation
+    if (window === null || !Number.isFinite(allowedLateness)) return Promise.resolve(0) // its windows never close
+    const before = closedBefore(aggregation, watermark, allowedLateness)
     return inBatches(context, context.aggregates[i]!.finalise, [before, BATCH_ROWS, aggregation.name])
   })
 }

@@ -26,7 +26,7 @@ export function plainArray(values: readonly (number | bigint | string | boolean 
   return `${text}}`
 }
 
-/** Replaces U+0000 and lone surrogates, which jsonb and text cannot store, by U+FFFD. A dead record may have them. */
+/** Replaces U+0000 and lone surrogates, which jsonb and text cannot store, by U+FFFD. A dead record or a path may have them. */
 export function storableText(text: string): string {
   return text.replaceAll('\0', '\uFFFD').toWellFormed()
 }

@@ -43,6 +43,11 @@ export class Decoder {
     return this.#parser.parse(bytes, start, end, recordTimestamp)
   }
 
+  /** Describes the fault that `decode` returned last, for people; null if only the bytes explain it. */
+  describe(fault: DecodeFault): string | null {
+    return this.#parser.describe(fault)
+  }
+
   /** Event time in ms, floored. */
   get time(): number {
     return this.#out.time

@@ -1,5 +1,6 @@
 /** Parses event times (contract, section 5): milliseconds since the epoch, floored; NaN for invalid times. */
 import { FIRST_EVENT_TIME, LAST_EVENT_TIME } from '#pipeline/limits.ts'
+import type { Spec } from '#pipeline/schema.ts'
 import { parseFloored } from './number.ts'
 
 const COLON = 0x3a
@@ -25,6 +26,11 @@ type EpochUnit = 's' | 'ms' | 'us' | 'ns'
 
 /** An epoch of this unit times 10^shift is milliseconds. */
 export const EPOCH_SHIFT: Record<EpochUnit, number> = { s: 3, ms: 0, us: -3, ns: -6 }
+
+/** Returns the earliest allowed time. Specs that releases up to 0.3.0 stored have no bound. */
+export function earliestTime({ notBefore }: Partial<Pick<Spec['event']['time'], 'notBefore'>>): number {
+  return notBefore === undefined ? FIRST_EVENT_TIME : Date.parse(notBefore)
+}
 
 /** Parses an epoch from JSON number text. */
 export function parseEpoch(text: string, unit: EpochUnit): number {

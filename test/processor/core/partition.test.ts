@@ -24,7 +24,7 @@ spec:
   source: { topic: sales }
   event:
     id: id
-    time: { path: at, format: epoch, unit: ms }
+    time: { path: at, format: epoch, unit: ms, notBefore: "1900-01-01T00:00:00Z" }
     fields: [{ name: store }, { name: total, type: decimal, scale: 3 }]
     explode:
       path: lines

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isClosed, lastWindowStart, windowEnd, windowsPerEvent } from '#processor/core/window.ts'
+import { latenessOf } from '#pipeline/lateness.ts'
+import { isClosed, lastWindowStart, missedWindows, windowEnd, windowsPerEvent } from '#processor/core/window.ts'
 import { check } from '#test/support/properties.ts'
 
 const windows = fc
@@ -51,6 +52,13 @@ describe('windows', () => {
     expect(isClosed(window, 0, 3, 13)).toBe(true)
     expect(isClosed(window, 0, 0, 10)).toBe(true)
     expect(isClosed(window, 0, 0, Number.NEGATIVE_INFINITY)).toBe(false)
+  })
+
+  it('never closes a window with unlimited lateness', () => {
+    const window = { size: 10, slide: 5, offset: 0 }
+    const unlimited = latenessOf('unlimited')
+    expect(missedWindows(window, 5, 2, unlimited, Number.MAX_SAFE_INTEGER)).toEqual([])
+    expect(missedWindows(window, 5, 2, 0, Number.MAX_SAFE_INTEGER)).toEqual([0, 5])
   })
 
   it('never closes a window over all time', () => {

@@ -1,6 +1,7 @@
 /** The contract of every Sink for rows, tombstones and versions; runs against memory and a real Elasticsearch. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
+import { FIRST_EVENT_TIME, LAST_EVENT_TIME } from '#pipeline/limits.ts'
 import type { ProjectedRow, Sink } from '#processor/ports.ts'
 import { allTimeRow, minuteRow, OWNERSHIP, removed, unacceptable } from './fixture.ts'
 
@@ -43,6 +44,20 @@ export function projectionContract(name: string, start: () => Promise<Harness>):
       const newer = changed(row, row.version + 1n, 3)
       expect(await write(newer)).toEqual([])
       await expectShown(newer)
+    })
+
+    it('shows windows that begin before the year 1 and end after the year 9999', async () => {
+      const [windowStart, windowEnd] = [FIRST_EVENT_TIME - 60_000, LAST_EVENT_TIME + 1]
+      const row = fresh(20n, { windowStart, windowEnd })
+      expect(row.document).toMatchObject({ '@timestamp': windowStart, window_end: windowEnd })
+      expect(await write(row)).toEqual([])
+      await expectShown(row)
+      const within = fresh(20n, { windowStart: FIRST_EVENT_TIME, windowEnd: LAST_EVENT_TIME })
+      expect(within.document).toMatchObject({
+        '@timestamp': '0001-01-01T00:00:00.000Z',
+        window_end: '9999-12-31T23:59:59.999Z',
+      })
+      expect(await write(within)).toEqual([])
     })
 
     it('ignores an older version of a row and reports success', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect } from 'vitest'
+import { LAST_EVENT_TIME } from '#pipeline/limits.ts'
 import type { Claim } from '#processor/core/claim.ts'
 import {
   byStore,
@@ -119,6 +120,25 @@ export function timeContract(fresh: Fresh): void {
       expect(rows[0]!.version).toBeGreaterThan(open[0]!.version)
       expect(rows[1]!.version).toBe(open[1]!.version)
       expect((await harness.rows('totals')).map(row => row.final)).toEqual([false])
+    })
+
+    test('never makes windows final with unlimited lateness', async harness => {
+      const { store, first, second } = await bothClaimed(
+        harness,
+        ['allowedLateness: 30s', 'allowedLateness: unlimited'],
+        ['      retention: 1h\n', ''],
+      )
+      const afterAll = { maxEventTime: LAST_EVENT_TIME }
+      await commitNext(store, first, { aggregates: [byStore([T0, 'a', 1])] }, afterAll)
+      await store.renewIdle([second], LONG_MS)
+      expect(await store.advance()).toMatchObject({ finalised: 0, removed: 0 })
+      await commitNext(store, first, { aggregates: [byStore([T0, 'a', 1], [T0, 'b', 1])] }, afterAll)
+      expect(await store.advance()).toMatchObject({ finalised: 0, removed: 0 })
+      const rows = await harness.rows('by_store')
+      expect(rows.map(({ final, reopened }) => [final, reopened])).toEqual([
+        [false, 0],
+        [false, 0],
+      ])
     })
 
     test('reopens a final window for late sales of an idle partition, counts that, and closes it again', async harness => {

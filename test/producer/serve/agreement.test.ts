@@ -187,9 +187,17 @@ it.each<[name: string, time: string, times: fc.Arbitrary<string>, integralIds?: 
   ['RFC 3339 times', '{ path: at }', rfc3339],
   ['RFC 3339 times with a declared zone', '{ path: at, zone: "-03:00" }', rfc3339],
   ['epoch times', '{ path: at, format: epoch, unit: s }', epoch],
-  ['ISO 8601 times', '{ path: at, format: iso8601 }', looseTime],
-  ['ISO 8601 times with a declared zone', '{ path: at, format: iso8601, zone: "-03:00" }', looseTime],
-  ['several formats', '{ path: at, formats: [dd/MM/yyyy HH:mm:ss, iso8601, epoch], unit: s, zone: UTC }', looseTime],
+  ['ISO 8601 times', '{ path: at, format: iso8601, notBefore: "0001-01-01T00:00:00Z" }', looseTime],
+  [
+    'ISO 8601 times with a declared zone',
+    '{ path: at, format: iso8601, zone: "-03:00", notBefore: "0001-01-01T00:00:00Z" }',
+    looseTime,
+  ],
+  [
+    'several formats',
+    '{ path: at, formats: [dd/MM/yyyy HH:mm:ss, iso8601, epoch], unit: s, zone: UTC, notBefore: "0001-01-01T00:00:00Z" }',
+    looseTime,
+  ],
   ['the time of the record', '{ format: record-timestamp }', epoch],
   ['ids such as 5.0', '{ path: at, format: epoch, unit: s }', epoch, true],
 ])('accepts the same events as the engine with %s', async (_name, time, times, integralIds = false) => {

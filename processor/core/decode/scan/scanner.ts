@@ -10,7 +10,7 @@ import { readsNumbers, readsRfc3339First, readsTexts } from '#pipeline/time-form
 import { hash128, viewOf } from '../hash.ts'
 import type { Interner } from '../interner.ts'
 import type { Outputs } from '../outputs.ts'
-import { EPOCH_SHIFT, isTimestamp, Rfc3339, withinYears } from '../time.ts'
+import { EPOCH_SHIFT, earliestTime, isTimestamp, Rfc3339, withinYears } from '../time.ts'
 import { FieldReader } from './field-reader.ts'
 import { KeyMemo } from './key-memo.ts'
 import { Place } from './place.ts'
@@ -48,6 +48,7 @@ export class Scanner {
   readonly #rfc3339: Rfc3339
   readonly #number = new PlainNumber()
   readonly #maxFutureSkew: number
+  readonly #earliest: number
   readonly #memos = Array.from({ length: MEMOS }, () => new KeyMemo())
 
   // State of the current record:
@@ -82,6 +83,7 @@ export class Scanner {
     this.#readsRfc3339 = readsTexts(time) && readsRfc3339First(time)
     this.#rfc3339 = new Rfc3339(time.zone)
     this.#maxFutureSkew = watermark.maxFutureSkew
+    this.#earliest = earliestTime(time)
   }
 
   /** Returns true when the record is good and the outputs are set. False: ask the parser; the outputs are undefined. */
@@ -93,7 +95,7 @@ export class Scanner {
     const p = skipSpace(bytes, start)
     if (bytes[p] !== OPEN_BRACE) return false
     this.#begin(bytes, recordTimestamp)
-    if (this.#time === null && !isTimestamp(recordTimestamp)) return false
+    if (this.#time === null && !(isTimestamp(recordTimestamp) && this.#setTime(recordTimestamp))) return false
     return this.#readObject(this.#event, bytes, p + 1, last, 1) === last + 1 && this.#isComplete() && this.#keysFit()
   }
 
@@ -181,10 +183,10 @@ export class Scanner {
     return end > 0 && this.#setTime(withinYears(this.#number.value)) ? end : -1
   }
 
-  /** Returns false when the time is too far ahead, or NaN. */
+  /** Returns false when the time is too early, too far ahead, or NaN. */
   #setTime(time: number): boolean {
     this.#out.time = time
-    return time <= this.#latestTime
+    return time >= this.#earliest && time <= this.#latestTime
   }
 
   /** Returns whether all required values were present. Sets absent fields to their default or null. */

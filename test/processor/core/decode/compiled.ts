@@ -20,6 +20,7 @@ export type EventSpec = {
     formats?: readonly string[]
     unit?: 's' | 'ms' | 'us' | 'ns'
     zone?: string
+    notBefore?: string
   }
   fields?: FieldSpec[]
   /** Path of the id; setting it enables deduplication. */

@@ -172,9 +172,11 @@ describe('time', () => {
   })
 
   it('floors epochs, also below zero', () => {
-    expect(epoch('s', '-0.0001')).toMatchObject({ time: -1 })
-    expect(epoch('ns', '-1')).toMatchObject({ time: -1 })
-    expect(epoch('us', '-2000')).toMatchObject({ time: -2 })
+    const early = (unit: 's' | 'us' | 'ns', json: string) =>
+      decode({ time: { format: 'epoch', unit, notBefore: '1900-01-01T00:00:00Z' } }, `{"ts":${json}}`)
+    expect(early('s', '-0.0001')).toMatchObject({ time: -1 })
+    expect(early('ns', '-1')).toMatchObject({ time: -1 })
+    expect(early('us', '-2000')).toMatchObject({ time: -2 })
   })
 
   it.each([
@@ -206,6 +208,23 @@ describe('time', () => {
 
   it('names a missing time by its path', () => {
     expect(decode({ time: { path: 'meta.at' } }, { meta: {} })).toEqual({ reason: 'missing_field', field: 'meta.at' })
+  })
+
+  it.each([
+    ['bad_time', '1969-12-31T23:59:59.999Z', {}],
+    ['bad_time', '0001-01-01T00:00:00Z', {}],
+    ['bad_time', '2019-12-31T23:59:59.999Z', { notBefore: '2020-01-01T00:00:00Z' }],
+    [0, '1970-01-01T00:00:00Z', {}],
+    [-62_135_596_800_000, '0001-01-01T00:00:00Z', { notBefore: '0001-01-01T00:00:00Z' }],
+  ])('decodes to %s the time %s with %j', (expected, ts, time) => {
+    const found = decode({ time }, { ts })
+    expect('time' in found ? found.time : found.reason).toBe(expected)
+  })
+
+  it('refuses a record timestamp before notBefore', () => {
+    const time = { path: undefined, format: 'record-timestamp', notBefore: '2020-01-01T00:00:00Z' } as const
+    expect(decode({ time }, {}, Date.parse(time.notBefore) - 1)).toMatchObject({ reason: 'bad_time' })
+    expect(decode({ time }, {}, Date.parse(time.notBefore))).toMatchObject({ time: Date.parse(time.notBefore) })
   })
 
   it('uses the declared zone for a time without one', () => {
@@ -349,16 +368,16 @@ describe('a dead record', () => {
     expect(decode(SALE, bytesOf(before, [0x80], '\\ude00', after))).toEqual(dead)
   })
 
-  it('names the field at fault, not its path', () => {
+  it('names the field at fault by its path', () => {
     const spec: EventSpec = { fields: [{ name: 'city', path: 'shop.city' }] }
-    expect(decode(spec, { ts: GOOD.ts, shop: {} })).toEqual({ reason: 'missing_field', field: 'city' })
+    expect(decode(spec, { ts: GOOD.ts, shop: {} })).toEqual({ reason: 'missing_field', field: 'shop.city' })
   })
 
   it('refuses keys of more than 1,024 bytes together', () => {
     const key = (category: string, country: string) => sale({ category, customer: { address: { country } } })
     expect(key('c'.repeat(1000), 'd'.repeat(24))).toMatchObject({ keys: { category: 'c'.repeat(1000) } })
     expect(key('c'.repeat(1000), 'd'.repeat(25))).toEqual({ reason: 'key_too_long', field: 'category' })
-    expect(key('ab', 'ü'.repeat(512))).toEqual({ reason: 'key_too_long', field: 'country' })
+    expect(key('ab', 'ü'.repeat(512))).toEqual({ reason: 'key_too_long', field: 'customer.address.country' })
     expect(key('x'.repeat(10_000), '')).toEqual({ reason: 'key_too_long', field: 'category' })
     expect(sale({ note: 'x'.repeat(10_000) })).toMatchObject({ time: TIME })
   })
@@ -422,12 +441,17 @@ describe('an exploded record', () => {
     ['a string instead of lines', 'pen', 'wrong_type', 'order.lines'],
     ['no lines', [], 'empty_lines', 'order.lines'],
     ['too many lines, before it reads them', [7, line, line, line], 'too_many_lines', 'order.lines'],
-    ['a line that is no object', [line, 7], 'wrong_type', 'order.lines'],
-    ['a line that is null', [line, null], 'wrong_type', 'order.lines'],
-    ['a line that is an array', [[line]], 'wrong_type', 'order.lines'],
-    ['one bad line', [line, { ...line, price: 0.001 }], 'too_many_decimals', 'price'],
-    ['a line without product', [line, { price: 1 }], 'missing_field', 'product'],
-    ['a long key in one line', [line, { ...line, item: { sku: 'x'.repeat(1021) } }], 'key_too_long', 'product'],
+    ['a line that is no object', [line, 7], 'wrong_type', 'order.lines[1]'],
+    ['a line that is null', [line, null], 'wrong_type', 'order.lines[1]'],
+    ['a line that is an array', [[line]], 'wrong_type', 'order.lines[0]'],
+    ['one bad line', [line, { ...line, price: 0.001 }], 'too_many_decimals', 'order.lines[1].price'],
+    ['a line without product', [line, { price: 1 }], 'missing_field', 'order.lines[1].item.sku'],
+    [
+      'a long key in one line',
+      [line, { ...line, item: { sku: 'x'.repeat(1021) } }],
+      'key_too_long',
+      'order.lines[1].item.sku',
+    ],
   ])('refuses an exploded record with %s', (_, lines, reason, field) => {
     expect(decode(ORDER, order(lines))).toEqual({ reason, field })
   })

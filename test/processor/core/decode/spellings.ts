@@ -47,6 +47,8 @@ type Time = NonNullable<EventSpec['time']>
 const path = fc.constantFrom('ts', 'meta.ts', 'a')
 const unit = fc.constantFrom('s', 'ms', 'us', 'ns')
 const zone = fc.constantFrom('UTC', '-03:00')
+/** Before and within the times that are generated. */
+const notBefore = fc.constantFrom('0001-01-01T00:00:00Z', '2026-01-31T10:00:00Z')
 
 const FORMATS = [
   ['rfc3339', 'epoch'],
@@ -59,11 +61,11 @@ const FORMATS = [
 
 const time: fc.Arbitrary<Time> = fc.oneof(
   fc.record(
-    { path, format: fc.constantFrom('rfc3339', 'rfc3339', 'iso8601', 'epoch'), unit, zone },
+    { path, format: fc.constantFrom('rfc3339', 'rfc3339', 'iso8601', 'epoch'), unit, zone, notBefore },
     { requiredKeys: ['path', 'format', 'unit'] },
   ),
   fc.record({ path, formats: fc.constantFrom(...FORMATS), unit, zone }),
-  fc.constant<Time>({ path: undefined, format: 'record-timestamp' }),
+  fc.record({ path: fc.constant(undefined), format: fc.constant('record-timestamp'), notBefore }),
 )
 
 export const eventSpec: fc.Arbitrary<EventSpec> = fc
