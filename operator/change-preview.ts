@@ -1,5 +1,6 @@
 /** Previews a change of a pipeline: which objects are created, changed and deleted, what restarts, and which results continue. Pure. */
 import { scalesOf } from '#pipeline/fields.ts'
+import { unsafeWatermark } from '#pipeline/future-reach.ts'
 import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
 import { UNCLEAR_MEASURE, unclearMeasures } from '#pipeline/per.ts'
 import { roundedMeasures } from '#pipeline/rounding.ts'
@@ -26,6 +27,7 @@ export function changePreview(owner: Owner, before: Version | null, after: Versi
     ...(changes.length > 0 ? changes : ['no changes']),
     ...unclearNotes(old, next),
     ...roundingNotes(old, next),
+    ...watermarkNotes(next),
     ...(isOpenIngest(next) ? [`! ${OPEN_INGEST}`] : []),
   ]
 }
@@ -115,6 +117,11 @@ function unclearNotes(before: Spec | null, after: Spec): string[] {
       ? `! ${aggregation}.${measure} adds an amount of the whole record once per line; if this is meant, set per: lines`
       : `x ${aggregation}.${measure}: workers refuse this aggregation. It ${UNCLEAR_MEASURE}`,
   )
+}
+
+function watermarkNotes(after: Spec): string[] {
+  const problem = unsafeWatermark(after)
+  return problem === null ? [] : [`! ${problem}`]
 }
 
 /** Only the database knows which release created an aggregation, so a live one may have either rule. */

@@ -48,6 +48,10 @@ export const MAX_KEY_BYTES = 1024
 export const FIRST_EVENT_TIME = -62_135_596_800_000
 export const LAST_EVENT_TIME = 253_402_300_799_999
 
+/** Safe together: an event time is at most twice the skew ahead of the broker's clock (contract, section 5). */
+export const DEFAULT_MAX_FUTURE_SKEW = '30s'
+export const DEFAULT_OUT_OF_ORDERNESS = '1m'
+
 /** Event times this long before the timestamps of their records are reported: 3650 days. */
 export const DEFAULT_MAX_PAST_SKEW = '3650d'
 

@@ -193,6 +193,15 @@ export function withRoundEach(document: WrittenDocument, aggregations: Set<strin
   return copy
 }
 
+/** Returns the document in which settings that it leaves out keep the defaults that release 0.3.0 stored. */
+export function withFormerDefaults(document: WrittenDocument, stored: WrittenDocument | undefined): WrittenDocument {
+  const before = stored?.spec.watermark ?? {}
+  const watermark = { ...document.spec.watermark }
+  if (before.outOfOrderness === 5000) watermark.outOfOrderness ??= 5000
+  if (before.maxFutureSkew === 300_000) watermark.maxFutureSkew ??= 300_000
+  return { ...document, spec: { ...document.spec, watermark } }
+}
+
 /** Returns a field of the event or of its lines. Throws when the spec has no such field. */
 export function fieldNamed({ fields, explode }: Rules, name: string): Field {
   const field = [...fields, ...(explode?.fields ?? [])].find(field => field.name === name)
@@ -262,8 +271,8 @@ function readRules(spec: WrittenDocument['spec']): Rules {
     time: { path, formats: formats ?? [format], epochAsText: formats !== undefined, unit, zone },
     fields,
     explode,
-    outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '5s'),
-    maxFutureSkew: milliseconds('spec.watermark.maxFutureSkew', spec.watermark?.maxFutureSkew ?? '5m'),
+    outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '1m'),
+    maxFutureSkew: milliseconds('spec.watermark.maxFutureSkew', spec.watermark?.maxFutureSkew ?? '30s'),
     deduplication: spec.deduplication
       ? {
           horizon: milliseconds('spec.deduplication.horizon', spec.deduplication.horizon ?? '10m'),

@@ -2,7 +2,12 @@
 
 import { z } from 'zod'
 import { MAX_EXPRESSION } from '../expression.ts'
-import { DEFAULT_MAX_PAST_SKEW, MAX_WINDOWS_PER_EVENT } from '../limits.ts'
+import {
+  DEFAULT_MAX_FUTURE_SKEW,
+  DEFAULT_MAX_PAST_SKEW,
+  DEFAULT_OUT_OF_ORDERNESS,
+  MAX_WINDOWS_PER_EVENT,
+} from '../limits.ts'
 import { columnName, identifier, tableName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
 import { keyed } from '../rules.ts'
@@ -32,9 +37,9 @@ export const window = object({
 
 export const watermark = optionalObject({
   outOfOrderness: duration()
-    .prefault('5s')
+    .prefault(DEFAULT_OUT_OF_ORDERNESS)
     .describe(
-      'How far the event times of a partition may be out of order. The watermark of a partition is its greatest event time minus this value',
+      'How far the event times of a partition may be out of order. The watermark of a partition is its greatest event time minus this value. At least twice maxFutureSkew, so that one clock that is ahead makes no correct event late',
     ),
   idleTimeout: duration('100ms')
     .prefault('10s')
@@ -48,7 +53,7 @@ export const watermark = optionalObject({
       'What the pipeline’s watermark does while every partition is idle. hold: it stays. advance: it follows the clock, so that the last windows become final',
     ),
   maxFutureSkew: duration()
-    .prefault('5m')
+    .prefault(DEFAULT_MAX_FUTURE_SKEW)
     .describe(
       'An event is a dead letter if its event time is later than the timestamp of its record by more than this value',
     ),

@@ -10,6 +10,7 @@ import { READING_MUTANTS } from './reading.ts'
 import { REBUILD_MUTANTS } from './rebuild.ts'
 import { SECURITY_MUTANTS } from './security.ts'
 import { VERIFIER_MUTANTS } from './verifier.ts'
+import { WATERMARK_MUTANTS } from './watermark.ts'
 
 export const MUTANTS: Mutant[] = [
   ...ENGINE_MUTANTS,
@@ -23,4 +24,5 @@ export const MUTANTS: Mutant[] = [
   ...REBUILD_MUTANTS,
   ...VERIFIER_MUTANTS,
   ...READING_MUTANTS,
+  ...WATERMARK_MUTANTS,
 ]
