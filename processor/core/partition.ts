@@ -15,6 +15,7 @@ import { DeltaTable } from './delta-table.ts'
 import { deadLetter, lateEvent } from './kept-records.ts'
 import { Pending, type Share } from './pending.ts'
 import { SeenIds } from './seen-ids.ts'
+import type { Lead } from './support.ts'
 import { lastWindowStart, missedWindows, windowsPerEvent } from './window.ts'
 
 /** Interned strings above this size are dropped at the next commit, so that memory stays bounded for any keys. */
@@ -48,6 +49,7 @@ export class PartitionState {
   readonly #rejected: Set<number>
   /** Greatest event time so far while restoring; ids are remembered by it. */
   #restoredMax: number
+  #lead: Lead | null = null
   #pending: Pending
 
   /** `compileSpec` compiles a stored generation; the last segment of the claim is the spec to count with. */
@@ -176,7 +178,7 @@ export class PartitionState {
     const aggregates = this.#tables.map((table, i) => table.take(i, this.#strings))
     this.#pending = new Pending(this.nextOffset, this.#compiled.aggregations.length)
     this.#boundStrings()
-    return { commit, aggregates, ...pending.effects() }
+    return { commit, aggregates, lead: this.#lead, ...pending.effects() }
   }
 
   #boundStrings(): void {
@@ -214,13 +216,21 @@ export class PartitionState {
       pending.noteFarBehind(this.partition, cursor, decoder.time)
     const watermark = this.watermark
     if (!Number.isFinite(this.maxEventTime)) pending.firstEventTime = decoder.time
-    this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
+    this.#follow(decoder.time, cursor.offset)
+    const { outOfOrderness } = this.#compiled.spec.watermark
+    pending.support.note(decoder.time, watermark, this.watermark - watermark, outOfOrderness)
     if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, this.maxEventTime)) {
       pending.counters.duplicate++
       return
     }
     pending.counters.accepted++
     this.#accept(cursor, decoder, watermark)
+  }
+
+  #follow(eventTime: number, offset: number): void {
+    if (eventTime <= this.maxEventTime) return
+    this.maxEventTime = eventTime
+    this.#lead = { offset, eventTime }
   }
 
   #isDuplicate(decoder: Decoder, compiled: CompiledSpec, offset: number, maxTime: number): boolean {
@@ -232,13 +242,22 @@ export class PartitionState {
 
   #accept(cursor: BatchCursor, decoder: Decoder, watermark: number): void {
     let lateEverywhere = true
+    let lateInTime = false
     for (let a = 0; a < this.#tables.length; a++) {
       const missed = this.#aggregate(a, decoder, cursor.offset, watermark)
       const late = missed.length === windowsPerEvent(this.#compiled.aggregations[a]!.window)
       if (!late) lateEverywhere = false
+      else if (this.#isInTime(decoder.time, cursor.timestamp, a)) lateInTime = true
       if (missed.length > 0) this.#pending.late.push(lateEvent(this.partition, cursor, a, decoder.time, missed, late))
     }
+    if (lateInTime) this.#pending.support.noteLate(decoder.time)
     if (this.#compiled.spec.raw && !lateEverywhere) this.#keepRaw(cursor.offset, decoder)
+  }
+
+  /** True if the settings suffice for this event time when the timestamp of the record is right. */
+  #isInTime(eventTime: number, timestamp: number, a: number): boolean {
+    const { aggregations, spec } = this.#compiled
+    return eventTime >= timestamp - spec.watermark.outOfOrderness - aggregations[a]!.allowedLateness
   }
 
   /** Adds every line to every window that is still open; returns the starts of the closed ones, ascending. */

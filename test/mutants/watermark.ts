@@ -1,5 +1,6 @@
 import type { Mutant } from './engine.ts'
 
+const FAR_AHEAD = 'test/processor/far-ahead.test.ts'
 const REACH = 'test/pipeline/future-reach.test.ts'
 
 /** Faults in what protects the watermark from clocks that are ahead. */
@@ -27,5 +28,21 @@ export const WATERMARK_MUTANTS: Mutant[] = [
     plant: '',
     test: 'test/verify/spec.test.ts',
     turnsRed: 'keeps the defaults of release 0.3.0',
+  },
+  {
+    name: 'events that arrive long after their event time count as events in time',
+    file: 'processor/core/partition.ts',
+    find: 'else if (this.#isInTime(decoder.time, cursor.timestamp, a)) lateInTime = true',
+    plant: 'else lateInTime = true',
+    test: FAR_AHEAD,
+    turnsRed: 'about sales that arrive long after their event time',
+  },
+  {
+    name: 'a watermark with which many records agree is reported as far ahead',
+    file: 'processor/far-ahead.ts',
+    find: ' && agreeing <= (agreeing + late) * MAX_AGREEING_SHARE',
+    plant: '',
+    test: FAR_AHEAD,
+    turnsRed: 'is silent when most records agree with the watermark',
   },
 ]
