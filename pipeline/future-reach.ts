@@ -5,13 +5,13 @@ import { formatDuration } from './units.ts'
 
 /**
  * Returns what to change, or null if the settings are safe together. An event can be maxFutureSkew ahead of its record, and
- * the record maxFutureSkew ahead of the broker; outOfOrderness must cover both.
+ * the record maxFutureSkew ahead of the broker; outOfOrderness must cover both, unless several sources must agree.
  */
 export function unsafeWatermark({ event, window, watermark, aggregations }: Spec): string | null {
   const { outOfOrderness, maxFutureSkew } = watermark
   const steps = event.time.format === RECORD_TIMESTAMP ? 1 : 2
   const hasWindows = aggregations.some(aggregation => (aggregation.window ?? window).type !== 'none')
-  if (!hasWindows || outOfOrderness >= steps * maxFutureSkew) return null
+  if (!hasWindows || watermark.sources || outOfOrderness >= steps * maxFutureSkew) return null
   const [reach, order] = [steps * maxFutureSkew, outOfOrderness].map(formatDuration)
   const lower = formatDuration(Math.floor(outOfOrderness / steps))
   const twice = steps === 2 ? ' (twice spec.watermark.maxFutureSkew)' : ' (spec.watermark.maxFutureSkew)'

@@ -52,6 +52,10 @@ export const LAST_EVENT_TIME = 253_402_300_799_999
 export const DEFAULT_MAX_FUTURE_SKEW = '30s'
 export const DEFAULT_OUT_OF_ORDERNESS = '1m'
 
+/** Sources that may have to agree (spec.watermark.sources), and characters of a source; both bound the stored state. */
+export const MAX_SOURCES = 16
+export const MAX_SOURCE_LENGTH = 128
+
 /** Event times this long before the timestamps of their records are reported: 3650 days. */
 export const DEFAULT_MAX_PAST_SKEW = '3650d'
 

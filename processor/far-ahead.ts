@@ -58,7 +58,7 @@ function messageOf({ partition, records, agreeing, late, latestLate, lead, maxEv
   const where = lead ? `offset ${lead.offset}` : 'an earlier record'
   const few = agreeing === 1 ? 'only 1 record agrees' : `only ${agreeing} records agree`
   const remedy = unsafeWatermark(spec)
-    ? 'raise spec.watermark.outOfOrderness to at least twice maxFutureSkew'
+    ? 'raise spec.watermark.outOfOrderness to at least twice maxFutureSkew, or set spec.watermark.sources'
     : 'limit how far ahead the topic accepts timestamps (message.timestamp.after.max.ms)'
   return `partition ${partition}: ${late} of ${records} records in the last minute are late although they arrived in time, and ${few} with the watermark. It follows event time ${new Date(newest).toISOString()} of ${where}, ${seconds(newest - latestLate)} after the newest of the late ones. Correct the clock of its producer, and ${remedy}`
 }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { parse } from 'yaml'
 import { type Expression, naturalScale, parseExpression } from './expression.ts'
+import type { SourceRule } from './sources.ts'
 import { bytes, milliseconds } from './units.ts'
 
 export interface Field {
@@ -80,6 +81,7 @@ export interface Rules {
   explode: { path: string; fields: Field[]; maxLines: number } | null
   outOfOrderness: number
   maxFutureSkew: number
+  sources: SourceRule | null
   deduplication: { horizon: number; maxIds: number } | null
   aggregations: Aggregation[]
   rawTable: string | null
@@ -153,7 +155,11 @@ export interface WrittenDocument {
       explode?: { path: string; fields: WrittenField[]; maxLines?: number }
     }
     window?: WrittenWindow
-    watermark?: { outOfOrderness?: Duration; maxFutureSkew?: Duration }
+    watermark?: {
+      outOfOrderness?: Duration
+      maxFutureSkew?: Duration
+      sources?: { field: string; atLeast?: number }
+    }
     allowedLateness?: Duration
     aggregations: WrittenAggregation[]
     deduplication?: { horizon?: Duration; maxIds?: number }
@@ -273,6 +279,7 @@ function readRules(spec: WrittenDocument['spec']): Rules {
     explode,
     outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '1m'),
     maxFutureSkew: milliseconds('spec.watermark.maxFutureSkew', spec.watermark?.maxFutureSkew ?? '30s'),
+    sources: spec.watermark?.sources ? { atLeast: 2, ...spec.watermark.sources } : null,
     deduplication: spec.deduplication
       ? {
           horizon: milliseconds('spec.deduplication.horizon', spec.deduplication.horizon ?? '10m'),

@@ -41,6 +41,7 @@ export interface ProgressRow {
   firstOffset: number | null
   nextOffset: number | null
   maxEventTime: number | null
+  agreedTime: number | null
   records: number
   skipped: number
   dead: number
@@ -166,7 +167,8 @@ export class Tables {
 
   async progress(): Promise<ProgressRow[]> {
     const rows = await this.query<Record<string, string | null>>(
-      `select partition, topic_id, first_offset, next_offset, max_event_time, records, skipped, dead, duplicate, accepted
+      `select partition, topic_id, first_offset, next_offset, max_event_time, agreed_time, records, skipped, dead,
+         duplicate, accepted
          from @progress order by partition`,
     )
     return rows.map(row => ({
@@ -175,6 +177,7 @@ export class Tables {
       firstOffset: numberOrNull(row.first_offset),
       nextOffset: numberOrNull(row.next_offset),
       maxEventTime: numberOrNull(row.max_event_time),
+      agreedTime: numberOrNull(row.agreed_time),
       records: Number(row.records),
       skipped: Number(row.skipped),
       dead: Number(row.dead),

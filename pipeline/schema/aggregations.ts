@@ -6,6 +6,8 @@ import {
   DEFAULT_MAX_FUTURE_SKEW,
   DEFAULT_MAX_PAST_SKEW,
   DEFAULT_OUT_OF_ORDERNESS,
+  MAX_SOURCE_LENGTH,
+  MAX_SOURCES,
   MAX_WINDOWS_PER_EVENT,
 } from '../limits.ts'
 import { columnName, identifier, tableName } from '../names.ts'
@@ -62,6 +64,24 @@ export const watermark = optionalObject({
       'The condition EventTimesFarBehind reports events whose event time is earlier than the timestamp of their record by more than this value. Most often, their unit is wrong. They are counted like all others',
     example: '30d',
   }),
+  sources: object({
+    field: identifier().meta({
+      description: `Field of event.fields that names the source of an event, such as the store. A null, or a value of more than ${MAX_SOURCE_LENGTH} characters, names no source`,
+      example: 'store',
+    }),
+    atLeast: z
+      .int()
+      .min(2)
+      .max(MAX_SOURCES)
+      .default(2)
+      .describe('Number of sources that must have reached an event time'),
+  })
+    .optional()
+    .meta({
+      description:
+        'The watermark of a partition follows the greatest event time that several sources have reached, instead of the greatest event time. Then one source whose clock is ahead does not move it. A partition with fewer sources has no watermark: none of its events is late, and windows become final only while it is idle',
+      example: { field: 'store', atLeast: 2 },
+    }),
 }).describe('How event time advances. The watermark decides which windows are complete')
 
 const measure = object({

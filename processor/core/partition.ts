@@ -15,6 +15,7 @@ import { DeltaTable } from './delta-table.ts'
 import { deadLetter, lateEvent } from './kept-records.ts'
 import { Pending, type Share } from './pending.ts'
 import { SeenIds } from './seen-ids.ts'
+import { SourceTimes } from './sources.ts'
 import type { Lead } from './support.ts'
 import { lastWindowStart, missedWindows, windowsPerEvent } from './window.ts'
 
@@ -43,6 +44,7 @@ export class PartitionState {
   readonly #strings = new Interner()
   readonly #cursor = new BatchCursor()
   readonly #seen: SeenIds | null
+  readonly #sources: { times: SourceTimes; field: number } | null
   readonly #tables: DeltaTable[]
   /** Earlier commits counted everything before this offset. */
   readonly #countFrom: number
@@ -64,6 +66,7 @@ export class PartitionState {
     this.#compiled = this.#programs.at(-1)!.compiled
     const { deduplication } = this.#compiled.spec
     this.#seen = deduplication ? new SeenIds() : null
+    this.#sources = sourcesOf(this.#compiled, claim)
     this.#tables = this.#compiled.aggregations.map(a => new DeltaTable(a, this.#compiled.fields))
     this.#countFrom = claim.nextOffset
     this.#rejected = new Set(claim.rejectedOffsets)
@@ -107,7 +110,12 @@ export class PartitionState {
 
   /** Watermark under the latest spec; −Infinity before the first event. */
   get watermark(): number {
-    return this.maxEventTime - this.#compiled.spec.watermark.outOfOrderness
+    return this.#leadingTime - this.#compiled.spec.watermark.outOfOrderness
+  }
+
+  /** The event time that the watermark follows. */
+  get #leadingTime(): number {
+    return this.#sources ? this.#sources.times.agreed : this.maxEventTime
   }
 
   /** Ids forgotten inside the horizon because of maxIds. */
@@ -170,6 +178,8 @@ export class PartitionState {
       restoreOffset: oldest?.offset ?? this.nextOffset,
       restoreMaxEventTime: oldest ? oldest.maxTime : max,
       maxEventTime: max,
+      agreedTime: this.#sources && finiteOrNull(this.#sources.times.agreed),
+      sources: this.#sources?.times.stored(this.nextOffset) ?? null,
       firstEventTime: pending.firstEventTime,
       leaderEpoch: this.#cursor.leaderEpoch,
       counters: { ...pending.counters, skipped: this.nextOffset - pending.fromOffset - pending.counters.records },
@@ -216,7 +226,7 @@ export class PartitionState {
       pending.noteFarBehind(this.partition, cursor, decoder.time)
     const watermark = this.watermark
     if (!Number.isFinite(this.maxEventTime)) pending.firstEventTime = decoder.time
-    this.#follow(decoder.time, cursor.offset)
+    this.#follow(decoder, cursor.offset)
     const { outOfOrderness } = this.#compiled.spec.watermark
     pending.support.note(decoder.time, watermark, this.watermark - watermark, outOfOrderness)
     if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, this.maxEventTime)) {
@@ -227,10 +237,11 @@ export class PartitionState {
     this.#accept(cursor, decoder, watermark)
   }
 
-  #follow(eventTime: number, offset: number): void {
-    if (eventTime <= this.maxEventTime) return
-    this.maxEventTime = eventTime
-    this.#lead = { offset, eventTime }
+  #follow(decoder: Decoder, offset: number): void {
+    const before = this.#leadingTime
+    this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
+    if (this.#sources && decoder.time > before) this.#sources.times.see(decoder.text(this.#sources.field), decoder.time)
+    if (this.#leadingTime > before) this.#lead = { offset, eventTime: this.#leadingTime }
   }
 
   #isDuplicate(decoder: Decoder, compiled: CompiledSpec, offset: number, maxTime: number): boolean {
@@ -304,6 +315,13 @@ function decode(decoder: Decoder, cursor: BatchCursor): DecodeFault | null {
   if (cursor.cut) return TOO_LARGE
   if (cursor.valueEnd < 0) return TOMBSTONE
   return decoder.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd, cursor.timestamp)
+}
+
+function sourcesOf({ spec, fields }: CompiledSpec, claim: Claim) {
+  const { sources } = spec.watermark
+  if (!sources) return null
+  const field = fields.findIndex(({ name, line }) => name === sources.field && !line)
+  return { times: new SourceTimes(sources, claim.sources, claim.nextOffset), field }
 }
 
 function finiteOrNull(time: number): number | null {

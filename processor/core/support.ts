@@ -3,7 +3,7 @@
  * arrive in time. It changes no verdict: it finds a watermark that few records move (condition WatermarkFarAhead).
  */
 
-/** The record with the greatest event time that its worker has read. */
+/** The last record that moved the watermark, and the event time that the watermark follows since then. */
 export type Lead = { offset: number; eventTime: number }
 
 export class Support {

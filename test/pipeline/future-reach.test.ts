@@ -51,6 +51,9 @@ describe('settings that are safe together', () => {
     expect(unsafeWatermark(withWatermark({ outOfOrderness: '1m', maxFutureSkew: '61s' }, same))).not.toBeNull()
   })
 
+  it('are any settings when several sources must agree', () =>
+    expect(unsafeWatermark(withWatermark({ outOfOrderness: '0ms', sources: { field: 'store' } }))).toBeNull())
+
   it('are any settings when no aggregation has windows', () =>
     expect(unsafeWatermark(withWatermark({ outOfOrderness: '0ms' }, { 'spec.window': { type: 'none' } }))).toBeNull())
 })

@@ -61,7 +61,7 @@ describe('the condition WatermarkFarAhead', () => {
     expect(raised).toBeNull()
     commit(1000, NOW + 2 * SECOND)
     expect(raised).toBe(
-      'partition 3: 1000 of 1062 records in the last minute are late although they arrived in time, and only 12 records agree with the watermark. It follows event time 2026-11-29T10:05:01.110Z of offset 61, 289.1 s after the newest of the late ones. Correct the clock of its producer, and raise spec.watermark.outOfOrderness to at least twice maxFutureSkew',
+      'partition 3: 1000 of 1062 records in the last minute are late although they arrived in time, and only 12 records agree with the watermark. It follows event time 2026-11-29T10:05:01.110Z of offset 61, 289.1 s after the newest of the late ones. Correct the clock of its producer, and raise spec.watermark.outOfOrderness to at least twice maxFutureSkew, or set spec.watermark.sources',
     )
   })
 

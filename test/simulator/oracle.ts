@@ -25,8 +25,11 @@ export const AGGREGATIONS = [
   { name: 'extra', size: 10_000, slide: 10_000, grouped: false },
 ]
 
+/** `sourcesSince`: the offset from which on the setting `sources` has been the same as now. */
+type Settings = Knobs & { sourcesSince: number }
+
 /** Returns the expected rows of a log. `knobsAt` returns the settings in force for a record. */
-export function expect(logs: Visible[][], knobsAt: (partition: number, offset: number) => Knobs): Expected {
+export function expect(logs: Visible[][], knobsAt: (partition: number, offset: number) => Settings): Expected {
   const expected: Expected = {
     rows: new Map(),
     late: new Map(),
@@ -44,7 +47,7 @@ export function expect(logs: Visible[][], knobsAt: (partition: number, offset: n
 function expectPartition(
   log: Visible[],
   partition: number,
-  knobsAt: (offset: number) => Knobs,
+  knobsAt: (offset: number) => Settings,
   expected: Expected,
 ): void {
   let max = Number.NEGATIVE_INFINITY
@@ -55,7 +58,8 @@ function expectPartition(
       continue
     }
     const knobs = knobsAt(offset)
-    const watermark = max - knobs.outOfOrderness
+    const leading = knobs.sources === null ? max : agreedTime(log, offset, knobs.sources, knobs.sourcesSince)
+    const watermark = leading - knobs.outOfOrderness
     max = Math.max(max, intent.time)
     for (const [id, seenAt] of sightings) if (max - seenAt > knobs.horizon) sightings.delete(id)
     keepNewest(sightings, knobs.maxIds)
@@ -70,6 +74,16 @@ function expectPartition(
     if (!accept(intent, `${partition}|${offset}`, watermark, knobs, expected)) continue
     expected.raw.add(`${partition}|${offset}`)
   }
+}
+
+/** Returns the event time that `atLeast` categories have reached with the records in [since, before). */
+function agreedTime(log: Visible[], before: number, atLeast: number, since: number): number {
+  const latest = new Map<string, number>()
+  for (const { offset, intent } of log) {
+    if (offset < since || offset >= before || 'dead' in intent) continue
+    latest.set(intent.category, Math.max(intent.time, latest.get(intent.category) ?? intent.time))
+  }
+  return [...latest.values()].sort((a, b) => b - a)[atLeast - 1] ?? Number.NEGATIVE_INFINITY
 }
 
 function keepNewest(sightings: Map<string, number>, count: number): void {
@@ -127,7 +141,8 @@ function lackingTimes(log: Visible[], history: Entry[]): { after: number; until:
     if (!knobs.extra || i === 0 || history[i - 1]!.knobs.extra) return []
     const last = history.slice(0, i).findLastIndex(entry => entry.knobs.extra)
     const removedAt = last < 0 ? 0 : history[last + 1]!.from
-    const after = latestBefore(removedAt) - knobs.outOfOrderness - knobs.allowedLateness
+    const known = knobs.sources === null ? latestBefore(removedAt) : Number.NEGATIVE_INFINITY
+    const after = known - knobs.outOfOrderness - knobs.allowedLateness
     const until = latestBefore(from)
     return Number.isFinite(until) ? [{ after, until }] : []
   })

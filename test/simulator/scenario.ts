@@ -15,6 +15,8 @@ export type Knobs = {
   maxIds: number
   /** Whether the spec has the aggregation `extra`. */
   extra: boolean
+  /** Number of categories that must agree on the watermark; null: one event moves it. */
+  sources: number | null
 }
 
 export function drawKnobs(random: Random, extra: boolean): Knobs {
@@ -24,12 +26,14 @@ export function drawKnobs(random: Random, extra: boolean): Knobs {
     horizon: random.pick([2000, 10_000, 60_000]),
     maxIds: random.pick([5, 40, 100_000]),
     extra,
+    sources: random.pick([null, 2, 3]),
   }
 }
 
 export function pipelineOf(knobs: Knobs): SalesPipeline {
-  const { outOfOrderness, allowedLateness, horizon, maxIds, extra } = knobs
+  const { outOfOrderness, allowedLateness, horizon, maxIds, extra, sources } = knobs
   const added = '    - { name: extra, measures: [{ name: orders, op: count }] }\n'
+  const agreeing = sources === null ? '' : `, sources: { field: category, atLeast: ${sources} }`
   return parsePipeline(`
 apiVersion: salespipeline.dev/v1alpha1
 kind: SalesPipeline
@@ -43,7 +47,7 @@ spec:
       - { name: category }
       - { name: amount, type: decimal, scale: 2 }
   window: { type: tumbling, size: 10s }
-  watermark: { outOfOrderness: ${outOfOrderness}ms, idleTimeout: 2s, maxFutureSkew: 1h }
+  watermark: { outOfOrderness: ${outOfOrderness}ms, idleTimeout: 2s, maxFutureSkew: 1h${agreeing} }
   allowedLateness: ${allowedLateness}ms
   deduplication: { horizon: ${horizon}ms, maxIds: ${maxIds} }
   raw: { table: sales_raw }

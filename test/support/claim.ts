@@ -9,6 +9,7 @@ export const firstClaim = (changes: Partial<Claim> = {}): Claim => ({
   restoreOffset: 0,
   restoreMaxEventTime: null,
   maxEventTime: null,
+  sources: null,
   leaderEpoch: null,
   rejectedOffsets: [],
   segments: [{ fromOffset: 0, generation: 1, specJson: '' }],

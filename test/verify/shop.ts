@@ -119,7 +119,7 @@ export async function fillTables(client: Client, topic: string, spec: unknown): 
       record_key bytea, payload bytea, redriven_at timestamptz);
     create table pipeline (owner text, owner_id text, topic text, topic_id text, watermark bigint, generation integer);
     create table progress (partition integer, topic_id text, first_offset bigint, next_offset bigint,
-      max_event_time bigint, records bigint, skipped bigint, dead bigint, duplicate bigint, accepted bigint);
+      max_event_time bigint, agreed_time bigint, records bigint, skipped bigint, dead bigint, duplicate bigint, accepted bigint);
     create table progress_aggregations (partition integer, aggregation text, late bigint, on_time bigint,
       partly_late bigint, missed_windows bigint, added bigint, missed bigint);
     create table specs (generation integer, document jsonb, identity text);

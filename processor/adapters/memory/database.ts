@@ -15,6 +15,8 @@ export type MemoryProgress = {
   restoreOffset: number | null
   restoreMaxEventTime: number | null
   maxEventTime: number | null
+  agreedTime: number | null
+  sources: string | null
   leaderEpoch: number | null
   epoch: number
   token: string
@@ -99,6 +101,8 @@ export class MemoryDatabase {
       restoreOffset: start,
       restoreMaxEventTime: null,
       maxEventTime: null,
+      agreedTime: null,
+      sources: null,
       leaderEpoch: null,
     }
     const counters = { records: 0, skipped: 0, dead: 0, duplicate: 0, accepted: 0 }
@@ -154,7 +158,7 @@ function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
 }
 
 export function progressOf(row: MemoryProgress): Progress {
-  const { partition, epoch, token, restoreMaxEventTime, maxEventTime, leaderEpoch } = row
+  const { partition, epoch, token, restoreMaxEventTime, maxEventTime, sources, leaderEpoch } = row
   return {
     partition,
     epoch,
@@ -163,6 +167,7 @@ export function progressOf(row: MemoryProgress): Progress {
     restoreOffset: row.restoreOffset!,
     restoreMaxEventTime,
     maxEventTime,
+    sources,
     leaderEpoch,
   }
 }

@@ -184,8 +184,16 @@ export class MemoryStore implements Store, Outbox {
   }
 
   #advanceRow(row: MemoryProgress, commit: PartitionCommit): void {
-    const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch } = commit
-    Object.assign(row, { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch })
+    const { nextOffset, restoreOffset, restoreMaxEventTime, maxEventTime, agreedTime, sources, leaderEpoch } = commit
+    Object.assign(row, {
+      nextOffset,
+      restoreOffset,
+      restoreMaxEventTime,
+      maxEventTime,
+      agreedTime,
+      sources,
+      leaderEpoch,
+    })
     row.idleUntil = Number.NEGATIVE_INFINITY
     addCounters(row.counters, commit.counters)
     commit.aggregations.forEach((counters, i) => {

@@ -25,6 +25,7 @@ type ProgressRow = {
   restore_offset: number
   restore_max_event_time: number | null
   max_event_time: number | null
+  sources: string | null
   leader_epoch: number | null
 }
 
@@ -114,6 +115,7 @@ function progressOf(row: ProgressRow): Progress {
     restoreOffset: row.restore_offset,
     restoreMaxEventTime: row.restore_max_event_time,
     maxEventTime: row.max_event_time,
+    sources: row.sources,
     leaderEpoch: row.leader_epoch,
   }
 }

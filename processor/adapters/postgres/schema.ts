@@ -22,7 +22,13 @@ const MIGRATIONS = ['001-tables.sql', '002-expelled.sql']
  * Migrations that every earlier release ignores, so that a rollback works. They are recorded as version −1, −2 …, because a
  * release refuses a schema whose greatest version it does not know.
  */
-const ADDITIONS = ['addition-1-owner.sql', 'addition-2-rebuild.sql', 'addition-3-partial.sql', 'addition-4-detail.sql']
+const ADDITIONS = [
+  'addition-1-owner.sql',
+  'addition-2-rebuild.sql',
+  'addition-3-partial.sql',
+  'addition-4-detail.sql',
+  'addition-5-sources.sql',
+]
 
 export async function openSchema(
   session: Session,
