@@ -135,7 +135,8 @@ export async function fillTables(client: Client, topic: string, spec: unknown): 
       (0, 0, 0, to_timestamp(0), 'books', 10.00), (0, 1, 0, to_timestamp(30), 'books', 5.50),
       (0, 3, 0, to_timestamp(130), 'toys', 1.00), (0, 8, 0, to_timestamp(125), 'toys', 2.25),
       (1, 0, 0, to_timestamp(5), 'books', -3.00);
-    insert into progress values (0, 'T', 0, 10, 130000, 7, 3, 1, 1, 5), (1, 'T', 0, 3, 5000, 1, 2, 0, 0, 1);
+    insert into progress values (0, 'T', 0, 10, 130000, null, 7, 3, 1, 1, 5),
+      (1, 'T', 0, 3, 5000, null, 1, 2, 0, 0, 1);
     insert into progress_aggregations values (0, 'summary', 1, 4, 0, 1, 4, 1), (1, 'summary', 0, 1, 0, 0, 1, 0);
     insert into spec_history values (0, 0, 1), (1, 0, 1);
     insert into aggregations values ('summary', 'i', 1, null);`)
