@@ -53,6 +53,7 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     fields: ['event.explode.fields'],
     rule: 'no field of a line has the same name as a field of the event.',
   },
+  { fields: ['watermark.sources.field'], rule: 'the name of a field in `event.fields`.' },
   ...WINDOW_RULES,
   {
     fields: WINDOW_RULES.map(({ fields }) => `aggregations[].${fields[0]}`),

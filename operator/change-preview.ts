@@ -1,5 +1,6 @@
 /** Previews a change of a pipeline: which objects are created, changed and deleted, what restarts, and which results continue. Pure. */
 import { scalesOf } from '#pipeline/fields.ts'
+import { unsafeWatermark } from '#pipeline/future-reach.ts'
 import { aggregationIdentity, specIdentity } from '#pipeline/identity.ts'
 import { indexedPathFaults } from '#pipeline/indexed-paths.ts'
 import { RENAME_PARTIAL, usingPartial } from '#pipeline/partial-names.ts'
@@ -30,6 +31,7 @@ export function changePreview(owner: Owner, before: Version | null, after: Versi
     ...partialNotes(old, next),
     ...indexNotes(next),
     ...roundingNotes(old, next),
+    ...watermarkNotes(next),
     ...(isOpenIngest(next) ? [`! ${OPEN_INGEST}`] : []),
   ]
 }
@@ -135,6 +137,11 @@ function indexNotes(after: Spec): string[] {
     ({ path, message }) =>
       `! spec.${path.join('.')}: ${message}. The value is missing in all events unless an object has that key`,
   )
+}
+
+function watermarkNotes(after: Spec): string[] {
+  const problem = unsafeWatermark(after)
+  return problem === null ? [] : [`! ${problem}`]
 }
 
 /** Only the database knows which release created an aggregation, so a live one may have either rule. */

@@ -18,6 +18,7 @@ export function crossFieldFaults(spec: Spec): Fault[] {
       spec.aggregations.map(a => a.name),
       i => ['aggregations', i, 'name'],
     ),
+    ...sourceFaults(spec),
     ...sinkFaults(spec),
     ...duplicateNames(spec.sinks.postgres.readers, i => ['sinks', 'postgres', 'readers', i], 'remove one of them'),
     ...workerFaults(spec),
@@ -113,6 +114,13 @@ function fieldFaults(field: Field, at: Fault['path']): Fault[] {
   if (field.type === 'string' && (field.default.includes('\0') || !field.default.isWellFormed()))
     invalid('valid Unicode without U+0000')
   return faults
+}
+
+function sourceFaults({ event, watermark: { sources } }: Spec): Fault[] {
+  const names = event.fields.map(f => f.name)
+  if (!sources || names.includes(sources.field)) return []
+  const known = names.length > 0 ? `; use one of: ${names.join(', ')}` : '; add it'
+  return [{ path: ['watermark', 'sources', 'field'], message: `"${sources.field}" is not in event.fields${known}` }]
 }
 
 function sinkFaults(spec: Spec): Fault[] {

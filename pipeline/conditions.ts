@@ -214,6 +214,12 @@ const INFORMING = define(
       meaning: 'many events of the last minute are late for the same aggregation',
       action: 'do what the message says; see [SalesPipelineLateEvents](#salespipelinelateevents)',
     },
+    WatermarkFarAhead: {
+      alert: null,
+      meaning:
+        'in the last minute, few records of a partition moved its watermark, and it made many events late that arrived in time: the clock of a producer is ahead',
+      action: 'do what the message says; see [Clocks that are ahead](#clocks-that-are-ahead)',
+    },
     EventTimesFarBehind: {
       alert: null,
       meaning:

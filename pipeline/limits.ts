@@ -51,6 +51,14 @@ export const LAST_EVENT_TIME = 253_402_300_799_999
 /** Event times before this are dead letters, unless the spec sets another bound: programs write 0001 and 1900 for "no time". */
 export const DEFAULT_NOT_BEFORE = '1970-01-01T00:00:00Z'
 
+/** Safe together: an event time is at most twice the skew ahead of the broker's clock (contract, section 5). */
+export const DEFAULT_MAX_FUTURE_SKEW = '30s'
+export const DEFAULT_OUT_OF_ORDERNESS = '1m'
+
+/** Sources that may have to agree (spec.watermark.sources), and characters of a source; both bound the stored state. */
+export const MAX_SOURCES = 16
+export const MAX_SOURCE_LENGTH = 128
+
 /** Event times this long before the timestamps of their records are reported: 3650 days. */
 export const DEFAULT_MAX_PAST_SKEW = '3650d'
 

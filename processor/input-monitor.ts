@@ -8,6 +8,7 @@ import { formatDuration } from '#pipeline/units.ts'
 import type { DeadReason } from './core/dead-reasons.ts'
 import { type FarBehind, likelyUnit } from './core/far-behind.ts'
 import type { Share } from './core/pending.ts'
+import { farAheadMessage, type Stand, standOf } from './far-ahead.ts'
 import type { Telemetry } from './ports.ts'
 
 const WINDOW_MS = 60_000
@@ -26,6 +27,7 @@ type Entry = {
   /** By aggregation. */
   late: number[]
   farBehind: FarBehind[]
+  stands: Stand[]
 }
 
 /** What to do about a dead letter without a description. */
@@ -51,6 +53,8 @@ export class InputMonitor {
     this.#entries = this.#entries.filter(({ at }) => at > now - WINDOW_MS)
     this.#telemetry.condition('ManyDeadLetters', this.#deadMessage())
     this.#telemetry.condition('ManyLateEvents', this.#lateMessage())
+    const stands = this.#entries.flatMap(entry => entry.stands)
+    this.#telemetry.condition('WatermarkFarAhead', farAheadMessage(stands, this.#compiled.spec))
     this.#telemetry.condition('EventTimesFarBehind', this.#farBehindMessage())
   }
 
@@ -103,7 +107,8 @@ function countsOf(shares: Share[]): Omit<Entry, 'at'> {
   }
   const sum = (name: 'records' | 'accepted') => shares.reduce((total, { commit }) => total + commit.counters[name], 0)
   const farBehind = shares.flatMap(share => share.farBehind ?? [])
-  return { records: sum('records'), accepted: sum('accepted'), dead, late, farBehind }
+  const stands = shares.map(standOf)
+  return { records: sum('records'), accepted: sum('accepted'), dead, late, farBehind, stands }
 }
 
 /** The lines of a record count together: line_items[3].price is line_items[].price. */

@@ -9,11 +9,13 @@ import { reportUsage } from '#common/parent.ts'
 import { runMain } from '#common/run-main.ts'
 import { chance, clock } from '#common/world.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
+import { keepFormerDefaults } from '#pipeline/former-defaults.ts'
 import { pipelineKey } from '#pipeline/identity.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { keepRounding } from '#pipeline/rounding.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
+import { parseYaml, plainValue } from '#pipeline/yaml.ts'
 import { type Member, startHttp } from './adapters/http.ts'
 import { KAFKA_TIMEOUTS } from './adapters/kafka/connection.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
@@ -31,6 +33,7 @@ import { retrying } from './retrying.ts'
 import { logRounding } from './rounding-log.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { reportUnclearMeasures } from './unclear-measures.ts'
+import { logWatermark } from './watermark-log.ts'
 
 /** Time to commit after SIGTERM, ms. The next owner of a partition reads again what is not committed by then. */
 const DRAIN_MS = WORKER_EXIT_MS - 1000
@@ -41,7 +44,8 @@ async function main(): Promise<number> {
   const [command, ...args] = process.argv.slice(2)
   if (command === 'sinks') return (await import('./commands/sinks.ts')).runSinks(args)
   const settings = readSettings(process.argv.slice(2), process.env)
-  const pipeline = parsePipeline(readTextFile(settings.file), settings.file, { admitted: settings.admitted })
+  const text = readTextFile(settings.file)
+  const pipeline = parsePipeline(text, settings.file, { admitted: settings.admitted })
   const compiled = compileSpec(pipeline.spec)
   const tracing = await startTracing({ compiled, worker: settings.workerId, env: process.env })
   const telemetry = createTelemetry({
@@ -61,7 +65,7 @@ async function main(): Promise<number> {
   process.send?.({ type: 'listening', port: http.port })
   try {
     if (settings.command === 'remove') return (await remove(pipeline, telemetry)) ? 0 : 1
-    await work(pipeline, settings, telemetry, group)
+    await work({ pipeline, document: plainValue(parseYaml(text)) }, settings, telemetry, group)
     return 0
   } catch (error) {
     telemetry.setLive(false, (error as Error).message)
@@ -76,7 +80,7 @@ async function main(): Promise<number> {
 }
 
 async function work(
-  written: SalesPipeline,
+  { pipeline: written, document }: { pipeline: SalesPipeline; document: unknown },
   settings: Settings,
   telemetry: WorkerTelemetry,
   group: { member: Member | null },
@@ -91,12 +95,13 @@ async function work(
     openStoredPipeline(written, settings.workerId, process.env),
   )
   if (!stored || signal.aborted) return
-  const { schema, aggregations } = stored
+  const { schema, aggregations, watermark } = stored
   refuseReservedColumns(written.spec, aggregations)
   reportUnclearMeasures(written.spec, aggregations, telemetry)
   const roundedEach = new Set([...aggregations].filter(([, { roundsEach }]) => roundsEach).map(([name]) => name))
-  const pipeline = keepRounding(written, roundedEach)
+  const { pipeline, kept } = keepFormerDefaults(keepRounding(written, roundedEach), document, watermark)
   logRounding(pipeline.spec, roundedEach, telemetry.log)
+  logWatermark(pipeline.spec, kept, telemetry.log)
   await runFlow({ pipeline, schema }, settings, telemetry, group, signal)
 }
 

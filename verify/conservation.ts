@@ -53,6 +53,7 @@ export function checkPartition(
     ...equal(`${where}: duplicate`, state.duplicate, duplicate),
     ...equal(`${where}: accepted`, state.accepted, accepted),
     ...equal(`${where}: max_event_time`, finiteOrNull(state.maxEventTime), row.maxEventTime),
+    ...equal(`${where}: agreed_time`, state.agreement && finiteOrNull(state.agreement.time), row.agreedTime),
     ...equal(`${where}: topic_id`, topicId, row.topicId),
   ]
 }

@@ -78,7 +78,7 @@ export class EventClocks {
       const { allowedLateness } = generation.rules.aggregations.find(aggregation => aggregation.name === name)!
       if (gapFrom !== null && recorded && from > 0 && high > Number.NEGATIVE_INFINITY) {
         const low =
-          gapFrom === 'start' || !gapFrom.recorded
+          gapFrom === 'start' || !gapFrom.recorded || generation.rules.sources
             ? Number.NEGATIVE_INFINITY
             : before(gapFrom.from) - outOfOrderness - allowedLateness
         gaps.push([low, high])

@@ -8,6 +8,7 @@ import { EventClocks, type Stretch } from './gaps.ts'
 import { Ids } from './ids.ts'
 import { addLine, contributions, emptyTotals, type Totals, totalCells } from './measures.ts'
 import { aggregationColumns, DEAD_COLUMNS, LATE_COLUMNS, rawColumns, rowText, type Table, timeCell } from './rows.ts'
+import { Agreement } from './sources.ts'
 import type { Aggregation, Generation, Rules, Spec } from './spec.ts'
 import { windowEnd, windowStarts } from './windows.ts'
 
@@ -67,6 +68,10 @@ export interface PartitionState {
   late: number
   /** Greatest event time of the non-dead records so far. */
   maxEventTime: number
+  /** Null without spec.watermark.sources. */
+  agreement: Agreement | null
+  /** Number of entries of the spec history that apply so far. */
+  entries: number
   ids: Ids
   aggregations: Map<string, AggregationCounters>
 }
@@ -95,6 +100,7 @@ export class Recomputation {
     const state = this.partition(record.partition)
     const generation = this.generationAt(record.partition, record.offset)
     state.records++
+    this.applyGenerations(state, record.partition, record.offset, generation)
     this.clocks.reach(record.partition, record.offset)
     const sale = this.decodeOrAddDead(record, generation.rules)
     if (!sale) {
@@ -104,8 +110,9 @@ export class Recomputation {
       return
     }
     this.clocks.see(record.partition, sale.time)
-    const watermark = state.maxEventTime - generation.rules.outOfOrderness
+    const watermark = watermarkOf(state, generation)
     state.maxEventTime = Math.max(state.maxEventTime, sale.time)
+    if (state.agreement) state.agreement.report(canonical(sale.lines[0]![state.agreement.rule.field]!), sale.time)
     const { deduplication } = generation.rules
     if (deduplication && state.ids.see(sale.id!, state.maxEventTime, deduplication)) {
       state.duplicate++
@@ -119,9 +126,10 @@ export class Recomputation {
   addLines(record: LogRecord, lines: number): void {
     const state = this.partition(record.partition)
     const generation = this.generationAt(record.partition, record.offset)
+    this.applyGenerations(state, record.partition, record.offset, generation)
     const whole = decode(record.value, record.timestamp, generation.rules)
     const sale = { ...whole, lines: whole.lines.slice(0, lines) }
-    const watermark = state.maxEventTime - generation.rules.outOfOrderness
+    const watermark = watermarkOf(state, generation)
     let lateForAll = true
     for (const aggregation of this.activeIn(generation)) {
       const open = windowStarts(aggregation.window, sale.time).filter(start => !isMissed(aggregation, start, watermark))
@@ -141,11 +149,27 @@ export class Recomputation {
     return stretches.findLast(({ from }) => from <= offset)?.generation ?? latestOf(this.history)
   }
 
+  /** Each entry of the spec history with another setting than the one before forgets what the sources had reached. */
+  private applyGenerations(state: PartitionState, partition: number, offset: number, current: Generation): void {
+    const entries = this.history.stretches.get(partition) ?? [{ from: 0, generation: current }]
+    while (state.entries < entries.length && entries[state.entries]!.from <= offset) {
+      state.agreement = agreementFor(state.agreement, entries[state.entries]!.generation)
+      state.entries++
+    }
+  }
+
   partition(partition: number): PartitionState {
     let state = this.partitions.get(partition)
     if (!state) {
       const counters = { records: 0, dead: 0, duplicate: 0, accepted: 0, late: 0 }
-      state = { ...counters, maxEventTime: Number.NEGATIVE_INFINITY, ids: new Ids(), aggregations: new Map() }
+      state = {
+        ...counters,
+        maxEventTime: Number.NEGATIVE_INFINITY,
+        agreement: null,
+        entries: 0,
+        ids: new Ids(),
+        aggregations: new Map(),
+      }
       this.partitions.set(partition, state)
     }
     return state
@@ -266,6 +290,16 @@ export class Recomputation {
   rawTable(): Table | null {
     return this.spec.raw && { name: this.spec.raw.table, ...rawColumns(latestOf(this.history).rules), rows: this.raw }
   }
+}
+
+function agreementFor(before: Agreement | null, { rules: { sources } }: Generation): Agreement | null {
+  if (!sources) return null
+  const isSame = before?.rule.field === sources.field && before.rule.atLeast === sources.atLeast
+  return isSame ? before : new Agreement(sources)
+}
+
+function watermarkOf({ agreement, maxEventTime }: PartitionState, { rules }: Generation): number {
+  return (agreement?.time ?? maxEventTime) - rules.outOfOrderness
 }
 
 function isMissed({ window, allowedLateness }: Aggregation, start: number, watermark: number): boolean {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { parse } from 'yaml'
 import type { WrittenSink, WrittenSource } from './credentials.ts'
 import { type Expression, naturalScale, parseExpression } from './expression.ts'
+import type { SourceRule } from './sources.ts'
 import { parseRfc3339 } from './time.ts'
 import { bytes, milliseconds } from './units.ts'
 
@@ -86,6 +87,7 @@ export interface Rules {
   explode: { path: string; fields: Field[]; maxLines: number } | null
   outOfOrderness: number
   maxFutureSkew: number
+  sources: SourceRule | null
   deduplication: { horizon: number; maxIds: number } | null
   aggregations: Aggregation[]
   rawTable: string | null
@@ -160,7 +162,11 @@ export interface WrittenDocument {
       explode?: { path: string; fields: WrittenField[]; maxLines?: number }
     }
     window?: WrittenWindow
-    watermark?: { outOfOrderness?: Duration; maxFutureSkew?: Duration }
+    watermark?: {
+      outOfOrderness?: Duration
+      maxFutureSkew?: Duration
+      sources?: { field: string; atLeast?: number }
+    }
     allowedLateness?: Duration
     aggregations: WrittenAggregation[]
     deduplication?: { horizon?: Duration; maxIds?: number }
@@ -200,6 +206,15 @@ export function withRoundEach(document: WrittenDocument, aggregations: Set<strin
   for (const { name, measures } of copy.spec.aggregations)
     if (aggregations.has(name)) for (const measure of measures) measure.roundEach = true
   return copy
+}
+
+/** Returns the document in which settings that it leaves out keep the defaults that release 0.3.0 stored. */
+export function withFormerDefaults(document: WrittenDocument, stored: WrittenDocument | undefined): WrittenDocument {
+  const before = stored?.spec.watermark ?? {}
+  const watermark = { ...document.spec.watermark }
+  if (before.outOfOrderness === 5000) watermark.outOfOrderness ??= 5000
+  if (before.maxFutureSkew === 300_000) watermark.maxFutureSkew ??= 300_000
+  return { ...document, spec: { ...document.spec, watermark } }
 }
 
 /** Returns a field of the event or of its lines. Throws when the spec has no such field. */
@@ -279,8 +294,9 @@ function readRules(spec: WrittenDocument['spec']): Rules {
     fields,
     namesPaths: notBefore !== undefined,
     explode,
-    outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '5s'),
-    maxFutureSkew: milliseconds('spec.watermark.maxFutureSkew', spec.watermark?.maxFutureSkew ?? '5m'),
+    outOfOrderness: milliseconds('spec.watermark.outOfOrderness', spec.watermark?.outOfOrderness ?? '1m'),
+    maxFutureSkew: milliseconds('spec.watermark.maxFutureSkew', spec.watermark?.maxFutureSkew ?? '30s'),
+    sources: spec.watermark?.sources ? { atLeast: 2, ...spec.watermark.sources } : null,
     deduplication: spec.deduplication
       ? {
           horizon: milliseconds('spec.deduplication.horizon', spec.deduplication.horizon ?? '10m'),

@@ -46,6 +46,7 @@ export interface ProgressRow {
   /** Lines of the record at nextOffset that are counted already. */
   countedLines: number
   maxEventTime: number | null
+  agreedTime: number | null
   records: number
   skipped: number
   dead: number
@@ -172,7 +173,8 @@ export class Tables {
 
   async progress(): Promise<ProgressRow[]> {
     const rows = await this.query<Record<string, string | null>>(
-      `select partition, topic_id, first_offset, next_offset, counted_lines, max_event_time, records, skipped, dead, duplicate, accepted
+      `select partition, topic_id, first_offset, next_offset, counted_lines, max_event_time, agreed_time, records,
+          skipped, dead, duplicate, accepted
          from @progress order by partition`,
     )
     return rows.map(row => ({
@@ -182,6 +184,7 @@ export class Tables {
       nextOffset: numberOrNull(row.next_offset),
       countedLines: Number(row.counted_lines ?? 0),
       maxEventTime: numberOrNull(row.max_event_time),
+      agreedTime: numberOrNull(row.agreed_time),
       records: Number(row.records),
       skipped: Number(row.skipped),
       dead: Number(row.dead),

@@ -12,7 +12,16 @@ import { type Journal, readJournal } from './journal.ts'
 import { openTopic, type PartitionRange, type TopicLog } from './log.ts'
 import { type History, Recomputation } from './recompute.ts'
 import type { Cell } from './rows.ts'
-import { type Aggregation, type Projection, readDocument, readSpec, type Spec, withRoundEach } from './spec.ts'
+import {
+  type Aggregation,
+  type Projection,
+  readDocument,
+  readSpec,
+  type Spec,
+  type WrittenDocument,
+  withFormerDefaults,
+  withRoundEach,
+} from './spec.ts'
 import { type AggregationRow, type PostgresAddress, type ProgressRow, Tables } from './tables.ts'
 import { nothingCompared, sumLate, sumRows, type Verdict } from './verdict.ts'
 
@@ -49,7 +58,8 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
   const tables = await Tables.connect(options.postgres, readSpec(document))
   try {
     const roundedEach = await readRoundedEach(tables)
-    const spec = readSpec(withRoundEach(document, roundedEach))
+    const newest = (await tables.specs()).at(-1)?.document as WrittenDocument | undefined
+    const spec = readSpec(withFormerDefaults(withRoundEach(document, roundedEach), newest))
     return await new Verification(options, spec, roundedEach, tables).run()
   } finally {
     await tables.close()

@@ -239,6 +239,11 @@ const SPEC: CelRule[] = [
     message: 'a projection names an aggregation that does not exist; use a name from spec.aggregations',
     fieldPath: '.sinks.elasticsearch.projections',
   },
+  {
+    rule: '!has(self.watermark.sources) || self.event.fields.exists(f, f.name == self.watermark.sources.field)',
+    message: 'is not the name of a field in event.fields; correct it or add the field',
+    fieldPath: '.watermark.sources.field',
+  },
   ...SHARED_VARIABLES,
 ]
 

@@ -3,7 +3,14 @@
 import { z } from 'zod'
 import { MAX_EXPRESSION } from '../expression.ts'
 import { lateness } from '../lateness.ts'
-import { DEFAULT_MAX_PAST_SKEW, MAX_WINDOWS_PER_EVENT } from '../limits.ts'
+import {
+  DEFAULT_MAX_FUTURE_SKEW,
+  DEFAULT_MAX_PAST_SKEW,
+  DEFAULT_OUT_OF_ORDERNESS,
+  MAX_SOURCE_LENGTH,
+  MAX_SOURCES,
+  MAX_WINDOWS_PER_EVENT,
+} from '../limits.ts'
 import { columnName, identifier, tableName } from '../names.ts'
 import { object, optionalObject } from '../object.ts'
 import { keyed } from '../rules.ts'
@@ -33,9 +40,9 @@ export const window = object({
 
 export const watermark = optionalObject({
   outOfOrderness: duration()
-    .prefault('5s')
+    .prefault(DEFAULT_OUT_OF_ORDERNESS)
     .describe(
-      'How far the event times of a partition may be out of order. The watermark of a partition is its greatest event time minus this value',
+      'How far the event times of a partition may be out of order. The watermark of a partition is its greatest event time minus this value. At least twice maxFutureSkew, so that one clock that is ahead makes no correct event late',
     ),
   idleTimeout: duration('100ms')
     .prefault('10s')
@@ -49,7 +56,7 @@ export const watermark = optionalObject({
       'What the pipeline’s watermark does while every partition is idle. hold: it stays. advance: it follows the clock, so that the last windows become final',
     ),
   maxFutureSkew: duration()
-    .prefault('5m')
+    .prefault(DEFAULT_MAX_FUTURE_SKEW)
     .describe(
       'An event is a dead letter if its event time is later than the timestamp of its record by more than this value',
     ),
@@ -58,6 +65,24 @@ export const watermark = optionalObject({
       'The condition EventTimesFarBehind reports events whose event time is earlier than the timestamp of their record by more than this value. Most often, their unit is wrong. They are counted like all others',
     example: '30d',
   }),
+  sources: object({
+    field: identifier().meta({
+      description: `Field of event.fields that names the source of an event, such as the store. A null, or a value of more than ${MAX_SOURCE_LENGTH} characters, names no source`,
+      example: 'store',
+    }),
+    atLeast: z
+      .int()
+      .min(2)
+      .max(MAX_SOURCES)
+      .default(2)
+      .describe('Number of sources that must have reached an event time'),
+  })
+    .optional()
+    .meta({
+      description:
+        'The watermark of a partition follows the greatest event time that several sources have reached, instead of the greatest event time. Then one source whose clock is ahead does not move it. A partition with fewer sources has no watermark: none of its events is late, and windows become final only while it is idle',
+      example: { field: 'store', atLeast: 2 },
+    }),
 }).describe('How event time advances. The watermark decides which windows are complete')
 
 const measure = object({

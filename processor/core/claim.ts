@@ -15,6 +15,8 @@ export type Progress = {
   restoreMaxEventTime: number | null
   /** Greatest event time of the non-dead records before nextOffset. */
   maxEventTime: number | null
+  /** What SourceTimes returned after the record before nextOffset; null without spec.watermark.sources. */
+  sources: string | null
   /** Leader epoch of the record before nextOffset; null: unknown. */
   leaderEpoch: number | null
 }

@@ -19,6 +19,9 @@ export type PartitionCommit = {
   restoreOffset: number
   restoreMaxEventTime: number | null
   maxEventTime: number | null
+  /** The event time that enough sources have reached, and the state behind it; null without spec.watermark.sources. */
+  agreedTime: number | null
+  sources: string | null
   /** Event time of the partition's first non-dead record, if this commit counts it. */
   firstEventTime: number | null
   leaderEpoch: number

@@ -36,7 +36,8 @@ export function missingTimes(stretches: Stretch[], aggregation: string): Missing
   const isReadFromStart = stretches[0]!.fromOffset === 0
   if (maxEventTime === null) return isReadFromStart ? null : { awaits: outOfOrderness }
   const lateness = latenessOf(settings(stretches[added]!)!.allowedLateness ?? spec.allowedLateness)
-  const before = removed > 0 && stretches[removed]!.isRecorded ? stretches[removed]!.maxEventTime : null
+  const isBounded = removed > 0 && !spec.watermark.sources
+  const before = isBounded && stretches[removed]!.isRecorded ? stretches[removed]!.maxEventTime : null
   return {
     after: before === null ? Number.NEGATIVE_INFINITY : before - outOfOrderness - lateness,
     until: isReadFromStart ? maxEventTime : maxEventTime + outOfOrderness,

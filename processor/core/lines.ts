@@ -91,6 +91,7 @@ export class LineCounter {
 
   /** Ends a record of which all lines are added: counts it, and keeps it if it missed windows. */
   end(cursor: BatchCursor, decoder: Decoder, pending: Pending): void {
+    let lateInTime = false
     for (let a = 0; a < this.#tables.length; a++) {
       const missed = this.#missed[a]!
       const isLate = missed.length === this.#windows[a]
@@ -99,10 +100,18 @@ export class LineCounter {
       counters.missedWindows += missed.length
       if (isLate) counters.late++
       else counters.onTime++
+      if (isLate && this.#isInTime(decoder.time, cursor.timestamp, a)) lateInTime = true
       if (!isLate && missed.length > 0) counters.partlyLate++
       if (missed.length > 0) pending.late.push(lateEvent(this.#partition, cursor, a, decoder.time, missed, isLate))
       this.#tables[a]!.forgetCounted()
     }
+    if (lateInTime) pending.support.noteLate(decoder.time)
+  }
+
+  /** True if the settings suffice for this event time when the timestamp of the record is right. */
+  #isInTime(eventTime: number, timestamp: number, a: number): boolean {
+    const { aggregations, spec } = this.#compiled
+    return eventTime >= timestamp - spec.watermark.outOfOrderness - aggregations[a]!.allowedLateness
   }
 
   /** Returns the rows of each aggregation, and empties them. */

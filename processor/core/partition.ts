@@ -15,6 +15,8 @@ import { deadLetter } from './kept-records.ts'
 import { LineCounter } from './lines.ts'
 import { Pending, type Share } from './pending.ts'
 import { SeenIds } from './seen-ids.ts'
+import { type SourceTimes, sourcesOf } from './sources.ts'
+import type { Lead } from './support.ts'
 import { translateShare } from './translate.ts'
 
 /** A record with many lines is counted in steps of this share of the rows, because lines may share rows. */
@@ -39,7 +41,12 @@ const UNLIMITED: Room = {
 type Program = { fromOffset: number; compiled: CompiledSpec; decoder: Decoder }
 
 /** What a commit stores of the event times and ids before a record. */
-type Before = { maxEventTime: number; oldestId: { offset: number; maxTime: number } | null }
+type Before = {
+  maxEventTime: number
+  agreedTime: number | null
+  sources: string | null
+  oldestId: { offset: number; maxTime: number } | null
+}
 
 /** A record of which the lines before `line` are counted. */
 type BegunRecord = {
@@ -70,6 +77,7 @@ export class PartitionState {
   readonly #strings = new Interner()
   readonly #cursor = new BatchCursor()
   readonly #seen: SeenIds | null
+  readonly #sources: { times: SourceTimes; field: number } | null
   readonly #lines: LineCounter
   /** Earlier commits counted everything before this offset. */
   readonly #countFrom: number
@@ -79,6 +87,7 @@ export class PartitionState {
   readonly #rejected: Set<number>
   /** Greatest event time so far while restoring; ids are remembered by it. */
   #restoredMax: number
+  #lead: Lead | null = null
   #pending: Pending
   #begun: BegunRecord | null = null
   /** True while the cursor is still at the begun record. */
@@ -97,6 +106,7 @@ export class PartitionState {
     this.#current = current ?? this.#compiled
     const { deduplication } = this.#compiled.spec
     this.#seen = deduplication ? new SeenIds() : null
+    this.#sources = sourcesOf(this.#compiled, claim)
     this.#lines = new LineCounter(claim.partition, this.#compiled)
     this.#countFrom = claim.nextOffset
     this.#countFromLine = claim.nextLine
@@ -146,7 +156,12 @@ export class PartitionState {
 
   /** Watermark under the latest spec; −Infinity before the first event. */
   get watermark(): number {
-    return this.maxEventTime - this.#compiled.spec.watermark.outOfOrderness
+    return this.#leadingTime - this.#compiled.spec.watermark.outOfOrderness
+  }
+
+  /** The event time that the watermark follows. */
+  get #leadingTime(): number {
+    return this.#sources ? this.#sources.times.agreed : this.maxEventTime
   }
 
   /** Ids forgotten inside the horizon because of maxIds. */
@@ -204,7 +219,7 @@ export class PartitionState {
   /** Returns everything since the last call, for one commit, and empties the pending effects. */
   freeze(): Share {
     const begun = this.#nextLine > 0 ? this.#begun : null
-    const { maxEventTime, oldestId } = begun?.before ?? this.#now()
+    const { maxEventTime, agreedTime, sources, oldestId } = begun?.before ?? this.#stateAt(this.nextOffset)
     const max = finiteOrNull(maxEventTime)
     const pending = this.#pending
     const commit: PartitionCommit = {
@@ -218,6 +233,8 @@ export class PartitionState {
       restoreOffset: oldestId?.offset ?? this.nextOffset,
       restoreMaxEventTime: oldestId ? oldestId.maxTime : max,
       maxEventTime: max,
+      agreedTime,
+      sources,
       firstEventTime: pending.firstEventTime,
       leaderEpoch: this.#cursor.leaderEpoch,
       counters: { ...pending.counters, skipped: this.nextOffset - pending.fromOffset - pending.counters.records },
@@ -227,12 +244,18 @@ export class PartitionState {
     this.#pending = new Pending(this.nextOffset, this.#nextLine, this.#compiled.aggregations.length)
     if (begun) begun.isCommitted = true
     this.#boundStrings()
-    const share = { commit, aggregates, ...pending.effects() }
+    const share = { commit, aggregates, lead: this.#lead, ...pending.effects() }
     return this.#finishesRecord ? translateShare(share, this.#compiled, this.#current) : share
   }
 
-  #now(): Before {
-    return { maxEventTime: this.maxEventTime, oldestId: this.#seen?.oldest() ?? null }
+  /** Returns the state before the record at `offset`. */
+  #stateAt(offset: number): Before {
+    return {
+      maxEventTime: this.maxEventTime,
+      agreedTime: this.#sources && finiteOrNull(this.#sources.times.agreed),
+      sources: this.#sources?.times.stored(offset) ?? null,
+      oldestId: this.#seen?.oldest() ?? null,
+    }
   }
 
   /** Counted lines of the record at nextOffset; 0: none. */
@@ -288,8 +311,11 @@ export class PartitionState {
       pending.noteFarBehind(this.partition, cursor, decoder.time)
     const { watermark, maxEventTime } = this
     const line = this.#countedLines(cursor.offset)
-    const before = line > 0 || this.#lines.exceeds(decoder.lines, recordRows) ? this.#now() : null
-    this.maxEventTime = Math.max(maxEventTime, decoder.time)
+    const isLong = line > 0 || this.#lines.exceeds(decoder.lines, recordRows)
+    const before = isLong ? this.#stateAt(cursor.offset) : null
+    this.#follow(decoder, cursor.offset)
+    const { outOfOrderness } = this.#compiled.spec.watermark
+    pending.support.note(decoder.time, watermark, this.watermark - watermark, outOfOrderness)
     if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, this.maxEventTime)) {
       if (!Number.isFinite(maxEventTime)) pending.firstEventTime = decoder.time
       pending.counters.duplicate++
@@ -328,6 +354,13 @@ export class PartitionState {
     if (!Number.isFinite(maxBefore)) this.#pending.firstEventTime = decoder.time
     this.#pending.counters.accepted++
     this.#lines.end(cursor, decoder, this.#pending)
+  }
+
+  #follow(decoder: Decoder, offset: number): void {
+    const before = this.#leadingTime
+    this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
+    if (this.#sources && decoder.time > before) this.#sources.times.see(decoder.text(this.#sources.field), decoder.time)
+    if (this.#leadingTime > before) this.#lead = { offset, eventTime: this.#leadingTime }
   }
 
   #isDuplicate(decoder: Decoder, compiled: CompiledSpec, offset: number, maxTime: number): boolean {

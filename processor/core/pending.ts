@@ -2,6 +2,7 @@
 import type { BatchCursor } from './batches.ts'
 import type { AggregateRows, AggregationCounters, DeadLetter, LateEvent, PartitionCommit, RawSale } from './commit.ts'
 import type { FarBehind } from './far-behind.ts'
+import { type Lead, Support } from './support.ts'
 
 /** One partition's part of a commit, frozen: retried unchanged, or dropped whole with its partition. */
 export type Share = {
@@ -15,6 +16,9 @@ export type Share = {
   traces: string[]
   /** Records whose event time is more than maxPastSkew before their timestamp; null: none. */
   farBehind: FarBehind | null
+  support: Support
+  /** Null: this worker has read no record that moves the watermark. */
+  lead: Lead | null
   /** Offset of the newest data record, also if only some of its lines are in the share; −1: none. */
   lastOffset: number
 }
@@ -43,6 +47,7 @@ export class Pending {
   readonly createdAt: number[] = []
   readonly traces: string[] = []
   farBehind: FarBehind | null = null
+  readonly support = new Support()
   bytes = 0
   lastOffset = -1
   firstEventTime: number | null = null
@@ -70,8 +75,8 @@ export class Pending {
     this.farBehind.records++
   }
 
-  effects(): Omit<Share, 'commit' | 'aggregates'> {
-    const { late, dead, raw, createdAt, traces, farBehind, lastOffset } = this
-    return { late, dead, raw, createdAt, traces, farBehind, lastOffset }
+  effects(): Omit<Share, 'commit' | 'aggregates' | 'lead'> {
+    const { late, dead, raw, createdAt, traces, farBehind, support, lastOffset } = this
+    return { late, dead, raw, createdAt, traces, farBehind, support, lastOffset }
   }
 }

@@ -13,6 +13,7 @@ import { REBUILD_MUTANTS } from './rebuild.ts'
 import { SECURITY_MUTANTS } from './security.ts'
 import { TIMES_MUTANTS } from './times.ts'
 import { VERIFIER_MUTANTS } from './verifier.ts'
+import { WATERMARK_MUTANTS } from './watermark.ts'
 
 export const MUTANTS: Mutant[] = [
   ...ENGINE_MUTANTS,
@@ -29,4 +30,5 @@ export const MUTANTS: Mutant[] = [
   ...AUTHENTICATION_MUTANTS,
   ...POOLER_MUTANTS,
   ...TIMES_MUTANTS,
+  ...WATERMARK_MUTANTS,
 ]

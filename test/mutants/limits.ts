@@ -29,8 +29,8 @@ export const LIMITS_MUTANTS: Mutant[] = [
   {
     name: 'a commit inside a record stores what the record changed',
     file: 'processor/core/partition.ts',
-    find: 'begun?.before ?? this.#now()',
-    plant: 'this.#now()',
+    find: 'begun?.before ?? this.#stateAt(this.nextOffset)',
+    plant: 'this.#stateAt(this.nextOffset)',
     test: 'test/processor/core/partition.test.ts',
     turnsRed: 'commits inside a record with the event times and ids',
   },

@@ -53,6 +53,16 @@ describe('the change preview', () => {
     )
   })
 
+  it('warns of settings with which one clock that is ahead makes correct events late', () => {
+    const unsafe = { 'spec.watermark': { outOfOrderness: '5s', maxFutureSkew: '5m' } }
+    expect(preview(unsafe, unsafe)).toEqual([
+      'no changes',
+      expect.stringMatching(
+        /^! one clock that is ahead .* raise outOfOrderness to 10m, or lower maxFutureSkew to 2500ms$/,
+      ),
+    ])
+  })
+
   it('warns of an ingest that accepts sales from anyone', () => {
     const note = /^! the ingest accepts sales from anyone who can connect to it; set spec\.ingest\.tokensSecretRef/
     expect(preview({ 'spec.ingest': { replicas: 1 } }).at(-1)).toMatch(note)

@@ -78,8 +78,12 @@ const STORED_BY_0_3_0 = {
   },
 }
 
+/** The defaults of release 0.3.0, which such a pipeline keeps. */
+const WATERMARK_OF_0_3_0 = { outOfOrderness: '5s', maxFutureSkew: '5m' }
+
 describe('identities stored by release 0.3.0, which rounded each event', () => {
   const rounding = (roundEach?: boolean) => ({
+    'spec.watermark': WATERMARK_OF_0_3_0,
     'spec.event.fields[1].scale': 4,
     'spec.aggregations[0].measures': [
       { name: 'revenue', op: 'sum', of: 'amount', scale: 2, roundEach },
@@ -90,7 +94,8 @@ describe('identities stored by release 0.3.0, which rounded each event', () => {
   const rounded = (roundEach?: boolean) => identities(rounding(roundEach))
   const stored = (changes: Record<string, unknown>) => identitiesOf(withoutLimits(checkPipeline(documentWith(changes))))
 
-  it('stay the same where no decimals are lost', () => expect(stored({})).toEqual(STORED_BY_0_3_0.plain))
+  it('stay the same where no decimals are lost', () =>
+    expect(stored({ 'spec.watermark': WATERMARK_OF_0_3_0 })).toEqual(STORED_BY_0_3_0.plain))
 
   it('stay the same with roundEach', () => expect(stored(rounding(true))).toEqual(STORED_BY_0_3_0.rounded))
 
@@ -115,9 +120,17 @@ const EXAMPLES_OF_0_3_0: Record<string, string[]> = {
   'sales-map': ['6edcca52c8630993', '723dfe4026cccea7', 'e15e463884034665', 'ca34a7835ebdfda7'],
 }
 
+/** Their settings in release 0.3.0, in ms. Its maxFutureSkew was 5m in each of them. */
+const FORMER_OUT_OF_ORDERNESS: Record<string, number> = { anomalies: 2000, 'black-friday': 120_000 }
+
+function withFormerWatermark({ spec, ...pipeline }: SalesPipeline, name: string): SalesPipeline {
+  const former = { outOfOrderness: FORMER_OUT_OF_ORDERNESS[name] ?? 5000, maxFutureSkew: 300_000 }
+  return { ...pipeline, spec: { ...spec, watermark: { ...spec.watermark, ...former } } }
+}
+
 describe('identities of the example documents', () => {
   it.each(Object.entries(EXAMPLES_OF_0_3_0))('stay as release 0.3.0 computed them: %s', (name, stored) => {
-    const pipeline = parsePipeline(readFileSync(`k8s/examples/${name}.yaml`, 'utf8'))
+    const pipeline = withFormerWatermark(parsePipeline(readFileSync(`k8s/examples/${name}.yaml`, 'utf8')), name)
     const { spec } = withoutLimits(keepRounding(pipeline, new Set(pipeline.spec.aggregations.map(a => a.name))))
     const found = [specIdentity(spec), ...spec.aggregations.map(a => aggregationIdentity(spec, a))]
     expect(found.map(identity => identity.slice(0, 16))).toEqual(stored)

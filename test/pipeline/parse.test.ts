@@ -39,10 +39,10 @@ describe('parsePipeline', () => {
     expect(spec.event.time).toEqual({ path: 'at', unit: 'ms', notBefore: '1970-01-01T00:00:00Z' })
     expect(spec.window).toEqual({ type: 'tumbling', size: 60_000 })
     expect(spec.watermark).toEqual({
-      outOfOrderness: 5000,
+      outOfOrderness: 60_000,
       idleTimeout: 10_000,
       idle: 'hold',
-      maxFutureSkew: 300_000,
+      maxFutureSkew: 30_000,
       maxPastSkew: 315_360_000_000,
     })
     expect(spec.allowedLateness).toBe(0)

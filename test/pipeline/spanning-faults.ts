@@ -14,6 +14,11 @@ const search = {
 
 export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes][] = [
   [
+    { 'spec.watermark': { sources: { field: 'shop' } } },
+    /^spec\.watermark\.sources\.field: "shop" is not in event\.fields; use one of: store, amount, quantity, note$/,
+    { 'spec.watermark.sources.field': 'store' },
+  ],
+  [
     { 'spec.window': { type: 'none', size: '1m' } },
     /^spec\.window\.size: 1m is not allowed when type is none; remove it/,
     { 'spec.window.size': undefined },

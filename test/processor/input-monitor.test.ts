@@ -4,6 +4,7 @@ import { checkPipeline } from '#pipeline/parse.ts'
 import type { DeadReason } from '#processor/core/dead-reasons.ts'
 import type { FarBehind } from '#processor/core/far-behind.ts'
 import type { Share } from '#processor/core/pending.ts'
+import { Support } from '#processor/core/support.ts'
 import { InputMonitor } from '#processor/input-monitor.ts'
 import { documentWith } from '#test/pipeline/documents.ts'
 
@@ -34,6 +35,8 @@ function shareOf({ records, dead = [], late = 0, farBehind }: Input): Share {
     commit: { counters: { records, accepted: records - dead.length }, aggregations: [{ late }] },
     dead: dead.map(([reason, field, detail = null]) => ({ reason, field, detail })),
     farBehind: farBehind ?? null,
+    support: new Support(),
+    lead: null,
   } as unknown as Share
 }
 

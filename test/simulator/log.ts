@@ -3,11 +3,13 @@ import type { Fetched, Source } from '#processor/ports.ts'
 import { encodeBatch, type TestBatch } from '#test/support/record-batch.ts'
 import type { Life, World } from './world.ts'
 
+export type Sale = { id: string; time: number; store: string; lines: Line[] }
+
 /** What a record means, kept beside its bytes so that the oracle never parses. */
 export type Line = { category: string; cents: number }
 
 /** What a record means. One that the store rejects also has lines: some may be counted before it is. */
-export type Intent = { dead: string; time?: number; lines?: Line[] } | { id: string; time: number; lines: Line[] }
+export type Intent = { dead: string; time?: number; lines?: Line[] } | Sale
 
 export type Visible = { offset: number; intent: Intent }
 

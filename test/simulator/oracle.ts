@@ -36,10 +36,13 @@ export const AGGREGATIONS = [
   { name: 'extra', size: 10_000, slide: 10_000, grouped: false },
 ]
 
+/** `sourcesSince`: the offset from which on the setting `sources` has been the same as now. */
+type Settings = Knobs & { sourcesSince: number }
+
 /** What the log alone does not say about a record. */
 export type Circumstances = {
   /** The settings in force. */
-  knobsAt: (partition: number, offset: number) => Knobs
+  knobsAt: (partition: number, offset: number) => Settings
   /** How many lines were counted before the store rejected the record. */
   countedLines: (partition: number, offset: number) => number
 }
@@ -71,14 +74,15 @@ function expectPartition(
   for (const { offset, intent } of log) {
     const knobs = knobsAt(partition, offset)
     const place = `${partition}|${offset}`
+    const leading = knobs.sources === null ? max : agreedTime(log, offset, knobs.sources, knobs.sourcesSince)
+    const watermark = leading - knobs.outOfOrderness
     if ('dead' in intent) {
       expected.dead.set(place, intent.dead)
       const lines = intent.lines?.slice(0, countedLines(partition, offset)) ?? []
       const whole = { time: intent.time!, lines, total: totalOf(intent.lines ?? []) }
-      if (lines.length > 0) accept(whole, place, max - knobs.outOfOrderness, knobs, { ...expected, late: new Map() })
+      if (lines.length > 0) accept(whole, place, watermark, knobs, { ...expected, late: new Map() })
       continue
     }
-    const watermark = max - knobs.outOfOrderness
     max = Math.max(max, intent.time)
     for (const [id, seenAt] of sightings) if (max - seenAt > knobs.horizon) sightings.delete(id)
     keepNewest(sightings, knobs.maxIds)
@@ -92,6 +96,16 @@ function expectPartition(
     expected.accepted++
     accept({ ...intent, total: totalOf(intent.lines) }, place, watermark, knobs, expected)
   }
+}
+
+/** Returns the event time that `atLeast` stores have reached with the records in [since, before). */
+function agreedTime(log: Visible[], before: number, atLeast: number, since: number): number {
+  const latest = new Map<string, number>()
+  for (const { offset, intent } of log) {
+    if (offset < since || offset >= before || 'dead' in intent) continue
+    latest.set(intent.store, Math.max(intent.time, latest.get(intent.store) ?? intent.time))
+  }
+  return [...latest.values()].sort((a, b) => b - a)[atLeast - 1] ?? Number.NEGATIVE_INFINITY
 }
 
 function keepNewest(sightings: Map<string, number>, count: number): void {
@@ -160,7 +174,8 @@ function lackingTimes(log: Visible[], history: Entry[]): { after: number; until:
     if (!knobs.extra || i === 0 || history[i - 1]!.knobs.extra) return []
     const last = history.slice(0, i).findLastIndex(entry => entry.knobs.extra)
     const removedAt = last < 0 ? 0 : history[last + 1]!.from
-    const after = latestBefore(removedAt) - knobs.outOfOrderness - knobs.allowedLateness
+    const known = knobs.sources === null ? latestBefore(removedAt) : Number.NEGATIVE_INFINITY
+    const after = known - knobs.outOfOrderness - knobs.allowedLateness
     const until = latestBefore(from)
     return Number.isFinite(until) ? [{ after, until }] : []
   })

@@ -2,7 +2,7 @@
 import { parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import type { Random } from '#test/support/random.ts'
-import type { Intent, Line, Topic } from './log.ts'
+import type { Intent, Line, Sale, Topic } from './log.ts'
 import type { World } from './world.ts'
 
 /** A category that the simulated database rejects: its sales become dead letters, and processing continues. */
@@ -15,6 +15,8 @@ export type Knobs = {
   maxIds: number
   /** Whether the spec has the aggregation `extra`. */
   extra: boolean
+  /** Number of categories that must agree on the watermark; null: one event moves it. */
+  sources: number | null
 }
 
 export function drawKnobs(random: Random, extra: boolean): Knobs {
@@ -24,13 +26,15 @@ export function drawKnobs(random: Random, extra: boolean): Knobs {
     horizon: random.pick([2000, 10_000, 60_000]),
     maxIds: random.pick([5, 40, 100_000]),
     extra,
+    sources: random.pick([null, 2, 3]),
   }
 }
 
 export function pipelineOf(knobs: Knobs): SalesPipeline {
-  const { outOfOrderness, allowedLateness, horizon, maxIds, extra } = knobs
+  const { outOfOrderness, allowedLateness, horizon, maxIds, extra, sources } = knobs
   const added =
     '    - { name: extra, measures: [{ name: lines, op: count }, { name: orders, op: count, of: events }] }\n'
+  const agreeing = sources === null ? '' : `, sources: { field: store, atLeast: ${sources} }`
   return parsePipeline(`
 apiVersion: salespipeline.dev/v1alpha1
 kind: SalesPipeline
@@ -41,12 +45,13 @@ spec:
     id: id
     time: { path: at, format: epoch, unit: ms }
     fields:
+      - { name: store }
       - { name: total, type: decimal, scale: 2 }
     explode:
       path: lines
       fields: [{ name: category }, { name: amount, type: decimal, scale: 2 }]
   window: { type: tumbling, size: 10s }
-  watermark: { outOfOrderness: ${outOfOrderness}ms, idleTimeout: 2s, maxFutureSkew: 1h }
+  watermark: { outOfOrderness: ${outOfOrderness}ms, idleTimeout: 2s, maxFutureSkew: 1h${agreeing} }
   allowedLateness: ${allowedLateness}ms
   deduplication: { horizon: ${horizon}ms, maxIds: ${maxIds} }
   raw: { table: sales_raw }
@@ -101,7 +106,7 @@ const REJECTED_SHARE = 0.003
 
 function rejectedSale(random: Random, at: number): { intent: Intent; value: Buffer } {
   const lines = [...drawLines(random, 0.5), { category: REJECTED_CATEGORY, cents: 100 }]
-  const value = Buffer.from(encodeSale(random, { id: `rejected-${random.next()}`, time: at, lines }))
+  const value = Buffer.from(encodeSale(random, { id: `rejected-${random.next()}`, time: at, store: 'north', lines }))
   return { intent: { dead: 'store_rejected', time: at, lines }, value }
 }
 
@@ -131,17 +136,18 @@ function drawSale(
   const id = repeated ? random.pick(ids.slice(-30)) : `p${partition}-${ids.length}`
   if (!repeated) ids.push(id)
   const late = random.chance(0.1) ? random.int(0, 30_000) : random.int(0, 4000)
-  const intent = { id, time: appearsAt - late, lines: drawLines(random, longShare) }
+  const store = random.pick(['north', 'south', 'web'])
+  const intent = { id, time: appearsAt - late, store, lines: drawLines(random, longShare) }
   return { intent, value: Buffer.from(encodeSale(random, intent)) }
 }
 
 /** Encodes a sale in one of several spellings, so that the scanner's fast path and its fallback are both used. */
-function encodeSale(random: Random, { id, time, lines }: { id: string; time: number; lines: Line[] }): string {
+function encodeSale(random: Random, { id, time, store, lines }: Sale): string {
   const items = lines.map(line => encodeLine(random, line)).join()
   const total = decimal(totalOf(lines))
   return random.chance(0.5)
-    ? `{"id":"${id}","at":${time},"total":"${total}","lines":[${items}]}`
-    : `{ "lines": [${items}], "extra": {"a": [1, null]}, "total": ${total}, "at": ${time}, "id": "${id}" }`
+    ? `{"id":"${id}","at":${time},"store":"${store}","total":"${total}","lines":[${items}]}`
+    : `{ "lines": [${items}], "extra": {"a": [1, null]}, "total": ${total}, "at": ${time}, "store": "${store}", "id": "${id}" }`
 }
 
 function encodeLine(random: Random, { category, cents }: Line): string {

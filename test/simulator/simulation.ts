@@ -101,7 +101,10 @@ class Simulation {
     const expected = expectRows(
       this.#topic.partitions.map(p => p.visible),
       {
-        knobsAt: (partition, offset) => this.#versionAt(partition, offset).knobs,
+        knobsAt: (partition, offset) => ({
+          ...this.#versionAt(partition, offset).knobs,
+          sourcesSince: this.#sourcesSince(partition, offset),
+        }),
         countedLines: (partition, offset) => dead.get(`${partition}|${offset}`)?.countedLines ?? 0,
       },
     )
@@ -184,6 +187,16 @@ class Simulation {
       .reduce((latest, entry) => (entry.fromOffset > latest.fromOffset ? entry : latest))
     const { identity } = specs.find(spec => spec.generation === generation)!
     return this.#versions.find(version => version.identity === identity)!
+  }
+
+  /** Returns where the present setting `sources` began, by the spec history. */
+  #sourcesSince(partition: number, offset: number): number {
+    const entries = this.#database.specHistory
+      .filter(entry => entry.partition === partition && entry.fromOffset <= offset)
+      .map(({ fromOffset }) => ({ fromOffset, sources: this.#versionAt(partition, fromOffset).knobs.sources }))
+      .sort((a, b) => a.fromOffset - b.fromOffset)
+    const other = entries.findLastIndex(({ sources }) => sources !== entries.at(-1)!.sources)
+    return entries[other + 1]!.fromOffset
   }
 
   #drained(): boolean {

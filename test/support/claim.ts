@@ -10,6 +10,7 @@ export const firstClaim = (changes: Partial<Claim> = {}): Claim => ({
   restoreOffset: 0,
   restoreMaxEventTime: null,
   maxEventTime: null,
+  sources: null,
   leaderEpoch: null,
   finishesRecord: false,
   rejectedOffsets: [],

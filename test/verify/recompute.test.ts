@@ -21,7 +21,7 @@ describe('tumbling windows', () => {
   //      [---------)[--------)
   //     -1 0    59  60
   it('aligns half-open tumbling windows to the epoch', () => {
-    const spec = specOf({ watermark: { outOfOrderness: '10m' } })
+    const spec = specOf({ watermark: { outOfOrderness: '10m', maxFutureSkew: '1d' } })
     expect(aggregated(spec, recompute(spec, [at(0), at(59.999), at(60), at(-0.001)]))).toEqual([
       [0, 'a', 60 * S, '2', '2'],
       [60 * S, 'a', 120 * S, '1', '1'],
@@ -34,7 +34,10 @@ describe('tumbling windows', () => {
   //  [-------)
   //        14.999 15
   it('shifts tumbling windows by their offset', () => {
-    const spec = specOf({ window: { size: '1m', offset: '15s' }, watermark: { outOfOrderness: '10m' } })
+    const spec = specOf({
+      window: { size: '1m', offset: '15s' },
+      watermark: { outOfOrderness: '10m', maxFutureSkew: '1d' },
+    })
     const starts = aggregated(spec, recompute(spec, [at(14.999), at(15)])).map(([start]) => start)
     expect(starts).toEqual([-45 * S, 15 * S])
   })
@@ -88,7 +91,7 @@ describe('one window over all time', () => {
 
 describe('lateness', () => {
   // outOfOrderness 5, allowedLateness 10: [0, 60) is missed once the watermark reaches 70, so after a sale at 75.
-  const spec = specOf({ watermark: { outOfOrderness: '5s' }, allowedLateness: '10s' })
+  const spec = specOf({ watermark: { outOfOrderness: '5s', maxFutureSkew: '1d' }, allowedLateness: '10s' })
 
   it.each([
     [74.999, 0],

@@ -119,7 +119,7 @@ export async function fillTables(client: Client, topic: string, spec: unknown): 
       record_key bytea, payload bytea, redriven_at timestamptz, counted_lines integer);
     create table pipeline (owner text, owner_id text, topic text, topic_id text, watermark bigint, generation integer);
     create table progress (partition integer, topic_id text, first_offset bigint, next_offset bigint,
-      max_event_time bigint, records bigint, skipped bigint, dead bigint, duplicate bigint, accepted bigint, counted_lines integer);
+      max_event_time bigint, agreed_time bigint, records bigint, skipped bigint, dead bigint, duplicate bigint, accepted bigint, counted_lines integer);
     create table progress_aggregations (partition integer, aggregation text, late bigint, on_time bigint,
       partly_late bigint, missed_windows bigint, added bigint, missed bigint);
     create table specs (generation integer, document jsonb, identity text);
@@ -135,7 +135,8 @@ export async function fillTables(client: Client, topic: string, spec: unknown): 
       (0, 0, 0, to_timestamp(0), 'books', 10.00), (0, 1, 0, to_timestamp(30), 'books', 5.50),
       (0, 3, 0, to_timestamp(130), 'toys', 1.00), (0, 8, 0, to_timestamp(125), 'toys', 2.25),
       (1, 0, 0, to_timestamp(5), 'books', -3.00);
-    insert into progress values (0, 'T', 0, 10, 130000, 7, 3, 1, 1, 5), (1, 'T', 0, 3, 5000, 1, 2, 0, 0, 1);
+    insert into progress values (0, 'T', 0, 10, 130000, null, 7, 3, 1, 1, 5),
+      (1, 'T', 0, 3, 5000, null, 1, 2, 0, 0, 1);
     insert into progress_aggregations values (0, 'summary', 1, 4, 0, 1, 4, 1), (1, 'summary', 0, 1, 0, 0, 1, 0);
     insert into spec_history values (0, 0, 1), (1, 0, 1);
     insert into aggregations values ('summary', 'i', 1, null);`)

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import Big from 'big.js'
 import { describe, expect, it } from 'vitest'
 import { evaluate, naturalScale, parseExpression } from '#verify/expression.ts'
-import { readDocument, readSpec } from '#verify/spec.ts'
+import { readDocument, readSpec, type WrittenDocument, withFormerDefaults } from '#verify/spec.ts'
 import { bytes, milliseconds } from '#verify/units.ts'
 import { BASE, specOf } from './support.ts'
 
@@ -65,6 +65,21 @@ describe('the document', () => {
     expect(readSpec(stored).rules.explode).toMatchObject({ maxLines: Number.POSITIVE_INFINITY })
   })
 
+  it('keeps the defaults of release 0.3.0 that it stored and that the document leaves out', async () => {
+    const document = readDocument(await readFile('k8s/examples/ecommerce.yaml', 'utf8'))
+    const stored = structuredClone(document)
+    stored.spec.watermark = { outOfOrderness: 5000, maxFutureSkew: 300_000 }
+    const kept = (watermark: object | undefined, newest?: WrittenDocument) => {
+      const changed = { ...document, spec: { ...document.spec, ...(watermark && { watermark }) } }
+      if (!watermark) delete changed.spec.watermark
+      const { outOfOrderness, maxFutureSkew } = readSpec(withFormerDefaults(changed, newest)).rules
+      return [outOfOrderness, maxFutureSkew]
+    }
+    expect(kept(undefined, stored)).toEqual([5000, 300_000])
+    expect(kept({ outOfOrderness: '1m' }, stored)).toEqual([60_000, 300_000])
+    expect(kept(undefined)).toEqual([60_000, 30_000])
+  })
+
   it('reads a document with its defaults', async () => {
     const spec = readSpec(readDocument(await readFile('k8s/examples/ecommerce.yaml', 'utf8')))
     expect(spec).toMatchObject({
@@ -77,8 +92,8 @@ describe('the document', () => {
       rules: {
         id: 'transaction_id',
         time: { path: 'timestamp', formats: ['rfc3339'], epochAsText: false, zone: null },
-        outOfOrderness: 5000,
-        maxFutureSkew: 300_000,
+        outOfOrderness: 60_000,
+        maxFutureSkew: 30_000,
         deduplication: { horizon: 600_000, maxIds: 1_000_000 },
       },
     })

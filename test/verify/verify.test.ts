@@ -227,6 +227,11 @@ describe('verify with faulty bookkeeping', () => {
       'partition 1: max_event_time: expected 5000, found 1',
     ],
     [
+      'sources that no setting asks for',
+      'update progress set agreed_time = 1 where partition = 1',
+      'partition 1: agreed_time: expected null, found 1',
+    ],
+    [
       'wrong counters of an aggregation',
       'update progress_aggregations set late = 0, on_time = 5 where partition = 0',
       'partition 0, summary: late: expected 1, found 0',

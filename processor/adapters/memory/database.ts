@@ -16,6 +16,8 @@ export type MemoryProgress = {
   restoreOffset: number | null
   restoreMaxEventTime: number | null
   maxEventTime: number | null
+  agreedTime: number | null
+  sources: string | null
   leaderEpoch: number | null
   epoch: number
   token: string
@@ -101,6 +103,8 @@ export class MemoryDatabase {
       restoreOffset: start,
       restoreMaxEventTime: null,
       maxEventTime: null,
+      agreedTime: null,
+      sources: null,
       leaderEpoch: null,
     }
     const counters = { records: 0, skipped: 0, dead: 0, duplicate: 0, accepted: 0 }
@@ -156,7 +160,7 @@ function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
 }
 
 export function progressOf(row: MemoryProgress): Progress {
-  const { partition, epoch, token, restoreMaxEventTime, maxEventTime, leaderEpoch } = row
+  const { partition, epoch, token, restoreMaxEventTime, maxEventTime, sources, leaderEpoch } = row
   return {
     partition,
     epoch,
@@ -166,6 +170,7 @@ export function progressOf(row: MemoryProgress): Progress {
     restoreOffset: row.restoreOffset!,
     restoreMaxEventTime,
     maxEventTime,
+    sources,
     leaderEpoch,
   }
 }

@@ -188,8 +188,10 @@ export class MemoryStore implements Store, Outbox {
   }
 
   #advanceRow(row: MemoryProgress, commit: PartitionCommit): void {
-    const { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch } = commit
-    Object.assign(row, { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime, leaderEpoch })
+    const { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime } = commit
+    const { agreedTime, sources, leaderEpoch } = commit
+    Object.assign(row, { nextOffset, nextLine, restoreOffset, restoreMaxEventTime, maxEventTime })
+    Object.assign(row, { agreedTime, sources, leaderEpoch })
     row.idleUntil = Number.NEGATIVE_INFINITY
     addCounters(row.counters, commit.counters)
     commit.aggregations.forEach((counters, i) => {

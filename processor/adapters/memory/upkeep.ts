@@ -2,7 +2,7 @@
 import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { DeadLetter } from '#processor/core/commit.ts'
 import type { PipelineClock } from '#processor/ports.ts'
-import { type MemoryDatabase, type MemoryEntry, type MemoryRow, rowKey } from './database.ts'
+import { type MemoryDatabase, type MemoryEntry, type MemoryProgress, type MemoryRow, rowKey } from './database.ts'
 
 /** More waiting entries than this are merged. */
 const COMPACT_ABOVE = 1000
@@ -25,10 +25,16 @@ function advanceWatermark(database: MemoryDatabase, compiled: CompiledSpec, now:
   const { outOfOrderness, idle, idleTimeout } = compiled.spec.watermark
   const awake = [...database.progress.values()].filter(row => row.idleUntil <= now)
   if (awake.length > 0) {
-    if (awake.some(row => row.maxEventTime === null)) return
-    raise(database, Math.min(...awake.map(row => row.maxEventTime!)) - outOfOrderness)
+    const times = awake.map(leadingTimeOf(compiled))
+    if (!times.includes(null)) raise(database, Math.min(...(times as number[])) - outOfOrderness)
   } else if (idle === 'advance') raise(database, now - outOfOrderness - idleTimeout)
 }
+
+/** Returns the event time that the watermark of a partition follows. */
+const leadingTimeOf =
+  ({ spec }: CompiledSpec) =>
+  (row: MemoryProgress) =>
+    spec.watermark.sources ? row.agreedTime : row.maxEventTime
 
 function raise(database: MemoryDatabase, watermark: number): void {
   database.watermark = Math.max(database.watermark ?? Number.NEGATIVE_INFINITY, watermark)
@@ -36,7 +42,9 @@ function raise(database: MemoryDatabase, watermark: number): void {
 
 /** Returns the event time that even idle partitions have passed; −Infinity while a partition has no event. */
 function slowestEventTime(database: MemoryDatabase, compiled: CompiledSpec): number {
-  const times = [...database.progress.values()].map(row => row.maxEventTime ?? Number.NEGATIVE_INFINITY)
+  const times = [...database.progress.values()]
+    .map(leadingTimeOf(compiled))
+    .map(time => time ?? Number.NEGATIVE_INFINITY)
   return Math.min(...times) - compiled.spec.watermark.outOfOrderness
 }
 

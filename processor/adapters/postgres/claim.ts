@@ -26,6 +26,7 @@ type ProgressRow = {
   restore_offset: number
   restore_max_event_time: number | null
   max_event_time: number | null
+  sources: string | null
   leader_epoch: number | null
 }
 
@@ -118,6 +119,7 @@ function progressOf(row: ProgressRow): Progress {
     restoreOffset: row.restore_offset,
     restoreMaxEventTime: row.restore_max_event_time,
     maxEventTime: row.max_event_time,
+    sources: row.sources,
     leaderEpoch: row.leader_epoch,
   }
 }

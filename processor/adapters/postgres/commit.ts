@@ -84,6 +84,8 @@ function progressQueries({ compiled, statements }: CommitContext, partitions: Pa
         column(p => p.counters.dead),
         column(p => p.counters.duplicate),
         column(p => p.counters.accepted),
+        column(p => p.agreedTime),
+        partitions.map(p => p.sources),
         partitions.length,
       ],
     },

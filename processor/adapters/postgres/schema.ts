@@ -30,6 +30,7 @@ const ADDITIONS = [
   'addition-5-readers.sql',
   'addition-6-lease.sql',
   'addition-7-lines.sql',
+  'addition-8-sources.sql',
 ]
 
 export async function openSchema(

@@ -19,7 +19,7 @@ export const SERVER = `(SELECT system_identifier || '/' || left(pg_walfile_name(
   FROM pg_control_system())`
 
 const PROGRESS_COLUMNS = `p.partition, p.epoch, p.token, p.next_offset, coalesce(p.counted_lines, 0) AS next_line,
-  p.restore_offset, p.restore_max_event_time, p.max_event_time, p.leader_epoch`
+  p.restore_offset, p.restore_max_event_time, p.max_event_time, p.sources, p.leader_epoch`
 
 const COUNTERS = ['records', 'skipped', 'dead', 'duplicate', 'accepted']
 const AGGREGATION_COUNTERS = ['late', 'on_time', 'partly_late', 'missed_windows', 'added', 'missed']
@@ -104,24 +104,25 @@ function commitStatements(t: Table) {
   const increments = (columns: string[], from: string) => columns.map(c => `${c} = p.${c} + ${from}.${c}`).join(', ')
   return {
     lockProgress: `SELECT FROM ${t('progress')} WHERE partition = ANY ($1::int[]) ORDER BY partition FOR UPDATE`,
-    /** READ COMMITTED checks the condition again on the newest row. $17: expected number of rows. */
+    /** READ COMMITTED checks the condition again on the newest row. $19: expected number of rows. */
     advanceProgress: `
       WITH advanced AS (
         UPDATE ${t('progress')} AS p
         SET next_offset = c.next_offset, counted_lines = nullif(c.next_line, 0),
           counted_lines_of = CASE WHEN c.next_line > 0 THEN c.next_offset END, restore_offset = c.restore_offset,
           restore_max_event_time = c.restore_max_event_time, max_event_time = c.max_event_time,
-          leader_epoch = c.leader_epoch, backend_pid = pg_backend_pid(), idle_until = NULL,
+          agreed_time = c.agreed_time, sources = c.sources, leader_epoch = c.leader_epoch,
+          backend_pid = pg_backend_pid(), idle_until = NULL,
           ${increments(COUNTERS, 'c')}
         FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[], $5::int[], $6::bigint[], $7::int[], $8::bigint[],
           $9::bigint[], $10::bigint[], $11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
-          $16::bigint[])
+          $16::bigint[], $17::bigint[], $18::text[])
           AS c (partition, epoch, token, from_offset, from_line, next_offset, next_line, restore_offset,
-            restore_max_event_time, max_event_time, leader_epoch, ${COUNTERS.join(', ')})
+            restore_max_event_time, max_event_time, leader_epoch, ${COUNTERS.join(', ')}, agreed_time, sources)
         WHERE p.partition = c.partition AND p.epoch = c.epoch AND p.token = c.token AND p.next_offset = c.from_offset
           AND coalesce(p.counted_lines, 0) = c.from_line
         RETURNING 1)
-      SELECT ${t('assert_rows')}((SELECT count(*) FROM advanced), $17)`,
+      SELECT ${t('assert_rows')}((SELECT count(*) FROM advanced), $19)`,
     countAggregations: `
       INSERT INTO ${t('progress_aggregations')} AS p (partition, aggregation, ${AGGREGATION_COUNTERS.join(', ')})
       SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
@@ -155,16 +156,15 @@ function upkeepStatements(t: Table) {
     tryLock: 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS held',
     /**
      * The pipeline watermark (docs/semantics.md, section 5). $1 out-of-orderness, $2 generation, $3 ms that the clock
-     * trails when all partitions are idle, null to hold. `everywhere`: the event time that even idle ones have passed.
+     * trails when all partitions are idle, null to hold, $4 whether several sources must agree. `everywhere`: the event time that even idle ones have passed.
      */
     advanceWatermark: `
       WITH seen AS (
-        SELECT max_event_time, coalesce(idle_until > clock_timestamp(), false) AS idle FROM ${t('progress')}
+        SELECT CASE WHEN $4::boolean THEN agreed_time ELSE max_event_time END AS time, coalesce(idle_until > clock_timestamp(), false) AS idle FROM ${t('progress')}
       ), heard AS (
         SELECT bool_and(idle) AS all_idle,
-          CASE WHEN bool_and(idle OR max_event_time IS NOT NULL) THEN min(max_event_time) FILTER (WHERE NOT idle) END
-            AS awake,
-          CASE WHEN bool_and(max_event_time IS NOT NULL) THEN min(max_event_time) END AS everywhere
+          CASE WHEN bool_and(idle OR time IS NOT NULL) THEN min(time) FILTER (WHERE NOT idle) END AS awake,
+          CASE WHEN bool_and(time IS NOT NULL) THEN min(time) END AS everywhere
         FROM seen
       )
       UPDATE ${t('pipeline')} AS p

@@ -62,9 +62,10 @@ async function advanceWatermark(
   session: Session,
   { statements, compiled, generation }: UpkeepContext,
 ): Promise<Watermarks | null> {
-  const { outOfOrderness, idle, idleTimeout } = compiled.spec.watermark
+  const { outOfOrderness, idle, idleTimeout, sources } = compiled.spec.watermark
   const trailing = idle === 'advance' ? outOfOrderness + idleTimeout : null
-  const { rows } = await session.query<Watermarks>(statements.advanceWatermark, [outOfOrderness, generation, trailing])
+  const values = [outOfOrderness, generation, trailing, sources !== undefined]
+  const { rows } = await session.query<Watermarks>(statements.advanceWatermark, values)
   return rows[0] ?? null
 }
 

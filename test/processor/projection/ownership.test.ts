@@ -203,7 +203,10 @@ async function downgrade({ harness, store }: Stage, index: string, mark: object)
   )
   await harness.query('ALTER TABLE @spec_history DROP COLUMN max_event_time, DROP COLUMN recorded_generation')
   for (const name of ['by_store', 'totals', 'by_kind']) await harness.query(`ALTER TABLE @${name} DROP COLUMN partial`)
-  await harness.query('ALTER TABLE @dead_letters DROP COLUMN detail')
+  await harness.query('ALTER TABLE @dead_letters DROP COLUMN detail, DROP COLUMN counted_lines')
+  await harness.query(
+    'ALTER TABLE @progress DROP COLUMN agreed_time, DROP COLUMN sources, DROP COLUMN counted_lines, DROP COLUMN counted_lines_of',
+  )
   await harness.query(`UPDATE @aggregations SET projection = split_part(projection, '/', 1)`)
   await harness.query('DELETE FROM @migrations WHERE version < 0')
 }

@@ -140,7 +140,7 @@ export function claimContract(fresh: Fresh): void {
         store,
         claim,
         {},
-        { restoreOffset: 95, restoreMaxEventTime: T0 - 1, maxEventTime: T0 },
+        { restoreOffset: 95, restoreMaxEventTime: T0 - 1, maxEventTime: T0, sources: '{"latest":[["é",1]]}' },
       )
       const [first, second] = await store.inspect([1, 0])
       expect(first).toEqual({
@@ -152,9 +152,17 @@ export function claimContract(fresh: Fresh): void {
         restoreOffset: 95,
         restoreMaxEventTime: T0 - 1,
         maxEventTime: T0,
+        sources: '{"latest":[["é",1]]}',
         leaderEpoch: commit.partitions[0]!.leaderEpoch,
       })
-      expect(second).toMatchObject({ partition: 1, nextOffset: 7, maxEventTime: null, leaderEpoch: null })
+      expect(second).toMatchObject({
+        partition: 1,
+        nextOffset: 7,
+        maxEventTime: null,
+        sources: null,
+        leaderEpoch: null,
+      })
+      expect(await store.claim(0, 0)).toMatchObject({ epoch: 2, sources: '{"latest":[["é",1]]}' })
     })
 
     test('returns with a claim the offsets of rejected records from the restore offset on', async harness => {

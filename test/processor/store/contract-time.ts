@@ -53,6 +53,16 @@ export function timeContract(fresh: Fresh): void {
       })
     })
 
+    test('follows the event times that several sources have reached, if they must agree', async harness => {
+      const agreeing: [string, string] = ['idle: hold }', 'idle: hold, sources: { field: store } }']
+      const { store, first, second } = await bothClaimed(harness, agreeing)
+      await commitNext(store, first, {}, { maxEventTime: T0 + 9 * MINUTE, agreedTime: T0 })
+      await commitNext(store, second, {}, { maxEventTime: T0 + 9 * MINUTE, agreedTime: null })
+      expect(await watermarkOf(store)).toBeNull()
+      await commitNext(store, second, {}, { maxEventTime: T0 + 9 * MINUTE, agreedTime: T0 + MINUTE })
+      expect(await watermarkOf(store)).toBe(T0 - 5000)
+    })
+
     test('ignores idle partitions while their lease lasts, even empty ones', async harness => {
       const { store, first, second } = await bothClaimed(harness)
       await commitNext(store, first, {}, { maxEventTime: T0 })

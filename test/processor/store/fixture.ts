@@ -167,6 +167,8 @@ export function partitionOf(
     restoreOffset: claim.nextOffset,
     restoreMaxEventTime: claim.maxEventTime,
     maxEventTime: claim.maxEventTime,
+    agreedTime: null,
+    sources: null,
     firstEventTime: null,
     leaderEpoch: 3,
     counters: { records, skipped: 0, dead: 0, duplicate: 0, accepted: records },

@@ -1,6 +1,7 @@
 /** How an upgrade from release 0.3.0, which rounded each event, keeps the rule of stored aggregations (section 7). */
 import { describe, expect } from 'vitest'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
+import { keepFormerDefaults } from '#pipeline/former-defaults.ts'
 import { specIdentity } from '#pipeline/identity.ts'
 import { keepRounding } from '#pipeline/rounding.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
@@ -48,6 +49,7 @@ describe('an upgrade from release 0.3.0', () => {
     expect(await storedPipeline({ ...harness.options(), names })).toEqual({
       schema: harness.schema,
       aggregations: new Map(),
+      watermark: null,
     })
   })
 
@@ -79,6 +81,18 @@ describe('an upgrade from release 0.3.0', () => {
       const scales = compileSpec(spec).aggregations.map(a => a.columns.map(c => c.scale))
       expect(scales).toEqual([[0, 2, 4, 4, 2, 0], [4, 0], [4], [0]])
     }
+  })
+
+  test('keeps the settings of the watermark that the document leaves out, and so the generation', async harness => {
+    const document = { spec: { watermark: { outOfOrderness: '5s' } } }
+    const stored = keepFormerDefaults(WRITTEN, document, { outOfOrderness: 5000, maxFutureSkew: 300_000 }).pipeline
+    expect(stored.spec.watermark.maxFutureSkew).toBe(300_000)
+    await harness.worker(stored).open(TOPIC)
+    const { watermark } = await storedPipeline(harness.options())
+    const { pipeline, kept } = keepFormerDefaults(WRITTEN, document, watermark)
+    expect(kept).toEqual(['maxFutureSkew'])
+    expect(await harness.worker(pipeline).open(TOPIC)).toMatchObject({ generation: 1 })
+    expect(await harness.worker(WRITTEN).open(TOPIC)).toMatchObject({ generation: 2 })
   })
 
   test('finds nothing in a schema that this release created', async harness => {

@@ -57,6 +57,8 @@ export function partitionCommit(partition: number, change: Partial<PartitionComm
     restoreOffset: 0,
     restoreMaxEventTime: null,
     maxEventTime: NOW,
+    agreedTime: null,
+    sources: null,
     firstEventTime: null,
     leaderEpoch: 0,
     counters: { records: 10, skipped: 2, dead: 1, duplicate: 2, accepted: 7 },

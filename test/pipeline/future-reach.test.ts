@@ -1,0 +1,141 @@
+/** No clock that is ahead within the guards makes a correct event late: the defaults, and every document that users copy. */
+import { readdirSync, readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { compileSpec } from '#pipeline/compiled-spec.ts'
+import { keepFormerDefaults } from '#pipeline/former-defaults.ts'
+import { unsafeWatermark } from '#pipeline/future-reach.ts'
+import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
+import { PartitionState } from '#processor/core/partition.ts'
+import { firstClaim } from '#test/support/claim.ts'
+import { check } from '#test/support/properties.ts'
+import { encodeBatch } from '#test/support/record-batch.ts'
+import { documentWith } from './documents.ts'
+
+const specWith = (changes: Record<string, unknown>) => checkPipeline(documentWith(changes)).spec
+const withWatermark = (watermark: object, more: Record<string, unknown> = {}) =>
+  specWith({ ...more, 'spec.watermark': watermark })
+
+const EXAMPLES = 'k8s/examples'
+const PAGES = ['README.md', 'docs/kubernetes.md', 'docs/operations.md', 'docs/reference.md', 'docs/security.md']
+
+function copiedDocuments(): [name: string, text: string][] {
+  const examples = readdirSync(EXAMPLES).map((name): [string, string] => [name, `${EXAMPLES}/${name}`])
+  const inPages = PAGES.flatMap(page =>
+    [...readFileSync(page, 'utf8').matchAll(/^```yaml\n(.*?)^```$/gms)]
+      .map(([, text]): [string, string] => [page, text!])
+      .filter(([, text]) => text.includes('kind: SalesPipeline')),
+  )
+  return [...examples.map(([name, path]): [string, string] => [name, readFileSync(path, 'utf8')]), ...inPages]
+}
+
+describe('settings that are safe together', () => {
+  it('are the defaults', () => expect(unsafeWatermark(specWith({}))).toBeNull())
+
+  it.each(copiedDocuments())('are those of the document in %s', (_name, text) =>
+    expect(unsafeWatermark(parsePipeline(text).spec)).toBeNull(),
+  )
+
+  it('have an outOfOrderness of at least twice maxFutureSkew', () => {
+    expect(unsafeWatermark(withWatermark({ outOfOrderness: '1m', maxFutureSkew: '30001ms' }))).toMatch(
+      /event times up to 60002ms ahead .* is 1m; raise outOfOrderness to 60002ms, or lower maxFutureSkew to 30s$/,
+    )
+    expect(unsafeWatermark(withWatermark({ outOfOrderness: '5s', maxFutureSkew: '5m' }))).toMatch(
+      /up to 10m ahead \(twice spec\.watermark\.maxFutureSkew\) are accepted, but spec\.watermark\.outOfOrderness is 5s/,
+    )
+  })
+
+  it('have an outOfOrderness of at least maxFutureSkew where the record has the event time', () => {
+    const same = { 'spec.event.time': { format: 'record-timestamp' } }
+    expect(unsafeWatermark(withWatermark({ outOfOrderness: '1m', maxFutureSkew: '1m' }, same))).toBeNull()
+    expect(unsafeWatermark(withWatermark({ outOfOrderness: '1m', maxFutureSkew: '61s' }, same))).not.toBeNull()
+  })
+
+  it('are any settings when several sources must agree', () =>
+    expect(unsafeWatermark(withWatermark({ outOfOrderness: '0ms', sources: { field: 'store' } }))).toBeNull())
+
+  it('are any settings when no aggregation has windows', () =>
+    expect(unsafeWatermark(withWatermark({ outOfOrderness: '0ms' }, { 'spec.window': { type: 'none' } }))).toBeNull())
+})
+
+/** When a record reaches the broker, and how far its timestamp and its event time are off. */
+const arrival = fc.record({
+  after: fc.nat(20_000),
+  lies: fc.boolean(),
+  timestampAhead: fc.nat(),
+  timeAhead: fc.nat(),
+  behind: fc.nat(),
+})
+
+describe('an event whose time is within allowedLateness of the timestamp of its record', () => {
+  it.each(['0ms', '45s'])('is never late with the default settings and an allowedLateness of %s', allowedLateness => {
+    const { spec } = checkPipeline(
+      documentWith({
+        'spec.event.time': { path: 'at', format: 'epoch' },
+        'spec.event.fields': [{ name: 'store' }],
+        'spec.allowedLateness': allowedLateness,
+        'spec.aggregations': [
+          { name: 'short', window: { size: '1s' }, measures: [{ name: 'n', op: 'count' }] },
+          {
+            name: 'sliding',
+            window: { type: 'sliding', size: '1m', slide: '10s' },
+            measures: [{ name: 'n', op: 'count' }],
+          },
+        ],
+      }),
+    )
+    const compiled = compileSpec(spec)
+    const { maxFutureSkew } = spec.watermark
+    let leads = 0
+    check(
+      fc.property(fc.array(arrival, { minLength: 2, maxLength: 40 }), arrivals => {
+        let now = Date.UTC(2026, 10, 29)
+        const records = arrivals.map(({ after, lies, timestampAhead, timeAhead, behind }, delta) => {
+          now += after
+          const timestamp = lies ? now + (timestampAhead % (maxFutureSkew + 1)) : now
+          const at = lies ? timestamp + (timeAhead % (maxFutureSkew + 1)) : now - (behind % (Number(spec.allowedLateness) + 1))
+          if (at > now + maxFutureSkew) leads++
+          return { delta, timestamp, key: null, value: Buffer.from(`{"at":${at},"store":"a"}`) }
+        })
+        const state = new PartitionState(firstClaim(), () => compiled)
+        state.begin([])
+        state.feed({ data: encodeBatch({ baseOffset: 0, records }), cut: null })
+        state.process()
+        const { late, dead } = state.freeze()
+        expect(dead).toEqual([])
+        expect(late.filter(({ offset }) => !arrivals[offset]!.lies)).toEqual([])
+      }),
+      { numRuns: 300 },
+    )
+    expect(leads).toBeGreaterThan(300)
+  })
+})
+
+describe('a pipeline that release 0.3.0 created', () => {
+  const pipeline = (watermark: object | undefined) => {
+    const document = documentWith({ 'spec.watermark': watermark })
+    return { document, pipeline: checkPipeline(document) }
+  }
+  const kept = (watermark: object | undefined, stored: Parameters<typeof keepFormerDefaults>[2]) => {
+    const { document, pipeline: read } = pipeline(watermark)
+    const result = keepFormerDefaults(read, document, stored)
+    const { outOfOrderness, maxFutureSkew } = result.pipeline.spec.watermark
+    return [outOfOrderness, maxFutureSkew, result.kept]
+  }
+  const STORED = { outOfOrderness: 5000, maxFutureSkew: 300_000 }
+
+  it('keeps the defaults that its document leaves out', () => {
+    expect(kept(undefined, STORED)).toEqual([5000, 300_000, ['outOfOrderness', 'maxFutureSkew']])
+    expect(kept({ idle: 'hold' }, STORED)).toEqual([5000, 300_000, ['outOfOrderness', 'maxFutureSkew']])
+  })
+
+  it('gets the values that its document has', () => {
+    expect(kept({ outOfOrderness: '1m' }, STORED)).toEqual([60_000, 300_000, ['maxFutureSkew']])
+    expect(kept({ outOfOrderness: '1m', maxFutureSkew: '30s' }, STORED)).toEqual([60_000, 30_000, []])
+  })
+
+  it('gets the new default when it had another value, as a new pipeline does', () => {
+    expect(kept(undefined, { ...STORED, outOfOrderness: 9000 })).toEqual([60_000, 300_000, ['maxFutureSkew']])
+    expect(kept(undefined, null)).toEqual([60_000, 30_000, []])
+  })
+})
