@@ -71,7 +71,7 @@ function readGenerations(specs: StoredSpec[], spec: Spec, roundedEach: Set<strin
   if (!latest) problems.push('the table specs is empty: no worker has started with this schema yet')
   else if (!isDeepStrictEqual(latest.rules, spec.rules)) {
     problems.push(
-      `the given spec differs from generation ${latest.number} in table specs; pass the file that the workers use`,
+      `the given spec differs from generation ${latest.number} in table specs; pass the file that the workers use, and use the verifier of their release`,
     )
   }
   return [...generations, { number: latest?.number ?? 1, rules: spec.rules }]

@@ -114,7 +114,7 @@ describe('verify with a measure that loses decimals (section 7)', () => {
     const { ok, problems } = await tampered(means('3.2') + each, rounded)
     expect(ok).toBe(false)
     expect(problems).toContain(
-      'the given spec differs from generation 1 in table specs; pass the file that the workers use',
+      'the given spec differs from generation 1 in table specs; pass the file that the workers use, and use the verifier of their release',
     )
   })
 })
@@ -249,7 +249,7 @@ describe('verify with faulty bookkeeping', () => {
     [
       'a different spec',
       `update specs set document = jsonb_set(document, '{spec,window,size}', '"30s"')`,
-      'the given spec differs from generation 1 in table specs; pass the file that the workers use',
+      'the given spec differs from generation 1 in table specs; pass the file that the workers use, and use the verifier of their release',
     ],
     ['a redrive', 'update dead_letters set redriven_at = now()', '1 dead letters were sent to the pipeline again'],
   ])('reports %s', async (_, sql, problem) => {
