@@ -13,7 +13,7 @@ const commands = yargs(hideBin(process.argv))
   .usage('$0 <command>\n\nSends sales to the topic of a SalesPipeline.')
   .demandCommand(1, 'No command given. Use serve, token, load or check.')
   .epilogue(
-    'Set passwords as environment variables: SECRET_<NAME>_<KEY> holds the value of key KEY of the Secret NAME that the file names.\n' +
+    'Set passwords, keys and certificates as environment variables: SECRET_<NAME>_<KEY> holds the value of key KEY of the Secret NAME that the file names.\n' +
       'Set OTEL_EXPORTER_OTLP_ENDPOINT to trace sales; spec.telemetry.traceSampling is the fraction of sales traced.\n' +
       'Exit code: 0 on success, 1 on every failure; the message says what to do.',
   )

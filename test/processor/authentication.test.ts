@@ -3,7 +3,7 @@
  * run at the same time, because most of them wait.
  */
 import { fork } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -31,7 +31,8 @@ import { until } from '../support/until.ts'
 const MAIN = resolve(import.meta.dirname, '../../processor/main.ts')
 const LONG = { timeout: 120_000 }
 
-const certificates = new Certificates(temporaryFolder('authentication'))
+const folder = temporaryFolder('authentication')
+const certificates = new Certificates(folder)
 let kafka: SecuredKafka
 let postgres: Awaited<ReturnType<typeof securedPostgres>>
 let env: Record<string, string>
@@ -60,7 +61,10 @@ beforeAll(async () => {
     SECRET_LOGIN_NAME: 'shop',
   }
 })
-afterAll(() => Promise.all([kafka?.stop(), postgres?.stop()]))
+afterAll(async () => {
+  await Promise.all([kafka?.stop(), postgres?.stop()])
+  rmSync(folder, { recursive: true })
+})
 
 async function createUsers(): Promise<void> {
   const { url } = postgres.server
@@ -101,14 +105,14 @@ spec:
 async function start(text: string) {
   const pipeline = parsePipeline(text)
   await createTopic(kafka.plain, pipeline.spec.source.topic, 1, { 'message.timestamp.after.max.ms': '300000' })
-  const file = join(temporaryFolder('worker'), 'pipeline.yaml')
+  const file = join(folder, `${pipeline.spec.source.topic}.yaml`)
   writeFileSync(file, text)
+  const auth = { insecure: false }
+  const ingest = await startServe({ ...LIMITS, pipeline, auth, env: { ...env } })
   const settings = { HTTP_PORT: '0', LOG_LEVEL: 'warn', SESSION_TIMEOUT_MS: '2000' }
   const worker = fork(MAIN, ['--file', file], { env: { ...process.env, ...env, ...settings }, silent: true })
   let log = ''
   for (const stream of [worker.stdout!, worker.stderr!]) stream.on('data', data => (log += data))
-  const auth = { insecure: false }
-  const ingest = await startServe({ ...LIMITS, pipeline, auth, env: { ...env } })
   return {
     pipeline,
     send: (id: string) => send(`${ingest.url}/${pipeline.spec.source.topic}`, id),
@@ -251,7 +255,7 @@ describe.concurrent('Kafka', LONG, () => {
 
   it('accepts a token file’s next content after it rejected the first', async () => {
     await createTopic(kafka.plain, 'none', 1)
-    const file = join(temporaryFolder('token'), 'token')
+    const file = join(folder, 'token')
     writeFileSync(file, await kafka.tokens.sign(60, 'another-audience'))
     await expect(describeTopic(ON_TOKEN_FILE(), { KAFKA_TOKEN_FILE: file })).rejects.toMatchObject({
       code: 'AccessDenied',
