@@ -28,6 +28,7 @@ const ADDITIONS = [
   'addition-3-partial.sql',
   'addition-4-detail.sql',
   'addition-5-lease.sql',
+  'addition-6-rebuild-batches.sql',
 ]
 
 export async function openSchema(

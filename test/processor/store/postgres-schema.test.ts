@@ -29,6 +29,7 @@ describe('opening a schema', () => {
     )
     expect(generations.map(o => o.generation)).toEqual([2, 2])
     expect(await harness.query('SELECT version FROM @migrations ORDER BY 1')).toEqual([
+      { version: -6 },
       { version: -5 },
       { version: -4 },
       { version: -3 },
