@@ -209,7 +209,7 @@ export interface Outbox {
    * projections that are being rebuilt.
    */
   sample(): Promise<ProjectedRow[]>
-  /** Gives all rows of these aggregations new versions and enqueues them, unless a rebuild is in progress. */
+  /** Begins to give all rows of these aggregations new versions and to enqueue them, unless a rebuild is in progress. */
   rebuild(aggregations: number[]): Promise<void>
   /** Resolves with the rebuilds in progress. A rebuild ends when none of its rows waits any more. */
   rebuilds(): Promise<Rebuild[]>

@@ -12,7 +12,7 @@ import { rebuildProjections } from '../rebuild.ts'
 
 const EPILOGUE = `Writes every row of the projection from PostgreSQL to Elasticsearch again: after documents were deleted, or to be sure that none is missing. Workers notice a deleted or emptied index within a minute and rebuild it without this command.
 
-The command only marks the rows in PostgreSQL, in one transaction; the running workers write them. Results that change meanwhile are written too, and nothing in PostgreSQL is lost or counted again. You can interrupt the command after it has marked the rows: the workers continue.
+The command only marks the projection in PostgreSQL; the running workers enqueue its rows in batches and write them. Results that change meanwhile are written too, and nothing in PostgreSQL is lost or counted again. You can interrupt the command after it has marked the projection: the workers continue.
 
 It needs access to PostgreSQL only, with SECRET_<NAME>_<KEY> for the Secrets of spec.sinks.postgres, otherwise with PGUSER and PGPASSWORD.
 

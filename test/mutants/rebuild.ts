@@ -4,6 +4,8 @@ import type { Mutant } from './engine.ts'
 
 const POSTGRES = 'test/processor/store/postgres.test.ts'
 const STATEMENTS = 'processor/adapters/postgres/aggregate-statements.ts'
+const BATCHES = 'test/processor/store/postgres-rebuild.test.ts'
+const CONTINUES = 'continues a rebuild where a lost worker stopped'
 const REBUILDS = 'rebuilds a projection: enqueues all rows once'
 
 export const REBUILD_MUTANTS: Mutant[] = [
@@ -18,10 +20,26 @@ export const REBUILD_MUTANTS: Mutant[] = [
   {
     name: 'rebuild that misses rows',
     file: STATEMENTS,
-    find: 'FROM ${table} ORDER BY ${list(key)} FOR UPDATE',
-    plant: 'FROM ${table} ORDER BY ${list(key)} LIMIT 2 FOR UPDATE',
-    test: POSTGRES,
-    turnsRed: REBUILDS,
+    find: '> (${after})`',
+    plant: '> (${after}) AND false`',
+    test: BATCHES,
+    turnsRed: CONTINUES,
+  },
+  {
+    name: 'rebuild that starts again with every batch',
+    file: STATEMENTS,
+    find: 'THEN (SELECT k FROM last) END',
+    plant: "THEN '[]'::jsonb END",
+    test: BATCHES,
+    turnsRed: CONTINUES,
+  },
+  {
+    name: 'rebuild that lists all rows before newer changes',
+    file: 'processor/adapters/postgres/upkeep.ts',
+    find: '|| listing.waiting >= MAX_LISTED',
+    plant: '',
+    test: BATCHES,
+    turnsRed: 'lists no more rows while many wait',
   },
   {
     name: 'rebuild under the versions at which the documents were deleted',

@@ -42,6 +42,7 @@ export function aggregateStatements(statements: Statements, aggregation: Compile
     upsert: upsertStatement(statements, aggregation, key, measures),
     ...partialStatements(statements, aggregation, key),
     ...closingStatements(statements, table, key),
+    ...rebuildStatements(statements, table, key),
     ...projectionStatements(statements, aggregation, key, measures),
   }
 }
@@ -182,17 +183,6 @@ function closingStatements(statements: Statements, table: string, key: Column[])
       FROM c WHERE ${onKey} RETURNING ${list(key, c => `t.${c.ident}`)}
     ), entries AS (${enqueue(statements.table('outbox'), '$3::text', `(SELECT ${keyJson(key, 'w')} AS k FROM changed w WHERE ${projected})`)})
     SELECT count(*)::int AS rows FROM changed`,
-    /** Begins a rebuild: gives all rows a new version and enqueues them. $1 name. Locks rows in key order, too. */
-    renew: `
-    WITH c AS (SELECT ${list(key)} FROM ${table} ORDER BY ${list(key)} FOR UPDATE
-    ), changed AS (
-      UPDATE ${table} AS t SET version = GREATEST(t.version + 1, ${CLOCK_MICROS})
-      FROM c WHERE ${onKey} RETURNING ${list(key, c => `t.${c.ident}`)}
-    ), noted AS (
-      UPDATE ${statements.table('aggregations')} SET rebuild_rows = (SELECT count(*) FROM changed) WHERE name = $1::text
-    )${enqueue(statements.table('outbox'), '$1::text', `(SELECT ${keyJson(key, 'w')} AS k FROM changed w)`, {
-      compacted: 'true',
-    })}`,
     /** Parameters as for finalise. The tombstone's version is below any that the clock gives to a row created later. */
     remove: `
     WITH c AS (${chosen('final')}
@@ -205,6 +195,45 @@ function closingStatements(statements: Statements, table: string, key: Column[])
       { removed_version: 'max(version) + 1' },
     )})
     SELECT count(*)::int AS rows FROM changed`,
+  }
+}
+
+/** A rebuild gives all rows new versions and enqueues them, in batches in the order of their keys. */
+function rebuildStatements(statements: Statements, table: string, key: Column[]) {
+  const aggregations = statements.table('aggregations')
+  const onKey = key.map(c => `t.${c.ident} = c.${c.ident}`).join(' AND ')
+  const after = key.map((c, i) => `($3::jsonb->>${i})::${c.type}`).join(', ')
+  const listed = '(SELECT count(*) FROM c)'
+  return {
+    /** $1 name, $2 whether to begin again if a rebuild is in progress. */
+    beginRebuild: `
+    UPDATE ${aggregations} SET rebuild_rows = (SELECT count(*) FROM ${table}), rebuild_listed = 0, rebuild_after = '[]'
+    WHERE name = $1 AND (rebuild_rows IS NULL OR $2)`,
+    /**
+     * Lists the next rows: $1 name, $2 maximal number, $3 rebuild_after. Locks rows in key order, and the rebuild only then,
+     * as all transactions do. If it began again meanwhile, it stays at its begin. Returns whether all rows are listed.
+     */
+    continueRebuild: (isFirst: boolean) => `
+    WITH c AS (
+      SELECT ${list(key)} FROM ${table} ${isFirst ? '' : `WHERE (${list(key)}) > (${after})`}
+      ORDER BY ${list(key)} LIMIT $2 FOR UPDATE
+    ), changed AS (
+      UPDATE ${table} AS t SET version = GREATEST(t.version + 1, ${CLOCK_MICROS})
+      FROM c WHERE ${onKey} RETURNING ${list(key, c => `t.${c.ident}`)}
+    ), entries AS (${enqueue(
+      statements.table('outbox'),
+      '$1::text',
+      `(SELECT ${keyJson(key, 'w')} AS k FROM changed w)`,
+      {
+        compacted: 'true',
+      },
+    )}), last AS (
+      SELECT ${keyJson(key, 'c')} AS k FROM c ORDER BY ${list(key, c => `c.${c.ident} DESC`)} LIMIT 1
+    )
+    UPDATE ${aggregations} SET rebuild_listed = rebuild_listed + ${listed},
+      rebuild_after = CASE WHEN ${listed} = $2 THEN (SELECT k FROM last) END,
+      rebuild_rows = CASE WHEN ${listed} = $2 THEN rebuild_rows ELSE rebuild_listed + ${listed} END
+    WHERE name = $1 AND rebuild_after = ${isFirst ? `'[]'` : '$3::jsonb'} RETURNING rebuild_after IS NULL AS finished`,
   }
 }
 

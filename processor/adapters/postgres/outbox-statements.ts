@@ -39,17 +39,22 @@ export function outboxStatements(t: Table) {
         SELECT FROM ${outbox} o, jsonb_array_elements(o.keys) AS each (k) WHERE o.aggregation = e.name AND each.k = e.k)`,
     /** $1 names, $2 targets. */
     checkable: `${currentProjections} WHERE a.rebuild_rows IS NULL`,
-    /** Locks those of the aggregations $1 that are not being rebuilt. */
-    lockForRebuild: `
-      SELECT name FROM ${t('aggregations')} WHERE name = ANY ($1::text[]) AND rebuild_rows IS NULL
-      ORDER BY name FOR UPDATE`,
-    /** Rebuilds in progress. A rebuild enqueues compacted entries, and so does a compaction of the outbox. $1, $2. */
-    rebuilds: `
-      SELECT a.name, a.rebuild_rows AS rows, coalesce((SELECT sum(o.rows) FROM ${outbox} o
+    /** Rebuilds that have rows to list: names, rebuild_after, and how many listed rows wait. */
+    listing: `
+      SELECT a.name, a.rebuild_after AS after, coalesce((SELECT sum(o.rows) FROM ${outbox} o
         WHERE o.aggregation = a.name AND o.compacted), 0)::bigint AS waiting
+      FROM ${t('aggregations')} a WHERE a.rebuild_after IS NOT NULL ORDER BY a.name`,
+    /**
+     * Rebuilds in progress, with the rows that are not listed or that wait. A rebuild enqueues compacted entries, and so
+     * does a compaction of the outbox. $1, $2.
+     */
+    rebuilds: `
+      SELECT a.name, a.rebuild_rows AS rows,
+        CASE WHEN a.rebuild_after IS NULL THEN 0 ELSE GREATEST(a.rebuild_rows - a.rebuild_listed, 1) END
+        + coalesce((SELECT sum(o.rows) FROM ${outbox} o WHERE o.aggregation = a.name AND o.compacted), 0)::bigint AS waiting
       FROM ${t('aggregations')} a WHERE a.rebuild_rows IS NOT NULL AND a.name IN (${currentProjections}) ORDER BY a.name`,
     endRebuilds: `
-      UPDATE ${t('aggregations')} a SET rebuild_rows = NULL WHERE a.rebuild_rows IS NOT NULL
+      UPDATE ${t('aggregations')} a SET rebuild_rows = NULL WHERE a.rebuild_rows IS NOT NULL AND a.rebuild_after IS NULL
         AND NOT EXISTS (SELECT FROM ${outbox} o WHERE o.aggregation = a.name AND o.compacted)`,
     /** $1 document ids. */
     rejectedAmong: `SELECT id FROM ${t('projection_errors')} WHERE id = ANY ($1::text[])`,

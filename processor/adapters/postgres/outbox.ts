@@ -5,7 +5,7 @@ import { projectionsOf } from '../projected-row.ts'
 import { isFenced } from './errors.ts'
 import { OutboxLease } from './outbox-lease.ts'
 import { rebuild, rebuilds, sample } from './rebuilds.ts'
-import { type OutboxContext, snapshot } from './snapshot.ts'
+import { type OutboxContext, snapshot, workOf } from './snapshot.ts'
 import { projectionTarget } from './statements.ts'
 
 const LOST_LEASE =
@@ -46,11 +46,10 @@ export class PostgresOutbox {
       await this.#endReplacing() // the usual case: one query, no lease
       return null
     }
-    const context = this.#snapshotContext()
-    const taken = await this.#lease.take(session => snapshot(context, session, this.#projections, limit))
+    const taken = await this.#lease.take(session => snapshot(this.#context, session, this.#projections, limit))
     if (!taken) return null
-    const { result: work, token } = taken
-    if (work) this.#taken.set(work, token)
+    const work = workOf(this.#snapshotContext(), taken.result)
+    if (work) this.#taken.set(work, taken.token)
     else await this.#lease.release()
     return work
   }

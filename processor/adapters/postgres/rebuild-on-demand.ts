@@ -49,13 +49,13 @@ export class PostgresRebuild implements RequestedRebuild {
     this.#indices = new Map([...projectionsOf(compiled)].filter(([, index]) => indices.has(index)).sort())
   }
 
-  /** Gives all rows new versions and enqueues them, in one transaction. Throws a UserError. */
+  /** Marks the projections. The workers give all rows new versions and enqueue them. Throws a UserError. */
   begin(): Promise<void> {
-    return this.#guard('enqueueing all rows', () =>
+    return this.#guard('beginning the rebuild', () =>
       this.#connections.longTransaction(async session => {
         await this.#findProjections(session)
         for (const name of this.#indices.keys())
-          await session.query(renewalOf(this.#statements, this.#options, name), [name])
+          await session.query(beginningOf(this.#statements, this.#options, name), [name, true])
       }),
     )
   }
@@ -141,7 +141,7 @@ export class PostgresRebuild implements RequestedRebuild {
   }
 }
 
-function renewalOf(statements: Statements, { compiled }: { compiled: CompiledSpec }, name: string): string {
+function beginningOf(statements: Statements, { compiled }: { compiled: CompiledSpec }, name: string): string {
   const aggregation = compiled.aggregations.find(aggregation => aggregation.name === name)!
-  return aggregateStatements(statements, aggregation, compiled.fields).renew
+  return aggregateStatements(statements, aggregation, compiled.fields).beginRebuild
 }

@@ -24,13 +24,14 @@ export async function sample(context: SnapshotContext, projections: unknown[]): 
   return rows.filter(({ id }) => !ids.has(id))
 }
 
-/** New versions, because the sink may remember the version at which a document was deleted. */
+/** Begins rebuilds; the upkeep lists their rows (upkeep.ts). */
 export async function rebuild(context: OutboxContext, aggregations: number[]): Promise<void> {
-  const { connections, statements, compiled, aggregates } = context
-  const indices = new Map(aggregations.map(i => [compiled.aggregations[i]!.name, i]))
+  const { connections, compiled, aggregates } = context
+  const byName = aggregations.toSorted((a, b) =>
+    compiled.aggregations[a]!.name < compiled.aggregations[b]!.name ? -1 : 1,
+  )
   await connections.longTransaction(async session => {
-    const { rows } = await session.query<{ name: string }>(statements.lockForRebuild, [[...indices.keys()]])
-    for (const { name } of rows) await session.query(aggregates[indices.get(name)!]!.renew, [name])
+    for (const i of byName) await session.query(aggregates[i]!.beginRebuild, [compiled.aggregations[i]!.name, false])
   })
 }
 

@@ -129,7 +129,8 @@ async function setProjections(
     const replacing = index !== null && index === projection
     // Commits in progress do not enqueue for the new projection, so their rows must be stored before all are listed.
     await session.query(`LOCK TABLE ${table(name)} IN SHARE ROW EXCLUSIVE MODE`)
-    const change = `UPDATE ${table('aggregations')} SET projection = $2, rebuild_rows = NULL, replacing = $3,
+    const change = `UPDATE ${table('aggregations')} SET projection = $2, rebuild_rows = NULL, rebuild_after = NULL,
+      replacing = $3,
       inherited = CASE WHEN $3 THEN projection ELSE inherited END WHERE name = $1`
     await session.query(change, [name, target, replacing])
     const tombstones = 'removed_version IS NOT NULL'

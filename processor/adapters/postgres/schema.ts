@@ -31,6 +31,7 @@ const ADDITIONS = [
   'addition-6-lease.sql',
   'addition-7-lines.sql',
   'addition-8-sources.sql',
+  'addition-9-rebuild-batches.sql',
 ]
 
 export async function openSchema(

@@ -35,30 +35,37 @@ type SnapshotRow = Omit<ReadRow, 'version'> & {
 
 export type SnapshotContext = OutboxContext & { identify(aggregation: string): Identification }
 
+type Entry = { seq: string; aggregation: string; traces: string[] | null }
+
+/** Entries, and their rows by the aggregation's index. */
+export type OutboxSnapshot = { entries: Entry[]; found: [aggregation: number, rows: SnapshotRow[]][] }
+
 /** Reads entries and rows. `session`: of a transaction with one snapshot. */
 export async function snapshot(
-  context: SnapshotContext,
+  { statements, compiled, aggregates }: OutboxContext,
   session: Session,
   projections: unknown[],
   limit: number,
-): Promise<ProjectionWork | null> {
-  const { statements, compiled, aggregates } = context
-  const oldest = await session.query<{ seq: string; aggregation: string; traces: string[] | null }>(statements.oldest, [
-    ...projections,
-    limit,
-  ])
-  const entries = oldest.rows.map(row => row.seq)
-  const rows: ProjectedRow[] = []
+): Promise<OutboxSnapshot> {
+  const { rows: entries } = await session.query<Entry>(statements.oldest, [...projections, limit])
+  const numbers = entries.map(({ seq }) => seq)
+  const found: OutboxSnapshot['found'] = []
   for (const [i, { name }] of compiled.aggregations.entries()) {
-    if (!oldest.rows.some(row => row.aggregation === name)) continue
-    const found = await session.query<SnapshotRow>(aggregates[i]!.snapshot, [entries, name])
-    rows.push(...found.rows.flatMap(row => toProjectedOrRemoved(context, i, row) ?? []))
+    if (!entries.some(entry => entry.aggregation === name)) continue
+    const { rows } = await session.query<SnapshotRow>(aggregates[i]!.snapshot, [numbers, name])
+    found.push([i, rows])
   }
-  const traces = oldest.rows.flatMap(({ aggregation: name, traces }) => {
-    const aggregation = compiled.aggregations.findIndex(a => a.name === name)
+  return { entries, found }
+}
+
+/** Takes a while for many rows, so call it after the transaction has ended. Returns null if there are no entries. */
+export function workOf(context: SnapshotContext, { entries, found }: OutboxSnapshot): ProjectionWork | null {
+  const rows = found.flatMap(([i, rows]) => rows.flatMap(row => toProjectedOrRemoved(context, i, row) ?? []))
+  const traces = entries.flatMap(({ aggregation: name, traces }) => {
+    const aggregation = context.compiled.aggregations.findIndex(a => a.name === name)
     return (traces ?? []).map(traceparent => ({ aggregation, traceparent }))
   })
-  return entries.length > 0 ? { entries: entries.map(BigInt), rows, traces } : null
+  return entries.length > 0 ? { entries: entries.map(({ seq }) => BigInt(seq)), rows, traces } : null
 }
 
 /** Returns null if the row was deleted and the entry with its tombstone comes later. */

@@ -1,6 +1,6 @@
 /**
- * Upkeep of the whole pipeline by the worker that holds the lease: watermark → failover → finality → retention →
- * outbox compaction. Each step is its own transaction and acquires the lease again, so no lock is held for long.
+ * Upkeep of the whole pipeline by the worker that holds the lease: watermark → failover → rebuilds → finality → retention
+ * → outbox compaction. Each step is its own transaction and acquires the lease again, so no lock is held for long.
  */
 import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { PipelineClock } from '#processor/ports.ts'
@@ -24,6 +24,8 @@ export type UpkeepContext = {
 const BATCH_ROWS = 2000
 /** Batches of one kind per call; the next call processes the rest. */
 const MAX_BATCHES = 25
+/** Rows of a rebuild that may wait to be projected, because newer rows wait behind them. */
+const MAX_LISTED = 20_000
 /** More new entries, or more rows in them, than this are merged. */
 const COMPACT_ABOVE = [1000, 100_000]
 
@@ -32,6 +34,7 @@ export async function advance(context: UpkeepContext): Promise<PipelineClock | n
   const clock = await leased(context, session => advanceWatermark(session, context))
   if (!clock) return null
   await reprojectAfterFailover(context)
+  await listRebuilds(context)
   const { watermark, everywhere } = clock
   let finalised = 0
   let removed = 0
@@ -81,10 +84,38 @@ async function reprojectAfterFailover(context: UpkeepContext): Promise<void> {
   await connections.longTransaction(session =>
     underLease(session, context, async () => {
       for (const [i, { name }] of compiled.aggregations.entries())
-        if (projected.has(name)) await session.query(aggregates[i]!.renew, [name])
+        if (projected.has(name)) await session.query(aggregates[i]!.beginRebuild, [name, true])
       await session.query(statements.noteServer)
     }),
   )
+}
+
+type Listing = { name: string; after: string[]; waiting: number }
+
+/**
+ * Gives the rows of rebuilds new versions, because the sink may remember the version at which a document was deleted. Each
+ * batch is stored with the place where the next one begins, so that any worker continues after a crash.
+ */
+async function listRebuilds(context: UpkeepContext): Promise<void> {
+  const { connections, statements, compiled } = context
+  const { rows } = await connections.query<Listing>(statements.listing)
+  const known = rows.filter(({ name }) => compiled.aggregations.some(aggregation => aggregation.name === name))
+  for (const listing of known)
+    for (let batch = 0, goesOn = true; goesOn && batch < MAX_BATCHES; batch++)
+      goesOn = (await leased(context, session => listBatch(session, context, listing.name))) ?? false
+}
+
+/** Resolves with whether rows may be left. */
+async function listBatch(session: Session, context: UpkeepContext, name: string): Promise<boolean> {
+  const { statements, compiled, aggregates } = context
+  const { rows } = await session.query<Listing>(statements.listing)
+  const listing = rows.find(row => row.name === name)
+  if (!listing || listing.waiting >= MAX_LISTED) return false
+  const { after } = listing
+  const { continueRebuild } = aggregates[compiled.aggregations.findIndex(aggregation => aggregation.name === name)]!
+  const values = [name, BATCH_ROWS, ...(after.length === 0 ? [] : [JSON.stringify(after)])]
+  const listed = await session.query<{ finished: boolean }>(continueRebuild(after.length === 0), values)
+  return listed.rows[0]?.finished !== true
 }
 
 /** Returns the newest window start whose window closed at least `ms` before the watermark; its end is start + size. */

@@ -199,8 +199,10 @@ async function downgrade({ harness, store }: Stage, index: string, mark: object)
     )
   await harness.query('ALTER TABLE @pipeline DROP COLUMN owner_id, DROP COLUMN projection_checked_at')
   await harness.query(
-    'ALTER TABLE @aggregations DROP COLUMN inherited, DROP COLUMN replacing, DROP COLUMN rebuild_rows, DROP COLUMN incomplete',
+    `ALTER TABLE @aggregations DROP COLUMN inherited, DROP COLUMN replacing, DROP COLUMN incomplete,
+       DROP COLUMN rebuild_rows, DROP COLUMN rebuild_after, DROP COLUMN rebuild_listed`,
   )
+  await harness.query(`DROP TABLE "${harness.schema}"."outbox.lease"`)
   await harness.query('ALTER TABLE @spec_history DROP COLUMN max_event_time, DROP COLUMN recorded_generation')
   for (const name of ['by_store', 'totals', 'by_kind']) await harness.query(`ALTER TABLE @${name} DROP COLUMN partial`)
   await harness.query('ALTER TABLE @dead_letters DROP COLUMN detail, DROP COLUMN counted_lines')

@@ -30,6 +30,7 @@ describe('opening a schema', () => {
     )
     expect(generations.map(o => o.generation)).toEqual([2, 2])
     expect(await harness.query('SELECT version FROM @migrations ORDER BY 1')).toEqual([
+      { version: -9 },
       { version: -8 },
       { version: -7 },
       { version: -6 },
