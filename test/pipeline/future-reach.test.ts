@@ -93,7 +93,9 @@ describe('an event whose time is within allowedLateness of the timestamp of its 
         const records = arrivals.map(({ after, lies, timestampAhead, timeAhead, behind }, delta) => {
           now += after
           const timestamp = lies ? now + (timestampAhead % (maxFutureSkew + 1)) : now
-          const at = lies ? timestamp + (timeAhead % (maxFutureSkew + 1)) : now - (behind % (Number(spec.allowedLateness) + 1))
+          const at = lies
+            ? timestamp + (timeAhead % (maxFutureSkew + 1))
+            : now - (behind % (Number(spec.allowedLateness) + 1))
           if (at > now + maxFutureSkew) leads++
           return { delta, timestamp, key: null, value: Buffer.from(`{"at":${at},"store":"a"}`) }
         })

@@ -197,7 +197,9 @@ async function downgrade({ harness, store }: Stage, index: string, mark: object)
       `/${index}/_doc/${_id.slice(33)}?version_type=external&version=${versions.get(_source.store!)}`,
       _source,
     )
-  await harness.query('ALTER TABLE @pipeline DROP COLUMN owner_id, DROP COLUMN projection_checked_at')
+  await harness.query(
+    'ALTER TABLE @pipeline DROP COLUMN owner_id, DROP COLUMN projection_checked_at, DROP COLUMN readers',
+  )
   await harness.query(
     `ALTER TABLE @aggregations DROP COLUMN inherited, DROP COLUMN replacing, DROP COLUMN incomplete,
        DROP COLUMN rebuild_rows, DROP COLUMN rebuild_after, DROP COLUMN rebuild_listed`,
