@@ -1,6 +1,7 @@
 /** Faults behind a connection pooler, where a connection has no state. */
 import type { Mutant } from './engine.ts'
 
+const SESSIONS = 'test/processor/store/postgres-sessions.test.ts'
 const FAULTS = 'test/processor/store/postgres-faults.test.ts'
 
 export const POOLER_MUTANTS: Mutant[] = [
@@ -9,8 +10,8 @@ export const POOLER_MUTANTS: Mutant[] = [
     file: 'processor/adapters/postgres/transaction.ts',
     find: 'lock_timeout: timeouts.lock,',
     plant: '',
-    test: FAULTS,
-    turnsRed: 'writes nothing and fails with Retryable when a commit waits too long for a lock',
+    test: SESSIONS,
+    turnsRed: 'sends every statement in a transaction with our settings',
   },
   {
     name: 'a confirmation of the outbox without a fence',
@@ -33,7 +34,7 @@ export const POOLER_MUTANTS: Mutant[] = [
     file: 'processor/adapters/postgres/connections.ts',
     find: 'sendTransaction(session, this.begin(options), queries)',
     plant: 'Promise.all(queries.map(query => session.query(query)))',
-    test: 'test/processor/store/postgres-sessions.test.ts',
+    test: SESSIONS,
     turnsRed: 'sends every statement in a transaction with our settings',
   },
   {
