@@ -22,13 +22,13 @@ import { retrying } from './retrying.ts'
 /** Interval while far behind, ms: fewer and larger transactions cost less, and nobody waits for the newest sale. */
 const BACKLOG_INTERVAL_MS = 1000
 
-/** Rows, before partitions are merged, from which on a commit starts: bounds memory when every event has a different key. */
-const MAX_ROWS = 16_000
 /**
  * Rows of one partition at which it stops between two records, and those of one record from which on it stops inside of it.
- * Larger, because larger commits merge more increments.
+ * This bounds memory when every event has a different key.
  */
-const MAX_PARTITION_ROWS = 4 * MAX_ROWS
+const MAX_PARTITION_ROWS = 64_000
+/** A commit starts at this share of these rows, before partitions are merged: larger commits merge more increments. */
+const FULL = 1 / 4
 
 /** Pauses before a commit is retried. */
 const RETRY = { baseMs: 100, capMs: 5000 }
@@ -57,6 +57,7 @@ export type CommitterDeps = {
 
 export class Committer {
   readonly #deps: CommitterDeps
+  readonly #partitionRows: number
   #inFlight: Promise<void> | null = null
   #lastStart = 0
   #timer: Promise<void> | null = null
@@ -65,12 +66,13 @@ export class Committer {
 
   constructor(deps: CommitterDeps) {
     this.#deps = deps
+    this.#partitionRows = deps.partitionRows ?? MAX_PARTITION_ROWS
   }
 
   /** Returns how much more a partition may gather before the next commit; null: nothing. */
   room({ state }: OwnedPartition): Room | null {
     const records = this.#bisectionLimit - (state?.pendingRecords ?? 0)
-    const recordRows = this.#deps.partitionRows ?? MAX_PARTITION_ROWS
+    const recordRows = this.#partitionRows
     const rows = recordRows - (state?.pendingRows ?? 0)
     return records > 0 && rows > 0 ? { records, rows, recordRows } : null
   }
@@ -127,7 +129,8 @@ export class Committer {
       bytes += state!.pendingBytes
       rows += state!.pendingRows
     }
-    return records >= Math.min(maxRecords, this.#bisectionLimit) || bytes >= maxBytes || rows >= MAX_ROWS
+    const isLarge = bytes >= maxBytes || rows >= FULL * this.#partitionRows
+    return records >= Math.min(maxRecords, this.#bisectionLimit) || isLarge
   }
 
   #interval(): number {

@@ -39,9 +39,20 @@ export const SUITES: Record<SuiteName, Suite> = {
     needs: 'KUBEBUILDER_ASSETS (kube-apiserver and etcd), CRDS_DIR and HELM',
     startsServers: false,
     isDefault: false,
-    paths: ['test/api-server', 'test/charts/network.test.ts', 'test/charts/render.test.ts'],
+    paths: [
+      'test/api-server',
+      'test/charts/network.test.ts',
+      'test/charts/pod-security.test.ts',
+      'test/charts/render.test.ts',
+      'test/charts/scram.test.ts',
+    ],
   },
-  root: { needs: 'root, Debian packages and Go', startsServers: true, isDefault: false, paths: ['test/root'] },
+  root: {
+    needs: 'root, Debian packages and Go',
+    startsServers: true,
+    isDefault: false,
+    paths: ['test/root', 'test/images/packages.test.ts'],
+  },
   cluster: {
     needs: 'a cluster with our images loaded (.ci/cluster)',
     startsServers: false,

@@ -104,7 +104,7 @@ spec:
 /** Starts a worker as it ships, and an ingest. `kill` resolves with the worker's log. */
 async function start(text: string) {
   const pipeline = parsePipeline(text)
-  await createTopic(kafka.plain, pipeline.spec.source.topic, 1, { 'message.timestamp.after.max.ms': '300000' })
+  await createTopic(kafka.plain, pipeline.spec.source.topic, 1, { 'message.timestamp.after.max.ms': '30000' })
   const file = join(folder, `${pipeline.spec.source.topic}.yaml`)
   writeFileSync(file, text)
   const auth = { insecure: false }

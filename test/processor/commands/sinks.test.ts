@@ -71,7 +71,10 @@ function project(text: string, env: NodeJS.ProcessEnv): () => Promise<void> {
   // Only the command rebuilds.
   outbox.beginCheck = async () => false
   const deps = { outbox, sink, clock, chance: { next: Math.random }, telemetry, signal: stop.signal }
-  const running = outbox.open(TOPIC).then(() => runProjector(deps))
+  const upkeep = async () => {
+    for (; !stop.signal.aborted; await clock.sleep(200, stop.signal)) await outbox.advance()
+  }
+  const running = outbox.open(TOPIC).then(() => Promise.all([runProjector(deps), upkeep()]))
   return async () => {
     stop.abort()
     await running
