@@ -9,14 +9,14 @@ import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { type AbortedTransaction, BatchCursor, type Piece } from './batches.ts'
 import type { Claim } from './claim.ts'
 import type { PartitionCommit } from './commit.ts'
-import { type DecodeFault, Decoder } from './decode/decoder.ts'
+import { Decoder } from './decode/decoder.ts'
 import { Interner } from './decode/interner.ts'
+import { EventTimes, type StoredTimes } from './event-times.ts'
 import { deadLetter } from './kept-records.ts'
 import { LineCounter } from './lines.ts'
 import { Pending, type Share } from './pending.ts'
+import { faultOf, STORE_REJECTED } from './record-fault.ts'
 import { SeenIds } from './seen-ids.ts'
-import { type SourceTimes, sourcesOf } from './sources.ts'
-import type { Lead } from './support.ts'
 import { translateShare } from './translate.ts'
 
 /** A record with many lines is counted in steps of this share of the rows, because lines may share rows. */
@@ -41,12 +41,7 @@ const UNLIMITED: Room = {
 type Program = { fromOffset: number; compiled: CompiledSpec; decoder: Decoder }
 
 /** What a commit stores of the event times and ids before a record. */
-type Before = {
-  maxEventTime: number
-  agreedTime: number | null
-  sources: string | null
-  oldestId: { offset: number; maxTime: number } | null
-}
+type Before = StoredTimes & { oldestId: { offset: number; maxTime: number } | null }
 
 /** A record of which the lines before `line` are counted. */
 type BegunRecord = {
@@ -67,8 +62,6 @@ export class PartitionState {
   readonly token: string
   /** Offset of the first record that was not processed yet. */
   nextOffset: number
-  /** Greatest event time of the non-dead records before nextOffset; −Infinity: none. */
-  maxEventTime: number
 
   readonly #compiled: CompiledSpec
   /** The spec of the worker: another one if the claim only finishes a record. */
@@ -77,7 +70,7 @@ export class PartitionState {
   readonly #strings = new Interner()
   readonly #cursor = new BatchCursor()
   readonly #seen: SeenIds | null
-  readonly #sources: { times: SourceTimes; field: number } | null
+  readonly #times: EventTimes
   readonly #lines: LineCounter
   /** Earlier commits counted everything before this offset. */
   readonly #countFrom: number
@@ -87,7 +80,6 @@ export class PartitionState {
   readonly #rejected: Set<number>
   /** Greatest event time so far while restoring; ids are remembered by it. */
   #restoredMax: number
-  #lead: Lead | null = null
   #pending: Pending
   #begun: BegunRecord | null = null
   /** True while the cursor is still at the begun record. */
@@ -106,14 +98,13 @@ export class PartitionState {
     this.#current = current ?? this.#compiled
     const { deduplication } = this.#compiled.spec
     this.#seen = deduplication ? new SeenIds() : null
-    this.#sources = sourcesOf(this.#compiled, claim)
+    this.#times = new EventTimes(this.#compiled, claim)
     this.#lines = new LineCounter(claim.partition, this.#compiled)
     this.#countFrom = claim.nextOffset
     this.#countFromLine = claim.nextLine
     this.#finishesRecord = claim.finishesRecord
     this.#rejected = new Set(claim.rejectedOffsets)
     this.nextOffset = claim.restoreOffset
-    this.maxEventTime = claim.maxEventTime ?? Number.NEGATIVE_INFINITY
     this.#restoredMax = claim.restoreMaxEventTime ?? Number.NEGATIVE_INFINITY
     this.#pending = new Pending(claim.nextOffset, claim.nextLine, this.#compiled.aggregations.length)
   }
@@ -156,12 +147,7 @@ export class PartitionState {
 
   /** Watermark under the latest spec; −Infinity before the first event. */
   get watermark(): number {
-    return this.#leadingTime - this.#compiled.spec.watermark.outOfOrderness
-  }
-
-  /** The event time that the watermark follows. */
-  get #leadingTime(): number {
-    return this.#sources ? this.#sources.times.agreed : this.maxEventTime
+    return this.#times.watermark
   }
 
   /** Ids forgotten inside the horizon because of maxIds. */
@@ -220,7 +206,6 @@ export class PartitionState {
   freeze(): Share {
     const begun = this.#nextLine > 0 ? this.#begun : null
     const { maxEventTime, agreedTime, sources, oldestId } = begun?.before ?? this.#stateAt(this.nextOffset)
-    const max = finiteOrNull(maxEventTime)
     const pending = this.#pending
     const commit: PartitionCommit = {
       partition: this.partition,
@@ -231,8 +216,8 @@ export class PartitionState {
       nextOffset: this.nextOffset,
       nextLine: this.#nextLine,
       restoreOffset: oldestId?.offset ?? this.nextOffset,
-      restoreMaxEventTime: oldestId ? oldestId.maxTime : max,
-      maxEventTime: max,
+      restoreMaxEventTime: oldestId ? oldestId.maxTime : maxEventTime,
+      maxEventTime,
       agreedTime,
       sources,
       firstEventTime: pending.firstEventTime,
@@ -244,18 +229,13 @@ export class PartitionState {
     this.#pending = new Pending(this.nextOffset, this.#nextLine, this.#compiled.aggregations.length)
     if (begun) begun.isCommitted = true
     this.#boundStrings()
-    const share = { commit, aggregates, lead: this.#lead, ...pending.effects() }
+    const share = { commit, aggregates, lead: this.#times.lead, ...pending.effects() }
     return this.#finishesRecord ? translateShare(share, this.#compiled, this.#current) : share
   }
 
   /** Returns the state before the record at `offset`. */
   #stateAt(offset: number): Before {
-    return {
-      maxEventTime: this.maxEventTime,
-      agreedTime: this.#sources && finiteOrNull(this.#sources.times.agreed),
-      sources: this.#sources?.times.stored(offset) ?? null,
-      oldestId: this.#seen?.oldest() ?? null,
-    }
+    return { ...this.#times.storedAt(offset), oldestId: this.#seen?.oldest() ?? null }
   }
 
   /** Counted lines of the record at nextOffset; 0: none. */
@@ -277,7 +257,7 @@ export class PartitionState {
 
   #restore(cursor: BatchCursor): void {
     const { decoder, compiled } = this.#programAt(cursor.offset)
-    if (this.#rejected.has(cursor.offset) || decode(decoder, cursor)) return
+    if (this.#rejected.has(cursor.offset) || faultOf(decoder, cursor)) return
     this.#restoredMax = Math.max(this.#restoredMax, decoder.time)
     this.#isDuplicate(decoder, compiled, cursor.offset, this.#restoredMax)
   }
@@ -288,7 +268,7 @@ export class PartitionState {
     const pending = this.#pending
     pending.bytes += Math.max(0, cursor.valueEnd - cursor.valueStart)
     pending.lastOffset = cursor.offset
-    const fault = this.#rejected.has(cursor.offset) ? STORE_REJECTED : decode(decoder, cursor)
+    const fault = this.#rejected.has(cursor.offset) ? STORE_REJECTED : faultOf(decoder, cursor)
     if (fault) {
       pending.counters.dead++
       pending.dead.push(deadLetter(this.partition, cursor, fault, decoder, this.#countedLines(cursor.offset)))
@@ -309,15 +289,17 @@ export class PartitionState {
     const pending = this.#pending
     if (decoder.time < cursor.timestamp - this.#compiled.spec.watermark.maxPastSkew)
       pending.noteFarBehind(this.partition, cursor, decoder.time)
-    const { watermark, maxEventTime } = this
+    const times = this.#times
+    const { watermark } = times
+    const isFirst = !Number.isFinite(times.max)
     const line = this.#countedLines(cursor.offset)
     const isLong = line > 0 || this.#lines.exceeds(decoder.lines, recordRows)
     const before = isLong ? this.#stateAt(cursor.offset) : null
-    this.#follow(decoder, cursor.offset)
+    times.follow(decoder, cursor.offset)
     const { outOfOrderness } = this.#compiled.spec.watermark
-    pending.support.note(decoder.time, watermark, this.watermark - watermark, outOfOrderness)
-    if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, this.maxEventTime)) {
-      if (!Number.isFinite(maxEventTime)) pending.firstEventTime = decoder.time
+    pending.support.note(decoder.time, watermark, times.watermark - watermark, outOfOrderness)
+    if (this.#isDuplicate(decoder, this.#compiled, cursor.offset, times.max)) {
+      if (isFirst) pending.firstEventTime = decoder.time
       pending.counters.duplicate++
       return true
     }
@@ -328,7 +310,7 @@ export class PartitionState {
     }
     this.#lines.begin(decoder.time, watermark)
     this.#lines.add(decoder, cursor.offset, 0, decoder.lines, pending)
-    this.#end(cursor, decoder, maxEventTime)
+    this.#end(cursor, decoder, isFirst)
     return true
   }
 
@@ -344,23 +326,16 @@ export class PartitionState {
       begun.line = to
     } while (begun.line < decoder.lines && this.pendingRows < rows)
     if (begun.line < decoder.lines) return false
-    this.#end(cursor, decoder, begun.before.maxEventTime)
+    this.#end(cursor, decoder, begun.before.maxEventTime === null)
     this.#begun = null
     return true
   }
 
-  /** Ends an accepted record. `maxBefore`: the greatest event time before it. */
-  #end(cursor: BatchCursor, decoder: Decoder, maxBefore: number): void {
-    if (!Number.isFinite(maxBefore)) this.#pending.firstEventTime = decoder.time
+  /** Ends an accepted record. `isFirst`: no record before it had an event time. */
+  #end(cursor: BatchCursor, decoder: Decoder, isFirst: boolean): void {
+    if (isFirst) this.#pending.firstEventTime = decoder.time
     this.#pending.counters.accepted++
     this.#lines.end(cursor, decoder, this.#pending)
-  }
-
-  #follow(decoder: Decoder, offset: number): void {
-    const before = this.#leadingTime
-    this.maxEventTime = Math.max(this.maxEventTime, decoder.time)
-    if (this.#sources && decoder.time > before) this.#sources.times.see(decoder.text(this.#sources.field), decoder.time)
-    if (this.#leadingTime > before) this.#lead = { offset, eventTime: this.#leadingTime }
   }
 
   #isDuplicate(decoder: Decoder, compiled: CompiledSpec, offset: number, maxTime: number): boolean {
@@ -369,18 +344,4 @@ export class PartitionState {
     this.#seen.forget(maxTime, deduplication.horizon)
     return this.#seen.sight(decoder.id, offset, maxTime, deduplication.maxIds)
   }
-}
-
-const STORE_REJECTED: DecodeFault = { reason: 'store_rejected', field: null }
-const TOO_LARGE: DecodeFault = { reason: 'too_large', field: null }
-const TOMBSTONE: DecodeFault = { reason: 'tombstone', field: null }
-
-function decode(decoder: Decoder, cursor: BatchCursor): DecodeFault | null {
-  if (cursor.cut) return TOO_LARGE
-  if (cursor.valueEnd < 0) return TOMBSTONE
-  return decoder.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd, cursor.timestamp)
-}
-
-function finiteOrNull(time: number): number | null {
-  return Number.isFinite(time) ? time : null
 }

@@ -120,7 +120,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
   },
   {
     name: 'record that was cut, decoded like a whole one',
-    file: 'processor/core/partition.ts',
+    file: 'processor/core/record-fault.ts',
     find: 'if (cursor.cut) return TOO_LARGE',
     plant: '',
     test: 'test/processor/core/partition.test.ts',
@@ -193,9 +193,9 @@ export const ENGINE_MUTANTS: Mutant[] = [
   },
   {
     name: 'event time lost when a partition moves',
-    file: 'processor/core/partition.ts',
-    find: 'this.maxEventTime = claim.maxEventTime ?? Number.NEGATIVE_INFINITY',
-    plant: 'this.maxEventTime = Number.NEGATIVE_INFINITY',
+    file: 'processor/core/event-times.ts',
+    find: 'this.max = claim.maxEventTime ?? Number.NEGATIVE_INFINITY',
+    plant: 'this.max = Number.NEGATIVE_INFINITY',
     test: SIMULATOR,
     turnsRed: SIMULATED,
   },

@@ -19,8 +19,9 @@ describe('simulator', () => {
     }
     console.log(`simulated ${seeds.length} seeds: ${JSON.stringify(total)}`)
     if (only) return
+    // A new spec seldom meets a record that is counted in parts.
     for (const [name, times] of Object.entries(total))
-      expect(times, `${name} must occur`).toBeGreaterThan(seeds.length / 4)
+      expect(times, `${name} must occur`).toBeGreaterThan(seeds.length / (name === 'finished' ? 20 : 4))
   }, 600_000)
 })
 

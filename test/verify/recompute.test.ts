@@ -16,6 +16,24 @@ function aggregation(more: Partial<WrittenDocument['spec']['aggregations'][numbe
   return { aggregations: [{ ...BASE.aggregations[0]!, ...more }] }
 }
 
+/** Lines and orders by product. */
+const bySku = specOf({
+  event: {
+    time: { path: 'at', format: 'epoch' },
+    explode: { path: 'lines', fields: [{ name: 'sku' }] },
+  },
+  aggregations: [
+    {
+      name: 'by_sku',
+      groupBy: ['sku'],
+      measures: [
+        { name: 'lines', op: 'count' },
+        { name: 'events', op: 'count', of: 'events' },
+      ],
+    },
+  ],
+})
+
 describe('tumbling windows', () => {
   //      0         60        120
   //      [---------)[--------)
@@ -395,27 +413,11 @@ describe('measures', () => {
   })
 
   it('counts lines, or events', () => {
-    const lines = specOf({
-      event: {
-        time: { path: 'at', format: 'epoch' },
-        explode: { path: 'lines', fields: [{ name: 'sku' }] },
-      },
-      aggregations: [
-        {
-          name: 'by_sku',
-          groupBy: ['sku'],
-          measures: [
-            { name: 'lines', op: 'count' },
-            { name: 'events', op: 'count', of: 'events' },
-          ],
-        },
-      ],
-    })
-    const recomputation = recompute(lines, [
+    const recomputation = recompute(bySku, [
       { at: 0, lines: [{ sku: 'a' }, { sku: 'a' }, { sku: 'b' }] },
       { at: 0, lines: [{ sku: 'a' }] },
     ])
-    expect(aggregated(lines, recomputation)).toEqual([
+    expect(aggregated(bySku, recomputation)).toEqual([
       [0, 'a', 60 * S, '3', '2'],
       [0, 'b', 60 * S, '1', '1'],
     ])
@@ -455,28 +457,12 @@ describe('measures', () => {
 })
 
 describe('a record that is counted in parts', () => {
-  const spec = specOf({
-    event: {
-      time: { path: 'at', format: 'epoch' },
-      explode: { path: 'lines', fields: [{ name: 'sku' }] },
-    },
-    aggregations: [
-      {
-        name: 'by_sku',
-        groupBy: ['sku'],
-        measures: [
-          { name: 'lines', op: 'count' },
-          { name: 'events', op: 'count', of: 'events' },
-        ],
-      },
-    ],
-  })
   const order = { at: 0, lines: [{ sku: 'a' }, { sku: 'a' }, { sku: 'b' }] }
 
   it('has its first lines in the rows, and in the counter of lines alone', () => {
-    const recomputation = recompute(spec, [order])
+    const recomputation = recompute(bySku, [order])
     recomputation.addLines(record(1, order), 2)
-    expect(aggregated(spec, recomputation)).toEqual([
+    expect(aggregated(bySku, recomputation)).toEqual([
       [0, 'a', 60 * S, '4', '2'],
       [0, 'b', 60 * S, '1', '1'],
     ])
@@ -487,8 +473,8 @@ describe('a record that is counted in parts', () => {
 
   it('is dead when PostgreSQL rejects a later line, and keeps its first lines', () => {
     const rejected = new Map([['0/0', { field: null, countedLines: 1 }]])
-    const recomputation = recompute(spec, [order], historyOf(spec, { rejected }))
-    expect(aggregated(spec, recomputation)).toEqual([[0, 'a', 60 * S, '1', '1']])
+    const recomputation = recompute(bySku, [order], historyOf(bySku, { rejected }))
+    expect(aggregated(bySku, recomputation)).toEqual([[0, 'a', 60 * S, '1', '1']])
     expect(recomputation.partition(0)).toMatchObject({ dead: 1, accepted: 0, maxEventTime: Number.NEGATIVE_INFINITY })
   })
 })
