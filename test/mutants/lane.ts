@@ -8,8 +8,8 @@ import { createVitest, type Vitest } from 'vitest/node'
 import { SUITES, suiteOf } from '../suites.ts'
 import type { Mutant } from './engine.ts'
 
-/** Faults that the same test file must detect. */
-export type Group = { test: string; mutants: Mutant[] }
+/** Faults that the same test file must detect. `isChecked`: its tests also run without a fault. */
+export type Group = { test: string; mutants: Mutant[]; isChecked: boolean }
 /** `complaint`: why the result is wrong; null when it is right. */
 export type Result = { name: string; complaint: string | null; seconds: number }
 export type FromLane = { type: 'result'; result: Result } | { type: 'idle' }
@@ -78,7 +78,7 @@ process.on('message', (group: Group) => {
   working = working.then(async () => {
     for (const mutant of group.mutants) await timed(mutant.name, () => plant(vitest, mutant))
     // Tests with their own servers take a minute, and their suite has just passed.
-    if (SUITES[suiteOf(group.test)].isDefault)
+    if (group.isChecked && SUITES[suiteOf(group.test)].isDefault)
       await timed(`${group.test} without a fault`, () => checkWithoutFault(vitest, group))
     send({ type: 'idle' })
   })

@@ -21,9 +21,13 @@ export function changedFiles(base = `HEAD~${RECENT_COMMITS}`): Set<string> | nul
  * that a changed test must detect. Faults that the same test detects are in the same part. `changed`: null for all files.
  */
 export function inRotation(mutants: Mutant[], part: string, changed: Set<string> | null): Mutant[] {
-  if (part === 'all' || changed === null) return mutants
+  if (changed === null) return mutants
+  const tests = testsOf(mutants, part)
+  return mutants.filter(({ file, test }) => tests.has(test) || changed.has(file) || changed.has(test))
+}
+
+/** Returns the tests of the part. */
+export function testsOf(mutants: Mutant[], part: string): Set<string> {
   const tests = [...new Set(mutants.map(({ test }) => test))]
-  return mutants.filter(
-    ({ file, test }) => tests.indexOf(test) % PARTS === Number(part) - 1 || changed.has(file) || changed.has(test),
-  )
+  return new Set(tests.filter((_, i) => part === 'all' || i % PARTS === Number(part) - 1))
 }

@@ -17,7 +17,7 @@ import { ROOT, suiteNames, suiteOf } from '../suites.ts'
 import { MUTANTS } from './all.ts'
 import type { Mutant } from './engine.ts'
 import type { FromLane, Group, Result } from './lane.ts'
-import { changedFiles, inRotation } from './rotation.ts'
+import { changedFiles, inRotation, testsOf } from './rotation.ts'
 
 /** Built, fetched or of no use to a test. */
 const NOT_COPIED = new Set(['node_modules', '.git', '.local', '.cache', '.ci', 'coverage', 'images.out'])
@@ -62,22 +62,28 @@ function runLane(next: () => Group | undefined, onResult: (result: Result) => vo
   })
 }
 
-/** Returns the faults of the part that the environment chooses (.ci/part), and says which. */
-function rotated(): Mutant[] {
+type Choice = { mutants: Mutant[]; checked: Set<string> }
+
+/**
+ * Returns the faults of the part that the environment chooses (.ci/part), and says which. Only the tests of the part are
+ * checked without a fault, because `npm test` has just passed.
+ */
+function rotated(): Choice {
   const { CI_PART: part = 'all', CI_PART_BY: by = 'by default', CI_BASE: base } = process.env
-  const chosen = inRotation(MUTANTS, part, changedFiles(base))
+  const mutants = inRotation(MUTANTS, part, changedFiles(base))
   const parts = part === 'all' ? 'parts 1, 2 and 3 of 3' : `part ${part} of 3, ${by}, and faults in changed files`
-  console.log(`stage planted-faults: ${parts}: ${chosen.length} of ${MUTANTS.length}`)
-  return chosen
+  console.log(`stage planted-faults: ${parts}: ${mutants.length} of ${MUTANTS.length}`)
+  return { mutants, checked: testsOf(MUTANTS, part) }
 }
 
 const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
   options: { rotate: { type: 'boolean', default: false }, lanes: { type: 'string', default: '2' } },
 })
-const chosen = (options.rotate ? rotated() : MUTANTS).filter(({ name }) => filters.every(x => name.includes(x)))
+const { mutants, checked } = options.rotate ? rotated() : { mutants: MUTANTS, checked: testsOf(MUTANTS, 'all') }
+const chosen = mutants.filter(({ name }) => filters.every(x => name.includes(x)))
 const groups: Group[] = [...Map.groupBy(chosen, ({ test }) => test)]
-  .map(([test, mutants]) => ({ test, mutants }))
+  .map(([test, mutants]) => ({ test, mutants, isChecked: checked.has(test) }))
   // Tests with their own servers take longest, so they come first: otherwise one lane would run them alone at the end.
   .toSorted((a, b) => suiteNames.indexOf(suiteOf(b.test)) - suiteNames.indexOf(suiteOf(a.test)))
 

@@ -163,7 +163,7 @@ it(
     const { code, errors } = await check(documentOf('check-dead'), '3m')
     await stop(worker)
     expect(errors).toMatch(
-      /stored it as a dead letter: missing_field \(field amount\).*same SalesPipeline file as --file\n$/,
+      /stored it as a dead letter: missing_field \(field total\).*same SalesPipeline file as --file\n$/,
     )
     expect(code).toBe(1)
   },
