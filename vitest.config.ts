@@ -1,12 +1,14 @@
 import { globSync } from 'node:fs'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
-import { ROOT, SUITES, suiteNames, suiteOf } from './test/suites.ts'
+import { isInPart, ROOT, SUITES, suiteNames, suiteOf } from './test/suites.ts'
 import { SlowFirst } from './test/support/slow-first.ts'
 
 // Servers of tests live for minutes: quick compilation halves the CPU time that Kafka and Elasticsearch take to start.
 process.env.JDK_JAVA_OPTIONS ??= '-XX:TieredStopAtLevel=1'
 
-const files = Map.groupBy(globSync('test/**/*.test.ts', { cwd: ROOT }), suiteOf)
+const { CI_PART = 'all' } = process.env
+const chosen = globSync('test/**/*.test.ts', { cwd: ROOT }).filter(file => isInPart(file, CI_PART))
+const files = Map.groupBy(chosen, suiteOf)
 
 export default defineConfig({
   test: {
