@@ -224,7 +224,9 @@ it('refuses requests while others wait for a Kafka that has stopped', LONG, asyn
   for (const [kind, send] of Object.entries(WAITING)) {
     const topic = unique('stopped')
     await createTopic(broker.bootstrap, topic, 2)
-    const ingest = await startIngest(broker.bootstrap, topic, '--answer-within', '90s')
+    // 150 MiB may arrive slowly on a busy machine, and that has an answer of its own (408).
+    const patience = ['--answer-within', '90s', '--receive-within', '90s']
+    const ingest = await startIngest(broker.bootstrap, topic, ...patience)
     expect((await ingest.post(sale('before'))).status).toBe(202)
     await pauseProcess(broker.pid)
     const statuses = send(ingest)
