@@ -26,6 +26,7 @@ export default defineConfig({
         test: {
           name,
           include: files.get(name) ?? [],
+          setupFiles: name === 'unit' ? ['test/support/forget-secrets.ts'] : [],
           globalSetup: SUITES[name].startsServers ? ['test/support/global-setup.ts'] : [],
           // Unit tests share a process per worker: a new one for each file costs more than most of them take.
           isolate: name !== 'unit',

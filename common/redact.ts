@@ -42,6 +42,11 @@ export function rememberSecret<T extends string | undefined>(value: T): T {
   return value
 }
 
+/** For tests that share a process. */
+export function forgetSecrets(): void {
+  known = []
+}
+
 function patternOf(secret: string): RegExp {
   const text = secret.replace(SPECIAL, '\\$&')
   return new RegExp(secret.length < LONG_SECRET ? `(?<!\\w)${text}(?!\\w)` : text, 'g')
