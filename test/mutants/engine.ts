@@ -187,7 +187,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     file: 'processor/core/partition.ts',
     find: 'const rows = this.pendingRows + room.rows',
     plant:
-      'const rows = this.pendingRows + room.rows\n    const perBatch = this.watermark\n    Object.defineProperty(this, "watermark", { get: () => perBatch, configurable: true })',
+      'const rows = this.pendingRows + room.rows\n    const perBatch = this.#times.watermark\n    Object.defineProperty(this.#times, "watermark", { get: () => perBatch, configurable: true })',
     test: SIMULATOR,
     turnsRed: SIMULATED,
   },

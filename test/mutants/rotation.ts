@@ -5,10 +5,10 @@ import type { Mutant } from './engine.ts'
 
 const PARTS = 3
 /** Commits whose files count as changed when no base is given: more than are usually pushed at once. */
-const RECENT_COMMITS = 40
+const RECENT_COMMITS = 25
 
 /**
- * Returns the files that differ from the commit `base` (default: 40 commits ago), as paths from the root; null when the
+ * Returns the files that differ from the commit `base` (default: 25 commits ago), as paths from the root; null when the
  * history does not reach so far.
  */
 export function changedFiles(base = `HEAD~${RECENT_COMMITS}`): Set<string> | null {

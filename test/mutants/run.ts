@@ -6,7 +6,6 @@
  *   npm run test:mutants            plants all faults
  *   npm run test:mutants -- dedup   plants those whose name contains "dedup"
  *   npm run test:mutants -- --rotate   plants the part in CI_PART, and all whose files changed lately
- *   npm run test:mutants -- --lanes 1  plants one fault after the other, instead of two at a time
  */
 import { fork } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
@@ -19,6 +18,7 @@ import type { Mutant } from './engine.ts'
 import type { FromLane, Group, Result } from './lane.ts'
 import { changedFiles, inRotation, testsOf } from './rotation.ts'
 
+const LANES = 2
 /** Built, fetched or of no use to a test. */
 const NOT_COPIED = new Set(['node_modules', '.git', '.local', '.cache', '.ci', 'coverage', 'images.out'])
 
@@ -80,7 +80,7 @@ function rotated(): Choice {
 
 const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
-  options: { rotate: { type: 'boolean', default: false }, lanes: { type: 'string', default: '2' } },
+  options: { rotate: { type: 'boolean', default: false } },
 })
 const { mutants, checked } = options.rotate ? rotated() : { mutants: MUTANTS, checked: testsOf(MUTANTS, 'all') }
 const chosen = mutants.filter(({ name }) => filters.every(x => name.includes(x)))
@@ -98,7 +98,7 @@ function report({ name, complaint, seconds }: Result): void {
   )
 }
 
-const lanes = Array.from({ length: Number(options.lanes) }, () => runLane(() => groups.shift(), report))
+const lanes = Array.from({ length: LANES }, () => runLane(() => groups.shift(), report))
 for (const { reason } of (await Promise.allSettled(lanes)).filter(lane => lane.status === 'rejected')) {
   failed++
   console.error(reason)

@@ -68,7 +68,7 @@ class Simulation {
     this.#world = world
     this.#isCutting = world.random.chance(CUTTING.share)
     const first = world.random.int(0, 1)
-    this.#versions = Array.from({ length: world.random.int(1, 3) }, (_, i) =>
+    this.#versions = Array.from({ length: world.random.int(this.#isCutting ? 2 : 1, 3) }, (_, i) =>
       versionOf(drawKnobs(world.random, (first + i) % 2 === 1)),
     )
     this.#topic = new Topic(world, world.random.int(1, 5), world.random.chance(0.4) ? world.random.int(1, 2) : 0)
