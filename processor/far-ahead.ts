@@ -26,8 +26,11 @@ export function standOf({ commit, support, lead }: Share): Stand {
 
 /** Returns the message about the partition with the most such events, or null. `stands`: the last minute's, oldest first. */
 export function farAheadMessage(stands: Stand[], spec: Spec): string | null {
+  // Each commit asks, and mostly no event is late.
+  const concerned = new Set(stands.filter(({ late }) => late > 0).map(({ partition }) => partition))
   const sums = new Map<number, Stand>()
   for (const stand of stands) {
+    if (!concerned.has(stand.partition)) continue
     const before = sums.get(stand.partition)
     sums.set(stand.partition, before ? sum(before, stand) : stand)
   }
