@@ -202,8 +202,10 @@ export class Committer {
   #settle(committed: OwnedPartition[], commit: Commit, startedAt: number): void {
     const { telemetry, clock } = this.#deps
     const shares = committed.map(p => p.share!)
-    for (const partition of committed) partition.share = null
-    for (const partition of committed) if (isToClaimAgain(partition)) this.#deps.onLost(partition, 'moved')
+    for (const partition of committed) {
+      partition.share = null
+      if (isToClaimAgain(partition)) this.#deps.onLost(partition, 'moved')
+    }
     this.#deps.noteInput(shares, clock.now())
     telemetry.committed(commit, {
       startedAt,

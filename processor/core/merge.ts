@@ -35,16 +35,16 @@ export function mergeShares(compiled: CompiledSpec, shares: Share[]): Commit {
   }
 }
 
+/** `index`: that of the aggregation. */
+export function noRows({ keys, columns }: CompiledAggregation, index: number): AggregateRows {
+  return { aggregation: index, windowStart: [], keys: keys.map(() => []), columns: columns.map(() => []) }
+}
+
 /** `parts`: rows of the same aggregation, each key at most once per part. */
 function mergeRows(aggregation: CompiledAggregation, parts: AggregateRows[]): AggregateRows {
   const filled = parts.filter(part => part.windowStart.length > 0)
   if (filled.length <= 1) return filled[0] ?? parts[0]!
-  const merged: AggregateRows = {
-    aggregation: parts[0]!.aggregation,
-    windowStart: [],
-    keys: aggregation.keys.map(() => []),
-    columns: aggregation.columns.map(() => []),
-  }
+  const merged = noRows(aggregation, parts[0]!.aggregation)
   const places = new Map<number, Map<string, number>>()
   for (const part of filled) {
     for (let row = 0; row < part.windowStart.length; row++) {

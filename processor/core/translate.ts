@@ -2,8 +2,9 @@
  * Brings the rest of a record that is counted under an older generation into the form of the newest one, which the worker
  * stores (contract, section 3). An aggregation of the same name has the same identity in both (section 2).
  */
-import type { CompiledAggregation, CompiledSpec } from '#pipeline/compiled-spec.ts'
+import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { AggregateRows, AggregationCounters } from './commit.ts'
+import { noRows } from './merge.ts'
 import { noCounters, type Share } from './pending.ts'
 
 /** Drops what belongs to aggregations, or to a raw table, that the newest generation does not have. */
@@ -23,10 +24,6 @@ export function translateShare(share: Share, from: CompiledSpec, to: CompiledSpe
     }),
     raw: to.spec.raw?.table === from.spec.raw?.table ? inFields(share.raw, from, to) : [],
   }
-}
-
-function noRows({ keys, columns }: CompiledAggregation, aggregation: number): AggregateRows {
-  return { aggregation, windowStart: [], keys: keys.map(() => []), columns: columns.map(() => []) }
 }
 
 function inFields(raw: Share['raw'], from: CompiledSpec, to: CompiledSpec): Share['raw'] {

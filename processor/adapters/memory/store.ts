@@ -7,6 +7,7 @@ import type { Claim, Progress, SpecSegment } from '#processor/core/claim.ts'
 import type { AggregateRows, Commit, PartitionCommit } from '#processor/core/commit.ts'
 import { isPartial } from '#processor/core/gaps.ts'
 import { mergeAmount } from '#processor/core/merge.ts'
+import { noCounters } from '#processor/core/pending.ts'
 import { windowEnd } from '#processor/core/window.ts'
 import { Fatal, Fenced, Rejected } from '#processor/errors.ts'
 import type {
@@ -196,8 +197,7 @@ export class MemoryStore implements Store, Outbox {
     addCounters(row.counters, commit.counters)
     commit.aggregations.forEach((counters, i) => {
       const { name } = this.#options.compiled.aggregations[i]!
-      const zero = { late: 0, onTime: 0, partlyLate: 0, missedWindows: 0, added: 0, missed: 0 }
-      row.aggregations.set(name, addCounters(row.aggregations.get(name) ?? zero, counters))
+      row.aggregations.set(name, addCounters(row.aggregations.get(name) ?? noCounters(), counters))
     })
   }
 

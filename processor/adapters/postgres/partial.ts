@@ -49,8 +49,8 @@ export function firstEventQueries(
   })
 }
 
-/** Tables are locked in the order of their names, as in commits. */
-function byName({ compiled: { aggregations } }: PartialContext): number[] {
+/** Indices of the aggregations. Tables are locked in the order of their names, as in commits. */
+export function byName({ compiled: { aggregations } }: Pick<PartialContext, 'compiled'>): number[] {
   return aggregations.map((_, i) => i).sort((a, b) => (aggregations[a]!.name < aggregations[b]!.name ? -1 : 1))
 }
 

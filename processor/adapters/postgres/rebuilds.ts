@@ -1,6 +1,7 @@
 /** Samples rows that the sink must have, and rebuilds projections: all their rows are written again. */
 import type { ProjectedRow, Rebuild } from '#processor/ports.ts'
 import { projectionsOf } from '../projected-row.ts'
+import { byName } from './partial.ts'
 import { type OutboxContext, type ReadRow, type SnapshotContext, toProjected } from './snapshot.ts'
 
 /** Rows at each end of a table, and rows in all, so that a check is one small request however many tables there are. */
@@ -27,11 +28,9 @@ export async function sample(context: SnapshotContext, projections: unknown[]): 
 /** Begins rebuilds; the upkeep lists their rows (upkeep.ts). */
 export async function rebuild(context: OutboxContext, aggregations: number[]): Promise<void> {
   const { connections, compiled, aggregates } = context
-  const byName = aggregations.toSorted((a, b) =>
-    compiled.aggregations[a]!.name < compiled.aggregations[b]!.name ? -1 : 1,
-  )
+  const chosen = byName(context).filter(i => aggregations.includes(i))
   await connections.longTransaction(async session => {
-    for (const i of byName) await session.query(aggregates[i]!.beginRebuild, [compiled.aggregations[i]!.name, false])
+    for (const i of chosen) await session.query(aggregates[i]!.beginRebuild, [compiled.aggregations[i]!.name, false])
   })
 }
 
