@@ -6,6 +6,7 @@
 import { Agent as HttpAgent, request as http, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { Agent as HttpsAgent, request as https, type RequestOptions } from 'node:https'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { redactText, serverText } from '#common/redact.ts'
 import { UserError } from '#pipeline/user-error.ts'
@@ -18,6 +19,8 @@ export const FIELD_MANAGER = 'salespipeline-operator'
 const REQUEST_TIMEOUT_MS = 20_000
 /** Objects per page of a list: bounds memory and the time of one response. */
 const PAGE_SIZE = 500
+/** How often a request is sent again because the API server said when to (Retry-After); client-go has the same bound. */
+const MAX_RETRIES = 10
 
 type Query = Record<string, string | number | boolean | undefined>
 export type KubeRequest = {
@@ -48,6 +51,9 @@ export class KubeError extends UserError {
 
 export const isKubeError = (error: unknown, ...codes: number[]): error is KubeError =>
   error instanceof KubeError && codes.includes(error.code)
+
+const isPostponed = (error: KubeError): error is KubeError & { retryAfterMs: number } =>
+  error.retryAfterMs !== undefined && (error.code === 429 || error.code >= 500)
 
 export class KubeClient {
   readonly #config: KubeConfig
@@ -188,14 +194,24 @@ export class KubeClient {
     }
   }
 
-  /** The response body as a stream, for watches; `signal` ends it. Throws KubeError unless the response is a success. */
+  /**
+   * The response body as a stream, for watches; `signal` ends it. Throws KubeError unless the response is a success. A
+   * request that the API server postpones (429 or 5xx with Retry-After) is sent again when it says: a busy server does
+   * so, and since Kubernetes 1.34 one whose watch cache of a kind is not filled yet.
+   */
   async stream(method: string, path: string, options: KubeRequest): Promise<IncomingMessage> {
-    const response = await this.#send(method, path, options).catch(error => {
-      throw unreachable(error)
-    })
-    const code = response.statusCode ?? 0
-    if (code >= 200 && code < 300) return response
-    throw await rejection(code, response)
+    for (let retries = 0; ; retries++) {
+      const response = await this.#send(method, path, options).catch(error => {
+        throw unreachable(error)
+      })
+      const code = response.statusCode ?? 0
+      if (code >= 200 && code < 300) return response
+      const error = await rejection(code, response)
+      if (!isPostponed(error) || retries === MAX_RETRIES) throw error
+      await sleep(error.retryAfterMs, undefined, options.signal && { signal: options.signal }).catch(() => {
+        throw error
+      })
+    }
   }
 
   async #send(method: string, path: string, { query = {}, body, contentType, accept, signal }: KubeRequest) {

@@ -1,7 +1,7 @@
 /** Tests the faults that a client of the API server meets in the long run. Each test proves that its fault took effect. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
 import { KubeClient } from '#operator/kube/client.ts'
 import { type KubeObject, SALES_PIPELINE } from '#operator/kube/resources.ts'
 import { Reflector } from '#operator/runtime/reflector.ts'
@@ -27,11 +27,15 @@ const MANY_MS = 300_000
 /** Pause before a restart: an operator that cannot start must not be started in a tight loop. */
 const RESTART_AFTER_MS = 1000
 const PIPELINES = '/apis/salespipeline.dev/v1alpha1/salespipelines'
+const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${SYSTEM}/leases`
 
 let server: ApiServer
 let kube: Kube
 let proxy: ApiProxy
 let token: string
+/** Each test has one of its own: the API server keeps the objects of the tests before. */
+let namespace: string
+let namespaces = 0
 const running: RunningOperator[] = []
 let isTestOver = false
 
@@ -63,20 +67,27 @@ function keepRunning(first: RunningOperator, restart: () => Promise<RunningOpera
 const countLogged = (text: string) => running.flatMap(({ lines }) => lines).filter(line => line.includes(text)).length
 
 const replicasOf = ({ spec }: KubeObject) => (spec as { workers: { replicas: number } }).workers.replicas
-const add = (name: string) => kube.demand('POST', kube.pipelinePath('default'), pipelineNamed(name))
-const deploymentOf = (name: string) => kube.find(`/apis/apps/v1/namespaces/default/deployments/${name}-processor`)
+const add = (name: string) => kube.demand('POST', kube.pipelinePath(namespace), pipelineNamed(name))
+const deployments = () => `/apis/apps/v1/namespaces/${namespace}/deployments`
+const deploymentOf = (name: string) => kube.find(`${deployments()}/${name}-processor`)
 const created = (name: string, withinMs = 60_000) =>
   until(`the Deployment of ${name} exists`, () => deploymentOf(name), withinMs)
-const leader = async () =>
-  (await kube.find(`/apis/coordination.k8s.io/v1/namespaces/${SYSTEM}/leases/salespipeline-operator`))?.spec
+const leader = async () => (await kube.find(`${LEASES}/salespipeline-operator`))?.spec
 
 describeWithApiServer('the operator', () => {
-  beforeEach(async ({ onTestFailed }) => {
-    running.length = 0
-    isTestOver = false
+  beforeAll(async () => {
     server = await ownApiServer('faults')
     kube = new Kube(server)
     await installOperator(kube)
+  }, LONG)
+  afterAll(() => server?.stop())
+  beforeEach(async ({ onTestFailed }) => {
+    running.length = 0
+    isTestOver = false
+    namespace = `faults-${namespaces++}`
+    await kube.demand('POST', '/api/v1/namespaces', { metadata: { name: namespace } })
+    // The operators of the test before may have died without releasing it.
+    await kube.request('DELETE', `${LEASES}/salespipeline-operator`)
     token = await operatorToken(kube)
     proxy = await startApiProxy(server)
     onTestFailed(() => console.log(running.flatMap(({ lines }) => lines.slice(-30)).join('\n')))
@@ -85,7 +96,6 @@ describeWithApiServer('the operator', () => {
     isTestOver = true
     await Promise.all(running.map(operator => operator.stop()))
     await proxy.close()
-    await server.stop()
   }, LONG)
 
   it(
@@ -133,28 +143,29 @@ describeWithApiServer('the operator', () => {
       const stopping = new AbortController()
       onTestFinished(() => stopping.abort())
       const seen: string[] = []
-      const restarts: string[] = []
+      const restarts: unknown[] = []
       const reflector = new Reflector({
         client: new KubeClient(configFor(proxy, token)),
         resource: SALES_PIPELINE,
         clock: { now: Date.now, sleep: ms => new Promise(resolve => setTimeout(resolve, ms)) },
         chance: { next: Math.random },
-        log: () => {},
-        onChange: (_key, _before, after) => seen.push(`${after!.metadata.name} ${replicasOf(after!)}`),
-        onRestart: why => restarts.push(why),
+        log: (_level, _message, fields) => restarts.push((fields as { error: string }).error),
+        onChange: (_key, _before, after) => {
+          if (after?.metadata.namespace === namespace) seen.push(`${after.metadata.name} ${replicasOf(after)}`)
+        },
       })
       void reflector.run(stopping.signal)
       await reflector.synced
       await add('before')
       for (const replicas of [3, 4]) {
         const patch = { spec: { workers: { replicas } } }
-        await kube.demand('PATCH', kube.pipelinePath('default', 'before'), patch, 'application/merge-patch+json')
+        await kube.demand('PATCH', kube.pipelinePath(namespace, 'before'), patch, 'application/merge-patch+json')
       }
       await until('all changes are seen', () => seen.at(-1) === 'before 4')
       expect(proxy.tellWatches('salespipelines', { type: 'ERROR', object: { kind: 'Status', code: 500 } })).toBe(1)
       await add('after')
       await until('the watch resumes', () => seen.at(-1) === 'after 2')
-      expect(restarts).toEqual(['failed'])
+      expect(restarts).toEqual(['the watch on salespipelines failed'])
       expect(seen).toEqual(['before 2', 'before 3', 'before 4', 'after 2'])
     },
     LONG,
@@ -275,11 +286,13 @@ describeWithApiServer('the operator', () => {
       await Promise.all(names.map(add))
       await until(
         '200 Deployments exist',
-        async () => (await kube.demand('GET', '/apis/apps/v1/deployments')).items.length === 200,
+        async () => (await kube.demand('GET', deployments())).items.length === 200,
         MANY_MS,
       )
       const withStatus = async () =>
-        (await kube.demand('GET', PIPELINES)).items.filter((p: Json) => p.status?.conditions?.length > 0).length
+        (await kube.demand('GET', kube.pipelinePath(namespace))).items.filter(
+          (p: Json) => p.status?.conditions?.length > 0,
+        ).length
       await until('all have a status', async () => (await withStatus()) === 200, MANY_MS)
       const seconds = (Date.now() - startedAt) / 1000
       await new Promise(resolve => setTimeout(resolve, 15_000))
