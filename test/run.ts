@@ -3,7 +3,8 @@
  * --project SUITE, --watch …
  */
 import { createVitest, parseCLI } from 'vitest/node'
-import { installElasticsearch, installKafka } from '#local/services/install.ts'
+import { installElasticsearch } from '#local/services/install.ts'
+import { prepareKafka } from '#local/services/kafka.ts'
 import { describeMissing, missingForServers } from '#local/services/prerequisites.mjs'
 import { SUITES, type SuiteName, suiteNames } from './suites.ts'
 
@@ -28,6 +29,6 @@ async function prepareServers(): Promise<void> {
     process.exit(1)
   }
   const progress = (line: string) => process.stderr.write(`${line}\n`)
-  await installKafka(progress)
+  await prepareKafka(progress)
   await installElasticsearch(progress)
 }

@@ -51,7 +51,9 @@ function writeShell(root: string): void {
 async function kafka(): Promise<void> {
   const root = join(work, 'kafka')
   writeJava(root)
-  cpSync(await installKafka(() => {}), join(root, 'app/kafka'), { recursive: true })
+  // The archive of classes (local/services/kafka.ts) fits only the folder in which it was made.
+  const filter = (path: string) => !path.endsWith('.jsa')
+  cpSync(await installKafka(() => {}), join(root, 'app/kafka'), { recursive: true, filter })
   copyFileSync(
     resolve(import.meta.dirname, '../../local/services/kafka/log4j2.properties'),
     join(root, 'app/log4j2.properties'),

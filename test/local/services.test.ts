@@ -1,12 +1,21 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Admin } from '@platformatic/kafka'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ElasticsearchServer, startElasticsearch } from '#local/services/elasticsearch.ts'
-import { type KafkaServer, startKafka } from '#local/services/kafka.ts'
+import {
+  classesIn,
+  type KafkaServer,
+  launchKafka,
+  prepareKafka,
+  singleNode,
+  startKafka,
+} from '#local/services/kafka.ts'
 import { isAlive } from '#local/services/lock.ts'
 import { type PostgresServer, startPostgres } from '#local/services/postgres.ts'
+import { javaCommand } from '#local/services/prerequisites.mjs'
 import type { ServerProcess } from '#local/services/process.ts'
 import { createTopic, temporaryFolder } from '#test/support/services.ts'
 
@@ -100,6 +109,20 @@ describe('Kafka', () => {
       expect(second.bootstrap).toBe(first.bootstrap)
       expect(await partitionsOf(second.bootstrap, 'kept')).toBe(3)
       await second.stop()
+    },
+    TIMEOUT_MS,
+  )
+
+  it(
+    'starts from an archive of its classes that the JVM accepts',
+    async () => {
+      const jars = await prepareKafka(() => {})
+      const archive = `-XX:SharedArchiveFile=${classesIn(jars)}`
+      const { args } = await launchKafka(jars, folder('archive'), 9092, singleNode(9092, 9093))
+      expect(args).toContain(archive)
+      // The JVM ends with an error if it cannot use the archive.
+      const version = ['-Xshare:on', archive, '-cp', join(jars, '*'), 'kafka.Kafka', '--version']
+      expect(execFileSync(javaCommand(), version, { encoding: 'utf8' })).toMatch(/^\d+\.\d+\.\d+/)
     },
     TIMEOUT_MS,
   )

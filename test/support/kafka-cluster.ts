@@ -2,8 +2,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '#local/services/host.ts'
-import { installKafka } from '#local/services/install.ts'
-import { hasBroker, launchKafka, newClusterId, nodeProperties } from '#local/services/kafka.ts'
+import { hasBroker, launchKafka, newClusterId, nodeProperties, prepareKafka } from '#local/services/kafka.ts'
 import { ServerProcess } from '#local/services/process.ts'
 import { temporaryFolder } from './services.ts'
 
@@ -30,7 +29,7 @@ export type KafkaCluster = {
 }
 
 export async function ownKafkaCluster(name: string): Promise<KafkaCluster> {
-  const jars = await installKafka(() => {})
+  const jars = await prepareKafka(() => {})
   const folder = temporaryFolder(name)
   const clusterId = newClusterId()
   const [ports, controllerPorts] = [await freePorts(), await freePorts()]

@@ -2,8 +2,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '#local/services/host.ts'
-import { installKafka } from '#local/services/install.ts'
-import { hasBroker, launchKafka, singleNode } from '#local/services/kafka.ts'
+import { hasBroker, launchKafka, prepareKafka, singleNode } from '#local/services/kafka.ts'
 import { ServerProcess } from '#local/services/process.ts'
 import type { Certificates } from './certificates.ts'
 import { temporaryFolder } from './services.ts'
@@ -20,7 +19,7 @@ export type SecuredKafka = {
 
 /** Uses ca.crt, server.crt and server.key of `certificates`. */
 export async function securedKafka(certificates: Certificates): Promise<SecuredKafka> {
-  const jars = await installKafka(() => {})
+  const jars = await prepareKafka(() => {})
   const dataDir = temporaryFolder('secured-kafka')
   const keystore = join(dataDir, 'keystore.pem')
   writeFileSync(keystore, certificates.pem('server.key') + certificates.pem('server.crt'))
