@@ -1,14 +1,12 @@
 import { globSync } from 'node:fs'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
-import { isInPart, ROOT, SUITES, suiteNames, suiteOf } from './test/suites.ts'
+import { ROOT, SUITES, suiteNames, suiteOf } from './test/suites.ts'
 import { SlowFirst } from './test/support/slow-first.ts'
 
 // Servers of tests live for minutes: quick compilation halves the CPU time that Kafka and Elasticsearch take to start.
 process.env.JDK_JAVA_OPTIONS ??= '-XX:TieredStopAtLevel=1'
 
-const { CI_PART = 'all' } = process.env
-const chosen = globSync('test/**/*.test.ts', { cwd: ROOT }).filter(file => isInPart(file, CI_PART))
-const files = Map.groupBy(chosen, suiteOf)
+const files = Map.groupBy(globSync('test/**/*.test.ts', { cwd: ROOT }), suiteOf)
 
 export default defineConfig({
   test: {

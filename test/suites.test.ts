@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { isInPart, ROOT, ROTATING, SUITES, suiteNames, suiteOf } from './suites.ts'
+import { ROOT, SUITES, suiteNames, suiteOf } from './suites.ts'
 
 const files = globSync('test/**/*.test.ts', { cwd: ROOT })
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
@@ -13,17 +13,6 @@ describe('the suites', () => {
     const paths = suiteNames.flatMap(name => SUITES[name].paths)
     expect(paths.filter(path => !existsSync(join(ROOT, path)))).toEqual([])
     for (const name of suiteNames) expect(files.filter(file => suiteOf(file) === name).length, name).toBeGreaterThan(0)
-  })
-
-  it('have long tests that rotate: each in one part, none of npm test', () => {
-    const rotating = ROTATING.flat()
-    expect(rotating.filter(file => !files.includes(file) || SUITES[suiteOf(file)].isDefault)).toEqual([])
-    expect(new Set(rotating).size).toBe(rotating.length)
-    for (const file of files) {
-      const parts = ['1', '2', '3'].filter(part => isInPart(file, part))
-      expect(parts, file).toHaveLength(rotating.includes(file) ? 1 : 3)
-      expect(isInPart(file, 'all')).toBe(true)
-    }
   })
 
   it('have no test in npm test that is skipped where a tool is missing', () => {

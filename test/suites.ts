@@ -61,22 +61,6 @@ export const SUITES: Record<SuiteName, Suite> = {
   },
 }
 
-/**
- * Long tests of single subjects, in three parts of about the same time. `.ci/run` has one part in each run (.ci/part), and
- * `npm run test:all` has all.
- */
-export const ROTATING = [
-  ['test/root/pooler-store.test.ts', 'test/root/pooler.test.ts'],
-  ['test/root/hostile-batches.test.ts'],
-  ['test/root/dockerfile.test.ts', 'test/root/images.test.ts'],
-]
-
-/** `part`: 1, 2, 3 or all. */
-export function isInPart(file: string, part: string): boolean {
-  const owner = ROTATING.findIndex(files => files.includes(file))
-  return part === 'all' || owner < 0 || owner === Number(part) - 1
-}
-
 export const suiteNames = Object.keys(SUITES) as SuiteName[]
 
 /** `file`: a path from the root of the project. */

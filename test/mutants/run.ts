@@ -39,8 +39,6 @@ function runLane(next: () => Group | undefined, onResult: (result: Result) => vo
     SALESPIPELINE_CACHE: process.env.SALESPIPELINE_CACHE ?? join(ROOT, '.cache'),
     // Node keeps compiled code by path, and each copy has its own.
     NODE_COMPILE_CACHE: join(copy, '.cache/compiled'),
-    // The faults are chosen here; their tests may be of any part.
-    CI_PART: 'all',
   }
   const lane = fork(join(copy, 'test/mutants/lane.ts'), {
     cwd: copy,
