@@ -77,18 +77,21 @@ export class Lanes<R extends Outgoing> {
       retries: true,
       retryDelay: RETRY_MS,
     })
+    let refusal: unknown
     for (const deadline = Date.now() + withinMs; ; await sleep(METADATA_POLL_MS)) {
       try {
         // The client itself retries for ever when a broker closes each connection.
         const partitions = await within(Math.max(deadline - Date.now(), 1), partitionCount(producer, topic))
         return new Lanes(topic, producer, partitions, ledger)
       } catch (error) {
+        // The last attempt has little time: what a broker answered before says more than that it did not answer again.
+        if (!(error instanceof NoAnswer) || refusal === undefined) refusal = error
         if (Date.now() < deadline) continue
         await producer.close()
         const brokers = connection.bootstrapBrokers.join(', ')
-        const reason = innermostText(await explainClosed(error, connection))
+        const reason = innermostText(await explainClosed(refusal, connection))
         const message = `cannot reach topic ${topic} at ${brokers}: ${reason}. Check that Kafka runs, that the topic exists, and tls and sasl of spec.source`
-        throw new UserError(message, { cause: error })
+        throw new UserError(message, { cause: refusal })
       }
     }
   }
@@ -174,9 +177,15 @@ export class Lanes<R extends Outgoing> {
   }
 }
 
+class NoAnswer extends Error {
+  constructor(ms: number) {
+    super(`no Kafka broker responded within ${Math.ceil(ms / 1000)} s`)
+  }
+}
+
 function within<T>(ms: number, answer: Promise<T>): Promise<T> {
   const timeout = sleep(ms, undefined, { ref: false }).then(() => {
-    throw new Error(`no Kafka broker responded within ${Math.ceil(ms / 1000)} s`)
+    throw new NoAnswer(ms)
   })
   return Promise.race([answer, timeout])
 }

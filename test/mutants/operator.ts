@@ -185,4 +185,12 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     test: SCALING,
     turnsRed: 'with one hot partition',
   },
+  {
+    name: 'a request that the API server postpones counts as refused',
+    file: 'operator/kube/client.ts',
+    find: 'if (!isPostponed(error) || retries === MAX_RETRIES) throw error',
+    plant: 'throw error',
+    test: 'test/operator/kube-client.test.ts',
+    turnsRed: 'when the API server says so',
+  },
 ]

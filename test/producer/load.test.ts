@@ -145,7 +145,7 @@ it('changes the rate, pauses and stops during a run', async () => {
 })
 
 it('names a missing topic', async () => {
-  const failed = await startLoad({ pipeline: ecommerce(bootstrap, 'nowhere'), openMs: 1000 }).catch(error => error)
+  const failed = await startLoad({ pipeline: ecommerce(bootstrap, 'nowhere'), openMs: 3000 }).catch(error => error)
   expect(failed.message).toMatch(/topic nowhere .*Unknown topic/)
 })
 
