@@ -39,7 +39,7 @@ function missingPrerequisite(): string | null {
 }
 
 export type ApiServerAddress = { url: string; caFile: string; token: string }
-export type ApiServer = ServerProcess & ApiServerAddress & { etcd: ServerProcess }
+export type ApiServer = ServerProcess & ApiServerAddress & { etcd: ServerProcess; etcdUrl: string }
 
 export async function startApiServer({ dataDir, temporary }: ServerOptions): Promise<ApiServer> {
   const etcd = etcdServer(join(dataDir, 'etcd'), temporary)
@@ -49,7 +49,13 @@ export async function startApiServer({ dataDir, temporary }: ServerOptions): Pro
   const stop = server.stop.bind(server)
   server.stop = () => stop().then(() => etcd.stop())
   const caFile = join(dataDir, 'pki', 'apiserver.crt')
-  return Object.assign(server, { etcd, url: `https://${HOST}:${port}`, caFile, token: ADMIN_TOKEN })
+  return Object.assign(server, {
+    etcd,
+    etcdUrl: etcd.url(),
+    url: `https://${HOST}:${port}`,
+    caFile,
+    token: ADMIN_TOKEN,
+  })
 }
 
 function etcdServer(folder: string, temporary: boolean | undefined) {
