@@ -1,6 +1,7 @@
 /** Tests which KafkaTopics the operator creates, changes and deletes, and what it reports about them. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { KubeObject } from '#operator/kube/resources.ts'
+import { readSettings } from '#operator/settings.ts'
 import { FakeCluster, foreignTopic } from './fake-cluster.ts'
 
 const CREATOR = 'salespipeline.dev/pipeline-uid'
@@ -85,6 +86,12 @@ describe('a KafkaTopic in another namespace', () => {
       /CleanedUp: .*KafkaTopic kafka\/tenant.a stays: namespace kafka does not allow/,
     )
   })
+})
+
+it('reads the namespaces that the settings of the operator allow', () => {
+  const images = { PROCESSOR_IMAGE: 'a', PRODUCER_IMAGE: 'b' }
+  expect(readSettings(images).topicNamespaces).toEqual([])
+  expect(readSettings({ ...images, TOPIC_NAMESPACES: 'kafka, events,' }).topicNamespaces).toEqual(['kafka', 'events'])
 })
 
 describe('a KafkaTopic of somebody else', () => {
