@@ -71,6 +71,12 @@ const operator = object({
     .describe('Maximum number of pipelines that are reconciled at the same time'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Lowest level that is logged'),
   resources: resources({ cpu: '50m', memory: '128Mi' }, { memory: '512Mi' }),
+  topicNamespaces: z
+    .array(z.string().regex(/^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/))
+    .default([])
+    .describe(
+      'Namespaces in which SalesPipelines of all namespaces may use KafkaTopics (spec.source.strimzi.namespace); * for every namespace. Without this, a namespace must allow it by its annotation salespipeline.dev/topics-from',
+    ),
   nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels of the nodes that may run the operator'),
   tolerations: z.array(z.record(z.string(), z.unknown())).default([]).describe('Tolerations of the operator’s pods'),
 })
@@ -139,7 +145,7 @@ const kafka = object({
     )
     .default([])
     .describe(
-      'Topics to create, such as {name: transactions, partitions: 8}. For SalesPipelines with source.strimzi, the operator creates the topic',
+      'Topics that the chart creates and owns, such as {name: transactions, partitions: 8}. SalesPipelines use them. The operator creates the other topics of SalesPipelines with source.strimzi',
     ),
 })
 

@@ -4,15 +4,20 @@ import { hashOf } from './desired/config.ts'
 import { APPLIED, isOurs, keyOfOwner } from './desired/names.ts'
 import type { Owner } from './desired/observed.ts'
 import { describeObject, isKubeError, type KubeClient } from './kube/client.ts'
-import { CHILDREN, type KubeObject, keyOf, type Resource } from './kube/resources.ts'
+import { CHILDREN, type KubeObject, keyOf, type Resource, SALES_PIPELINE } from './kube/resources.ts'
 
 export type ApplyOutcome = 'unchanged' | 'created' | 'updated'
 
 /** An object with the desired name exists and belongs to somebody else. */
 export class NotOurs extends Error {
-  constructor(object: KubeObject) {
+  constructor(object: KubeObject, { name }: Owner) {
+    const isOfEarlier = object.metadata.ownerReferences?.some(
+      owner => owner.kind === SALES_PIPELINE.kind && owner.name === name,
+    )
     super(
-      `${describeObject(object)} exists and does not belong to this pipeline; delete it, or create the pipeline with another name`,
+      isOfEarlier
+        ? `${describeObject(object)} belongs to a deleted pipeline of the same name; this pipeline starts once Kubernetes has deleted it`
+        : `${describeObject(object)} exists and does not belong to this pipeline; delete it, or create the pipeline with another name`,
     )
     this.name = 'NotOurs'
   }
@@ -41,7 +46,7 @@ export class Applier {
     const { namespace, name } = object.metadata
     // The caches select by our labels, so that objects of others are not in them.
     const existing = cached ?? (await this.#client.find(resource, namespace!, name, signal))
-    if (existing && !isOurs(existing, owner)) throw new NotOurs(existing)
+    if (existing && !isOurs(existing, owner)) throw new NotOurs(existing, owner)
     const desired = withAppliedHash(object)
     const id = `${object.kind} ${keyOf(object)}`
     const stored = this.#stored.get(keyOfOwner(owner)) ?? new Map<string, unknown>()

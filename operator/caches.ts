@@ -3,10 +3,20 @@
 import { CHILD_SELECTOR, COMPONENT, type Component, isOurs, PIPELINE } from './desired/names.ts'
 import type { Owner } from './desired/observed.ts'
 import type { KubeClient } from './kube/client.ts'
-import { CHILDREN, type KubeObject, OPTIONAL, POD, type Resource, SALES_PIPELINE, SECRET } from './kube/resources.ts'
+import {
+  CHILDREN,
+  KAFKA_TOPIC,
+  type KubeObject,
+  OPTIONAL,
+  POD,
+  type Resource,
+  SALES_PIPELINE,
+  SECRET,
+} from './kube/resources.ts'
 import type { Chance, Clock, Log } from './ports.ts'
 import { Reflector } from './runtime/reflector.ts'
 import { referencedSecrets } from './secret-references.ts'
+import { isFor, targetOf } from './topics/target.ts'
 
 export type CachesOptions = {
   client: KubeClient
@@ -39,7 +49,8 @@ export class Caches {
     this.#reflect(SECRET, key => this.#enqueueUsersOf(key), { metadataOnly: true })
     this.#reflect(POD, (_key, object) => this.#enqueueOwnerOf(object), { labelSelector: CHILD_SELECTOR })
     for (const resource of served.flat())
-      this.#reflect(resource, (_key, object) => this.#enqueueOwnerOf(object), { labelSelector: CHILD_SELECTOR })
+      if (resource === KAFKA_TOPIC) this.#reflect(resource, (_key, topic) => this.#enqueueReadersOf(topic))
+      else this.#reflect(resource, (_key, object) => this.#enqueueOwnerOf(object), { labelSelector: CHILD_SELECTOR })
     const all = [...this.#reflectors.values()]
     const running = all.map(reflector => reflector.run(signal))
     void Promise.all(all.map(({ synced }) => synced)).then(onSynced)
@@ -67,6 +78,11 @@ export class Caches {
     return CHILDREN.flatMap(resource => [...(this.#reflectors.get(resource)?.objects.values() ?? [])]).filter(object =>
       isOurs(object, owner),
     )
+  }
+
+  /** KafkaTopics of all owners: a pipeline may use one that it did not create. */
+  topics(): Iterable<KubeObject> {
+    return this.#reflectors.get(KAFKA_TOPIC)?.objects.values() ?? []
   }
 
   podsOf({ namespace, name }: Owner, component?: Component): KubeObject[] {
@@ -106,6 +122,16 @@ export class Caches {
     const name = owner?.name ?? labels['app.kubernetes.io/instance']
     const key = annotations[PIPELINE] ?? (name === undefined ? undefined : `${namespace}/${name}`)
     if (key !== undefined) this.#options.enqueue(key)
+  }
+
+  /** The pipeline that created the KafkaTopic, and those that read its topic. */
+  #enqueueReadersOf(topic: KubeObject): void {
+    const creator = topic.metadata.annotations?.[PIPELINE]
+    if (creator !== undefined) this.#options.enqueue(creator)
+    for (const [key, { metadata, spec }] of this.pipelines) {
+      const target = targetOf(metadata.namespace!, spec)
+      if (key !== creator && target && isFor(topic, target)) this.#options.enqueue(key)
+    }
   }
 
   /** Pipelines with an invalid spec as well: whether a spec is valid is decided in a pass, not here. */

@@ -19,6 +19,7 @@ const SETTINGS: OperatorSettings = {
   images: { processor: 'processor', producer: 'producer', pullPolicy: 'IfNotPresent', pullSecrets: [] },
   telemetry: {},
   namespace: '',
+  topicNamespaces: [],
 }
 
 /** Lines to print, at least one. `before` is null for a new pipeline. */
@@ -41,13 +42,19 @@ function objects(owner: Owner, before: Version | null, after: Version): string[]
   return [
     ...[...next].flatMap(([name, object]) => {
       const existing = old.get(name)
-      return existing ? changesOf(name, existing, object) : [`+ ${name} is created`]
+      return existing ? changesOf(name, existing, object) : [creation(name, after)]
     }),
     ...[...old.keys()]
       .filter(name => !next.has(name))
       .map(name => (name.startsWith('KafkaTopic') ? `  ${name} is kept: it holds data` : `- ${name} is deleted`)),
   ]
 }
+
+/** The preview does not read the cluster's KafkaTopics. */
+const creation = (name: string, { spec }: Version) =>
+  name.startsWith('KafkaTopic')
+    ? `+ ${name} is created, unless topic ${spec.source.topic} has a KafkaTopic already`
+    : `+ ${name} is created`
 
 type Workload = { replicas: number; template: unknown }
 

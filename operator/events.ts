@@ -6,8 +6,9 @@ import { keyOfOwner } from './desired/names.ts'
 import type { Owner } from './desired/observed.ts'
 import type { KubeClient } from './kube/client.ts'
 import { FIELD_MANAGER } from './kube/client.ts'
-import { EVENT } from './kube/resources.ts'
+import { EVENT, LEASE } from './kube/resources.ts'
 import type { Clock, Log } from './ports.ts'
+import { LEASE_NAME } from './runtime/lease.ts'
 
 /** The API server deletes Events after an hour by default. */
 const REPEAT_AFTER_MS = 1_800_000
@@ -64,6 +65,15 @@ export class Events {
         error: (error as Error).message,
       })
     })
+  }
+
+  /** Records what must outlast a pipeline and its namespace: in the log, and as an Event about the operator's own Lease. */
+  async recordLasting(namespace: string, owner: Owner, reason: string, message: string, signal: AbortSignal) {
+    if (!this.#isNew(keyOfOwner(owner), `${reason} ${message}`)) return
+    this.#log('warn', message, { reason, pipeline: keyOfOwner(owner) })
+    const { apiVersion, kind } = LEASE
+    const lease = { apiVersion, kind, namespace, name: LEASE_NAME, uid: '' }
+    await this.record(lease, 'Warning', reason, `SalesPipeline ${keyOfOwner(owner)}: ${message}`, signal)
   }
 
   forget(key: string): void {

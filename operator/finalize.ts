@@ -1,6 +1,7 @@
 /**
- * Cleans up after a deleted pipeline: first its workloads, so that nothing writes any more; then its data, if
- * spec.deletionPolicy says so; then the finalizer is removed. A step that fails is retried, never skipped.
+ * Cleans up after a deleted pipeline with spec.deletionPolicy: delete: first its workloads, so that nothing writes any more;
+ * then its data; then the finalizer is removed. A step that fails is retried. Only if the namespace is being deleted, too, are
+ * steps skipped that would keep it for ever; then the log and an Event of the operator name the data that is left.
  */
 import type { ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
@@ -10,31 +11,48 @@ import { COMPONENT, FINALIZER, isOurs, labelsOf, removalName, selectorText } fro
 import type { OperatorSettings, Owner } from './desired/observed.ts'
 import { removalJob } from './desired/removal.ts'
 import type { Events } from './events.ts'
-import type { KubeClient } from './kube/client.ts'
+import { isKubeError, type KubeClient } from './kube/client.ts'
 import {
   DEPLOYMENT,
   JOB,
-  KAFKA_TOPIC,
   type KubeObject,
   keyOf,
+  NAMESPACE,
   POD,
   REPLICA_SET,
   SALES_PIPELINE,
 } from './kube/resources.ts'
+import { leftBehind } from './left-behind.ts'
 import { addressOf } from './observe/observer.ts'
 import { type Trouble, troubleOf } from './observe/pods.ts'
 import { fetchStatus } from './observe/report.ts'
 import type { Pass } from './pass.ts'
+import type { Clock } from './ports.ts'
+import type { Topics } from './topics/topics.ts'
 
 export type FinalizerDeps = {
   client: KubeClient
   caches: Caches
   applier: Applier
   events: Events
+  clock: Clock
   settings: OperatorSettings
+  topics: Topics
 }
 
 const RETAIN_HINT = 'To delete the pipeline and keep its data, set spec.deletionPolicy to retain'
+/** In a namespace that is being deleted no Job can start. The status shows this for a while, then the namespace must go. */
+const RELEASE_AFTER_MS = 60_000
+
+/** `waitsFor`: null once the finalizer may be removed. `kept`: sentences about what stays. */
+type Progress = { waitsFor: Trouble | null; kept: string[] }
+
+const DONE: Progress = { waitsFor: null, kept: [] }
+const waitingFor = (waitsFor: Trouble): Progress => ({ waitsFor, kept: [] })
+
+/** Without the finalizer, Kubernetes deletes a pipeline at once, and then the objects that it owns. */
+const needsFinalizer = ({ spec }: KubeObject) =>
+  (spec as { deletionPolicy?: string } | undefined)?.deletionPolicy === 'delete'
 
 export class Finalizer {
   readonly #deps: FinalizerDeps
@@ -43,23 +61,67 @@ export class Finalizer {
     this.#deps = deps
   }
 
+  /** Sets the finalizer, or removes it: releases up to 0.3.0 gave it to every pipeline. */
+  async ensure({ resource, signal }: Pass): Promise<void> {
+    const { metadata } = resource
+    const { finalizers = [], resourceVersion } = metadata
+    if (finalizers.includes(FINALIZER) === needsFinalizer(resource)) return
+    const others = finalizers.filter(name => name !== FINALIZER)
+    const wanted = needsFinalizer(resource) ? [...others, FINALIZER] : others
+    const patch = { metadata: { finalizers: wanted, resourceVersion } }
+    await this.#deps.client.mergePatch(SALES_PIPELINE, metadata, patch, signal)
+  }
+
   /** Resolves with what the deletion waits for, or with null once the finalizer is removed. */
   async run(pass: Pass): Promise<Trouble | null> {
     const { resource, owner, signal } = pass
     const { finalizers = [], resourceVersion } = resource.metadata
     if (!finalizers.includes(FINALIZER)) return null
-    const pending = (await this.#removeWorkloads(owner, signal)) ?? (await this.#removeData(pass))
-    if (pending) return pending
+    // The policy may have changed after the Job started: it must not continue.
+    if (!needsFinalizer(resource)) await this.#removeJob(owner, signal)
+    const { waitsFor, kept } = needsFinalizer(resource) ? await this.#remove(pass) : DONE
+    if (waitsFor) return waitsFor
     const patch = { metadata: { finalizers: finalizers.filter(name => name !== FINALIZER), resourceVersion } }
     const { client, events } = this.#deps
     await client.mergePatch(SALES_PIPELINE, resource.metadata, patch, signal)
-    await events.recordOnce(owner, 'Normal', 'CleanedUp', 'all objects of the pipeline are deleted', signal)
+    await events.recordOnce(owner, 'Normal', 'CleanedUp', ['finalizer removed', ...kept].join('. '), signal)
     // Delete the Job last: if it disappeared earlier we would recreate it. If this fails, its TTL cleans up.
     await this.#removeJob(owner, signal)
     return null
   }
 
-  async #removeWorkloads(owner: Owner, signal: AbortSignal): Promise<Trouble | null> {
+  /** Waits without end for what may recover, unless the namespace is being deleted, too. */
+  async #remove(pass: Pass): Promise<Progress> {
+    const { owner, spec, signal } = pass
+    const deletedAt = await this.#namespaceDeletedAt(owner, signal)
+    const progress = (await this.#removeWorkloads(owner, signal)) ?? (await this.#removeData(pass, deletedAt !== null))
+    if (!progress.waitsFor || deletedAt === null) return progress
+    const releaseAt = deletedAt + RELEASE_AFTER_MS
+    const data = leftBehind(owner, spec)
+    if (this.#deps.clock.now() < releaseAt) {
+      const at = new Date(releaseAt).toISOString().replace(/\.\d+/, '')
+      const message = `namespace ${owner.namespace} is being deleted: ${progress.waitsFor.message}. At ${at} the finalizer is removed, and this data stays: ${data}`
+      return waitingFor({ reason: 'DeletionWaits', message })
+    }
+    // A KafkaTopic in another namespace can still be deleted, but nobody waits for it.
+    const { kept } = await this.#deps.topics.remove(owner, pass.resource.spec, signal)
+    const left = [`namespace deleted before the data could be removed; left: ${data}. Remove it by hand`, ...kept]
+    const { events, settings } = this.#deps
+    await events.recordLasting(settings.namespace, owner, 'DataLeft', left.join('. '), signal)
+    return { waitsFor: null, kept: left }
+  }
+
+  /** ms since the epoch; null while the namespace stays, or if the operator may not read it. */
+  async #namespaceDeletedAt({ namespace }: Owner, signal: AbortSignal): Promise<number | null> {
+    const found = await this.#deps.client.find(NAMESPACE, '', namespace, signal).catch(error => {
+      if (isKubeError(error, 403)) return null
+      throw error
+    })
+    const at = found?.metadata.deletionTimestamp
+    return at === undefined ? null : Date.parse(at)
+  }
+
+  async #removeWorkloads(owner: Owner, signal: AbortSignal): Promise<Progress | null> {
     const { caches, client } = this.#deps
     const deployments = caches.childrenOf(owner).filter(({ kind }) => kind === 'Deployment')
     for (const { metadata } of deployments)
@@ -67,7 +129,7 @@ export class Finalizer {
     const pods = caches.podsOf(owner).filter(isWorkload).length
     const areGone = deployments.length === 0 && pods === 0
     if (areGone && (this.#job(owner) || (await this.#hasNoWorkloads(owner, signal)))) return null
-    return { reason: 'Deleting', message: `waiting for ${pods} pods to terminate` }
+    return waitingFor({ reason: 'Deleting', message: `waiting for ${pods} pods to terminate` })
   }
 
   /** Asks the API server: the caches may lag behind, and a ReplicaSet that still exists may create another pod. */
@@ -83,26 +145,17 @@ export class Finalizer {
     return true
   }
 
-  async #removeData({ resource, owner, spec, specFaults, signal }: Pass): Promise<Trouble | null> {
-    const document = resource.spec as { deletionPolicy?: string }
-    if (document.deletionPolicy !== 'delete') {
-      // The policy may have changed after the Job started: it must not continue.
-      await this.#removeJob(owner, signal)
-      return null
-    }
-    if (!spec) return { reason: 'DeletionWaits', message: `${specFaults}\n${RETAIN_HINT}` }
-    return (await this.#removeResults(document, owner, spec, signal)) ?? (await this.#removeTopic(owner, signal))
-  }
-
-  async #removeTopic(owner: Owner, signal: AbortSignal): Promise<Trouble | null> {
-    const { caches, client } = this.#deps
-    const topic = caches.childrenOf(owner).find(({ kind }) => kind === 'KafkaTopic')
-    if (!topic) return null
-    if (!topic.metadata.deletionTimestamp) await client.delete(KAFKA_TOPIC, topic.metadata, signal)
-    return {
+  async #removeData(pass: Pass, isNamespaceDeleted: boolean): Promise<Progress> {
+    const { resource, owner, spec, specFaults, signal } = pass
+    if (!spec) return waitingFor({ reason: 'DeletionWaits', message: `${specFaults}\n${RETAIN_HINT}` })
+    const trouble = await this.#removeResults(pass, spec, isNamespaceDeleted)
+    if (trouble) return waitingFor(trouble)
+    const { waitsFor: topic, kept } = await this.#deps.topics.remove(owner, resource.spec, signal)
+    if (!topic) return { waitsFor: null, kept }
+    return waitingFor({
       reason: 'Deleting',
       message: `waiting until Strimzi has deleted KafkaTopic ${keyOf(topic)}; if this takes long, check Strimzi's Topic Operator. ${RETAIN_HINT}`,
-    }
+    })
   }
 
   #job(owner: Owner): KubeObject | undefined {
@@ -116,11 +169,18 @@ export class Finalizer {
   }
 
   /** Resolves with null once a Job has deleted the pipeline's rows and documents. */
-  async #removeResults(document: object, owner: Owner, spec: Spec, signal: AbortSignal): Promise<Trouble | null> {
+  async #removeResults(
+    { resource, owner, signal }: Pass,
+    spec: Spec,
+    isNamespaceDeleted: boolean,
+  ): Promise<Trouble | null> {
     const { caches, applier, settings } = this.#deps
+    const document = resource.spec as object
     const job = this.#job(owner)
     const status = (job?.status ?? {}) as JobStatus
     if (status.succeeded) return null
+    if (!job && isNamespaceDeleted)
+      return { reason: 'DeletionWaits', message: 'no Job can start there to remove the data' }
     if (!job) await applier.apply(removalJob({ owner, document, spec, settings }), job, owner, signal)
     const pods = caches.podsOf(owner, 'removal')
     const trouble = troubleOf(pods) ?? (await this.#reportedBy(pods)) ?? failureOf(status, removalName(owner))

@@ -7,12 +7,10 @@ import { Events } from './events.ts'
 import { KubeClient } from './kube/client.ts'
 import type { Chance, Clock, Log } from './ports.ts'
 import { Reconciler } from './reconcile.ts'
-import { LeaderElection } from './runtime/lease.ts'
+import { LEASE_NAME, LeaderElection } from './runtime/lease.ts'
 import { WorkQueue } from './runtime/queue.ts'
 import type { Settings } from './settings.ts'
 import { createTelemetry, startHttp } from './telemetry.ts'
-
-const LEASE_NAME = 'salespipeline-operator'
 
 export type World = {
   clock: Clock

@@ -6,6 +6,7 @@ import { type KubeObject, keyOf } from './kube/resources.ts'
 import type { Observation } from './observe/observer.ts'
 import type { Trouble } from './observe/pods.ts'
 import type { ScalingDecision } from './scaling/autoscaler.ts'
+import type { TopicUse } from './topics/use.ts'
 
 export type Pass = {
   readonly key: string
@@ -24,6 +25,7 @@ export type ObservedPass = Pass & {
   readonly running: number | undefined
   /** Secret name → a value that changes with its content; null when the Secret is missing. */
   readonly secrets: Map<string, string | null>
+  readonly topic: TopicUse
 }
 
 export type DecidedPass = ObservedPass & {
@@ -50,5 +52,7 @@ function checkedSpec({ apiVersion, kind, metadata, spec }: KubeObject): Pick<Pas
 }
 
 function ownerReferenceOf({ apiVersion, kind, metadata }: KubeObject): Owner {
-  return { apiVersion, kind, namespace: metadata.namespace!, name: metadata.name, uid: metadata.uid! }
+  const { name, creationTimestamp } = metadata
+  const createdAt = creationTimestamp === undefined ? {} : { createdAt: creationTimestamp }
+  return { apiVersion, kind, namespace: metadata.namespace!, name, uid: metadata.uid!, ...createdAt }
 }

@@ -5,12 +5,12 @@ import { type Applier, NotOurs } from './apply.ts'
 import type { Caches } from './caches.ts'
 import { ChildObjects } from './child-objects.ts'
 import { desired } from './desired/desired.ts'
-import { FINALIZER, processorName, selectorOf, selectorText } from './desired/names.ts'
+import { processorName, selectorOf, selectorText } from './desired/names.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
 import type { Events } from './events.ts'
 import { Finalizer } from './finalize.ts'
 import { isKubeError, type KubeClient } from './kube/client.ts'
-import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, POD_MONITOR, SALES_PIPELINE } from './kube/resources.ts'
+import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, POD_MONITOR } from './kube/resources.ts'
 import { UNKNOWN } from './observe/figures.ts'
 import { Observer } from './observe/observer.ts'
 import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
@@ -19,10 +19,12 @@ import type { Clock } from './ports.ts'
 import { Autoscaler, type Scaling, type ScalingDecision } from './scaling/autoscaler.ts'
 import { blocking, deriveStatus, type Status } from './status/status.ts'
 import { StatusWriter } from './status/writer.ts'
+import { Topics } from './topics/topics.ts'
+import { foreignTopic, missingTopic, NO_TOPIC, topicNotice } from './topics/use.ts'
 
 /** How often the status of running workers is fetched. */
 const OBSERVE_EVERY_MS = 5000
-/** An object that blocks us is not ours, so no watch reports its removal. */
+/** An object that blocks us is not ours, and namespaces are not watched. */
 const RETRY_REFUSED_MS = 10_000
 /** How often a pipeline that is being deleted is checked for remaining pods. */
 const CHECK_DELETION_MS = 1000
@@ -48,6 +50,7 @@ export class Reconciler {
   readonly #observer: Observer
   readonly #finalizer: Finalizer
   readonly #childObjects: ChildObjects
+  readonly #topics: Topics
   readonly #autoscaler = new Autoscaler()
   /** Pipelines whose last apply was refused: they are not scaled until an apply succeeds. */
   readonly #refused = new Set<string>()
@@ -55,7 +58,8 @@ export class Reconciler {
   constructor(deps: Deps) {
     this.#deps = deps
     this.#status = new StatusWriter(deps)
-    this.#finalizer = new Finalizer(deps)
+    this.#topics = new Topics(deps)
+    this.#finalizer = new Finalizer({ ...deps, topics: this.#topics })
     this.#childObjects = new ChildObjects(deps)
     this.#observer = new Observer(deps.caches, deps.clock, deps.onExpelled)
   }
@@ -69,7 +73,7 @@ export class Reconciler {
     }
     const pass = beginPass(resource, signal)
     if (resource.metadata.deletionTimestamp) return this.#finalize(pass)
-    await this.#ensureFinalizer(pass)
+    await this.#finalizer.ensure(pass)
     const observed = await this.#observe(pass)
     const decided = this.#decide(observed)
     const applied = await this.#apply(decided)
@@ -77,9 +81,10 @@ export class Reconciler {
   }
 
   async #observe(pass: Pass): Promise<ObservedPass> {
-    const { owner, spec } = pass
+    const { owner, spec, signal } = pass
     const observation = await this.#observer.observe(owner, spec)
-    return { ...pass, observation, running: this.#running(owner), secrets: this.#secretsOf(owner, spec) }
+    const topic = await this.#topics.use(owner, spec, signal)
+    return { ...pass, observation, running: this.#running(owner), secrets: this.#secretsOf(owner, spec), topic }
   }
 
   #decide(pass: ObservedPass): DecidedPass {
@@ -101,7 +106,7 @@ export class Reconciler {
   }
 
   /** Returns the first missing prerequisite that the operator cannot create itself. */
-  #missingPrerequisites({ owner, secrets }: ObservedPass, spec: Spec): Trouble | null {
+  #missingPrerequisites({ owner, secrets, topic }: ObservedPass, spec: Spec): Trouble | null {
     const missing = [...secrets].filter(([, mark]) => mark === null).map(([name]) => name)
     if (missing.length > 0)
       return {
@@ -114,7 +119,7 @@ export class Reconciler {
         message:
           'the cluster has no resource type KafkaTopic; install Strimzi and restart the operator, or create the topic yourself and remove spec.source.strimzi',
       }
-    return null
+    return topic.refusal
   }
 
   /** Returns the pass with the decision as it took effect: when an object is refused, nothing is scaled. */
@@ -135,7 +140,7 @@ export class Reconciler {
     return pass
   }
 
-  #desiredObjects({ owner, resource, secrets, decision }: DecidedPass, spec: Spec): KubeObject[] {
+  #desiredObjects({ owner, resource, secrets, decision, topic }: DecidedPass, spec: Spec): KubeObject[] {
     const { caches, settings } = this.#deps
     return desired({
       owner,
@@ -143,7 +148,7 @@ export class Reconciler {
       spec,
       settings,
       replicas: decision.workers,
-      has: { podMonitor: caches.serves(POD_MONITOR), kafkaTopic: caches.serves(KAFKA_TOPIC) },
+      has: { podMonitor: caches.serves(POD_MONITOR), kafkaTopic: topic.isOurs },
       secrets,
     })
   }
@@ -158,7 +163,7 @@ export class Reconciler {
   }
 
   async #updateStatus(pass: DecidedPass): Promise<number | undefined> {
-    const { key, resource, owner, observation, decision, signal } = pass
+    const { key, resource, owner, observation, decision, topic, signal } = pass
     const { pods, reports, figures } = observation
     const status = deriveStatus({
       generation: resource.metadata.generation ?? 0,
@@ -171,7 +176,8 @@ export class Reconciler {
         desired: decision.workers,
         selector: selectorText(selectorOf(owner, 'processor')),
       },
-      obstacle: pass.obstacle,
+      obstacle: pass.obstacle ?? missingTopic(topic, reports),
+      topic: { foreign: foreignTopic(topic), notice: topicNotice(topic) },
       unready: pods.filter(pod => !isReady(pod)).map(({ metadata }) => metadata.name),
       trouble: troubleOf(pods),
       reports,
@@ -181,7 +187,8 @@ export class Reconciler {
     this.#deps.onStatus(key, status)
     const writeAgainIn = await this.#status.write(resource, owner, status, signal)
     const observeAgainIn = pods.length > 0 ? OBSERVE_EVERY_MS : undefined
-    const applyAgainIn = pass.spec && this.#refused.has(key) ? RETRY_REFUSED_MS : undefined
+    const isRefused = this.#refused.has(key) || topic.refusal !== null
+    const applyAgainIn = pass.spec && isRefused ? RETRY_REFUSED_MS : undefined
     return soonest(writeAgainIn, observeAgainIn, applyAgainIn)
   }
 
@@ -196,20 +203,13 @@ export class Reconciler {
     return new Map(names.map(name => [name, this.#deps.caches.secretMark(`${namespace}/${name}`)]))
   }
 
-  async #ensureFinalizer({ resource: { metadata }, signal }: Pass): Promise<void> {
-    const { finalizers = [], resourceVersion } = metadata
-    if (finalizers.includes(FINALIZER)) return
-    const patch = { metadata: { finalizers: [...finalizers, FINALIZER], resourceVersion } }
-    await this.#deps.client.mergePatch(SALES_PIPELINE, metadata, patch, signal)
-  }
-
   async #finalize(pass: Pass): Promise<number | undefined> {
     const obstacle = await this.#finalizer.run(pass)
     if (!obstacle) return undefined
     const { owner } = pass
     const running = this.#running(owner)
     const observation = { pods: this.#deps.caches.podsOf(owner, 'processor'), reports: [], figures: UNKNOWN }
-    const observed = { ...pass, spec: null, observation, running, secrets: new Map() }
+    const observed = { ...pass, spec: null, observation, running, secrets: new Map(), topic: NO_TOPIC }
     await this.#updateStatus({ ...observed, decision: unscaled(pass, running ?? 0), obstacle })
     return CHECK_DELETION_MS
   }

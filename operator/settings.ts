@@ -4,7 +4,9 @@ import { hostname } from 'node:os'
 import { Environment, LOG_LEVELS } from '#common/environment.ts'
 import { httpHost } from '#common/http.ts'
 import { DEFAULT_CONCURRENCY, MAX_CONCURRENCY, MAX_PORT, OPERATOR_PORT } from '#pipeline/limits.ts'
+import { TOPICS_FROM } from './desired/names.ts'
 import type { OperatorSettings } from './desired/observed.ts'
+import { namesIn } from './topics/grants.ts'
 
 export type Settings = OperatorSettings & {
   identity: string
@@ -26,6 +28,8 @@ Environment:
   POD_NAME             name of this replica in the Lease (default host name and process id)
   HTTP_HOST            address of /metrics, /healthz and /readyz (default 127.0.0.1); * for all addresses
   HTTP_PORT            port of /metrics, /healthz and /readyz; 0 is any free port (default ${OPERATOR_PORT})
+  TOPIC_NAMESPACES     namespaces in which pipelines of all namespaces may use KafkaTopics, separated by commas; * for
+                       every namespace. Others must allow it by the annotation ${TOPICS_FROM}
   CONCURRENCY          maximum number of pipelines that are reconciled at the same time (default ${DEFAULT_CONCURRENCY})
   LOG_LEVEL            ${LOG_LEVELS.join(', ')} (default info)
   OTEL_*               passed to all workloads
@@ -40,7 +44,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       processor: variables.text('PROCESSOR_IMAGE'),
       producer: variables.text('PRODUCER_IMAGE'),
       pullPolicy: variables.oneOf('IMAGE_PULL_POLICY', POLICIES, 'IfNotPresent'),
-      pullSecrets: (env.IMAGE_PULL_SECRETS ?? '').split(',').filter(name => name !== ''),
+      pullSecrets: namesIn(env.IMAGE_PULL_SECRETS),
     },
     telemetry: Object.fromEntries(
       Object.entries(env).flatMap(([name, value]) =>
@@ -48,6 +52,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       ),
     ),
     namespace: env.POD_NAMESPACE ?? 'default',
+    topicNamespaces: namesIn(env.TOPIC_NAMESPACES),
     identity: env.POD_NAME ?? `${hostname()}-${process.pid}`,
     httpHost: httpHost(env),
     httpPort: variables.integer('HTTP_PORT', OPERATOR_PORT, 0, MAX_PORT),

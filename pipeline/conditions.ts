@@ -257,6 +257,16 @@ const OBSTACLES = define(
       meaning: '`spec.source.strimzi` is set, but the cluster does not have the CRD of KafkaTopic',
       action: 'install Strimzi and restart the operator, or create the topic yourself and remove the field',
     },
+    TopicNamespaceRefused: {
+      meaning:
+        '`spec.source.strimzi.namespace` names another namespace, which does not allow KafkaTopics for pipelines of this one. Workers run if the topic exists',
+      action:
+        'ask the owner of that namespace for the annotation that the message names; see “Topics in other namespaces” in [Security](security.md)',
+    },
+    TopicNotCreated: {
+      meaning: 'the topic does not exist: Strimzi has not created it from its KafkaTopic',
+      action: 'do what the message says; workers continue automatically',
+    },
     Deleting: {
       expected: true,
       alert: null,
@@ -331,6 +341,13 @@ const STATES = define(
       blocking: false,
       meaning: 'the REST ingest accepts sales from anyone who can connect to it',
       action: 'set `tokensSecretRef`, `jwt` or `tls.clientCaSecretRef` of `spec.ingest` (see [Security](security.md))',
+    },
+    KafkaTopicNotReady: {
+      types: ['Notice'],
+      blocking: false,
+      meaning:
+        'Strimzi reports a fault of the KafkaTopic, such as `ResourceConflict`; the topic may have other settings than the KafkaTopic says',
+      action: 'do what the message says; see [Two KafkaTopics for one topic](#two-kafkatopics-for-one-topic)',
     },
     AutoscalerInControl: {
       types: ['Autoscaling'],

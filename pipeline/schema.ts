@@ -51,7 +51,7 @@ export const spec = object({
     .enum(['retain', 'delete'])
     .default('retain')
     .describe(
-      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: they are kept. delete: before the operator removes the finalizer of the pipeline, it deletes the results, and also the topic if the operator created the topic',
+      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: they are kept. delete: before the operator removes the finalizer of the pipeline, it deletes the results, and also the topic if the operator created it for this pipeline and no other pipeline reads it',
     ),
 }).describe('What the pipeline does')
 

@@ -2,7 +2,15 @@
 import type { Spec } from '#pipeline/schema.ts'
 
 /** The pipeline resource, as far as its children refer to it. */
-export type Owner = { apiVersion: string; kind: string; namespace: string; name: string; uid: string }
+export type Owner = {
+  apiVersion: string
+  kind: string
+  namespace: string
+  name: string
+  uid: string
+  /** As in its metadata; omitted for a pipeline that is not stored yet. */
+  createdAt?: string
+}
 
 /** Images of the workloads, the same for all pipelines. */
 export type Images = {
@@ -17,6 +25,8 @@ export type OperatorSettings = {
   telemetry: Record<string, string>
   /** Namespace of the operator's own pods, which fetch the workers' status. */
   namespace: string
+  /** Namespaces in which pipelines of all namespaces may use KafkaTopics; * is every namespace. */
+  topicNamespaces: string[]
 }
 
 export type Observed = {
@@ -28,7 +38,7 @@ export type Observed = {
   settings: OperatorSettings
   /** Desired number of workers. */
   replicas: number
-  /** Whether the cluster serves these kinds of other operators. */
+  /** Kinds of other operators: whether the cluster serves PodMonitors, and whether the pipeline needs a KafkaTopic of its own. */
   has: { podMonitor: boolean; kafkaTopic: boolean }
   /** Secret name → a value that changes with its content; null when the Secret is missing. */
   secrets: Map<string, string | null>

@@ -1,7 +1,7 @@
 /** The topic as a resource of Strimzi's topic operator, in the namespace of its Kafka cluster. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
-import { keyOfOwner, labelsOf, PIPELINE } from './names.ts'
+import { CREATOR, keyOfOwner, labelsOf, PIPELINE, topicObjectName } from './names.ts'
 import type { Owner } from './observed.ts'
 
 /** Has no owner reference: it may be in another namespace, and the deletion policy may keep it. */
@@ -11,10 +11,10 @@ export function kafkaTopic(owner: Owner, { source, watermark }: Spec): KubeObjec
     apiVersion: 'kafka.strimzi.io/v1',
     kind: 'KafkaTopic',
     metadata: {
-      name: `${owner.namespace}.${owner.name}`,
+      name: topicObjectName(owner),
       namespace,
       labels: { ...labelsOf(owner), 'strimzi.io/cluster': cluster },
-      annotations: { [PIPELINE]: keyOfOwner(owner) },
+      annotations: { [PIPELINE]: keyOfOwner(owner), [CREATOR]: owner.uid },
     },
     spec: {
       topicName: source.topic,

@@ -39,6 +39,7 @@ export const SALES_PIPELINE = resource('salespipeline.dev/v1alpha1', 'SalesPipel
 export const POD = resource('v1', 'Pod')
 export const SECRET = resource('v1', 'Secret')
 export const EVENT = resource('v1', 'Event')
+export const NAMESPACE = resource('v1', 'Namespace')
 export const LEASE = resource('coordination.k8s.io/v1', 'Lease')
 export const DEPLOYMENT = resource('apps/v1', 'Deployment')
 export const REPLICA_SET = resource('apps/v1', 'ReplicaSet')

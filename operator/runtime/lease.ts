@@ -7,6 +7,8 @@ import { isKubeError, type KubeClient } from '../kube/client.ts'
 import { type KubeObject, LEASE } from '../kube/resources.ts'
 import type { Chance, Clock, Log } from '../ports.ts'
 
+export const LEASE_NAME = 'salespipeline-operator'
+
 export type LeaseTimes = {
   /** A record that has not changed for this long may be taken over. */
   durationMs: number

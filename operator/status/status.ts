@@ -49,6 +49,8 @@ export type StatusInput = {
   reports: WorkerReport[]
   figures: Figures
   scaling: Scaling
+  /** The KafkaTopic: a note if it has another owner, and what Strimzi reports. */
+  topic?: { foreign: string | null; notice: Trouble | null }
 }
 
 /** Pods that are named in a message. */
@@ -122,9 +124,10 @@ export function blocking(report: WorkerReport): Trouble[] {
 const reportedBy = ({ conditions }: WorkerReport): Trouble[] =>
   Object.entries(conditions).map(([code, message]) => ({ reason: code as ReportedCode, message }))
 
-function accepted({ obstacle, spec }: StatusInput): Verdict {
+function accepted({ obstacle, spec, topic }: StatusInput): Verdict {
   if (obstacle) return { status: 'False', reason: obstacle.reason, message: obstacle.message }
-  return { status: spec ? 'True' : 'Unknown', reason: 'Applied', message: 'all objects of the spec are applied' }
+  const message = ['all objects of the spec are applied', ...(topic?.foreign ? [topic.foreign] : [])].join('. ')
+  return { status: spec ? 'True' : 'Unknown', reason: 'Applied', message }
 }
 
 function workersReady(input: StatusInput): Verdict {
@@ -165,9 +168,10 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
 }
 
 /** Weaker guarantees while everything runs; null when there are none. Those of workers come first: alerts fire for them. */
-function notice({ reports, spec }: StatusInput): Verdict | null {
+function notice({ reports, spec, topic }: StatusInput): Verdict | null {
   const weaker = reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))
   const byCode = [...new Map(weaker.map(({ reason, message }) => [reason, message]))].sort()
+  if (topic?.notice) byCode.push([topic.notice.reason as ReportedCode, topic.notice.message])
   if (spec && isOpenIngest(spec)) byCode.push(['IngestUnauthenticated', OPEN_INGEST])
   if (byCode.length === 0) return null
   const message = byCode.map(([code, text]) => `${code}: ${text}`).join('\n')

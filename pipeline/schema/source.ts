@@ -14,7 +14,8 @@ const endpoint = () =>
 const strimzi = object({
   cluster: dnsLabel().describe('Name of the Kafka resource'),
   namespace: dnsLabel().optional().meta({
-    description: 'Namespace of the Kafka resource. If left out, the namespace of the pipeline',
+    description:
+      'Namespace of the Kafka resource. If left out, the namespace of the pipeline. Another namespace must allow it: by its annotation salespipeline.dev/topics-from, or by a setting of the operator',
     example: 'kafka',
   }),
   replicas: z.int().min(1).max(7).optional().meta({
@@ -22,7 +23,7 @@ const strimzi = object({
     example: 3,
   }),
 }).describe(
-  'Set this if Strimzi runs the Kafka cluster. On Kubernetes the SalesPipeline operator then creates the KafkaTopic',
+  'Set this if Strimzi runs the Kafka cluster. On Kubernetes the SalesPipeline operator then creates the KafkaTopic, unless the topic has one already: that one is used, but never changed or deleted',
 )
 
 export const source = object({

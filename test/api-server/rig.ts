@@ -72,6 +72,7 @@ export type OperatorOptions = {
   token?: string
   config?: KubeConfig
   staleAfterMs?: number
+  topicNamespaces?: string[]
 }
 
 export async function startOperator({
@@ -80,11 +81,13 @@ export async function startOperator({
   token,
   config,
   staleAfterMs,
+  topicNamespaces = [],
 }: OperatorOptions): Promise<RunningOperator> {
   const settings: Settings = {
     images: { processor: 'processor:1', producer: 'producer:1', pullPolicy: 'IfNotPresent', pullSecrets: [] },
     telemetry: {},
     namespace: SYSTEM,
+    topicNamespaces,
     identity,
     httpHost: '127.0.0.1',
     httpPort: 0,

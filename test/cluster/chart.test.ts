@@ -120,7 +120,7 @@ describeWithNodeTool('the chart on a cluster', () =>
     it(
       'makes only connections that its policies allow',
       async () => {
-        await shop.k('delete', 'salespipeline/ecommerce', '--timeout=90s')
+        await shop.k('delete', 'salespipeline/ecommerce', '--cascade=foreground', '--timeout=90s')
         const seen = await witness.end()
         const ours = seen.flows.filter(
           ({ from, to }) => [from, to].some(end => isOurs(seen, end)) && !isFakeOperator(seen, from),

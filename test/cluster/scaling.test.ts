@@ -76,7 +76,7 @@ describe('the number of workers', () => {
       await shop.k('delete', 'horizontalpodautoscaler/hpa')
       await shop.drain('hpa')
       expect((await shop.verdict('hpa')).ok).toBe(true)
-      await shop.k('delete', 'salespipelines', '--all', '--timeout=90s')
+      await shop.k('delete', 'salespipelines', '--all', '--cascade=foreground', '--timeout=90s')
     },
     20 * MINUTES,
   )

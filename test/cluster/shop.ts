@@ -42,7 +42,7 @@ export class Shop {
   }
 
   async close(): Promise<void> {
-    await this.k('delete', 'salespipelines', '--all', '--timeout=90s')
+    await this.k('delete', 'salespipelines', '--all', '--cascade=foreground', '--timeout=90s')
     await this.leave()
   }
 

@@ -115,4 +115,23 @@ describe('the Ready condition', () => {
     },
     6 * MINUTES,
   )
+
+  it(
+    'lets a namespace be deleted with its pipelines, and records the data that is left',
+    async () => {
+      const doomed = new Shop('doomed')
+      await kubectl(['create', 'namespace', doomed.namespace])
+      await doomed.apply('kept')
+      await doomed.apply('removed', { deletionPolicy: 'delete' })
+      const finalizersOf = async (name: string) =>
+        (await doomed.json('get', `salespipeline/${name}`)).metadata.finalizers
+      await until('the finalizer is set', async () => (await finalizersOf('removed'))?.length === 1)
+      expect(await finalizersOf('kept')).toBeUndefined()
+      await kubectl(['delete', 'namespace', doomed.namespace, '--timeout=180s'])
+      const { items } = JSON.parse(await kubectl([...SYSTEM, 'get', 'events', '-o', 'json']))
+      const records = items.filter(({ reason }: Json) => reason === 'DataLeft').map((event: Json) => event.message)
+      expect(records).toEqual([expect.stringMatching(`^SalesPipeline ${doomed.namespace}/removed: .*; left: schema `)])
+    },
+    6 * MINUTES,
+  )
 })

@@ -5,6 +5,8 @@ const STATUS = 'test/operator/status.test.ts'
 const STATUS_METRICS = 'test/operator/status-metrics.test.ts'
 const SCALING = 'test/operator/scaling/scaling.test.ts'
 const OPERATOR = 'test/api-server/operator.test.ts'
+const TOPICS = 'test/operator/topics.test.ts'
+const DELETION = 'test/operator/deletion.test.ts'
 const FAULTS = 'test/api-server/faults.test.ts'
 
 export const OPERATOR_MUTANTS: Mutant[] = [
@@ -107,7 +109,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'adoption of objects of others',
     file: 'operator/apply.ts',
-    find: 'if (existing && !isOurs(existing, owner)) throw new NotOurs(existing)',
+    find: 'if (existing && !isOurs(existing, owner)) throw new NotOurs(existing, owner)',
     plant: '',
     test: OPERATOR,
     turnsRed: 'does not adopt objects of others',
@@ -121,10 +123,98 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'reverts manual changes and deletions',
   },
   {
+    name: 'topics of another namespace without its permission',
+    file: 'operator/topics/topics.ts',
+    find: 'if (await this.#grants.allow(owner, target.namespace, signal)) return',
+    plant: 'if (target.namespace) return',
+    test: TOPICS,
+    turnsRed: 'is neither created nor deleted if nobody allows it',
+  },
+  {
+    name: 'topics of another namespace after it withdrew its permission',
+    file: 'operator/topics/topics.ts',
+    find: 'if (!(await this.#grants.allow(owner, namespace!, signal)))',
+    plant: "if (namespace === '')",
+    test: TOPICS,
+    turnsRed: 'is kept, with an Event, if the namespace no longer allows it',
+  },
+  {
+    name: 'permission for a namespace whose name begins like another',
+    file: 'operator/topics/grants.ts',
+    find: 'names.includes(EVERY) || names.includes(namespace)',
+    plant: 'names.includes(EVERY) || names.some(name => name.startsWith(namespace))',
+    test: TOPICS,
+    turnsRed: 'is neither created nor deleted if only other namespaces are allowed',
+  },
+  {
+    name: 'KafkaTopic of an earlier pipeline of the same name taken over',
+    file: 'operator/desired/names.ts',
+    find: 'if (creator !== undefined) return creator === owner.uid',
+    plant: 'if (creator !== undefined) return true',
+    test: TOPICS,
+    turnsRed: 'is one that was created by an earlier pipeline of the same name',
+  },
+  {
+    name: 'KafkaTopic of release 0.3.0 for an earlier pipeline taken over',
+    file: 'operator/desired/names.ts',
+    find: 'createdAt !== undefined && creationTimestamp >= createdAt',
+    plant: 'createdAt !== undefined',
+    test: TOPICS,
+    turnsRed: 'is one that was created by release 0.3.0 for an earlier pipeline of the same name',
+  },
+  {
+    name: 'second KafkaTopic for a topic that has one',
+    file: 'operator/topics/use.ts',
+    find: 'isOurs: existing === ours, existing',
+    plant: 'isOurs: true, existing',
+    test: TOPICS,
+    turnsRed: 'is used instead of a second one for the same topic',
+  },
+  {
+    name: 'KafkaTopic deleted while another pipeline reads its topic',
+    file: 'operator/topics/topics.ts',
+    find: 'return reader ? `',
+    plant: 'return reader === null ? `',
+    test: TOPICS,
+    turnsRed: 'has one KafkaTopic, which stays while another pipeline reads it',
+  },
+  {
+    name: 'objects of other namespaces counted by forged marks',
+    file: 'operator/desired/names.ts',
+    find: 'if (namespace !== owner.namespace) return false',
+    plant: '',
+    test: 'test/operator/ownership.test.ts',
+    turnsRed: 'with a forged mark belongs to a pipeline only in the namespace of the pipeline',
+  },
+  {
+    name: 'finalizer on a pipeline whose data is kept',
+    file: 'operator/finalize.ts',
+    find: "?.deletionPolicy === 'delete'",
+    plant: '?.deletionPolicy !== undefined',
+    test: OPERATOR,
+    turnsRed: 'does not hold up the deletion of a pipeline whose data is kept',
+  },
+  {
+    name: 'deleted namespace that waits for ever for its pipelines',
+    file: 'operator/finalize.ts',
+    find: 'if (this.#deps.clock.now() < releaseAt) {',
+    plant: 'if (releaseAt) {',
+    test: DELETION,
+    turnsRed: 'and is released after a minute with a record of what it left',
+  },
+  {
+    name: 'finalizer removed with its data in a namespace that stays',
+    file: 'operator/finalize.ts',
+    find: 'if (!progress.waitsFor || deletedAt === null) return progress',
+    plant: 'if (!progress.waitsFor) return progress',
+    test: DELETION,
+    turnsRed: 'waits without end in a namespace that stays',
+  },
+  {
     name: 'finalizer removed before the data',
     file: 'operator/finalize.ts',
-    find: 'if (pending) return pending\n    const patch',
-    plant: 'if (pending?.reason === null) return pending\n    const patch',
+    find: 'if (waitsFor) return waitsFor\n    const patch',
+    plant: 'if (waitsFor?.reason === null) return waitsFor\n    const patch',
     test: OPERATOR,
     turnsRed: 'deletes the stored data before it removes the finalizer',
   },

@@ -3,7 +3,14 @@ import { PassThrough } from 'node:stream'
 import { expect, it, onTestFinished } from 'vitest'
 import { Caches } from '#operator/caches.ts'
 import type { KubeClient } from '#operator/kube/client.ts'
-import { type KubeObject, pathOf, type Resource, SALES_PIPELINE, SECRET } from '#operator/kube/resources.ts'
+import {
+  KAFKA_TOPIC,
+  type KubeObject,
+  pathOf,
+  type Resource,
+  SALES_PIPELINE,
+  SECRET,
+} from '#operator/kube/resources.ts'
 
 const REFERENCE = { sinks: { postgres: { passwordSecretRef: { name: 'login', key: 'password' } } } }
 
@@ -45,8 +52,8 @@ async function cachesWith(pipelines: KubeObject[]) {
   await new Promise(setImmediate)
   enqueued.length = 0
   return {
-    async add(resource: Resource, metadata: KubeObject['metadata']) {
-      const object = { metadata: { resourceVersion: '2', ...metadata } }
+    async add(resource: Resource, metadata: KubeObject['metadata'], more: object = {}) {
+      const object = { metadata: { resourceVersion: '2', ...metadata }, ...more }
       streams.get(pathOf(resource))!.write(`${JSON.stringify({ type: 'ADDED', object })}\n`)
       await new Promise(setImmediate)
       return enqueued
@@ -68,4 +75,23 @@ it('enqueues only the pipelines whose spec refers to a Secret that appears', asy
 it('enqueues a pipeline whose spec is invalid when a Secret that it refers to appears', async () => {
   const caches = await cachesWith([pipeline('invalid', { ...REFERENCE, source: 7, aggregations: null })])
   expect(await caches.add(SECRET, { namespace: 'shop', name: 'login' })).toEqual(['shop/invalid'])
+})
+
+it('enqueues the pipelines that read the topic of a KafkaTopic, and the one that created it', async () => {
+  const reading = (topic: string, strimzi: object) => ({ source: { topic, strimzi } })
+  const caches = await cachesWith([
+    pipeline('reads', reading('sales', { cluster: 'main' })),
+    pipeline('reads-from-afar', reading('sales', { cluster: 'main', namespace: 'shop' }), 'tenant'),
+    pipeline('other-topic', reading('returns', { cluster: 'main' })),
+    pipeline('other-cluster', reading('sales', { cluster: 'second' })),
+    pipeline('other-namespace', reading('sales', { cluster: 'main' }), 'office'),
+    pipeline('no-strimzi', { source: { topic: 'sales' } }),
+  ])
+  const annotations = { 'salespipeline.dev/pipeline': 'shop/creator' }
+  const metadata = { name: 'x', namespace: 'shop', labels: { 'strimzi.io/cluster': 'main' }, annotations }
+  expect(await caches.add(KAFKA_TOPIC, metadata, { spec: { topicName: 'sales' } })).toEqual([
+    'shop/creator',
+    'shop/reads',
+    'tenant/reads-from-afar',
+  ])
 })

@@ -23,7 +23,7 @@ describe('the change preview', () => {
   it('names every object and result of a new pipeline', () => {
     const lines = changePreview(OWNER, null, version(WITH_TOPIC))
     expect(lines).toContain('+ Deployment sales-processor is created')
-    expect(lines).toContain('+ KafkaTopic shop.sales is created')
+    expect(lines).toContain('+ KafkaTopic shop.sales is created, unless topic sales has a KafkaTopic already')
     expect(lines).toContain('+ aggregation by_store: new; contains the sales since spec.source.startFrom (earliest)')
   })
 

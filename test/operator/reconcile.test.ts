@@ -16,6 +16,7 @@ const SETTINGS = {
   images: { processor: 'p', producer: 'q', pullPolicy: 'IfNotPresent' as const, pullSecrets: [] },
   telemetry: {},
   namespace: 'system',
+  topicNamespaces: [],
 }
 const AUTOSCALED = { 'spec.workers': { replicas: 2, autoscale: { mode: 'active', max: 8 } } }
 const { signal } = new AbortController()
@@ -34,7 +35,7 @@ function rig(changes: Record<string, unknown>) {
   const { metadata, ...document } = documentWith(changes) as KubeObject
   const pipeline: KubeObject = {
     ...document,
-    metadata: { ...metadata, namespace: 'default', uid: 'u', generation: 1, finalizers: ['salespipeline.dev/cleanup'] },
+    metadata: { ...metadata, namespace: 'default', uid: 'u', generation: 1 },
   }
   const client = {
     find: async () => null,

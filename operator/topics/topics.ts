@@ -1,0 +1,67 @@
+/** The KafkaTopic of a pipeline: which one it uses, and what becomes of it when the pipeline is deleted. */
+import type { Caches } from '../caches.ts'
+import { isOurs, keyOfOwner } from '../desired/names.ts'
+import type { Owner } from '../desired/observed.ts'
+import { KAFKA_TOPIC, type KubeObject, keyOf } from '../kube/resources.ts'
+import { type GrantsDeps, TopicGrants } from './grants.ts'
+import { isFor, targetOf } from './target.ts'
+import { foreignTopic, NO_TOPIC, refusalOf, type TopicUse, topicUse } from './use.ts'
+
+export type TopicsDeps = GrantsDeps & { caches: Caches }
+
+/** `waitsFor`: the KafkaTopic that is being deleted. `kept`: those that stay, each with the reason. */
+export type TopicRemoval = { waitsFor: KubeObject | null; kept: string[] }
+
+export class Topics {
+  readonly #deps: TopicsDeps
+  readonly #grants: TopicGrants
+
+  constructor(deps: TopicsDeps) {
+    this.#deps = deps
+    this.#grants = new TopicGrants(deps)
+  }
+
+  async use(owner: Owner, spec: unknown, signal: AbortSignal): Promise<TopicUse> {
+    const { caches } = this.#deps
+    const target = targetOf(owner.namespace, spec)
+    if (!target || !caches.serves(KAFKA_TOPIC)) return NO_TOPIC
+    if (await this.#grants.allow(owner, target.namespace, signal)) return topicUse(owner, target, caches.topics())
+    return { ...NO_TOPIC, refusal: refusalOf(owner, target.namespace) }
+  }
+
+  /** Deletes the KafkaTopics that this pipeline created, unless their namespace forbids it or another pipeline reads the topic. */
+  async remove(owner: Owner, spec: unknown, signal: AbortSignal): Promise<TopicRemoval> {
+    const { caches, client } = this.#deps
+    const foreign = foreignTopic(await this.use(owner, spec, signal))
+    const kept = foreign ? [foreign] : []
+    let waitsFor: KubeObject | null = null
+    for (const topic of caches.topics()) {
+      if (!isOurs(topic, owner)) continue
+      const reason = await this.#reasonToKeep(topic, owner, signal)
+      if (reason) {
+        kept.push(`KafkaTopic ${keyOf(topic)} stays: ${reason}`)
+        continue
+      }
+      if (!topic.metadata.deletionTimestamp) await client.delete(KAFKA_TOPIC, topic.metadata, signal)
+      waitsFor = topic
+    }
+    return { waitsFor, kept }
+  }
+
+  async #reasonToKeep(topic: KubeObject, owner: Owner, signal: AbortSignal): Promise<string | null> {
+    const { namespace } = topic.metadata
+    if (!(await this.#grants.allow(owner, namespace!, signal)))
+      return `namespace ${namespace} does not allow KafkaTopics for pipelines of namespace ${owner.namespace}`
+    const reader = this.#readerOf(topic, owner)
+    return reader ? `SalesPipeline ${reader} reads its topic` : null
+  }
+
+  /** Another pipeline that would lose its records. */
+  #readerOf(topic: KubeObject, owner: Owner): string | undefined {
+    for (const [key, { metadata, spec }] of this.#deps.caches.pipelines) {
+      const target = targetOf(metadata.namespace!, spec)
+      if (key !== keyOfOwner(owner) && !metadata.deletionTimestamp && target && isFor(topic, target)) return key
+    }
+    return undefined
+  }
+}
