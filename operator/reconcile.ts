@@ -13,7 +13,8 @@ import { isKubeError, type KubeClient } from './kube/client.ts'
 import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, POD_MONITOR, SALES_PIPELINE } from './kube/resources.ts'
 import { UNKNOWN } from './observe/figures.ts'
 import { Observer } from './observe/observer.ts'
-import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
+import { isReady, type Trouble, troublesOf } from './observe/pods.ts'
+import { refusalsOf } from './observe/refusals.ts'
 import { beginPass, type DecidedPass, type ObservedPass, type Pass } from './pass.ts'
 import type { Clock } from './ports.ts'
 import { Autoscaler, type Scaling, type ScalingDecision } from './scaling/autoscaler.ts'
@@ -173,7 +174,7 @@ export class Reconciler {
       },
       obstacle: pass.obstacle,
       unready: pods.filter(pod => !isReady(pod)).map(({ metadata }) => metadata.name),
-      trouble: troubleOf(pods),
+      troubles: [...troublesOf(pods), ...refusalsOf(this.#deployment(owner))],
       reports,
       figures,
       scaling: decision.scaling,
@@ -186,8 +187,11 @@ export class Reconciler {
   }
 
   #running(owner: Owner): number | undefined {
-    const deployment = this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
-    return (deployment?.spec as { replicas?: number } | undefined)?.replicas
+    return (this.#deployment(owner)?.spec as { replicas?: number } | undefined)?.replicas
+  }
+
+  #deployment(owner: Owner): KubeObject | undefined {
+    return this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
   }
 
   #secretsOf({ namespace }: Owner, spec: Spec | null): Map<string, string | null> {

@@ -291,6 +291,15 @@ const POD_PROBLEMS = define(
       meaning: 'a container cannot be created (`CreateContainerConfigError`), often because a Secret lacks a key',
       action: 'add the key',
     },
+    PodsRefused: {
+      meaning: 'Kubernetes refuses new pods: a ResourceQuota, a LimitRange, Pod Security or another admission policy',
+      action: 'do what the message says, such as raising the quota that it names; the pods then start automatically',
+    },
+    WorkerOutOfMemory: {
+      meaning: 'a worker needs more memory than its limit, or than its node has',
+      action:
+        'raise `limits.memory` and `requests.memory` of `spec.workers.resources`; see [SalesPipelineWorkerMemory](#salespipelineworkermemory)',
+    },
     WorkerCrashLooping: {
       meaning: 'a worker exits again and again',
       action: "the message contains the worker's last log line: read it",
@@ -363,3 +372,50 @@ export const codesWhere = (holds: (info: ConditionInfo) => boolean): ConditionCo
 
 /** Codes that report a weaker guarantee while everything runs. All other worker codes block, including unknown ones. */
 export const INFORMATIONAL: ReadonlySet<string> = new Set(Object.keys(INFORMING))
+
+/**
+ * Reasons from root cause to consequence: a reason can lead to those below it, never to those above it. Example: without
+ * PostgreSQL nothing is projected, so StoreUnavailable is above ProjectionBehind. Several may hold at a time, reported by
+ * several workers: the one that is highest here is the reason of Ready, whoever reports it first.
+ */
+const CAUSES: readonly (ConditionCode | 'unknown')[] = [
+  // A deletion replaces everything else.
+  ...(['Deleting', 'DeletionWaits', 'RemovalJobFailed'] as const),
+  // The spec is not applied as a whole.
+  ...(['SpecInvalid', 'ObjectConflict', 'StrimziNotInstalled', 'ApplyRejected', 'SecretMissing', 'Paused'] as const),
+  // A server that every worker needs.
+  ...(['AccessDenied', 'PoolerUnsupported', 'StoreUnavailable', 'SourceUnavailable', 'TopicMissing'] as const),
+  // The stored results, the topic and the spec do not fit together.
+  ...(['SchemaOwnedByOther', 'SchemaTooNew', 'TopicReplaced', 'TopicCompacted'] as const),
+  ...(['AggregationChanged', 'MeasureUnclear', 'ColumnReserved'] as const),
+  // One partition cannot be read or counted.
+  ...(['LogTruncated', 'OffsetOutOfRange', 'CorruptBatch', 'MessageFormatUnsupported'] as const),
+  ...(['ConservationViolated', 'DeadLettersPaused'] as const),
+  // A code of a newer worker. It blocks, and more is not known.
+  'unknown',
+  // Some workers do not run.
+  ...(['PodsRefused', 'PodUnschedulable', 'ImageCannotBePulled', 'ContainerConfigInvalid'] as const),
+  ...(['WorkerOutOfMemory', 'WorkerCrashLooping', 'RemovedFromGroup'] as const),
+  // Rows are committed, and do not reach the sink.
+  ...(['IndexOwnedByOther', 'ProjectionBehind', 'ProjectionRejected', 'ProjectionRebuilding'] as const),
+  // Part of a rollout.
+  ...(['GenerationOutdated', 'WorkersStarting', 'AwaitingFirstResult'] as const),
+  // Weaker guarantees. Times that are wrong make events late, and dead letters fill their table.
+  ...(['OffsetsSkipped', 'WeakFutureGuard', 'EventTimesFarBehind', 'WatermarkFarAhead', 'ManyLateEvents'] as const),
+  ...(['ManyDeadLetters', 'DeadLettersFull', 'OpenTransaction', 'PartitionsAdded'] as const),
+  ...(['DeduplicationHistoryUnavailable', 'DeduplicationBounded', 'AddedPerLine', 'ReadersNotGranted'] as const),
+  'IngestUnauthenticated',
+]
+
+const RANKS: ReadonlyMap<string, number> = new Map(CAUSES.map((code, rank) => [code, rank]))
+
+/** The place of a reason in the order from root cause to consequence; the root is lowest. */
+export const causeRank = (reason: string): number => RANKS.get(reason) ?? RANKS.get('unknown')!
+
+/** Returns them with the root cause first. Equal reasons are in the order of their messages, so that the order is always the same. */
+export function byCause<T extends { reason: string; message: string }>(troubles: readonly T[]): T[] {
+  const text = ({ reason, message }: T) => `${reason}: ${message}`
+  return troubles.toSorted(
+    (a, b) => causeRank(a.reason) - causeRank(b.reason) || (text(a) < text(b) ? -1 : Number(text(a) > text(b))),
+  )
+}

@@ -1,7 +1,7 @@
 /** Derives the status of a pipeline from what was observed. Pure. */
 
 import { reportText } from '#common/redact.ts'
-import { INFORMATIONAL, type ReportedCode } from '#pipeline/conditions.ts'
+import { byCause, INFORMATIONAL, type ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import { isOpenIngest, OPEN_INGEST } from '#pipeline/secrets.ts'
 import { formatDuration } from '#pipeline/units.ts'
@@ -44,8 +44,8 @@ export type StatusInput = {
   obstacle: Trouble | null
   /** Names of the pods that are not ready. */
   unready: string[]
-  /** The first problem of the pods. */
-  trouble: Trouble | null
+  /** Problems of the pods, in any order. */
+  troubles: Trouble[]
   reports: WorkerReport[]
   figures: Figures
   scaling: Scaling
@@ -95,14 +95,12 @@ function reached({ spec, reports, previous }: StatusInput): Sink[] {
 }
 
 function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
-  const { obstacle, trouble, workers, reports, spec } = input
+  const { obstacle, workers, spec } = input
   const notReady = ({ reason, message }: Trouble): Verdict => ({ status: 'False', reason, message })
   if (obstacle) return notReady(obstacle)
   if (workers.desired === 0) return notReady({ reason: 'Paused', message: 'paused: spec.workers.replicas is 0' })
-  // A worker's report is more exact than its pod's status: it names the store, the topic or the offset.
-  const reported = reports.flatMap(report => blocking(report))[0]
-  if (reported) return notReady(reported)
-  if (trouble) return notReady(trouble)
+  const root = rootOf(input)
+  if (root) return notReady(root)
   if (workers.ready === 0) return notReady({ reason: 'WorkersStarting', message: readyText(input) })
   if (!isEverySinkReached)
     return notReady({
@@ -110,6 +108,15 @@ function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
       message: `waiting for the first sale from topic ${spec?.source.topic} to reach all sinks; check the producers. If you send a sale yourself, it stays in the results`,
     })
   return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
+}
+
+/** The root cause of everything that workers report and that is wrong with their pods; the other reasons are appended. */
+function rootOf({ reports, troubles }: StatusInput): Trouble | null {
+  const [root, ...others] = byCause([...reports.flatMap(blocking), ...troubles])
+  if (!root) return null
+  const more = new Set(others.map(({ reason }) => reason))
+  more.delete(root.reason)
+  return more.size === 0 ? root : { ...root, message: `${root.message}. Also reported: ${[...more].join(', ')}` }
 }
 
 /** Conditions that a worker reports and that keep it from its work. */
@@ -131,7 +138,7 @@ function workersReady(input: StatusInput): Verdict {
   const { ready, desired } = input.workers
   if (ready >= desired)
     return { status: 'True', reason: 'AllWorkersReady', message: `${ready} of ${desired} workers ready` }
-  const { reason, message } = input.trouble ?? { reason: 'WorkersNotReady', message: readyText(input) }
+  const { reason, message } = byCause(input.troubles)[0] ?? { reason: 'WorkersNotReady', message: readyText(input) }
   return { status: 'False', reason, message }
 }
 
@@ -164,14 +171,14 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
       }
 }
 
-/** Weaker guarantees while everything runs; null when there are none. Those of workers come first: alerts fire for them. */
+/** Weaker guarantees while everything runs; null when there are none. Each reason appears once, the root cause first. */
 function notice({ reports, spec }: StatusInput): Verdict | null {
   const weaker = reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))
-  const byCode = [...new Map(weaker.map(({ reason, message }) => [reason, message]))].sort()
-  if (spec && isOpenIngest(spec)) byCode.push(['IngestUnauthenticated', OPEN_INGEST])
-  if (byCode.length === 0) return null
-  const message = byCode.map(([code, text]) => `${code}: ${text}`).join('\n')
-  return { status: 'True', reason: byCode[0]![0], message }
+  if (spec && isOpenIngest(spec)) weaker.push({ reason: 'IngestUnauthenticated', message: OPEN_INGEST })
+  const ordered = byCause(weaker).filter(({ reason }, i, all) => reason !== all[i - 1]?.reason)
+  if (ordered.length === 0) return null
+  const message = ordered.map(({ reason, message }) => `${reason}: ${message}`).join('\n')
+  return { status: 'True', reason: ordered[0]!.reason, message }
 }
 
 function conditionsOf(

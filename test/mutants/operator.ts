@@ -27,7 +27,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'Ready although a worker reports a condition',
     file: 'operator/status/status.ts',
-    find: 'if (reported) return notReady(reported)',
+    find: 'if (root) return notReady(root)',
     plant: '',
     test: STATUS,
     turnsRed: 'is derived when PostgreSQL rejects the password',

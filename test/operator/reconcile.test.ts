@@ -188,4 +188,21 @@ describe('a pass over a pipeline', () => {
     expect(cluster.status().workers.desired).toBe(0)
     expect(cluster.status().conditions[0]).toMatchObject({ type: 'Ready', status: 'False', reason: 'Paused' })
   })
+
+  it('names the quota that refuses pods instead of workers that start for ever', async () => {
+    const cluster = rig({})
+    await cluster.pass(0)
+    expect(cluster.status().conditions[0]).toMatchObject({ reason: 'WorkersStarting' })
+    const message = 'pods "sales-processor-1-x" is forbidden: exceeded quota: compute, requested: pods=1'
+    const failure = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message }
+    cluster.objects.get(DEPLOYMENT)!.status = { conditions: [failure] }
+    await cluster.pass()
+    const shown = ['Ready', 'WorkersReady'].map(name => cluster.status().conditions.find(({ type }) => type === name))
+    for (const condition of shown)
+      expect(condition).toMatchObject({
+        status: 'False',
+        reason: 'PodsRefused',
+        message: expect.stringContaining('Raise ResourceQuota compute'),
+      })
+  })
 })

@@ -116,6 +116,17 @@ describe('the projector', () => {
     ])
   })
 
+  it('raises StoreUnavailable instead while PostgreSQL is down, because nothing is wrong with the sink', async () => {
+    const env = projectorEnvironment()
+    env.outbox.failures = 2
+    await runFor(env, 4)
+    expect(env.recorded.changes.filter(change => /Unavailable|Behind/.test(change))).toEqual([
+      'StoreUnavailable raised',
+      'StoreUnavailable raised',
+      'StoreUnavailable cleared',
+    ])
+  })
+
   it('shows the newest version of a row that changes between every take and confirmation', async () => {
     const env = projectorEnvironment()
     const { outbox, sink } = env

@@ -136,7 +136,7 @@ export class FakeOutbox implements Outbox {
   #failIfScripted(what: string): void {
     if (this.failures <= 0) return
     this.failures--
-    throw new Retryable(`PostgreSQL: ${what} failed`)
+    throw new Retryable(`PostgreSQL: ${what} failed`, { condition: 'StoreUnavailable' })
   }
 }
 
