@@ -7,6 +7,7 @@ import { ChildObjects } from './child-objects.ts'
 import { desired } from './desired/desired.ts'
 import { FINALIZER, processorName, selectorOf, selectorText } from './desired/names.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
+import { podsOfTemplate, templateMark } from './desired/template.ts'
 import type { Events } from './events.ts'
 import { Finalizer } from './finalize.ts'
 import { isKubeError, type KubeClient } from './kube/client.ts'
@@ -18,7 +19,10 @@ import { refusalsOf } from './observe/refusals.ts'
 import { beginPass, type DecidedPass, type ObservedPass, type Pass } from './pass.ts'
 import type { Clock } from './ports.ts'
 import { Autoscaler, type Scaling, type ScalingDecision } from './scaling/autoscaler.ts'
-import { blocking, deriveStatus, type Status } from './status/status.ts'
+import type { Status } from './status/input.ts'
+import { blocking } from './status/ready.ts'
+import { overdueIn } from './status/rollout.ts'
+import { deriveStatus } from './status/status.ts'
 import { StatusWriter } from './status/writer.ts'
 
 /** How often the status of running workers is fetched. */
@@ -122,8 +126,9 @@ export class Reconciler {
   async #apply(pass: DecidedPass): Promise<DecidedPass> {
     const { key, owner, spec, running, decision, signal } = pass
     if (!spec) return pass
+    const objects = this.#desiredObjects(pass, spec)
     try {
-      await this.#childObjects.apply(owner, this.#desiredObjects(pass, spec), signal)
+      await this.#childObjects.apply(owner, objects, signal)
     } catch (error) {
       if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
       this.#refused.add(key)
@@ -133,7 +138,10 @@ export class Reconciler {
     }
     this.#refused.delete(key)
     await this.#recordScaling(pass)
-    return pass
+    const workers = objects.find(
+      ({ kind, metadata }) => kind === 'Deployment' && metadata.name === processorName(owner),
+    )
+    return { ...pass, template: templateMark(workers!) }
   }
 
   #desiredObjects({ owner, resource, secrets, decision }: DecidedPass, spec: Spec): KubeObject[] {
@@ -173,6 +181,7 @@ export class Reconciler {
         selector: selectorText(selectorOf(owner, 'processor')),
       },
       obstacle: pass.obstacle,
+      current: podsOfTemplate(pods, pass.template),
       unready: pods.filter(pod => !isReady(pod)).map(({ metadata }) => metadata.name),
       troubles: [...troublesOf(pods), ...refusalsOf(this.#deployment(owner))],
       reports,
@@ -183,7 +192,7 @@ export class Reconciler {
     const writeAgainIn = await this.#status.write(resource, owner, status, signal)
     const observeAgainIn = pods.length > 0 ? OBSERVE_EVERY_MS : undefined
     const applyAgainIn = pass.spec && this.#refused.has(key) ? RETRY_REFUSED_MS : undefined
-    return soonest(writeAgainIn, observeAgainIn, applyAgainIn)
+    return soonest(writeAgainIn, observeAgainIn, applyAgainIn, overdueIn(status, this.#deps.clock.now()))
   }
 
   #running(owner: Owner): number | undefined {

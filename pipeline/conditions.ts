@@ -3,7 +3,15 @@
  * from this table. The names are API: renaming one is a breaking change (CHANGELOG.md).
  */
 
-export type ConditionType = 'Ready' | 'Accepted' | 'WorkersReady' | 'Autoscaling' | 'Notice'
+export type ConditionType =
+  | 'Ready'
+  | 'Accepted'
+  | 'WorkersReady'
+  | 'Progressing'
+  | 'Reconciling'
+  | 'Stalled'
+  | 'Autoscaling'
+  | 'Notice'
 
 type Text = {
   /** A clause in Markdown. The message that `kubectl describe` shows also names the object and the value. */
@@ -38,7 +46,7 @@ function define<Code extends string>(
 
 /** A worker, or one of its partitions, stops until an engineer acts. */
 const FATAL = define(
-  { raisedBy: 'worker', types: ['Ready', 'WorkersReady'], blocking: true, alert: 'SalesPipelineBlocked' },
+  { raisedBy: 'worker', types: ['Ready', 'WorkersReady', 'Stalled'], blocking: true, alert: 'SalesPipelineBlocked' },
   {
     AccessDenied: {
       meaning: 'Kafka or PostgreSQL rejects the user, its password, its certificate or its permissions',
@@ -73,6 +81,7 @@ const FATAL = define(
       action: 'give the measure or field that the message names another name; the field can keep its data with `path`',
     },
     GenerationOutdated: {
+      types: ['Ready', 'WorkersReady'],
       meaning: 'the worker uses an older version of the spec than the version stored in PostgreSQL',
       action: 'nothing: the rollout replaces this worker',
     },
@@ -105,6 +114,7 @@ const FATAL = define(
         'copy the records to a new topic with a current producer, and create a pipeline with an empty schema for that topic',
     },
     RemovedFromGroup: {
+      types: ['Ready', 'WorkersReady'],
       meaning: 'the worker was considered dead and removed from the consumer group, but it is still running',
       action: 'nothing: the worker exits and restarts',
     },
@@ -239,8 +249,13 @@ const INFORMING = define(
 const OBSTACLES = define(
   { raisedBy: 'operator', types: ['Ready', 'Accepted'], blocking: true, alert: 'SalesPipelineNotReady' },
   {
-    SpecInvalid: { meaning: 'the spec is invalid; the message lists every error', action: 'correct it' },
+    SpecInvalid: {
+      types: ['Ready', 'Accepted', 'Stalled'],
+      meaning: 'the spec is invalid; the message lists every error',
+      action: 'correct it',
+    },
     ObjectConflict: {
+      types: ['Ready', 'Accepted', 'Stalled'],
       meaning: 'an object with a required name exists and does not belong to this pipeline',
       action:
         'find the owner of that object. If nobody needs it, delete it; otherwise create the pipeline under another name',
@@ -254,6 +269,7 @@ const OBSTACLES = define(
       action: 'create it; workers start automatically',
     },
     StrimziNotInstalled: {
+      types: ['Ready', 'Accepted', 'Stalled'],
       meaning: '`spec.source.strimzi` is set, but the cluster does not have the CRD of KafkaTopic',
       action: 'install Strimzi and restart the operator, or create the topic yourself and remove the field',
     },
@@ -311,17 +327,50 @@ const POD_PROBLEMS = define(
 const STATES = define(
   { raisedBy: 'operator', types: ['Ready'], blocking: true, expected: true, alert: null },
   {
-    Streaming: { blocking: false, meaning: 'results reach every sink', action: 'nothing' },
+    Streaming: {
+      blocking: false,
+      meaning:
+        'results reach every sink; before the first sale: every partition has a worker, and every sink accepts results',
+      action: 'nothing',
+    },
     WorkersStarting: {
       alert: 'SalesPipelineNotReady',
       meaning: 'no worker is ready yet',
       action: 'wait; after some minutes see [SalesPipelineNotReady](#salespipelinenotready)',
     },
-    AwaitingFirstResult: {
-      meaning: 'no sale has reached every sink yet',
-      action: 'wait for the first sale, or check the producers. If you send a sale yourself, it stays in the results',
+    RollingOut: {
+      types: ['Ready', 'Progressing', 'Reconciling'],
+      alert: 'SalesPipelineNotReady',
+      meaning:
+        'the newest spec is not in force yet: the workers that run it have not claimed every partition, or a sink has not accepted their writes. Workers of the earlier spec may still deliver results',
+      action: 'wait; after some minutes see [SalesPipelineNotReady](#salespipelinenotready)',
     },
-    Paused: { meaning: '`spec.workers.replicas` is 0', action: '[scale](#scale) the pipeline to resume' },
+    ProgressDeadlineExceeded: {
+      types: ['Ready', 'Progressing', 'Stalled'],
+      expected: false,
+      alert: 'SalesPipelineNotReady',
+      meaning: 'the newest spec has not come into force within 10 minutes',
+      action: 'read the message, and the reason of `Ready`; see [Wait for a change](#wait-for-a-change)',
+    },
+    RolloutStalled: {
+      types: ['Progressing'],
+      expected: false,
+      alert: 'SalesPipelineNotReady',
+      meaning: 'the newest spec cannot come into force before an engineer acts; `Stalled` has the reason',
+      action: 'do what the reason of `Stalled` says',
+    },
+    GenerationInForce: {
+      types: ['Progressing'],
+      blocking: false,
+      meaning:
+        'the newest spec is in force: its workers have claimed every partition, and every sink accepts their writes',
+      action: 'nothing',
+    },
+    Paused: {
+      types: ['Ready', 'Progressing'],
+      meaning: '`spec.workers.replicas` is 0',
+      action: '[scale](#scale) the pipeline to resume',
+    },
     Applied: {
       types: ['Accepted'],
       blocking: false,
@@ -399,7 +448,7 @@ const CAUSES: readonly (ConditionCode | 'unknown')[] = [
   // Rows are committed, and do not reach the sink.
   ...(['IndexOwnedByOther', 'ProjectionBehind', 'ProjectionRejected', 'ProjectionRebuilding'] as const),
   // Part of a rollout.
-  ...(['GenerationOutdated', 'WorkersStarting', 'AwaitingFirstResult'] as const),
+  ...(['GenerationOutdated', 'WorkersStarting', 'ProgressDeadlineExceeded', 'RollingOut'] as const),
   // Weaker guarantees. Times that are wrong make events late, and dead letters fill their table.
   ...(['OffsetsSkipped', 'WeakFutureGuard', 'EventTimesFarBehind', 'WatermarkFarAhead', 'ManyLateEvents'] as const),
   ...(['ManyDeadLetters', 'DeadLettersFull', 'OpenTransaction', 'PartitionsAdded'] as const),

@@ -58,6 +58,7 @@ export class Upkeep {
   async #taskLoop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#attempt(() => this.#detectFailover())
+      await this.#attempt(() => this.#proveCommits())
       await this.#attempt(() => this.#renewIdle())
       await this.#attempt(() => this.#advance())
       await this.#attempt(() => this.#watchDeadLetters())
@@ -96,6 +97,7 @@ export class Upkeep {
       telemetry.position(partition, { committed, nextOffset: state.nextOffset, logEnd, undecided, watermark })
       forgotten += state.idsForgottenEarly
     }
+    telemetry.committable([...partitions()].filter(p => p.committable).map(p => p.partition))
     if (forgotten > 0)
       telemetry.condition(
         'DeduplicationBounded',
@@ -117,6 +119,17 @@ export class Upkeep {
       const { state, nextOffset } = expected[i]!
       if (partition.state === state && (positions.get(partition.partition) ?? 0) < nextOffset) onMoved(partition)
     }
+  }
+
+  /** Once for each claim: the pipeline is ready before the first sale arrives, and only if it could be committed. */
+  async #proveCommits(): Promise<void> {
+    const claimed = [...this.#deps.partitions()].filter(p => p.active && !p.committable)
+    if (claimed.length === 0) return
+    const states = claimed.map(({ state }) => state!)
+    const owned = claimed.map(({ partition }, i) => ({ partition, epoch: states[i]!.epoch, token: states[i]!.token }))
+    const proven = await this.#deps.store.commitNothing(owned)
+    for (const [i, partition] of claimed.entries())
+      if (proven.includes(partition.partition)) partition.prove(states[i]!)
   }
 
   async #renewIdle(): Promise<void> {

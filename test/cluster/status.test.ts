@@ -74,7 +74,7 @@ describe('the Ready condition', () => {
       const tool = ['/usr/lib/java/bin/java', '-cp', '/app/kafka/*', 'org.apache.kafka.tools.TopicCommand']
       const args = ['--bootstrap-server=kafka-kafka-bootstrap:9092', '--create', '--topic=elsewhere', '--partitions=2']
       await shop.k('exec', 'kafka-nodes-0', '--', ...tool, ...args)
-      await messageOf('elsewhere', 'AwaitingFirstResult')
+      expect(await messageOf('elsewhere', 'Streaming')).toMatch(/no sale has arrived yet/)
     },
     6 * MINUTES,
   )

@@ -3,51 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { figuresOf, UNKNOWN } from '#operator/observe/figures.ts'
 import { isReady, type Trouble, troubleOf } from '#operator/observe/pods.ts'
 import { refusalsOf } from '#operator/observe/refusals.ts'
-import type { WorkerReport } from '#operator/observe/report.ts'
-import { deriveStatus, type StatusInput } from '#operator/status/status.ts'
+import type { StatusInput } from '#operator/status/input.ts'
+import { deriveStatus } from '#operator/status/status.ts'
 import { CONDITIONS, causeRank, codesWhere } from '#pipeline/conditions.ts'
-import { checkPipeline } from '#pipeline/parse.ts'
 import type { Spec } from '#pipeline/schema.ts'
-import { documentWith } from '../pipeline/documents.ts'
 import { check } from '../support/properties.ts'
-
-const { spec } = checkPipeline(documentWith({}))
-const projected = checkPipeline(
-  documentWith({ 'spec.sinks': { elasticsearch: { projections: [{ aggregation: 'by_store', index: 'a' }] } } }),
-).spec
-
-function report(more: Partial<WorkerReport> = {}): WorkerReport {
-  return {
-    pod: 'w-1',
-    at: 10_000,
-    startedAt: 1000,
-    member: 'w-1-x',
-    topicPartitions: 8,
-    conditions: {},
-    health: { ready: true },
-    counters: { records: 100, busySeconds: 2.5, projectedRows: 0 },
-    partitions: Array.from({ length: 8 }, (_, partition) => ({ partition, lag: 0 })),
-    watermark: Date.UTC(2026, 0, 1),
-    endToEndDelay: { p99: 0.114 },
-    projectionDelay: null,
-    projectionPending: 0,
-    ...more,
-  }
-}
-
-function input(more: Partial<StatusInput> = {}): StatusInput {
-  const workers = { replicas: 2, ready: 2, desired: 2, selector: 'a=b' }
-  const empty = {
-    obstacle: null,
-    unready: [],
-    troubles: [],
-    reports: [report()],
-    figures: UNKNOWN,
-    previous: {},
-    scaling: {},
-  }
-  return { generation: 3, now: Date.UTC(2026, 0, 2), spec, workers, ...empty, ...more }
-}
+import { ALL, IN_FORCE, input, NO_PROOF, NOTHING, projected, report, spec } from './status-fixture.ts'
 
 const readyOf = (more: Partial<StatusInput>) => {
   const { status, reason, message } = deriveStatus(input(more)).conditions.find(({ type }) => type === 'Ready')!
@@ -59,13 +20,45 @@ describe('the condition Ready', () => {
     ['all is well', {}, 'True Streaming: results reach every sink'],
     [
       'no sale has arrived yet',
-      { reports: [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })] },
-      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; check the producers. If you send a sale yourself, it stays in the results',
+      { reports: [report({ counters: NOTHING })] },
+      'True Streaming: every partition of topic sales has a worker, and every sink accepts results; no sale has arrived yet',
     ],
     [
-      'the projection has nothing yet',
-      { spec: projected },
-      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; check the producers. If you send a sale yourself, it stays in the results',
+      'a partition has no worker with the newest spec',
+      { reports: [report({ proof: { partitions: [0, 1, 2, 3, 4], sinks: ['postgres'] } })] },
+      'Unknown RollingOut: generation 3 is not in force yet: 2 of 2 pods run its spec; they have not claimed partitions 5, 6, 7, or PostgreSQL has not accepted an empty commit for these yet',
+    ],
+    [
+      'only workers of an earlier spec report, although results reach every sink',
+      { current: new Set(['w-2']), reports: [report(), report({ pod: 'w-2', topicPartitions: 0, proof: NO_PROOF })] },
+      'Unknown RollingOut: generation 3 is not in force yet: 1 of 2 pods run its spec; none of them has joined the consumer group yet',
+    ],
+    [
+      'a worker of release 0.3.0 proves nothing',
+      { reports: [report({ proof: undefined })] },
+      'Unknown RollingOut: generation 3 is not in force yet: 2 of 2 pods run its spec; they have not claimed partitions 0, 1, 2, 3, 4 and 3 more, or PostgreSQL has not accepted an empty commit for these yet',
+    ],
+    [
+      'Elasticsearch has not accepted a write',
+      { spec: projected, reports: [report({ proof: { partitions: ALL, sinks: ['postgres'] } })] },
+      'Unknown RollingOut: generation 3 is not in force yet: 2 of 2 pods run its spec; sink elasticsearch has not accepted their writes yet',
+    ],
+    [
+      'a sink refuses the first real write',
+      {
+        spec: projected,
+        previous: IN_FORCE,
+        reports: [report({ conditions: { ProjectionRejected: 'the sink rejected 1 rows' } })],
+      },
+      'False ProjectionRejected: pod w-1: the sink rejected 1 rows',
+    ],
+    [
+      'a worker of the earlier spec waits for its replacement',
+      {
+        current: new Set(['w-2']),
+        reports: [report({ conditions: { GenerationOutdated: 'x' } }), report({ pod: 'w-2', proof: NO_PROOF })],
+      },
+      expect.stringMatching(/^Unknown RollingOut: generation 3 is not in force yet: 1 of 2 pods/),
     ],
     [
       'no worker is ready',
@@ -144,7 +137,7 @@ describe('the condition Ready', () => {
       { reports: [report({ conditions: { WeakFutureGuard: 'x' } })] },
       'True Streaming: results reach every sink',
     ],
-  ])('is derived when %s', (_when, more, condition) => expect(readyOf(more)).toBe(condition))
+  ])('is derived when %s', (_when, more, condition) => expect(readyOf(more)).toEqual(condition))
 
   it('shows the same root cause for any set of conditions, whichever worker reports them first', () => {
     const blockers = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && blocking)
@@ -176,19 +169,27 @@ describe('the condition Ready', () => {
   })
 
   it('stays True after results reached every sink, although restarted workers count from 0 again', () => {
-    const previous = deriveStatus(input())
-    expect(previous.firstResultAt).toBe('2026-01-02T00:00:00.000Z')
-    const fresh = [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })]
-    expect(readyOf({ previous, reports: fresh })).toMatch(/^True/)
-    expect(deriveStatus(input({ previous, reports: fresh })).firstResultAt).toBe(previous.firstResultAt)
+    expect(IN_FORCE.firstResultAt).toBe('2026-01-02T00:00:00.000Z')
+    const fresh = [report({ counters: NOTHING })]
+    expect(readyOf({ previous: IN_FORCE, reports: fresh })).toBe('True Streaming: results reach every sink')
+    expect(deriveStatus(input({ previous: IN_FORCE, reports: fresh })).firstResultAt).toBe(IN_FORCE.firstResultAt)
   })
 
-  it('is False until a sink that is added later has received a result', () => {
-    const previous = deriveStatus(input())
-    expect(previous.sinksReached).toEqual(['postgres'])
-    expect(readyOf({ spec: projected, previous })).toMatch(/^False AwaitingFirstResult/)
-    const shown = [report({ counters: { records: 100, busySeconds: 2.5, projectedRows: 3 } })]
-    expect(readyOf({ spec: projected, previous, reports: shown })).toMatch(/^True/)
+  it('stays True while a partition moves or a pod is replaced, once the generation is in force', () => {
+    const moving = { previous: IN_FORCE, reports: [report({ proof: NO_PROOF })] }
+    expect(readyOf(moving)).toMatch(/^True Streaming/)
+    expect(readyOf({ ...moving, current: new Set() })).toMatch(/^True Streaming/)
+    expect(readyOf({ ...moving, generation: 4 })).toMatch(/^Unknown RollingOut: generation 4/)
+  })
+
+  it('is Unknown until a sink that is added later accepts writes, and does not wait for a result', () => {
+    expect(IN_FORCE.sinksReached).toEqual(['postgres'])
+    const added = { spec: projected, previous: IN_FORCE, generation: 4 }
+    expect(readyOf({ ...added, reports: [report({ proof: { partitions: ALL, sinks: ['postgres'] } })] })).toMatch(
+      /^Unknown RollingOut/,
+    )
+    expect(readyOf(added)).toMatch(/^True/)
+    expect(deriveStatus(input(added)).sinksReached).toEqual(['postgres'])
   })
 
   it('keeps the time of its last transition', () => {

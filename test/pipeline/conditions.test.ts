@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Trouble } from '#operator/observe/pods.ts'
-import { blocking } from '#operator/status/status.ts'
+import { blocking } from '#operator/status/ready.ts'
 import { CONDITIONS, causeRank, codesWhere, INFORMATIONAL } from '#pipeline/conditions.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Telemetry } from '#processor/ports.ts'
@@ -23,7 +23,7 @@ describe('CONDITIONS', () => {
 
   it('has only four blocking conditions that are part of normal operation', () =>
     expect(new Set(codesWhere(({ blocking, expected }) => blocking && expected === true))).toEqual(
-      new Set(['WorkersStarting', 'AwaitingFirstResult', 'Paused', 'Deleting']),
+      new Set(['WorkersStarting', 'RollingOut', 'Paused', 'Deleting']),
     ))
 
   it('shows informing worker codes as Notice and blocking ones as the reason of Ready', () => {
