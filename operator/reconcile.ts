@@ -5,7 +5,7 @@ import { type Applier, NotOurs } from './apply.ts'
 import type { Caches } from './caches.ts'
 import { ChildObjects } from './child-objects.ts'
 import { desired } from './desired/desired.ts'
-import { FINALIZER, processorName, selectorOf, selectorText } from './desired/names.ts'
+import { FINALIZER, processorName, producerName, selectorOf, selectorText } from './desired/names.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
 import { podsOfTemplate, templateMark } from './desired/template.ts'
 import type { Events } from './events.ts'
@@ -183,6 +183,8 @@ export class Reconciler {
       obstacle: pass.obstacle,
       current: podsOfTemplate(pods, pass.template),
       unready: pods.filter(pod => !isReady(pod)).map(({ metadata }) => metadata.name),
+      // Without an ingest, results still reach every sink.
+      notices: refusalsOf(this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${producerName(owner, 'ingest')}`)),
       troubles: [...troublesOf(pods), ...refusalsOf(this.#deployment(owner))],
       reports,
       figures,

@@ -308,7 +308,9 @@ const POD_PROBLEMS = define(
       action: 'add the key',
     },
     PodsRefused: {
-      meaning: 'Kubernetes refuses new pods: a ResourceQuota, a LimitRange, Pod Security or another admission policy',
+      types: ['Ready', 'WorkersReady', 'Notice'],
+      meaning:
+        'Kubernetes refuses new pods: a ResourceQuota, a LimitRange, Pod Security or another admission policy. As `Notice`: pods of the ingest',
       action: 'do what the message says, such as raising the quota that it names; the pods then start automatically',
     },
     WorkerOutOfMemory: {

@@ -26,9 +26,15 @@ const MAX_MESSAGE_LENGTH = 300
 /** Levels of log lines that never say why a program exits. */
 const HARMLESS = ['trace', 'debug', 'info', 'warn']
 
+/** The container runtime says this when the limit does not even suffice to start the process. */
+const START_KILLED = 'OOM-killed'
+
+const isKilledForMemory = ({ reason, message = '' }: Terminated) =>
+  reason === 'OOMKilled' || (reason === 'StartError' && message.includes(START_KILLED))
+
 /** One lack of memory is enough: the limit stays the same. */
-export const isOutOfMemory = ({ reason, message = '' }: Terminated) =>
-  reason === 'OOMKilled' || message.includes(HEAP_LIMIT)
+export const isOutOfMemory = (ended: Terminated) =>
+  isKilledForMemory(ended) || (ended.message ?? '').includes(HEAP_LIMIT)
 
 export function causeOf(crash: Crash): Cause {
   const { restarts, ended } = crash
@@ -46,7 +52,7 @@ export function causeOf(crash: Crash): Cause {
 function outOfMemory(crash: Crash): string {
   const { restarts, memoryLimit, ended } = crash
   const times = restarts === 1 ? '1 restart' : `${restarts} restarts`
-  if (ended.reason !== 'OOMKilled')
+  if (!isKilledForMemory(ended))
     return `ran out of memory (${times}): its JavaScript heap reached the limit that follows from the memory limit ${memoryLimit ?? 'of the node'}. Raise ${memoryFields(crash)}`
   return memoryLimit === undefined
     ? `was killed because its node had no memory left (OOMKilled, ${times}); the container has no memory limit. Set ${memoryFields(crash)}`

@@ -1,4 +1,5 @@
 /** Pods that the API server refuses to create, read from the status of the Deployment that asks for them. */
+import { COMPONENT } from '../desired/names.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Trouble } from './pods.ts'
 
@@ -8,18 +9,23 @@ type DeploymentCondition = { type: string; status: string; reason?: string; mess
 const PREFIX = /^pods "[^"]*" is forbidden: /
 
 /** What to do, by what the API server says; the first one that matches. */
-const ADVICE: [RegExp, (match: RegExpExecArray) => string][] = [
+const ADVICE: [RegExp, (match: RegExpExecArray, spec: string) => string][] = [
   [
     /exceeded quota: ([^,]+)/,
-    ([, quota]) => `Raise ResourceQuota ${quota}, or lower spec.workers.resources or spec.workers.replicas`,
+    ([, quota], spec) => `Raise ResourceQuota ${quota}, or lower ${spec}.resources or ${spec}.replicas`,
   ],
   [
     /failed quota: ([^:]+): must specify/,
-    ([, quota]) => `Set the requests and limits that ResourceQuota ${quota} asks for in spec.workers.resources`,
+    ([, quota], spec) => `Set the requests and limits that ResourceQuota ${quota} asks for in ${spec}.resources`,
+  ],
+  [
+    /status unknown for quota: ([^,]+)/,
+    ([, quota]) => `Kubernetes has not counted what ResourceQuota ${quota} covers yet; it tries again`,
   ],
   [
     /(maximum|minimum) \S+ usage per|max limit to request ratio/,
-    () => 'Set spec.workers.resources to values that the LimitRange of the namespace allows, or change the LimitRange',
+    (_, spec) =>
+      `Set ${spec}.resources to values that the LimitRange of the namespace allows, or change the LimitRange`,
   ],
   [
     /violates PodSecurity/,
@@ -50,14 +56,15 @@ export function refusalsOf(deployment: KubeObject | undefined): Trouble[] {
   const failure = conditions.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True')
   if (!deployment || failure?.reason !== 'FailedCreate') return []
   const said = (failure.message ?? '').replace(PREFIX, '')
-  const message = `Kubernetes refuses pods of Deployment ${deployment.metadata.name}: ${said}. ${adviceOn(said)}`
+  const spec = deployment.metadata.labels?.[COMPONENT] === 'ingest' ? 'spec.ingest' : 'spec.workers'
+  const message = `Kubernetes refuses pods of Deployment ${deployment.metadata.name}: ${said}. ${adviceOn(said, spec)}`
   return [{ reason: 'PodsRefused', message }]
 }
 
-function adviceOn(said: string): string {
+function adviceOn(said: string, spec: string): string {
   for (const [pattern, advice] of ADVICE) {
     const match = pattern.exec(said)
-    if (match) return advice(match)
+    if (match) return advice(match, spec)
   }
   return OTHERWISE
 }

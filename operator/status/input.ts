@@ -41,7 +41,9 @@ export type StatusInput = {
   current: ReadonlySet<string>
   /** Names of the pods that are not ready. */
   unready: string[]
-  /** Problems of the pods, in any order. */
+  /** Problems that do not keep results from any sink. */
+  notices: Trouble[]
+  /** Problems of the workers' pods, in any order. */
   troubles: Trouble[]
   reports: WorkerReport[]
   figures: Figures

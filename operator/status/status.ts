@@ -79,8 +79,8 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
 }
 
 /** Weaker guarantees while everything runs; null when there are none. Each reason appears once, the root cause first. */
-function notice({ reports, spec }: StatusInput): Verdict | null {
-  const weaker = reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))
+function notice({ reports, notices, spec }: StatusInput): Verdict | null {
+  const weaker = [...notices, ...reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))]
   if (spec && isOpenIngest(spec)) weaker.push({ reason: 'IngestUnauthenticated', message: OPEN_INGEST })
   const ordered = byCause(weaker).filter(({ reason }, i, all) => reason !== all[i - 1]?.reason)
   if (ordered.length === 0) return null

@@ -93,6 +93,24 @@ describe('the Ready condition', () => {
   )
 
   it(
+    'is not met for kubectl wait after a doomed change, names the quota that refuses the pods, and recovers',
+    async () => {
+      const wait = (seconds: number) =>
+        shop.k('wait', 'salespipeline/doors', '--for=condition=Ready', `--timeout=${seconds}s`)
+      await wait(60)
+      await shop.patch('doors', { workers: { resources: { requests: { cpu: '1000' } } } })
+      await expect(wait(10)).rejects.toThrow(/timed out/)
+      await messageOf('doors', 'PodUnschedulable')
+      await shop.k('create', 'quota', 'none', '--hard=count/pods=0')
+      await shop.patch('doors', { workers: { resources: { requests: { cpu: '10m' } } } })
+      expect(await messageOf('doors', 'PodsRefused')).toMatch(/quota: none.* ResourceQuota none/)
+      await shop.k('delete', 'quota', 'none')
+      await wait(180)
+    },
+    6 * MINUTES,
+  )
+
+  it(
     'names a store that is down during the deletion, which waits until the rows are deleted',
     async () => {
       await shop.patch('doors', { deletionPolicy: 'delete' })

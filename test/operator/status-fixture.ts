@@ -37,6 +37,7 @@ export function input(more: Partial<StatusInput> = {}): StatusInput {
     obstacle: null,
     current: new Set(['w-1', 'w-2']),
     unready: [],
+    notices: [],
     troubles: [],
     reports: [report()],
     figures: UNKNOWN,

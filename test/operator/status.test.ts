@@ -306,6 +306,10 @@ describe('pods that Kubernetes refuses', () => {
       'failed quota: compute: must specify limits.cpu for: processor. Set the requests and limits that ResourceQuota compute asks for in spec.workers.resources',
     ],
     [
+      forbidden('status unknown for quota: compute, resources: pods'),
+      expect.stringMatching(/Kubernetes has not counted what ResourceQuota compute covers yet; it tries again$/),
+    ],
+    [
       forbidden('maximum memory usage per Container is 128Mi, but limit is 512Mi'),
       'maximum memory usage per Container is 128Mi, but limit is 512Mi. Set spec.workers.resources to values that the LimitRange of the namespace allows, or change the LimitRange',
     ],
@@ -338,6 +342,20 @@ describe('pods that Kubernetes refuses', () => {
     expect(reason).toBe('PodsRefused')
     const start = 'Kubernetes refuses pods of Deployment shop-processor: '
     expect([message.slice(0, start.length), message.slice(start.length)]).toEqual([start, expected])
+  })
+
+  it('are named as a notice if they belong to the ingest, with its own fields', () => {
+    const ingest = refused(forbidden('exceeded quota: compute, requested: pods=1'))
+    const labels = { 'app.kubernetes.io/component': 'ingest' }
+    const notices = refusalsOf({ ...ingest, metadata: { name: 'shop-ingest', namespace: 'shop', labels } })
+    const { conditions } = deriveStatus(input({ notices }))
+    expect(conditions.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'True' })
+    expect(conditions.find(({ type }) => type === 'Notice')).toMatchObject({
+      reason: 'PodsRefused',
+      message: expect.stringMatching(
+        /^PodsRefused: .*shop-ingest.* lower spec.ingest.resources or spec.ingest.replicas$/,
+      ),
+    })
   })
 
   it('are none while the Deployment creates its pods, or while only their deletion fails', () => {
@@ -413,6 +431,16 @@ describe('the trouble of pods', () => {
     [
       limited(restarted({ exitCode: 137, reason: 'OOMKilled', message: WARNING }, { restartCount: 3 })),
       'WorkerOutOfMemory: pod w-1, container processor was killed because it used more than its memory limit of 512Mi (OOMKilled, 3 restarts). Raise spec.workers.resources.limits.memory and requests.memory',
+    ],
+    [
+      limited(
+        restarted({
+          exitCode: 128,
+          reason: 'StartError',
+          message: 'container init was OOM-killed (memory limit too low?)',
+        }),
+      ),
+      expect.stringMatching(/^WorkerOutOfMemory: .* used more than its memory limit of 512Mi/),
     ],
     [
       restarted({ exitCode: 137, reason: 'OOMKilled' }, { restartCount: 1 }),
