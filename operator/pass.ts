@@ -29,6 +29,8 @@ export type ObservedPass = Pass & {
 }
 
 export type DecidedPass = ObservedPass & {
+  /** The mark of pods that run this spec; undefined while it is not applied. */
+  readonly template?: string | undefined
   /** `decision.workers` is what the Deployment asks for, and what the status reports as desired. */
   readonly decision: ScalingDecision
   /** The problem that keeps the spec from taking effect, whatever the pods do. */

@@ -5,19 +5,24 @@ import { type Applier, NotOurs } from './apply.ts'
 import type { Caches } from './caches.ts'
 import { ChildObjects } from './child-objects.ts'
 import { desired } from './desired/desired.ts'
-import { processorName, selectorOf, selectorText } from './desired/names.ts'
+import { processorName, producerName, selectorOf, selectorText } from './desired/names.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
+import { podsOfTemplate, templateMark } from './desired/template.ts'
 import type { Events } from './events.ts'
 import { Finalizer } from './finalize.ts'
 import { isKubeError, type KubeClient } from './kube/client.ts'
 import { DEPLOYMENT, KAFKA_TOPIC, type KubeObject, POD_MONITOR } from './kube/resources.ts'
 import { UNKNOWN } from './observe/figures.ts'
 import { Observer } from './observe/observer.ts'
-import { isReady, type Trouble, troubleOf } from './observe/pods.ts'
+import { isReady, type Trouble, troublesOf } from './observe/pods.ts'
+import { refusalsOf } from './observe/refusals.ts'
 import { beginPass, type DecidedPass, type ObservedPass, type Pass } from './pass.ts'
 import type { Clock } from './ports.ts'
 import { Autoscaler, type Scaling, type ScalingDecision } from './scaling/autoscaler.ts'
-import { blocking, deriveStatus, type Status } from './status/status.ts'
+import type { Status } from './status/input.ts'
+import { blocking } from './status/ready.ts'
+import { overdueIn } from './status/rollout.ts'
+import { deriveStatus } from './status/status.ts'
 import { StatusWriter } from './status/writer.ts'
 import { Topics } from './topics/topics.ts'
 import { foreignTopic, missingTopic, NO_TOPIC, topicNotice } from './topics/use.ts'
@@ -126,8 +131,9 @@ export class Reconciler {
   async #apply(pass: DecidedPass): Promise<DecidedPass> {
     const { key, owner, spec, running, decision, signal } = pass
     if (!spec) return pass
+    const objects = this.#desiredObjects(pass, spec)
     try {
-      await this.#childObjects.apply(owner, this.#desiredObjects(pass, spec), signal)
+      await this.#childObjects.apply(owner, objects, signal)
     } catch (error) {
       if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
       this.#refused.add(key)
@@ -137,7 +143,10 @@ export class Reconciler {
     }
     this.#refused.delete(key)
     await this.#recordScaling(pass)
-    return pass
+    const workers = objects.find(
+      ({ kind, metadata }) => kind === 'Deployment' && metadata.name === processorName(owner),
+    )
+    return { ...pass, template: templateMark(workers!) }
   }
 
   #desiredObjects({ owner, resource, secrets, decision, topic }: DecidedPass, spec: Spec): KubeObject[] {
@@ -178,8 +187,11 @@ export class Reconciler {
       },
       obstacle: pass.obstacle ?? missingTopic(topic, reports),
       topic: { foreign: foreignTopic(topic), notice: topicNotice(topic) },
+      current: podsOfTemplate(pods, pass.template),
       unready: pods.filter(pod => !isReady(pod)).map(({ metadata }) => metadata.name),
-      trouble: troubleOf(pods),
+      // Without an ingest, results still reach every sink.
+      notices: refusalsOf(this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${producerName(owner, 'ingest')}`)),
+      troubles: [...troublesOf(pods), ...refusalsOf(this.#deployment(owner))],
       reports,
       figures,
       scaling: decision.scaling,
@@ -189,12 +201,15 @@ export class Reconciler {
     const observeAgainIn = pods.length > 0 ? OBSERVE_EVERY_MS : undefined
     const isRefused = this.#refused.has(key) || topic.refusal !== null
     const applyAgainIn = pass.spec && isRefused ? RETRY_REFUSED_MS : undefined
-    return soonest(writeAgainIn, observeAgainIn, applyAgainIn)
+    return soonest(writeAgainIn, observeAgainIn, applyAgainIn, overdueIn(status, this.#deps.clock.now()))
   }
 
   #running(owner: Owner): number | undefined {
-    const deployment = this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
-    return (deployment?.spec as { replicas?: number } | undefined)?.replicas
+    return (this.#deployment(owner)?.spec as { replicas?: number } | undefined)?.replicas
+  }
+
+  #deployment(owner: Owner): KubeObject | undefined {
+    return this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
   }
 
   #secretsOf({ namespace }: Owner, spec: Spec | null): Map<string, string | null> {

@@ -1,6 +1,6 @@
 /** Each pipeline's status as metrics: alerts need it when no worker is left to scrape. */
 import { Gauge, type Registry } from 'prom-client'
-import type { Status } from './status/status.ts'
+import type { Status } from './status/input.ts'
 
 export type StatusMetrics = {
   /** null: the pipeline was deleted; its series disappear. */

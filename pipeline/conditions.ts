@@ -3,7 +3,15 @@
  * from this table. The names are API: renaming one is a breaking change (CHANGELOG.md).
  */
 
-export type ConditionType = 'Ready' | 'Accepted' | 'WorkersReady' | 'Autoscaling' | 'Notice'
+export type ConditionType =
+  | 'Ready'
+  | 'Accepted'
+  | 'WorkersReady'
+  | 'Progressing'
+  | 'Reconciling'
+  | 'Stalled'
+  | 'Autoscaling'
+  | 'Notice'
 
 type Text = {
   /** A clause in Markdown. The message that `kubectl describe` shows also names the object and the value. */
@@ -38,7 +46,7 @@ function define<Code extends string>(
 
 /** A worker, or one of its partitions, stops until an engineer acts. */
 const FATAL = define(
-  { raisedBy: 'worker', types: ['Ready', 'WorkersReady'], blocking: true, alert: 'SalesPipelineBlocked' },
+  { raisedBy: 'worker', types: ['Ready', 'WorkersReady', 'Stalled'], blocking: true, alert: 'SalesPipelineBlocked' },
   {
     AccessDenied: {
       meaning: 'Kafka or PostgreSQL rejects the user, its password, its certificate or its permissions',
@@ -73,6 +81,7 @@ const FATAL = define(
       action: 'give the measure or field that the message names another name; the field can keep its data with `path`',
     },
     GenerationOutdated: {
+      types: ['Ready', 'WorkersReady'],
       meaning: 'the worker uses an older version of the spec than the version stored in PostgreSQL',
       action: 'nothing: the rollout replaces this worker',
     },
@@ -105,6 +114,7 @@ const FATAL = define(
         'copy the records to a new topic with a current producer, and create a pipeline with an empty schema for that topic',
     },
     RemovedFromGroup: {
+      types: ['Ready', 'WorkersReady'],
       meaning: 'the worker was considered dead and removed from the consumer group, but it is still running',
       action: 'nothing: the worker exits and restarts',
     },
@@ -239,8 +249,13 @@ const INFORMING = define(
 const OBSTACLES = define(
   { raisedBy: 'operator', types: ['Ready', 'Accepted'], blocking: true, alert: 'SalesPipelineNotReady' },
   {
-    SpecInvalid: { meaning: 'the spec is invalid; the message lists every error', action: 'correct it' },
+    SpecInvalid: {
+      types: ['Ready', 'Accepted', 'Stalled'],
+      meaning: 'the spec is invalid; the message lists every error',
+      action: 'correct it',
+    },
     ObjectConflict: {
+      types: ['Ready', 'Accepted', 'Stalled'],
       meaning: 'an object with a required name exists and does not belong to this pipeline',
       action:
         'find the owner of that object. If nobody needs it, delete it; otherwise create the pipeline under another name',
@@ -254,10 +269,12 @@ const OBSTACLES = define(
       action: 'create it; workers start automatically',
     },
     StrimziNotInstalled: {
+      types: ['Ready', 'Accepted', 'Stalled'],
       meaning: '`spec.source.strimzi` is set, but the cluster does not have the CRD of KafkaTopic',
       action: 'install Strimzi and restart the operator, or create the topic yourself and remove the field',
     },
     TopicNamespaceRefused: {
+      types: ['Ready', 'Accepted', 'Stalled'],
       meaning:
         '`spec.source.strimzi.namespace` names another namespace, which does not allow KafkaTopics for pipelines of this one. Workers run if the topic exists',
       action:
@@ -301,6 +318,17 @@ const POD_PROBLEMS = define(
       meaning: 'a container cannot be created (`CreateContainerConfigError`), often because a Secret lacks a key',
       action: 'add the key',
     },
+    PodsRefused: {
+      types: ['Ready', 'WorkersReady', 'Notice'],
+      meaning:
+        'Kubernetes refuses new pods: a ResourceQuota, a LimitRange, Pod Security or another admission policy. As `Notice`: pods of the ingest',
+      action: 'do what the message says, such as raising the quota that it names; the pods then start automatically',
+    },
+    WorkerOutOfMemory: {
+      meaning: 'a worker needs more memory than its limit, or than its node has',
+      action:
+        'raise `limits.memory` and `requests.memory` of `spec.workers.resources`; see [SalesPipelineWorkerMemory](#salespipelineworkermemory)',
+    },
     WorkerCrashLooping: {
       meaning: 'a worker exits again and again',
       action: "the message contains the worker's last log line: read it",
@@ -312,17 +340,50 @@ const POD_PROBLEMS = define(
 const STATES = define(
   { raisedBy: 'operator', types: ['Ready'], blocking: true, expected: true, alert: null },
   {
-    Streaming: { blocking: false, meaning: 'results reach every sink', action: 'nothing' },
+    Streaming: {
+      blocking: false,
+      meaning:
+        'results reach every sink; before the first sale: every partition has a worker, and every sink accepts results',
+      action: 'nothing',
+    },
     WorkersStarting: {
       alert: 'SalesPipelineNotReady',
       meaning: 'no worker is ready yet',
       action: 'wait; after some minutes see [SalesPipelineNotReady](#salespipelinenotready)',
     },
-    AwaitingFirstResult: {
-      meaning: 'no sale has reached every sink yet',
-      action: 'wait for the first sale, or check the producers. If you send a sale yourself, it stays in the results',
+    RollingOut: {
+      types: ['Ready', 'Progressing', 'Reconciling'],
+      alert: 'SalesPipelineNotReady',
+      meaning:
+        'the newest spec is not in force yet: the workers that run it have not claimed every partition, or a sink has not accepted their writes. Workers of the earlier spec may still deliver results',
+      action: 'wait; after some minutes see [SalesPipelineNotReady](#salespipelinenotready)',
     },
-    Paused: { meaning: '`spec.workers.replicas` is 0', action: '[scale](#scale) the pipeline to resume' },
+    ProgressDeadlineExceeded: {
+      types: ['Ready', 'Progressing', 'Stalled'],
+      expected: false,
+      alert: 'SalesPipelineNotReady',
+      meaning: 'the newest spec has not come into force within 10 minutes',
+      action: 'read the message, and the reason of `Ready`; see [Wait for a change](#wait-for-a-change)',
+    },
+    RolloutStalled: {
+      types: ['Progressing'],
+      expected: false,
+      alert: 'SalesPipelineNotReady',
+      meaning: 'the newest spec cannot come into force before an engineer acts; `Stalled` has the reason',
+      action: 'do what the reason of `Stalled` says',
+    },
+    GenerationInForce: {
+      types: ['Progressing'],
+      blocking: false,
+      meaning:
+        'the newest spec is in force: its workers have claimed every partition, and every sink accepts their writes',
+      action: 'nothing',
+    },
+    Paused: {
+      types: ['Ready', 'Progressing'],
+      meaning: '`spec.workers.replicas` is 0',
+      action: '[scale](#scale) the pipeline to resume',
+    },
     Applied: {
       types: ['Accepted'],
       blocking: false,
@@ -380,3 +441,51 @@ export const codesWhere = (holds: (info: ConditionInfo) => boolean): ConditionCo
 
 /** Codes that report a weaker guarantee while everything runs. All other worker codes block, including unknown ones. */
 export const INFORMATIONAL: ReadonlySet<string> = new Set(Object.keys(INFORMING))
+
+/**
+ * Reasons from root cause to consequence: a reason can lead to those below it, never to those above it. Example: without
+ * PostgreSQL nothing is projected, so StoreUnavailable is above ProjectionBehind. Several may hold at a time, reported by
+ * several workers: the one that is highest here is the reason of Ready, whoever reports it first.
+ */
+const CAUSES: readonly (ConditionCode | 'unknown')[] = [
+  // A deletion replaces everything else.
+  ...(['Deleting', 'DeletionWaits', 'RemovalJobFailed'] as const),
+  // The spec is not applied as a whole.
+  ...(['SpecInvalid', 'ObjectConflict', 'StrimziNotInstalled', 'TopicNamespaceRefused'] as const),
+  ...(['ApplyRejected', 'SecretMissing', 'Paused', 'TopicNotCreated'] as const),
+  // A server that every worker needs.
+  ...(['AccessDenied', 'PoolerUnsupported', 'StoreUnavailable', 'SourceUnavailable', 'TopicMissing'] as const),
+  // The stored results, the topic and the spec do not fit together.
+  ...(['SchemaOwnedByOther', 'SchemaTooNew', 'TopicReplaced', 'TopicCompacted'] as const),
+  ...(['AggregationChanged', 'MeasureUnclear', 'ColumnReserved'] as const),
+  // One partition cannot be read or counted.
+  ...(['LogTruncated', 'OffsetOutOfRange', 'CorruptBatch', 'MessageFormatUnsupported'] as const),
+  ...(['ConservationViolated', 'DeadLettersPaused'] as const),
+  // A code of a newer worker. It blocks, and more is not known.
+  'unknown',
+  // Some workers do not run.
+  ...(['PodsRefused', 'PodUnschedulable', 'ImageCannotBePulled', 'ContainerConfigInvalid'] as const),
+  ...(['WorkerOutOfMemory', 'WorkerCrashLooping', 'RemovedFromGroup'] as const),
+  // Rows are committed, and do not reach the sink.
+  ...(['IndexOwnedByOther', 'ProjectionBehind', 'ProjectionRejected', 'ProjectionRebuilding'] as const),
+  // Part of a rollout.
+  ...(['GenerationOutdated', 'WorkersStarting', 'ProgressDeadlineExceeded', 'RollingOut'] as const),
+  // Weaker guarantees. Times that are wrong make events late, and dead letters fill their table.
+  ...(['OffsetsSkipped', 'WeakFutureGuard', 'EventTimesFarBehind', 'WatermarkFarAhead', 'ManyLateEvents'] as const),
+  ...(['ManyDeadLetters', 'DeadLettersFull', 'OpenTransaction', 'PartitionsAdded'] as const),
+  ...(['DeduplicationHistoryUnavailable', 'DeduplicationBounded', 'AddedPerLine', 'ReadersNotGranted'] as const),
+  'IngestUnauthenticated',
+]
+
+const RANKS: ReadonlyMap<string, number> = new Map(CAUSES.map((code, rank) => [code, rank]))
+
+/** The place of a reason in the order from root cause to consequence; the root is lowest. */
+export const causeRank = (reason: string): number => RANKS.get(reason) ?? RANKS.get('unknown')!
+
+/** Returns them with the root cause first. Equal reasons are in the order of their messages, so that the order is always the same. */
+export function byCause<T extends { reason: string; message: string }>(troubles: readonly T[]): T[] {
+  const text = ({ reason, message }: T) => `${reason}: ${message}`
+  return troubles.toSorted(
+    (a, b) => causeRank(a.reason) - causeRank(b.reason) || (text(a) < text(b) ? -1 : Number(text(a) > text(b))),
+  )
+}

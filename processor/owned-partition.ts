@@ -40,6 +40,8 @@ export class OwnedPartition {
   /** When data last arrived, to detect idleness (wall clock, ms). */
   lastDataAt = 0
   #phase: Phase = 'assigned'
+  /** The state of the claim for which the store has accepted an empty commit. */
+  #proven: PartitionState | null = null
 
   constructor(partition: number) {
     this.partition = partition
@@ -85,6 +87,20 @@ export class OwnedPartition {
   /** How long the last stable offset had stood still below the high watermark at the last fetch, ms. */
   get stableOffsetStoodMs(): number {
     return this.undecided > 0 ? this.#fetchedAt - this.stableOffsetSince : 0
+  }
+
+  /** Claimed and not halted: its records are read and committed. */
+  get active(): boolean {
+    return this.#phase === 'restoring' || this.#phase === 'running' || this.#phase === 'draining'
+  }
+
+  /** Notes that the store has accepted an empty commit for the claim with this state. */
+  prove(state: PartitionState): void {
+    this.#proven = state
+  }
+
+  get committable(): boolean {
+    return this.active && this.#proven === this.state
   }
 
   /** Offsets that cannot be read before open transactions end. */

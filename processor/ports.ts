@@ -110,6 +110,11 @@ export interface Store {
    * Rejected (nothing written), Retryable (outcome unknown: inspect before retrying).
    */
   commit(commit: Commit): Promise<void>
+  /**
+   * Sends a commit without records, which changes nothing: it succeeds if a commit with records could. Resolves with those
+   * partitions that still have this epoch and token. Throws Retryable, Fatal.
+   */
+  commitNothing(owned: { partition: number; epoch: number; token: string }[]): Promise<number[]>
   /** Reads the progress rows FOR UPDATE, which waits for a transaction that is still open. */
   inspect(partitions: number[]): Promise<Progress[]>
   /** Renews idle leases for `leaseMs` of PostgreSQL's clock, where epoch and token are still those of the owner. */
@@ -216,9 +221,12 @@ export interface Outbox {
 }
 
 export interface Sink {
+  /** As in spec.sinks. */
+  readonly name: string
   /**
-   * Applies the index templates and creates what is missing. Throws Retryable while the sink is unavailable, and (with
-   * the condition IndexOwnedByOther) while an index or template belongs to another owner.
+   * Applies the index templates, creates what is missing with the owner's mark, and tries a write that changes nothing.
+   * Throws Retryable while the sink is unavailable or refuses writes, and (with the condition IndexOwnedByOther) while an
+   * index or template belongs to another owner.
    */
   prepare(ownership: Ownership): Promise<void>
   /** Writes with external versions. Succeeds where the sink already has an equal or greater one. Throws Retryable. */
@@ -286,6 +294,10 @@ export interface Telemetry {
   released(partition: number): void
   projected(work: ProjectionWork, faults: number, info: { startedAt: number; endedAt: number }): void
   projectionPending(rows: number): void
+  /** All partitions of this worker for which the store has accepted an empty commit since their claim. */
+  committable(partitions: number[]): void
+  /** The sink has the mark of this pipeline and accepts its writes. */
+  sinkAccepted(sink: string): void
   pipelineClock(clock: PipelineClock): void
   /** Time spent working rather than waiting since the last call. */
   busy(workedMs: number, elapsedMs: number): void

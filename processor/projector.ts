@@ -86,11 +86,12 @@ class Projector {
   }
 
   async #prepare(): Promise<void> {
-    const { outbox, sink, signal } = this.#deps
+    const { outbox, sink, telemetry, signal } = this.#deps
     const ownership = outbox.ownership()
     if (this.#prepared || !ownership) return
     const done = await unlessAborted(signal, () => sink.prepare(ownership).then(() => true))
     this.#prepared = done === true
+    if (this.#prepared) telemetry.sinkAccepted(sink.name)
   }
 
   /** Resolves with null when the signal aborted first: the rows may be written or not, and nothing is confirmed. */

@@ -15,6 +15,8 @@ const EVERY_MS = 1000
 const READERS_EVERY_MS = 30_000
 /** An idle lease outlives three missed renewals; a dead owner's partition stops being idle soon after (section 5). */
 const IDLE_LEASE_MS = 4 * EVERY_MS
+/** Failures in a row after which the store counts as unavailable: a lock that another worker holds passes. */
+const MAX_FAILURES = 2
 
 export type UpkeepDeps = {
   compiled: CompiledSpec
@@ -33,6 +35,7 @@ export type UpkeepDeps = {
 export class Upkeep {
   readonly #deps: UpkeepDeps
   #readersDueAt = Number.NEGATIVE_INFINITY
+  #failures = 0
 
   constructor(deps: UpkeepDeps) {
     this.#deps = deps
@@ -55,6 +58,7 @@ export class Upkeep {
   async #taskLoop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#attempt(() => this.#detectFailover())
+      await this.#attempt(() => this.#proveCommits())
       await this.#attempt(() => this.#renewIdle())
       await this.#attempt(() => this.#advance())
       await this.#attempt(() => this.#watchDeadLetters())
@@ -93,6 +97,7 @@ export class Upkeep {
       telemetry.position(partition, { committed, nextOffset: state.nextOffset, logEnd, undecided, watermark })
       forgotten += state.idsForgottenEarly
     }
+    telemetry.committable([...partitions()].filter(p => p.committable).map(p => p.partition))
     if (forgotten > 0)
       telemetry.condition(
         'DeduplicationBounded',
@@ -116,6 +121,17 @@ export class Upkeep {
     }
   }
 
+  /** Once for each claim: the pipeline is ready before the first sale arrives, and only if it could be committed. */
+  async #proveCommits(): Promise<void> {
+    const claimed = [...this.#deps.partitions()].filter(p => p.active && !p.committable)
+    if (claimed.length === 0) return
+    const states = claimed.map(({ state }) => state!)
+    const owned = claimed.map(({ partition }, i) => ({ partition, epoch: states[i]!.epoch, token: states[i]!.token }))
+    const proven = await this.#deps.store.commitNothing(owned)
+    for (const [i, partition] of claimed.entries())
+      if (proven.includes(partition.partition)) partition.prove(states[i]!)
+  }
+
   async #renewIdle(): Promise<void> {
     const { store, clock, compiled, partitions } = this.#deps
     const since = clock.now() - compiled.spec.watermark.idleTimeout
@@ -126,8 +142,23 @@ export class Upkeep {
   }
 
   async #advance(): Promise<void> {
-    const clock = await this.#deps.store.advance()
-    if (clock) this.#deps.telemetry.pipelineClock(clock)
+    const { store, telemetry } = this.#deps
+    try {
+      const clock = await store.advance()
+      if (clock) telemetry.pipelineClock(clock)
+    } catch (error) {
+      this.#reportFailure(error)
+      throw error
+    }
+    if (this.#failures >= MAX_FAILURES) telemetry.condition('StoreUnavailable', null)
+    this.#failures = 0
+  }
+
+  /** While no sale arrives, nothing else would report that PostgreSQL is down: there is no commit. */
+  #reportFailure(error: unknown): void {
+    if (!(error instanceof Retryable) || error.condition !== 'StoreUnavailable') return
+    this.#failures++
+    if (this.#failures >= MAX_FAILURES) this.#deps.telemetry.condition('StoreUnavailable', error.message)
   }
 
   async #watchDeadLetters(): Promise<void> {

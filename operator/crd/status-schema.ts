@@ -1,6 +1,12 @@
 /** Schema of the status. Figures that change fast are rounded here; the exact ones are metrics. */
 import type { Structural } from './structural.ts'
 
+/**
+ * Without a status, clients that follow kstatus take a new pipeline for ready until the operator writes the first one. −1 is
+ * no generation.
+ */
+const UNOBSERVED = { observedGeneration: -1 }
+
 const object = (properties: Record<string, Structural>, description: string): Structural => ({
   type: 'object',
   description,
@@ -23,7 +29,7 @@ const CONDITION: Structural = {
   },
 }
 
-export const STATUS: Structural = object(
+const WRITTEN: Structural = object(
   {
     observedGeneration: integer('Generation of the spec that this status describes'),
     conditions: {
@@ -81,3 +87,5 @@ export const STATUS: Structural = object(
   },
   'Written by the operator',
 )
+
+export const STATUS: Structural = { ...WRITTEN, default: UNOBSERVED }

@@ -16,6 +16,7 @@ export const TOPICS_FROM = `${DOMAIN}/topics-from`
 export const DOCUMENT = `${DOMAIN}/document`
 export const FINALIZER = `${DOMAIN}/cleanup`
 export const CONFIG_HASH = `${DOMAIN}/config`
+export const TEMPLATE_HASH = `${DOMAIN}/template`
 export const SECRETS_HASH = `${DOMAIN}/secrets`
 
 export const COMPONENT = 'app.kubernetes.io/component'

@@ -5,6 +5,7 @@ import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { metadata, processorName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
+import { withTemplateMark } from './template.ts'
 import { deployment, kafkaToken, podMonitor, resourcesOf } from './workload.ts'
 
 /** A worker peaks at some 200 MB (README, Measured) and uses all available CPU while it catches up. */
@@ -44,21 +45,23 @@ export function processor(observed: Observed): KubeObject[] {
       // Not minAvailable: with one worker it would block every drain of the node.
       spec: { maxUnavailable: 1, selector: { matchLabels }, unhealthyPodEvictionPolicy: 'AlwaysAllow' },
     },
-    deployment(observed, {
-      name,
-      component: 'processor',
-      replicas,
-      image: settings.images.processor,
-      args: [],
-      config: 'processor.yaml',
-      secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
-      kafkaToken: kafkaToken(spec),
-      ports: [{ name: 'http', containerPort: WORKER_PORT }],
-      resources: resourcesOf(spec.workers.resources, RESOURCES),
-      // A new worker takes over partitions before an old one stops: two at a time would only move them twice.
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-      env: [...WORKER_ENVIRONMENT, CPU_MILLIS],
-    }),
+    withTemplateMark(
+      deployment(observed, {
+        name,
+        component: 'processor',
+        replicas,
+        image: settings.images.processor,
+        args: [],
+        config: 'processor.yaml',
+        secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
+        kafkaToken: kafkaToken(spec),
+        ports: [{ name: 'http', containerPort: WORKER_PORT }],
+        resources: resourcesOf(spec.workers.resources, RESOURCES),
+        // A new worker takes over partitions before an old one stops: two at a time would only move them twice.
+        strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+        env: [...WORKER_ENVIRONMENT, CPU_MILLIS],
+      }),
+    ),
     ...podMonitor(observed, name, 'processor'),
   ]
 }

@@ -1,6 +1,7 @@
 /** Problems of pods, read from their status; messages name the pod and the container. */
-import type { ConditionCode, ReportedCode } from '#pipeline/conditions.ts'
+import { byCause, type ConditionCode, type ReportedCode } from '#pipeline/conditions.ts'
 import type { KubeObject } from '../kube/resources.ts'
+import { causeOf, isOutOfMemory, type Terminated } from './crash.ts'
 
 export type Trouble = { reason: ConditionCode | ReportedCode; message: string }
 
@@ -16,7 +17,6 @@ type ContainerStatus = {
   }
   lastState?: { terminated?: Terminated }
 }
-type Terminated = { exitCode: number; reason?: string; message?: string; finishedAt?: string | null }
 type PodCondition = { type: string; status: string; reason?: string; message?: string }
 export type PodStatus = {
   phase?: string
@@ -24,6 +24,7 @@ export type PodStatus = {
   conditions?: PodCondition[]
   containerStatuses?: ContainerStatus[]
 }
+type PodSpec = { containers?: { name: string; resources?: { limits?: { memory?: string } } }[] }
 
 const IMAGE = new Set([
   'ErrImagePull',
@@ -32,8 +33,6 @@ const IMAGE = new Set([
   'ErrImageNeverPull',
   'ImageInspectError',
 ])
-/** Characters of a container's last log line. */
-const MAX_MESSAGE_LENGTH = 300
 /** One crash may be chance, such as a node's kill; a second one before the container is ready is a lasting problem. */
 const LASTING_CRASHES = 2
 
@@ -44,34 +43,29 @@ export function isReady(pod: KubeObject): boolean {
   return ready === true && pod.metadata.deletionTimestamp === undefined
 }
 
-/** The first problem of any pod; null while all are well or starting. */
-export function troubleOf(pods: KubeObject[]): Trouble | null {
-  for (const pod of pods) {
-    const trouble = pod.metadata.deletionTimestamp ? null : troubleOfPod(pod)
-    if (trouble) return trouble
-  }
-  return null
+/** The problem of each pod; empty while all are well or starting. */
+export function troublesOf(pods: KubeObject[]): Trouble[] {
+  return pods.flatMap(pod => (pod.metadata.deletionTimestamp ? [] : troublesOfPod(pod).slice(0, 1)))
 }
 
-function troubleOfPod(pod: KubeObject): Trouble | null {
+/** The root cause among the problems of the pods; null while all are well or starting. */
+export const troubleOf = (pods: KubeObject[]): Trouble | null => byCause(troublesOf(pods))[0] ?? null
+
+/** The root cause comes first. */
+function troublesOfPod(pod: KubeObject): Trouble[] {
   const { conditions = [], containerStatuses = [] } = podStatus(pod)
   const { name } = pod.metadata
   const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
-  if (scheduled?.status === 'False')
-    return {
-      reason: 'PodUnschedulable',
-      message: `pod ${name} cannot be scheduled: ${scheduled.message ?? scheduled.reason}`,
-    }
-  for (const container of containerStatuses) {
-    const trouble = troubleOfContainer(name, container)
-    if (trouble) return trouble
+  if (scheduled?.status === 'False') {
+    const message = `pod ${name} cannot be scheduled: ${scheduled.message ?? scheduled.reason}`
+    return [{ reason: 'PodUnschedulable', message }]
   }
-  return null
+  return byCause(containerStatuses.flatMap(container => troubleOfContainer(pod, container) ?? []))
 }
 
-function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | null {
+function troubleOfContainer(pod: KubeObject, container: ContainerStatus): Trouble | null {
   const { waiting } = container.state ?? {}
-  const where = `pod ${pod}, container ${container.name}`
+  const where = `pod ${pod.metadata.name}, container ${container.name}`
   if (waiting?.reason && IMAGE.has(waiting.reason))
     return {
       reason: 'ImageCannotBePulled',
@@ -79,23 +73,16 @@ function troubleOfContainer(pod: string, container: ContainerStatus): Trouble | 
     }
   if (waiting?.reason === 'CreateContainerConfigError')
     return { reason: 'ContainerConfigInvalid', message: `${where} cannot be created: ${waiting.message}` }
-  const { exitCode = 0, message = '' } = container.lastState?.terminated ?? {}
-  if (container.ready || container.restartCount < LASTING_CRASHES || exitCode === 0) return null
-  const { code = 'WorkerCrashLooping', text } = lastLogLine(message)
-  return {
-    reason: code,
-    message: `${where} crashed ${container.restartCount} times, last exit code ${exitCode}: ${text}`,
-  }
+  return troubleOfCrash(where, pod, container)
 }
 
-/** The message of the last log line, which our programs write as JSON; `code`: the Fatal that ended it, if there was one. */
-function lastLogLine(log: string): { code?: ReportedCode; text: string } {
-  const line = log.trim().split('\n').at(-1)!
-  try {
-    const { msg, error, code } = JSON.parse(line) as { msg?: string; error?: string; code?: ReportedCode }
-    const text = [msg, error].filter(part => part !== undefined).join(': ')
-    return { text: text.slice(0, MAX_MESSAGE_LENGTH), ...(code && { code }) }
-  } catch {
-    return { text: line.slice(0, MAX_MESSAGE_LENGTH) }
-  }
+function troubleOfCrash(where: string, pod: KubeObject, container: ContainerStatus): Trouble | null {
+  const { name, ready, restartCount: restarts, state, lastState } = container
+  const ended = state?.terminated ?? lastState?.terminated
+  if (ready || !ended || ended.exitCode === 0) return null
+  if (restarts < LASTING_CRASHES && !isOutOfMemory(ended)) return null
+  const { containers = [] } = (pod.spec ?? {}) as PodSpec
+  const memoryLimit = containers.find(other => other.name === name)?.resources?.limits?.memory
+  const { reason, text } = causeOf({ name, restarts, ended, memoryLimit })
+  return { reason, message: `${where} ${text}` }
 }

@@ -15,6 +15,8 @@ const report = z.object({
   /** Partitions of the topic; 0 until the worker knows them. */
   topicPartitions: z.number(),
   conditions: z.record(z.string(), z.string()),
+  /** What the worker has proven before a sale arrives; workers up to 0.3.0 prove nothing. */
+  proof: z.object({ partitions: z.array(z.number()), sinks: z.array(z.string()) }).optional(),
   health: z.object({ ready: z.boolean() }),
   /** Totals since the worker started. */
   counters: z.object({ records: z.number(), busySeconds: z.number(), projectedRows: z.number() }),

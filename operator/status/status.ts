@@ -1,72 +1,24 @@
 /** Derives the status of a pipeline from what was observed. Pure. */
 
 import { reportText } from '#common/redact.ts'
-import { INFORMATIONAL, type ReportedCode } from '#pipeline/conditions.ts'
-import type { Spec } from '#pipeline/schema.ts'
+import { byCause, INFORMATIONAL } from '#pipeline/conditions.ts'
 import { isOpenIngest, OPEN_INGEST } from '#pipeline/secrets.ts'
 import { formatDuration } from '#pipeline/units.ts'
-import type { Figures } from '../observe/figures.ts'
-import type { Trouble } from '../observe/pods.ts'
-import type { WorkerReport } from '../observe/report.ts'
-import type { Scaling } from '../scaling/autoscaler.ts'
-
-export type Sink = 'postgres' | 'elasticsearch'
-export type Condition = {
-  type: string
-  status: 'True' | 'False' | 'Unknown'
-  observedGeneration: number
-  lastTransitionTime: string
-  reason: string
-  message: string
-}
-
-export type Status = {
-  observedGeneration: number
-  conditions: Condition[]
-  workers: { replicas: number; ready: number; desired: number; summary: string; selector: string }
-  /** Sinks of the current spec that have received a result. */
-  sinksReached?: Sink[]
-  firstResultAt?: string
-  lag?: number
-  watermark?: string
-  endToEndDelayP99?: string
-  catchUp?: string
-} & Scaling
-
-export type StatusInput = {
-  generation: number
-  /** ms since the epoch. */
-  now: number
-  previous: Partial<Status>
-  spec: Spec | null
-  workers: { replicas: number; ready: number; desired: number; selector: string }
-  /** The problem that keeps the spec from being applied, found before pods are examined. */
-  obstacle: Trouble | null
-  /** Names of the pods that are not ready. */
-  unready: string[]
-  /** The first problem of the pods. */
-  trouble: Trouble | null
-  reports: WorkerReport[]
-  figures: Figures
-  scaling: Scaling
-  /** The KafkaTopic: a note if it has another owner, and what Strimzi reports. */
-  topic?: { foreign: string | null; notice: Trouble | null }
-}
-
-/** Pods that are named in a message. */
-const MAX_NAMED_PODS = 5
-
-type Verdict = Pick<Condition, 'status'> & Trouble
+import { type Condition, readyText, type Sink, type Status, type StatusInput, sinksOf, type Verdict } from './input.ts'
+import { readiness, reportedBy } from './ready.ts'
+import { rolloutOf } from './rollout.ts'
 
 export function deriveStatus(input: StatusInput): Status {
   const { generation, previous, workers, figures, now } = input
   const sinksReached = reached(input)
   const isEvery = sinksOf(input.spec).every(sink => sinksReached.includes(sink))
   const firstResultAt = previous.firstResultAt ?? (isEvery ? new Date(now).toISOString() : undefined)
+  const { Ready: ready, ...progress } = readiness(input, rolloutOf(input))
   const verdicts: Record<string, Verdict | null> = {
-    Ready: ready(input, isEvery),
+    Ready: ready,
     Accepted: accepted(input),
     WorkersReady: workersReady(input),
+    ...progress,
     Autoscaling: autoscaling(input),
     Notice: notice(input),
   }
@@ -84,9 +36,6 @@ export function deriveStatus(input: StatusInput): Status {
   }
 }
 
-const sinksOf = (spec: Spec | null): Sink[] =>
-  spec?.sinks.elasticsearch ? ['postgres', 'elasticsearch'] : ['postgres']
-
 /** A sink that has received a result stays reached; one that is added later must receive one first. */
 function reached({ spec, reports, previous }: StatusInput): Sink[] {
   const hasSome: Record<Sink, boolean> = {
@@ -95,34 +44,6 @@ function reached({ spec, reports, previous }: StatusInput): Sink[] {
   }
   return sinksOf(spec).filter(sink => hasSome[sink] || previous.sinksReached?.includes(sink))
 }
-
-function ready(input: StatusInput, isEverySinkReached: boolean): Verdict {
-  const { obstacle, trouble, workers, reports, spec } = input
-  const notReady = ({ reason, message }: Trouble): Verdict => ({ status: 'False', reason, message })
-  if (obstacle) return notReady(obstacle)
-  if (workers.desired === 0) return notReady({ reason: 'Paused', message: 'paused: spec.workers.replicas is 0' })
-  // A worker's report is more exact than its pod's status: it names the store, the topic or the offset.
-  const reported = reports.flatMap(report => blocking(report))[0]
-  if (reported) return notReady(reported)
-  if (trouble) return notReady(trouble)
-  if (workers.ready === 0) return notReady({ reason: 'WorkersStarting', message: readyText(input) })
-  if (!isEverySinkReached)
-    return notReady({
-      reason: 'AwaitingFirstResult',
-      message: `waiting for the first sale from topic ${spec?.source.topic} to reach all sinks; check the producers. If you send a sale yourself, it stays in the results`,
-    })
-  return { status: 'True', reason: 'Streaming', message: 'results reach every sink' }
-}
-
-/** Conditions that a worker reports and that keep it from its work. */
-export function blocking(report: WorkerReport): Trouble[] {
-  return reportedBy(report)
-    .filter(({ reason }) => !INFORMATIONAL.has(reason))
-    .map(({ reason, message }) => ({ reason, message: `pod ${report.pod}: ${message}` }))
-}
-
-const reportedBy = ({ conditions }: WorkerReport): Trouble[] =>
-  Object.entries(conditions).map(([code, message]) => ({ reason: code as ReportedCode, message }))
 
 function accepted({ obstacle, spec, topic }: StatusInput): Verdict {
   if (obstacle) return { status: 'False', reason: obstacle.reason, message: obstacle.message }
@@ -134,17 +55,8 @@ function workersReady(input: StatusInput): Verdict {
   const { ready, desired } = input.workers
   if (ready >= desired)
     return { status: 'True', reason: 'AllWorkersReady', message: `${ready} of ${desired} workers ready` }
-  const { reason, message } = input.trouble ?? { reason: 'WorkersNotReady', message: readyText(input) }
+  const { reason, message } = byCause(input.troubles)[0] ?? { reason: 'WorkersNotReady', message: readyText(input) }
   return { status: 'False', reason, message }
-}
-
-/** Names some of the pods that are not ready; there are none until Kubernetes has created them. */
-function readyText({ workers: { ready, desired }, unready }: StatusInput): string {
-  const counts = `${ready} of ${desired} workers ready`
-  if (unready.length === 0) return counts
-  const more = unready.length > MAX_NAMED_PODS ? ` and ${unready.length - MAX_NAMED_PODS} more` : ''
-  const pods = unready.slice(0, MAX_NAMED_PODS).join(', ')
-  return `${counts}; not ready: ${pods}${more}. If this lasts, run kubectl describe pod for them`
 }
 
 /** Shows whether the spec or the autoscaler sets the number of workers; null while autoscaling is off. */
@@ -167,15 +79,15 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
       }
 }
 
-/** Weaker guarantees while everything runs; null when there are none. Those of workers come first: alerts fire for them. */
-function notice({ reports, spec, topic }: StatusInput): Verdict | null {
-  const weaker = reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))
-  const byCode = [...new Map(weaker.map(({ reason, message }) => [reason, message]))].sort()
-  if (topic?.notice) byCode.push([topic.notice.reason as ReportedCode, topic.notice.message])
-  if (spec && isOpenIngest(spec)) byCode.push(['IngestUnauthenticated', OPEN_INGEST])
-  if (byCode.length === 0) return null
-  const message = byCode.map(([code, text]) => `${code}: ${text}`).join('\n')
-  return { status: 'True', reason: byCode[0]![0], message }
+/** Weaker guarantees while everything runs; null when there are none. Each reason appears once, the root cause first. */
+function notice({ reports, notices, spec, topic }: StatusInput): Verdict | null {
+  const weaker = [...notices, ...reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))]
+  if (topic?.notice) weaker.push(topic.notice)
+  if (spec && isOpenIngest(spec)) weaker.push({ reason: 'IngestUnauthenticated', message: OPEN_INGEST })
+  const ordered = byCause(weaker).filter(({ reason }, i, all) => reason !== all[i - 1]?.reason)
+  if (ordered.length === 0) return null
+  const message = ordered.map(({ reason, message }) => `${reason}: ${message}`).join('\n')
+  return { status: 'True', reason: ordered[0]!.reason, message }
 }
 
 function conditionsOf(
@@ -185,7 +97,9 @@ function conditionsOf(
   return Object.entries(verdicts).flatMap(([type, verdict]) => {
     if (!verdict) return []
     const before = previous.conditions?.find(condition => condition.type === type)
-    const lastTransitionTime = before?.status === verdict.status ? before.lastTransitionTime : secondsOf(now)
+    // The deadline of a rollout begins again with each generation.
+    const isSame = type !== 'Reconciling' || before?.observedGeneration === generation
+    const lastTransitionTime = isSame && before?.status === verdict.status ? before.lastTransitionTime : secondsOf(now)
     const message = reportText(verdict.message)
     return [{ type, ...verdict, message, observedGeneration: generation, lastTransitionTime }]
   })

@@ -6,7 +6,7 @@ import type { Events } from '../events.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { type KubeObject, SALES_PIPELINE } from '../kube/resources.ts'
 import type { Clock } from '../ports.ts'
-import type { Status } from './status.ts'
+import type { Status } from './input.ts'
 
 /** Shortest time between two writes for one pipeline. */
 const WRITE_EVERY_MS = 10_000
@@ -16,7 +16,7 @@ const EXPECTED: ReadonlySet<string> = new Set(codesWhere(({ expected }) => expec
 
 export class StatusWriter {
   readonly #deps: { client: KubeClient; events: Events; clock: Clock }
-  readonly #written = new Map<string, { at: number; text: string; uid: string }>()
+  readonly #written = new Map<string, { at: number; text: string; uid: string; generation: number }>()
 
   constructor(deps: { client: KubeClient; events: Events; clock: Clock }) {
     this.#deps = deps
@@ -30,13 +30,15 @@ export class StatusWriter {
     const last = this.#written.get(key)
     const isSame = last?.uid === owner.uid ? last.text === text : isIncluded(status, resource.status)
     if (isSame) return undefined
-    const wait = last?.uid === owner.uid ? last.at + WRITE_EVERY_MS - clock.now() : 0
+    // Whoever changed the spec may wait for the status of the new generation.
+    const isSameSpec = last?.uid === owner.uid && last.generation === status.observedGeneration
+    const wait = isSameSpec ? last.at + WRITE_EVERY_MS - clock.now() : 0
     if (wait > 0) return wait
     const { apiVersion, kind, namespace, name, uid } = owner
     await client.applyStatus({ apiVersion, kind, metadata: { namespace, name, uid }, status }, SALES_PIPELINE, {
       signal,
     })
-    this.#written.set(key, { at: clock.now(), text, uid })
+    this.#written.set(key, { at: clock.now(), text, uid, generation: status.observedGeneration })
     await this.#recordTransition(resource, owner, status, signal)
     return undefined
   }

@@ -68,6 +68,15 @@ describeWithApiServer('the CRD', () => {
     expect(conditions).toEqual({ NamesAccepted: 'True', Established: 'True' })
   })
 
+  it('marks a new pipeline as not observed, so that no client takes it for ready before the operator has seen it', async () => {
+    const { status } = await kube.demand(
+      'POST',
+      kube.pipelinePath('default'),
+      documentWith({ 'metadata.name': 'unseen' }),
+    )
+    expect(status).toEqual({ observedGeneration: -1 })
+  })
+
   it.each(readdirSync(EXAMPLES))('accepts %s and stores the same meaning', async name => {
     const document = parse(readFileSync(`${EXAMPLES}/${name}`, 'utf8'))
     const verdict = await submit(document)

@@ -1,10 +1,13 @@
 /** Tests the operator on a real API server, with the RBAC of its manifests: what it creates, keeps, rejects and deletes. */
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { planCommand } from '#operator/plan-command.ts'
 import { observedOf, SHAPES } from '../operator/golden.ts'
 import { type ApiServer, describeWithCrds } from '../support/api-server.ts'
+import { kstatusOf } from '../support/kstatus.ts'
 import { type Json, Kube } from '../support/kube.ts'
 import { ownApiServer, temporaryFolder, unique } from '../support/services.ts'
 import { until } from '../support/until.ts'
@@ -18,6 +21,7 @@ import {
   startOperator,
 } from './rig.ts'
 import { finalizerSet, topicTests } from './topic-cases.ts'
+import { SimulatedWorkers } from './workers.ts'
 
 let server: ApiServer
 let kube: Kube
@@ -118,6 +122,87 @@ describeWithCrds('the operator', () => {
       'app.kubernetes.io/name=sales-pipeline,app.kubernetes.io/instance=fresh,app.kubernetes.io/component=processor',
     )
     expect(await events('fresh')).toContain('Normal Created: Deployment fresh-processor')
+  })
+
+  describe('with clients that wait', () => {
+    const name = 'awaited'
+    const path = () => kube.pipelinePath(namespace, name)
+    const change = (spec: object) => kube.demand('PATCH', path(), { spec }, 'application/merge-patch+json')
+    const kubectl = promisify(execFile)
+
+    /** Resolves with whether kubectl finds the condition True within this time. */
+    async function waits(seconds: number, condition = 'Ready'): Promise<boolean> {
+      const access = [`--server=${server.url}`, `--token=${server.token}`, `--certificate-authority=${server.caFile}`]
+      const args = ['wait', `salespipeline/${name}`, `--for=condition=${condition}`, `--timeout=${seconds}s`]
+      try {
+        await kubectl('kubectl', [...access, `--namespace=${namespace}`, ...args])
+        return true
+      } catch (error) {
+        expect((error as { stderr: string }).stderr).toMatch(/timed out waiting for the condition/)
+        return false
+      }
+    }
+
+    it('tells kubectl wait and kstatus the truth about a silent topic, a good change and a doomed one', async () => {
+      const workers = new SimulatedWorkers(kube, namespace, name)
+      onTestFinished(() => workers.close())
+      await apply(pipelineNamed(name))
+      await created(deploymentPath(`${name}-processor`))
+      expect(await waits(1)).toBe(false)
+      const first = await workers.start()
+      expect(await waits(60)).toBe(true)
+      expect(kstatusOf(await kube.find(path()))).toBe('Current')
+
+      // The worker of the earlier spec still reports that all is well.
+      const before = (await kube.find(deploymentPath(`${name}-processor`))).metadata.generation
+      await change({ allowedLateness: '9s' })
+      expect(await waits(4)).toBe(false)
+      const rollingOut = await kube.find(path())
+      expect(conditionOf(rollingOut, 'Ready')).toMatchObject({ status: 'Unknown', reason: 'RollingOut' })
+      expect(conditionOf(rollingOut, 'Ready').observedGeneration).toBe(rollingOut.metadata.generation)
+      expect(kstatusOf(rollingOut)).toBe('InProgress')
+      expect((await kube.find(deploymentPath(`${name}-processor`))).metadata.generation).toBeGreaterThan(before)
+      await workers.start()
+      await workers.remove(first)
+      expect(await waits(60)).toBe(true)
+
+      await change({ workers: { replicas: 1 } })
+      expect(await waits(30), 'no pod is replaced').toBe(true)
+
+      await change({ allowedLateness: '10s' })
+      const crashing = await workers.startCrashing({
+        ...{ level: 'error', msg: 'worker exiting', code: 'AggregationChanged' },
+        error: 'AggregationChanged: give the changed aggregation a new name',
+      })
+      expect(await waits(60, 'Stalled')).toBe(true)
+      expect(await waits(4)).toBe(false)
+      const doomed = await kube.find(path())
+      expect(conditionOf(doomed, 'Ready')).toMatchObject({ status: 'False', reason: 'AggregationChanged' })
+      expect(kstatusOf(doomed)).toBe('Failed')
+
+      await change({ allowedLateness: '9s' })
+      await workers.remove(crashing)
+      expect(await waits(60), 'the workers of the spec before run it again').toBe(true)
+    }, 240_000)
+  })
+
+  it('names the quota that refuses the pods', async () => {
+    await apply(pipelineNamed('refused'))
+    const path = deploymentPath('refused-processor')
+    await created(path)
+    // No controller runs here: the test writes what it writes when the API server refuses a pod.
+    const message =
+      'pods "refused-processor-1-x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=0, limited: pods=0'
+    const condition = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message }
+    await kube.demand(
+      'PATCH',
+      `${path}/status`,
+      { status: { conditions: [condition] } },
+      'application/merge-patch+json',
+    )
+    expect((await ready('refused', 'PodsRefused')).message).toBe(
+      'Kubernetes refuses pods of Deployment refused-processor: exceeded quota: compute, requested: pods=1, used: pods=0, limited: pods=0. Raise ResourceQuota compute, or lower spec.workers.resources or spec.workers.replicas',
+    )
   })
 
   it('scales by the scale subresource without replacing pods', async () => {

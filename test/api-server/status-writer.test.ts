@@ -6,7 +6,7 @@ import { CRD_FILE } from '#operator/crd/generate.ts'
 import type { Owner } from '#operator/desired/observed.ts'
 import { Events } from '#operator/events.ts'
 import { KubeClient } from '#operator/kube/client.ts'
-import type { Status } from '#operator/status/status.ts'
+import type { Status } from '#operator/status/input.ts'
 import { StatusWriter } from '#operator/status/writer.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
 import { type Json, Kube } from '../support/kube.ts'
@@ -66,6 +66,15 @@ describeWithApiServer('the status writer', () => {
     }
     expect(versions.size).toBe(7)
     expect((await read('busy')).status.lag).toBe(60)
+  })
+
+  it('writes the status of a new generation at once, because somebody may wait for it', async () => {
+    const [owner, status] = [await created('changed'), writer()]
+    await status.write(await read('changed'), owner, statusWith(1), signal)
+    expect(await status.write(await read('changed'), owner, statusWith(2), signal)).toBe(10_000)
+    const next = { ...statusWith(2), observedGeneration: 2 }
+    expect(await status.write(await read('changed'), owner, next, signal)).toBeUndefined()
+    expect((await read('changed')).status.observedGeneration).toBe(2)
   })
 
   it('writes an unchanged status only once, also after a restart of the operator', async () => {

@@ -43,7 +43,7 @@ describeWithNodeTool('chaos', () =>
       await installWhole(shop)
       await shop.k('apply', '-f', join(HERE, '../../k8s/examples/ecommerce.yaml'))
       await shop.patch('ecommerce', { load: { onCluster: true, rate: 500, ...MISHAPS }, workers: { replicas: 3 } })
-      await shop.ready('ecommerce')
+      await shop.delivers('ecommerce')
       await shop.workers('ecommerce', 3)
     }, 15 * MINUTES)
 

@@ -102,7 +102,7 @@ describeWithNodeTool('the chart on a cluster', () =>
       async () => {
         await shop.k('apply', '-f', join(HERE, '../../k8s/examples/ecommerce.yaml'))
         await shop.patch('ecommerce', { load: { onCluster: true, rate: 500, ...MISHAPS } })
-        await shop.ready('ecommerce')
+        await shop.delivers('ecommerce')
         await scrape()
         await sleep(20_000)
         await crashWorker(shop, 'ecommerce', 0)

@@ -53,7 +53,7 @@ describeWithNodeTool('the loss of a node', () => {
   beforeAll(async () => {
     database = await Database.open(shop)
     await shop.apply('shop', { rate: 500 })
-    await shop.ready('shop')
+    await shop.delivers('shop')
     watch = new Watch(database, shop.schema('shop'))
   }, 10 * MINUTES)
 

@@ -51,8 +51,8 @@ describeWithNodeTool('a pipeline in pods', () => {
     async () => {
       await shop.apply('scaled', { rate: RATE })
       await shop.apply('left-alone')
-      await shop.ready('scaled')
-      await shop.ready('left-alone')
+      await shop.delivers('scaled')
+      await shop.delivers('left-alone')
       const watch = new Watch(database, shop.schema('scaled'))
       await watch.during('nothing happens', () => sleep(5000), 0)
 

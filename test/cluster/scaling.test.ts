@@ -68,7 +68,7 @@ describe('the number of workers', () => {
       await shop.apply('hpa', { rate: 100 })
       await serveMetrics('hpa-processor:8080')
       await kubectl(['-n', shop.namespace, 'apply', '-f', '-'], stringify(autoscaler('hpa')))
-      await shop.ready('hpa')
+      await shop.delivers('hpa')
       await sellUntil('hpa', 700, 4)
       expect((await shop.json('get', 'salespipeline/hpa')).spec.workers.replicas).toBe(4)
       await shop.workers('hpa', 4)

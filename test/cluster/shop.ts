@@ -87,6 +87,13 @@ export class Shop {
     return until(`Ready of ${name} has reason ${reason}`, withReason, 3 * MINUTES)
   }
 
+  /** Waits until its condition Ready is True and a result has reached every sink. */
+  async delivers(name: string): Promise<void> {
+    await this.ready(name)
+    const hasResult = async () => (await this.status(name)).firstResultAt !== undefined
+    await until(`a result of ${name} has reached every sink`, hasResult, 3 * MINUTES)
+  }
+
   /** Waits until this number of workers is desired, exists and is ready. */
   async workers(name: string, count: number): Promise<void> {
     const isReached = async () => {

@@ -74,7 +74,7 @@ describe('the Ready condition', () => {
       const tool = ['/usr/lib/java/bin/java', '-cp', '/app/kafka/*', 'org.apache.kafka.tools.TopicCommand']
       const args = ['--bootstrap-server=kafka-kafka-bootstrap:9092', '--create', '--topic=elsewhere', '--partitions=2']
       await shop.k('exec', 'kafka-nodes-0', '--', ...tool, ...args)
-      await messageOf('elsewhere', 'AwaitingFirstResult')
+      expect(await messageOf('elsewhere', 'Streaming')).toMatch(/no sale has arrived yet/)
     },
     6 * MINUTES,
   )
@@ -88,6 +88,24 @@ describe('the Ready condition', () => {
       expect((await shop.status('doors')).workers.ready).toBeGreaterThan(0)
       await installOperator()
       await messageOf('doors', 'Streaming')
+    },
+    6 * MINUTES,
+  )
+
+  it(
+    'is not met for kubectl wait after a doomed change, names the quota that refuses the pods, and recovers',
+    async () => {
+      const wait = (seconds: number) =>
+        shop.k('wait', 'salespipeline/doors', '--for=condition=Ready', `--timeout=${seconds}s`)
+      await wait(60)
+      await shop.patch('doors', { workers: { resources: { requests: { cpu: '1000' } } } })
+      await expect(wait(10)).rejects.toThrow(/timed out/)
+      await messageOf('doors', 'PodUnschedulable')
+      await shop.k('create', 'quota', 'none', '--hard=count/pods=0')
+      await shop.patch('doors', { workers: { resources: { requests: { cpu: '10m' } } } })
+      expect(await messageOf('doors', 'PodsRefused')).toMatch(/quota: none.* ResourceQuota none/)
+      await shop.k('delete', 'quota', 'none')
+      await wait(180)
     },
     6 * MINUTES,
   )

@@ -48,7 +48,7 @@ describeWithHelm('an installation of the first chart', () => {
     const older = example.replaceAll(/^ *insecure: true.*\n/gm, '')
     await kubectl(['-n', shop.namespace, 'apply', '-f', '-'], older)
     await shop.patch('ecommerce', { load: { onCluster: true, rate: 500, ...MISHAPS } })
-    await shop.ready('ecommerce')
+    await shop.delivers('ecommerce')
   }, 15 * MINUTES)
 
   afterAll(() => removeWhole(shop), 5 * MINUTES)

@@ -8,6 +8,7 @@ import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 import { OWNERSHIP_MUTANTS } from './ownership.ts'
 import { POOLER_MUTANTS } from './pooler.ts'
+import { READINESS_MUTANTS } from './readiness.ts'
 import { READING_MUTANTS } from './reading.ts'
 import { REBUILD_MUTANTS } from './rebuild.ts'
 import { SECURITY_MUTANTS } from './security.ts'
@@ -31,4 +32,5 @@ export const MUTANTS: Mutant[] = [
   ...POOLER_MUTANTS,
   ...TIMES_MUTANTS,
   ...WATERMARK_MUTANTS,
+  ...READINESS_MUTANTS,
 ]

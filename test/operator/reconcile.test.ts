@@ -7,7 +7,7 @@ import { Events } from '#operator/events.ts'
 import { type KubeClient, KubeError } from '#operator/kube/client.ts'
 import { type KubeObject, keyOf, type Resource } from '#operator/kube/resources.ts'
 import { Reconciler } from '#operator/reconcile.ts'
-import type { Status } from '#operator/status/status.ts'
+import type { Status } from '#operator/status/input.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const KEY = 'default/sales'
@@ -94,6 +94,23 @@ function rig(changes: Record<string, unknown>) {
 
 const replicasOf = (deployment: KubeObject) => (deployment.spec as { replicas: number }).replicas
 
+/** The report of a worker that has read nothing yet. */
+const reportBy = (worker: string, at: number) => ({
+  worker,
+  at,
+  startedAt: at,
+  member: null,
+  topicPartitions: 0,
+  conditions: {},
+  health: { ready: true },
+  counters: { records: 0, busySeconds: 0, projectedRows: 0 },
+  partitions: [],
+  watermark: null,
+  endToEndDelay: null,
+  projectionDelay: null,
+  projectionPending: 0,
+})
+
 /** Two workers that are 90 % busy, while four times as many records arrive as they can process. */
 function busyWorkers({ pods, now }: ReturnType<typeof rig>) {
   const startedAt = now()
@@ -107,19 +124,11 @@ function busyWorkers({ pods, now }: ReturnType<typeof rig>) {
   const reportOf = (worker: string) => {
     const seconds = (now() - startedAt) / 1000
     return {
-      worker,
-      at: now(),
+      ...reportBy(worker, now()),
       startedAt,
-      member: null,
       topicPartitions: 8,
-      conditions: {},
-      health: { ready: true },
       counters: { records: 1000 * seconds, busySeconds: 0.9 * seconds, projectedRows: 0 },
       partitions: [0, 1, 2, 3].map(i => ({ partition: worker === 'w-0' ? i : i + 4, lag: 750 * seconds })),
-      watermark: null,
-      endToEndDelay: null,
-      projectionDelay: null,
-      projectionPending: 0,
     }
   }
   vi.stubGlobal('fetch', async (url: string) => Response.json(reportOf(new URL(url).hostname)))
@@ -188,5 +197,70 @@ describe('a pass over a pipeline', () => {
     expect(cluster.appliedReplicas).toEqual([0])
     expect(cluster.status().workers.desired).toBe(0)
     expect(cluster.status().conditions[0]).toMatchObject({ type: 'Ready', status: 'False', reason: 'Paused' })
+  })
+
+  it('names the quota that refuses pods instead of workers that start for ever', async () => {
+    const cluster = rig({})
+    await cluster.pass(0)
+    expect(cluster.status().conditions[0]).toMatchObject({ reason: 'WorkersStarting' })
+    const message = 'pods "sales-processor-1-x" is forbidden: exceeded quota: compute, requested: pods=1'
+    const failure = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message }
+    cluster.objects.get(DEPLOYMENT)!.status = { conditions: [failure] }
+    await cluster.pass()
+    const shown = ['Ready', 'WorkersReady'].map(name => cluster.status().conditions.find(({ type }) => type === name))
+    for (const condition of shown)
+      expect(condition).toMatchObject({
+        status: 'False',
+        reason: 'PodsRefused',
+        message: expect.stringContaining('Raise ResourceQuota compute'),
+      })
+  })
+
+  it('counts a change as in force only once workers with its pod template have claimed every partition', async () => {
+    const cluster = rig({})
+    const templates = new Map<string, Record<string, string>>()
+    const start = (name: string) => {
+      const { template } = cluster.objects.get(DEPLOYMENT)!.spec as {
+        template: { metadata: { annotations: Record<string, string> } }
+      }
+      templates.set(name, template.metadata.annotations)
+      const status = { phase: 'Running', podIP: name, conditions: [{ type: 'Ready', status: 'True' }] }
+      const metadata = { name, namespace: 'default', uid: name, annotations: template.metadata.annotations }
+      cluster.pods.splice(0, 1, { apiVersion: 'v1', kind: 'Pod', metadata, status })
+    }
+    const proof = { partitions: [0, 1], sinks: ['postgres'] }
+    vi.stubGlobal('fetch', async (url: string) =>
+      Response.json({ ...reportBy(new URL(url).hostname, cluster.now()), proof, topicPartitions: 2 }),
+    )
+    const shown = () => cluster.status().conditions[0]
+    await cluster.pass(0)
+    expect(shown()).toMatchObject({ status: 'False', reason: 'WorkersStarting' })
+    start('w-0')
+    await cluster.pass()
+    expect(shown()).toMatchObject({ status: 'True', reason: 'Streaming', observedGeneration: 1 })
+
+    // The first pass after a change sees the pod of the earlier template, whose worker reports that all is well.
+    Object.assign(cluster.pipeline.spec as object, { allowedLateness: '9s' })
+    cluster.pipeline.metadata.generation = 2
+    await cluster.pass()
+    expect(shown()).toMatchObject({ status: 'Unknown', reason: 'RollingOut', observedGeneration: 2 })
+    expect((cluster.pipeline.status as Status).conditions[0]).toMatchObject({ observedGeneration: 2 })
+    start('w-1')
+    expect(templates.get('w-0')).not.toEqual(templates.get('w-1'))
+    await cluster.pass()
+    expect(shown()).toMatchObject({ status: 'True', observedGeneration: 2 })
+
+    Object.assign(cluster.pipeline.spec as object, { workers: { replicas: 3 } })
+    cluster.pipeline.metadata.generation = 3
+    await cluster.pass()
+    expect(shown()).toMatchObject({ status: 'True', observedGeneration: 3 })
+  })
+
+  it('looks at a rollout again when its deadline is due, although nothing happens', async () => {
+    const cluster = rig({})
+    expect(await cluster.pass(0)).toBe(600_000)
+    await cluster.pass(600_000)
+    const stalled = cluster.status().conditions.find(({ type }) => type === 'Stalled')
+    expect(stalled).toMatchObject({ status: 'True', reason: 'ProgressDeadlineExceeded' })
   })
 })

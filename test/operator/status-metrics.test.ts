@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client'
 import { expect, it } from 'vitest'
-import type { Status } from '#operator/status/status.ts'
+import type { Status } from '#operator/status/input.ts'
 import { statusMetrics } from '#operator/status-metrics.ts'
 
 function status(ready: string, reason: string, more: Partial<Status> = {}): Status {

@@ -1,49 +1,14 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { figuresOf, UNKNOWN } from '#operator/observe/figures.ts'
-import { isReady, troubleOf } from '#operator/observe/pods.ts'
-import type { WorkerReport } from '#operator/observe/report.ts'
-import { deriveStatus, type StatusInput } from '#operator/status/status.ts'
-import { checkPipeline } from '#pipeline/parse.ts'
+import { isReady, type Trouble, troubleOf } from '#operator/observe/pods.ts'
+import { refusalsOf } from '#operator/observe/refusals.ts'
+import type { StatusInput } from '#operator/status/input.ts'
+import { deriveStatus } from '#operator/status/status.ts'
+import { CONDITIONS, causeRank, codesWhere } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
-import { documentWith } from '../pipeline/documents.ts'
-
-const { spec } = checkPipeline(documentWith({}))
-const projected = checkPipeline(
-  documentWith({ 'spec.sinks': { elasticsearch: { projections: [{ aggregation: 'by_store', index: 'a' }] } } }),
-).spec
-
-function report(more: Partial<WorkerReport> = {}): WorkerReport {
-  return {
-    pod: 'w-1',
-    at: 10_000,
-    startedAt: 1000,
-    member: 'w-1-x',
-    topicPartitions: 8,
-    conditions: {},
-    health: { ready: true },
-    counters: { records: 100, busySeconds: 2.5, projectedRows: 0 },
-    partitions: Array.from({ length: 8 }, (_, partition) => ({ partition, lag: 0 })),
-    watermark: Date.UTC(2026, 0, 1),
-    endToEndDelay: { p99: 0.114 },
-    projectionDelay: null,
-    projectionPending: 0,
-    ...more,
-  }
-}
-
-function input(more: Partial<StatusInput> = {}): StatusInput {
-  const workers = { replicas: 2, ready: 2, desired: 2, selector: 'a=b' }
-  const empty = {
-    obstacle: null,
-    unready: [],
-    trouble: null,
-    reports: [report()],
-    figures: UNKNOWN,
-    previous: {},
-    scaling: {},
-  }
-  return { generation: 3, now: Date.UTC(2026, 0, 2), spec, workers, ...empty, ...more }
-}
+import { check } from '../support/properties.ts'
+import { ALL, IN_FORCE, input, NO_PROOF, NOTHING, projected, report, spec } from './status-fixture.ts'
 
 const readyOf = (more: Partial<StatusInput>) => {
   const { status, reason, message } = deriveStatus(input(more)).conditions.find(({ type }) => type === 'Ready')!
@@ -55,13 +20,45 @@ describe('the condition Ready', () => {
     ['all is well', {}, 'True Streaming: results reach every sink'],
     [
       'no sale has arrived yet',
-      { reports: [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })] },
-      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; check the producers. If you send a sale yourself, it stays in the results',
+      { reports: [report({ counters: NOTHING })] },
+      'True Streaming: every partition of topic sales has a worker, and every sink accepts results; no sale has arrived yet',
     ],
     [
-      'the projection has nothing yet',
-      { spec: projected },
-      'False AwaitingFirstResult: waiting for the first sale from topic sales to reach all sinks; check the producers. If you send a sale yourself, it stays in the results',
+      'a partition has no worker with the newest spec',
+      { reports: [report({ proof: { partitions: [0, 1, 2, 3, 4], sinks: ['postgres'] } })] },
+      'Unknown RollingOut: generation 3 is not in force yet: 2 of 2 pods run its spec; they have not claimed partitions 5, 6, 7, or PostgreSQL has not accepted an empty commit for these yet',
+    ],
+    [
+      'only workers of an earlier spec report, although results reach every sink',
+      { current: new Set(['w-2']), reports: [report(), report({ pod: 'w-2', topicPartitions: 0, proof: NO_PROOF })] },
+      'Unknown RollingOut: generation 3 is not in force yet: 1 of 2 pods run its spec; none of them has joined the consumer group yet',
+    ],
+    [
+      'a worker of release 0.3.0 proves nothing',
+      { reports: [report({ proof: undefined })] },
+      'Unknown RollingOut: generation 3 is not in force yet: 2 of 2 pods run its spec; they have not claimed partitions 0, 1, 2, 3, 4 and 3 more, or PostgreSQL has not accepted an empty commit for these yet',
+    ],
+    [
+      'Elasticsearch has not accepted a write',
+      { spec: projected, reports: [report({ proof: { partitions: ALL, sinks: ['postgres'] } })] },
+      'Unknown RollingOut: generation 3 is not in force yet: 2 of 2 pods run its spec; sink elasticsearch has not accepted their writes yet',
+    ],
+    [
+      'a sink refuses the first real write',
+      {
+        spec: projected,
+        previous: IN_FORCE,
+        reports: [report({ conditions: { ProjectionRejected: 'the sink rejected 1 rows' } })],
+      },
+      'False ProjectionRejected: pod w-1: the sink rejected 1 rows',
+    ],
+    [
+      'a worker of the earlier spec waits for its replacement',
+      {
+        current: new Set(['w-2']),
+        reports: [report({ conditions: { GenerationOutdated: 'x' } }), report({ pod: 'w-2', proof: NO_PROOF })],
+      },
+      expect.stringMatching(/^Unknown RollingOut: generation 3 is not in force yet: 1 of 2 pods/),
     ],
     [
       'no worker is ready',
@@ -92,23 +89,46 @@ describe('the condition Ready', () => {
       'False StoreUnavailable: pod w-2: PostgreSQL refused the password',
     ],
     [
+      'PostgreSQL is down, and another worker reported first that rows are not projected',
+      {
+        reports: [
+          report({ conditions: { ProjectionBehind: 'y' } }),
+          report({
+            pod: 'w-2',
+            conditions: { ProjectionBehind: 'x', StoreUnavailable: 'PostgreSQL does not respond' },
+          }),
+        ],
+      },
+      'False StoreUnavailable: pod w-2: PostgreSQL does not respond. Also reported: ProjectionBehind',
+    ],
+    [
+      'pods are refused and another worker lacks memory',
+      {
+        troubles: [
+          { reason: 'WorkerOutOfMemory', message: 'pod w-2' },
+          { reason: 'PodsRefused', message: 'quota' },
+        ],
+      },
+      'False PodsRefused: quota. Also reported: WorkerOutOfMemory',
+    ],
+    [
       'a pod cannot start',
-      { trouble: { reason: 'ImageCannotBePulled', message: 'pod w-1' } },
+      { troubles: [{ reason: 'ImageCannotBePulled', message: 'pod w-1' }] },
       'False ImageCannotBePulled: pod w-1',
     ],
     [
       'a worker reports a more exact reason than its pod',
       {
-        trouble: { reason: 'WorkerCrashLooping', message: 'x' },
+        troubles: [{ reason: 'WorkerCrashLooping', message: 'x' }],
         reports: [report({ conditions: { TopicMissing: 'make it' } })],
       },
-      'False TopicMissing: pod w-1: make it',
+      'False TopicMissing: pod w-1: make it. Also reported: WorkerCrashLooping',
     ],
     [
       'a Secret is missing',
       {
         obstacle: { reason: 'SecretMissing', message: 'pg' },
-        trouble: { reason: 'ContainerConfigInvalid', message: 'x' },
+        troubles: [{ reason: 'ContainerConfigInvalid', message: 'x' }],
       },
       'False SecretMissing: pg',
     ],
@@ -117,22 +137,59 @@ describe('the condition Ready', () => {
       { reports: [report({ conditions: { WeakFutureGuard: 'x' } })] },
       'True Streaming: results reach every sink',
     ],
-  ])('is derived when %s', (_when, more, condition) => expect(readyOf(more)).toBe(condition))
+  ])('is derived when %s', (_when, more, condition) => expect(readyOf(more)).toEqual(condition))
 
-  it('stays True after results reached every sink, although restarted workers count from 0 again', () => {
-    const previous = deriveStatus(input())
-    expect(previous.firstResultAt).toBe('2026-01-02T00:00:00.000Z')
-    const fresh = [report({ counters: { records: 0, busySeconds: 0, projectedRows: 0 } })]
-    expect(readyOf({ previous, reports: fresh })).toMatch(/^True/)
-    expect(deriveStatus(input({ previous, reports: fresh })).firstResultAt).toBe(previous.firstResultAt)
+  it('shows the same root cause for any set of conditions, whichever worker reports them first', () => {
+    const blockers = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && blocking)
+    const ofPods = codesWhere(({ raisedBy, types }) => raisedBy === 'operator' && types.includes('WorkersReady'))
+    const codes = fc.constantFrom(...blockers, ...ofPods.filter(code => CONDITIONS[code].blocking), 'NewerThanThis')
+    const facts = fc.uniqueArray(fc.tuple(codes, fc.nat(3)), { minLength: 1, maxLength: 10, selector: String })
+    const twice = facts.chain(set => fc.tuple(fc.constant(set), fc.shuffledSubarray(set, { minLength: set.length })))
+    const shown = (set: [string, number][]) => {
+      const isOfPod = ([code]: [string, number]) =>
+        (ofPods as string[]).includes(code) && !(blockers as string[]).includes(code)
+      const troubles = set.filter(isOfPod).map(([code, pod]) => ({ reason: code as never, message: `pod w-${pod}` }))
+      const reported = Map.groupBy(
+        set.filter(fact => !isOfPod(fact)),
+        ([, pod]) => pod,
+      )
+      const reports = [...reported].map(([pod, of]) =>
+        report({ pod: `w-${pod}`, conditions: Object.fromEntries(of.map(([code]) => [code, 'x'])) }),
+      )
+      return readyOf({ troubles, reports })
+    }
+    const isRoot = ([set, reordered]: [[string, number][], [string, number][]]) => {
+      const first = shown(set)
+      expect(shown(reordered)).toBe(first)
+      const root = /^False (\w+): /.exec(first)![1]!
+      expect(set.map(([code]) => code)).toContain(root)
+      for (const [code] of set) expect(causeRank(code)).toBeGreaterThanOrEqual(causeRank(root))
+    }
+    check(fc.property(twice, isRoot))
   })
 
-  it('is False until a sink that is added later has received a result', () => {
-    const previous = deriveStatus(input())
-    expect(previous.sinksReached).toEqual(['postgres'])
-    expect(readyOf({ spec: projected, previous })).toMatch(/^False AwaitingFirstResult/)
-    const shown = [report({ counters: { records: 100, busySeconds: 2.5, projectedRows: 3 } })]
-    expect(readyOf({ spec: projected, previous, reports: shown })).toMatch(/^True/)
+  it('stays True after results reached every sink, although restarted workers count from 0 again', () => {
+    expect(IN_FORCE.firstResultAt).toBe('2026-01-02T00:00:00.000Z')
+    const fresh = [report({ counters: NOTHING })]
+    expect(readyOf({ previous: IN_FORCE, reports: fresh })).toBe('True Streaming: results reach every sink')
+    expect(deriveStatus(input({ previous: IN_FORCE, reports: fresh })).firstResultAt).toBe(IN_FORCE.firstResultAt)
+  })
+
+  it('stays True while a partition moves or a pod is replaced, once the generation is in force', () => {
+    const moving = { previous: IN_FORCE, reports: [report({ proof: NO_PROOF })] }
+    expect(readyOf(moving)).toMatch(/^True Streaming/)
+    expect(readyOf({ ...moving, current: new Set() })).toMatch(/^True Streaming/)
+    expect(readyOf({ ...moving, generation: 4 })).toMatch(/^Unknown RollingOut: generation 4/)
+  })
+
+  it('is Unknown until a sink that is added later accepts writes, and does not wait for a result', () => {
+    expect(IN_FORCE.sinksReached).toEqual(['postgres'])
+    const added = { spec: projected, previous: IN_FORCE, generation: 4 }
+    expect(readyOf({ ...added, reports: [report({ proof: { partitions: ALL, sinks: ['postgres'] } })] })).toMatch(
+      /^Unknown RollingOut/,
+    )
+    expect(readyOf(added)).toMatch(/^True/)
+    expect(deriveStatus(input(added)).sinksReached).toEqual(['postgres'])
   })
 
   it('keeps the time of its last transition', () => {
@@ -140,7 +197,11 @@ describe('the condition Ready', () => {
     const later = deriveStatus(input({ now: Date.UTC(2026, 0, 3), previous: before }))
     expect(later.conditions).toEqual(before.conditions)
     const failed = deriveStatus(
-      input({ now: Date.UTC(2026, 0, 3), previous: before, trouble: { reason: 'WorkerCrashLooping', message: 'x' } }),
+      input({
+        now: Date.UTC(2026, 0, 3),
+        previous: before,
+        troubles: [{ reason: 'WorkerCrashLooping', message: 'x' }],
+      }),
     )
     expect(failed.conditions[0]).toMatchObject({
       type: 'Ready',
@@ -224,6 +285,87 @@ describe('the figures of a pipeline', () => {
   })
 })
 
+describe('pods that Kubernetes refuses', () => {
+  const refused = (message: string, more: object = {}) => ({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'shop-processor', namespace: 'shop' },
+    status: { conditions: [{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message, ...more }] },
+  })
+  const forbidden = (why: string) => `pods "shop-processor-6d4-x7k2p" is forbidden: ${why}`
+
+  it.each([
+    [
+      forbidden(
+        'exceeded quota: compute, requested: limits.memory=512Mi, used: limits.memory=0, limited: limits.memory=256Mi',
+      ),
+      'exceeded quota: compute, requested: limits.memory=512Mi, used: limits.memory=0, limited: limits.memory=256Mi. Raise ResourceQuota compute, or lower spec.workers.resources or spec.workers.replicas',
+    ],
+    [
+      forbidden('failed quota: compute: must specify limits.cpu for: processor'),
+      'failed quota: compute: must specify limits.cpu for: processor. Set the requests and limits that ResourceQuota compute asks for in spec.workers.resources',
+    ],
+    [
+      forbidden('status unknown for quota: compute, resources: pods'),
+      expect.stringMatching(/Kubernetes has not counted what ResourceQuota compute covers yet; it tries again$/),
+    ],
+    [
+      forbidden('maximum memory usage per Container is 128Mi, but limit is 512Mi'),
+      'maximum memory usage per Container is 128Mi, but limit is 512Mi. Set spec.workers.resources to values that the LimitRange of the namespace allows, or change the LimitRange',
+    ],
+    [
+      forbidden('violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false'),
+      expect.stringMatching(/The pods meet the level restricted: check which field/),
+    ],
+    [
+      'admission webhook "validate.kyverno.svc" denied the request: no label team',
+      'admission webhook "validate.kyverno.svc" denied the request: no label team. Change the policy behind webhook validate.kyverno.svc, or make an exception for the pods of this pipeline',
+    ],
+    [
+      'Internal error occurred: failed calling webhook "inject.mesh.io": no endpoints available',
+      expect.stringMatching(/Webhook inject.mesh.io does not respond/),
+    ],
+    [
+      forbidden("ValidatingAdmissionPolicy 'teams' with binding 'all' denied request: no label team"),
+      expect.stringMatching(/Change ValidatingAdmissionPolicy teams, or make an exception/),
+    ],
+    [
+      forbidden('error looking up service account shop/x: serviceaccount "x" not found'),
+      expect.stringMatching(/ServiceAccount exists/),
+    ],
+    [
+      forbidden('no PriorityClass with name x was found'),
+      expect.stringMatching(/Change the policy that the message names/),
+    ],
+  ])('are named with what to do: %s', (said, expected) => {
+    const [{ reason, message }] = refusalsOf(refused(said)) as [Trouble]
+    expect(reason).toBe('PodsRefused')
+    const start = 'Kubernetes refuses pods of Deployment shop-processor: '
+    expect([message.slice(0, start.length), message.slice(start.length)]).toEqual([start, expected])
+  })
+
+  it('are named as a notice if they belong to the ingest, with its own fields', () => {
+    const ingest = refused(forbidden('exceeded quota: compute, requested: pods=1'))
+    const labels = { 'app.kubernetes.io/component': 'ingest' }
+    const notices = refusalsOf({ ...ingest, metadata: { name: 'shop-ingest', namespace: 'shop', labels } })
+    const { conditions } = deriveStatus(input({ notices }))
+    expect(conditions.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'True' })
+    expect(conditions.find(({ type }) => type === 'Notice')).toMatchObject({
+      reason: 'PodsRefused',
+      message: expect.stringMatching(
+        /^PodsRefused: .*shop-ingest.* lower spec.ingest.resources or spec.ingest.replicas$/,
+      ),
+    })
+  })
+
+  it('are none while the Deployment creates its pods, or while only their deletion fails', () => {
+    expect(refusalsOf(undefined)).toEqual([])
+    expect(refusalsOf({ ...refused(''), status: {} })).toEqual([])
+    expect(refusalsOf(refused('x', { status: 'False' }))).toEqual([])
+    expect(refusalsOf(refused('x', { reason: 'FailedDelete' }))).toEqual([])
+  })
+})
+
 describe('the trouble of pods', () => {
   const pod = (status: object, metadata: object = {}) => ({
     apiVersion: 'v1',
@@ -248,6 +390,18 @@ describe('the trouble of pods', () => {
   const restarted = (terminated: object, more: object = {}) =>
     waiting('', '', { restartCount: 2, state: { running: {} }, lastState: { terminated }, ...more })
 
+  /** The last log line of a worker that was killed: a condition that was raised much earlier. */
+  const WARNING = '{"level":"warn","code":"WeakFutureGuard","msg":"WeakFutureGuard: set it"}'
+  const limited = (killed: object) => ({
+    ...killed,
+    spec: {
+      containers: [
+        { name: 'proxy', resources: { limits: { memory: '64Mi' } } },
+        { name: 'processor', resources: { limits: { memory: '512Mi' } } },
+      ],
+    },
+  })
+
   it.each<[object, string]>([
     [
       waiting('ImagePullBackOff', 'not found'),
@@ -266,9 +420,58 @@ describe('the trouble of pods', () => {
     [
       restarted({
         exitCode: 1,
-        message: '{"msg":"worker exiting","error":"TopicCompacted: mend it","code":"TopicCompacted"}',
+        message: '{"level":"error","msg":"worker exiting","error":"TopicCompacted: mend it","code":"TopicCompacted"}',
       }),
       'TopicCompacted: pod w-1, container processor crashed 2 times, last exit code 1: worker exiting: TopicCompacted: mend it',
+    ],
+    [
+      restarted({ exitCode: 1, message: WARNING }),
+      'WorkerCrashLooping: pod w-1, container processor crashed 2 times, last exit code 1: the log ends without an error; its last line is: WeakFutureGuard: set it',
+    ],
+    [
+      limited(restarted({ exitCode: 137, reason: 'OOMKilled', message: WARNING }, { restartCount: 3 })),
+      'WorkerOutOfMemory: pod w-1, container processor was killed because it used more than its memory limit of 512Mi (OOMKilled, 3 restarts). Raise spec.workers.resources.limits.memory and requests.memory',
+    ],
+    [
+      limited(
+        restarted({
+          exitCode: 128,
+          reason: 'StartError',
+          message: 'container init was OOM-killed (memory limit too low?)',
+        }),
+      ),
+      expect.stringMatching(/^WorkerOutOfMemory: .* used more than its memory limit of 512Mi/),
+    ],
+    [
+      restarted({ exitCode: 137, reason: 'OOMKilled' }, { restartCount: 1 }),
+      'WorkerOutOfMemory: pod w-1, container processor was killed because its node had no memory left (OOMKilled, 1 restart); the container has no memory limit. Set spec.workers.resources.limits.memory and requests.memory',
+    ],
+    [
+      limited(restarted({ exitCode: 137, reason: 'OOMKilled' }, { name: 'proxy' })),
+      'WorkerOutOfMemory: pod w-1, container proxy was killed because it used more than its memory limit of 64Mi (OOMKilled, 2 restarts). Raise the memory limit of container proxy',
+    ],
+    [
+      limited(
+        restarted({
+          exitCode: 134,
+          message: 'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n at 0x1 node\n',
+        }),
+      ),
+      'WorkerOutOfMemory: pod w-1, container processor ran out of memory (2 restarts): its JavaScript heap reached the limit that follows from the memory limit 512Mi. Raise spec.workers.resources.limits.memory and requests.memory',
+    ],
+    [
+      restarted({ exitCode: 137, reason: 'Error', message: WARNING }),
+      'WorkerCrashLooping: pod w-1, container processor crashed 2 times, last exit code 137: killed with SIGKILL, by the kubelet after a failed liveness probe or because the node lacked memory. The Events of the pod show which; if it was memory, raise spec.workers.resources.limits.memory and requests.memory',
+    ],
+    [
+      waiting('CrashLoopBackOff', 'back-off', {
+        restartCount: 2,
+        state: { terminated: { exitCode: 137, reason: 'OOMKilled' } },
+        lastState: {
+          terminated: { exitCode: 1, message: '{"level":"error","msg":"worker exiting","code":"TopicCompacted"}' },
+        },
+      }),
+      expect.stringMatching(/^WorkerOutOfMemory: /),
     ],
     [
       pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes: Insufficient memory' }] }),
@@ -276,7 +479,7 @@ describe('the trouble of pods', () => {
     ],
   ])('is found in their status: %j', (status, expected) => {
     const trouble = troubleOf([status as never])!
-    expect(`${trouble.reason}: ${trouble.message}`).toBe(expected)
+    expect(`${trouble.reason}: ${trouble.message}`).toEqual(expected)
   })
 
   it('is none while they start or terminate', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Trouble } from '#operator/observe/pods.ts'
-import { blocking } from '#operator/status/status.ts'
-import { CONDITIONS, codesWhere, INFORMATIONAL } from '#pipeline/conditions.ts'
+import { blocking } from '#operator/status/ready.ts'
+import { CONDITIONS, causeRank, codesWhere, INFORMATIONAL } from '#pipeline/conditions.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 import type { Telemetry } from '#processor/ports.ts'
 import type { retrying } from '#processor/retrying.ts'
@@ -23,7 +23,7 @@ describe('CONDITIONS', () => {
 
   it('has only four blocking conditions that are part of normal operation', () =>
     expect(new Set(codesWhere(({ blocking, expected }) => blocking && expected === true))).toEqual(
-      new Set(['WorkersStarting', 'AwaitingFirstResult', 'Paused', 'Deleting']),
+      new Set(['WorkersStarting', 'RollingOut', 'Paused', 'Deleting']),
     ))
 
   it('shows informing worker codes as Notice and blocking ones as the reason of Ready', () => {
@@ -33,6 +33,32 @@ describe('CONDITIONS', () => {
     const blockers = codesWhere(({ raisedBy, blocking }) => raisedBy === 'worker' && blocking)
     for (const code of blockers) expect(CONDITIONS[code].types).toContain('Ready')
   })
+})
+
+describe('the order of causes', () => {
+  const blockers = codesWhere(({ blocking, types }) => blocking && types.includes('Ready'))
+  const notices = codesWhere(({ types }) => types.includes('Notice'))
+
+  it('has a place of its own for each reason that can be shown beside another one', () => {
+    const ranks = [...new Set([...blockers, ...notices])].map(causeRank)
+    expect(new Set([...ranks, causeRank('NewerThanThis')]).size).toBe(ranks.length + 1)
+  })
+
+  it.each([
+    ['StoreUnavailable', 'ProjectionBehind'],
+    ['AccessDenied', 'WorkerCrashLooping'],
+    ['SourceUnavailable', 'ProjectionBehind'],
+    ['SecretMissing', 'ContainerConfigInvalid'],
+    ['PodsRefused', 'WorkersStarting'],
+    ['WorkerOutOfMemory', 'WorkerCrashLooping'],
+    ['WorkerOutOfMemory', 'RemovedFromGroup'],
+    ['WorkerOutOfMemory', 'ProjectionBehind'],
+    ['ProjectionBehind', 'ProjectionRebuilding'],
+    ['TopicReplaced', 'OffsetOutOfRange'],
+    ['NewerThanThis', 'ProjectionBehind'],
+    ['WatermarkFarAhead', 'ManyLateEvents'],
+    ['ManyDeadLetters', 'DeadLettersFull'],
+  ])('puts %s before %s', (cause, effect) => expect(causeRank(cause)).toBeLessThan(causeRank(effect)))
 })
 
 it('treats an unknown code of a newer worker as blocking', () => {

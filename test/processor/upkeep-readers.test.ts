@@ -16,6 +16,7 @@ async function reportsOf(seconds: number, grantReaders: Store['grantReaders']): 
   const store = { advance: async () => null, deadLetterBytes: async () => 0, grantReaders } as unknown as Store
   const telemetry = {
     log() {},
+    committable() {},
     condition(code: string, message: string | null) {
       if (code === 'ReadersNotGranted') reports.push([now / 1000, message])
     },

@@ -309,6 +309,7 @@ class Simulation {
       return this.#projected.write(rows)
     }
     return {
+      name: 'simulated',
       prepare: () => life.call(async () => {}),
       write: rows => life.call(() => write(rows), this.#quiet ? 0 : 0.05),
       missing: rows => life.call(() => this.#projected.missing(rows)),
@@ -330,6 +331,7 @@ class Simulation {
       positions: () => call(() => memory.positions()),
       commit: commit => life.call(() => this.#commit(memory, commit), this.#quiet ? 0 : 0.1),
       inspect: partitions => call(() => memory.inspect(partitions)),
+      commitNothing: owned => call(() => memory.commitNothing(owned)),
       renewIdle: (owned, leaseMs) => call(() => memory.renewIdle(owned, leaseMs)),
       advance: () => call(() => memory.advance()),
       deadLetterBytes: () => call(() => memory.deadLetterBytes()),

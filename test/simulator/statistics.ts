@@ -76,6 +76,8 @@ export function countingTelemetry(statistics: Statistics, gauge: { gathered: num
     released: () => {},
     projected: () => {},
     projectionPending: () => {},
+    committable: () => {},
+    sinkAccepted: () => {},
     pipelineClock: () => {},
     busy: () => {},
     log: () => {},

@@ -14,12 +14,16 @@ export type ElasticsearchOptions = ElasticsearchServerOptions & {
   log: Telemetry['log']
 }
 
+/** Id that no row has: those begin with the owner. */
+const NO_DOCUMENT = 'salespipeline-no-document'
+
 /** Does not connect yet. */
 export function createElasticsearchSink(options: ElasticsearchOptions): Sink {
   return new ElasticsearchSink(options)
 }
 
 class ElasticsearchSink implements Sink {
+  readonly name = 'elasticsearch'
   readonly #server: ElasticsearchServer
   readonly #definitions: IndexDefinition[]
   readonly #indices: Map<number, string>
@@ -48,6 +52,19 @@ class ElasticsearchSink implements Sink {
     const missing = judged === 'adopted' ? { properties: mappings.properties } : mappings
     await this.#server.request(`adding fields to index ${index}`, (c, o) =>
       c.indices.putMapping({ index, ...missing }, o),
+    )
+    await this.#tryWrite(index)
+  }
+
+  /**
+   * Sends a write that changes nothing: it demands a state of a document that does not exist. Elasticsearch answers 409, but
+   * only after it has checked the privileges and the blocks of the index, such as that of a full disk. A 400 is about the
+   * document, which is empty.
+   */
+  async #tryWrite(index: string): Promise<void> {
+    const nothing = { document: {}, if_seq_no: 0, if_primary_term: 1, pipeline: '_none' }
+    await this.#server.request(`trying to write to index ${index}`, (c, o) =>
+      c.index({ index, id: NO_DOCUMENT, ...nothing }, { ...o, ignore: [400, 409] }),
     )
   }
 

@@ -5,6 +5,7 @@ import type { ProjectedRow, ProjectionFault, Sink } from '#processor/ports.ts'
 export type Revision = Pick<ProjectedRow, 'aggregation' | 'version' | 'document'>
 
 export class MemorySink implements Sink {
+  readonly name = 'memory'
   /** By document id. */
   readonly revisions = new Map<string, Revision>()
   readonly #rejects: (row: ProjectedRow) => string | null

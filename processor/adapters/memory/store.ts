@@ -230,6 +230,13 @@ export class MemoryStore implements Store, Outbox {
     return rows.filter(row => row !== undefined && row.nextOffset !== null).map(row => progressOf(row!))
   }
 
+  async commitNothing(owned: { partition: number; epoch: number; token: string }[]): Promise<number[]> {
+    const { progress } = this.#options.database
+    const isMine = ({ partition, epoch, token }: (typeof owned)[number]) =>
+      progress.get(partition)?.epoch === epoch && progress.get(partition)?.token === token
+    return owned.filter(isMine).map(({ partition }) => partition)
+  }
+
   async renewIdle(owned: { partition: number; epoch: number; token: string }[], leaseMs: number): Promise<void> {
     const { database, now } = this.#options
     for (const { partition, epoch, token } of owned) {

@@ -44,8 +44,12 @@ export function storeError(error: unknown, doing: string): unknown {
     return new Fatal('AccessDenied', `PostgreSQL error while ${doing}: ${reason}. Check spec.sinks.postgres.tls`, {
       cause: error,
     })
-  return new Retryable(`PostgreSQL error while ${doing}: ${reason}; retrying`, { cause: error })
+  return unavailable(`PostgreSQL error while ${doing}: ${reason}`, error)
 }
+
+/** The condition names PostgreSQL also where the caller waits for another server as well, as a projection does. */
+const unavailable = (message: string, cause: Error) =>
+  new Retryable(`${message}; retrying`, { condition: 'StoreUnavailable', cause })
 
 function fromServer(error: pg.DatabaseError, doing: string): Error {
   const refused = poolerError(error, doing)
@@ -55,8 +59,7 @@ function fromServer(error: pg.DatabaseError, doing: string): Error {
   const options = { cause: error }
   if (code === FENCED) return new Fenced(error.message)
   if (REFUSED_DATA.includes(code.slice(0, 2))) return new Rejected(message, options)
-  if (PASSING_CODES.includes(code) || PASSING.includes(code.slice(0, 2)))
-    return new Retryable(`${message}; retrying`, options)
+  if (PASSING_CODES.includes(code) || PASSING.includes(code.slice(0, 2))) return unavailable(message, error)
   const advice = adviceOn(code)
   return advice ? new Fatal('AccessDenied', `${message}. ${advice}`, options) : error
 }

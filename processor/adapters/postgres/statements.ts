@@ -96,6 +96,15 @@ function claimStatements(t: Table) {
         JOIN unnest($1::int[], $2::bigint[], $3::text[]) AS o (partition, epoch, token)
           ON q.partition = o.partition AND q.epoch = o.epoch AND q.token = o.token
         FOR UPDATE OF q SKIP LOCKED)`,
+    /** Changes nothing; returns the partitions that still have this owner: $1 partitions, $2 epochs, $3 tokens. */
+    keepProgress: `
+      WITH mine AS (
+        SELECT q.partition FROM ${t('progress')} q
+        JOIN unnest($1::int[], $2::bigint[], $3::text[]) AS o (partition, epoch, token)
+          ON q.partition = o.partition AND q.epoch = o.epoch AND q.token = o.token
+        ORDER BY q.partition FOR UPDATE OF q)
+      UPDATE ${t('progress')} AS p SET epoch = p.epoch FROM mine WHERE p.partition = mine.partition
+      RETURNING p.partition`,
     deadLetterBytes: `SELECT coalesce(sum(octet_length(payload)), 0)::bigint AS bytes FROM ${t('dead_letters')}`,
   }
 }

@@ -20,6 +20,7 @@ import { type AggregateStatements, aggregateStatements, rawStatements } from './
 import { type ClaimContext, claim, inspect } from './claim.ts'
 import { commitQueries, sendCommit } from './commit.ts'
 import { Connections, DEFAULT_TIMEOUTS } from './connections.ts'
+import { commitNothing } from './empty-commit.ts'
 import { isReadOnly, isRolledBack, storeError } from './errors.ts'
 import { applicationName, applicationPrefix, type PostgresStoreOptions } from './options.ts'
 import { PostgresOutbox } from './outbox.ts'
@@ -106,6 +107,13 @@ class PostgresStore implements Store, Outbox, Expulsions {
           if (!isRolledBack(error) || attempt === MAX_ATTEMPTS) throw error
         }
       for (const { payload } of commit.dead) this.#deadLetters.bytes += payload?.length ?? 0
+    })
+  }
+
+  commitNothing(owned: { partition: number; epoch: number; token: string }[]): Promise<number[]> {
+    return this.#guard('trying a commit without records', () => {
+      this.#opened()
+      return commitNothing({ ...this.#shared(), raw: this.#raw }, owned)
     })
   }
 

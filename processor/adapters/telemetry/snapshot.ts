@@ -2,6 +2,7 @@
 import type { Counter, Gauge } from 'prom-client'
 import type { HealthReport } from './health.ts'
 import type { Metrics } from './metrics.ts'
+import type { ProofReport } from './proof.ts'
 import type { Percentiles } from './recent-delays.ts'
 
 export type Snapshot = {
@@ -11,6 +12,7 @@ export type Snapshot = {
   at: number
   health: HealthReport
   conditions: Record<string, string>
+  proof: ProofReport
   /** Totals since the worker started. */
   counters: Record<(typeof COUNTERS)[number], number>
   assigned: number

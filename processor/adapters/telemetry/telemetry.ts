@@ -10,6 +10,7 @@ import { EQUATIONS, imbalance, LAWS } from './conservation.ts'
 import { Health, type HealthReport } from './health.ts'
 import { createLogger, type LogLevel } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { Proof } from './proof.ts'
 import { RecentDelays } from './recent-delays.ts'
 import { measure, type Snapshot } from './snapshot.ts'
 import type { Tracing } from './tracing.ts'
@@ -48,6 +49,7 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
   const logger = createLogger(options.logLevel, { pipeline, worker }, options.logTo)
   const commitLog = options.commitLog === undefined ? null : openCommitLog(options.commitLog, worker)
   const health = new Health()
+  const proof = new Proof()
   const recentCommits = new RecentDelays()
   const recentProjections = new RecentDelays()
 
@@ -65,6 +67,7 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
         at,
         health: health.report(),
         conditions: health.conditions(),
+        proof: proof.report(),
         endToEndDelay: recentCommits.percentiles(at),
         projectionDelay: recentProjections.percentiles(at),
         ...(await measure(metrics)),
@@ -112,6 +115,8 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
       recentProjections.add(updatedAt, info.endedAt)
       tracing?.projected(work, info)
     },
+    committable: partitions => proof.committable(partitions),
+    sinkAccepted: sink => proof.sinkAccepted(sink),
     projectionPending: rows => metrics.projectionPending.set(rows),
     pipelineClock({ watermark, finalised, removed }) {
       if (watermark !== null) metrics.watermark.set(watermark / 1000)

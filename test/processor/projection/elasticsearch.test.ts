@@ -98,6 +98,20 @@ describe('prepare on Elasticsearch', () => {
     })
   })
 
+  it('leaves no document behind when it tries whether the index accepts writes, and fails while it does not', async () => {
+    const compiled = compiledFor(unique('tried'))
+    const index = indexOf(compiled, 0)
+    await openSink(compiled).prepare(OWNERSHIP)
+    await send('POST', `/${index}/_refresh`)
+    expect((await send('GET', `/${index}/_count`))?.count).toBe(0)
+    await send('PUT', `/${index}/_settings`, { 'index.blocks.write': true })
+    await expect(openSink(compiled).prepare(OWNERSHIP)).rejects.toThrow(
+      /trying to write to index \S+: 403 cluster_block/,
+    )
+    await send('PUT', `/${index}/_settings`, { 'index.blocks.write': false })
+    await openSink(compiled).prepare(OWNERSHIP)
+  })
+
   it('prepares indices from several workers at once', async () => {
     const compiled = compiledFor(unique('together'))
     await Promise.all(Array.from({ length: 4 }, () => openSink(compiled).prepare(OWNERSHIP)))

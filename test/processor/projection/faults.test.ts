@@ -74,6 +74,7 @@ describe('the Elasticsearch sink with a healthy server', () => {
       'PUT /scripted-by-store',
       'GET /scripted-by-store/_mapping',
       'PUT /scripted-by-store/_mapping',
+      'PUT /scripted-by-store/_doc/salespipeline-no-document',
       'GET /scripted-all-time/_mapping',
       'GET /_index_template/scripted-all-time',
       'PUT /_index_template/scripted-all-time',
@@ -81,6 +82,7 @@ describe('the Elasticsearch sink with a healthy server', () => {
       'PUT /scripted-all-time',
       'GET /scripted-all-time/_mapping',
       'PUT /scripted-all-time/_mapping',
+      'PUT /scripted-all-time/_doc/salespipeline-no-document',
       'POST /_bulk',
     ])
     const basic = `Basic ${Buffer.from(`projector:${PASSWORD}`).toString('base64')}`
@@ -97,6 +99,29 @@ describe('the Elasticsearch sink with a healthy server', () => {
     expect(await sink.write(large)).toEqual([])
     expect(server.bulks.length).toBe(5)
     for (const { body } of server.bulks) expect(Buffer.byteLength(body)).toBeLessThan(5_000_000)
+  })
+})
+
+describe('the Elasticsearch sink before the first row', () => {
+  const writesAre = (status: number, type: string) => {
+    server.script = request =>
+      request.path.includes('/_doc/') ? { status, body: { status, error: { type, reason: 'x' } } } : healthy(request)
+  }
+
+  it.each([
+    [403, 'security_exception'],
+    [403, 'cluster_block_exception'],
+    [429, 'cluster_block_exception'],
+    [503, 'unavailable_shards_exception'],
+  ])('is not prepared while the index refuses writes (%i %s)', async (status, type) => {
+    writesAre(status, type)
+    const { message } = await failure(sink.prepare(OWNERSHIP))
+    expect(message).toContain(`while trying to write to index scripted-by-store: ${status} ${type}`)
+  })
+
+  it('is prepared when the index refuses only the document that does not exist', async () => {
+    writesAre(409, 'version_conflict_engine_exception')
+    await sink.prepare(OWNERSHIP)
   })
 })
 

@@ -51,6 +51,15 @@ describe('the projector', () => {
     await runFor(env, 3)
     expect(env.log).toEqual(['prepare…', 'prepare…', 'prepare…'])
     expect(env.outbox.waiting.size).toBe(1)
+    expect(env.recorded.accepted.size).toBe(0)
+  })
+
+  it('reports that the sink accepts its writes although no row waits', async () => {
+    const env = projectorEnvironment()
+    env.sink.script.prepare.push('refused')
+    await runFor(env, 2)
+    expect(env.log).toEqual(['prepare…', 'prepare…', 'prepare answered'])
+    expect([...env.recorded.accepted]).toEqual(['simulated'])
   })
 
   it('neither prepares nor writes before the store is open', async () => {
@@ -113,6 +122,17 @@ describe('the projector', () => {
       'ProjectionBehind raised',
       'ProjectionBehind raised',
       'ProjectionBehind cleared',
+    ])
+  })
+
+  it('raises StoreUnavailable instead while PostgreSQL is down, because nothing is wrong with the sink', async () => {
+    const env = projectorEnvironment()
+    env.outbox.failures = 2
+    await runFor(env, 4)
+    expect(env.recorded.changes.filter(change => /Unavailable|Behind/.test(change))).toEqual([
+      'StoreUnavailable raised',
+      'StoreUnavailable raised',
+      'StoreUnavailable cleared',
     ])
   })
 

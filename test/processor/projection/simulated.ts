@@ -136,7 +136,7 @@ export class FakeOutbox implements Outbox {
   #failIfScripted(what: string): void {
     if (this.failures <= 0) return
     this.failures--
-    throw new Retryable(`PostgreSQL: ${what} failed`)
+    throw new Retryable(`PostgreSQL: ${what} failed`, { condition: 'StoreUnavailable' })
   }
 }
 
@@ -149,6 +149,7 @@ export type Outcome = 'done' | 'refused' | 'lost' | 'hang'
 type Call = 'prepare' | 'write' | 'missing'
 
 export class FakeSink implements Sink {
+  readonly name = 'simulated'
   readonly memory: MemorySink
   readonly script: Record<Call, Outcome[]> = { prepare: [], write: [], missing: [] }
   readonly counts: Record<Outcome, number> = { done: 0, refused: 0, lost: 0, hang: 0 }
@@ -198,6 +199,7 @@ export class RecordedTelemetry {
   readonly changes: string[] = []
   readonly projected: { rows: number; faults: number; startedAt: number; endedAt: number }[] = []
   readonly pending: number[] = []
+  readonly accepted = new Set<string>()
 
   telemetry(): Telemetry {
     const nothing = () => {}
@@ -211,6 +213,8 @@ export class RecordedTelemetry {
       pipelineClock: nothing,
       busy: nothing,
       log: nothing,
+      committable: nothing,
+      sinkAccepted: sink => this.accepted.add(sink),
       projected: ({ rows }, faults, info) => this.projected.push({ rows: rows.length, faults, ...info }),
       projectionPending: rows => this.pending.push(rows),
       condition: (code, message) => {

@@ -67,6 +67,23 @@ Exact.DP = 40
 export function commitContract(fresh: Fresh): void {
   const test = onFresh(fresh)
 
+  describe('commits without records (section 12)', () => {
+    test('change nothing, and return the partitions that the worker still owns', async harness => {
+      const { store, claim } = await ready(harness)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+      const seen = async () => [await harness.rows('by_store'), await harness.progress(0), await store.pending()]
+      const before = await seen()
+      const other = await store.claim(1, 0)
+      expect(await store.commitNothing([claim, other])).toEqual([0, 1])
+      expect(await store.commitNothing([claim, { ...other, token: 'guessed' }])).toEqual([0])
+      expect(await store.commitNothing([{ ...claim, epoch: 9 }])).toEqual([])
+      expect(await seen()).toEqual(before)
+      await commitNext(store, claim, { aggregates: [byStore([T0, 'a', 1])] })
+      await store.claim(0, 0)
+      expect(await store.commitNothing([claim])).toEqual([])
+    })
+  })
+
   describe('commits (sections 3 and 7)', () => {
     test('adds sums and counts, and keeps minimum and maximum', async harness => {
       const { store, claim } = await ready(harness)

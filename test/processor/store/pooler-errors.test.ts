@@ -22,3 +22,10 @@ it.each(['no more connections allowed (max_client_conn)', 'server conn crashed?'
   'retries after PgBouncer’s error "%s"',
   message => expect(pgbouncer(message)).toMatchObject({ name: 'Retryable', message: expect.stringContaining(message) }),
 )
+
+it.each([
+  ['refuses connections', Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })],
+  ['shuts down', Object.assign(new pg.DatabaseError('terminating connection', 1, 'error'), { code: '57P01' })],
+])('names PostgreSQL as the cause when it %s, also to a caller that waits for another server', (_when, error) =>
+  expect(storeError(error, 'counting the outbox')).toMatchObject({ condition: 'StoreUnavailable' }),
+)

@@ -52,6 +52,8 @@ it('shows counters, partitions, delays and conditions on /status', async () => {
   telemetry.rebalanced([9, 10])
   telemetry.busy(30, 100)
   telemetry.condition('WeakFutureGuard', 'the topic has no bound')
+  telemetry.committable([10, 9])
+  telemetry.sinkAccepted('elasticsearch')
   const status = await (await get('/status')).json()
   expect(status).toMatchObject({
     pipeline: 'default/sales',
@@ -59,6 +61,7 @@ it('shows counters, partitions, delays and conditions on /status', async () => {
     at: NOW,
     health: { live: true, ready: false, reasons: ['Starting'] },
     conditions: { WeakFutureGuard: 'the topic has no bound' },
+    proof: { partitions: [9, 10], sinks: ['elasticsearch', 'postgres'] },
     assigned: 2,
     partitions: [
       { partition: 9, lag: 0, undecided: 0, watermark: NOW - 1 },
