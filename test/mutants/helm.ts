@@ -1,0 +1,21 @@
+/** Faults planted in the chart and in how documents are admitted. */
+import type { Mutant } from './engine.ts'
+
+export const HELM_MUTANTS: Mutant[] = [
+  {
+    name: 'the name of a Job does not depend on its template',
+    file: 'charts/sales-pipeline/templates/platform/_passwords.tpl',
+    find: '{{ print (index . 1) (index . 2) | sha256sum | trunc 8 }}',
+    plant: '{{ print (index . 2) | sha256sum | trunc 8 }}',
+    test: 'test/charts/render.test.ts',
+    turnsRed: 'gives every Job another name when anything in its template changes',
+  },
+  {
+    name: 'the Job of the chart replaces passwords that exist',
+    file: 'charts/passwords/create.mjs',
+    find: 'if (existing?.data?.password) return',
+    plant: 'if (existing?.data?.never) return',
+    test: 'test/charts/passwords.test.ts',
+    turnsRed: 'keeps the password of a Secret that exists',
+  },
+]
