@@ -79,7 +79,7 @@ export class Reconciler {
   async #observe(pass: Pass): Promise<ObservedPass> {
     const { owner, spec } = pass
     const observation = await this.#observer.observe(owner, spec)
-    return { ...pass, observation, running: this.#running(owner), secrets: this.#secretsOf(owner, spec) }
+    return { ...pass, observation, running: this.#running(owner), missingSecrets: this.#missingSecrets(owner, spec) }
   }
 
   #decide(pass: ObservedPass): DecidedPass {
@@ -101,8 +101,7 @@ export class Reconciler {
   }
 
   /** Returns the first missing prerequisite that the operator cannot create itself. */
-  #missingPrerequisites({ owner, secrets }: ObservedPass, spec: Spec): Trouble | null {
-    const missing = [...secrets].filter(([, mark]) => mark === null).map(([name]) => name)
+  #missingPrerequisites({ owner, missingSecrets: missing }: ObservedPass, spec: Spec): Trouble | null {
     if (missing.length > 0)
       return {
         reason: 'SecretMissing',
@@ -135,7 +134,7 @@ export class Reconciler {
     return pass
   }
 
-  #desiredObjects({ owner, resource, secrets, decision }: DecidedPass, spec: Spec): KubeObject[] {
+  #desiredObjects({ owner, resource, decision }: DecidedPass, spec: Spec): KubeObject[] {
     const { caches, settings } = this.#deps
     return desired({
       owner,
@@ -144,7 +143,6 @@ export class Reconciler {
       settings,
       replicas: decision.workers,
       has: { podMonitor: caches.serves(POD_MONITOR), kafkaTopic: caches.serves(KAFKA_TOPIC) },
-      secrets,
     })
   }
 
@@ -190,10 +188,10 @@ export class Reconciler {
     return (deployment?.spec as { replicas?: number } | undefined)?.replicas
   }
 
-  #secretsOf({ namespace }: Owner, spec: Spec | null): Map<string, string | null> {
+  #missingSecrets({ namespace }: Owner, spec: Spec | null): string[] {
     const refs = spec ? [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(secretsOf => secretsOf(spec)) : []
     const names = [...new Set(refs.map(({ name }) => name))].sort()
-    return new Map(names.map(name => [name, this.#deps.caches.secretMark(`${namespace}/${name}`)]))
+    return names.filter(name => !this.#deps.caches.hasSecret(`${namespace}/${name}`))
   }
 
   async #ensureFinalizer({ resource: { metadata }, signal }: Pass): Promise<void> {
@@ -209,7 +207,7 @@ export class Reconciler {
     const { owner } = pass
     const running = this.#running(owner)
     const observation = { pods: this.#deps.caches.podsOf(owner, 'processor'), reports: [], figures: UNKNOWN }
-    const observed = { ...pass, spec: null, observation, running, secrets: new Map() }
+    const observed = { ...pass, spec: null, observation, running, missingSecrets: [] }
     await this.#updateStatus({ ...observed, decision: unscaled(pass, running ?? 0), obstacle })
     return CHECK_DELETION_MS
   }

@@ -7,6 +7,7 @@ import { readTextFile } from '#common/files.ts'
 import { kafkaConnection } from '#common/kafka-connection.ts'
 import { reportUsage } from '#common/parent.ts'
 import { runMain } from '#common/run-main.ts'
+import { restartOnSecretChange } from '#common/secret-watch.ts'
 import { chance, clock } from '#common/world.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { keepFormerDefaults } from '#pipeline/former-defaults.ts'
@@ -59,6 +60,7 @@ async function main(): Promise<number> {
   })
   telemetry.setReady(false, 'Starting')
   logAdmission(pipeline.spec, telemetry.log)
+  restartOnSecretChange(process.env, (message, fields) => telemetry.log('info', message, fields))
   const group: { member: Member | null } = { member: null }
   const { httpPort: port, httpHost: host } = settings
   const http = await startHttp({ port, host, telemetry, member: () => group.member })

@@ -12,7 +12,6 @@ export const PIPELINE = `${DOMAIN}/pipeline`
 export const DOCUMENT = `${DOMAIN}/document`
 export const FINALIZER = `${DOMAIN}/cleanup`
 export const CONFIG_HASH = `${DOMAIN}/config`
-export const SECRETS_HASH = `${DOMAIN}/secrets`
 
 export const COMPONENT = 'app.kubernetes.io/component'
 

@@ -30,6 +30,4 @@ export type Observed = {
   replicas: number
   /** Whether the cluster serves these kinds of other operators. */
   has: { podMonitor: boolean; kafkaTopic: boolean }
-  /** Secret name → a value that changes with its content; null when the Secret is missing. */
-  secrets: Map<string, string | null>
 }

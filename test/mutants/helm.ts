@@ -18,4 +18,20 @@ export const HELM_MUTANTS: Mutant[] = [
     test: 'test/charts/passwords.test.ts',
     turnsRed: 'keeps the password of a Secret that exists',
   },
+  {
+    name: 'pods do not notice a rotated Secret',
+    file: 'common/secret-watch.ts',
+    find: 'isOld || first.get(name) !== value',
+    plant: 'isOld',
+    test: 'test/common/secret-watch.test.ts',
+    turnsRed: 'reports a new value',
+  },
+  {
+    name: 'a worker restarts for files that are older than its environment',
+    file: 'common/secret-watch.ts',
+    find: 'isOld || first.get(name) !== value',
+    plant: 'isOld || value !== undefined',
+    test: 'test/common/secret-watch.test.ts',
+    turnsRed: 'ignores files that are older than the environment',
+  },
 ]

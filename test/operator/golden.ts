@@ -13,7 +13,6 @@ type Input = {
   resource: { metadata: { name: string; namespace: string; uid: string }; spec: object }
   replicas: number
   has?: Partial<Observed['has']>
-  secrets?: Record<string, string | null>
   telemetry?: Record<string, string>
   images?: Images
 }
@@ -31,6 +30,5 @@ export function observedOf(shape: string): Observed {
     settings: { images: input.images ?? IMAGES, telemetry: input.telemetry ?? {}, namespace: 'salespipeline-system' },
     replicas: input.replicas,
     has: { podMonitor: false, kafkaTopic: false, ...input.has },
-    secrets: new Map(Object.entries(input.secrets ?? {})),
   }
 }
