@@ -4,6 +4,7 @@
  */
 import type { ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
+import { deletesData } from '#pipeline/spellings.ts'
 import type { Applier } from './apply.ts'
 import type { Caches } from './caches.ts'
 import { COMPONENT, FINALIZER, isOurs, labelsOf, removalName, selectorText } from './desired/names.ts'
@@ -84,8 +85,8 @@ export class Finalizer {
   }
 
   async #removeData({ resource, owner, spec, specFaults, signal }: Pass): Promise<Trouble | null> {
-    const document = resource.spec as { deletionPolicy?: string }
-    if (document.deletionPolicy !== 'delete') {
+    const document = resource.spec as object
+    if (!deletesData(document)) {
       // The policy may have changed after the Job started: it must not continue.
       await this.#removeJob(owner, signal)
       return null

@@ -266,7 +266,7 @@ describeWithCrds('the operator', () => {
   })
 
   it('deletes the stored data before it removes the finalizer, if the policy says so', async () => {
-    const { topic, job } = await removable('removed', 'delete')
+    const { topic, job } = await removable('removed', 'Delete')
     const { template } = (await created(job)).spec
     expect(template.spec.containers[0].args[0]).toBe('remove')
     // No controller runs Jobs here: the deletion waits until the test marks the Job complete.

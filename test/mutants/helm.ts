@@ -34,4 +34,12 @@ export const HELM_MUTANTS: Mutant[] = [
     test: 'test/common/secret-watch.test.ts',
     turnsRed: 'ignores files that are older than the environment',
   },
+  {
+    name: 'the spelling Delete keeps the data',
+    file: 'pipeline/spellings.ts',
+    find: "plainSpelling(deletionPolicy) === 'delete'",
+    plant: "deletionPolicy === 'delete'",
+    test: 'test/pipeline/spellings.test.ts',
+    turnsRed: 'gives Delete and Observe the meaning of',
+  },
 ]
