@@ -18,6 +18,7 @@ const COPIES: Record<string, string> = {
   'files/grafana/alerts.yaml': 'grafana/alerts.yaml',
   'files/kibana/saved-objects.ndjson': 'kibana/saved-objects.ndjson',
   'files/kibana/import.mjs': 'kibana/import.mjs',
+  'files/passwords/create.mjs': 'charts/passwords/create.mjs',
 }
 
 const NAMESPACE = 'salespipeline-system'

@@ -15,6 +15,15 @@ import {
 } from '#pipeline/limits.ts'
 
 const object = <Shape extends z.core.$ZodShape>(shape: Shape) => z.strictObject(shape).prefault({} as never)
+/** `keys`: what the Secret must have. */
+const existingSecret = (whose: string, keys: string) =>
+  z
+    .string()
+    .regex(/^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$/)
+    .default('')
+    .describe(
+      `Your own Secret with the password of ${whose}, with the keys ${keys}; if empty, a Job creates one with a random password`,
+    )
 const enabled = (by = true) => z.boolean().default(by)
 const name = (by: string) =>
   z
@@ -161,6 +170,12 @@ const postgres = object({
   ),
   host: z.string().default('').describe('Host name of the server, for helm test and Grafana; only for mode external'),
   database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Name of the database'),
+  existingSecret: existingSecret('the pipelines’ user', 'username (sales) and password'),
+  readerExistingSecret: existingSecret('the user reader', 'username (reader) and password'),
+  superuserExistingSecret: existingSecret(
+    'the superuser; only for mode statefulset',
+    'username (postgres) and password',
+  ),
   readerReadsAll: enabled(false).describe(
     'Whether the role reader of Grafana may read every table of the server, as in releases up to 0.3.0. If false, it reads the results of pipelines that list it in spec.sinks.postgres.readers',
   ),
@@ -182,6 +197,7 @@ const elasticsearch = object({
   name: name('elasticsearch').describe(
     'Name of the Elasticsearch resource. SalesPipelines use https://NAME-es-http:9200 and the Secret NAME',
   ),
+  existingSecret: existingSecret('the pipelines’ user', 'username, password and roles (sales_pipeline)'),
   version: z.string().min(1).default('8.19.21').describe('Version of Elasticsearch and Kibana'),
   replicas: z.int().min(1).max(9).default(3).describe('Number of nodes'),
   allowMmap: enabled(false).describe(
@@ -246,7 +262,7 @@ export const values = z.strictObject({
       ),
   }),
   keepData: enabled().describe(
-    'Keep Kafka, Elasticsearch, the CloudNativePG Cluster and the passwords when the chart is uninstalled',
+    'Keep Kafka, Elasticsearch and the CloudNativePG Cluster when the chart is uninstalled. Passwords that the Job created are always kept',
   ),
   test: object({
     topic: z.string().min(1).max(MAX_TOPIC_NAME).default('salespipeline-test').describe('Topic that helm test uses'),

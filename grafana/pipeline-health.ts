@@ -17,7 +17,7 @@ export const HEALTH: PanelBuilder[] = [
     {
       title: 'Ready',
       description:
-        'Reason of the condition Ready: green while results reach every sink. kubectl describe sp shows its message.',
+        'Reason of the condition Ready: green while results reach every sink. kubectl describe spl shows its message.',
       unit: 'none',
       alert: 'SalesPipelineNotReady',
     },

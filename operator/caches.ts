@@ -93,10 +93,9 @@ export class Caches {
     })
   }
 
-  /** Changes whenever the Secret does; null when it does not exist. Its content is never read. */
-  secretMark(key: string): string | null {
-    const metadata = this.#reflectors.get(SECRET)!.objects.get(key)?.metadata
-    return metadata ? `${metadata.uid}/${metadata.resourceVersion}` : null
+  /** The content of Secrets is never read. */
+  hasSecret(key: string): boolean {
+    return this.#reflectors.get(SECRET)!.objects.has(key)
   }
 
   #reflect(

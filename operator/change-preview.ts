@@ -72,7 +72,7 @@ function changesOf(name: string, before: KubeObject, after: KubeObject): string[
 function childrenOf(owner: Owner, { document, spec }: Version): Map<string, KubeObject> {
   const { replicas } = spec.workers
   const has = { podMonitor: false, kafkaTopic: true }
-  const children = desired({ owner, document, spec, settings: SETTINGS, replicas, has, secrets: new Map() })
+  const children = desired({ owner, document, spec, settings: SETTINGS, replicas, has })
   return new Map(children.map(child => [`${child.kind} ${child.metadata.name}`, child]))
 }
 

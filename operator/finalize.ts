@@ -5,6 +5,7 @@
  */
 import type { ReportedCode } from '#pipeline/conditions.ts'
 import type { Spec } from '#pipeline/schema.ts'
+import { deletesData } from '#pipeline/spellings.ts'
 import type { Applier } from './apply.ts'
 import type { Caches } from './caches.ts'
 import { COMPONENT, FINALIZER, isOurs, labelsOf, removalName, selectorText } from './desired/names.ts'
@@ -51,8 +52,7 @@ const DONE: Progress = { waitsFor: null, kept: [] }
 const waitingFor = (waitsFor: Trouble): Progress => ({ waitsFor, kept: [] })
 
 /** Without the finalizer, Kubernetes deletes a pipeline at once, and then the objects that it owns. */
-const needsFinalizer = ({ spec }: KubeObject) =>
-  (spec as { deletionPolicy?: string } | undefined)?.deletionPolicy === 'delete'
+const needsFinalizer = ({ spec }: KubeObject) => deletesData((spec ?? {}) as object)
 
 export class Finalizer {
   readonly #deps: FinalizerDeps

@@ -89,7 +89,8 @@ export class Reconciler {
     const { owner, spec, signal } = pass
     const observation = await this.#observer.observe(owner, spec)
     const topic = await this.#topics.use(owner, spec, signal)
-    return { ...pass, observation, running: this.#running(owner), secrets: this.#secretsOf(owner, spec), topic }
+    const missingSecrets = this.#missingSecrets(owner, spec)
+    return { ...pass, observation, running: this.#running(owner), missingSecrets, topic }
   }
 
   #decide(pass: ObservedPass): DecidedPass {
@@ -111,8 +112,7 @@ export class Reconciler {
   }
 
   /** Returns the first missing prerequisite that the operator cannot create itself. */
-  #missingPrerequisites({ owner, secrets, topic }: ObservedPass, spec: Spec): Trouble | null {
-    const missing = [...secrets].filter(([, mark]) => mark === null).map(([name]) => name)
+  #missingPrerequisites({ owner, missingSecrets: missing, topic }: ObservedPass, spec: Spec): Trouble | null {
     if (missing.length > 0)
       return {
         reason: 'SecretMissing',
@@ -149,7 +149,7 @@ export class Reconciler {
     return { ...pass, template: templateMark(workers!) }
   }
 
-  #desiredObjects({ owner, resource, secrets, decision, topic }: DecidedPass, spec: Spec): KubeObject[] {
+  #desiredObjects({ owner, resource, decision, topic }: DecidedPass, spec: Spec): KubeObject[] {
     const { caches, settings } = this.#deps
     return desired({
       owner,
@@ -158,7 +158,6 @@ export class Reconciler {
       settings,
       replicas: decision.workers,
       has: { podMonitor: caches.serves(POD_MONITOR), kafkaTopic: topic.isOurs },
-      secrets,
     })
   }
 
@@ -212,10 +211,10 @@ export class Reconciler {
     return this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
   }
 
-  #secretsOf({ namespace }: Owner, spec: Spec | null): Map<string, string | null> {
+  #missingSecrets({ namespace }: Owner, spec: Spec | null): string[] {
     const refs = spec ? [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(secretsOf => secretsOf(spec)) : []
     const names = [...new Set(refs.map(({ name }) => name))].sort()
-    return new Map(names.map(name => [name, this.#deps.caches.secretMark(`${namespace}/${name}`)]))
+    return names.filter(name => !this.#deps.caches.hasSecret(`${namespace}/${name}`))
   }
 
   async #finalize(pass: Pass): Promise<number | undefined> {
@@ -224,7 +223,7 @@ export class Reconciler {
     const { owner } = pass
     const running = this.#running(owner)
     const observation = { pods: this.#deps.caches.podsOf(owner, 'processor'), reports: [], figures: UNKNOWN }
-    const observed = { ...pass, spec: null, observation, running, secrets: new Map(), topic: NO_TOPIC }
+    const observed = { ...pass, spec: null, observation, running, missingSecrets: [], topic: NO_TOPIC }
     await this.#updateStatus({ ...observed, decision: unscaled(pass, running ?? 0), obstacle })
     return CHECK_DELETION_MS
   }

@@ -12,7 +12,7 @@ export type Settings = OperatorSettings & {
   identity: string
   httpHost: string
   httpPort: number
-  logLevel: string
+  logLevel: (typeof LOG_LEVELS)[number]
   concurrency: number
 }
 

@@ -1,8 +1,7 @@
 /** The operator's own metrics, probes and log. */
-import { pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { type HttpServer, metricsPage, probe, startHttpServer } from '#common/http.ts'
-import { stdoutForLog } from '#common/log-destination.ts'
+import { createLogger, type LogLevel } from '#common/logger.ts'
 import { redact, reportText } from '#common/redact.ts'
 import type { Clock, Log } from './ports.ts'
 import { statusMetrics } from './status-metrics.ts'
@@ -14,8 +13,8 @@ const STALE_AFTER_MS = 600_000
 
 export type OperatorTelemetry = ReturnType<typeof createTelemetry>
 
-export function createLog(level: string, identity: string): Log {
-  const logger = pino({ level, base: { operator: identity } }, stdoutForLog())
+export function createLog(level: LogLevel, identity: string): Log {
+  const logger = createLogger(level, { operator: identity })
   return (at, message, fields = {}) => logger[at](redact(fields), reportText(message))
 }
 

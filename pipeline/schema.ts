@@ -14,6 +14,7 @@ import { commit, deadLetters, deduplication, lateEvents, raw } from './schema/re
 import { sinks } from './schema/sinks.ts'
 import { source } from './schema/source.ts'
 import { ingest, workers } from './schema/workloads.ts'
+import { plainSpelling, spelled } from './spellings.ts'
 
 export type { Aggregation, Measure, Window } from './schema/aggregations.ts'
 export type { Field } from './schema/event.ts'
@@ -47,12 +48,12 @@ export const spec = object({
   load,
   ingest,
   workers,
-  deletionPolicy: z
-    .enum(['retain', 'delete'])
+  deletionPolicy: spelled(['retain', 'delete'])
     .default('retain')
     .describe(
-      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. retain: they are kept. delete: before the operator removes the finalizer of the pipeline, it deletes the results, and also the topic if the operator created it for this pipeline and no other pipeline reads it',
-    ),
+      'What happens to the topic and the results when the pipeline is deleted from Kubernetes. Retain: they are kept. Delete: before the operator removes the finalizer of the pipeline, it deletes the results, and also the topic if the operator created it for this pipeline and no other pipeline reads it. The spellings retain and delete mean the same',
+    )
+    .transform(plainSpelling),
 }).describe('What the pipeline does')
 
 export const document = object({

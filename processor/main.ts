@@ -7,6 +7,7 @@ import { readTextFile } from '#common/files.ts'
 import { kafkaConnection } from '#common/kafka-connection.ts'
 import { reportUsage } from '#common/parent.ts'
 import { runMain } from '#common/run-main.ts'
+import { restartOnSecretChange } from '#common/secret-watch.ts'
 import { chance, clock } from '#common/world.ts'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { keepFormerDefaults } from '#pipeline/former-defaults.ts'
@@ -15,6 +16,7 @@ import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
 import { keepRounding } from '#pipeline/rounding.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
+import { adviceOnKubernetes } from '#pipeline/start-over.ts'
 import { parseYaml, plainValue } from '#pipeline/yaml.ts'
 import { type Member, startHttp } from './adapters/http.ts'
 import { KAFKA_TIMEOUTS } from './adapters/kafka/connection.ts'
@@ -47,6 +49,7 @@ async function main(): Promise<number> {
   const text = readTextFile(settings.file)
   const pipeline = parsePipeline(text, settings.file, { admitted: settings.admitted })
   const compiled = compileSpec(pipeline.spec)
+  const advice = settings.admitted ? adviceOnKubernetes : undefined
   const tracing = await startTracing({ compiled, worker: settings.workerId, env: process.env })
   const telemetry = createTelemetry({
     pipeline: pipelineKey(pipeline),
@@ -55,10 +58,12 @@ async function main(): Promise<number> {
     clock,
     logLevel: settings.logLevel,
     commitLog: settings.commitLog,
+    advice,
     tracing,
   })
   telemetry.setReady(false, 'Starting')
   logAdmission(pipeline.spec, telemetry.log)
+  restartOnSecretChange(process.env, (message, fields) => telemetry.log('info', message, fields))
   const group: { member: Member | null } = { member: null }
   const { httpPort: port, httpHost: host } = settings
   const http = await startHttp({ port, host, telemetry, member: () => group.member })
@@ -68,10 +73,11 @@ async function main(): Promise<number> {
     await work({ pipeline, document: plainValue(parseYaml(text)) }, settings, telemetry, group)
     return 0
   } catch (error) {
-    telemetry.setLive(false, (error as Error).message)
+    const message = (advice ?? String)((error as Error).message)
+    telemetry.setLive(false, message)
     // The operator reads the code from this line, which becomes the container's termination message.
     const code = error instanceof Fatal ? { code: error.code } : {}
-    telemetry.log('error', 'worker exiting', { error: (error as Error).message, ...code })
+    telemetry.log('error', 'worker exiting', { error: message, ...code })
     return 1
   } finally {
     await http.close()

@@ -7,7 +7,7 @@ const NO_WORKER_MS = 10_000
 const STALLED_MS = 30_000
 
 const NO_WORKER = `No worker of this pipeline is connected to PostgreSQL, so nothing writes the rows. They stay marked: the next worker writes them. Start a worker (npm start, or kubectl scale with spec.workers.replicas above 0), then wait until the condition ProjectionRebuilding clears.`
-const STALLED = `No row was written for ${STALLED_MS / 1000} s. Look for the condition ProjectionBehind, IndexOwnedByOther or StoreUnavailable (kubectl describe sp, or /status of a worker). The workers continue as soon as its cause is repaired.`
+const STALLED = `No row was written for ${STALLED_MS / 1000} s. Look for the condition ProjectionBehind, IndexOwnedByOther or StoreUnavailable (kubectl describe spl, or /status of a worker). The workers continue as soon as its cause is repaired.`
 
 export type RebuildDeps = {
   rebuild: RequestedRebuild

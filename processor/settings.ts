@@ -46,6 +46,7 @@ Environment:
   LOG_LEVEL           ${LOG_LEVELS.join(', ')} (default info)
   PGUSER, PGPASSWORD  used when the pipeline names no Secret for PostgreSQL
   SECRET_<NAME>_<KEY> value of key KEY of Secret NAME
+  SECRETS_DIR         folder with a file for each of these variables; the process exits when a file gets another value
   KAFKA_TOKEN_FILE    file with the token for spec.source.sasl.serviceAccountToken
   SPEC_ADMITTED       true: the file comes from the Kubernetes API server, whose rules replace the checks for credentials
                       that are sent without encryption

@@ -4,7 +4,15 @@ import { writeTextFile } from '#common/files.ts'
 import { writeLines } from '#common/output.ts'
 import { reportUsage } from '#common/parent.ts'
 import { type LoadReport, type LoadRun, type LoadStats, startLoad } from './load.ts'
-import { brokersOf, durationOption, type Overrides, pipelineOptions, readPipeline, reportWaiting } from './options.ts'
+import {
+  brokersOf,
+  durationOption,
+  type Overrides,
+  pipelineOptions,
+  readPipeline,
+  reportWaiting,
+  watchSecrets,
+} from './options.ts'
 
 const PROGRESS_MS = 1000
 const OVERRIDES = 'Override spec.load:'
@@ -87,6 +95,7 @@ async function run(flags: Flags): Promise<void> {
   })
   const load = await reportWaiting(pipeline, opening)
   handleSignals(load)
+  watchSecrets()
   const report = await reportProgress(load)
   const text = JSON.stringify(report, null, 2)
   if (flags.report === undefined) writeLines(process.stdout, text)

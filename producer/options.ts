@@ -3,6 +3,7 @@ import type { Argv } from 'yargs'
 import { isAdmitted } from '#common/environment.ts'
 import { readTextFile } from '#common/files.ts'
 import { writeLines } from '#common/output.ts'
+import { restartOnSecretChange } from '#common/secret-watch.ts'
 import { checkPipeline, parsePipeline } from '#pipeline/parse.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { parseDuration } from '#pipeline/units.ts'
@@ -46,6 +47,13 @@ export async function reportWaiting<T>({ spec }: SalesPipeline, opening: Promise
     writeLines(process.stderr, `waiting for Kafka at ${bootstrapServers.join(', ')} and its topic ${topic} …`)
   const timer = setTimeout(report, REPORT_WAITING_AFTER_MS)
   return opening.finally(() => clearTimeout(timer))
+}
+
+/** Call it once the process stops on SIGTERM. */
+export function watchSecrets(): void {
+  restartOnSecretChange(process.env, (message, { variables }) =>
+    writeLines(process.stderr, `${message}: ${(variables as string[]).join(', ')}`),
+  )
 }
 
 /** Returns a function that converts the text of a yargs option: "90s" → 90000. It throws UsageError. */

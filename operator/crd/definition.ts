@@ -55,7 +55,8 @@ export function customResourceDefinition() {
         listKind: `${KIND}List`,
         plural: PLURAL,
         singular: 'salespipeline',
-        shortNames: ['sp'],
+        // Linkerd's ServiceProfile has the short name spl, too.
+        shortNames: ['spl', 'sp'],
         categories: ['all'],
       },
       versions: [

@@ -17,7 +17,6 @@ export const DOCUMENT = `${DOMAIN}/document`
 export const FINALIZER = `${DOMAIN}/cleanup`
 export const CONFIG_HASH = `${DOMAIN}/config`
 export const TEMPLATE_HASH = `${DOMAIN}/template`
-export const SECRETS_HASH = `${DOMAIN}/secrets`
 
 export const COMPONENT = 'app.kubernetes.io/component'
 

@@ -40,6 +40,4 @@ export type Observed = {
   replicas: number
   /** Kinds of other operators: whether the cluster serves PodMonitors, and whether the pipeline needs a KafkaTopic of its own. */
   has: { podMonitor: boolean; kafkaTopic: boolean }
-  /** Secret name → a value that changes with its content; null when the Secret is missing. */
-  secrets: Map<string, string | null>
 }

@@ -1,21 +1,13 @@
 /** The common part of all our Deployments: an unprivileged pod that does not depend on its node. */
 import { basename, dirname } from 'node:path/posix'
 import { ADMITTED } from '#common/environment.ts'
+import { SECRETS_DIR } from '#common/secret-watch.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef, Spec } from '#pipeline/schema.ts'
 import { KAFKA_TOKEN_FILE, secretVariable } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { CONFIG_FOLDER, type ConfigFile, configFiles, hashOf } from './config.ts'
-import {
-  accountName,
-  CONFIG_HASH,
-  type Component,
-  configName,
-  labelsOf,
-  metadata,
-  SECRETS_HASH,
-  selectorOf,
-} from './names.ts'
+import { accountName, CONFIG_HASH, type Component, configName, labelsOf, metadata, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
 
 /** The images' own user (Dockerfile). */
@@ -71,15 +63,9 @@ export function deployment(observed: Observed, workload: Workload): KubeObject {
   }
 }
 
-/** A change of any of these replaces the pods, because they read them only at start. */
-function rollOn({ owner, document, secrets }: Observed, workload: Workload): Record<string, string> {
-  const marks = [...new Set(workload.secrets.map(({ name }) => name))]
-    .sort()
-    .map(name => [name, secrets.get(name) ?? null])
-  return {
-    [CONFIG_HASH]: hashOf(configFiles(owner, document)[workload.config]),
-    ...(marks.length > 0 && { [SECRETS_HASH]: hashOf(marks) }),
-  }
+/** A change replaces the pods, because they read their file only at start. They notice a change of their Secrets. */
+function rollOn({ owner, document }: Observed, workload: Workload): Record<string, string> {
+  return { [CONFIG_HASH]: hashOf(configFiles(owner, document)[workload.config]) }
 }
 
 /** Returns the resources that the spec sets, or `otherwise` if it sets none. */
@@ -149,6 +135,7 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
         secret: { secretName: ref.name, items: [{ key: ref.key, path: basename(path) }] },
       })),
       ...(program.kafkaToken ? [tokenVolume(program.kafkaToken)] : []),
+      ...(program.secrets.length > 0 ? [secretsVolume(program.secrets)] : []),
     ],
   }
 }
@@ -159,6 +146,18 @@ function tokenVolume({ audience, lifetimeMs, path }: ServiceAccountToken): objec
   const expirationSeconds = Math.ceil(lifetimeMs / 1000)
   const serviceAccountToken = { audience, expirationSeconds, path: basename(path) }
   return { name: KAFKA_TOKEN, projected: { sources: [{ serviceAccountToken }] } }
+}
+
+const SECRETS = { name: 'secrets', path: '/var/run/secrets/salespipeline' }
+
+/** Optional, because a pod that lacks a volume does not show why: a missing key shows in the environment. */
+function secretsVolume(secrets: SecretRef[]): object {
+  const names = [...new Set(secrets.map(({ name }) => name))].sort()
+  const sources = names.map(name => {
+    const keys = new Map(secrets.filter(ref => ref.name === name).map(ref => [ref.key, secretVariable(ref)]))
+    return { secret: { name, optional: true, items: [...keys].map(([key, path]) => ({ key, path })) } }
+  })
+  return { name: SECRETS.name, projected: { sources } }
 }
 
 const probe = (port: string, path: string, periodSeconds: number, failureThreshold: number) => ({
@@ -188,6 +187,7 @@ function container(settings: Observed['settings'], program: Program): object {
       ...env,
       ...Object.entries(settings.telemetry).map(([name, value]) => ({ name, value })),
       ...secretEnvironment(secrets),
+      ...(secrets.length > 0 ? [{ name: SECRETS_DIR, value: SECRETS.path }] : []),
       ...(kafkaToken ? [{ name: KAFKA_TOKEN_FILE, value: kafkaToken.path }] : []),
     ],
     resources,
@@ -203,6 +203,7 @@ function container(settings: Observed['settings'], program: Program): object {
       // Kubernetes updates the files of a whole volume only, not a single mounted file.
       ...mounts.map(({ name, path }) => ({ name, mountPath: dirname(path), readOnly: true })),
       ...(kafkaToken ? [{ name: KAFKA_TOKEN, mountPath: dirname(kafkaToken.path), readOnly: true }] : []),
+      ...(secrets.length > 0 ? [{ name: SECRETS.name, mountPath: SECRETS.path, readOnly: true }] : []),
     ],
   }
 }

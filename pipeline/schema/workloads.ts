@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { MAX_PARTITIONS, MAX_RATE } from '../limits.ts'
 import { object, optionalObject } from '../object.ts'
 import { text } from '../rules.ts'
+import { plainSpelling, spelled } from '../spellings.ts'
 import { duration } from '../units.ts'
 import { insecure, secretRef } from './common.ts'
 
@@ -100,12 +101,12 @@ export const ingest = optionalObject({
 })
 
 const autoscale = optionalObject({
-  mode: z
-    .enum(['off', 'observe', 'active'])
+  mode: spelled(['off', 'observe', 'active'])
     .default('off')
     .describe(
-      'off: workers.replicas decides. observe: status reports what the operator would choose. active: the operator sets the number of workers. In YAML, write "off" with quotes, because kubectl reads the word without quotes as false',
-    ),
+      'Off: workers.replicas decides. Observe: status reports what the operator would choose. Active: the operator sets the number of workers. The spellings off, observe and active mean the same. In YAML, write "Off" with quotes, because kubectl reads the word without quotes as false',
+    )
+    .transform(plainSpelling),
   min: z.int().min(0).max(MAX_PARTITIONS).default(1).describe('Minimum number of workers in mode active'),
   max: z.int().min(1).max(MAX_PARTITIONS).default(8).describe('Maximum number of workers in mode active'),
   targetUtilization: z

@@ -8,6 +8,7 @@ import Fastify, {
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
+import { LOG_FORMAT } from '#common/logger.ts'
 import { redact } from '#common/redact.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Authenticate } from './auth/authenticate.ts'
@@ -116,7 +117,7 @@ function serverOptions({ tls, receiveWithinMs, answerWithinMs, logLevel }: AppPa
   // A client without an accepted certificate gets an answer that says so.
   const https = tls && { ...limits, ...tls, rejectUnauthorized: false, handshakeTimeout: receiveWithinMs }
   return {
-    logger: { level: logLevel, serializers: { err: (error: unknown) => redact(error) as Redacted } },
+    logger: { level: logLevel, ...LOG_FORMAT, serializers: { err: (error: unknown) => redact(error) as Redacted } },
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: receiveWithinMs,
     // A connection that is idle for longer than any response takes has a client that does not read.

@@ -1,7 +1,7 @@
 /** `producer serve` on the command line. */
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { INGEST_PORT } from '#pipeline/limits.ts'
-import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting } from '../options.ts'
+import { brokersOf, durationOption, pipelineOptions, readPipeline, reportWaiting, watchSecrets } from '../options.ts'
 import type { AuthOptions } from './auth/open.ts'
 import { defaultInFlight } from './budget.ts'
 import type { RateLimits } from './rate-limit.ts'
@@ -175,6 +175,7 @@ async function run(flags: Flags): Promise<void> {
   })
   const served = await reportWaiting(pipeline, opening)
   if (process.connected) process.send?.({ type: 'serving', url: served.url })
+  watchSecrets()
   await new Promise<unknown>(resolve => {
     for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(end, resolve)
   })

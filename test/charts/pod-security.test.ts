@@ -33,6 +33,7 @@ describeWithHelm('pods of the chart', () => {
       'Deployment salespipeline-operator',
       'Elasticsearch elasticsearch',
       'Job kibana-import',
+      'Job salespipeline-passwords',
       'Kafka kafka',
       'Kibana kibana',
       'Pod helm-test',

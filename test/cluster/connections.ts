@@ -38,6 +38,7 @@ export const PODS = {
   verifier: { 'app.kubernetes.io/name': 'salespipeline-verify' },
   kibanaImport: { 'app.kubernetes.io/name': 'kibana-import' },
   kafkaUi: { 'app.kubernetes.io/name': 'kafka-ui' },
+  passwords: { 'app.kubernetes.io/name': 'salespipeline-passwords' },
   stranger: { app: 'stranger' },
   foreigner: { app: 'foreigner' },
 } satisfies Record<string, Labels>
@@ -170,6 +171,8 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
     ...dns('kibanaImport'),
     row('kibanaImport', 'kibana', 5601, 'imports our dashboard'),
     row('eck', 'kibana', 5601, 'asks for its health'),
+    ...dns('passwords'),
+    row('passwords', 'apiServer', 6443, 'creates Secrets'),
     ...each(kafka, 'kafkaUi', 'kafka', 'shows topics'),
     ...dns('kafkaUi'),
     row('node', 'kafkaUi', 8080, 'probes of the kubelet; port-forward comes the same way'),
@@ -199,6 +202,7 @@ export function ofPlatform(ports: Ports = STANDARD): Rules {
     row('grafana', 'elasticsearch', 9200, 'dashboards read PostgreSQL and Prometheus'),
     row('kibanaImport', 'elasticsearch', 9200, 'it speaks to Kibana alone'),
     row('kafkaUi', 'postgres', postgres, 'it shows topics alone'),
+    row('passwords', 'postgres', postgres, 'it speaks to the API server alone'),
     row('kafkaUi', 'internet', 443, 'it sends no data outside'),
     row('helmTest', 'kafka', 9092, 'its sale goes through the ingest'),
   ]

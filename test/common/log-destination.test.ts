@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, '../..')
 
 const LOGS = {
   processor: `
-    import { createLogger } from '${root}/processor/adapters/telemetry/log.ts'
+    import { createLogger } from '${root}/common/logger.ts'
     const logger = createLogger('info', {})
     const log = text => logger.info(text)`,
   operator: `
@@ -29,7 +29,12 @@ it.each(Object.entries(LOGS))(
     const args = ['--input-type=module', '--eval', create + LOG_AND_EXIT]
     const env = { ...process.env, UV_THREADPOOL_SIZE: '1' }
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env })
-    const texts = stdout.split('\n').filter(Boolean)
-    expect(texts.map(text => JSON.parse(text).msg)).toEqual(['first', 'second', 'last'])
+    const lines = stdout
+      .split('\n')
+      .filter(Boolean)
+      .map(text => JSON.parse(text))
+    expect(lines.map(({ msg }) => msg)).toEqual(['first', 'second', 'last'])
+    // One format for all programs: a query for errors finds those of each.
+    for (const line of lines) expect(line).toMatchObject({ level: 'info', time: expect.stringMatching(/^\d{4}-.*Z$/) })
   },
 )

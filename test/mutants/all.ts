@@ -1,6 +1,7 @@
 /** All planted faults. */
 import { AUTHENTICATION_MUTANTS } from './authentication.ts'
 import { ENGINE_MUTANTS, type Mutant } from './engine.ts'
+import { HELM_MUTANTS } from './helm.ts'
 import { INGEST_MUTANTS } from './ingest.ts'
 import { LIMITS_MUTANTS } from './limits.ts'
 import { LOCAL_MUTANTS } from './local.ts'
@@ -33,4 +34,5 @@ export const MUTANTS: Mutant[] = [
   ...TIMES_MUTANTS,
   ...WATERMARK_MUTANTS,
   ...READINESS_MUTANTS,
+  ...HELM_MUTANTS,
 ]

@@ -219,15 +219,6 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'deletes the stored data before it removes the finalizer',
   },
   {
-    name: 'rotated Secret that does not replace pods',
-    file: 'operator/caches.ts',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a piece of source text
-    find: '`${metadata.uid}/${metadata.resourceVersion}`',
-    plant: 'metadata.name',
-    test: OPERATOR,
-    turnsRed: 'replaces pods when it is rotated',
-  },
-  {
     name: 'reference counted for an unrelated value with the name of a Secret',
     file: 'operator/secret-references.ts',
     find: 'REFERENCE.test(field) ?',

@@ -47,26 +47,9 @@ describe('desired pods', () => {
   it.each<[string, object, object]>([
     ['another lateness', { allowedLateness: '1m' }, {}],
     [
-      'a rotated Secret',
+      'another key of a Secret',
+      { sinks: { postgres: { passwordSecretRef: { name: 'pg', key: 'other' }, insecure: true } } },
       {},
-      {
-        secrets: new Map([
-          ['main-cluster-ca-cert', '11'],
-          ['kafka-user', '13'],
-          ['pg', null],
-        ]),
-      },
-    ],
-    [
-      'a Secret that appears',
-      {},
-      {
-        secrets: new Map([
-          ['main-cluster-ca-cert', '11'],
-          ['kafka-user', '12'],
-          ['pg', '1'],
-        ]),
-      },
     ],
   ])('are replaced for %s', (_change, spec, more) =>
     expect(templateOf(change(spec, more), 'eu-sales-processor')).not.toEqual(before),
@@ -76,18 +59,6 @@ describe('desired pods', () => {
     ['another number of workers', { workers: { replicas: 9 } }, { replicas: 9 }],
     ['another load', { load: { rate: 7 } }, {}],
     ['ingest', { ingest: { replicas: 1 } }, {}],
-    [
-      'an unrelated Secret',
-      {},
-      {
-        secrets: new Map([
-          ['main-cluster-ca-cert', '11'],
-          ['kafka-user', '12'],
-          ['pg', null],
-          ['other', '5'],
-        ]),
-      },
-    ],
   ])('are not replaced for %s', (_change, spec, more) =>
     expect(templateOf(change(spec, more), 'eu-sales-processor')).toEqual(before),
   )

@@ -13,7 +13,6 @@ type Input = {
   resource: { metadata: { name: string; namespace: string; uid: string }; spec: object }
   replicas: number
   has?: Partial<Observed['has']>
-  secrets?: Record<string, string | null>
   telemetry?: Record<string, string>
   images?: Images
 }
@@ -36,6 +35,5 @@ export function observedOf(shape: string): Observed {
     },
     replicas: input.replicas,
     has: { podMonitor: false, kafkaTopic: false, ...input.has },
-    secrets: new Map(Object.entries(input.secrets ?? {})),
   }
 }

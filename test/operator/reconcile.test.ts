@@ -57,7 +57,7 @@ function rig(changes: Record<string, unknown>) {
     child: ({ kind }: Resource, key: string) => objects.get(`${kind} ${key}`),
     childrenOf: () => [...objects.values()],
     podsOf: () => pods,
-    secretMark: () => 'mark',
+    hasSecret: () => true,
   } as unknown as Caches
   const clock = { now: () => now, sleep: async () => {} }
   const reconciler = new Reconciler({

@@ -59,22 +59,6 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{- /*
-A password in base64. It is taken from the existing Secret, because the volumes of an earlier release contain it. Without
-a Secret it is generated once, and all templates use the same one. Argument: list of context and name of the Secret.
-*/ -}}
-{{- define "sales-pipeline.password" -}}
-{{- $context := index . 0 -}}
-{{- $secret := index . 1 -}}
-{{- $generated := get $context.Values "generatedPasswords" | default dict -}}
-{{- if not (hasKey $generated $secret) -}}
-{{- $existing := lookup "v1" "Secret" $context.Release.Namespace $secret -}}
-{{- $password := get (get ($existing | default dict) "data" | default dict) "password" | default (randAlphaNum 32 | b64enc) -}}
-{{- $_ := set $context.Values "generatedPasswords" (set $generated $secret $password) -}}
-{{- end -}}
-{{- get $context.Values.generatedPasswords $secret -}}
-{{- end -}}
-
 {{- /* Host name of PostgreSQL, for helm test. */ -}}
 {{- define "sales-pipeline.postgresHost" -}}
 {{- eq .Values.postgres.mode "external" | ternary .Values.postgres.host .Values.postgres.name -}}

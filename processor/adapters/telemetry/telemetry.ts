@@ -1,6 +1,7 @@
 /** The Telemetry port: Prometheus metrics, JSON logs, conditions, the commit log and optional traces. */
 import type { DestinationStream } from 'pino'
 import type { Registry } from 'prom-client'
+import { createLogger, type LogLevel } from '#common/logger.ts'
 import { redact, reportText } from '#common/redact.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import type { Commit, PartitionCommit } from '#processor/core/commit.ts'
@@ -8,7 +9,6 @@ import type { Clock, Telemetry } from '../../ports.ts'
 import { openCommitLog } from './commit-log.ts'
 import { EQUATIONS, imbalance, LAWS } from './conservation.ts'
 import { Health, type HealthReport } from './health.ts'
-import { createLogger, type LogLevel } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { Proof } from './proof.ts'
 import { RecentDelays } from './recent-delays.ts'
@@ -26,6 +26,8 @@ export type TelemetryOptions = {
   logTo?: DestinationStream | undefined
   /** The file of the commit log (docs/tables.md); without it no commit log is written. */
   commitLog?: string | undefined
+  /** Changes the texts of conditions and reasons for the place where the worker runs. */
+  advice?: ((text: string) => string) | undefined
   /** The result of startTracing; without it there are no spans. */
   tracing?: Tracing | null | undefined
 }
@@ -44,7 +46,7 @@ export type WorkerTelemetry = Telemetry & {
 
 /** Throws the file system's error when the commit log cannot be opened. */
 export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
-  const { pipeline, worker, compiled, clock, tracing } = options
+  const { pipeline, worker, compiled, clock, tracing, advice = text => text } = options
   const metrics = createMetrics(pipeline, compiled)
   const logger = createLogger(options.logLevel, { pipeline, worker }, options.logTo)
   const commitLog = options.commitLog === undefined ? null : openCommitLog(options.commitLog, worker)
@@ -56,9 +58,9 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
   const telemetry: WorkerTelemetry = {
     registry: metrics.registry,
     health: () => health.report(),
-    setReady: (ready, reason = 'Not ready') => health.setReady(ready, reportText(reason)),
+    setReady: (ready, reason = 'Not ready') => health.setReady(ready, reportText(advice(reason))),
     setLive: (live, reason = 'the worker no longer reads and commits; its log shows why') =>
-      health.setLive(live, reportText(reason)),
+      health.setLive(live, reportText(advice(reason))),
     async snapshot() {
       const at = clock.now()
       return {
@@ -128,7 +130,7 @@ export function createTelemetry(options: TelemetryOptions): WorkerTelemetry {
       metrics.busySeconds.inc(Math.min(workedMs, elapsedMs) / 1000)
     },
     condition(code, text) {
-      const message = text === null ? null : reportText(text)
+      const message = text === null ? null : reportText(advice(text))
       if (!health.condition(code, message, clock.now())) return
       metrics.condition.set({ code }, message === null ? 0 : 1)
       if (message === null) telemetry.log('info', `condition cleared: ${code}`, { code })

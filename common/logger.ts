@@ -1,8 +1,14 @@
-/** Logs JSON lines to stdout (pino). */
+/** The one format of our logs: JSON lines with the name of the level and the time in ISO 8601. */
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
-import { stdoutForLog } from '#common/log-destination.ts'
+import { stdoutForLog } from './log-destination.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** Options of pino. */
+export const LOG_FORMAT = {
+  timestamp: stdTimeFunctions.isoTime,
+  formatters: { level: (label: string) => ({ level: label }) },
+}
 
 /** `base`: fields of every line. `destination`: default stdout. */
 export function createLogger(
@@ -12,10 +18,5 @@ export function createLogger(
 ): Logger {
   // redact() has described the error already; pino's own serializer would flatten its causes into one message.
   const serializers = { err: (described: unknown) => described }
-  const options = { level, base, serializers, timestamp: stdTimeFunctions.isoTime, formatters: { level: levelName } }
-  return pino(options, destination)
-}
-
-function levelName(label: string) {
-  return { level: label }
+  return pino({ level, base, serializers, ...LOG_FORMAT }, destination)
 }
