@@ -253,6 +253,12 @@ const OBSTACLES = define(
       meaning: 'a Secret that the spec references does not exist',
       action: 'create it; workers start automatically',
     },
+    PodSettingRefused: {
+      meaning:
+        'the settings of the operator do not permit a field of `spec.pods`, or a Secret for variables lacks its label. Nothing of the spec is applied; pods that run stay as they are',
+      action:
+        'correct the field that the message names, or let the administrator [permit it](security.md#settings-of-pods)',
+    },
     StrimziNotInstalled: {
       meaning: '`spec.source.strimzi` is set, but the cluster does not have the CRD of KafkaTopic',
       action: 'install Strimzi and restart the operator, or create the topic yourself and remove the field',
@@ -331,6 +337,12 @@ const STATES = define(
       blocking: false,
       meaning: 'the REST ingest accepts sales from anyone who can connect to it',
       action: 'set `tokensSecretRef`, `jwt` or `tls.clientCaSecretRef` of `spec.ingest` (see [Security](security.md))',
+    },
+    WorkersIdle: {
+      types: ['Notice'],
+      blocking: false,
+      meaning: 'there are more workers than partitions; the message says how many workers have nothing to do',
+      action: 'lower the number of workers, or add partitions to the topic',
     },
     AutoscalerInControl: {
       types: ['Autoscaling'],

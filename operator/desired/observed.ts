@@ -1,4 +1,5 @@
 /** The input from which the desired objects of a pipeline are derived. */
+import type { RemovalKeys } from '#pipeline/removal-tokens.ts'
 import type { Spec } from '#pipeline/schema.ts'
 
 /** The pipeline resource, as far as its children refer to it. */
@@ -11,12 +12,15 @@ export type Images = {
   pullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   pullSecrets: string[]
 }
+/** Names that `spec.pods` may use; a pattern that ends with * allows all that begin like it. */
+export type Allowed = { serviceAccounts: string[]; imagePullSecrets: string[]; env: string[] }
 export type OperatorSettings = {
   images: Images
   /** Standard OTEL_* variables for all workloads. */
   telemetry: Record<string, string>
   /** Namespace of the operator's own pods, which fetch the workers' status. */
   namespace: string
+  allowed: Allowed
 }
 
 export type Observed = {
@@ -32,4 +36,5 @@ export type Observed = {
   has: { podMonitor: boolean; kafkaTopic: boolean }
   /** Secret name → a value that changes with its content; null when the Secret is missing. */
   secrets: Map<string, string | null>
+  removalKeys: RemovalKeys
 }

@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path/posix'
 import { ADMITTED } from '#common/environment.ts'
 import { WORKER_EXIT_MS } from '#pipeline/limits.ts'
 import type { SecretRef, Spec } from '#pipeline/schema.ts'
-import { KAFKA_TOKEN_FILE, secretVariable } from '#pipeline/secrets.ts'
+import { KAFKA_TOKEN_FILE, podSecrets, secretVariable } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { CONFIG_FOLDER, type ConfigFile, configFiles, hashOf } from './config.ts'
 import {
@@ -17,20 +17,20 @@ import {
   selectorOf,
 } from './names.ts'
 import type { Observed } from './observed.ts'
+import { environment, pullSecrets, scheduling } from './pod-settings.ts'
 
 /** The images' own user (Dockerfile). */
 const USER = 10_001
 /** Three times what a worker needs to exit; the rest is for a busy node. */
 const GRACE_SECONDS = (3 * WORKER_EXIT_MS) / 1000
 
-/** Pods leave a node that is not ready or unreachable for this long. */
-const NODE_LOST_SECONDS = 15
-
 export type Program = {
   component: Component
   image: string
   args: string[]
   config: ConfigFile
+  /** Other files of the ConfigMap that the program reads. */
+  files?: string[]
   secrets: SecretRef[]
   /** The first one serves metrics and probes; omit all to disable both. */
   ports?: { name: string; containerPort: number }[]
@@ -47,8 +47,9 @@ export type ServiceAccountToken = { audience: string; lifetimeMs: number; path: 
 export type Workload = Program & { name: string; replicas: number; strategy: object }
 
 export function deployment(observed: Observed, workload: Workload): KubeObject {
-  const { owner } = observed
+  const { owner, spec } = observed
   const { name, component, replicas, strategy } = workload
+  const files = [workload.config, ...(workload.files ?? [])]
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -59,11 +60,14 @@ export function deployment(observed: Observed, workload: Workload): KubeObject {
       selector: { matchLabels: selectorOf(owner, component) },
       strategy,
       template: {
-        metadata: { labels: labelsOf(owner, component), annotations: rollOn(observed, workload) },
+        metadata: {
+          labels: { ...spec.pods.labels, ...labelsOf(owner, component) },
+          annotations: { ...spec.pods.annotations, ...rollOn(observed, workload) },
+        },
         spec: {
-          serviceAccountName: accountName(owner),
+          serviceAccountName: spec.pods.serviceAccountName ?? accountName(owner),
           ...podSpec(observed, workload, {
-            configMap: { name: configName(owner), items: [{ key: workload.config, path: workload.config }] },
+            configMap: { name: configName(owner), items: files.map(key => ({ key, path: key })) },
           }),
         },
       },
@@ -72,8 +76,8 @@ export function deployment(observed: Observed, workload: Workload): KubeObject {
 }
 
 /** A change of any of these replaces the pods, because they read them only at start. */
-function rollOn({ owner, document, secrets }: Observed, workload: Workload): Record<string, string> {
-  const marks = [...new Set(workload.secrets.map(({ name }) => name))]
+function rollOn({ owner, document, spec, secrets }: Observed, workload: Workload): Record<string, string> {
+  const marks = [...new Set([...workload.secrets, ...podSecrets(spec)].map(({ name }) => name))]
     .sort()
     .map(name => [name, secrets.get(name) ?? null])
   return {
@@ -109,16 +113,15 @@ export function podMonitor({ owner, has }: Observed, name: string, component: Co
   ]
 }
 
-type Pods = Pick<Observed, 'owner' | 'settings'>
+type Pods = Pick<Observed, 'owner' | 'settings' | 'spec'>
 
 /** `config`: the source of the volume that holds its file. */
-export function podSpec({ owner, settings }: Pods, program: Program, config: object): object {
-  const { images } = settings
+export function podSpec(pods: Pods, program: Program, config: object): object {
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    ...(images.pullSecrets.length > 0 && { imagePullSecrets: images.pullSecrets.map(name => ({ name })) }),
+    ...pullSecrets(pods),
     securityContext: {
       runAsNonRoot: true,
       runAsUser: USER,
@@ -126,21 +129,8 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
       fsGroup: USER,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    // Spread, so that losing a node does not lose all pods; but a single node may still run all of them.
-    topologySpreadConstraints: ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map(topologyKey => ({
-      maxSkew: 1,
-      topologyKey,
-      whenUnsatisfiable: 'ScheduleAnyway',
-      labelSelector: { matchLabels: selectorOf(owner, program.component) },
-    })),
-    // The pods hold no state: they move to another node at once instead of after Kubernetes' five minutes.
-    tolerations: ['not-ready', 'unreachable'].map(state => ({
-      key: `node.kubernetes.io/${state}`,
-      operator: 'Exists',
-      effect: 'NoExecute',
-      tolerationSeconds: NODE_LOST_SECONDS,
-    })),
-    containers: [container(settings, program)],
+    ...scheduling(pods, program.component),
+    containers: [container(pods, program)],
     volumes: [
       { name: 'config', ...config },
       { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
@@ -174,7 +164,7 @@ const probes = (port: string) => ({
   readinessProbe: probe(port, '/readyz', 2, 2),
 })
 
-function container(settings: Observed['settings'], program: Program): object {
+function container({ settings, spec }: Pods, program: Program): object {
   const { image, component, args, ports = [], resources, secrets, config, env = [], mounts = [], kafkaToken } = program
   return {
     name: component,
@@ -189,6 +179,7 @@ function container(settings: Observed['settings'], program: Program): object {
       ...Object.entries(settings.telemetry).map(([name, value]) => ({ name, value })),
       ...secretEnvironment(secrets),
       ...(kafkaToken ? [{ name: KAFKA_TOKEN_FILE, value: kafkaToken.path }] : []),
+      ...environment(spec.pods),
     ],
     resources,
     ...(ports[0] && { ports, ...probes(ports[0].name) }),

@@ -9,6 +9,7 @@ import type { Figures } from '../observe/figures.ts'
 import type { Trouble } from '../observe/pods.ts'
 import type { WorkerReport } from '../observe/report.ts'
 import type { Scaling } from '../scaling/autoscaler.ts'
+import { idleWorkers } from './idle.ts'
 
 export type Sink = 'postgres' | 'elasticsearch'
 export type Condition = {
@@ -165,9 +166,12 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
 }
 
 /** Weaker guarantees while everything runs; null when there are none. Those of workers come first: alerts fire for them. */
-function notice({ reports, spec }: StatusInput): Verdict | null {
+function notice(input: StatusInput): Verdict | null {
+  const { reports, spec } = input
   const weaker = reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))
   const byCode = [...new Map(weaker.map(({ reason, message }) => [reason, message]))].sort()
+  const idle = idleWorkers(input)
+  if (idle) byCode.push([idle.reason, idle.message])
   if (spec && isOpenIngest(spec)) byCode.push(['IngestUnauthenticated', OPEN_INGEST])
   if (byCode.length === 0) return null
   const message = byCode.map(([code, text]) => `${code}: ${text}`).join('\n')

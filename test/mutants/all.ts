@@ -7,6 +7,7 @@ import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 import { OWNERSHIP_MUTANTS } from './ownership.ts'
+import { POD_MUTANTS } from './pods.ts'
 import { POOLER_MUTANTS } from './pooler.ts'
 import { READING_MUTANTS } from './reading.ts'
 import { REBUILD_MUTANTS } from './rebuild.ts'
@@ -31,4 +32,5 @@ export const MUTANTS: Mutant[] = [
   ...POOLER_MUTANTS,
   ...TIMES_MUTANTS,
   ...WATERMARK_MUTANTS,
+  ...POD_MUTANTS,
 ]

@@ -28,9 +28,15 @@ export function observedOf(shape: string): Observed {
     owner: { apiVersion: API_VERSION, kind: KIND, ...resource.metadata },
     document: resource.spec,
     spec: checkPipeline(document).spec,
-    settings: { images: input.images ?? IMAGES, telemetry: input.telemetry ?? {}, namespace: 'salespipeline-system' },
+    settings: {
+      images: input.images ?? IMAGES,
+      telemetry: input.telemetry ?? {},
+      namespace: 'salespipeline-system',
+      allowed: { serviceAccounts: [], imagePullSecrets: [], env: [] },
+    },
     replicas: input.replicas,
     has: { podMonitor: false, kafkaTopic: false, ...input.has },
     secrets: new Map(Object.entries(input.secrets ?? {})),
+    removalKeys: { subject: 'system:serviceaccount:salespipeline-system:salespipeline-operator', keys: [{ kid: 'a' }] },
   }
 }

@@ -16,9 +16,15 @@ const SETTINGS = {
   images: { processor: 'p', producer: 'q', pullPolicy: 'IfNotPresent' as const, pullSecrets: [] },
   telemetry: {},
   namespace: 'system',
+  allowed: { serviceAccounts: ['shop-*'], imagePullSecrets: ['registry'], env: ['TZ', 'JDBC_*'] },
 }
 const AUTOSCALED = { 'spec.workers': { replicas: 2, autoscale: { mode: 'active', max: 8 } } }
+const UNKNOWN_FIELD =
+  'failed to create typed patch object (default/sales-processor; apps/v1, Kind=Deployment): .spec.template.spec.affinity.nodeAfinity: field not declared in schema'
 const { signal } = new AbortController()
+
+type Pod = { affinity?: object; serviceAccountName?: string }
+const podOf = ({ spec }: KubeObject) => (spec as { template?: { spec: Pod } } | undefined)?.template?.spec ?? {}
 
 /** A cluster whose caches show every write at once. */
 function rig(changes: Record<string, unknown>) {
@@ -28,6 +34,7 @@ function rig(changes: Record<string, unknown>) {
   const scaled: string[] = []
   const appliedReplicas: number[] = []
   let versions = 0
+  const secretLabels = new Map<string, Record<string, string>>()
   /** Kinds that the API server refuses. */
   const refused = new Set<string>()
   let status: Status | null = null
@@ -41,6 +48,8 @@ function rig(changes: Record<string, unknown>) {
     async apply(object: KubeObject) {
       if (object.kind === 'Deployment') appliedReplicas.push(replicasOf(object))
       if (refused.has(object.kind)) throw new KubeError(403, 'Forbidden', `${object.kind} is forbidden`)
+      const { affinity } = podOf(object)
+      if (affinity && 'nodeAfinity' in affinity) throw new KubeError(500, '', UNKNOWN_FIELD)
       const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++versions) } }
       objects.set(`${object.kind} ${keyOf(object)}`, stored)
       return stored
@@ -57,6 +66,7 @@ function rig(changes: Record<string, unknown>) {
     childrenOf: () => [...objects.values()],
     podsOf: () => pods,
     secretMark: () => 'mark',
+    secretLabels: (key: string) => secretLabels.get(key),
   } as unknown as Caches
   const clock = { now: () => now, sleep: async () => {} }
   const reconciler = new Reconciler({
@@ -66,6 +76,7 @@ function rig(changes: Record<string, unknown>) {
     events: new Events(client, clock, () => {}),
     clock,
     settings: SETTINGS,
+    removals: { keys: { subject: 'operator', keys: [] }, token: async () => 'a.b.c' },
     onStatus: (_key, newest) => {
       status = newest
     },
@@ -76,6 +87,7 @@ function rig(changes: Record<string, unknown>) {
     objects,
     pods,
     refused,
+    secretLabels,
     scaled,
     appliedReplicas,
     replicas: () => replicasOf(objects.get(DEPLOYMENT)!),
@@ -187,5 +199,47 @@ describe('a pass over a pipeline', () => {
     expect(cluster.appliedReplicas).toEqual([0])
     expect(cluster.status().workers.desired).toBe(0)
     expect(cluster.status().conditions[0]).toMatchObject({ type: 'Ready', status: 'False', reason: 'Paused' })
+  })
+
+  it('applies nothing of a spec with settings of pods that are not permitted, and all of it once they are', async () => {
+    const cluster = rig({
+      'spec.workers': { replicas: 3 },
+      'spec.pods': {
+        serviceAccountName: 'shop-kafka',
+        imagePullSecrets: [{ name: 'registry' }],
+        env: [{ name: 'JDBC_KEY', valueSecretRef: { name: 'prod', key: 'key' } }],
+      },
+    })
+    const refusals = async () => {
+      await cluster.pass()
+      return cluster.status().conditions.filter(({ reason }) => reason === 'PodSettingRefused')
+    }
+    expect((await refusals()).map(({ type, status }) => `${type} ${status}`)).toEqual(['Ready False', 'Accepted False'])
+    cluster.secretLabels.set('default/prod', {})
+    cluster.secretLabels.set('other/prod', { 'salespipeline.dev/env': 'true' })
+    expect((await refusals())[0]!.message).toContain(
+      'Secret prod does not have the label salespipeline.dev/env: "true"',
+    )
+    expect(cluster.objects.size).toBe(0)
+    cluster.secretLabels.set('default/prod', { 'salespipeline.dev/env': 'true' })
+    expect(await refusals()).toEqual([])
+    expect(cluster.replicas()).toBe(3)
+    const pod = podOf(cluster.objects.get(DEPLOYMENT)!)
+    expect(pod.serviceAccountName).toBe('shop-kafka')
+    expect(JSON.stringify(pod)).toContain(
+      '{"name":"JDBC_KEY","valueFrom":{"secretKeyRef":{"name":"prod","key":"key"}}}',
+    )
+    // The label is removed: pods that run stay, and nothing else of the spec is applied.
+    cluster.secretLabels.set('default/prod', {})
+    cluster.pipeline.spec = { ...(cluster.pipeline.spec as object), workers: { replicas: 5 } }
+    expect(await refusals()).toHaveLength(2)
+    expect(cluster.replicas()).toBe(3)
+  })
+
+  it('reports a field of spec.pods that the API server does not know', async () => {
+    const cluster = rig({ 'spec.pods': { affinity: { nodeAfinity: {} } } })
+    await cluster.pass()
+    const { reason, message } = cluster.status().conditions[0]!
+    expect([reason, message]).toEqual(['ApplyRejected', UNKNOWN_FIELD])
   })
 })
