@@ -62,6 +62,35 @@ const images = object({
   check: enabled().describe('Whether to refuse the installation if no registry is set and no node has our images'),
 })
 
+const kubernetesList = () => z.array(z.record(z.string(), z.unknown())).default([])
+const kubernetesObject = () => z.record(z.string(), z.unknown()).default({})
+const strings = () => z.record(z.string(), z.string()).default({})
+
+const pods = object({
+  nodeSelector: strings().describe('Labels of the nodes that may run the pods'),
+  tolerations: kubernetesList().describe('Tolerations of the pods'),
+  affinity: kubernetesObject().describe('Affinity of the pods'),
+  priorityClassName: z.string().default('').describe('PriorityClass of the pods'),
+  labels: strings().describe('Additional labels of the pods'),
+  annotations: strings().describe('Annotations of the pods'),
+}).describe(
+  'Pods of the operator, the StatefulSet of PostgreSQL, the Kafka UI, helm test and the Job that imports dashboards. Other operators run the other stores; each SalesPipeline has `spec.pods`',
+)
+
+const names = (what: string) =>
+  z
+    .array(z.string().regex(/^[^,]+$/))
+    .default([])
+    .describe(`${what}. A name that ends with * allows all that begin like it`)
+
+const allow = object({
+  serviceAccounts: names(
+    'ServiceAccounts that pipelines may use (spec.pods.serviceAccountName). With spec.source.sasl.serviceAccountToken, a pipeline can send tokens of these accounts to any server',
+  ),
+  imagePullSecrets: names('Secrets that pipelines may use to pull images (spec.pods.imagePullSecrets)'),
+  env: names('Environment variables that pipelines may set (spec.pods.env)'),
+}).describe('What pipelines may set as spec.pods; nothing by default')
+
 const operator = object({
   enabled: enabled().describe(
     'Install the operator. Set this to true in exactly one release per cluster: the operator serves all namespaces',
@@ -86,8 +115,27 @@ const operator = object({
     .describe(
       'Namespaces in which SalesPipelines of all namespaces may use KafkaTopics (spec.source.strimzi.namespace); * for every namespace. Without this, a namespace must allow it by its annotation salespipeline.dev/topics-from',
     ),
-  nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels of the nodes that may run the operator'),
-  tolerations: z.array(z.record(z.string(), z.unknown())).default([]).describe('Tolerations of the operator’s pods'),
+  nodeSelector: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Labels of the nodes that may run the operator; if empty, those of `pods`'),
+  tolerations: kubernetesList().describe('Tolerations of the operator’s pods; if empty, those of `pods`'),
+  affinity: kubernetesObject().describe('Affinity of the operator’s pods; if empty, that of `pods`'),
+  topologySpreadConstraints: kubernetesList().describe(
+    'How the operator’s pods are spread, without labelSelector; if empty, over nodes where possible',
+  ),
+  priorityClassName: z.string().default('').describe('PriorityClass of the operator’s pods; if empty, that of `pods`'),
+  serviceAccountName: z
+    .string()
+    .default('')
+    .describe(
+      'Name of an existing ServiceAccount in the namespace of the release, which gets the permissions of the operator; if empty, one is created',
+    ),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string())
+    .default({})
+    .describe('Additional environment variables of the operator, such as HTTPS_PROXY'),
+  allow,
 })
 
 const telemetry = object({
@@ -243,6 +291,7 @@ export const values = z.strictObject({
     ),
   }),
   operator,
+  pods,
   telemetry,
   kafka,
   postgres,

@@ -1,13 +1,13 @@
 /** A small HTTP server for metrics and probes, made from a table of routes. */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { UserError } from '#pipeline/user-error.ts'
 import { serverText } from './redact.ts'
 
 export type Answer = { status: number; type: string; body: string }
 /** `rest`: the request's path after that of a route that ends with a slash, still percent-encoded; otherwise empty. */
-export type Handler = (rest: string) => Answer | Promise<Answer>
+export type Handler = (rest: string, headers: IncomingHttpHeaders) => Answer | Promise<Answer>
 /** 'GET /status' → its handler. A path that ends with a slash matches all paths below it. HEAD is handled as GET. */
 export type Routes = Record<`${'GET' | 'DELETE'} /${string}`, Handler>
 export type HttpServer = { port: number /** Resolves once the port is free again. */; close(): Promise<void> }
@@ -27,7 +27,14 @@ export function httpHost(env: NodeJS.ProcessEnv): string {
  * Listens on `port` (0: any free port) of `host` (see HTTP_HOST). Rejects with a UserError when it cannot
  * listen, for example because the port is in use.
  */
-export async function startHttpServer(options: { port: number; host: string; routes: Routes }): Promise<HttpServer> {
+export async function startHttpServer(options: {
+  port: number
+  host: string
+  routes: Routes
+  /** What the port serves, and the variable that sets it, for the error. */
+  serves?: string
+  variable?: string
+}): Promise<HttpServer> {
   const routes = Object.entries(options.routes).map(([name, handler]) => {
     const [method, path] = name.split(' ') as [string, string]
     return { method, path, handler }
@@ -39,8 +46,9 @@ export async function startHttpServer(options: { port: number; host: string; rou
   })
   server.listen(options.port, options.host === ALL_ADDRESSES ? undefined : options.host)
   await once(server, 'listening').catch((error: Error) => {
-    const remedy = 'Set HTTP_PORT to a free port, and HTTP_HOST to an address of this machine'
-    throw new UserError(`cannot serve metrics and probes: ${error.message}. ${remedy}`, { cause: error })
+    const { serves = 'metrics and probes', variable = 'HTTP_PORT' } = options
+    const remedy = `Set ${variable} to a free port, and HTTP_HOST to an address of this machine`
+    throw new UserError(`cannot serve ${serves}: ${error.message}. ${remedy}`, { cause: error })
   })
   return {
     port: (server.address() as AddressInfo).port,
@@ -65,7 +73,7 @@ async function answer(routes: Route[], request: IncomingMessage): Promise<Answer
     return { ...json(405, { error: `${request.method} is not allowed; allowed: ${allow}` }), headers: { allow } }
   }
   try {
-    return await route.handler(path.slice(route.path.length))
+    return await route.handler(path.slice(route.path.length), request.headers)
   } catch (error) {
     return json(500, { error: serverText(String(error)) })
   }

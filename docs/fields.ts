@@ -100,11 +100,14 @@ class Fields {
 
   #type(node: SchemaNode): string {
     if (node.enum) return node.enum.map(value => `\`${value}\``).join(', ')
-    const kind = node.items ? `list of ${this.#type(node.items).replace(/^object$/, 'objects')}` : this.#kind(node)
+    const kind = node.items
+      ? `list of ${this.#type(node.items).replace(/^object(?= of Kubernetes$|$)/, 'objects')}`
+      : this.#kind(node)
     return [kind, ...boundsOf(node)].join(', ')
   }
 
-  #kind({ type, label, properties, additionalProperties }: SchemaNode): string {
+  #kind({ type, label, properties, additionalProperties, free }: SchemaNode): string {
+    if (free) return 'object of Kubernetes'
     const described = label && this.#described.get(label)
     if (described) return `[${label}](#${described})`
     if (properties) return 'object'
@@ -113,7 +116,7 @@ class Fields {
   }
 
   #exampleOf(node: SchemaNode, path: string): string {
-    if (node.properties || node.items?.properties) return ''
+    if ([node, node.items].some(part => part?.properties && !part.free)) return ''
     const written = this.#documents.map(document => valueAt(document, path)).find(value => value !== undefined)
     const value = node.example ?? written ?? node.default ?? node.enum?.[0]
     return value === undefined ? '' : `\`${inline(value)}\``

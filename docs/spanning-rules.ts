@@ -53,6 +53,7 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
     fields: ['event.explode.fields'],
     rule: 'no field of a line has the same name as a field of the event.',
   },
+  { fields: ['pods.env[].value', 'pods.env[].valueSecretRef'], rule: 'exactly one of them.' },
   { fields: ['watermark.sources.field'], rule: 'the name of a field in `event.fields`.' },
   ...WINDOW_RULES,
   {

@@ -74,6 +74,11 @@ export class Applier {
   }
 }
 
+/** The API server answers 500 to server-side apply of an object with an unknown field, such as one in spec.pods.affinity. */
+export function isUnknownField(error: unknown): error is Error {
+  return isKubeError(error, 500) && error.message.startsWith('failed to create typed patch object')
+}
+
 /** `stored`: our fields as the server stored them after the last write. */
 function isUpToDate(desired: KubeObject, existing: KubeObject, stored: unknown): boolean {
   // Fields that we no longer want are missing from `desired`: only the hash shows that they must be removed.

@@ -98,6 +98,12 @@ export class Caches {
     return this.#reflectors.get(SECRET)!.objects.has(key)
   }
 
+  /** Undefined when the Secret does not exist. */
+  secretLabels(key: string): Record<string, string> | undefined {
+    const metadata = this.#reflectors.get(SECRET)!.objects.get(key)?.metadata
+    return metadata && (metadata.labels ?? {})
+  }
+
   #reflect(
     resource: Resource,
     onChange: (key: string, object: KubeObject) => void,

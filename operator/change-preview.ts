@@ -20,6 +20,7 @@ const SETTINGS: OperatorSettings = {
   telemetry: {},
   namespace: '',
   topicNamespaces: [],
+  allowed: { serviceAccounts: ['*'], imagePullSecrets: ['*'], env: ['*'] },
 }
 
 /** Lines to print, at least one. `before` is null for a new pipeline. */
@@ -33,6 +34,7 @@ export function changePreview(owner: Owner, before: Version | null, after: Versi
     ...indexNotes(next),
     ...roundingNotes(old, next),
     ...watermarkNotes(next),
+    ...podNotes(next),
     ...(isOpenIngest(next) ? [`! ${OPEN_INGEST}`] : []),
   ]
 }
@@ -72,7 +74,8 @@ function changesOf(name: string, before: KubeObject, after: KubeObject): string[
 function childrenOf(owner: Owner, { document, spec }: Version): Map<string, KubeObject> {
   const { replicas } = spec.workers
   const has = { podMonitor: false, kafkaTopic: true }
-  const children = desired({ owner, document, spec, settings: SETTINGS, replicas, has })
+  const removalKeys = { subject: '', keys: [] }
+  const children = desired({ owner, document, spec, settings: SETTINGS, replicas, has, removalKeys })
   return new Map(children.map(child => [`${child.kind} ${child.metadata.name}`, child]))
 }
 
@@ -144,6 +147,18 @@ function indexNotes(after: Spec): string[] {
     ({ path, message }) =>
       `! spec.${path.join('.')}: ${message}. The value is missing in all events unless an object has that key`,
   )
+}
+
+/** Only the operator knows its settings and the labels of Secrets. */
+function podNotes({ pods }: Spec): string[] {
+  const fields = [
+    ...(pods.serviceAccountName === undefined ? [] : ['serviceAccountName']),
+    ...(pods.imagePullSecrets.length > 0 ? ['imagePullSecrets'] : []),
+    ...(pods.env.length > 0 ? ['env'] : []),
+  ].map(field => `spec.pods.${field}`)
+  return fields.length > 0
+    ? [`! ${fields.join(', ')}: the operator applies the spec only if its settings permit the values`]
+    : []
 }
 
 function watermarkNotes(after: Spec): string[] {

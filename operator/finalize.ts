@@ -28,6 +28,7 @@ import { addressOf } from './observe/observer.ts'
 import { type Trouble, troubleOf } from './observe/pods.ts'
 import { fetchStatus } from './observe/report.ts'
 import type { Pass } from './pass.ts'
+import { withPermittedPods } from './pod-permissions.ts'
 import type { Clock } from './ports.ts'
 import type { Topics } from './topics/topics.ts'
 
@@ -181,7 +182,9 @@ export class Finalizer {
     if (status.succeeded) return null
     if (!job && isNamespaceDeleted)
       return { reason: 'DeletionWaits', message: 'no Job can start there to remove the data' }
-    if (!job) await applier.apply(removalJob({ owner, document, spec, settings }), job, owner, signal)
+    const labelsOf = (secret: string) => caches.secretLabels(`${owner.namespace}/${secret}`)
+    const permitted = withPermittedPods(spec, settings.allowed, labelsOf)
+    if (!job) await applier.apply(removalJob({ owner, document, spec: permitted, settings }), job, owner, signal)
     const pods = caches.podsOf(owner, 'removal')
     const trouble = troubleOf(pods) ?? (await this.#reportedBy(pods)) ?? failureOf(status, removalName(owner))
     if (trouble) return { reason: 'DeletionWaits', message: `${trouble.reason}: ${trouble.message}. ${RETAIN_HINT}` }

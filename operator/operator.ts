@@ -7,6 +7,7 @@ import { Events } from './events.ts'
 import { KubeClient } from './kube/client.ts'
 import type { Chance, Clock, Log } from './ports.ts'
 import { Reconciler } from './reconcile.ts'
+import { Removals } from './removals.ts'
 import { LEASE_NAME, LeaderElection } from './runtime/lease.ts'
 import { WorkQueue } from './runtime/queue.ts'
 import type { Settings } from './settings.ts'
@@ -48,6 +49,8 @@ export async function runOperator(
     client,
     (owner, message) => void events.recordOnce(owner, 'Warning', 'FieldsTakenBack', message),
   )
+  const account = { namespace: settings.namespace, name: settings.account }
+  const removals = new Removals({ client, clock, log, account })
   const reconciler = new Reconciler({
     client,
     caches,
@@ -55,6 +58,7 @@ export async function runOperator(
     events,
     clock,
     settings,
+    removals,
     onStatus: telemetry.onStatus,
     onScaled: (_owner, from, to) => telemetry.scaled.inc({ direction: to > from ? 'up' : 'down' }),
     onExpelled(owner, pod) {
@@ -112,8 +116,13 @@ export async function runOperator(
     )
     await election.run(async leading => {
       telemetry.leading.set(1)
+      await removals.refresh(leading)
       // Pipelines may have changed while another replica led.
-      for (const key of caches.pipelines.keys()) queue.add(key)
+      const addAll = () => {
+        for (const key of caches.pipelines.keys()) queue.add(key)
+      }
+      addAll()
+      void removals.follow(addAll, leading)
       await queue.run(settings.concurrency, key => reconcile(key, leading), onFailure, leading)
       telemetry.leading.set(0)
     }, end)

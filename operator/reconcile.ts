@@ -1,7 +1,7 @@
 /** One pass over one pipeline: observe → decide → apply → status. A pass starts from the caches, never from an earlier pass. */
 import type { Spec } from '#pipeline/schema.ts'
-import { ingestSecrets, sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
-import { type Applier, NotOurs } from './apply.ts'
+import { ingestSecrets, podSecrets, sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
+import { type Applier, isUnknownField, NotOurs } from './apply.ts'
 import type { Caches } from './caches.ts'
 import { ChildObjects } from './child-objects.ts'
 import { desired } from './desired/desired.ts'
@@ -17,7 +17,9 @@ import { Observer } from './observe/observer.ts'
 import { isReady, type Trouble, troublesOf } from './observe/pods.ts'
 import { refusalsOf } from './observe/refusals.ts'
 import { beginPass, type DecidedPass, type ObservedPass, type Pass } from './pass.ts'
+import { refusedPodSettings } from './pod-permissions.ts'
 import type { Clock } from './ports.ts'
+import type { Removals } from './removals.ts'
 import { Autoscaler, type Scaling, type ScalingDecision } from './scaling/autoscaler.ts'
 import type { Status } from './status/input.ts'
 import { blocking } from './status/ready.ts'
@@ -41,6 +43,7 @@ export type Deps = {
   events: Events
   clock: Clock
   settings: OperatorSettings
+  removals: Pick<Removals, 'keys' | 'token'>
   /** Called with each pipeline's status in every pass, and with null when the pipeline is deleted. */
   onStatus: (key: string, status: Status | null) => void
   /** Called when the autoscaler changed the number of workers. */
@@ -66,7 +69,7 @@ export class Reconciler {
     this.#topics = new Topics(deps)
     this.#finalizer = new Finalizer({ ...deps, topics: this.#topics })
     this.#childObjects = new ChildObjects(deps)
-    this.#observer = new Observer(deps.caches, deps.clock, deps.onExpelled)
+    this.#observer = new Observer(deps)
   }
 
   /** Resolves with the ms until the next pass; undefined: when something changes. Rejects with what a retry may fix. */
@@ -95,10 +98,11 @@ export class Reconciler {
 
   #decide(pass: ObservedPass): DecidedPass {
     const { spec, specFaults, running } = pass
-    if (spec)
+    const refused = spec && this.#refusedPodSettings(pass, spec)
+    if (spec && !refused)
       return { ...pass, decision: this.#decideScaling(pass, spec), obstacle: this.#missingPrerequisites(pass, spec) }
-    const obstacle: Trouble = { reason: 'SpecInvalid', message: specFaults }
-    return { ...pass, decision: unscaled(pass, running ?? 0), obstacle }
+    const obstacle: Trouble = refused ?? { reason: 'SpecInvalid', message: specFaults }
+    return { ...pass, spec: null, decision: unscaled(pass, running ?? 0), obstacle }
   }
 
   #decideScaling(pass: ObservedPass, spec: Spec): ScalingDecision {
@@ -109,6 +113,11 @@ export class Reconciler {
     // Blocked workers do not show what they could do.
     const figures = isBlocked ? UNKNOWN : observation.figures
     return this.#autoscaler.decide(key, spec, figures, running, this.#deps.clock.now(), currentScaling(resource))
+  }
+
+  #refusedPodSettings({ owner }: ObservedPass, spec: Spec): Trouble | null {
+    const { caches, settings } = this.#deps
+    return refusedPodSettings(spec, settings.allowed, name => caches.secretLabels(`${owner.namespace}/${name}`))
   }
 
   /** Returns the first missing prerequisite that the operator cannot create itself. */
@@ -135,7 +144,7 @@ export class Reconciler {
     try {
       await this.#childObjects.apply(owner, objects, signal)
     } catch (error) {
-      if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422)) throw error
+      if (!(error instanceof NotOurs) && !isKubeError(error, 400, 403, 422) && !isUnknownField(error)) throw error
       this.#refused.add(key)
       const reason = error instanceof NotOurs ? 'ObjectConflict' : 'ApplyRejected'
       const kept = unscaled(pass, running ?? decision.workers)
@@ -150,7 +159,7 @@ export class Reconciler {
   }
 
   #desiredObjects({ owner, resource, decision, topic }: DecidedPass, spec: Spec): KubeObject[] {
-    const { caches, settings } = this.#deps
+    const { caches, settings, removals } = this.#deps
     return desired({
       owner,
       document: resource.spec as object,
@@ -158,6 +167,7 @@ export class Reconciler {
       settings,
       replicas: decision.workers,
       has: { podMonitor: caches.serves(POD_MONITOR), kafkaTopic: topic.isOurs },
+      removalKeys: removals.keys,
     })
   }
 
@@ -212,7 +222,9 @@ export class Reconciler {
   }
 
   #missingSecrets({ namespace }: Owner, spec: Spec | null): string[] {
-    const refs = spec ? [sourceSecrets, sinkSecrets, ingestSecrets].flatMap(secretsOf => secretsOf(spec)) : []
+    const refs = spec
+      ? [sourceSecrets, sinkSecrets, ingestSecrets, podSecrets].flatMap(secretsOf => secretsOf(spec))
+      : []
     const names = [...new Set(refs.map(({ name }) => name))].sort()
     return names.filter(name => !this.#deps.caches.hasSecret(`${namespace}/${name}`))
   }

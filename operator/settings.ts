@@ -4,12 +4,14 @@ import { hostname } from 'node:os'
 import { Environment, LOG_LEVELS } from '#common/environment.ts'
 import { httpHost } from '#common/http.ts'
 import { DEFAULT_CONCURRENCY, MAX_CONCURRENCY, MAX_PORT, OPERATOR_PORT } from '#pipeline/limits.ts'
-import { TOPICS_FROM } from './desired/names.ts'
+import { MANAGED_BY, TOPICS_FROM } from './desired/names.ts'
 import type { OperatorSettings } from './desired/observed.ts'
 import { namesIn } from './topics/grants.ts'
 
 export type Settings = OperatorSettings & {
   identity: string
+  /** Name of the operator's ServiceAccount. */
+  account: string
   httpHost: string
   httpPort: number
   logLevel: (typeof LOG_LEVELS)[number]
@@ -26,6 +28,7 @@ Environment:
   IMAGE_PULL_SECRETS   names of Secrets for a private registry, separated by commas
   POD_NAMESPACE        namespace of the operator and of its Lease (default "default")
   POD_NAME             name of this replica in the Lease (default host name and process id)
+  SERVICE_ACCOUNT_NAME name of its ServiceAccount, whose tokens workers obey (default ${MANAGED_BY})
   HTTP_HOST            address of /metrics, /healthz and /readyz (default 127.0.0.1); * for all addresses
   HTTP_PORT            port of /metrics, /healthz and /readyz; 0 is any free port (default ${OPERATOR_PORT})
   TOPIC_NAMESPACES     namespaces in which pipelines of all namespaces may use KafkaTopics, separated by commas; * for
@@ -33,6 +36,9 @@ Environment:
   CONCURRENCY          maximum number of pipelines that are reconciled at the same time (default ${DEFAULT_CONCURRENCY})
   LOG_LEVEL            ${LOG_LEVELS.join(', ')} (default info)
   OTEL_*               passed to all workloads
+  ALLOW_SERVICE_ACCOUNTS, ALLOW_PULL_SECRETS, ALLOW_ENV
+                       what pipelines may set as spec.pods.serviceAccountName, imagePullSecrets and env: names, separated by
+                       commas. A name that ends with * allows all that begin like it (default none)
 
 Exit code: 2 when the arguments or the settings are wrong, 1 for every other failure.`
 
@@ -53,6 +59,12 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     ),
     namespace: env.POD_NAMESPACE ?? 'default',
     topicNamespaces: namesIn(env.TOPIC_NAMESPACES),
+    allowed: {
+      serviceAccounts: namesIn(env.ALLOW_SERVICE_ACCOUNTS),
+      imagePullSecrets: namesIn(env.ALLOW_PULL_SECRETS),
+      env: namesIn(env.ALLOW_ENV),
+    },
+    account: env.SERVICE_ACCOUNT_NAME ?? MANAGED_BY,
     identity: env.POD_NAME ?? `${hostname()}-${process.pid}`,
     httpHost: httpHost(env),
     httpPort: variables.integer('HTTP_PORT', OPERATOR_PORT, 0, MAX_PORT),

@@ -4,6 +4,7 @@ import { authenticationFaults } from './authentication-checks.ts'
 import { duplicateNames, type Fault } from './faults.ts'
 import { scaleOf } from './fields.ts'
 import { MAX_INTEGER_DIGITS } from './limits.ts'
+import { podFaults } from './pod-checks.ts'
 import type { Field, Spec } from './schema.ts'
 import { FORMS, isCompletePattern, RECORD_TIMESTAMP } from './time-forms.ts'
 import { formatDuration } from './units.ts'
@@ -24,6 +25,7 @@ export function crossFieldFaults(spec: Spec): Fault[] {
     ...workerFaults(spec),
     ...loadFaults(spec),
     ...authenticationFaults(spec),
+    ...podFaults(spec),
   ]
 }
 

@@ -268,6 +268,13 @@ const OBSTACLES = define(
       meaning: 'a Secret that the spec references does not exist',
       action: 'create it; workers start automatically',
     },
+    PodSettingRefused: {
+      types: ['Ready', 'Accepted', 'Stalled'],
+      meaning:
+        'the settings of the operator do not permit a field of `spec.pods`, or a Secret for variables lacks its label. Nothing of the spec is applied; pods that run stay as they are',
+      action:
+        'correct the field that the message names, or let the administrator [permit it](security.md#settings-of-pods)',
+    },
     StrimziNotInstalled: {
       types: ['Ready', 'Accepted', 'Stalled'],
       meaning: '`spec.source.strimzi` is set, but the cluster does not have the CRD of KafkaTopic',
@@ -410,6 +417,12 @@ const STATES = define(
         'Strimzi reports a fault of the KafkaTopic, such as `ResourceConflict`; the topic may have other settings than the KafkaTopic says',
       action: 'do what the message says; see [Two KafkaTopics for one topic](#two-kafkatopics-for-one-topic)',
     },
+    WorkersIdle: {
+      types: ['Notice'],
+      blocking: false,
+      meaning: 'there are more workers than partitions; the message says how many workers have nothing to do',
+      action: 'lower the number of workers, or add partitions to the topic',
+    },
     AutoscalerInControl: {
       types: ['Autoscaling'],
       blocking: false,
@@ -451,8 +464,8 @@ const CAUSES: readonly (ConditionCode | 'unknown')[] = [
   // A deletion replaces everything else.
   ...(['Deleting', 'DeletionWaits', 'RemovalJobFailed'] as const),
   // The spec is not applied as a whole.
-  ...(['SpecInvalid', 'ObjectConflict', 'StrimziNotInstalled', 'TopicNamespaceRefused'] as const),
-  ...(['ApplyRejected', 'SecretMissing', 'Paused', 'TopicNotCreated'] as const),
+  ...(['SpecInvalid', 'ObjectConflict', 'PodSettingRefused', 'StrimziNotInstalled'] as const),
+  ...(['TopicNamespaceRefused', 'ApplyRejected', 'SecretMissing', 'Paused', 'TopicNotCreated'] as const),
   // A server that every worker needs.
   ...(['AccessDenied', 'PoolerUnsupported', 'StoreUnavailable', 'SourceUnavailable', 'TopicMissing'] as const),
   // The stored results, the topic and the spec do not fit together.
@@ -474,7 +487,7 @@ const CAUSES: readonly (ConditionCode | 'unknown')[] = [
   ...(['OffsetsSkipped', 'WeakFutureGuard', 'EventTimesFarBehind', 'WatermarkFarAhead', 'ManyLateEvents'] as const),
   ...(['ManyDeadLetters', 'DeadLettersFull', 'OpenTransaction', 'PartitionsAdded'] as const),
   ...(['DeduplicationHistoryUnavailable', 'DeduplicationBounded', 'AddedPerLine', 'ReadersNotGranted'] as const),
-  'IngestUnauthenticated',
+  ...(['KafkaTopicNotReady', 'WorkersIdle', 'IngestUnauthenticated'] as const),
 ]
 
 const RANKS: ReadonlyMap<string, number> = new Map(CAUSES.map((code, rank) => [code, rank]))

@@ -73,6 +73,8 @@ export const MAX_RECORD_BYTES = 16 * 1024 ** 2
 
 /** Port of a worker's metrics and probes. The chart's NetworkPolicies name it, too. */
 export const WORKER_PORT = 8080
+/** Port on which a worker removes dead members of its group for the operator. The chart's NetworkPolicy names it, too. */
+export const MEMBERS_PORT = 8083
 /** Port of the operator's metrics and probes. The chart's Deployment names it, too. */
 export const OPERATOR_PORT = 8081
 /** Port of the REST ingest. */

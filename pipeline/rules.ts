@@ -15,6 +15,8 @@ declare module 'zod' {
     /** The items of the list are unique. */
     listSet?: boolean
     maxProperties?: number
+    /** An object with fields of Kubernetes, which the API server checks where they are used. */
+    free?: boolean
     /** Name of this kind of value on the reference page, which describes objects with the same label only once. */
     label?: string
     /** Shown on the reference page. zod drops JSON Schema's own `examples` from fields that it transforms. */

@@ -10,6 +10,7 @@ import { aggregations, watermark, window } from './schema/aggregations.ts'
 import { fraction, type secretRef } from './schema/common.ts'
 import { event } from './schema/event.ts'
 import { load } from './schema/load.ts'
+import { pods } from './schema/pods.ts'
 import { commit, deadLetters, deduplication, lateEvents, raw } from './schema/records.ts'
 import { sinks } from './schema/sinks.ts'
 import { source } from './schema/source.ts'
@@ -48,6 +49,7 @@ export const spec = object({
   load,
   ingest,
   workers,
+  pods,
   deletionPolicy: spelled(['retain', 'delete'])
     .default('retain')
     .describe(

@@ -45,6 +45,11 @@ export function ingestSecrets({ ingest }: Spec): SecretRef[] {
   return given(tokensSecretRef, tls?.certSecretRef, tls?.keySecretRef, tls?.clientCaSecretRef)
 }
 
+/** Returns the Secrets that pods read as environment variables, because `spec.pods.env` names them. */
+export function podSecrets({ pods }: Spec): SecretRef[] {
+  return given(...pods.env.map(({ valueSecretRef }) => valueSecretRef))
+}
+
 export const OPEN_INGEST =
   'the ingest accepts sales from anyone who can connect to it; set spec.ingest.tokensSecretRef, spec.ingest.jwt or spec.ingest.tls.clientCaSecretRef'
 

@@ -18,11 +18,12 @@ import { keepRounding } from '#pipeline/rounding.ts'
 import type { SalesPipeline } from '#pipeline/schema.ts'
 import { adviceOnKubernetes } from '#pipeline/start-over.ts'
 import { parseYaml, plainValue } from '#pipeline/yaml.ts'
-import { type Member, startHttp } from './adapters/http.ts'
+import { startHttp } from './adapters/http.ts'
 import { KAFKA_TIMEOUTS } from './adapters/kafka/connection.ts'
 import { KafkaMembership } from './adapters/kafka/membership.ts'
 import { KafkaSource } from './adapters/kafka/source.ts'
 import { unpack } from './adapters/kafka/unpack.ts'
+import { type Member, startMembersHttp } from './adapters/members-http.ts'
 import { openPostgresRemoval, openPostgresStore, openStoredPipeline } from './adapters/postgres/open.ts'
 import { reportBusy } from './adapters/telemetry/busy.ts'
 import { createTelemetry, type WorkerTelemetry } from './adapters/telemetry/telemetry.ts'
@@ -66,8 +67,14 @@ async function main(): Promise<number> {
   restartOnSecretChange(process.env, (message, fields) => telemetry.log('info', message, fields))
   const group: { member: Member | null } = { member: null }
   const { httpPort: port, httpHost: host } = settings
-  const http = await startHttp({ port, host, telemetry, member: () => group.member })
-  process.send?.({ type: 'listening', port: http.port })
+  const member = () => group.member
+  const http = await startHttp({ port, host, telemetry, member })
+  const { namespace, name } = pipeline.metadata
+  const members =
+    settings.command === 'work' && settings.members
+      ? await startMembersHttp({ ...settings.members, host, pipeline: { namespace, name }, member })
+      : null
+  process.send?.({ type: 'listening', port: http.port, membersPort: members?.port })
   try {
     if (settings.command === 'remove') return (await remove(pipeline, telemetry)) ? 0 : 1
     await work({ pipeline, document: plainValue(parseYaml(text)) }, settings, telemetry, group)
@@ -80,6 +87,7 @@ async function main(): Promise<number> {
     telemetry.log('error', 'worker exiting', { error: message, ...code })
     return 1
   } finally {
+    await members?.close()
     await http.close()
     await telemetry.close()
   }

@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Environment, isAdmitted, LOG_LEVELS } from '#common/environment.ts'
 import { httpHost } from '#common/http.ts'
-import { MAX_PORT, MIN_SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS, WORKER_PORT } from '#pipeline/limits.ts'
+import { MAX_PORT, MEMBERS_PORT, MIN_SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS, WORKER_PORT } from '#pipeline/limits.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 
 export type Settings = {
@@ -16,6 +16,8 @@ export type Settings = {
   httpHost: string
   /** 0 selects any free port. */
   httpPort: number
+  /** Where the operator removes dead members. Without a file with its keys, nobody can. 0 selects any free port. */
+  members: { port: number; keysFile: string } | undefined
   sessionTimeoutMs: number
   /** CPU limit in thousandths of a CPU; undefined: no limit. */
   cpuMillis: number | undefined
@@ -39,6 +41,9 @@ Environment:
   WORKER_ID           name in logs, metrics and the consumer group (default: host name and process id)
   HTTP_HOST           address of /metrics, /healthz, /readyz, /status (default 127.0.0.1); * for all addresses
   HTTP_PORT           port of /metrics, /healthz, /readyz, /status; 0 selects any free port (default ${WORKER_PORT})
+  MEMBERS_KEYS        file with the keys of the operator, which then may remove dead members of the consumer group. The
+                      operator sets it; without it, only the broker removes members
+  MEMBERS_PORT        port for the operator, on HTTP_HOST; 0 selects any free port (default ${MEMBERS_PORT})
   SESSION_TIMEOUT_MS  milliseconds after which a worker without heartbeats loses its partitions
                       (default ${SESSION_TIMEOUT_MS}, which is the minimum that brokers allow by default)
   CPU_MILLIS          CPU limit in thousandths of a CPU; the busy metric is a share of this limit (default: no limit)
@@ -72,6 +77,7 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
     workerId: env.WORKER_ID ?? `${hostname()}-${process.pid}`,
     httpHost: httpHost(env),
     httpPort: variables.integer('HTTP_PORT', WORKER_PORT, 0, MAX_PORT),
+    members: membersOf(variables, env),
     sessionTimeoutMs: variables.integer('SESSION_TIMEOUT_MS', SESSION_TIMEOUT_MS, MIN_SESSION_TIMEOUT_MS, 300_000),
     cpuMillis: env.CPU_MILLIS === undefined ? undefined : variables.integer('CPU_MILLIS', 0, 1, 1_000_000),
     commitLog: env.COMMIT_LOG,
@@ -79,6 +85,10 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   }
   variables.check()
   return settings
+}
+
+function membersOf(variables: Environment, { MEMBERS_KEYS: keysFile }: NodeJS.ProcessEnv): Settings['members'] {
+  return keysFile ? { keysFile, port: variables.integer('MEMBERS_PORT', MEMBERS_PORT, 0, MAX_PORT) } : undefined
 }
 
 function commandOf(words: string[], faults: string[]): Settings['command'] {

@@ -19,6 +19,7 @@ import {
   SOURCE,
 } from './admission-rules.ts'
 import { CLIENT_CERTIFICATE, SASL } from './authentication-rules.ts'
+import { VARIABLE } from './pod-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
 const ms = (field: string) => celMilliseconds(`self.${field}`)
@@ -325,4 +326,5 @@ export const RULES: Record<string, CelRule[]> = {
   'spec.load': LOAD,
   'spec.load.bursts': BURSTS,
   'spec.workers.autoscale': AUTOSCALE,
+  'spec.pods.env[]': VARIABLE,
 }

@@ -47,7 +47,8 @@ function convert(json: JsonSchema, at: string): Structural {
 }
 
 function children(json: JsonSchema, at: string): Partial<Structural> {
-  const { properties, items, additionalProperties } = json
+  const { properties, items, additionalProperties, free } = json
+  if (free) return {}
   return {
     ...(properties && {
       properties: Object.fromEntries(
@@ -61,11 +62,12 @@ function children(json: JsonSchema, at: string): Partial<Structural> {
 }
 
 /** Omits patterns: each is replaced by a rule, which has a message for people. */
-function extensions({ rules, listKey, listSet }: JsonSchema): Record<string, unknown> {
+function extensions({ rules, listKey, listSet, free }: JsonSchema): Record<string, unknown> {
   return {
     ...(rules && { 'x-kubernetes-validations': rules }),
     ...(listKey && { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [listKey] }),
     ...(listSet && { 'x-kubernetes-list-type': 'set' }),
+    ...(free && { 'x-kubernetes-preserve-unknown-fields': true }),
   }
 }
 

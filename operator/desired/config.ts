@@ -1,27 +1,29 @@
 /** The configuration files of the workloads: each holds only what its program reads, so that nothing else restarts it. */
 import { createHash } from 'node:crypto'
 import { stringify } from 'yaml'
+import { REMOVAL_KEYS } from '#pipeline/removal-tokens.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { configName, metadata } from './names.ts'
-import type { Owner } from './observed.ts'
+import type { Observed, Owner } from './observed.ts'
 
 export const CONFIG_FOLDER = '/etc/salespipeline'
 
 export type ConfigFile = 'processor.yaml' | 'producer.yaml'
 
-export function configMap(owner: Owner, document: object): KubeObject {
+export function configMap({ owner, document, removalKeys }: Observed): KubeObject {
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: metadata(owner, configName(owner)),
-    data: configFiles(owner, document),
+    // No pod is replaced for other keys: workers read this file for each removal.
+    data: { ...configFiles(owner, document), [REMOVAL_KEYS]: JSON.stringify(removalKeys) },
   }
 }
 
 /** The number of workers is in neither file: scaling restarts no pod. */
 const NOT_READ: Record<ConfigFile, string[]> = {
-  'processor.yaml': ['workers', 'load', 'ingest', 'deletionPolicy'],
-  'producer.yaml': ['workers', 'sinks', 'commit', 'ingest', 'deletionPolicy'],
+  'processor.yaml': ['workers', 'load', 'ingest', 'pods', 'deletionPolicy'],
+  'producer.yaml': ['workers', 'sinks', 'commit', 'ingest', 'pods', 'deletionPolicy'],
 }
 
 /** The spec as the API server stores it, with defaults: a later operator version with other defaults changes nothing. */

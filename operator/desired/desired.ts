@@ -13,10 +13,10 @@ import { kafkaTopic } from './topic.ts'
 
 /** Returns all child objects in the order of creation. The same input gives the same output. */
 export function desired(observed: Observed): KubeObject[] {
-  const { owner, document, spec, has } = observed
+  const { owner, spec, has } = observed
   return [
     serviceAccount(owner),
-    configMap(owner, document),
+    configMap(observed),
     ...(spec.source.strimzi && has.kafkaTopic ? [kafkaTopic(owner, spec)] : []),
     ...networkPolicies(observed),
     ...processor(observed),

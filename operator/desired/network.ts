@@ -1,5 +1,5 @@
 /** Allowed connections to and from the workloads: by port where the other side is known only by name. */
-import { INGEST_METRICS_PORT, INGEST_PORT, WORKER_PORT } from '#pipeline/limits.ts'
+import { INGEST_METRICS_PORT, INGEST_PORT, MEMBERS_PORT, WORKER_PORT } from '#pipeline/limits.ts'
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { COMPONENT, type Component, MANAGED_BY, metadata, producerName, selectorOf } from './names.ts'
@@ -22,7 +22,7 @@ export function networkPolicies(observed: Observed): KubeObject[] {
   ]
   return [
     // The removal Job of a deleted pipeline connects to the same stores, and the operator fetches its status.
-    policy(observed, 'processor', [scrapers(observed)], [...kafka, ...stores], ['processor', 'removal']),
+    policy(observed, 'processor', readersAndOperator(observed), [...kafka, ...stores], ['processor', 'removal']),
     ...producers.map(component =>
       policy(
         observed,
@@ -71,18 +71,16 @@ function podsOf(owner: Owner, components: Component[]): object {
   return { matchLabels: selectorOf(owner), matchExpressions }
 }
 
-/** The operator, which fetches the workers' status, and Prometheus. */
-function scrapers({ settings }: Observed): object {
-  return {
-    from: [
-      {
-        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': settings.namespace } },
-        podSelector: { matchLabels: { 'app.kubernetes.io/name': MANAGED_BY } },
-      },
-      PROMETHEUS,
-    ],
-    ports: [tcp(WORKER_PORT)],
+/** The operator and Prometheus read status and metrics; only the operator removes dead members. */
+function readersAndOperator({ settings }: Observed): object[] {
+  const operator = {
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': settings.namespace } },
+    podSelector: { matchLabels: { 'app.kubernetes.io/name': MANAGED_BY } },
   }
+  return [
+    { from: [operator, PROMETHEUS], ports: [tcp(WORKER_PORT)] },
+    { from: [operator], ports: [tcp(MEMBERS_PORT)] },
+  ]
 }
 
 function telemetryPorts(telemetry: Record<string, string>): number[] {

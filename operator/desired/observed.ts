@@ -1,4 +1,5 @@
 /** The input from which the desired objects of a pipeline are derived. */
+import type { RemovalKeys } from '#pipeline/removal-tokens.ts'
 import type { Spec } from '#pipeline/schema.ts'
 
 /** The pipeline resource, as far as its children refer to it. */
@@ -19,6 +20,8 @@ export type Images = {
   pullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   pullSecrets: string[]
 }
+/** Names that `spec.pods` may use; a pattern that ends with * allows all that begin like it. */
+export type Allowed = { serviceAccounts: string[]; imagePullSecrets: string[]; env: string[] }
 export type OperatorSettings = {
   images: Images
   /** Standard OTEL_* variables for all workloads. */
@@ -27,6 +30,7 @@ export type OperatorSettings = {
   namespace: string
   /** Namespaces in which pipelines of all namespaces may use KafkaTopics; * is every namespace. */
   topicNamespaces: string[]
+  allowed: Allowed
 }
 
 export type Observed = {
@@ -40,4 +44,5 @@ export type Observed = {
   replicas: number
   /** Kinds of other operators: whether the cluster serves PodMonitors, and whether the pipeline needs a KafkaTopic of its own. */
   has: { podMonitor: boolean; kafkaTopic: boolean }
+  removalKeys: RemovalKeys
 }

@@ -1,8 +1,10 @@
 /** The workers of a pipeline: Deployment, headless Service, PodDisruptionBudget and, if the cluster has the Prometheus operator, PodMonitor. */
 import { ALL_ADDRESSES } from '#common/http.ts'
-import { WORKER_PORT } from '#pipeline/limits.ts'
+import { MEMBERS_PORT, WORKER_PORT } from '#pipeline/limits.ts'
+import { REMOVAL_KEYS } from '#pipeline/removal-tokens.ts'
 import { sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import type { KubeObject } from '../kube/resources.ts'
+import { CONFIG_FOLDER } from './config.ts'
 import { metadata, processorName, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
 import { withTemplateMark } from './template.ts'
@@ -53,13 +55,17 @@ export function processor(observed: Observed): KubeObject[] {
         image: settings.images.processor,
         args: [],
         config: 'processor.yaml',
+        files: [REMOVAL_KEYS],
         secrets: [...sourceSecrets(spec), ...sinkSecrets(spec)],
         kafkaToken: kafkaToken(spec),
-        ports: [{ name: 'http', containerPort: WORKER_PORT }],
+        ports: [
+          { name: 'http', containerPort: WORKER_PORT },
+          { name: 'members', containerPort: MEMBERS_PORT },
+        ],
         resources: resourcesOf(spec.workers.resources, RESOURCES),
         // A new worker takes over partitions before an old one stops: two at a time would only move them twice.
         strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-        env: [...WORKER_ENVIRONMENT, CPU_MILLIS],
+        env: [...WORKER_ENVIRONMENT, CPU_MILLIS, { name: 'MEMBERS_KEYS', value: `${CONFIG_FOLDER}/${REMOVAL_KEYS}` }],
       }),
     ),
     ...podMonitor(observed, name, 'processor'),

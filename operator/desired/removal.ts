@@ -22,6 +22,8 @@ type Removed = Pick<Observed, 'owner' | 'document' | 'spec' | 'settings'>
  */
 export function removalJob({ owner, document, spec, settings }: Removed): KubeObject {
   const labels = labelsOf(owner, 'removal')
+  const { pods } = spec
+  const { serviceAccountName } = pods
   const file = 'processor.yaml'
   const program = {
     component: 'removal' as const,
@@ -34,7 +36,7 @@ export function removalJob({ owner, document, spec, settings }: Removed): KubeOb
     env: WORKER_ENVIRONMENT,
   }
   const fieldRef = { fieldPath: `metadata.annotations['${DOCUMENT}']` }
-  const pod = podSpec({ owner, settings }, program, { downwardAPI: { items: [{ path: file, fieldRef }] } })
+  const pod = podSpec({ owner, settings, spec }, program, { downwardAPI: { items: [{ path: file, fieldRef }] } })
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -49,8 +51,11 @@ export function removalJob({ owner, document, spec, settings }: Removed): KubeOb
       // The operator deletes the Job after the pipeline; the TTL covers an operator that could not.
       ttlSecondsAfterFinished: TTL_SECONDS,
       template: {
-        metadata: { labels, annotations: { [DOCUMENT]: configFiles(owner, document)[file] } },
-        spec: { restartPolicy: 'OnFailure', ...pod },
+        metadata: {
+          labels: { ...pods.labels, ...labels },
+          annotations: { ...pods.annotations, [DOCUMENT]: configFiles(owner, document)[file] },
+        },
+        spec: { restartPolicy: 'OnFailure', ...(serviceAccountName && { serviceAccountName }), ...pod },
       },
     },
   }

@@ -9,20 +9,20 @@ import type { KubeObject } from '../kube/resources.ts'
 import { CONFIG_FOLDER, type ConfigFile, configFiles, hashOf } from './config.ts'
 import { accountName, CONFIG_HASH, type Component, configName, labelsOf, metadata, selectorOf } from './names.ts'
 import type { Observed } from './observed.ts'
+import { environment, pullSecrets, scheduling } from './pod-settings.ts'
 
 /** The images' own user (Dockerfile). */
 const USER = 10_001
 /** Three times what a worker needs to exit; the rest is for a busy node. */
 const GRACE_SECONDS = (3 * WORKER_EXIT_MS) / 1000
 
-/** Pods leave a node that is not ready or unreachable for this long. */
-const NODE_LOST_SECONDS = 15
-
 export type Program = {
   component: Component
   image: string
   args: string[]
   config: ConfigFile
+  /** Other files of the ConfigMap that the program reads. */
+  files?: string[]
   secrets: SecretRef[]
   /** The first one serves metrics and probes; omit all to disable both. */
   ports?: { name: string; containerPort: number }[]
@@ -39,8 +39,9 @@ export type ServiceAccountToken = { audience: string; lifetimeMs: number; path: 
 export type Workload = Program & { name: string; replicas: number; strategy: object }
 
 export function deployment(observed: Observed, workload: Workload): KubeObject {
-  const { owner } = observed
+  const { owner, spec } = observed
   const { name, component, replicas, strategy } = workload
+  const files = [workload.config, ...(workload.files ?? [])]
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -51,11 +52,14 @@ export function deployment(observed: Observed, workload: Workload): KubeObject {
       selector: { matchLabels: selectorOf(owner, component) },
       strategy,
       template: {
-        metadata: { labels: labelsOf(owner, component), annotations: rollOn(observed, workload) },
+        metadata: {
+          labels: { ...spec.pods.labels, ...labelsOf(owner, component) },
+          annotations: { ...spec.pods.annotations, ...rollOn(observed, workload) },
+        },
         spec: {
-          serviceAccountName: accountName(owner),
+          serviceAccountName: spec.pods.serviceAccountName ?? accountName(owner),
           ...podSpec(observed, workload, {
-            configMap: { name: configName(owner), items: [{ key: workload.config, path: workload.config }] },
+            configMap: { name: configName(owner), items: files.map(key => ({ key, path: key })) },
           }),
         },
       },
@@ -95,16 +99,16 @@ export function podMonitor({ owner, has }: Observed, name: string, component: Co
   ]
 }
 
-type Pods = Pick<Observed, 'owner' | 'settings'>
+type Pods = Pick<Observed, 'owner' | 'settings' | 'spec'>
 
 /** `config`: the source of the volume that holds its file. */
-export function podSpec({ owner, settings }: Pods, program: Program, config: object): object {
-  const { images } = settings
+export function podSpec(pods: Pods, program: Program, config: object): object {
+  const variables = secretVariables(pods, program)
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    ...(images.pullSecrets.length > 0 && { imagePullSecrets: images.pullSecrets.map(name => ({ name })) }),
+    ...pullSecrets(pods),
     securityContext: {
       runAsNonRoot: true,
       runAsUser: USER,
@@ -112,21 +116,8 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
       fsGroup: USER,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    // Spread, so that losing a node does not lose all pods; but a single node may still run all of them.
-    topologySpreadConstraints: ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map(topologyKey => ({
-      maxSkew: 1,
-      topologyKey,
-      whenUnsatisfiable: 'ScheduleAnyway',
-      labelSelector: { matchLabels: selectorOf(owner, program.component) },
-    })),
-    // The pods hold no state: they move to another node at once instead of after Kubernetes' five minutes.
-    tolerations: ['not-ready', 'unreachable'].map(state => ({
-      key: `node.kubernetes.io/${state}`,
-      operator: 'Exists',
-      effect: 'NoExecute',
-      tolerationSeconds: NODE_LOST_SECONDS,
-    })),
-    containers: [container(settings, program)],
+    ...scheduling(pods, program.component),
+    containers: [container(pods, program, variables.size > 0)],
     volumes: [
       { name: 'config', ...config },
       { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
@@ -135,7 +126,7 @@ export function podSpec({ owner, settings }: Pods, program: Program, config: obj
         secret: { secretName: ref.name, items: [{ key: ref.key, path: basename(path) }] },
       })),
       ...(program.kafkaToken ? [tokenVolume(program.kafkaToken)] : []),
-      ...(program.secrets.length > 0 ? [secretsVolume(program.secrets)] : []),
+      ...(variables.size > 0 ? [secretsVolume(variables)] : []),
     ],
   }
 }
@@ -150,12 +141,22 @@ function tokenVolume({ audience, lifetimeMs, path }: ServiceAccountToken): objec
 
 const SECRETS = { name: 'secrets', path: '/var/run/secrets/salespipeline' }
 
-/** Optional, because a pod that lacks a volume does not show why: a missing key shows in the environment. */
-function secretsVolume(secrets: SecretRef[]): object {
-  const names = [...new Set(secrets.map(({ name }) => name))].sort()
-  const sources = names.map(name => {
-    const keys = new Map(secrets.filter(ref => ref.name === name).map(ref => [ref.key, secretVariable(ref)]))
-    return { secret: { name, optional: true, items: [...keys].map(([key, path]) => ({ key, path })) } }
+/** Returns all environment variables that Secrets set, with the keys that hold their values. */
+function secretVariables({ spec }: Pods, { secrets }: Program): Map<string, SecretRef> {
+  const own = secrets.map(ref => [secretVariable(ref), ref] as const)
+  const additional = spec.pods.env.flatMap(({ name, valueSecretRef: ref }) => (ref ? [[name, ref] as const] : []))
+  return new Map([...own, ...additional])
+}
+
+/**
+ * The same values as files, by which the program notices that they change (common/secret-watch.ts). Optional, because a pod
+ * that lacks a volume does not show why: a missing key shows in the environment.
+ */
+function secretsVolume(variables: Map<string, SecretRef>): object {
+  const bySecret = Map.groupBy(variables, ([, { name }]) => name)
+  const sources = [...bySecret.keys()].sort().map(name => {
+    const items = bySecret.get(name)!.map(([path, { key }]) => ({ key, path }))
+    return { secret: { name, optional: true, items } }
   })
   return { name: SECRETS.name, projected: { sources } }
 }
@@ -173,7 +174,7 @@ const probes = (port: string) => ({
   readinessProbe: probe(port, '/readyz', 2, 2),
 })
 
-function container(settings: Observed['settings'], program: Program): object {
+function container({ settings, spec }: Pods, program: Program, hasSecrets: boolean): object {
   const { image, component, args, ports = [], resources, secrets, config, env = [], mounts = [], kafkaToken } = program
   return {
     name: component,
@@ -187,8 +188,9 @@ function container(settings: Observed['settings'], program: Program): object {
       ...env,
       ...Object.entries(settings.telemetry).map(([name, value]) => ({ name, value })),
       ...secretEnvironment(secrets),
-      ...(secrets.length > 0 ? [{ name: SECRETS_DIR, value: SECRETS.path }] : []),
+      ...(hasSecrets ? [{ name: SECRETS_DIR, value: SECRETS.path }] : []),
       ...(kafkaToken ? [{ name: KAFKA_TOKEN_FILE, value: kafkaToken.path }] : []),
+      ...environment(spec.pods),
     ],
     resources,
     ...(ports[0] && { ports, ...probes(ports[0].name) }),
@@ -203,7 +205,7 @@ function container(settings: Observed['settings'], program: Program): object {
       // Kubernetes updates the files of a whole volume only, not a single mounted file.
       ...mounts.map(({ name, path }) => ({ name, mountPath: dirname(path), readOnly: true })),
       ...(kafkaToken ? [{ name: KAFKA_TOKEN, mountPath: dirname(kafkaToken.path), readOnly: true }] : []),
-      ...(secrets.length > 0 ? [{ name: SECRETS.name, mountPath: SECRETS.path, readOnly: true }] : []),
+      ...(hasSecrets ? [{ name: SECRETS.name, mountPath: SECRETS.path, readOnly: true }] : []),
     ],
   }
 }

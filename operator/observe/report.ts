@@ -1,5 +1,6 @@
 /** The part of a worker's /status (processor/adapters/telemetry/snapshot.ts) that the operator reads. */
 import { z } from 'zod'
+import { MEMBERS_PORT } from '#pipeline/limits.ts'
 
 const delay = z.object({ p99: z.number() }).nullable()
 
@@ -49,11 +50,17 @@ export async function fetchStatus(pod: Address): Promise<WorkerReport | null> {
   }
 }
 
-/** Asks a worker to remove a dead member from their group. `left`: it was no longer a member. Null: the request failed. */
-export async function expelMember(by: Address, member: string): Promise<'removed' | 'left' | null> {
+/** `left`: it was no longer a member. `refused`: workers do not accept the token. Null: the request failed. */
+export type Expelled = 'removed' | 'left' | 'refused' | null
+
+/** Asks a worker to remove a dead member from their group. */
+export async function expelMember({ ip }: Address, member: string, token: string): Promise<Expelled> {
   try {
-    const response = await request(by, `/members/${encodeURIComponent(member)}`, 'DELETE')
+    const headers = { authorization: `Bearer ${token}` }
+    const by = { ip, port: MEMBERS_PORT }
+    const response = await request(by, `/members/${encodeURIComponent(member)}`, { method: 'DELETE', headers })
     const { removed } = (await response.json()) as { removed?: boolean }
+    if (response.status === 401) return 'refused'
     if (response.ok && removed) return 'removed'
     return removed === false ? 'left' : null
   } catch {
@@ -61,7 +68,7 @@ export async function expelMember(by: Address, member: string): Promise<'removed
   }
 }
 
-function request({ ip, port }: Address, path: string, method = 'GET'): Promise<Response> {
+function request({ ip, port }: Omit<Address, 'name'>, path: string, init: RequestInit = {}): Promise<Response> {
   const host = ip.includes(':') ? `[${ip}]` : ip
-  return fetch(`http://${host}:${port}${path}`, { method, signal: AbortSignal.timeout(TIMEOUT_MS) })
+  return fetch(`http://${host}:${port}${path}`, { ...init, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) })
 }

@@ -4,6 +4,7 @@ import { reportText } from '#common/redact.ts'
 import { byCause, INFORMATIONAL } from '#pipeline/conditions.ts'
 import { isOpenIngest, OPEN_INGEST } from '#pipeline/secrets.ts'
 import { formatDuration } from '#pipeline/units.ts'
+import { idleWorkers } from './idle.ts'
 import { type Condition, readyText, type Sink, type Status, type StatusInput, sinksOf, type Verdict } from './input.ts'
 import { readiness, reportedBy } from './ready.ts'
 import { rolloutOf } from './rollout.ts'
@@ -80,9 +81,10 @@ function autoscaling({ spec, scaling }: StatusInput): Verdict | null {
 }
 
 /** Weaker guarantees while everything runs; null when there are none. Each reason appears once, the root cause first. */
-function notice({ reports, notices, spec, topic }: StatusInput): Verdict | null {
+function notice(input: StatusInput): Verdict | null {
+  const { reports, notices, spec, topic } = input
   const weaker = [...notices, ...reports.flatMap(reportedBy).filter(({ reason }) => INFORMATIONAL.has(reason))]
-  if (topic?.notice) weaker.push(topic.notice)
+  for (const trouble of [topic?.notice, idleWorkers(input)]) if (trouble) weaker.push(trouble)
   if (spec && isOpenIngest(spec)) weaker.push({ reason: 'IngestUnauthenticated', message: OPEN_INGEST })
   const ordered = byCause(weaker).filter(({ reason }, i, all) => reason !== all[i - 1]?.reason)
   if (ordered.length === 0) return null

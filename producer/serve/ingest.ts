@@ -1,5 +1,6 @@
 /** Sends requests to Kafka: bounds the bytes in flight, batches concurrent requests, waits for acknowledgements. */
 import { findErrorBy } from '@platformatic/kafka'
+import { withoutAddresses } from '#common/addresses.ts'
 import { innermostText } from '#common/error-causes.ts'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
 import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
@@ -156,5 +157,5 @@ function refusalOf(error: Error): Refusal {
       413,
       'an event of this request is larger than max.message.bytes of the topic; send a smaller event. Other events of the request may be stored; send them again with the same ids',
     )
-  return tryLater(503, `Kafka: ${innermostText(error)}; ${UNKNOWN_OUTCOME}`, 5)
+  return tryLater(503, `Kafka: ${withoutAddresses(innermostText(error))}; ${UNKNOWN_OUTCOME}`, 5)
 }

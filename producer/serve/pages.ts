@@ -1,5 +1,6 @@
 /** Everything that the ingest serves apart from sales: probes, metrics and documentation. */
 import type { FastifyInstance } from 'fastify'
+import { withoutAddresses } from '#common/addresses.ts'
 import { json, metricsPage, probe, type Routes } from '#common/http.ts'
 import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { eventSchema, type JsonSchema } from './event-schema.ts'
@@ -21,7 +22,7 @@ const HTML = 'text/html; charset=utf-8'
 
 async function readiness(ingest: PageParts['ingest']): Promise<{ ok: boolean; reasons: string[] }> {
   const reason = await ingest.unready(READY_WITHIN_MS)
-  return { ok: reason === null, reasons: reason === null ? [] : [reason] }
+  return { ok: reason === null, reasons: reason === null ? [] : [withoutAddresses(reason)] }
 }
 
 /** Adds probes to the port for sales and, if it is not private, the other pages. */

@@ -366,6 +366,18 @@ const FULL = {
     },
   },
   'spec.load': { bursts: { every: '10s', lasting: '1s', factor: 3 } },
+  'spec.pods': {
+    nodeSelector: { pool: 'sales' },
+    tolerations: [{ key: 'dedicated', operator: 'Exists' }],
+    affinity: { podAntiAffinity: {} },
+    topologySpreadConstraints: [{ maxSkew: 1 }],
+    priorityClassName: 'high',
+    labels: { team: 'shop' },
+    annotations: { 'example.com/a': 'b' },
+    imagePullSecrets: [{ name: 'registry' }],
+    serviceAccountName: 'shop',
+    env: [{ name: 'TZ', value: 'UTC' }],
+  },
   'spec.workers': { autoscale: { mode: 'observe' }, resources: { requests: { cpu: '500m', memory: '256Mi' } } },
 }
 

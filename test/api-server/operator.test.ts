@@ -4,7 +4,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { clock } from '#common/world.ts'
+import { KubeClient } from '#operator/kube/client.ts'
 import { planCommand } from '#operator/plan-command.ts'
+import { Removals } from '#operator/removals.ts'
+import { REMOVAL_KEYS, removalAudience } from '#pipeline/removal-tokens.ts'
+import { startMembersHttp } from '#processor/adapters/members-http.ts'
 import { observedOf, SHAPES } from '../operator/golden.ts'
 import { type ApiServer, describeWithCrds } from '../support/api-server.ts'
 import { kstatusOf } from '../support/kstatus.ts'
@@ -18,6 +23,7 @@ import {
   operatorToken,
   pipelineNamed,
   type RunningOperator,
+  SYSTEM,
   startOperator,
 } from './rig.ts'
 import { finalizerSet, topicTests } from './topic-cases.ts'
@@ -40,6 +46,9 @@ const ready = (name: string, reason: string) =>
     const condition = conditionOf(await kube.find(kube.pipelinePath(namespace, name)), 'Ready')
     return condition?.reason === reason && condition
   })
+
+const createSecret = (ns: string, name: string, labels: Record<string, string> = {}) =>
+  kube.demand('POST', `/api/v1/namespaces/${ns}/secrets`, { metadata: { name, labels } })
 
 const created = (path: string) => until(`${path} exists`, () => kube.find(path))
 const deleted = (path: string) => until(`${path} is deleted`, async () => (await kube.find(path)) === null)
@@ -74,6 +83,8 @@ describeWithCrds('the operator', () => {
       ...document,
       source: { ...(document as Json).source, ...(strimzi && { strimzi: { ...strimzi, namespace: ns } }) },
     }
+    for (const { valueSecretRef } of (document as Json).pods?.env ?? [])
+      if (valueSecretRef) await createSecret(ns, valueSecretRef.name, { 'salespipeline.dev/env': 'true' })
     await kube.demand('POST', kube.pipelinePath(ns), pipelineNamed(owner.name, spec))
     const deployment = await created(deploymentPath(`${owner.name}-processor`, ns))
     const uid = (await kube.demand('GET', kube.pipelinePath(ns, owner.name))).metadata.uid
@@ -449,6 +460,72 @@ describeWithCrds('the operator', () => {
     expect((await created(deploymentPath('planned-processor'))).metadata.generation).toBe(before.metadata.generation)
   })
 
+  it('lets only itself remove a dead worker: no other account, and no other token of its own account', async () => {
+    await apply(pipelineNamed('guarded'))
+    const { data } = await created(`/api/v1/namespaces/${namespace}/configmaps/guarded-config`)
+    const keysFile = join(temporaryFolder('removal'), REMOVAL_KEYS)
+    writeFileSync(keysFile, data[REMOVAL_KEYS])
+    const expelled: string[] = []
+    const member = {
+      describe: () => ({ member: 'w-1/abc', topicPartitions: 8 }),
+      expel: async (id: string) => expelled.push(id) > 0,
+    }
+    const pipeline = { namespace, name: 'guarded' }
+    const worker = await startMembersHttp({ port: 0, host: '127.0.0.1', keysFile, pipeline, member: () => member })
+    onTestFinished(() => worker.close())
+    const statusFor = async (token: string) => {
+      const headers = { authorization: `Bearer ${token}` }
+      const answer = await fetch(`http://127.0.0.1:${worker.port}/members/w-2`, { method: 'DELETE', headers })
+      return answer.status
+    }
+    const client = new KubeClient(configFor(server, await operatorToken(kube)))
+    const account = { namespace: SYSTEM, name: 'salespipeline-operator' }
+    const removals = new Removals({ client, clock, log: () => {}, account })
+    const owner = { apiVersion: '', kind: '', uid: '', ...pipeline }
+    const audience = removalAudience(pipeline, 'w-2')
+    const tokenOf = async (ns: string, name: string, audiences?: string[]) => {
+      const path = `/api/v1/namespaces/${ns}/serviceaccounts/${name}`
+      await kube.request('POST', `/api/v1/namespaces/${ns}/serviceaccounts`, { metadata: { name } })
+      return (await kube.demand('POST', `${path}/token`, { spec: { audiences, expirationSeconds: 600 } })).status.token
+    }
+    const refused = {
+      'the account of the pipeline’s pods': await tokenOf(namespace, 'guarded-pipeline', [audience]),
+      'an account of the same name': await tokenOf(namespace, 'salespipeline-operator', [audience]),
+      'Prometheus, for the API server': await tokenOf(namespace, 'prometheus'),
+      'the operator, for the API server': await operatorToken(kube),
+      'the operator, for another member': (await removals.token(owner, 'w-3'))!,
+      'the operator, for another pipeline': (await removals.token({ ...owner, name: 'other' }, 'w-2'))!,
+    }
+    for (const [whose, token] of Object.entries(refused))
+      expect({ whose, status: await statusFor(token) }).toEqual({ whose, status: 401 })
+    expect(expelled).toEqual([])
+    expect(await statusFor((await removals.token(owner, 'w-2'))!)).toBe(200)
+    expect(expelled).toEqual(['w-2'])
+    client.close()
+  })
+
+  it('applies no setting of pods that it may not hand out, and tells a field that the API server does not know', async () => {
+    await createSecret(namespace, 'prod-db')
+    const env = (name: string) => ({ env: [{ name, valueSecretRef: { name: 'prod-db', key: 'password' } }] })
+    const forbidden: Record<string, object> = {
+      account: { serviceAccountName: 'cluster-admin' },
+      registry: { imagePullSecrets: [{ name: 'prod-db' }] },
+      variable: env('ANY_KEY'),
+      unlabelled: env('SHOP_KEY'),
+    }
+    for (const [name, pods] of Object.entries(forbidden)) await apply(pipelineNamed(name, { pods }))
+    for (const name of Object.keys(forbidden)) {
+      await ready(name, 'PodSettingRefused')
+      expect(await kube.find(deploymentPath(`${name}-processor`))).toBeNull()
+    }
+    const labelled = { metadata: { labels: { 'salespipeline.dev/env': 'true' } } }
+    const secret = `/api/v1/namespaces/${namespace}/secrets/prod-db`
+    await kube.demand('PATCH', secret, labelled, 'application/merge-patch+json')
+    await created(deploymentPath('unlabelled-processor'))
+    await apply(pipelineNamed('misspelt', { pods: { affinity: { nodeAfinity: {} } } }))
+    expect((await ready('misspelt', 'ApplyRejected')).message).toContain('nodeAfinity')
+  })
+
   it('has no permissions that it does not need', async () => {
     const asOperator = new Kube({ ...server, token: await operatorToken(kube) })
     await kube.request('POST', `/api/v1/namespaces/${namespace}/secrets`, { metadata: { name: 'other' } })
@@ -472,6 +549,8 @@ describeWithCrds('the operator', () => {
       ['POST', kube.pipelinePath(namespace), pipelineNamed('forbidden')],
       ['POST', `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles`, { metadata: { name: 'x' } }],
       ['GET', '/api/v1/nodes'],
+      ['POST', `/api/v1/namespaces/${SYSTEM}/serviceaccounts/default/token`, { spec: {} }],
+      ['POST', `/api/v1/namespaces/${namespace}/serviceaccounts/salespipeline-operator/token`, { spec: {} }],
       ['PUT', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/x`, { metadata: { name: 'x' } }],
       ['GET', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'],
     ]

@@ -165,6 +165,9 @@ describeWithHelm('the chart', () => {
     [['images.pullPolicy=Sometimes'], /pullPolicy.*must be one of/is],
     [['elasticsearch.enabled=false'], /kibana\.enabled needs elasticsearch\.enabled: --set kibana\.enabled=false/],
     [['kafka.scram.plain=false'], /leaves Kafka without a listener: --set kafka\.scram\.enabled=true/],
+    [['operator.env.POD_NAMESPACE=other'], /operator\.env\.POD_NAMESPACE is a variable that the chart sets/],
+    [['operator.env.OTEL_LOG_LEVEL=debug'], /operator\.env\.OTEL_LOG_LEVEL is a variable that the chart sets/],
+    [['operator.allow.env[0]=A\\,B'], /does not match pattern/is],
     [['kafka.enabled=false', 'kafkaUi.enabled=true'], /kafkaUi\.enabled needs kafka\.enabled/],
   ])('rejects the values %j with a readable message', (values, message) => {
     expect(() => rendered(values.flatMap(value => ['--set', value]))).toThrow(message)
@@ -172,6 +175,35 @@ describeWithHelm('the chart', () => {
 
   it('renders k8s/operator/operator.yaml, for clusters without Helm, as npm run manifests writes it', () => {
     expect(readFileSync(join(CHART, '../../k8s/operator/operator.yaml'), 'utf8')).toBe(operatorFile())
+  })
+
+  it('lets only the account that operator.serviceAccountName names act as the operator', () => {
+    const objects = rendered(['--set', 'operator.serviceAccountName=platform-operator'])
+    const operators = objects.filter(({ metadata }) => /^salespipeline-operator/.test(metadata.name))
+    expect(operators.filter(({ kind }) => kind === 'ServiceAccount')).toEqual([])
+    const bindings = operators.filter(({ kind }) => /Binding$/.test(kind))
+    expect(bindings.length).toBeGreaterThan(2)
+    for (const { subjects } of bindings) expect(subjects[0].name).toBe('platform-operator')
+    const removals = operators.find(({ kind, metadata }) => kind === 'Role' && /removals$/.test(metadata.name))
+    expect(removals.rules[0].resourceNames).toEqual(['platform-operator'])
+  })
+
+  it('gives each pod of its own the scheduling, labels and annotations of pods, and keeps the labels that select it', () => {
+    const objects = rendered(['-f', join(CHART, 'ci/tainted-values.yaml')])
+    const templates = objects
+      .filter(({ kind }) => ['Deployment', 'StatefulSet', 'Job'].includes(kind))
+      .map(({ spec }) => [spec.template, spec.selector?.matchLabels ?? {}])
+    expect(templates).toHaveLength(4)
+    for (const [{ metadata, spec }, selector] of templates) {
+      expect(metadata.labels).toMatchObject({ team: 'shop', ...selector })
+      expect(metadata.labels['app.kubernetes.io/name']).not.toBe('ignored')
+      expect(metadata.annotations).toMatchObject({ 'sidecar.istio.io/inject': 'false' })
+      expect(spec.tolerations).toEqual([{ key: 'dedicated', operator: 'Exists' }])
+    }
+    const check = objects.find(({ kind }) => kind === 'SalesPipeline')
+    expect(check.spec.pods).toMatchObject({ nodeSelector: { pool: 'platform' }, priorityClassName: 'platform' })
+    const pod = objects.find(({ kind }) => kind === 'Pod')
+    expect(pod.spec.tolerations).toEqual([{ key: 'dedicated', operator: 'Exists' }])
   })
 
   it('has the version of the project', () => {

@@ -81,6 +81,7 @@ export function ofPipelines(ports: Ports = STANDARD): Rules {
     ]),
     row('operator', 'worker', 8080, 'fetches its status'),
     row('operator', 'removal', 8080, 'fetches its status'),
+    row('operator', 'worker', 8083, 'removes dead members'),
     row('prometheus', 'worker', 8080, 'scrapes'),
     row('node', 'worker', 8080, 'probes of the kubelet'),
     row('node', 'ingest', 8082, 'probes of the kubelet'),
@@ -102,6 +103,9 @@ export function ofPipelines(ports: Ports = STANDARD): Rules {
   ] as const
   const fail = [
     ...uninvited.map(from => row(from, 'worker', 8080, 'metrics and status are for the operator and Prometheus')),
+    ...[...uninvited, 'prometheus' as const].map(from =>
+      row(from, 'worker', 8083, 'only the operator removes members, whoever may read metrics'),
+    ),
     row('stranger', 'load', 8080, 'nothing connects to the load generator'),
     row('prometheus', 'load', 8080, 'the load generator has no metrics'),
     row('prometheus', 'worker', 9229, 'only the port with metrics is open'),

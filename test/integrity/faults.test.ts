@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pause } from '#local/services/process.ts'
 import { pauseProcess } from '#test/support/pause-process.ts'
 import { Random } from '#test/support/random.ts'
+import { apiServerKeys } from '#test/support/removal-tokens.ts'
 import { until } from '#test/support/until.ts'
 import type { Verdict } from '#verify/verify.ts'
 import { dumpOf } from './dump.ts'
@@ -14,6 +15,7 @@ const seed = Number(process.env.INTEGRITY_SEED ?? Date.now() % 1_000_000)
 const random = new Random(seed)
 /** Sales per second. Each test verifies all sales so far, so a higher rate costs more in verification than in load. */
 const RATE = 1000
+const PIPELINE = { namespace: 'default', name: 'integrity' }
 
 let rig: Rig
 
@@ -106,11 +108,16 @@ describe('integrity of real processes', () => {
   }, 180_000)
 
   it('keeps rows exact when a live worker is declared dead: it exits with the reason, and the other continues', async () => {
-    const [remaining, removed] = [await rig.startWorker(), await rig.startWorker()]
+    const api = await apiServerKeys(PIPELINE)
+    const env = { MEMBERS_KEYS: api.keysFile, MEMBERS_PORT: '0' }
+    const [remaining, removed] = [await rig.startWorker(rig.specText, env), await rig.startWorker()]
     const verdict = await underLoad(8, async () => {
       await pause(random.int(1500, 3000))
       const { member } = await statusOf(removed)
-      const answer = await fetch(`${remaining.url}/members/${encodeURIComponent(member)}`, { method: 'DELETE' })
+      const path = `${remaining.membersUrl}/members/${encodeURIComponent(member)}`
+      expect((await fetch(path, { method: 'DELETE' })).status).toBe(401)
+      const headers = { authorization: `Bearer ${await api.token(member)}` }
+      const answer = await fetch(path, { method: 'DELETE', headers })
       expect(await answer.json()).toEqual({ removed: true })
       expect(await removed.exited).toBe(1)
     })

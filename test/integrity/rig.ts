@@ -36,6 +36,8 @@ export type Worker = {
   id: string
   process: ChildProcess
   url: string
+  /** Where it removes dead members; only with MEMBERS_KEYS. */
+  membersUrl: string
   exited: Promise<number | null>
   /** Returns the log so far. */
   log(): string
@@ -111,11 +113,12 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     }
     const args = ['--file', this.#write(id, specText)]
     const { child, log } = this.#fork('processor/main.ts', args, { ...settings, ...env }, node)
-    const { port } = await this.#message<{ port: number }>(child, 'listening')
+    const { port, membersPort } = await this.#message<{ port: number; membersPort?: number }>(child, 'listening')
     return {
       id,
       process: child,
       url: `http://127.0.0.1:${port}`,
+      membersUrl: `http://127.0.0.1:${membersPort}`,
       exited: exitOf(child),
       log: () => readFileSync(log, 'utf8'),
     }
@@ -127,7 +130,7 @@ export class Rig<K extends { bootstrap: string; stop(): Promise<void> } = Single
     const args = ['serve', '--file', this.#write(id, specText), '--port', '0', '--log-level', 'warn']
     const { child, log } = this.#fork('producer/main.ts', args, env)
     const { url } = await this.#message<{ url: string }>(child, 'serving')
-    return { id, process: child, url, exited: exitOf(child), log: () => readFileSync(log, 'utf8') }
+    return { id, process: child, url, membersUrl: '', exited: exitOf(child), log: () => readFileSync(log, 'utf8') }
   }
 
   #write(id: string, specText: string): string {

@@ -189,8 +189,8 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'finalizer on a pipeline whose data is kept',
     file: 'operator/finalize.ts',
-    find: "?.deletionPolicy === 'delete'",
-    plant: '?.deletionPolicy !== undefined',
+    find: 'deletesData((spec ?? {}) as object)',
+    plant: 'spec !== undefined',
     test: OPERATOR,
     turnsRed: 'does not hold up the deletion of a pipeline whose data is kept',
   },

@@ -6,6 +6,7 @@ import { desired } from '#operator/desired/desired.ts'
 import { removalJob } from '#operator/desired/removal.ts'
 import type { KubeObject } from '#operator/kube/resources.ts'
 import { checkPipeline } from '#pipeline/parse.ts'
+import { REMOVAL_KEYS } from '#pipeline/removal-tokens.ts'
 import { observedOf, outputFile, SHAPES } from './golden.ts'
 
 const text = (objects: KubeObject[]) =>
@@ -45,6 +46,8 @@ describe('desired pods', () => {
   const before = templateOf(change({}), 'eu-sales-processor')
 
   it.each<[string, object, object]>([
+    ['another node', { pods: { nodeSelector: { pool: 'sales' } } }, {}],
+    ['another annotation', { pods: { annotations: { team: 'shop' } } }, {}],
     ['another lateness', { allowedLateness: '1m' }, {}],
     [
       'another key of a Secret',
@@ -59,6 +62,8 @@ describe('desired pods', () => {
     ['another number of workers', { workers: { replicas: 9 } }, { replicas: 9 }],
     ['another load', { load: { rate: 7 } }, {}],
     ['ingest', { ingest: { replicas: 1 } }, {}],
+    ['no other setting of its pods', { pods: {} }, {}],
+    ['other keys of the API server', {}, { removalKeys: { subject: 'operator', keys: [{ kid: 'b' }] } }],
   ])('are not replaced for %s', (_change, spec, more) =>
     expect(templateOf(change(spec, more), 'eu-sales-processor')).toEqual(before),
   )
@@ -69,7 +74,8 @@ describe('the configuration file of a worker', () => {
     const config = desired(observedOf(shape)).find(({ kind }) => kind === 'ConfigMap') as unknown as {
       data: Record<string, string>
     }
-    for (const file of Object.values(config.data)) {
+    for (const [name, file] of Object.entries(config.data)) {
+      if (name === REMOVAL_KEYS) continue
       const [document] = parseAllDocuments(file)
       expect(checkPipeline((document as { toJS(): unknown }).toJS()).spec.source).toEqual(observedOf(shape).spec.source)
     }

@@ -7,13 +7,14 @@ import { Events } from '#operator/events.ts'
 import { type KubeClient, KubeError } from '#operator/kube/client.ts'
 import { KAFKA_TOPIC, type KubeObject, keyOf, type Metadata, type Resource } from '#operator/kube/resources.ts'
 import { Reconciler } from '#operator/reconcile.ts'
-import type { Condition, Status } from '#operator/status/status.ts'
+import type { Condition, Status } from '#operator/status/input.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const SETTINGS = {
   images: { processor: 'p', producer: 'q', pullPolicy: 'IfNotPresent' as const, pullSecrets: [] },
   telemetry: {},
   namespace: 'system',
+  allowed: { serviceAccounts: [], imagePullSecrets: [], env: [] },
 }
 const { signal } = new AbortController()
 
@@ -48,6 +49,7 @@ export class FakeCluster {
       events: new Events(client, clock, (_level, message) => void this.log.push(message)),
       clock,
       settings: { ...SETTINGS, topicNamespaces },
+      removals: { keys: { subject: 'operator', keys: [] }, token: async () => 'a.b.c' },
       onStatus: () => {},
       onScaled: () => {},
       onExpelled: () => {},
@@ -153,7 +155,7 @@ export class FakeCluster {
       childrenOf: (owner: Owner) => [...this.objects.values()].filter(object => isOurs(object, owner)),
       topics: () => [...this.objects.values()].filter(({ kind }) => kind === KAFKA_TOPIC.kind),
       podsOf: () => this.pods,
-      secretMark: () => 'mark',
+      hasSecret: () => true,
     } as unknown as Caches
   }
 }

@@ -32,8 +32,10 @@ export function observedOf(shape: string): Observed {
       telemetry: input.telemetry ?? {},
       namespace: 'salespipeline-system',
       topicNamespaces: [],
+      allowed: { serviceAccounts: [], imagePullSecrets: [], env: [] },
     },
     replicas: input.replicas,
     has: { podMonitor: false, kafkaTopic: false, ...input.has },
+    removalKeys: { subject: 'system:serviceaccount:salespipeline-system:salespipeline-operator', keys: [{ kid: 'a' }] },
   }
 }

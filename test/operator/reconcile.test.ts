@@ -17,9 +17,15 @@ const SETTINGS = {
   telemetry: {},
   namespace: 'system',
   topicNamespaces: [],
+  allowed: { serviceAccounts: ['shop-*'], imagePullSecrets: ['registry'], env: ['TZ', 'JDBC_*'] },
 }
 const AUTOSCALED = { 'spec.workers': { replicas: 2, autoscale: { mode: 'active', max: 8 } } }
+const UNKNOWN_FIELD =
+  'failed to create typed patch object (default/sales-processor; apps/v1, Kind=Deployment): .spec.template.spec.affinity.nodeAfinity: field not declared in schema'
 const { signal } = new AbortController()
+
+type Pod = { affinity?: object; serviceAccountName?: string }
+const podOf = ({ spec }: KubeObject) => (spec as { template?: { spec: Pod } } | undefined)?.template?.spec ?? {}
 
 /** A cluster whose caches show every write at once. */
 function rig(changes: Record<string, unknown>) {
@@ -29,6 +35,7 @@ function rig(changes: Record<string, unknown>) {
   const scaled: string[] = []
   const appliedReplicas: number[] = []
   let versions = 0
+  const secretLabels = new Map<string, Record<string, string>>()
   /** Kinds that the API server refuses. */
   const refused = new Set<string>()
   let status: Status | null = null
@@ -42,6 +49,8 @@ function rig(changes: Record<string, unknown>) {
     async apply(object: KubeObject) {
       if (object.kind === 'Deployment') appliedReplicas.push(replicasOf(object))
       if (refused.has(object.kind)) throw new KubeError(403, 'Forbidden', `${object.kind} is forbidden`)
+      const { affinity } = podOf(object)
+      if (affinity && 'nodeAfinity' in affinity) throw new KubeError(500, '', UNKNOWN_FIELD)
       const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++versions) } }
       objects.set(`${object.kind} ${keyOf(object)}`, stored)
       return stored
@@ -58,6 +67,7 @@ function rig(changes: Record<string, unknown>) {
     childrenOf: () => [...objects.values()],
     podsOf: () => pods,
     hasSecret: () => true,
+    secretLabels: (key: string) => secretLabels.get(key),
   } as unknown as Caches
   const clock = { now: () => now, sleep: async () => {} }
   const reconciler = new Reconciler({
@@ -67,6 +77,7 @@ function rig(changes: Record<string, unknown>) {
     events: new Events(client, clock, () => {}),
     clock,
     settings: SETTINGS,
+    removals: { keys: { subject: 'operator', keys: [] }, token: async () => 'a.b.c' },
     onStatus: (_key, newest) => {
       status = newest
     },
@@ -77,6 +88,7 @@ function rig(changes: Record<string, unknown>) {
     objects,
     pods,
     refused,
+    secretLabels,
     scaled,
     appliedReplicas,
     replicas: () => replicasOf(objects.get(DEPLOYMENT)!),
@@ -262,5 +274,48 @@ describe('a pass over a pipeline', () => {
     await cluster.pass(600_000)
     const stalled = cluster.status().conditions.find(({ type }) => type === 'Stalled')
     expect(stalled).toMatchObject({ status: 'True', reason: 'ProgressDeadlineExceeded' })
+  })
+
+  it('applies nothing of a spec with settings of pods that are not permitted, and all of it once they are', async () => {
+    const cluster = rig({
+      'spec.workers': { replicas: 3 },
+      'spec.pods': {
+        serviceAccountName: 'shop-kafka',
+        imagePullSecrets: [{ name: 'registry' }],
+        env: [{ name: 'JDBC_KEY', valueSecretRef: { name: 'prod', key: 'key' } }],
+      },
+    })
+    const refusals = async () => {
+      await cluster.pass()
+      return cluster.status().conditions.filter(({ reason }) => reason === 'PodSettingRefused')
+    }
+    const shown = (await refusals()).map(({ type, status }) => `${type} ${status}`)
+    expect(shown).toEqual(['Ready False', 'Accepted False', 'Stalled True'])
+    cluster.secretLabels.set('default/prod', {})
+    cluster.secretLabels.set('other/prod', { 'salespipeline.dev/env': 'true' })
+    expect((await refusals())[0]!.message).toContain(
+      'Secret prod does not have the label salespipeline.dev/env: "true"',
+    )
+    expect(cluster.objects.size).toBe(0)
+    cluster.secretLabels.set('default/prod', { 'salespipeline.dev/env': 'true' })
+    expect(await refusals()).toEqual([])
+    expect(cluster.replicas()).toBe(3)
+    const pod = podOf(cluster.objects.get(DEPLOYMENT)!)
+    expect(pod.serviceAccountName).toBe('shop-kafka')
+    expect(JSON.stringify(pod)).toContain(
+      '{"name":"JDBC_KEY","valueFrom":{"secretKeyRef":{"name":"prod","key":"key"}}}',
+    )
+    // The label is removed: pods that run stay, and nothing else of the spec is applied.
+    cluster.secretLabels.set('default/prod', {})
+    cluster.pipeline.spec = { ...(cluster.pipeline.spec as object), workers: { replicas: 5 } }
+    expect(await refusals()).toHaveLength(3)
+    expect(cluster.replicas()).toBe(3)
+  })
+
+  it('reports a field of spec.pods that the API server does not know', async () => {
+    const cluster = rig({ 'spec.pods': { affinity: { nodeAfinity: {} } } })
+    await cluster.pass()
+    const { reason, message } = cluster.status().conditions[0]!
+    expect([reason, message]).toEqual(['ApplyRejected', UNKNOWN_FIELD])
   })
 })

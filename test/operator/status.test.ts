@@ -6,7 +6,9 @@ import { refusalsOf } from '#operator/observe/refusals.ts'
 import type { StatusInput } from '#operator/status/input.ts'
 import { deriveStatus } from '#operator/status/status.ts'
 import { CONDITIONS, causeRank, codesWhere } from '#pipeline/conditions.ts'
+import { checkPipeline } from '#pipeline/parse.ts'
 import type { Spec } from '#pipeline/schema.ts'
+import { documentWith } from '../pipeline/documents.ts'
 import { check } from '../support/properties.ts'
 import { ALL, IN_FORCE, input, NO_PROOF, NOTHING, projected, report, spec } from './status-fixture.ts'
 
@@ -496,4 +498,26 @@ describe('the trouble of pods', () => {
       false,
     ])
   })
+})
+
+describe('idle workers', () => {
+  const noticeOf = (desired: number, partitions: number, autoscale?: object) => {
+    const workers = { replicas: desired, ready: desired, desired, selector: 'a=b' }
+    const figures = { ...UNKNOWN, partitions }
+    const changed = autoscale ? checkPipeline(documentWith({ 'spec.workers': { autoscale } })).spec : spec
+    const { conditions } = deriveStatus(input({ workers, figures, spec: changed }))
+    const notice = conditions.find(({ type }) => type === 'Notice')
+    return notice && `${notice.status} ${notice.reason}: ${notice.message}`
+  }
+
+  it('are reported with their number and what to do', () =>
+    expect(noticeOf(12, 8)).toBe(
+      'True WorkersIdle: WorkersIdle: 12 workers for 8 partitions of topic sales: 4 workers are idle; set spec.workers.replicas to 8 or less, or add partitions',
+    ))
+  it('are those of the autoscaler’s minimum if it sets the number', () =>
+    expect(noticeOf(9, 8, { mode: 'active', min: 9, max: 12 })).toContain(
+      '1 worker is idle; set spec.workers.autoscale.min to 8 or less',
+    ))
+  it('are not reported when each worker can have a partition', () => expect(noticeOf(8, 8)).toBeUndefined())
+  it('are not reported while the number of partitions is unknown', () => expect(noticeOf(12, 0)).toBeUndefined())
 })

@@ -210,18 +210,20 @@ describe('the status of a KafkaTopic', () => {
     const cluster = new FakeCluster()
     const key = cluster.create('shop', 'a', OWN)
     cluster.put(foreignTopic('shop', 'transactions', 'sales', more) as KubeObject)
+    await cluster.pass(key)
+    const { template } = cluster.object('Deployment shop/a-processor')!.spec as { template: { metadata: object } }
     cluster.pods.push({
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name: 'w-0', namespace: 'shop', uid: 'w' },
+      metadata: { ...template.metadata, name: 'w-0', namespace: 'shop', uid: 'w' },
       status: { phase: 'Running', podIP: 'w-0', conditions: [{ type: 'Ready', status: 'True' }] },
     })
     const report = {
       worker: 'w-0',
-      at: cluster.now,
       startedAt: 0,
       member: null,
-      topicPartitions: 8,
+      topicPartitions: 1,
+      proof: { partitions: [0], sinks: ['postgres'] },
       conditions: workerConditions,
       health: { ready: true },
       counters: { records: 1, busySeconds: 0, projectedRows: 0 },
@@ -231,8 +233,9 @@ describe('the status of a KafkaTopic', () => {
       projectionDelay: null,
       projectionPending: 0,
     }
-    vi.stubGlobal('fetch', async () => Response.json(report))
-    await cluster.pass(key)
+    vi.stubGlobal('fetch', async () => Response.json({ ...report, at: cluster.now }))
+    // The status is written again after 10 s.
+    await cluster.pass(key, 10_000)
     return { ready: cluster.condition(key, 'Ready')!, notice: cluster.condition(key, 'Notice') }
   }
 

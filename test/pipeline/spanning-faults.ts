@@ -1,5 +1,6 @@
 /** Faults that span fields, by paths of the document: each with its message and the change that corrects it. */
 import { AUTHENTICATION_FAULTS } from './authentication-faults.ts'
+import { POD_FAULTS } from './pod-faults.ts'
 
 type Changes = Record<string, unknown>
 
@@ -250,6 +251,7 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
     { 'spec.source.tls': {} },
   ],
   ...AUTHENTICATION_FAULTS,
+  ...POD_FAULTS,
   [
     { 'spec.sinks.postgres': { host: 'db', passwordSecretRef: secret } },
     /postgres\.passwordSecretRef: is sent to db without encryption/,

@@ -1,5 +1,6 @@
 /** Verifies JWTs of an identity provider (OpenID Connect, OAuth 2.0). Only loaded if they are configured. */
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
+import { withoutAddresses } from '#common/addresses.ts'
 import { innermostText } from '#common/error-causes.ts'
 import { type Refusal, tryLater } from '../refusal.ts'
 import { invalidToken, type Verify } from './authenticate.ts'
@@ -58,6 +59,6 @@ function refusalOf(error: Error): Refusal {
   }
   const { code } = error as { code?: string }
   if (code !== undefined && Object.hasOwn(INVALID, code)) return invalidToken(INVALID[code]!)
-  const message = `the keys of the token’s issuer cannot be fetched (${innermostText(error)}); nothing was sent. Send the request again later`
+  const message = `the keys of the token’s issuer cannot be fetched (${withoutAddresses(innermostText(error))}); nothing was sent. Send the request again later`
   return tryLater(503, message, 5)
 }

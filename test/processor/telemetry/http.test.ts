@@ -85,34 +85,30 @@ it('shows counters, partitions, delays and conditions on /status', async () => {
   })
 })
 
-it('shows the worker’s member id on /status, removes a dead member from the group, and answers 404 to an unknown id', async () => {
+it('shows the worker’s member id on /status once it has joined its group', async () => {
   const { telemetry } = telemetryForTest()
-  const expelled: string[] = []
-  const member = {
-    describe: () => ({ member: 'w-1/abc', topicPartitions: 8 }),
-    async expel(id: string) {
-      if (id === 'unreachable') throw new Error('Kafka is down')
-      expelled.push(id)
-      return id !== 'has-left'
-    },
-  }
+  const member = { describe: () => ({ member: 'w-1/abc', topicPartitions: 8 }), expel: async () => true }
   let joined = false
   const server = await startHttp({ port: 0, host: '127.0.0.1', telemetry, member: () => (joined ? member : null) })
   onTestFinished(() => server.close())
-  const send = async (path: string, method = 'DELETE') => {
-    const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, { method })
-    return { status: answer.status, body: await answer.json() }
-  }
-  expect((await send('/members/w-2')).status).toBe(503)
-  expect((await send('/status', 'GET')).body).toMatchObject({ member: null, topicPartitions: 0 })
+  const status = async () => (await fetch(`http://127.0.0.1:${server.port}/status`)).json()
+  expect(await status()).toMatchObject({ member: null, topicPartitions: 0 })
   joined = true
-  expect(await send('/members/w-2%2Fdef')).toEqual({ status: 200, body: { removed: true } })
-  expect(await send('/members/has-left')).toMatchObject({ status: 404, body: { removed: false } })
-  expect(await send('/members/unreachable')).toEqual({ status: 503, body: { error: 'Kafka is down' } })
-  expect((await send('/members/%E0%A4%A')).status).toBe(503)
-  expect((await send('/members/w-2', 'GET')).status).toBe(405)
-  expect((await send('/status', 'GET')).body).toMatchObject({ member: 'w-1/abc', startedAt: expect.any(Number) })
-  expect(expelled).toEqual(['w-2/def', 'has-left'])
+  expect(await status()).toMatchObject({ member: 'w-1/abc', topicPartitions: 8, startedAt: expect.any(Number) })
+})
+
+it('shows no address of a store on /status, /readyz and /healthz', async () => {
+  const { telemetry, get } = await served()
+  telemetry.condition(
+    'StoreUnavailable',
+    'PostgreSQL error while reading: connect ECONNREFUSED 10.0.0.7:5432; retrying',
+  )
+  telemetry.condition('SourceUnavailable', 'cannot connect to kafka-0.brokers.shop.svc:9092')
+  const texts = await Promise.all(['/status', '/readyz', '/healthz'].map(async path => (await get(path)).text()))
+  for (const text of texts) {
+    expect(text).toContain('PostgreSQL error while reading: connect ECONNREFUSED [address]; retrying')
+    expect(text).not.toMatch(/10\.0\.0\.7|brokers|9092/)
+  }
 })
 
 it('lists the routes on an unknown path, and refuses POST', async () => {

@@ -198,3 +198,10 @@ it('counts responses in /metrics', async () => {
   expect(Number(await counted())).toBe(before + 1)
   expect((await app.inject('/healthz')).statusCode).toBe(200)
 })
+
+it('shows on /readyz why Kafka cannot be reached, without its address', async () => {
+  const reason = 'connect ECONNREFUSED 10.0.0.7:9092'
+  const { app: unready } = await ingestApp(spec, { unready: reason })
+  const answer = await unready.inject('/readyz')
+  expect([answer.statusCode, answer.json()]).toEqual([503, { ok: false, reasons: ['connect ECONNREFUSED [address]'] }])
+})

@@ -29,6 +29,8 @@ export type Response = {
 }
 
 type Options = Partial<Pick<AppParts, 'authenticate' | 'isPrivate' | 'tls' | 'rateLimits'>> & {
+  /** Why Kafka cannot be reached. */
+  unready?: string
   maxBodyBytes?: number
   maxBatch?: number
   maxInFlightBytes?: number
@@ -45,7 +47,7 @@ export async function ingestApp(spec: Spec, options: Options = {}) {
       for (const { key, bytes } of events) records.push({ key, value: bytes.toString(), traceparent })
       return events.map((_, i) => ({ partition: 0, offset: records.length - events.length + i }))
     },
-    unready: async () => null,
+    unready: async () => options.unready ?? null,
   }
   const app = await createApp({
     compiled: compileSpec(spec),

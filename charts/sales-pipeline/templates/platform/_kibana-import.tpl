@@ -4,10 +4,16 @@
 backoffLimit: 20
 template:
   metadata:
-    labels: { app.kubernetes.io/name: kibana-import }
+    labels:
+      {{- include "sales-pipeline.podLabels" (list . (dict "app.kubernetes.io/name" "kibana-import")) | nindent 6 }}
+    {{- with .Values.pods.annotations }}
+    annotations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
   spec:
     restartPolicy: OnFailure
     automountServiceAccountToken: false
+    {{- with include "sales-pipeline.scheduling" (list . (dict)) }}{{ trim . | nindent 4 }}{{- end }}
     {{- with include "sales-pipeline.pullSecrets" . }}{{ . | nindent 4 }}{{- end }}
     securityContext:
       {{- include "sales-pipeline.podSecurity" . | nindent 6 }}

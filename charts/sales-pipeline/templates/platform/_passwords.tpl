@@ -65,10 +65,16 @@ helm.sh/hook-delete-policy: {{ index . 1 }}
 backoffLimit: 5
 template:
   metadata:
-    labels: { app.kubernetes.io/name: {{ index . 1 }} }
+    labels:
+      {{- include "sales-pipeline.podLabels" (list $context (dict "app.kubernetes.io/name" (index . 1))) | nindent 6 }}
+    {{- with $context.Values.pods.annotations }}
+    annotations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
   spec:
     restartPolicy: Never
     serviceAccountName: {{ index . 1 }}
+    {{- with include "sales-pipeline.scheduling" (list $context (dict)) }}{{ trim . | nindent 4 }}{{- end }}
     {{- with include "sales-pipeline.pullSecrets" $context }}{{ . | nindent 4 }}{{- end }}
     securityContext:
       {{- include "sales-pipeline.podSecurity" $context | nindent 6 }}
