@@ -299,7 +299,8 @@ const OBSTACLES = define(
     },
     DeletionWaits: {
       meaning: 'stored data cannot be removed',
-      action: 'follow the message, or set `spec.deletionPolicy: retain` to delete the pipeline and keep its data',
+      action:
+        'follow the message, or set `spec.deletionPolicy: retain` to delete the pipeline and keep its data; if the namespace is being deleted, see [A namespace stays Terminating](#a-namespace-stays-terminating)',
     },
     RemovalJobFailed: {
       types: [],

@@ -179,6 +179,22 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     turnsRed: 'has one KafkaTopic, which stays while another pipeline reads it',
   },
   {
+    name: 'missing topic without what Strimzi reports about it',
+    file: 'operator/reconcile.ts',
+    find: 'pass.obstacle ?? missingTopic(topic, reports)',
+    plant: 'pass.obstacle',
+    test: TOPICS,
+    turnsRed: 'explains why the topic does not exist: what Strimzi reports',
+  },
+  {
+    name: 'fault of a KafkaTopic that no condition shows',
+    file: 'operator/status/status.ts',
+    find: 'if (topic?.notice) byCode',
+    plant: 'if (!topic) byCode',
+    test: TOPICS,
+    turnsRed: 'is shown as Notice while workers find the topic',
+  },
+  {
     name: 'objects of other namespaces counted by forged marks',
     file: 'operator/desired/names.ts',
     find: 'if (namespace !== owner.namespace) return false',
