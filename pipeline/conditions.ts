@@ -459,7 +459,7 @@ export const INFORMATIONAL: ReadonlySet<string> = new Set(Object.keys(INFORMING)
 /**
  * Reasons from root cause to consequence: a reason can lead to those below it, never to those above it. Example: without
  * PostgreSQL nothing is projected, so StoreUnavailable is above ProjectionBehind. Several may hold at a time, reported by
- * several workers: the one that is highest here is the reason of Ready, whoever reports it first.
+ * several workers: the one that is highest here is the reason of Ready, in whatever order they are reported.
  */
 const CAUSES: readonly (ConditionCode | 'unknown')[] = [
   // A deletion replaces everything else.

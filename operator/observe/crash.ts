@@ -23,10 +23,10 @@ const KILLED = 137
 const HEAP_LIMIT = 'JavaScript heap out of memory'
 /** Characters of a container's last log line. */
 const MAX_MESSAGE_LENGTH = 300
-/** Levels of log lines that never say why a program exits. */
+/** Levels of log lines that never show why a program exits. */
 const HARMLESS = ['trace', 'debug', 'info', 'warn']
 
-/** The container runtime says this when the limit does not even suffice to start the process. */
+/** The container runtime reports this when the limit does not even suffice to start the process. */
 const START_KILLED = 'OOM-killed'
 
 const isKilledForMemory = ({ reason, message = '' }: Terminated) =>

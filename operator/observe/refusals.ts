@@ -8,7 +8,7 @@ type DeploymentCondition = { type: string; status: string; reason?: string; mess
 /** The pod's name has a random part, which would change the status with each attempt. */
 const PREFIX = /^pods "[^"]*" is forbidden: /
 
-/** What to do, by what the API server says; the first one that matches. */
+/** What to do, by the API server's message; the first one that matches. */
 const ADVICE: [RegExp, (match: RegExpExecArray, spec: string) => string][] = [
   [
     /exceeded quota: ([^,]+)/,
@@ -32,7 +32,7 @@ const ADVICE: [RegExp, (match: RegExpExecArray, spec: string) => string][] = [
     () => 'The pods meet the level restricted: check which field another webhook or policy has added to them',
   ],
   [
-    /service ?account/i,
+    /error looking up service account/,
     () => 'Wait until the ServiceAccount exists; the operator creates it again if somebody deleted it',
   ],
   [
@@ -55,15 +55,15 @@ export function refusalsOf(deployment: KubeObject | undefined): Trouble[] {
   const { conditions = [] } = (deployment?.status ?? {}) as { conditions?: DeploymentCondition[] }
   const failure = conditions.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True')
   if (!deployment || failure?.reason !== 'FailedCreate') return []
-  const said = (failure.message ?? '').replace(PREFIX, '')
+  const refusal = (failure.message ?? '').replace(PREFIX, '')
   const spec = deployment.metadata.labels?.[COMPONENT] === 'ingest' ? 'spec.ingest' : 'spec.workers'
-  const message = `Kubernetes refuses pods of Deployment ${deployment.metadata.name}: ${said}. ${adviceOn(said, spec)}`
+  const message = `Kubernetes refuses pods of Deployment ${deployment.metadata.name}: ${refusal}. ${adviceOn(refusal, spec)}`
   return [{ reason: 'PodsRefused', message }]
 }
 
-function adviceOn(said: string, spec: string): string {
+function adviceOn(refusal: string, spec: string): string {
   for (const [pattern, advice] of ADVICE) {
-    const match = pattern.exec(said)
+    const match = pattern.exec(refusal)
     if (match) return advice(match, spec)
   }
   return OTHERWISE

@@ -30,7 +30,7 @@ export class StatusWriter {
     const last = this.#written.get(key)
     const isSame = last?.uid === owner.uid ? last.text === text : isIncluded(status, resource.status)
     if (isSame) return undefined
-    // Whoever changed the spec may wait for the status of the new generation.
+    // Clients may wait for the status of a new generation.
     const isSameSpec = last?.uid === owner.uid && last.generation === status.observedGeneration
     const wait = isSameSpec ? last.at + WRITE_EVERY_MS - clock.now() : 0
     if (wait > 0) return wait
