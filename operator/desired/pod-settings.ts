@@ -20,7 +20,9 @@ export function scheduling({ owner, spec: { pods } }: Pick<Observed, 'owner' | '
       labelSelector: constraint.labelSelector ?? labelSelector,
     })),
     tolerations: [
-      ...NODE_LOST.filter(({ key }) => !pods.tolerations.some(own => own.key === key)),
+      ...NODE_LOST.filter(
+        ({ key, effect }) => !pods.tolerations.some(own => own.key === key && (own.effect ?? effect) === effect),
+      ),
       ...pods.tolerations,
     ],
   }

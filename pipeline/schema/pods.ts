@@ -77,7 +77,7 @@ export const pods = optionalObject({
     .default([])
     .meta({
       description:
-        'Taints of nodes that the pods tolerate, as tolerations of a pod in Kubernetes. They are added to ours, with which pods leave a node that is not ready or unreachable after 15 s; a toleration of the same key replaces ours',
+        'Taints of nodes that the pods tolerate, as tolerations of a pod in Kubernetes. They are added to ours, with which pods leave a node that is not ready or unreachable after 15 s; a toleration of the same key and effect replaces ours',
       example: [{ key: 'dedicated', value: 'sales', effect: 'NoSchedule' }],
     }),
   affinity: podField()

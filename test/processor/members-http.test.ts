@@ -1,6 +1,6 @@
 /** Tests who may remove a member of a consumer group through a worker. */
 import { writeFileSync } from 'node:fs'
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { removalAudience } from '#pipeline/removal-tokens.ts'
 import { startHttp } from '#processor/adapters/http.ts'
 import { startMembersHttp } from '#processor/adapters/members-http.ts'
@@ -10,12 +10,11 @@ import { telemetryForTest } from './telemetry/fixture.ts'
 const PIPELINE = { namespace: 'shop', name: 'sales' }
 const DEAD = 'w-2/def'
 
+/** Of the last worker that was started. */
 let api: Awaited<ReturnType<typeof apiServerKeys>>
-beforeAll(async () => {
-  api = await apiServerKeys(PIPELINE)
-})
 
-async function served(keysFile = api.keysFile) {
+async function served() {
+  api = await apiServerKeys(PIPELINE)
   const expelled: string[] = []
   const member = {
     describe: () => ({ member: 'w-1/abc', topicPartitions: 8 }),
@@ -26,7 +25,7 @@ async function served(keysFile = api.keysFile) {
     },
   }
   const group = { joined: true }
-  const options = { port: 0, host: '127.0.0.1', keysFile, pipeline: PIPELINE }
+  const options = { port: 0, host: '127.0.0.1', keysFile: api.keysFile, pipeline: PIPELINE }
   const server = await startMembersHttp({ ...options, member: () => (group.joined ? member : null) })
   onTestFinished(() => server.close())
   const send = async (id: string, token?: string, method = 'DELETE') => {
@@ -73,8 +72,8 @@ describe('the removal of a dead member', () => {
   })
 
   it('is refused while the worker has no keys, and done once it has some', async () => {
-    const { keysFile, token, keys, subject } = await apiServerKeys(PIPELINE)
-    const { send } = await served(keysFile)
+    const { send } = await served()
+    const { keysFile, token, keys, subject } = api
     for (const text of ['', '{}', JSON.stringify({ subject, keys: [] })]) {
       writeFileSync(keysFile, text)
       expect((await send(DEAD, await token(DEAD))).status).toBe(503)
@@ -90,6 +89,7 @@ describe('the removal of a dead member', () => {
   })
 
   it('is on a port of its own: the port with metrics and status has no such method', async () => {
+    await served()
     const { telemetry } = telemetryForTest()
     const server = await startHttp({ port: 0, host: '127.0.0.1', telemetry })
     onTestFinished(() => server.close())

@@ -12,6 +12,13 @@ it('runs a worker without a command', () => {
   })
 })
 
+it('lets the operator remove dead members only if MEMBERS_KEYS names its keys', () => {
+  expect(readSettings(FILE, { MEMBERS_PORT: '9000' }).members).toBeUndefined()
+  expect(readSettings(FILE, { MEMBERS_KEYS: '' }).members).toBeUndefined()
+  expect(readSettings(FILE, { MEMBERS_KEYS: '/keys' }).members).toEqual({ keysFile: '/keys', port: 8083 })
+  expect(() => readSettings(FILE, { MEMBERS_KEYS: '/keys', MEMBERS_PORT: 'x' })).toThrow('MEMBERS_PORT')
+})
+
 it('serves metrics only on loopback unless HTTP_HOST is set', () => {
   expect(readSettings(FILE, {}).httpHost).toBe('127.0.0.1')
   expect(readSettings(FILE, { HTTP_HOST: '' }).httpHost).toBe('127.0.0.1')

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { removalAudience } from '#pipeline/removal-tokens.ts'
-import { temporaryFolder } from './services.ts'
+import { ownFolder } from './folder.ts'
 
 const SUBJECT = 'system:serviceaccount:salespipeline-system:salespipeline-operator'
 
@@ -11,13 +11,13 @@ export type Claims = { subject?: string; audience?: string; expiresIn?: string; 
 
 /** `keysFile`: what the operator gives workers. `token`: signed for the removal of a member of `pipeline`, unless changed. */
 export async function apiServerKeys(pipeline: { namespace: string; name: string }) {
-  const [own, foreign] = await Promise.all([generateKeyPair('RS256'), generateKeyPair('RS256')])
-  const keys = [{ ...(await exportJWK(own.publicKey)), kid: 'a', alg: 'RS256', use: 'sig' }]
-  const keysFile = join(temporaryFolder('removal'), 'removal-keys.json')
+  const [own, foreign] = await Promise.all([generateKeyPair('ES256'), generateKeyPair('ES256')])
+  const keys = [{ ...(await exportJWK(own.publicKey)), kid: 'a', alg: 'ES256', use: 'sig' }]
+  const keysFile = join(ownFolder('removal'), 'removal-keys.json')
   writeFileSync(keysFile, JSON.stringify({ subject: SUBJECT, keys }))
   const sign = (member: string, { subject, audience, expiresIn, kid }: Claims, key = own.privateKey) =>
     new SignJWT({})
-      .setProtectedHeader({ alg: 'RS256', kid: kid ?? 'a' })
+      .setProtectedHeader({ alg: 'ES256', kid: kid ?? 'a' })
       .setSubject(subject ?? SUBJECT)
       .setAudience([audience ?? removalAudience(pipeline, member)])
       .setIssuedAt()
