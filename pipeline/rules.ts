@@ -15,6 +15,12 @@ declare module 'zod' {
     /** The items of the list are unique. */
     listSet?: boolean
     maxProperties?: number
+    /** An integer or text, as Kubernetes writes quantities. */
+    intOrString?: boolean
+    /** Length of a text that the API server's schema allows, if the rules about it are costly. */
+    lengthBound?: number
+    /** The default holds only outside Kubernetes, where the field is required. */
+    localDefault?: boolean
     /** Name of this kind of value on the reference page, which describes objects with the same label only once. */
     label?: string
     /** Shown on the reference page. zod drops JSON Schema's own `examples` from fields that it transforms. */
