@@ -136,6 +136,19 @@ export const CROSS_FIELD_RULES: SpanningRule[] = [
   { fields: ['load.startAt'], rule: 'required if `speed` is above 1: otherwise event times would overtake the clock.' },
   { fields: ['load.bursts.lasting'], rule: 'at most `every`.' },
   { fields: ['workers.autoscale.min'], rule: 'at most `max`.' },
+  { fields: ['source.bootstrapServers'], rule: 'required on Kubernetes, where `localhost` would be the pod.' },
+  {
+    fields: ['sinks.postgres.host', 'sinks.elasticsearch.nodes'],
+    rule: 'required on Kubernetes, where `localhost` would be the pod.',
+  },
+  {
+    fields: ['sinks.postgres.usernameSecretRef'],
+    rule: 'requires `passwordSecretRef` or `tls.clientCertSecretRef`.',
+  },
+  ...['workers', 'ingest'].map(block => ({
+    fields: [`${block}.resources.limits.cpu`, `${block}.resources.limits.memory`],
+    rule: 'at least the request.',
+  })),
 ]
 
 export const FIXED_FIELDS: SpanningRule[] = [

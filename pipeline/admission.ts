@@ -5,6 +5,7 @@
  */
 import type { Fault } from './faults.ts'
 import { indexedPathFaults } from './indexed-paths.ts'
+import { resourceFaults } from './quantities.ts'
 import type { Spec } from './schema.ts'
 import { secretVariable, sinkSecrets, sourceSecrets } from './secrets.ts'
 
@@ -20,10 +21,12 @@ export function admissionFaults(spec: Spec): Fault[] {
     ...kafkaFaults(source),
     ...endpointFaults(source.sasl?.oauth),
     ...postgresFaults(sinks.postgres),
+    ...loginFaults(sinks.postgres),
     ...elasticsearchFaults(sinks.elasticsearch),
     ...ingestFaults(ingest),
     ...sharedVariables(spec),
     ...indexedPathFaults(spec),
+    ...resourceFaults(spec),
   ]
 }
 
@@ -50,6 +53,14 @@ function postgresFaults({ host, passwordSecretRef, tls, insecure: isIntended }: 
   if (!passwordSecretRef || tls?.enabled || isIntended || LOOPBACK_HOST.test(host)) return []
   const message = `is sent to ${host} without encryption; set spec.sinks.postgres.tls. ${insecureRemedy('sinks.postgres')}`
   return [{ path: ['sinks', 'postgres', 'passwordSecretRef'], message }]
+}
+
+export const LOGIN_WITHOUT_PASSWORD =
+  'has no password; set passwordSecretRef, or authenticate with tls.clientCertSecretRef'
+
+function loginFaults({ usernameSecretRef, passwordSecretRef, tls }: Spec['sinks']['postgres']): Fault[] {
+  if (!usernameSecretRef || passwordSecretRef || (tls?.enabled && tls.clientCertSecretRef)) return []
+  return [{ path: ['sinks', 'postgres', 'usernameSecretRef'], message: LOGIN_WITHOUT_PASSWORD }]
 }
 
 function elasticsearchFaults(elasticsearch: Spec['sinks']['elasticsearch']): Fault[] {

@@ -17,6 +17,12 @@ declare module 'zod' {
     maxProperties?: number
     /** An object with fields of Kubernetes, which the API server checks where they are used. */
     free?: boolean
+    /** An integer or text, as Kubernetes writes quantities. */
+    intOrString?: boolean
+    /** Length of a text that the API server's schema allows, if the rules about it are costly. */
+    lengthBound?: number
+    /** The default holds only outside Kubernetes, where the field is required. */
+    localDefault?: boolean
     /** Name of this kind of value on the reference page, which describes objects with the same label only once. */
     label?: string
     /** Shown on the reference page. zod drops JSON Schema's own `examples` from fields that it transforms. */

@@ -2,12 +2,12 @@
  * The checks of pipeline/admission.ts in CEL. Each belongs to the smallest block that it reads: the API server checks a
  * stored document's blocks again only when they change.
  */
-import { insecureRemedy, LOOPBACK_HOST, PROTECTED_NODE } from '#pipeline/admission.ts'
+import { insecureRemedy, LOGIN_WITHOUT_PASSWORD, LOOPBACK_HOST, PROTECTED_NODE } from '#pipeline/admission.ts'
 import { INDEX_REMEDY, INDEXED_PATH } from '#pipeline/indexed-paths.ts'
 import { matches, type Rule } from '#pipeline/rules.ts'
 
 /** One entry of `x-kubernetes-validations`. */
-export type CelRule = Rule & { fieldPath?: string }
+export type CelRule = Rule & { messageExpression?: string; fieldPath?: string }
 
 const matching = (pattern: RegExp) => matches(pattern).replace('self.', '')
 const TLS = '(has(self.tls) && (!has(self.tls.enabled) || self.tls.enabled))'
@@ -34,6 +34,11 @@ export const POSTGRES: CelRule[] = [
     rule: `!has(self.passwordSecretRef) || ${TLS} || ${INSECURE} || !has(self.host) || self.host.${matching(LOOPBACK_HOST)}`,
     message: `is sent without encryption; set spec.sinks.postgres.tls. ${insecureRemedy('sinks.postgres')}`,
     fieldPath: '.passwordSecretRef',
+  },
+  {
+    rule: `!has(self.usernameSecretRef) || has(self.passwordSecretRef) || ${TLS} && has(self.tls.clientCertSecretRef)`,
+    message: LOGIN_WITHOUT_PASSWORD,
+    fieldPath: '.usernameSecretRef',
   },
 ]
 

@@ -90,8 +90,8 @@ function documentSchema(): Structural {
       'A pipeline that reads a stream of sales, aggregates them in event-time windows, and writes the results to sinks',
     required: ['spec'],
     properties: {
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
+      apiVersion: { type: 'string', description: `Version of the format of this document: ${API_VERSION}` },
+      kind: { type: 'string', description: `Kind of this document: ${KIND}` },
       metadata: { type: 'object' },
       spec: specSchema,
       status: STATUS,

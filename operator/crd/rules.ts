@@ -4,7 +4,6 @@
  * The API server estimates the cost of a quantifier from the bounds of lists and strings in the schema.
  */
 import { expressionPattern, MAX_NESTING, MAX_SIGNS } from '#pipeline/expression.ts'
-import { UNLIMITED } from '#pipeline/lateness.ts'
 import { MAX_WINDOWS_PER_EVENT } from '#pipeline/limits.ts'
 import { PARTIAL } from '#pipeline/names.ts'
 import { celMilliseconds } from '#pipeline/units.ts'
@@ -18,7 +17,9 @@ import {
   SHARED_VARIABLES,
   SOURCE,
 } from './admission-rules.ts'
+import { AGGREGATION, named, SPEC_OF_AGGREGATIONS } from './aggregation-rules.ts'
 import { CLIENT_CERTIFICATE, SASL } from './authentication-rules.ts'
+import { BROKERS, HOST, NODES, RESOURCES } from './cluster-rules.ts'
 import { VARIABLE } from './pod-rules.ts'
 
 const has = (...names: string[]) => names.map(name => `has(self.${name})`).join(' && ')
@@ -169,83 +170,15 @@ const MEASURE: CelRule[] = [
   },
 ]
 
-const AGGREGATION: CelRule[] = [
-  {
-    rule: '!self.measures.exists(m, m.name in self.groupBy)',
-    message: 'a measure has the same name as a groupBy field; rename one of them',
-  },
-  {
-    rule: "!self.measures.exists(m, m.op == 'average' && self.measures.exists(other, other.name == m.name + '_sum' || other.name == m.name + '_count'))",
-    message:
-      'two columns have the same name; rename a measure. A measure x with op average also creates the columns x_sum and x_count',
-    fieldPath: '.measures',
-  },
-]
-
-/** Returns CEL that is true if the condition on `f` holds for a field of the event or of its lines. `self` is the spec. */
-const someField = (condition: string) =>
-  `(self.event.fields.exists(f, ${condition}) || has(self.event.explode) && self.event.explode.fields.exists(f, ${condition}))`
-const groupBy = (condition: string, not = '') =>
-  `self.aggregations.all(a, a.groupBy.all(name, ${not}${someField(condition)}))`
-
-/** Returns CEL for the operands of an expression. Functions whose results the API server cannot bound would cost too much. */
-const operands = (text: string) => {
-  const bare = `${text}.replace(' ', '').replace('(', '').replace(')', '')`
-  return `${bare}.replace('+', ',').replace('-', ',').replace('*', ',').split(',', ${MAX_SIGNS + 1})`
-}
-
-/** Returns CEL that checks every field that a measure uses. Numbers sort before letters, so they are skipped. */
-const measured = (condition: string) =>
-  `self.aggregations.all(a, a.measures.all(m, m.op == 'count' || !has(m.of) || ${operands('m.of')}.all(name, name < 'A' || ${someField(condition)})))`
-
 const SPEC: CelRule[] = [
   {
     rule: '!has(self.deduplication) || has(self.event.id)',
     message: 'is required by deduplication; set it to the path of the field that identifies a sale',
     fieldPath: '.event.id',
   },
-  {
-    rule: '!has(self.raw) || !self.aggregations.exists(a, a.name == self.raw.table)',
-    message: 'is also the name of an aggregation; rename one of them',
-    fieldPath: '.raw.table',
-  },
-  {
-    rule: `self.aggregations.all(a, !has(a.retention) || (has(a.allowedLateness) ? a.allowedLateness : (has(self.allowedLateness) ? self.allowedLateness : '')) != '${UNLIMITED}')`,
-    message: `retention is not allowed when allowedLateness is ${UNLIMITED}: no row becomes final, so none would be removed; remove it, or set a duration as allowedLateness`,
-    fieldPath: '.aggregations',
-  },
-  {
-    rule: groupBy('f.name == name'),
-    message: 'a name in groupBy is not a field of the event; correct the name or add the field',
-    fieldPath: '.aggregations',
-  },
-  {
-    rule: groupBy('f.name == name && f.optional && !has(f.default)', '!'),
-    message: 'a field in groupBy is optional and has no default; set a default for that field',
-    fieldPath: '.aggregations',
-  },
-  {
-    rule: measured("f.name == name && (f.type == 'number' || f.type == 'decimal') && (!f.optional || has(f.default))"),
-    message:
-      'a measure uses a field that does not exist, is not of type number or decimal, or is optional and has no default; correct the field name or type, or set a default',
-    fieldPath: '.aggregations',
-  },
-  {
-    rule: `!has(self.event.explode) || self.aggregations.all(a, a.measures.all(m, m.op == 'count' || !has(m.of) || !has(m.per) || m.per == 'lines' || ${operands('m.of')}.all(name, !self.event.explode.fields.exists(f, f.name == name))))`,
-    message: 'a measure with per: events uses a field of a line; set per to lines, or use only fields of event.fields',
-    fieldPath: '.aggregations',
-  },
-  {
-    rule: '!has(self.sinks.elasticsearch) || self.sinks.elasticsearch.projections.all(p, self.aggregations.exists(a, a.name == p.aggregation))',
-    message: 'a projection names an aggregation that does not exist; use a name from spec.aggregations',
-    fieldPath: '.sinks.elasticsearch.projections',
-  },
-  {
-    rule: '!has(self.watermark.sources) || self.event.fields.exists(f, f.name == self.watermark.sources.field)',
-    message: 'is not the name of a field in event.fields; correct it or add the field',
-    fieldPath: '.watermark.sources.field',
-  },
+  ...SPEC_OF_AGGREGATIONS,
   ...SHARED_VARIABLES,
+  HOST,
 ]
 
 const nameOf = (p: string) => `(has(${p}.template) ? ${p}.template : ${p}.index)`
@@ -309,20 +242,22 @@ export const RULES: Record<string, CelRule[]> = {
   'spec.aggregations[].window': WINDOW,
   'spec.event': EVENT,
   'spec.event.time': TIME,
-  'spec.event.fields[]': FIELD,
-  'spec.event.explode.fields[]': FIELD,
+  'spec.event.fields[]': named('field', FIELD),
+  'spec.event.explode.fields[]': named('field', FIELD),
   'spec.aggregations[]': AGGREGATION,
-  'spec.aggregations[].measures[]': MEASURE,
-  'spec.source': SOURCE,
+  'spec.aggregations[].measures[]': named('measure', MEASURE),
+  'spec.source': [...SOURCE, BROKERS],
   'spec.source.sasl': SASL,
   'spec.source.sasl.oauth': OAUTH,
   'spec.source.tls': CLIENT_CERTIFICATE,
   'spec.sinks.postgres.tls': CLIENT_CERTIFICATE,
   'spec.sinks.elasticsearch.tls': CLIENT_CERTIFICATE,
   'spec.sinks.postgres': POSTGRES,
-  'spec.sinks.elasticsearch': ELASTICSEARCH,
-  'spec.sinks.elasticsearch.projections[]': PROJECTION,
+  'spec.sinks.elasticsearch': [...ELASTICSEARCH, NODES],
+  'spec.sinks.elasticsearch.projections[]': named('projection to index', PROJECTION, 'index'),
   'spec.ingest': INGEST,
+  'spec.ingest.resources': RESOURCES,
+  'spec.workers.resources': RESOURCES,
   'spec.load': LOAD,
   'spec.load.bursts': BURSTS,
   'spec.workers.autoscale': AUTOSCALE,

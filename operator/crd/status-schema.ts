@@ -20,12 +20,12 @@ const CONDITION: Structural = {
   type: 'object',
   required: ['type', 'status', 'lastTransitionTime', 'reason', 'message'],
   properties: {
-    type: { type: 'string' },
-    status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
-    observedGeneration: { type: 'integer', format: 'int64' },
-    lastTransitionTime: { type: 'string', format: 'date-time' },
-    reason: { type: 'string' },
-    message: { type: 'string' },
+    type: text('What the condition is about, such as Ready'),
+    status: { ...text('Whether it holds'), enum: ['True', 'False', 'Unknown'] },
+    observedGeneration: integer('Generation of the spec that the condition describes'),
+    lastTransitionTime: time('Time at which the status last changed'),
+    reason: text('Why, as one word; docs/operations.md has a table of all reasons'),
+    message: text('What is wrong, and what to do'),
   },
 }
 
@@ -34,6 +34,7 @@ const WRITTEN: Structural = object(
     observedGeneration: integer('Generation of the spec that this status describes'),
     conditions: {
       type: 'array',
+      description: 'What works and what does not; kubectl describe shows them, too',
       items: CONDITION,
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { Rule } from '#pipeline/rules.ts'
 
 export type Structural = {
-  type: string
+  type?: string
   description?: string
   properties?: Record<string, Structural>
   required?: string[]
@@ -40,10 +40,30 @@ export function structural(schema: z.ZodType): Structural {
 }
 
 function convert(json: JsonSchema, at: string): Structural {
+  if (json.intOrString)
+    return { description: json.description, 'x-kubernetes-int-or-string': true, ...extensions(json) } as Structural
   if (typeof json.type !== 'string')
     throw new Error(`${at}: a structural schema needs one type, not ${JSON.stringify(json)}`)
   const kept = Object.fromEntries(KEPT.flatMap(name => (json[name] === undefined ? [] : [[name, json[name]]])))
-  return { ...kept, ...children(json, at), ...extensions(json) } as Structural
+  if (json.localDefault) delete kept.default
+  return { ...kept, ...children(json, at), ...extensions(json), ...bounded(json) } as Structural
+}
+
+/** Least bound of a text in the schema: room for a value that is clearly too long. */
+const MIN_BOUND = 64
+
+/**
+ * Lets a rule refuse a text that is too long, with the message of the field: the API server's own message names neither the
+ * field's meaning nor what to do, and it skips all rules. The schema's larger bound limits the estimated cost of rules.
+ */
+function bounded({ type, maxLength, rules = [], enum: words, lengthBound }: JsonSchema): object {
+  if (type !== 'string' || maxLength === undefined || words) return {}
+  const [first = { rule: 'true', message: `must have at most ${maxLength} characters` }, ...others] = rules
+  const rule = `size(self) <= ${maxLength}${first.rule === 'true' ? '' : ` && (${first.rule})`}`
+  return {
+    maxLength: lengthBound ?? Math.max(MIN_BOUND, 2 * (maxLength as number)),
+    'x-kubernetes-validations': [{ ...first, rule }, ...others],
+  }
 }
 
 function children(json: JsonSchema, at: string): Partial<Structural> {

@@ -5,6 +5,7 @@
  */
 import type { Rule } from '#pipeline/rules.ts'
 import type { CelRule } from './admission-rules.ts'
+import { named } from './aggregation-rules.ts'
 
 const anotherName =
   'give the changed aggregation a new name. The new one starts at the current position of the stream; the rows of the old one are kept'
@@ -21,6 +22,8 @@ const SAME_MEASURE = [
 
 const windowOf = (aggregation: string, spec: string) =>
   `(has(${aggregation}.window) ? dyn(${aggregation}.window) : dyn(${spec}.window))`
+
+const SAME_WINDOW = `!oldSelf.aggregations.exists(o, o.name == a.name && ${windowOf('o', 'oldSelf')} != ${windowOf('a', 'self')})`
 
 const rawColumns = 'event.fields'
 
@@ -98,16 +101,16 @@ export const TRANSITIONS: Record<string, CelRule[]> = {
       fieldPath: '.explode',
     },
   ],
-  'spec.event.fields[]': [FIXED_FIELD],
-  'spec.event.explode.fields[]': [FIXED_FIELD],
-  'spec.aggregations[]': [
-    { rule: sameList('groupBy'), message: `cannot be changed; ${anotherName}`, fieldPath: '.groupBy' },
+  'spec.event.fields[]': named('field', [FIXED_FIELD]),
+  'spec.event.explode.fields[]': named('field', [FIXED_FIELD]),
+  'spec.aggregations[]': named('aggregation', [
+    { rule: sameList('groupBy'), message: `groupBy cannot be changed; ${anotherName}`, fieldPath: '.groupBy' },
     {
       rule: `${sameList('measures', 'x.name')} && self.measures.all(m, oldSelf.measures.exists(o, ${SAME_MEASURE}))`,
-      message: `cannot be changed; ${anotherName}`,
+      message: `measures cannot be changed; ${anotherName}`,
       fieldPath: '.measures',
     },
-  ],
+  ]),
   spec: [
     {
       rule: '!has(self.deduplication) || !has(oldSelf.deduplication) || self.event.id == oldSelf.event.id',
@@ -116,8 +119,9 @@ export const TRANSITIONS: Record<string, CelRule[]> = {
       fieldPath: '.event.id',
     },
     {
-      rule: `self.aggregations.all(a, !oldSelf.aggregations.exists(o, o.name == a.name && ${windowOf('o', 'oldSelf')} != ${windowOf('a', 'self')}))`,
+      rule: `self.aggregations.all(a, ${SAME_WINDOW})`,
       message: `the window of an aggregation cannot be changed; ${anotherName}`,
+      messageExpression: `self.aggregations.map(a, !(${SAME_WINDOW}), 'aggregation ' + a.name + ': the window of an aggregation cannot be changed; ${anotherName}')[0]`,
       fieldPath: '.aggregations',
     },
     {

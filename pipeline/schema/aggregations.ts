@@ -90,12 +90,17 @@ const measure = object({
   op: z
     .enum(['count', 'sum', 'min', 'max', 'average'])
     .describe('What to compute. An average has the column <name> and also the columns <name>_sum and <name>_count'),
-  of: z.string().max(MAX_EXPRESSION).optional().meta({
-    label: 'expression',
-    description:
-      'Field or expression from which the result is computed; required unless op is count. With op count, `lines` and `events` are older names for the values of per',
-    example: 'quantity * price',
-  }),
+  of: z
+    .string()
+    .max(MAX_EXPRESSION)
+    .optional()
+    .meta({
+      lengthBound: MAX_EXPRESSION + 30,
+      label: 'expression',
+      description:
+        'Field or expression from which the result is computed; required unless op is count. With op count, `lines` and `events` are older names for the values of per',
+      example: 'quantity * price',
+    }),
   per: z.enum(['lines', 'events']).optional().meta({
     description:
       'What is counted or added when a record has several lines (event.explode). lines: every line; this is also the default. events: each record once per row, that is, per window and combination of groupBy values. Required if of uses no field of a line; events is allowed only then',

@@ -37,7 +37,7 @@ const elasticsearch = object({
     .min(1)
     .max(32)
     .default(['http://localhost:9200'])
-    .describe('Addresses of the Elasticsearch nodes'),
+    .meta({ localDefault: true, description: 'Addresses of the Elasticsearch nodes. Required on Kubernetes' }),
   usernameSecretRef: secretRef('the user name').optional(),
   passwordSecretRef: secretRef('the password').optional(),
   tls: tls('Settings of encrypted connections. All addresses must then begin with https').optional(),
@@ -46,7 +46,12 @@ const elasticsearch = object({
 }).describe('Elasticsearch. Results are copied to it from PostgreSQL. If left out, no results are copied')
 
 const postgres = optionalObject({
-  host: z.string().min(1).max(MAX_DNS_NAME).default('localhost').describe('Host name of the server, without the port'),
+  host: z
+    .string()
+    .min(1)
+    .max(MAX_DNS_NAME)
+    .default('localhost')
+    .meta({ localDefault: true, description: 'Host name of the server, without the port. Required on Kubernetes' }),
   port: z.int().min(1).max(MAX_PORT).default(5432).describe('TCP port of the server'),
   database: z.string().min(1).max(MAX_POSTGRES_NAME).default('sales').describe('Database, which must exist'),
   schema: identifier().optional().meta({

@@ -27,12 +27,11 @@ const strimzi = object({
 )
 
 export const source = object({
-  bootstrapServers: z
-    .array(endpoint())
-    .min(1)
-    .max(32)
-    .default(['localhost:9092'])
-    .describe('Kafka brokers for the first connection. The clients discover the other brokers from them'),
+  bootstrapServers: z.array(endpoint()).min(1).max(32).default(['localhost:9092']).meta({
+    localDefault: true,
+    description:
+      'Kafka brokers for the first connection. The clients discover the other brokers from them. Required on Kubernetes',
+  }),
   topic: topicName().describe('Topic that holds the sales. Its cleanup policy must not be compact. Cannot be changed'),
   partitions: z
     .int()

@@ -3,15 +3,11 @@
 import { z } from 'zod'
 import { MAX_PARTITIONS, MAX_RATE } from '../limits.ts'
 import { object, optionalObject } from '../object.ts'
+import { quantity } from '../quantities.ts'
 import { text } from '../rules.ts'
 import { plainSpelling, spelled } from '../spellings.ts'
 import { duration } from '../units.ts'
 import { insecure, secretRef } from './common.ts'
-
-const quantity = () =>
-  text(/^\d+(\.\d+)?(m|[KMG]i?)?$/, 'must be a Kubernetes quantity such as 500m or 256Mi', 20).meta({
-    label: 'quantity',
-  })
 
 const resourceList = (cpu: string, memory: string) =>
   object({

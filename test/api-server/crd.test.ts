@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 import { CRD_FILE, crdFile } from '#operator/crd/generate.ts'
 import { checkPipeline, SpecError } from '#pipeline/parse.ts'
 import { check } from '#test/support/properties.ts'
-import { documentWith } from '../pipeline/documents.ts'
+import { onCluster, documentWith as withoutAddresses } from '../pipeline/documents.ts'
 import { SPANNING_FAULTS } from '../pipeline/spanning-faults.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
 import { type Json, Kube } from '../support/kube.ts'
@@ -20,6 +20,8 @@ const NAME = 'salespipelines.salespipeline.dev'
 const EXAMPLES = `${import.meta.dirname}/../../k8s/examples`
 
 type Verdict = { accepted: true; stored: Record<string, unknown> } | { accepted: false; message: string }
+
+const documentWith = (changes: Record<string, unknown>) => onCluster(withoutAddresses(changes))
 
 let server: ApiServer
 let kube: Kube
@@ -104,12 +106,103 @@ describeWithApiServer('the CRD', () => {
     )
     expect(await told({ 'spec.colour': 'red' })).toContain('unknown field "spec.colour"')
     expect(await told({ 'spec.aggregations[0].groupBy': ['shop'] })).toContain(
-      'a name in groupBy is not a field of the event',
+      'aggregation by_store: a name in groupBy (shop) is not a field of the event',
     )
     expect(await told({ 'metadata.name': 'My Sales' })).toContain('metadata.name')
     expect(await told({ 'spec.aggregations[0].measures[1].of': '(((amount)' })).toContain(
       'must be an expression such as quantity * (price - discount)',
     )
+  })
+
+  it.each<[string, Record<string, unknown>, string]>([
+    [
+      'a measure of a field that does not exist',
+      { 'spec.aggregations[0].measures[1].of': 'price' },
+      'aggregation by_store: a measure uses a field that does not exist',
+    ],
+    [
+      'a group-by field without a default',
+      { 'spec.aggregations[0].groupBy': ['store', 'note'] },
+      'aggregation by_store: a name in groupBy (store, note) is optional and has no default',
+    ],
+    [
+      'a measure without of',
+      { 'spec.aggregations[0].measures[1].of': undefined },
+      'measure revenue: is required unless op is',
+    ],
+    [
+      'a measure with the name of a group-by field',
+      { 'spec.aggregations[0].measures[0].name': 'store' },
+      'aggregation by_store: measure store has the same name as a groupBy field',
+    ],
+    [
+      'a field with a wrong default',
+      { 'spec.event.fields[1].default': 'x' },
+      'field amount: must be a number with at most',
+    ],
+    [
+      'a raw table with the name of an aggregation',
+      { 'spec.raw': { table: 'by_store' } },
+      'by_store is also the name of',
+    ],
+    [
+      'a retention without end',
+      { 'spec.allowedLateness': 'unlimited', 'spec.aggregations[0].retention': '1h' },
+      'aggregation by_store: retention is not allowed',
+    ],
+    [
+      'a projection of nothing',
+      { 'spec.sinks': { elasticsearch: { projections: [{ aggregation: 'by_shop', index: 'a' }] } } },
+      'the projection to index a names the aggregation by_shop, which does not exist',
+    ],
+  ])('names the aggregation, measure or field in its message about %s', async (_fault, changes, message) => {
+    expect(await submit(documentWith(changes))).toMatchObject({ message: expect.stringContaining(message) })
+  })
+
+  it.each([
+    ['spec.source.bootstrapServers', { 'spec.sinks': { postgres: { host: 'db' } } }],
+    ['spec.sinks.postgres.host', { 'spec.source.bootstrapServers': ['kafka:9092'] }],
+    [
+      'spec.sinks.elasticsearch.nodes',
+      {
+        'spec.source.bootstrapServers': ['kafka:9092'],
+        'spec.sinks': {
+          postgres: { host: 'db' },
+          elasticsearch: { projections: [{ aggregation: 'by_store', index: 'a' }] },
+        },
+      },
+    ],
+  ])('requires %s, whose default would be the pod itself', async (field, changes) => {
+    const verdict = await submit(withoutAddresses(changes))
+    expect(verdict).toMatchObject({ message: expect.stringContaining(`${field}: `) })
+    expect(verdict).toMatchObject({
+      message: expect.stringContaining('is required on Kubernetes; set it, for example'),
+    })
+  })
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ['a zone', { 'spec.event.time.zone': '+03:00:00' }, /zone: .*must be UTC or a fixed offset such as -03:00/],
+    ['a duration', { 'spec.allowedLateness': '1'.repeat(40) }, /allowedLateness: .*must be unlimited, or a duration/],
+    ['a name', { 'spec.raw': { table: 'x'.repeat(90) } }, /raw\.table: .*must be a lower-case identifier/],
+    ['a text', { 'spec.sinks.postgres.host': 'x'.repeat(300) }, /host: .*must have at most 253 characters/],
+  ])('refuses %s that is too long with the sentence of the field', async (_value, changes, message) => {
+    const verdict = (await submit(documentWith(changes))) as { message: string }
+    expect(verdict.message).toMatch(message)
+    expect(verdict.message).not.toMatch(/Too long|may not be/)
+  })
+
+  it('accepts quantities as numbers and as text, and stores them as they are', async () => {
+    const limits = { cpu: 2, memory: '1Gi' }
+    const resources = { requests: { cpu: '500m', memory: '256Mi' }, limits }
+    const verdict = await submit(documentWith({ 'spec.workers': { resources } }))
+    expect((verdict as unknown as { stored: Json }).stored.spec.workers.resources.limits).toEqual(limits)
+    for (const cpu of [-1, 0.5, '5K', '1 core', 'x'.repeat(40), true])
+      expect(
+        await submit(documentWith({ 'spec.workers': { resources: { limits: { cpu } } } })),
+        `${cpu}`,
+      ).toMatchObject({
+        message: expect.stringMatching(/workers\.resources\.limits\.cpu/),
+      })
   })
 
   it('accepts exactly the documents that our schema accepts', async () => {
@@ -406,6 +499,10 @@ const PATHS = [
   'spec.load.speed',
   'spec.workers.replicas',
   'spec.workers.autoscale.min',
+  'spec.workers.autoscale.mode',
+  'spec.workers.resources.limits',
+  'spec.workers.resources.limits.cpu',
+  'spec.deletionPolicy',
   'spec.sinks.elasticsearch.nodes',
 ].filter(path => path !== 'spec')
 

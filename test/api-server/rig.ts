@@ -7,6 +7,7 @@ import { chance, clock } from '#common/world.ts'
 import { CRD_FILE } from '#operator/crd/generate.ts'
 import { runOperator } from '#operator/operator.ts'
 import type { Settings } from '#operator/settings.ts'
+import { onCluster } from '../pipeline/documents.ts'
 import { type ApiServerAddress, CRDS_DIR } from '../support/api-server.ts'
 import type { Json, Kube } from '../support/kube.ts'
 import { until } from '../support/until.ts'
@@ -140,7 +141,7 @@ export function configFor({ url, caFile }: ApiServerAddress, token: string): Kub
 }
 
 export function pipelineNamed(name: string, spec: object = {}): Json {
-  return {
+  return onCluster({
     apiVersion: 'salespipeline.dev/v1alpha1',
     kind: 'SalesPipeline',
     metadata: { name },
@@ -150,5 +151,5 @@ export function pipelineNamed(name: string, spec: object = {}): Json {
       aggregations: [{ name: 'by_store', groupBy: ['store'], measures: [{ name: 'orders', op: 'count' }] }],
       ...spec,
     },
-  }
+  }) as Json
 }

@@ -48,7 +48,9 @@ describe('docs/operations.md', () => {
     const links = [...OPERATIONS.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!)
     expect(links.length).toBeGreaterThan(15)
     const dead = links.filter(target =>
-      target.startsWith('#') ? !anchors.has(target.slice(1)) : !existsSync(resolve(ROOT, 'docs', target.replace(/#.*/, ''))),
+      target.startsWith('#')
+        ? !anchors.has(target.slice(1))
+        : !existsSync(resolve(ROOT, 'docs', target.replace(/#.*/, ''))),
     )
     expect(dead).toEqual([])
   })

@@ -42,4 +42,20 @@ export const HELM_MUTANTS: Mutant[] = [
     test: 'test/pipeline/spellings.test.ts',
     turnsRed: 'gives Delete and Observe the meaning of',
   },
+  {
+    name: 'a field of the CRD keeps a default that would be the pod itself',
+    file: 'operator/crd/structural.ts',
+    find: 'if (json.localDefault) delete kept.default',
+    plant: 'if (json.localDefault) delete kept.description',
+    test: 'test/operator/crd-schema.test.ts',
+    turnsRed: 'has no default that would be the pod itself',
+  },
+  {
+    name: 'limits are compared with requests as text',
+    file: 'pipeline/quantities.ts',
+    find: 'parseQuantity(request) <= parseQuantity(limit)',
+    plant: 'request <= limit',
+    test: 'test/pipeline/faults.test.ts',
+    turnsRed: 'reports',
+  },
 ]

@@ -54,7 +54,7 @@ export const AUTHENTICATION_FAULTS: [
   [
     {
       'spec.source.tls': { clientCertSecretRef: { name: 'user.name' } },
-      'spec.sinks.postgres': { usernameSecretRef: { name: 'user', key: 'name-user.crt' } },
+      'spec.sinks.postgres': { passwordSecretRef: { name: 'user', key: 'name-user.crt' } },
     },
     /have the same environment variable SECRET_USER_NAME_USER_CRT/,
     { 'spec.source.tls.clientCertSecretRef.certificate': 'tls.crt' },

@@ -40,3 +40,24 @@ export function withoutLimits(pipeline: SalesPipeline): SalesPipeline {
   if (explode) delete explode.maxLines
   return copy as SalesPipeline
 }
+
+/** Returns the document with the defaults of addresses in writing, because they are required on Kubernetes. */
+export function onCluster(document: unknown): unknown {
+  const copy = structuredClone(document) as { spec?: unknown }
+  const { spec } = copy
+  if (!isMapping(spec)) return copy
+  fill(spec.source, 'bootstrapServers', ['localhost:9092'])
+  fill(spec, 'sinks', {})
+  if (!isMapping(spec.sinks)) return copy
+  fill(spec.sinks, 'postgres', {})
+  fill(spec.sinks.postgres, 'host', 'localhost')
+  fill(spec.sinks.elasticsearch, 'nodes', ['http://localhost:9200'])
+  return copy
+}
+
+const isMapping = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function fill(mapping: unknown, field: string, value: unknown): void {
+  if (isMapping(mapping) && mapping[field] === undefined) mapping[field] = value
+}

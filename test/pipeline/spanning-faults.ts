@@ -280,10 +280,33 @@ export const SPANNING_FAULTS: [fault: Changes, message: RegExp, healed: Changes]
   [
     {
       'spec.source.tls': { caSecretRef: { name: 'store', key: 'pass-word' } },
-      'spec.sinks.postgres': { usernameSecretRef: { name: 'store.pass', key: 'word' } },
+      'spec.sinks.postgres': {
+        usernameSecretRef: { name: 'store.pass', key: 'word' },
+        passwordSecretRef: { name: 'store.pass', key: 'word' },
+      },
     },
     /Secret keys store\/pass-word and store\.pass\/word have the same environment variable SECRET_STORE_PASS_WORD/,
-    { 'spec.sinks.postgres.usernameSecretRef': { name: 'store', key: 'pass-word' } },
+    {
+      'spec.sinks.postgres': {
+        usernameSecretRef: { name: 'store', key: 'pass-word' },
+        passwordSecretRef: { name: 'store', key: 'pass-word' },
+      },
+    },
+  ],
+  [
+    { 'spec.sinks.postgres': { host: 'db', usernameSecretRef: login } },
+    /^spec\.sinks\.postgres\.usernameSecretRef: has no password; set passwordSecretRef, or authenticate with tls\.clientCert/,
+    { 'spec.sinks.postgres.tls': { clientCertSecretRef: { name: 'client' } } },
+  ],
+  [
+    { 'spec.workers': { resources: { requests: { cpu: '1500m', memory: '1Gi' }, limits: { cpu: 1, memory: '2G' } } } },
+    /^spec\.workers\.resources\.limits\.cpu: 1 is less than the request \(1500m\); raise the limit or lower the request$/,
+    { 'spec.workers.resources.limits.cpu': 2 },
+  ],
+  [
+    { 'spec.ingest': { resources: { requests: { memory: '1Gi' }, limits: { memory: '1000M' } } } },
+    /^spec\.ingest\.resources\.limits\.memory: 1000M is less than the request \(1Gi\)/,
+    { 'spec.ingest.resources.limits.memory': 1_073_741_824 },
   ],
   [
     { 'spec.ingest': { tokensSecretRef: { name: 'ingest', key: 'tokens' } } },

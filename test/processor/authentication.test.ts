@@ -272,7 +272,7 @@ describe.concurrent('PostgreSQL', LONG, () => {
   it.each([
     [
       'without a certificate',
-      `${login}, tls: { ${CA} }`,
+      `${login}, passwordSecretRef: { name: login, key: name }, tls: { ${CA} }`,
       /certificate.*Check .*tls\.clientCertSecretRef of spec\.sinks/,
     ],
     [
