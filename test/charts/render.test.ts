@@ -10,6 +10,13 @@ import type { Json } from '../support/kube.ts'
 
 const GOLDEN = join(import.meta.dirname, 'golden')
 const SHAPES = chartShapes()
+const EXAMPLES = join(CHART, '../../k8s/examples')
+const LAPTOP = ['-f', join(CHART, 'values-laptop.yaml')]
+/** Topics that the operator creates for the examples. */
+const topics: string[] = readdirSync(EXAMPLES)
+  .map(file => parse(readFileSync(join(EXAMPLES, file), 'utf8')).spec.source)
+  .filter(({ strimzi }) => strimzi)
+  .map(({ topic }) => topic)
 
 /** Returns the objects as text, without random values and without files that have their own tests. */
 function goldenText(objects: Json[]): string {
