@@ -1,5 +1,5 @@
 /** Tests what the chart renders with its defaults and with each of its ci/*-values.yaml, and which values it rejects. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
@@ -10,6 +10,13 @@ import type { Json } from '../support/kube.ts'
 
 const GOLDEN = join(import.meta.dirname, 'golden')
 const SHAPES = chartShapes()
+const EXAMPLES = join(CHART, '../../k8s/examples')
+const LAPTOP = ['-f', join(CHART, 'values-laptop.yaml')]
+/** Topics that the operator creates for the examples. */
+const topics: string[] = readdirSync(EXAMPLES)
+  .map(file => parse(readFileSync(join(EXAMPLES, file), 'utf8')).spec.source)
+  .filter(({ strimzi }) => strimzi)
+  .map(({ topic }) => topic)
 
 /** Returns the objects as text, without files that have their own tests. */
 function goldenText(objects: Json[]): string {
@@ -210,5 +217,20 @@ describeWithHelm('the chart', () => {
     const { version, appVersion } = parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8'))
     const project = JSON.parse(readFileSync(join(CHART, '../../package.json'), 'utf8'))
     expect([version, appVersion]).toEqual([project.version, project.version])
+  })
+})
+
+describeWithHelm('the values for a laptop', () => {
+  it('create no KafkaTopic for a topic that the operator creates for an example', () => {
+    expect(topics.length).toBeGreaterThan(3)
+    const created = rendered(LAPTOP).filter(({ kind }) => kind === 'KafkaTopic')
+    expect(created.filter(({ metadata, spec }) => topics.includes(spec.topicName ?? metadata.name))).toEqual([])
+  })
+
+  it('let the user of the pipelines use the topics of the examples once Kafka authorizes', () => {
+    const only = ['--set', 'kafka.scram.enabled=true,kafka.scram.plain=false']
+    const user = rendered([...LAPTOP, ...only]).find(({ kind }) => kind === 'KafkaUser')
+    const allowed = user.spec.authorization.acls.map(({ resource }: { resource: { name: string } }) => resource.name)
+    expect(topics.filter(topic => !allowed.includes(topic))).toEqual([])
   })
 })
