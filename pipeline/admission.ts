@@ -5,7 +5,7 @@
  */
 import type { Fault } from './faults.ts'
 import { indexedPathFaults } from './indexed-paths.ts'
-import { resourceFaults } from './quantities.ts'
+import { resourceFaults } from './resource-checks.ts'
 import type { Spec } from './schema.ts'
 import { secretVariable, sinkSecrets, sourceSecrets } from './secrets.ts'
 

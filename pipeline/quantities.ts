@@ -1,7 +1,5 @@
 /** Amounts of CPU and memory in the notation of Kubernetes: numbers or text, as in every resource of Kubernetes. */
 import { z } from 'zod'
-import type { Fault } from './faults.ts'
-import type { Spec } from './schema.ts'
 
 const QUANTITY = /^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/
 const MAX_LENGTH = 20
@@ -30,21 +28,4 @@ export const quantity = () =>
 export function parseQuantity(text: string): number {
   const [, amount, suffix] = /^([\d.]+)(\w*)$/.exec(text)!
   return Number(amount) * MULTIPLES[suffix!]!
-}
-
-export const LIMITED = ['cpu', 'memory'] as const
-/** The blocks of a spec with requests and limits. */
-const BLOCKS = ['workers', 'ingest'] as const
-
-/** Kubernetes would refuse the pods. */
-export function resourceFaults(spec: Spec): Fault[] {
-  return BLOCKS.flatMap(block => {
-    const { requests, limits } = spec[block].resources
-    return LIMITED.flatMap(name => {
-      const [request, limit] = [requests?.[name], limits?.[name]]
-      if (request === undefined || limit === undefined || parseQuantity(request) <= parseQuantity(limit)) return []
-      const message = `${limit} is less than the request (${request}); raise the limit or lower the request`
-      return [{ path: [block, 'resources', 'limits', name], message }]
-    })
-  })
 }

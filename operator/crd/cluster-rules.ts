@@ -1,8 +1,8 @@
 /** Rules in CEL for fields that have a meaning only on Kubernetes, or another one there. */
-import { LIMITED } from '#pipeline/quantities.ts'
+import { LIMITED } from '#pipeline/resource-checks.ts'
 import type { CelRule } from './admission-rules.ts'
 
-/** The check of pipeline/quantities.ts. A field that is no quantity has its own message. */
+/** The check of pipeline/resource-checks.ts. A field that is no quantity has its own message. */
 export const RESOURCES: CelRule[] = LIMITED.map(name => {
   const [request, limit] = ['requests', 'limits'].map(list => `string(self.${list}.${name})`)
   const isSet = ['requests', 'limits'].map(list => `has(self.${list}) && has(self.${list}.${name})`).join(' && ')

@@ -52,7 +52,7 @@ export const HELM_MUTANTS: Mutant[] = [
   },
   {
     name: 'limits are compared with requests as text',
-    file: 'pipeline/quantities.ts',
+    file: 'pipeline/resource-checks.ts',
     find: 'parseQuantity(request) <= parseQuantity(limit)',
     plant: 'request <= limit',
     test: 'test/pipeline/faults.test.ts',
