@@ -189,8 +189,8 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'fault of a KafkaTopic that no condition shows',
     file: 'operator/status/status.ts',
-    find: 'if (topic?.notice) byCode',
-    plant: 'if (!topic) byCode',
+    find: 'for (const trouble of [topic?.notice, idleWorkers(input)])',
+    plant: 'for (const trouble of [idleWorkers(input)])',
     test: TOPICS,
     turnsRed: 'is shown as Notice while workers find the topic',
   },
