@@ -130,7 +130,8 @@ export class Finalizer {
     const pods = caches.podsOf(owner).filter(isWorkload).length
     const areGone = deployments.length === 0 && pods === 0
     if (areGone && (this.#job(owner) || (await this.#hasNoWorkloads(owner, signal)))) return null
-    return waitingFor({ reason: 'Deleting', message: `waiting for ${pods} pods to terminate` })
+    const what = pods > 0 ? `${pods} pods terminate` : 'the Deployments are deleted'
+    return waitingFor({ reason: 'Deleting', message: `waiting until ${what}` })
   }
 
   /** Asks the API server: the caches may lag behind, and a ReplicaSet that still exists may create another pod. */

@@ -87,7 +87,7 @@ function useCluster({ url, caFile, token }: ApiServer): void {
   environment.KUBECONFIG = file
 }
 
-/** Creates the prerequisites: the CRDs of the operators, a StorageClass, and a node. */
+/** Creates the prerequisites: the CRDs of the operators, a StorageClass, a node, and the PriorityClasses of a shape. */
 function createPrerequisites(): void {
   const folders = ['strimzi', 'eck', 'cloudnative-pg', 'prometheus-operator'].map(name => join(CRDS_DIR, name))
   // helm test creates a SalesPipeline; no release has installed its CRD yet.
@@ -97,6 +97,7 @@ function createPrerequisites(): void {
   const storage = { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'standard', annotations } }
   kubectl(['create', '-f', '-'], stringify({ ...storage, provisioner: 'example.com/none' }))
   kubectl(['create', '-f', '-'], stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node' } }))
+  for (const name of ['platform', 'operators']) kubectl(['create', 'priorityclass', name, '--value=1000'])
 }
 
 async function addImageToNode(image: string): Promise<void> {
@@ -199,7 +200,8 @@ describeWithCrds('the chart on an API server', () =>
         const namespace = `former-${keepData}`
         const values = ['--set', `operator.enabled=false,crd.install=false,images.check=false,keepData=${keepData}`]
         const flags = ['-n', namespace, '--create-namespace', ...LAPTOP, ...values]
-        helm(['install', 'sales', FORMER_CHART, ...flags], environment)
+        // That release does not know all of the laptop's values.
+        helm(['install', 'sales', FORMER_CHART, ...flags, '--set', 'kafka.scram=null'], environment)
         const names = ['postgres', 'postgres-reader', 'postgres-superuser', 'elasticsearch']
         const passwords = () => names.map(name => secretOf(namespace, name))
         const source = () => get(namespace, 'secret', 'salespipeline-datasource')!.data

@@ -63,8 +63,11 @@ export function topicTests(cluster: () => { kube: Kube; server: ApiServer }): ()
     // No namespace controller runs here: it would delete the namespace's objects, as the next lines do.
     await kube.demand('DELETE', `/api/v1/namespaces/${tenant}`)
     await kube.demand('DELETE', kube.pipelinePath(tenant, 'doomed'))
-    const { message } = await condition(tenant, 'doomed', 'Ready', 'DeletionWaits')
-    expect(message).toMatch(/^namespace \S+ is being deleted: no Job can start there .* this data stays: schema /)
+    // It waits for the workers first.
+    const text = /^namespace \S+ is being deleted: no Job can start there .* this data stays: schema /
+    await until('the status says that no Job can start', async () =>
+      text.test((await condition(tenant, 'doomed', 'Ready', 'DeletionWaits')).message),
+    )
     return tenant
   }
 

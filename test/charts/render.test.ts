@@ -200,7 +200,7 @@ describeWithHelm('the chart', () => {
     const templates = objects
       .filter(({ kind }) => ['Deployment', 'StatefulSet', 'Job'].includes(kind))
       .map(({ spec }) => [spec.template, spec.selector?.matchLabels ?? {}])
-    expect(templates).toHaveLength(4)
+    expect(templates).toHaveLength(5)
     for (const [{ metadata, spec }, selector] of templates) {
       expect(metadata.labels).toMatchObject({ team: 'shop', ...selector })
       expect(metadata.labels['app.kubernetes.io/name']).not.toBe('ignored')
