@@ -16,6 +16,8 @@ const PATTERNS: [pattern: RegExp, replacement: string][] = [
   [/(?<![\w.-])[a-z][\w-]*(?:\.[\w-]+)*\.(?:svc|local|cluster|internal)(?:\.[\w-]+)*(?![\w-])/gi, ADDRESS],
 ]
 
+export const isLoopback = (host: string) => host === 'localhost' || host === '::1' || host.startsWith('127.')
+
 export function withoutAddresses(text: string): string {
   const withoutIpv6 = text.replace(IPV6, (found, address: string) => (isIPv6(address) ? ADDRESS : found))
   return PATTERNS.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), withoutIpv6)

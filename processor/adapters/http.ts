@@ -1,12 +1,15 @@
 /** The worker's HTTP endpoint for everyone on the network: metrics, probes and a status snapshot. It changes nothing. */
-import { withoutAddresses } from '#common/addresses.ts'
+import { isLoopback, withoutAddresses } from '#common/addresses.ts'
 import { type HttpServer, json, metricsPage, probe, startHttpServer } from '#common/http.ts'
 import type { Member } from './members-http.ts'
 import type { WorkerTelemetry } from './telemetry/telemetry.ts'
 
 const NO_MEMBER: ReturnType<Member['describe']> = { member: null, topicPartitions: 0 }
 
-/** Listens on `port` (0: any free port). Rejects with a UserError when it cannot. `member` returns null before joining. */
+/**
+ * Listens on `port` (0: any free port). Rejects with a UserError when it cannot. `member` returns null before joining. Texts
+ * show addresses of stores only on loopback, where the user of this machine needs them.
+ */
 export async function startHttp(options: {
   port: number
   host: string
@@ -15,7 +18,8 @@ export async function startHttp(options: {
 }): Promise<HttpServer> {
   const { port, host, telemetry, member = () => null } = options
   const { registry, health } = telemetry
-  const reasons = () => health().reasons.map(withoutAddresses)
+  const shown = isLoopback(host) ? (text: string) => text : withoutAddresses
+  const reasons = () => health().reasons.map(shown)
   return startHttpServer({
     port,
     host,
@@ -25,10 +29,10 @@ export async function startHttp(options: {
       'GET /readyz': () => probe(health().ready, reasons()),
       'GET /status': async () => {
         const snapshot = await telemetry.snapshot()
-        const conditions = Object.entries(snapshot.conditions).map(([code, text]) => [code, withoutAddresses(text)])
+        const conditions = Object.entries(snapshot.conditions).map(([code, text]) => [code, shown(text)])
         return json(200, {
           ...snapshot,
-          health: { ...snapshot.health, reasons: snapshot.health.reasons.map(withoutAddresses) },
+          health: { ...snapshot.health, reasons: snapshot.health.reasons.map(shown) },
           conditions: Object.fromEntries(conditions),
           startedAt: Math.round(performance.timeOrigin),
           ...(member()?.describe() ?? NO_MEMBER),

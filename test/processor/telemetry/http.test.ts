@@ -2,9 +2,9 @@ import { expect, it, onTestFinished } from 'vitest'
 import { startHttp } from '#processor/adapters/http.ts'
 import { commitOf, infoOf, NOW, partitionCommit, telemetryForTest } from './fixture.ts'
 
-async function served() {
+async function served(host = '127.0.0.1') {
   const { telemetry } = telemetryForTest()
-  const server = await startHttp({ port: 0, host: '127.0.0.1', telemetry })
+  const server = await startHttp({ port: 0, host, telemetry })
   onTestFinished(() => server.close())
   const get = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${server.port}${path}`, init)
   return { telemetry, get, server }
@@ -97,8 +97,11 @@ it('shows the worker’s member id on /status once it has joined its group', asy
   expect(await status()).toMatchObject({ member: 'w-1/abc', topicPartitions: 8, startedAt: expect.any(Number) })
 })
 
-it('shows no address of a store on /status, /readyz and /healthz', async () => {
-  const { telemetry, get } = await served()
+it.each([
+  ['no address of a store to the network', '0.0.0.0', '[address]'],
+  ['addresses of stores on loopback', '127.0.0.1', '10.0.0.7:5432'],
+])('shows %s, on /status, /readyz and /healthz', async (_what, host, shown) => {
+  const { telemetry, get } = await served(host)
   telemetry.condition(
     'StoreUnavailable',
     'PostgreSQL error while reading: connect ECONNREFUSED 10.0.0.7:5432; retrying',
@@ -106,8 +109,8 @@ it('shows no address of a store on /status, /readyz and /healthz', async () => {
   telemetry.condition('SourceUnavailable', 'cannot connect to kafka-0.brokers.shop.svc:9092')
   const texts = await Promise.all(['/status', '/readyz', '/healthz'].map(async path => (await get(path)).text()))
   for (const text of texts) {
-    expect(text).toContain('PostgreSQL error while reading: connect ECONNREFUSED [address]; retrying')
-    expect(text).not.toMatch(/10\.0\.0\.7|brokers|9092/)
+    expect(text).toContain(`PostgreSQL error while reading: connect ECONNREFUSED ${shown}; retrying`)
+    expect(/10\.0\.0\.7|brokers|9092/.test(text)).toBe(shown !== '[address]')
   }
 })
 
