@@ -43,9 +43,15 @@ function makeBase(): void {
   buildah('commit', '--quiet', '--rm', container, 'localhost/base')
 }
 
-/** Returns the volumes with which npm in the build uses the same registry as npm here. */
+/**
+ * Returns the volumes with which npm in the build uses the same registry as npm here. Npm looks for its global settings
+ * beside the first Node on the PATH, so ours must not be the first.
+ */
 function npmConfig(): string[] {
-  const get = (name: string) => run('npm', 'config', 'get', name)
+  const PATH = process.env.PATH!.split(':').filter(folder => !folder.endsWith('node_modules/.bin'))
+  const env = { ...process.env, PATH: PATH.join(':') }
+  const get = (name: string) =>
+    execFileSync('npm', ['config', 'get', name], { encoding: 'utf8', cwd: ROOT, env }).trim()
   const [user, cache, settings] = [get('userconfig'), get('cache'), join(work, 'npmrc')]
   const authorities = [get('cafile'), process.env.NODE_EXTRA_CA_CERTS].find(file => file && existsSync(file))
   writeFileSync(settings, `registry=${get('registry')}\n${authorities ? `cafile=${authorities}\n` : ''}`)
