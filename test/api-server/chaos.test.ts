@@ -1,6 +1,6 @@
 /** Tests chaos with real kubectl on a real API server: the targets that it chooses, its errors, measurements and reports. */
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -9,6 +9,7 @@ import { Api } from '#chaos/kubectl.ts'
 import { CRD_FILE } from '#operator/crd/generate.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
 import { type Json, Kube } from '../support/kube.ts'
+import { writeKubeconfig } from '../support/kubeconfig.ts'
 import { ownApiServer } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import { pipelineNamed } from './rig.ts'
@@ -33,19 +34,8 @@ const setVerdict = (verdict: object) => (cluster.verdict = `1 records read\n${JS
 const pods = async (): Promise<Json[]> => (await kube.demand('GET', `/api/v1/namespaces/${NAMESPACE}/pods`)).items
 const uids = async () => (await pods()).map(({ metadata }) => metadata.uid).sort()
 
-function writeKubeconfig(name: string, url: string): string {
-  const file = join(folder, name)
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': `test-${name}`,
-    clusters: [{ name: 'c', cluster: { server: url, 'certificate-authority': server.caFile } }],
-    users: [{ name: 'u', user: { token: server.token } }],
-    contexts: [{ name: `test-${name}`, context: { cluster: 'c', user: 'u' } }],
-  }
-  writeFileSync(file, JSON.stringify(config))
-  return file
-}
+const kubeconfigFor = (name: string, url: string) =>
+  writeKubeconfig(join(folder, name), { ...server, url }, `test-${name}`)
 
 /** Runs chaos to its end; with `endAt`, interrupts it once its output contains this text. */
 async function chaos(
@@ -117,7 +107,7 @@ describeWithApiServer('chaos', () => {
     cluster = new SimulatedCluster(kube, NAMESPACE)
     await createCluster()
     cluster.start()
-    kubeconfig = writeKubeconfig('real', server.url)
+    kubeconfig = kubeconfigFor('real', server.url)
   })
   afterAll(async () => {
     await cluster?.stop()
@@ -132,7 +122,7 @@ describeWithApiServer('chaos', () => {
   })
 
   it('rejects a cluster that it cannot reach, naming its context', async () => {
-    const { code, output } = await chaos(['--pipeline', 'shop'], writeKubeconfig('dead', 'https://127.0.0.1:1'))
+    const { code, output } = await chaos(['--pipeline', 'shop'], kubeconfigFor('dead', 'https://127.0.0.1:1'))
     expect(output).toContain('cannot reach the cluster of context test-dead')
     expect(code).toBe(2)
   })

@@ -12,6 +12,7 @@ import { CRD_FILE } from '#operator/crd/generate.ts'
 import { type ApiServer, CRDS_DIR, describeWithCrds } from '../support/api-server.ts'
 import { CHART, chartShapes, describeWithHelm, helm, rendered } from '../support/helm.ts'
 import { type Json, Kube } from '../support/kube.ts'
+import { writeKubeconfig } from '../support/kubeconfig.ts'
 import { ownApiServer, temporaryFolder } from '../support/services.ts'
 
 const VERSIONS = 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{"\\n"}{end}'
@@ -72,21 +73,6 @@ async function createPasswords(namespace: string, values: string[] = []): Promis
   await promisify(execFile)(command, flags, { env: { ...env, ...here } })
 }
 
-function useCluster({ url, caFile, token }: ApiServer): void {
-  const cluster = { server: url, 'certificate-authority': caFile }
-  const file = join(folder, 'kubeconfig')
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'test',
-    clusters: [{ name: 'test', cluster }],
-    users: [{ name: 'test', user: { token } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-  }
-  writeFileSync(file, stringify(config), { mode: 0o600 })
-  environment.KUBECONFIG = file
-}
-
 /** Creates the prerequisites: the CRDs of the operators, a StorageClass, a node, and the PriorityClasses of a shape. */
 function createPrerequisites(): void {
   const folders = ['strimzi', 'eck', 'cloudnative-pg', 'prometheus-operator'].map(name => join(CRDS_DIR, name))
@@ -111,7 +97,7 @@ describeWithCrds('the chart on an API server', () =>
     beforeAll(async () => {
       server = await ownApiServer('chart')
       kube = new Kube(server)
-      useCluster(server)
+      environment.KUBECONFIG = writeKubeconfig(join(folder, 'kubeconfig'), server)
     })
     afterAll(() => server?.stop())
 

@@ -1,12 +1,12 @@
 /** Serves and stores pipelines in a later version of the CRD, and goes back, by the commands of the runbook. */
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { stringify } from 'yaml'
 import { customResourceDefinition } from '#operator/crd/definition.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
 import { type Json, Kube } from '../support/kube.ts'
+import { writeKubeconfig } from '../support/kubeconfig.ts'
 import { ownApiServer, temporaryFolder } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import { installOperator, operatorToken, pipelineNamed, type RunningOperator, startOperator } from './rig.ts'
@@ -69,17 +69,7 @@ describeWithApiServer('a later version of the CRD', () => {
     kube = new Kube(server)
     await installOperator(kube)
     await kube.namespace(NAMESPACE)
-    const { url, caFile, token } = server
-    kubeconfig = join(temporaryFolder('versions'), 'kubeconfig')
-    const config = {
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'test',
-      clusters: [{ name: 'test', cluster: { server: url, 'certificate-authority': caFile } }],
-      users: [{ name: 'test', user: { token } }],
-      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-    }
-    writeFileSync(kubeconfig, stringify(config), { mode: 0o600 })
+    kubeconfig = writeKubeconfig(join(temporaryFolder('versions'), 'kubeconfig'), server)
     operator = await startOperator({ address: server, token: await operatorToken(kube) })
     for (const name of NAMES) await kube.demand('POST', kube.pipelinePath(NAMESPACE), pipelineNamed(name))
     for (const name of NAMES) await until(`the Deployment of ${name} exists`, () => deploymentOf(name))

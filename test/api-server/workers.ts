@@ -4,6 +4,7 @@
  */
 import { createServer, type Server } from 'node:http'
 import { WORKER_PORT } from '#pipeline/limits.ts'
+import { idleReport } from '../support/idle-report.ts'
 import type { Json, Kube } from '../support/kube.ts'
 import { unique } from '../support/services.ts'
 
@@ -27,11 +28,9 @@ export class SimulatedWorkers {
     const { name, ip } = await this.#create()
     const proof = { partitions: PARTITIONS, sinks: ['postgres'] }
     const report = () => ({
-      ...{ worker: name, at: Date.now(), startedAt: Date.now() - 5000, member: null, conditions: {}, proof },
-      ...{ topicPartitions: PARTITIONS.length, health: { ready: true }, watermark: null, endToEndDelay: null },
-      counters: { records: 0, busySeconds: 0, projectedRows: 0 },
+      ...idleReport(name, Date.now(), { topicPartitions: PARTITIONS.length, proof }),
+      startedAt: Date.now() - 5000,
       partitions: PARTITIONS.map(partition => ({ partition, lag: 0, undecided: 0 })),
-      ...{ projectionDelay: null, projectionPending: 0 },
     })
     const server = createServer((_, response) => response.end(JSON.stringify(report())))
     await new Promise<void>(resolve => server.listen(WORKER_PORT, ip, resolve))

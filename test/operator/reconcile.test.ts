@@ -9,6 +9,7 @@ import { type KubeObject, keyOf, type Resource } from '#operator/kube/resources.
 import { Reconciler } from '#operator/reconcile.ts'
 import type { Status } from '#operator/status/input.ts'
 import { documentWith } from '../pipeline/documents.ts'
+import { idleReport } from '../support/idle-report.ts'
 
 const KEY = 'default/sales'
 const DEPLOYMENT = 'Deployment default/sales-processor'
@@ -106,23 +107,6 @@ function rig(changes: Record<string, unknown>) {
 
 const replicasOf = (deployment: KubeObject) => (deployment.spec as { replicas: number }).replicas
 
-/** The report of a worker that has read nothing yet. */
-const reportBy = (worker: string, at: number) => ({
-  worker,
-  at,
-  startedAt: at,
-  member: null,
-  topicPartitions: 0,
-  conditions: {},
-  health: { ready: true },
-  counters: { records: 0, busySeconds: 0, projectedRows: 0 },
-  partitions: [],
-  watermark: null,
-  endToEndDelay: null,
-  projectionDelay: null,
-  projectionPending: 0,
-})
-
 /** Two workers that are 90 % busy, while four times as many records arrive as they can process. */
 function busyWorkers({ pods, now }: ReturnType<typeof rig>) {
   const startedAt = now()
@@ -136,7 +120,7 @@ function busyWorkers({ pods, now }: ReturnType<typeof rig>) {
   const reportOf = (worker: string) => {
     const seconds = (now() - startedAt) / 1000
     return {
-      ...reportBy(worker, now()),
+      ...idleReport(worker, now()),
       startedAt,
       topicPartitions: 8,
       counters: { records: 1000 * seconds, busySeconds: 0.9 * seconds, projectedRows: 0 },
@@ -242,7 +226,7 @@ describe('a pass over a pipeline', () => {
     }
     const proof = { partitions: [0, 1], sinks: ['postgres'] }
     vi.stubGlobal('fetch', async (url: string) =>
-      Response.json({ ...reportBy(new URL(url).hostname, cluster.now()), proof, topicPartitions: 2 }),
+      Response.json(idleReport(new URL(url).hostname, cluster.now(), { proof, topicPartitions: 2 })),
     )
     const shown = () => cluster.status().conditions[0]
     await cluster.pass(0)

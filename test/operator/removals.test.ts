@@ -6,6 +6,7 @@ import type { KubeObject } from '#operator/kube/resources.ts'
 import { Observer } from '#operator/observe/observer.ts'
 import { Removals } from '#operator/removals.ts'
 import { removalAudience } from '#pipeline/removal-tokens.ts'
+import { idleReport } from '../support/idle-report.ts'
 
 const OWNER = { apiVersion: 'a', kind: 'SalesPipeline', namespace: 'shop', name: 'sales', uid: 'u' }
 const ACCOUNT = { namespace: 'system', name: 'salespipeline-operator' }
@@ -20,21 +21,7 @@ const podOf = (name: string): KubeObject => ({
   status: { phase: 'Running', podIP: name, conditions: [{ type: 'Ready', status: 'True' }] },
 })
 
-const reportOf = (worker: string) => ({
-  worker,
-  at: 0,
-  startedAt: 0,
-  member: `${worker}-member`,
-  topicPartitions: 8,
-  conditions: {},
-  health: { ready: true },
-  counters: { records: 0, busySeconds: 0, projectedRows: 0 },
-  partitions: [],
-  watermark: null,
-  endToEndDelay: null,
-  projectionDelay: null,
-  projectionPending: 0,
-})
+const reportOf = (worker: string) => idleReport(worker, 0, { member: `${worker}-member`, topicPartitions: 8 })
 
 /** Three workers, of which w-0 has been reported and then disappeared. `answer`: of the others to the removal. */
 async function afterDeath(answer: (url: URL) => Response, token: string | null = 'a.b.c') {

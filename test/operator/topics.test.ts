@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { KubeObject } from '#operator/kube/resources.ts'
 import { readSettings } from '#operator/settings.ts'
+import { idleReport } from '../support/idle-report.ts'
 import { FakeCluster, foreignTopic } from './fake-cluster.ts'
 
 const CREATOR = 'salespipeline.dev/pipeline-uid'
@@ -219,21 +220,11 @@ describe('the status of a KafkaTopic', () => {
       status: { phase: 'Running', podIP: 'w-0', conditions: [{ type: 'Ready', status: 'True' }] },
     })
     const report = {
-      worker: 'w-0',
-      startedAt: 0,
-      member: null,
       topicPartitions: 2,
       proof: { partitions: [0, 1], sinks: ['postgres'] },
       conditions: workerConditions,
-      health: { ready: true },
-      counters: { records: 1, busySeconds: 0, projectedRows: 0 },
-      partitions: [],
-      watermark: null,
-      endToEndDelay: null,
-      projectionDelay: null,
-      projectionPending: 0,
     }
-    vi.stubGlobal('fetch', async () => Response.json({ ...report, at: cluster.now }))
+    vi.stubGlobal('fetch', async () => Response.json(idleReport('w-0', cluster.now, report)))
     // The status is written again after 10 s.
     await cluster.pass(key, 10_000)
     return { ready: cluster.condition(key, 'Ready')!, notice: cluster.condition(key, 'Notice') }
