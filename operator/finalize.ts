@@ -171,25 +171,26 @@ export class Finalizer {
   }
 
   /** Resolves with null once a Job has deleted the pipeline's rows and documents. */
-  async #removeResults(
-    { resource, owner, signal }: Pass,
-    spec: Spec,
-    isNamespaceDeleted: boolean,
-  ): Promise<Trouble | null> {
-    const { caches, applier, settings } = this.#deps
-    const document = resource.spec as object
+  async #removeResults(pass: Pass, spec: Spec, isNamespaceDeleted: boolean): Promise<Trouble | null> {
+    const { owner } = pass
     const job = this.#job(owner)
     const status = (job?.status ?? {}) as JobStatus
     if (status.succeeded) return null
     if (!job && isNamespaceDeleted)
       return { reason: 'DeletionWaits', message: 'no Job can start there to remove the data' }
-    const labelsOf = (secret: string) => caches.secretLabels(`${owner.namespace}/${secret}`)
-    const permitted = withPermittedPods(spec, settings.allowed, labelsOf)
-    if (!job) await applier.apply(removalJob({ owner, document, spec: permitted, settings }), job, owner, signal)
-    const pods = caches.podsOf(owner, 'removal')
+    if (!job) await this.#createJob(pass, spec)
+    const pods = this.#deps.caches.podsOf(owner, 'removal')
     const trouble = troubleOf(pods) ?? (await this.#reportedBy(pods)) ?? failureOf(status, removalName(owner))
     if (trouble) return { reason: 'DeletionWaits', message: `${trouble.reason}: ${trouble.message}. ${RETAIN_HINT}` }
     return { reason: 'Deleting', message: 'deleting rows and documents because spec.deletionPolicy is delete' }
+  }
+
+  async #createJob({ resource, owner, signal }: Pass, spec: Spec): Promise<void> {
+    const { caches, applier, settings } = this.#deps
+    const labelsOf = (secret: string) => caches.secretLabels(`${owner.namespace}/${secret}`)
+    const permitted = withPermittedPods(spec, settings.allowed, labelsOf)
+    const job = removalJob({ owner, document: resource.spec as object, spec: permitted, settings })
+    await applier.apply(job, undefined, owner, signal)
   }
 
   async #reportedBy(pods: KubeObject[]): Promise<Trouble | null> {

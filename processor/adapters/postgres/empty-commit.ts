@@ -2,18 +2,11 @@
  * A commit without records (docs/semantics.md, section 12). PostgreSQL checks every statement of a commit and the user's
  * privileges on every table, as it will for the first sale, and nothing changes.
  */
-import type { CompiledSpec } from '#pipeline/compiled-spec.ts'
-import type { AggregateStatements } from './aggregate-statements.ts'
+import type { CommitContext } from './commit.ts'
 import type { Connections } from './connections.ts'
-import type { Statements } from './statements.ts'
 
-export type EmptyCommitContext = {
-  compiled: CompiledSpec
+type EmptyCommitContext = Pick<CommitContext, 'compiled' | 'statements' | 'aggregates' | 'raw'> & {
   connections: Connections
-  statements: Statements
-  /** By the aggregation's index. */
-  aggregates: AggregateStatements[]
-  raw: { insert: string } | null
 }
 
 type Statement = { text: string; values: unknown[] }
