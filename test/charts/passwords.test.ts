@@ -92,7 +92,7 @@ it('creates a Secret for each user, with different random passwords, and prints 
   expect([textOf('elasticsearch', 'username'), textOf('elasticsearch', 'roles')]).toEqual(['sales', 'sales_pipeline'])
 })
 
-it('keeps the password of a Secret that exists, whoever created it', async () => {
+it('keeps the password of an existing Secret, also one that the user created', async () => {
   stored.set('postgres', { metadata: { name: 'postgres' }, data: { password: 'b2xk' } })
   await run()
   expect(textOf('postgres', 'password')).toBe('old')

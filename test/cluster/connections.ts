@@ -104,7 +104,7 @@ export function ofPipelines(ports: Ports = STANDARD): Rules {
   const fail = [
     ...uninvited.map(from => row(from, 'worker', 8080, 'metrics and status are for the operator and Prometheus')),
     ...[...uninvited, 'prometheus' as const].map(from =>
-      row(from, 'worker', 8083, 'only the operator removes members, whoever may read metrics'),
+      row(from, 'worker', 8083, 'only the operator may remove members; permission to read metrics is not enough'),
     ),
     row('stranger', 'load', 8080, 'nothing connects to the load generator'),
     row('prometheus', 'load', 8080, 'the load generator has no metrics'),

@@ -16,7 +16,7 @@ export const HELM_MUTANTS: Mutant[] = [
     find: 'if (existing?.data?.password) return',
     plant: 'if (existing?.data?.never) return',
     test: 'test/charts/passwords.test.ts',
-    turnsRed: 'keeps the password of a Secret that exists',
+    turnsRed: 'keeps the password of an existing Secret',
   },
   {
     name: 'pods do not notice a rotated Secret',
