@@ -44,7 +44,11 @@ export function topicTests(cluster: () => { kube: Kube; server: ApiServer }): ()
       subjects: [{ kind: 'ServiceAccount', name: 'editor', namespace }],
     })
     const { status } = await kube.demand('POST', `${accounts}/editor/token`, { spec: { expirationSeconds: 600 } })
-    return new Kube({ ...server, token: status.token })
+    const editor = new Kube({ ...server, token: status.token })
+    const rights = editor.pipelinePath(namespace)
+    // The API server follows a RoleBinding a moment later.
+    await until('the editor has its rights', async () => (await editor.request('GET', rights)).code === 200)
+    return editor
   }
 
   async function namespaces() {

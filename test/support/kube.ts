@@ -1,4 +1,5 @@
 /** A minimal Kubernetes client for tests, which shares no code with the operator's client. */
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import type { ApiServerAddress } from './api-server.ts'
@@ -9,6 +10,7 @@ export type Json = any
 export type Answer = { code: number; body: Json }
 
 const agent = new Agent({ keepAlive: true })
+export const AS_TABLE = 'application/json;as=Table;g=meta.k8s.io;v=v1'
 const SALES_PIPELINES = '/apis/salespipeline.dev/v1alpha1'
 
 /** A request resolves with any response of the API server; it rejects only without a response. */
@@ -70,18 +72,35 @@ export class Kube {
     return `${SALES_PIPELINES}/namespaces/${namespace}/salespipelines${name ? `/${name}` : ''}`
   }
 
-  /** Installs or replaces a CRD, and waits until the API server serves it. */
+  /**
+   * Installs or replaces a CRD, and waits until the API server serves every version as this CRD says. The status of the
+   * CRD does not tell: the server follows a change a moment later. The description of a column that only this CRD has does.
+   */
   async installCrd(crd: Json): Promise<void> {
     const collection = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
     const path = `${collection}/${crd.metadata.name}`
+    const mark = randomUUID()
+    const marked = withColumnDescription(crd, mark)
     const existing = await this.find(path)
-    if (existing) await this.demand('PUT', path, { ...crd, metadata: { ...existing.metadata, ...crd.metadata } })
-    else await this.demand('POST', collection, crd)
-    await until(`CRD ${crd.metadata.name} is established`, async () => {
-      const { status } = await this.demand('GET', path)
-      return status?.conditions?.some((c: Json) => c.type === 'Established' && c.status === 'True')
-    })
+    if (existing) await this.demand('PUT', path, { ...marked, metadata: { ...existing.metadata, ...crd.metadata } })
+    else await this.demand('POST', collection, marked)
+    const { group, names, versions } = crd.spec
+    for (const { name } of versions.filter((version: Json) => version.served))
+      await until(`the API server follows CRD ${crd.metadata.name} in ${name}`, async () => {
+        const resources = `/apis/${group}/${name}/${names.plural}?limit=1`
+        const { body } = await this.request('GET', resources, undefined, undefined, AS_TABLE)
+        return body.columnDefinitions?.some((shown: Json) => shown.description === mark)
+      })
   }
+}
+
+function withColumnDescription(crd: Json, description: string): Json {
+  const described = structuredClone(crd)
+  for (const version of described.spec.versions) {
+    version.additionalPrinterColumns ??= [{ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }]
+    version.additionalPrinterColumns.at(-1).description = description
+  }
+  return described
 }
 
 function jsonOf(text: string): Json {
