@@ -73,8 +73,9 @@ export class Kube {
   }
 
   /**
-   * Installs or replaces a CRD, and waits until the API server serves every version as this CRD says. The status of the
-   * CRD does not tell: the server follows a change a moment later. The description of a column that only this CRD has does.
+   * Installs or replaces a CRD, and waits until the API server serves every version as this CRD says, and lists it. The
+   * status of the CRD does not tell: the server follows a change a moment later. The description of a column that only this
+   * CRD has does.
    */
   async installCrd(crd: Json): Promise<void> {
     const collection = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
@@ -89,7 +90,9 @@ export class Kube {
       await until(`the API server follows CRD ${crd.metadata.name} in ${name}`, async () => {
         const resources = `/apis/${group}/${name}/${names.plural}?limit=1`
         const { body } = await this.request('GET', resources, undefined, undefined, AS_TABLE)
-        return body.columnDefinitions?.some((shown: Json) => shown.description === mark)
+        const discovered = await this.request('GET', `/apis/${group}/${name}`)
+        const isListed = discovered.body.resources?.some((resource: Json) => resource.name === names.plural)
+        return isListed && body.columnDefinitions?.some((shown: Json) => shown.description === mark)
       })
   }
 }
