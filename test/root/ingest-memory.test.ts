@@ -1,7 +1,7 @@
 /** The ingest as a program with the memory of its pod: hostile requests get an answer, and sales are accepted afterwards. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join, resolve } from 'node:path'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -120,6 +120,13 @@ function withoutRequest(url: string): Socket {
   return socket.resume()
 }
 
+/** Returns how many connections the kernel has established that the program has not accepted. */
+function acceptQueue(url: string): number {
+  const port = Number(new URL(url).port).toString(16).toUpperCase().padStart(4, '0')
+  const listening = new RegExp(`: [0-9A-F]+:${port} [0-9A-F]+:0000 0A [0-9A-F]+:([0-9A-F]+)`)
+  return Number.parseInt(listening.exec(readFileSync('/proc/net/tcp', 'utf8'))![1]!, 16)
+}
+
 /** Rejects if the first answer does not begin like this. */
 async function answered(socket: Socket, start: string): Promise<void> {
   const [data] = await once(socket, 'data')
@@ -145,6 +152,8 @@ it('closes connections with unfinished bodies, and those without a request', LON
   })
   // Not a request beside them: on a busy machine it could come after the 10 s, when the memory is free again.
   await Promise.any(sockets.map(socket => answered(socket, 'HTTP/1.1 429')))
+  // Connections that a busy machine has not accepted yet would take the places of those that come next.
+  await until('all connections are accepted', () => acceptQueue(ingest.url) === 0, 90_000)
   await pauseProcess(ingest.pid)
   const silent = Array.from({ length: 1500 }, () => withoutRequest(ingest.url))
   sockets.push(...silent)
