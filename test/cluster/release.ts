@@ -22,7 +22,7 @@ import type { Shop } from './shop.ts'
 
 const CRDS = ['strimzi', 'eck', 'prometheus-operator'].flatMap(name => ['-f', join(CRDS_DIR, name)])
 
-/** Installs a release named sales. `chart`: folder or archive. Resolves with its notes. */
+/** Installs a release named sales. `chart`: its folder. Resolves with its notes. */
 export async function installWhole(shop: Shop, more: string[] = [], chart = CHART): Promise<string> {
   // A cluster has only one operator.
   helm(['uninstall', 'operator', ...SYSTEM, '--ignore-not-found', '--wait'])
@@ -41,7 +41,7 @@ export async function installWhole(shop: Shop, more: string[] = [], chart = CHAR
 
 /** If the CRD belongs to another release, runs the commands that the chart's error gives. */
 function install({ namespace }: Shop, more: string[], chart: string): string {
-  const values = ['-f', join(CHART, 'values-laptop.yaml'), ...OUR_POSTGRES, ...more]
+  const values = ['-f', join(chart, 'values-laptop.yaml'), ...OUR_POSTGRES, ...more]
   const command = ['install', 'sales', chart, '-n', namespace, ...values]
   try {
     return helm(command)

@@ -9,14 +9,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kubectl } from '#chaos/kubectl.ts'
 import { CHART, describeWithHelm, helm } from '../support/helm.ts'
 import type { Json } from '../support/kube.ts'
+import { temporaryFolder } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import { OUR_POSTGRES } from './platform.ts'
 import { installWhole, removeWhole } from './release.ts'
 import { MINUTES, MISHAPS, Shop, VERSION } from './shop.ts'
 
 const HERE = import.meta.dirname
-/** The chart as it was released. */
-const FIRST = { version: '0.2.0', chart: join(HERE, 'sales-pipeline-0.2.0.tgz') }
+const FIRST = '0.2.0'
 const VALUES = ['-f', join(CHART, 'values-laptop.yaml'), ...OUR_POSTGRES]
 const shop = new Shop('upgrade')
 const release = ['sales', '-n', shop.namespace]
@@ -40,9 +40,16 @@ async function columns(): Promise<string[]> {
   return crd.spec.versions[0].additionalPrinterColumns.map(({ name }: Json) => name)
 }
 
+/** Returns the folder of the chart as it was released, whose values the values of this chart do not fit. */
+function firstChart(): string {
+  const folder = temporaryFolder('first-chart')
+  execFileSync('tar', ['-xzf', join(HERE, `sales-pipeline-${FIRST}.tgz`), '-C', folder])
+  return join(folder, 'sales-pipeline')
+}
+
 describeWithHelm('an installation of the first chart', () => {
   beforeAll(async () => {
-    await installWhole(shop, [], FIRST.chart)
+    await installWhole(shop, [], firstChart())
     // The first CRD has no `insecure`, so this is also a stored document that the new CRD would refuse.
     const example = readFileSync(join(HERE, '../../k8s/examples/ecommerce.yaml'), 'utf8')
     const older = example.replaceAll(/^ *insecure: true.*\n/gm, '')
@@ -56,13 +63,13 @@ describeWithHelm('an installation of the first chart', () => {
   it(
     'is upgraded, rolled back and upgraded again without a lost or doubled sale',
     async () => {
-      await runsVersion(FIRST.version)
+      await runsVersion(FIRST)
       expect(await columns()).not.toContain('Delay')
       helm(['upgrade', ...release, CHART, ...VALUES])
       await runsVersion(VERSION)
       expect(await columns()).toContain('Delay')
       helm(['rollback', 'sales', '1', '-n', shop.namespace])
-      await runsVersion(FIRST.version)
+      await runsVersion(FIRST)
       helm(['upgrade', ...release, CHART, ...VALUES])
       await runsVersion(VERSION)
       await shop.drain('ecommerce')
