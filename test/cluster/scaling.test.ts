@@ -102,12 +102,15 @@ describe('the number of workers', () => {
         return status.lastScale?.to === 2 && status
       }
       const { lastScale, autoscale } = await until('the status shows the change', scaledStatus, MINUTES)
-      expect(lastScale).toMatchObject({ from: 4, to: 2, reason: expect.stringContaining('fewer workers are enough') })
+      expect(lastScale).toMatchObject({ to: 2, reason: expect.stringContaining('fewer workers are enough') })
       expect(Number(lastScale.inputs.arrivalRate)).toBeGreaterThan(0)
       expect(autoscale.throughputPerWorker).toMatch(/\/s$/)
-      expect(
-        recorded.filter(text => /^Scaled: (1 → 4|4 → 2) workers: \D+\d+ records\/s arrive/.test(text)).length,
-      ).toBe(2)
+      const changes = recorded.flatMap(text => {
+        const [, from, to] = /^Scaled: (\d) → (\d) workers: \D+\d+ records\/s arrive/.exec(text) ?? []
+        return from === undefined ? [] : [Number(to) - Number(from)]
+      })
+      // The recommendation follows the measured rates, so it may change in steps.
+      expect([changes.filter(by => by > 0), changes.filter(by => by < 0)].map(sum)).toEqual([3, -2])
       expect((await shop.condition('auto', 'Autoscaling')).reason).toBe('AutoscalerInControl')
       await shop.drain('alone', 'auto')
       expect((await shop.verdict('auto')).ok).toBe(true)
@@ -120,6 +123,8 @@ describe('the number of workers', () => {
     20 * MINUTES,
   )
 })
+
+const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
 
 function autoscaler(name: string): object {
   const metric = { name: 'sales_per_second' }
