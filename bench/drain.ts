@@ -15,7 +15,7 @@ import { startKafka } from '#local/services/kafka.ts'
 import { startPostgres } from '#local/services/postgres.ts'
 import { pause } from '#local/services/process.ts'
 import { WORKER_ENVIRONMENT, WORKER_FLAGS } from '#processor/flags.ts'
-import { verify } from '#verify/verify.ts'
+import type { verify as Verify } from '#verify/verify.ts'
 import { fillTopic } from './backlog.ts'
 import { alternate, type Figures, ROOT, report } from './compare.ts'
 import { treeCpuSeconds } from './usage.ts'
@@ -136,6 +136,8 @@ async function drain(tree: string, file: string): Promise<Run> {
   const { cpuSeconds, maxRssBytes } = await stopped
   const postgresCpu = treeCpuSeconds(postgres.pid) - postgresBefore
   await client.end()
+  // The verifier of the same checkout: it knows the tables and the spec that this worker stores.
+  const { verify } = (await import(join(tree, 'verify/verify.ts'))) as { verify: typeof Verify }
   const verdict = await verify({ specText: readFileSync(file, 'utf8'), bootstrap: kafka.bootstrap, postgres: database })
   if (!verdict.ok) throw new Error(`the verifier found wrong rows: ${verdict.problems.join('; ')}`)
   return {
