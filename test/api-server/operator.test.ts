@@ -13,7 +13,7 @@ import { startMembersHttp } from '#processor/adapters/members-http.ts'
 import { observedOf, SHAPES } from '../operator/golden.ts'
 import { type ApiServer, describeWithCrds } from '../support/api-server.ts'
 import { kstatusOf } from '../support/kstatus.ts'
-import { AS_TABLE, type Json, Kube } from '../support/kube.ts'
+import { type Json, Kube } from '../support/kube.ts'
 import { ownApiServer, temporaryFolder, unique } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import {
@@ -106,7 +106,7 @@ describeWithCrds('the operator', () => {
   it('reports a new pipeline as not ready while no pod runs, in its condition and its columns', async () => {
     await apply(pipelineNamed('fresh'))
     expect((await ready('fresh', 'WorkersStarting')).message).toBe('0 of 2 workers ready')
-    const { body } = await kube.request('GET', kube.pipelinePath(namespace, 'fresh'), undefined, undefined, AS_TABLE)
+    const { body } = await kube.table(kube.pipelinePath(namespace, 'fresh'))
     const names = body.columnDefinitions.map((c: Json) => c.name)
     expect(names).toEqual([
       'Name',

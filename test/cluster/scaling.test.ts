@@ -103,6 +103,7 @@ describe('the number of workers', () => {
       }
       const { lastScale, autoscale } = await until('the status shows the change', scaledStatus, MINUTES)
       expect(lastScale).toMatchObject({ to: 2, reason: expect.stringContaining('fewer workers are enough') })
+      expect(lastScale.from).toBeGreaterThan(2)
       expect(Number(lastScale.inputs.arrivalRate)).toBeGreaterThan(0)
       expect(autoscale.throughputPerWorker).toMatch(/\/s$/)
       const changes = recorded.flatMap(text => {

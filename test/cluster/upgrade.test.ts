@@ -3,7 +3,7 @@
  * results stay exact. Then uninstalls it, which keeps what its notes name, and removes the rest by the commands of its notes.
  */
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kubectl } from '#chaos/kubectl.ts'
@@ -39,19 +39,15 @@ async function columns(): Promise<string[]> {
   return crd.spec.versions[0].additionalPrinterColumns.map(({ name }: Json) => name)
 }
 
-/** Unpacks the chart as it was released. Returns its folder. */
-function firstChart(): string {
-  const folder = temporaryFolder('first-chart')
-  execFileSync('tar', ['-xzf', join(HERE, `sales-pipeline-${FIRST}.tgz`), '-C', folder])
-  return join(folder, 'sales-pipeline')
-}
-
 describeWithHelm('an installation of the first chart', () => {
   /** The user's own values, which an upgrade keeps. Helm would not roll back to topics that the release no longer has. */
   let values: string[]
+  let folder: string
 
   beforeAll(async () => {
-    const chart = firstChart()
+    folder = temporaryFolder('first-chart')
+    execFileSync('tar', ['-xzf', join(HERE, `sales-pipeline-${FIRST}.tgz`), '-C', folder])
+    const chart = join(folder, 'sales-pipeline')
     values = ['-f', join(chart, 'values-laptop.yaml'), ...OUR_POSTGRES]
     await installWhole(shop, [], chart)
     // The first CRD has no `insecure`, so this is also a stored document that the new CRD would refuse.
@@ -62,7 +58,10 @@ describeWithHelm('an installation of the first chart', () => {
     await shop.delivers('ecommerce')
   }, 15 * MINUTES)
 
-  afterAll(() => removeWhole(shop), 5 * MINUTES)
+  afterAll(async () => {
+    rmSync(folder, { recursive: true })
+    await removeWhole(shop)
+  }, 5 * MINUTES)
 
   it(
     'is upgraded, rolled back and upgraded again without a lost or doubled sale',

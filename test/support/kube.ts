@@ -10,7 +10,7 @@ export type Json = any
 export type Answer = { code: number; body: Json }
 
 const agent = new Agent({ keepAlive: true })
-export const AS_TABLE = 'application/json;as=Table;g=meta.k8s.io;v=v1'
+const AS_TABLE = 'application/json;as=Table;g=meta.k8s.io;v=v1'
 const SALES_PIPELINES = '/apis/salespipeline.dev/v1alpha1'
 
 /** A request resolves with any response of the API server; it rejects only without a response. */
@@ -63,6 +63,11 @@ export class Kube {
     return answer.body
   }
 
+  /** Reads as kubectl get does: with the columns that the API server shows. */
+  table(path: string): Promise<Answer> {
+    return this.request('GET', path, undefined, undefined, AS_TABLE)
+  }
+
   async namespace(name: string): Promise<string> {
     await this.demand('POST', '/api/v1/namespaces', { metadata: { name } })
     return name
@@ -89,7 +94,7 @@ export class Kube {
     for (const { name } of versions.filter((version: Json) => version.served))
       await until(`the API server follows CRD ${crd.metadata.name} in ${name}`, async () => {
         const resources = `/apis/${group}/${name}/${names.plural}?limit=1`
-        const { body } = await this.request('GET', resources, undefined, undefined, AS_TABLE)
+        const { body } = await this.table(resources)
         const discovered = await this.request('GET', `/apis/${group}/${name}`)
         const isListed = discovered.body.resources?.some((resource: Json) => resource.name === names.plural)
         return isListed && body.columnDefinitions?.some((shown: Json) => shown.description === mark)
