@@ -89,12 +89,21 @@ const allow = object({
   ),
   imagePullSecrets: names('Secrets that pipelines may use to pull images (spec.pods.imagePullSecrets)'),
   env: names('Environment variables that pipelines may set (spec.pods.env)'),
+  envSecrets: enabled(false).describe(
+    'Whether variables in spec.pods.env may come from Secrets with the label salespipeline.dev/env: "true". The operator then gets the permission to list Secrets, because it must see their labels',
+  ),
 }).describe('What pipelines may set as spec.pods; nothing by default')
 
 const operator = object({
   enabled: enabled().describe(
-    'Install the operator. Set this to true in exactly one release per cluster: the operator serves all namespaces',
+    'Install the operator. Set this to true in exactly one release per cluster, unless each operator has its own watchNamespaces',
   ),
+  watchNamespaces: z
+    .array(z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/))
+    .default([])
+    .describe(
+      'Namespaces whose SalesPipelines the operator serves. It then has a Role in each of them and no ClusterRole; they must exist before the chart is installed. If empty, it serves all namespaces',
+    ),
   replicas: z
     .int()
     .min(1)
@@ -109,6 +118,9 @@ const operator = object({
     .describe('Maximum number of pipelines that are reconciled at the same time'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Lowest level that is logged'),
   resources: resources({ cpu: '50m', memory: '128Mi' }, { memory: '512Mi' }),
+  aggregateRoles: enabled().describe(
+    'Add SalesPipelines to the roles view, edit and admin of Kubernetes. Set this to true in one release per cluster',
+  ),
   topicNamespaces: z
     .array(z.string().regex(/^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/))
     .default([])

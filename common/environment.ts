@@ -32,6 +32,11 @@ export class Environment {
     return value
   }
 
+  /** Returns false unless the variable is true. */
+  flag(name: string): boolean {
+    return this.oneOf(name, ['true', 'false'], 'false') === 'true'
+  }
+
   integer(name: string, fallback: number, min: number, max: number): number {
     const value = Number(this.#env[name] ?? fallback)
     if (!Number.isInteger(value) || value < min || value > max)

@@ -25,7 +25,7 @@ const PATTERNS: [pattern: RegExp, replacement: string][] = [
   [/(authorization["']?\s*[:=]\s*["']?)[^"'\r\n,;}]+/gi, `$1${REDACTED}`],
   [/\b(Basic|Bearer|ApiKey)\s+(?=\S{0,200}[\d=])[\w+/=.~-]{6,}/gi, `$1 ${REDACTED}`],
   [
-    /((?:passw(?:or)?d|pwd|passphrase|secret|token|api[-_]?key|credentials?)(?![\w-]{0,40}Ref\b)[\w-]{0,40}["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&})\]]+)/gi,
+    /((?:passw(?:or)?d|pwd|passphrase|secret|token|api[-_]?key|credentials?)(?![\w-]{0,40}Ref\b|Missing\b)[\w-]{0,40}["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&})\]]+)/gi,
     `$1${REDACTED}`,
   ],
 ]

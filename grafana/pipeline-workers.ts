@@ -220,12 +220,15 @@ export const OPERATOR: PanelBuilder[] = [
   ),
   graph(
     {
-      title: 'Pipelines, queued pipelines',
-      description: 'Pipelines in the cluster, and pipelines that wait in the operator’s work queue.',
+      title: 'Pipelines: all, queued, with a refused status',
+      description:
+        'Pipelines that the operator serves, those that wait in its work queue, and those whose status the API server refuses.',
       unit: 'none',
+      alert: 'SalesPipelineStatusNotWritten',
     },
     [`max(${operator('pipelines')})`, 'pipelines'],
     [`max(${operator('queue_depth')})`, 'queued'],
+    [`max(${operator('statuses_not_written')})`, 'status refused'],
   ),
   graph(
     {

@@ -27,8 +27,8 @@ export class Applier {
   readonly #client: KubeClient
   /** Called when another field manager had changed fields of ours. */
   readonly #onConflict: (owner: Owner, message: string) => void
-  /** By pipeline, then by kind and key: our fields as the server stored them, with its spelling of quantities and the like. */
-  readonly #stored = new Map<string, Map<string, unknown>>()
+  /** By pipeline, then by kind and key: hash of our fields as the server stored them, with its spelling of quantities and the like. */
+  readonly #stored = new Map<string, Map<string, string>>()
 
   constructor(client: KubeClient, onConflict: (owner: Owner, message: string) => void) {
     this.#client = client
@@ -49,11 +49,11 @@ export class Applier {
     if (existing && !isOurs(existing, owner)) throw new NotOurs(existing, owner)
     const desired = withAppliedHash(object)
     const id = `${object.kind} ${keyOf(object)}`
-    const stored = this.#stored.get(keyOfOwner(owner)) ?? new Map<string, unknown>()
+    const stored = this.#stored.get(keyOfOwner(owner)) ?? new Map<string, string>()
     this.#stored.set(keyOfOwner(owner), stored)
     if (existing && isUpToDate(desired, existing, stored.get(id))) return 'unchanged'
     const applied = await this.#write(desired, resource, owner, signal)
-    stored.set(id, fieldsOf(desired, applied))
+    stored.set(id, hashOf(fieldsOf(desired, applied)))
     if (!existing) return 'created'
     return existing.metadata.resourceVersion === applied.metadata.resourceVersion ? 'unchanged' : 'updated'
   }
@@ -79,12 +79,12 @@ export function isUnknownField(error: unknown): error is Error {
   return isKubeError(error, 500) && error.message.startsWith('failed to create typed patch object')
 }
 
-/** `stored`: our fields as the server stored them after the last write. */
-function isUpToDate(desired: KubeObject, existing: KubeObject, stored: unknown): boolean {
+/** `stored`: hash of our fields as the server stored them after the last write. */
+function isUpToDate(desired: KubeObject, existing: KubeObject, stored: string | undefined): boolean {
   // Fields that we no longer want are missing from `desired`: only the hash shows that they must be removed.
   if (existing.metadata.annotations?.[APPLIED] !== desired.metadata.annotations![APPLIED]) return false
-  const ours = JSON.stringify(fieldsOf(desired, existing))
-  return ours === JSON.stringify(fieldsOf(desired, desired)) || ours === JSON.stringify(stored)
+  const ours = hashOf(fieldsOf(desired, existing))
+  return ours === hashOf(fieldsOf(desired, desired)) || ours === stored
 }
 
 const RESOURCES = new Map(CHILDREN.map(resource => [`${resource.apiVersion} ${resource.kind}`, resource]))

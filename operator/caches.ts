@@ -1,6 +1,6 @@
 /** The operator's caches of the cluster's objects; every change enqueues the pipelines that it concerns. */
 
-import { CHILD_SELECTOR, COMPONENT, type Component, isOurs, PIPELINE } from './desired/names.ts'
+import { CHILD_SELECTOR, COMPONENT, type Component, INSTANCE, isOurs, keyOfOwner, PIPELINE } from './desired/names.ts'
 import type { Owner } from './desired/observed.ts'
 import type { KubeClient } from './kube/client.ts'
 import {
@@ -14,24 +14,36 @@ import {
   SECRET,
 } from './kube/resources.ts'
 import type { Chance, Clock, Log } from './ports.ts'
-import { Reflector } from './runtime/reflector.ts'
-import { referencedSecrets } from './secret-references.ts'
-import { isFor, targetOf } from './topics/target.ts'
+import { Reflector, type ReflectorOptions } from './runtime/reflector.ts'
+import { envSecretsOf } from './secret-references.ts'
+import { describedBy, keyOfTarget, type TopicTarget, targetOf } from './topics/target.ts'
 
 export type CachesOptions = {
   client: KubeClient
   clock: Clock
   chance: Chance
   log: Log
+  /** Empty: all namespaces. */
+  namespaces: string[]
+  /** Whether to list the metadata of Secrets. */
+  secrets: boolean
   /** Called with the key of each pipeline that a change concerns. */
   enqueue: (key: string) => void
   onRestart?: (resource: Resource, why: string) => void
   staleAfterMs?: number
 }
 
+type Watched = Pick<ReflectorOptions, 'onChange' | 'groupsOf' | 'labelSelector' | 'metadataOnly'>
+
+/** How often we look whether the cluster serves a kind of another operator by now, ms. */
+const LOOK_AGAIN_MS = 60_000
+/** The key of a reflector that caches all namespaces. */
+const EVERY = ''
+
 export class Caches {
   readonly #options: CachesOptions
-  readonly #reflectors = new Map<Resource, Reflector>()
+  /** By namespace. */
+  readonly #reflectors = new Map<Resource, Map<string, Reflector>>()
 
   constructor(options: CachesOptions) {
     this.#options = options
@@ -39,110 +51,173 @@ export class Caches {
 
   /** Runs until the signal aborts; `onSynced` is called once every cache holds its first list. */
   async run(signal: AbortSignal, onSynced: () => void): Promise<void> {
-    const { client } = this.#options
-    const served = await Promise.all(
-      CHILDREN.map(async resource =>
-        !OPTIONAL.has(resource) || (await client.serves(resource, signal)) ? [resource] : [],
-      ),
-    )
-    this.#reflect(SALES_PIPELINE, key => this.#options.enqueue(key))
-    this.#reflect(SECRET, key => this.#enqueueUsersOf(key), { metadataOnly: true })
-    this.#reflect(POD, (_key, object) => this.#enqueueOwnerOf(object), { labelSelector: CHILD_SELECTOR })
-    for (const resource of served.flat())
-      if (resource === KAFKA_TOPIC) this.#reflect(resource, (_key, topic) => this.#enqueueReadersOf(topic))
-      else this.#reflect(resource, (_key, object) => this.#enqueueOwnerOf(object), { labelSelector: CHILD_SELECTOR })
-    const all = [...this.#reflectors.values()]
-    const running = all.map(reflector => reflector.run(signal))
+    const optional = [...OPTIONAL]
+    const areServed = await Promise.all(optional.map(resource => this.#options.client.serves(resource, signal)))
+    const later = optional.filter((_, i) => !areServed[i])
+    const now = [SALES_PIPELINE, POD, ...CHILDREN, ...(this.#options.secrets ? [SECRET] : [])]
+    const started = now.filter(resource => !later.includes(resource)).map(resource => this.#start(resource, signal))
+    for (const { resource, reflectors } of started) this.#reflectors.set(resource, reflectors)
+    const all = started.flatMap(({ reflectors }) => [...reflectors.values()])
     void Promise.all(all.map(({ synced }) => synced)).then(onSynced)
-    await Promise.all(running)
+    await Promise.all([...started.map(({ ended }) => ended), ...later.map(kind => this.#startOnceServed(kind, signal))])
   }
 
-  get pipelines(): ReadonlyMap<string, KubeObject> {
-    return this.#reflectors.get(SALES_PIPELINE)!.objects
+  /** Pipelines that wait for the kind are enqueued once it is cached. */
+  async #startOnceServed(resource: Resource, signal: AbortSignal): Promise<void> {
+    const { client, clock, log, enqueue } = this.#options
+    do await clock.sleep(LOOK_AGAIN_MS, signal)
+    while (!signal.aborted && !(await client.serves(resource, signal).catch(() => false)))
+    if (signal.aborted) return
+    const { reflectors, ended } = this.#start(resource, signal)
+    await Promise.race([ended, Promise.all([...reflectors.values()].map(({ synced }) => synced))])
+    this.#reflectors.set(resource, reflectors)
+    log('info', 'the cluster serves another kind now', { kind: resource.kind })
+    for (const key of this.pipelines.keys()) enqueue(key)
+    await ended
+  }
+
+  get pipelines() {
+    const reflectors = () => this.#of(SALES_PIPELINE).map(({ objects }) => objects)
+    return {
+      get: (key: string): KubeObject | undefined => this.child(SALES_PIPELINE, key),
+      keys: (): string[] => reflectors().flatMap(objects => [...objects.keys()]),
+      get size() {
+        return reflectors().reduce((sum, { size }) => sum + size, 0)
+      },
+    }
   }
 
   /** ms since the epoch: the oldest last contact of any cache with the API server. */
   get lastContactAt(): number {
-    return Math.min(...[...this.#reflectors.values()].map(({ lastContactAt }) => lastContactAt))
+    const all = [...this.#reflectors.keys()].flatMap(resource => this.#of(resource))
+    return Math.min(...all.map(({ lastContactAt }) => lastContactAt))
+  }
+
+  /** Why caches do not follow the cluster, without repetition. */
+  get faults(): string[] {
+    const all = [...this.#reflectors.keys()].flatMap(resource => this.#of(resource))
+    return [...new Set(all.flatMap(({ fault }) => fault ?? []))]
   }
 
   serves(resource: Resource): boolean {
     return this.#reflectors.has(resource)
   }
 
+  /** False if the operator sees nothing in this namespace. */
+  watches(namespace: string): boolean {
+    const { namespaces } = this.#options
+    return namespaces.length === 0 || namespaces.includes(namespace)
+  }
+
   child(resource: Resource, key: string): KubeObject | undefined {
-    return this.#reflectors.get(resource)?.objects.get(key)
+    const reflectors = this.#reflectors.get(resource)
+    const [namespace] = key.split('/') as [string]
+    return (reflectors?.get(EVERY) ?? reflectors?.get(namespace))?.objects.get(key)
   }
 
   childrenOf(owner: Owner): KubeObject[] {
-    return CHILDREN.flatMap(resource => [...(this.#reflectors.get(resource)?.objects.values() ?? [])]).filter(object =>
+    return CHILDREN.flatMap(resource => this.#group(resource, pipelineGroup(keyOfOwner(owner)))).filter(object =>
       isOurs(object, owner),
     )
   }
 
   /** KafkaTopics of all owners: a pipeline may use one that it did not create. */
-  topics(): Iterable<KubeObject> {
-    return this.#reflectors.get(KAFKA_TOPIC)?.objects.values() ?? []
+  topicsFor(target: TopicTarget): KubeObject[] {
+    return this.#group(KAFKA_TOPIC, topicGroup(target))
   }
 
-  podsOf({ namespace, name }: Owner, component?: Component): KubeObject[] {
-    const pods = [...this.#reflectors.get(POD)!.objects.values()]
-    return pods.filter(({ metadata: { labels = {}, ...metadata } }) => {
-      const isOfPipeline = metadata.namespace === namespace && labels['app.kubernetes.io/instance'] === name
-      return isOfPipeline && (component === undefined || labels[COMPONENT] === component)
-    })
+  readersOf(target: TopicTarget): KubeObject[] {
+    return this.#group(SALES_PIPELINE, topicGroup(target))
   }
 
-  /** The content of Secrets is never read. */
-  hasSecret(key: string): boolean {
-    return this.#reflectors.get(SECRET)!.objects.has(key)
+  podsOf(owner: Owner, component?: Component): KubeObject[] {
+    const pods = this.#group(POD, pipelineGroup(keyOfOwner(owner)))
+    return pods.filter(({ metadata }) => component === undefined || metadata.labels?.[COMPONENT] === component)
   }
 
-  /** Undefined when the Secret does not exist. */
+  /** Undefined when the Secret does not exist, or when no Secrets are listed. */
   secretLabels(key: string): Record<string, string> | undefined {
-    const metadata = this.#reflectors.get(SECRET)!.objects.get(key)?.metadata
+    const metadata = this.child(SECRET, key)?.metadata
     return metadata && (metadata.labels ?? {})
   }
 
-  #reflect(
-    resource: Resource,
-    onChange: (key: string, object: KubeObject) => void,
-    more: { labelSelector?: string; metadataOnly?: boolean } = {},
-  ): void {
-    const { enqueue: _enqueue, onRestart, ...shared } = this.#options
-    const reflector = new Reflector({
-      ...shared,
-      ...more,
-      resource,
-      onChange: (key, before, after) => onChange(key, (after ?? before)!),
-      onRestart: why => onRestart?.(resource, why),
-    })
-    this.#reflectors.set(resource, reflector)
+  #of(resource: Resource): Reflector[] {
+    return [...(this.#reflectors.get(resource)?.values() ?? [])]
   }
 
-  /** The pipeline is named by the annotation, the owner reference, or the labels of a pod. */
-  #enqueueOwnerOf({ metadata }: KubeObject): void {
-    const { namespace, ownerReferences = [], annotations = {}, labels = {} } = metadata
-    const owner = ownerReferences.find(({ kind }) => kind === SALES_PIPELINE.kind)
-    const name = owner?.name ?? labels['app.kubernetes.io/instance']
-    const key = annotations[PIPELINE] ?? (name === undefined ? undefined : `${namespace}/${name}`)
-    if (key !== undefined) this.#options.enqueue(key)
+  #group(resource: Resource, group: string): KubeObject[] {
+    return this.#of(resource).flatMap(({ objects }) => [...objects.of(group)])
+  }
+
+  #start(resource: Resource, signal: AbortSignal) {
+    const { namespaces, onRestart, client, clock, chance, log, staleAfterMs } = this.#options
+    const shared = { client, clock, chance, log, ...(staleAfterMs && { staleAfterMs }) }
+    const names = namespaces.length > 0 ? namespaces : [EVERY]
+    const options = {
+      ...shared,
+      resource,
+      ...this.#watched(resource),
+      onRestart: (why: string) => onRestart?.(resource, why),
+    }
+    const reflectors = new Map(names.map(namespace => [namespace, new Reflector({ ...options, namespace })]))
+    const ended = Promise.all([...reflectors.values()].map(reflector => reflector.run(signal)))
+    return { resource, reflectors, ended }
+  }
+
+  #watched(resource: Resource): Watched {
+    if (resource === SALES_PIPELINE) return { onChange: this.#options.enqueue, groupsOf: groupsOfPipeline }
+    if (resource === SECRET)
+      return { onChange: key => this.#enqueueGroup(secretGroup(key)), groupsOf: () => [], metadataOnly: true }
+    if (resource === KAFKA_TOPIC)
+      return { onChange: (_key, topic) => this.#enqueueReadersOf(topic), groupsOf: groupsOfTopic }
+    const ownersOf = resource === POD ? ownersOfPod : ownersOfChild
+    const enqueueOwners = (_key: string, object: KubeObject) => {
+      for (const key of ownersOf(object)) this.#options.enqueue(key)
+    }
+    const groupsOf = (object: KubeObject) => ownersOf(object).map(pipelineGroup)
+    return { onChange: enqueueOwners, groupsOf, labelSelector: CHILD_SELECTOR }
   }
 
   /** The pipeline that created the KafkaTopic, and those that read its topic. */
   #enqueueReadersOf(topic: KubeObject): void {
     const creator = topic.metadata.annotations?.[PIPELINE]
     if (creator !== undefined) this.#options.enqueue(creator)
-    for (const [key, { metadata, spec }] of this.pipelines) {
-      const target = targetOf(metadata.namespace!, spec)
-      if (key !== creator && target && isFor(topic, target)) this.#options.enqueue(key)
-    }
+    const target = describedBy(topic)
+    if (target) this.#enqueueGroup(topicGroup(target), creator)
   }
 
-  /** Pipelines with an invalid spec as well: whether a spec is valid is decided in a pass, not here. */
-  #enqueueUsersOf(secret: string): void {
-    const [namespace, name] = secret.split('/') as [string, string]
-    for (const [key, { metadata, spec }] of this.pipelines)
-      if (metadata.namespace === namespace && referencedSecrets(spec).has(name)) this.#options.enqueue(key)
+  #enqueueGroup(group: string, except?: string): void {
+    const keys = this.#of(SALES_PIPELINE).flatMap(({ objects }) => [...objects.keysOf(group)])
+    for (const key of keys) if (key !== except) this.#options.enqueue(key)
   }
+}
+
+const pipelineGroup = (key: string) => `SalesPipeline ${key}`
+const topicGroup = (target: TopicTarget) => `topic ${keyOfTarget(target)}`
+const secretGroup = (key: string) => `Secret ${key}`
+
+/** Pipelines with an invalid spec as well: whether a spec is valid is decided in a pass, not here. */
+function groupsOfPipeline({ metadata: { namespace }, spec }: KubeObject): string[] {
+  const target = targetOf(namespace!, spec)
+  const secrets = [...envSecretsOf(spec)].map(name => secretGroup(`${namespace}/${name}`))
+  return [...(target ? [topicGroup(target)] : []), ...secrets]
+}
+
+function groupsOfTopic(topic: KubeObject): string[] {
+  const target = describedBy(topic)
+  const creator = topic.metadata.annotations?.[PIPELINE]
+  return [...(target ? [topicGroup(target)] : []), ...(creator === undefined ? [] : [pipelineGroup(creator)])]
+}
+
+/** The key of the pipeline, which the annotation, the owner reference or the label names; empty if none does. */
+function ownersOfChild(object: KubeObject): string[] {
+  const { namespace, ownerReferences = [], annotations = {} } = object.metadata
+  const owner = ownerReferences.find(({ kind }) => kind === SALES_PIPELINE.kind)
+  const key = annotations[PIPELINE] ?? (owner && `${namespace}/${owner.name}`)
+  return key === undefined ? ownersOfPod(object) : [key]
+}
+
+function ownersOfPod({ metadata: { namespace, labels = {} } }: KubeObject): string[] {
+  const name = labels[INSTANCE]
+  return name === undefined ? [] : [`${namespace}/${name}`]
 }

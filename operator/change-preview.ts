@@ -20,7 +20,7 @@ const SETTINGS: OperatorSettings = {
   telemetry: {},
   namespace: '',
   topicNamespaces: [],
-  allowed: { serviceAccounts: ['*'], imagePullSecrets: ['*'], env: ['*'] },
+  allowed: { serviceAccounts: ['*'], imagePullSecrets: ['*'], env: ['*'], envSecrets: true },
 }
 
 /** Lines to print, at least one. `before` is null for a new pipeline. */

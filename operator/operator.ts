@@ -40,6 +40,8 @@ export async function runOperator(
     clock,
     chance,
     log,
+    namespaces: settings.watchNamespaces,
+    secrets: settings.allowed.envSecrets,
     ...(staleAfterMs && { staleAfterMs }),
     enqueue: key => queue.add(key),
     onRestart: ({ kind }, why) => telemetry.restarts.inc({ kind, why }),
@@ -49,6 +51,12 @@ export async function runOperator(
     client,
     (owner, message) => void events.recordOnce(owner, 'Warning', 'FieldsTakenBack', message),
   )
+  const health = {
+    synced: false,
+    lastContactAt: () => caches.lastContactAt,
+    faults: () => caches.faults,
+    refused: new Map<string, string>(),
+  }
   const account = { namespace: settings.namespace, name: settings.account }
   const removals = new Removals({ client, clock, log, account })
   const reconciler = new Reconciler({
@@ -60,6 +68,11 @@ export async function runOperator(
     settings,
     removals,
     onStatus: telemetry.onStatus,
+    onRefused(key, why) {
+      if (why === null) health.refused.delete(key)
+      else health.refused.set(key, why)
+      telemetry.unwritten.set(health.refused.size)
+    },
     onScaled: (_owner, from, to) => telemetry.scaled.inc({ direction: to > from ? 'up' : 'down' }),
     onExpelled(owner, pod) {
       telemetry.expelled.inc()
@@ -69,7 +82,6 @@ export async function runOperator(
       })
     },
   })
-  const health = { synced: false, lastContactAt: () => caches.lastContactAt }
   const http = await startHttp(settings, telemetry, health, clock)
   onListening(http.port)
 

@@ -23,8 +23,6 @@ export type ObservedPass = Pass & {
   readonly observation: Observation
   /** Replicas of the Deployment as the cluster has it; undefined when there is no Deployment yet. */
   readonly running: number | undefined
-  /** Names of Secrets that the spec refers to and that do not exist. */
-  readonly missingSecrets: string[]
   readonly topic: TopicUse
 }
 

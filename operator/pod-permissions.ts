@@ -24,7 +24,9 @@ export function refusedPodSettings(spec: Spec, allowed: Allowed, labelsOf: Label
       .filter(({ name }) => !isAllowed(name, allowed.imagePullSecrets))
       .map(({ name }) => notAllowed('imagePullSecrets', name, 'imagePullSecrets')),
     ...env.filter(({ name }) => !isAllowed(name, allowed.env)).map(({ name }) => notAllowed('env', name, 'env')),
-    ...[...new Set(podSecrets(spec).map(({ name }) => name))].flatMap(name => secretFault(name, labelsOf(name))),
+    ...[...new Set(podSecrets(spec).map(({ name }) => name))].flatMap(name =>
+      allowed.envSecrets ? secretFault(name, labelsOf(name)) : [secretsNotAllowed(name)],
+    ),
   ]
   return faults.length > 0 ? { reason: 'PodSettingRefused', message: faults.join('\n') } : null
 }
@@ -40,6 +42,9 @@ export function withPermittedPods(spec: Spec, allowed: Allowed, labelsOf: Labels
 function isAllowed(name: string, patterns: string[]): boolean {
   return patterns.some(pattern => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern))
 }
+
+const secretsNotAllowed = (name: string) =>
+  `spec.pods.env: the operator does not allow variables from Secrets, such as ${name}; remove valueSecretRef, or ask the administrator to set the chart’s value operator.allow.envSecrets`
 
 const notAllowed = (field: string, value: string, setting: keyof Allowed) =>
   `spec.pods.${field}: ${value} is not allowed by the operator; remove it, or ask the administrator to add it to the chart’s value operator.allow.${setting}`

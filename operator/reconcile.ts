@@ -1,11 +1,10 @@
 /** One pass over one pipeline: observe → decide → apply → status. A pass starts from the caches, never from an earlier pass. */
 import type { Spec } from '#pipeline/schema.ts'
-import { ingestSecrets, podSecrets, sinkSecrets, sourceSecrets } from '#pipeline/secrets.ts'
 import { type Applier, isUnknownField, NotOurs } from './apply.ts'
 import type { Caches } from './caches.ts'
 import { ChildObjects } from './child-objects.ts'
 import { desired } from './desired/desired.ts'
-import { processorName, producerName, selectorOf, selectorText } from './desired/names.ts'
+import { type Component, processorName, producerName, selectorOf, selectorText } from './desired/names.ts'
 import type { OperatorSettings, Owner } from './desired/observed.ts'
 import { podsOfTemplate, templateMark } from './desired/template.ts'
 import type { Events } from './events.ts'
@@ -25,7 +24,7 @@ import type { Status } from './status/input.ts'
 import { blocking } from './status/ready.ts'
 import { overdueIn } from './status/rollout.ts'
 import { deriveStatus } from './status/status.ts'
-import { StatusWriter } from './status/writer.ts'
+import { StatusWriter, type WriterDeps } from './status/writer.ts'
 import { Topics } from './topics/topics.ts'
 import { foreignTopic, missingTopic, NO_TOPIC, topicNotice } from './topics/use.ts'
 
@@ -33,6 +32,7 @@ import { foreignTopic, missingTopic, NO_TOPIC, topicNotice } from './topics/use.
 const OBSERVE_EVERY_MS = 5000
 /** An object that blocks us is not ours, and namespaces are not watched. */
 const RETRY_REFUSED_MS = 10_000
+const PRODUCERS: Component[] = ['ingest', 'load']
 /** How often a pipeline that is being deleted is checked for remaining pods. */
 const CHECK_DELETION_MS = 1000
 
@@ -44,6 +44,7 @@ export type Deps = {
   clock: Clock
   settings: OperatorSettings
   removals: Pick<Removals, 'keys' | 'token'>
+  onRefused: WriterDeps['onRefused']
   /** Called with each pipeline's status in every pass, and with null when the pipeline is deleted. */
   onStatus: (key: string, status: Status | null) => void
   /** Called when the autoscaler changed the number of workers. */
@@ -92,8 +93,7 @@ export class Reconciler {
     const { owner, spec, signal } = pass
     const observation = await this.#observer.observe(owner, spec)
     const topic = await this.#topics.use(owner, spec, signal)
-    const missingSecrets = this.#missingSecrets(owner, spec)
-    return { ...pass, observation, running: this.#running(owner), missingSecrets, topic }
+    return { ...pass, observation, running: this.#running(owner), topic }
   }
 
   #decide(pass: ObservedPass): DecidedPass {
@@ -121,17 +121,12 @@ export class Reconciler {
   }
 
   /** Returns the first missing prerequisite that the operator cannot create itself. */
-  #missingPrerequisites({ owner, missingSecrets: missing, topic }: ObservedPass, spec: Spec): Trouble | null {
-    if (missing.length > 0)
-      return {
-        reason: 'SecretMissing',
-        message: `missing Secrets in namespace ${owner.namespace}: ${missing.join(', ')}. Create them or correct the spec; the pods then start automatically`,
-      }
+  #missingPrerequisites({ topic }: ObservedPass, spec: Spec): Trouble | null {
     if (spec.source.strimzi && !this.#deps.caches.serves(KAFKA_TOPIC))
       return {
         reason: 'StrimziNotInstalled',
         message:
-          'the cluster has no resource type KafkaTopic; install Strimzi and restart the operator, or create the topic yourself and remove spec.source.strimzi',
+          'the cluster has no resource type KafkaTopic; install Strimzi, which the operator notices within a minute, or create the topic yourself and remove spec.source.strimzi',
       }
     return topic.refusal
   }
@@ -198,8 +193,8 @@ export class Reconciler {
       topic: { foreign: foreignTopic(topic), notice: topicNotice(topic) },
       current: podsOfTemplate(pods, pass.template),
       unready: pods.filter(pod => !isReady(pod)).map(({ metadata }) => metadata.name),
-      // Without an ingest, results still reach every sink.
-      notices: refusalsOf(this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${producerName(owner, 'ingest')}`)),
+      // Without its producers, results still reach every sink.
+      notices: PRODUCERS.flatMap(component => this.#troublesOfProducer(owner, component)),
       troubles: [...troublesOf(pods), ...refusalsOf(this.#deployment(owner))],
       reports,
       figures,
@@ -221,12 +216,10 @@ export class Reconciler {
     return this.#deps.caches.child(DEPLOYMENT, `${owner.namespace}/${processorName(owner)}`)
   }
 
-  #missingSecrets({ namespace }: Owner, spec: Spec | null): string[] {
-    const refs = spec
-      ? [sourceSecrets, sinkSecrets, ingestSecrets, podSecrets].flatMap(secretsOf => secretsOf(spec))
-      : []
-    const names = [...new Set(refs.map(({ name }) => name))].sort()
-    return names.filter(name => !this.#deps.caches.hasSecret(`${namespace}/${name}`))
+  #troublesOfProducer(owner: Owner, component: Component): Trouble[] {
+    const { caches } = this.#deps
+    const deployment = caches.child(DEPLOYMENT, `${owner.namespace}/${producerName(owner, component)}`)
+    return [...troublesOf(caches.podsOf(owner, component)), ...refusalsOf(deployment)]
   }
 
   async #finalize(pass: Pass): Promise<number | undefined> {
@@ -235,7 +228,7 @@ export class Reconciler {
     const { owner } = pass
     const running = this.#running(owner)
     const observation = { pods: this.#deps.caches.podsOf(owner, 'processor'), reports: [], figures: UNKNOWN }
-    const observed = { ...pass, spec: null, observation, running, missingSecrets: [], topic: NO_TOPIC }
+    const observed = { ...pass, spec: null, observation, running, topic: NO_TOPIC }
     await this.#updateStatus({ ...observed, decision: unscaled(pass, running ?? 0), obstacle })
     return CHECK_DELETION_MS
   }

@@ -1,17 +1,11 @@
-/** Which Secrets a pipeline's spec refers to. */
+/** Which Secrets a pipeline's spec takes variables of its pods from. */
 
-/** Every reference of the schema is an object with a name in a field such as `passwordSecretRef`. */
-const REFERENCE = /SecretRef$/
+type Document = { pods?: { env?: unknown } } | null | undefined
+type Variable = { valueSecretRef?: { name?: unknown } } | null
 
-/**
- * Names of the Secrets that a spec refers to. Reads the document as it is stored, so that a spec that our checks reject
- * is found as well. No other value counts, such as a topic that has the name of a Secret.
- */
-export function referencedSecrets(document: unknown): Set<string> {
-  if (typeof document !== 'object' || document === null) return new Set()
-  const names = Object.entries(document).flatMap(([field, value]) => {
-    const name = REFERENCE.test(field) ? (value as { name?: unknown } | null)?.name : undefined
-    return typeof name === 'string' ? [name] : [...referencedSecrets(value)]
-  })
-  return new Set(names)
+/** Names of Secrets in `spec.pods.env`. Reads the spec as it is stored, so that one that our checks reject is found as well. */
+export function envSecretsOf(spec: unknown): Set<string> {
+  const env = (spec as Document)?.pods?.env
+  const names = Array.isArray(env) ? env.map((variable: Variable) => variable?.valueSecretRef?.name) : []
+  return new Set(names.filter(name => typeof name === 'string'))
 }

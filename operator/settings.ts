@@ -12,6 +12,8 @@ export type Settings = OperatorSettings & {
   identity: string
   /** Name of the operator's ServiceAccount. */
   account: string
+  /** Namespaces that the operator serves; empty: all. */
+  watchNamespaces: string[]
   httpHost: string
   httpPort: number
   logLevel: (typeof LOG_LEVELS)[number]
@@ -31,6 +33,7 @@ Environment:
   SERVICE_ACCOUNT_NAME name of its ServiceAccount, whose tokens workers obey (default ${MANAGED_BY})
   HTTP_HOST            address of /metrics, /healthz and /readyz (default 127.0.0.1); * for all addresses
   HTTP_PORT            port of /metrics, /healthz and /readyz; 0 is any free port (default ${OPERATOR_PORT})
+  WATCH_NAMESPACES     namespaces whose pipelines the operator serves, separated by commas (default: all namespaces)
   TOPIC_NAMESPACES     namespaces in which pipelines of all namespaces may use KafkaTopics, separated by commas; * for
                        every namespace. Others must allow it by the annotation ${TOPICS_FROM}
   CONCURRENCY          maximum number of pipelines that are reconciled at the same time (default ${DEFAULT_CONCURRENCY})
@@ -39,6 +42,8 @@ Environment:
   ALLOW_SERVICE_ACCOUNTS, ALLOW_PULL_SECRETS, ALLOW_ENV
                        what pipelines may set as spec.pods.serviceAccountName, imagePullSecrets and env: names, separated by
                        commas. A name that ends with * allows all that begin like it (default none)
+  ALLOW_ENV_SECRETS    true: spec.pods.env may also take values from Secrets with the label salespipeline.dev/env. The operator
+                       then lists the metadata of all Secrets (default false)
 
 Exit code: 2 when the arguments or the settings are wrong, 1 for every other failure.`
 
@@ -63,7 +68,9 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       serviceAccounts: namesIn(env.ALLOW_SERVICE_ACCOUNTS),
       imagePullSecrets: namesIn(env.ALLOW_PULL_SECRETS),
       env: namesIn(env.ALLOW_ENV),
+      envSecrets: variables.flag('ALLOW_ENV_SECRETS'),
     },
+    watchNamespaces: namesIn(env.WATCH_NAMESPACES),
     account: env.SERVICE_ACCOUNT_NAME ?? MANAGED_BY,
     identity: env.POD_NAME ?? `${hostname()}-${process.pid}`,
     httpHost: httpHost(env),

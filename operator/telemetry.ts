@@ -58,6 +58,11 @@ export function createTelemetry() {
       help: 'Dead workers that the operator removed from the consumer group before their session timed out',
       registers,
     }),
+    unwritten: new Gauge({
+      name: name('statuses_not_written'),
+      help: 'Number of SalesPipelines whose status the API server refuses',
+      registers,
+    }),
     writes: new Counter({
       name: name('writes_total'),
       help: 'Write requests to the API server, by verb and resource',
@@ -71,6 +76,10 @@ export type Health = {
   synced: boolean
   /** ms since the epoch: the oldest last contact of any cache with the API server. */
   lastContactAt: () => number
+  /** Why caches cannot be filled. */
+  faults: () => string[]
+  /** By pipeline: why the API server refuses its status. */
+  refused: ReadonlyMap<string, string>
 }
 
 /** /metrics, /healthz and /readyz. Rejects with a UserError when the port is taken. */
@@ -92,7 +101,11 @@ export function startHttp(
           isStale(),
           `the operator received no event from the API server for ${STALE_AFTER_MS / 60_000} minutes; check its connection to the API server`,
         ),
-      'GET /readyz': () => reasonsIf(!health.synced, 'caches not synced'),
+      'GET /readyz': () => {
+        const refused = [...health.refused].map(([key, why]) => `the API server refuses the status of ${key}: ${why}`)
+        const reasons = health.synced ? refused : ['caches not synced', ...health.faults()]
+        return probe(reasons.length === 0, reasons)
+      },
     },
   })
 }

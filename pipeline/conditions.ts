@@ -264,10 +264,6 @@ const OBSTACLES = define(
       meaning: 'the API server rejects an object',
       action: 'read the message; correct the quota, admission policy or permission that it names',
     },
-    SecretMissing: {
-      meaning: 'a Secret that the spec references does not exist',
-      action: 'create it; workers start automatically',
-    },
     PodSettingRefused: {
       types: ['Ready', 'Accepted', 'Stalled'],
       meaning:
@@ -278,7 +274,8 @@ const OBSTACLES = define(
     StrimziNotInstalled: {
       types: ['Ready', 'Accepted', 'Stalled'],
       meaning: '`spec.source.strimzi` is set, but the cluster does not have the CRD of KafkaTopic',
-      action: 'install Strimzi and restart the operator, or create the topic yourself and remove the field',
+      action:
+        'install Strimzi; the operator notices it within a minute. Or create the topic yourself and remove the field',
     },
     TopicNamespaceRefused: {
       types: ['Ready', 'Accepted', 'Stalled'],
@@ -290,6 +287,12 @@ const OBSTACLES = define(
     TopicNotCreated: {
       meaning: 'the topic does not exist: Strimzi has not created it from its KafkaTopic',
       action: 'do what the message says; workers continue automatically',
+    },
+    CrdOutdated: {
+      types: ['Ready'],
+      meaning:
+        'the CRD in the cluster is older than the operator, and the API server refuses the status. Workers are not affected; the rest of the status is missing',
+      action: 'apply the CRD of the release of the operator, as in [Upgrade and uninstall](#upgrade-and-uninstall)',
     },
     Deleting: {
       expected: true,
@@ -311,9 +314,14 @@ const OBSTACLES = define(
   },
 )
 
+/** As `Notice`: problems of the ingest and of the load generator. */
 const POD_PROBLEMS = define(
-  { raisedBy: 'operator', types: ['Ready', 'WorkersReady'], blocking: true, alert: 'SalesPipelineNotReady' },
+  { raisedBy: 'operator', types: ['Ready', 'WorkersReady', 'Notice'], blocking: true, alert: 'SalesPipelineNotReady' },
   {
+    SecretMissing: {
+      meaning: 'a Secret that the spec refers to does not exist, or lacks a key',
+      action: 'create the Secret or add the key; the pods then start automatically',
+    },
     PodUnschedulable: {
       meaning: 'no node can run one of the pods',
       action: 'add or free capacity, or lower `spec.workers.resources`',
@@ -323,13 +331,11 @@ const POD_PROBLEMS = define(
       action: 'correct them',
     },
     ContainerConfigInvalid: {
-      meaning: 'a container cannot be created (`CreateContainerConfigError`), often because a Secret lacks a key',
-      action: 'add the key',
+      meaning: 'the kubelet cannot create a container (`CreateContainerConfigError`)',
+      action: 'correct what the message names',
     },
     PodsRefused: {
-      types: ['Ready', 'WorkersReady', 'Notice'],
-      meaning:
-        'Kubernetes refuses new pods: a ResourceQuota, a LimitRange, Pod Security or another admission policy. As `Notice`: pods of the ingest',
+      meaning: 'Kubernetes refuses new pods: a ResourceQuota, a LimitRange, Pod Security or another admission policy',
       action: 'do what the message says, such as raising the quota that it names; the pods then start automatically',
     },
     WorkerOutOfMemory: {
@@ -465,7 +471,7 @@ const CAUSES: readonly (ConditionCode | 'unknown')[] = [
   // A deletion replaces everything else.
   ...(['Deleting', 'DeletionWaits', 'RemovalJobFailed'] as const),
   // The spec is not applied as a whole.
-  ...(['SpecInvalid', 'ObjectConflict', 'PodSettingRefused', 'StrimziNotInstalled'] as const),
+  ...(['CrdOutdated', 'SpecInvalid', 'ObjectConflict', 'PodSettingRefused', 'StrimziNotInstalled'] as const),
   ...(['TopicNamespaceRefused', 'ApplyRejected', 'SecretMissing', 'Paused', 'TopicNotCreated'] as const),
   // A server that every worker needs.
   ...(['AccessDenied', 'PoolerUnsupported', 'StoreUnavailable', 'SourceUnavailable', 'TopicMissing'] as const),

@@ -39,12 +39,6 @@ export function certificateSecrets({ name, certificate, key }: ClientCertSecretR
   return { certificate: { name, key: certificate }, key: { name, key } }
 }
 
-/** Returns the Secrets of the REST ingest. Its pods read them from files. */
-export function ingestSecrets({ ingest }: Spec): SecretRef[] {
-  const { tokensSecretRef, tls } = ingest
-  return given(tokensSecretRef, tls?.certSecretRef, tls?.keySecretRef, tls?.clientCaSecretRef)
-}
-
 /** Returns the Secrets that pods read as environment variables, because `spec.pods.env` names them. */
 export function podSecrets({ pods }: Spec): SecretRef[] {
   return given(...pods.env.map(({ valueSecretRef }) => valueSecretRef))

@@ -31,7 +31,7 @@ const MAY_IMPORT: MayImport = {
   grafana: ['pipeline'],
   kibana: [],
   local: ['pipeline', 'common', 'processor', 'producer', 'verify'],
-  bench: ['processor', 'verify', 'local', 'test'],
+  bench: ['processor', 'verify', 'local', 'images', 'test'],
   test: 'everything',
 }
 

@@ -19,6 +19,8 @@ export const CONFIG_HASH = `${DOMAIN}/config`
 export const TEMPLATE_HASH = `${DOMAIN}/template`
 
 export const COMPONENT = 'app.kubernetes.io/component'
+/** Label with the name of the pipeline. */
+export const INSTANCE = 'app.kubernetes.io/instance'
 
 export type Component = 'processor' | 'load' | 'ingest' | 'removal'
 
@@ -30,7 +32,7 @@ export const keyOfOwner = ({ namespace, name }: Owner) => `${namespace}/${name}`
 export function labelsOf(owner: Owner, component?: Component): Record<string, string> {
   return {
     'app.kubernetes.io/name': 'sales-pipeline',
-    'app.kubernetes.io/instance': owner.name,
+    [INSTANCE]: owner.name,
     'app.kubernetes.io/managed-by': MANAGED_BY,
     ...(component && { [COMPONENT]: component }),
   }
@@ -40,7 +42,7 @@ export function labelsOf(owner: Owner, component?: Component): Record<string, st
 export function selectorOf(owner: Owner, component?: Component): Record<string, string> {
   return {
     'app.kubernetes.io/name': 'sales-pipeline',
-    'app.kubernetes.io/instance': owner.name,
+    [INSTANCE]: owner.name,
     ...(component && { [COMPONENT]: component }),
   }
 }

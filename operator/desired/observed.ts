@@ -21,7 +21,13 @@ export type Images = {
   pullSecrets: string[]
 }
 /** Names that `spec.pods` may use; a pattern that ends with * allows all that begin like it. */
-export type Allowed = { serviceAccounts: string[]; imagePullSecrets: string[]; env: string[] }
+export type Allowed = {
+  serviceAccounts: string[]
+  imagePullSecrets: string[]
+  env: string[]
+  /** Whether variables may come from Secrets that carry the label. Only then the operator may read what Secrets there are. */
+  envSecrets: boolean
+}
 export type OperatorSettings = {
   images: Images
   /** Standard OTEL_* variables for all workloads. */

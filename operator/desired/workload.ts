@@ -28,7 +28,7 @@ export type Program = {
   ports?: { name: string; containerPort: number }[]
   resources: object
   env?: object[]
-  /** Secrets that the program reads as files; it notices changes itself. */
+  /** Secrets that the program reads as files; it notices changes itself, and ends with a message while a file is missing. */
   mounts?: Mount[]
   kafkaToken?: ServiceAccountToken | undefined
 }
@@ -123,7 +123,8 @@ export function podSpec(pods: Pods, program: Program, config: object): object {
       { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
       ...(program.mounts ?? []).map(({ name, ref, path }) => ({
         name,
-        secret: { secretName: ref.name, items: [{ key: ref.key, path: basename(path) }] },
+        // A pod that waits for a volume does not say for which; the program does.
+        secret: { secretName: ref.name, optional: true, items: [{ key: ref.key, path: basename(path) }] },
       })),
       ...(program.kafkaToken ? [tokenVolume(program.kafkaToken)] : []),
       ...(variables.size > 0 ? [secretsVolume(variables)] : []),

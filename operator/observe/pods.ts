@@ -2,6 +2,7 @@
 import { byCause, type ConditionCode, type ReportedCode } from '#pipeline/conditions.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import { causeOf, isOutOfMemory, type Terminated } from './crash.ts'
+import { missingFile, missingVariable } from './missing-secret.ts'
 
 export type Trouble = { reason: ConditionCode | ReportedCode; message: string }
 
@@ -71,8 +72,11 @@ function troubleOfContainer(pod: KubeObject, container: ContainerStatus): Troubl
       reason: 'ImageCannotBePulled',
       message: `${where}: cannot pull image ${container.image}: ${waiting.message ?? waiting.reason}`,
     }
-  if (waiting?.reason === 'CreateContainerConfigError')
+  if (waiting?.reason === 'CreateContainerConfigError') {
+    const missing = missingVariable(pod, waiting.message ?? '')
+    if (missing) return { reason: 'SecretMissing', message: `${where}: ${missing}` }
     return { reason: 'ContainerConfigInvalid', message: `${where} cannot be created: ${waiting.message}` }
+  }
   return troubleOfCrash(where, pod, container)
 }
 
@@ -80,6 +84,8 @@ function troubleOfCrash(where: string, pod: KubeObject, container: ContainerStat
   const { name, ready, restartCount: restarts, state, lastState } = container
   const ended = state?.terminated ?? lastState?.terminated
   if (ready || !ended || ended.exitCode === 0) return null
+  const missing = missingFile(pod, name, ended.message ?? '')
+  if (missing) return { reason: 'SecretMissing', message: `${where}: ${missing}` }
   if (restarts < LASTING_CRASHES && !isOutOfMemory(ended)) return null
   const { containers = [] } = (pod.spec ?? {}) as PodSpec
   const memoryLimit = containers.find(other => other.name === name)?.resources?.limits?.memory

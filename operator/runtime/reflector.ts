@@ -7,6 +7,7 @@ import { backOff } from '#pipeline/backoff.ts'
 import { acceptOf, type KubeClient, KubeError } from '../kube/client.ts'
 import { type KubeObject, keyOf, pathOf, type Resource } from '../kube/resources.ts'
 import type { Chance, Clock, Log } from '../ports.ts'
+import { PackedObjects } from './packed.ts'
 
 /** Asked of the server as the length of a watch, plus a random share: this spreads reconnects. */
 const WATCH_SECONDS = 300
@@ -28,13 +29,17 @@ const RETRY = { baseMs: 200, capMs: 30_000 }
 export type ReflectorOptions = {
   client: KubeClient
   resource: Resource
+  /** Omitted: all namespaces. */
+  namespace?: string
   labelSelector?: string
   metadataOnly?: boolean
   clock: Clock
   chance: Chance
   log: Log
-  /** Called for every object that was added, changed or deleted, with its state before and after. */
-  onChange: (key: string, before: KubeObject | undefined, after: KubeObject | undefined) => void
+  /** See PackedObjects. */
+  groupsOf?: (object: KubeObject) => string[]
+  /** Called for every object that was added, changed or deleted, with its last state. */
+  onChange: (key: string, object: KubeObject) => void
   onRestart?: (why: 'ended' | 'failed' | 'expired' | 'stale') => void
   staleAfterMs?: number
   relistEveryMs?: number
@@ -46,11 +51,13 @@ type Event = {
 }
 
 export class Reflector {
-  readonly objects = new Map<string, KubeObject>()
+  readonly objects: PackedObjects
   /** Resolves once the first list was received. */
   readonly synced: Promise<void>
   /** ms since the epoch: the last list, event or bookmark. */
   lastContactAt = 0
+  /** Why the last list or watch failed; null once one succeeds. */
+  fault: string | null = null
   readonly #options: ReflectorOptions
   #markSynced: () => void = () => {}
   /** Resource version to watch from; null: list again. From an older one the watch would repeat outdated states. */
@@ -59,6 +66,7 @@ export class Reflector {
 
   constructor(options: ReflectorOptions) {
     this.#options = options
+    this.objects = new PackedObjects(options.groupsOf)
     this.synced = new Promise(resolve => {
       this.#markSynced = resolve
     })
@@ -82,6 +90,7 @@ export class Reflector {
         const expired = error instanceof KubeError && error.code === 410
         onRestart?.(expired ? 'expired' : error instanceof Stale ? 'stale' : 'failed')
         failures++
+        this.fault = (error as Error).message
         if (expired || failures >= FAILURES_BEFORE_LIST) this.#version = null
         const fields = { resource: resource.plural, error: (error as Error).message, failures }
         log(expired ? 'info' : 'warn', 'restarting watch', fields)
@@ -104,12 +113,14 @@ export class Reflector {
     for (const item of list.items) this.#set(keyOf(item), item)
     this.#listedAt = this.lastContactAt = this.#options.clock.now()
     this.#version = list.resourceVersion
+    this.fault = null
     this.#markSynced()
   }
 
   #fetchList(signal: AbortSignal) {
-    const { client, resource, labelSelector, metadataOnly = false } = this.#options
-    return client.list(resource, { ...(labelSelector && { labelSelector }), metadataOnly, signal })
+    const { client, resource, namespace, labelSelector, metadataOnly = false } = this.#options
+    const where = { ...(namespace && { namespace }), ...(labelSelector && { labelSelector }) }
+    return client.list(resource, { ...where, metadataOnly, signal })
   }
 
   #missingFrom(items: KubeObject[]): string[] {
@@ -122,6 +133,7 @@ export class Reflector {
     const {
       client,
       resource,
+      namespace,
       labelSelector,
       metadataOnly,
       clock,
@@ -140,7 +152,11 @@ export class Reflector {
       }
       const accept = acceptOf('', metadataOnly)
       const both = AbortSignal.any([signal, silence.signal])
-      const stream = await client.stream('GET', pathOf(resource), { query, signal: both, ...(accept && { accept }) })
+      const stream = await client.stream('GET', pathOf(resource, namespace), {
+        query,
+        signal: both,
+        ...(accept && { accept }),
+      })
       for await (const event of linesOf(stream)) {
         clearTimeout(timer)
         timer = setTimeout(() => silence.abort(), staleAfterMs)
@@ -170,13 +186,13 @@ export class Reflector {
   }
 
   #set(key: string, after: KubeObject | undefined): void {
-    const before = this.objects.get(key)
-    if (before?.metadata.resourceVersion === after?.metadata.resourceVersion) return
+    if (this.objects.version(key) === after?.metadata.resourceVersion) return
     // Managed fields are half of an object's bytes, and nothing depends on them.
     if (after) delete after.metadata.managedFields
+    const last = after ?? this.objects.get(key)!
     if (after) this.objects.set(key, after)
     else this.objects.delete(key)
-    this.#options.onChange(key, before, after)
+    this.#options.onChange(key, last)
   }
 }
 

@@ -12,8 +12,18 @@ export function targetOf(namespace: string, spec: unknown): TopicTarget | null {
   return { namespace: strimzi.namespace ?? namespace, cluster: strimzi.cluster, topic }
 }
 
+/** The topic that a KafkaTopic describes; null if it does not name a cluster. */
+export function describedBy({ metadata, spec }: KubeObject): TopicTarget | null {
+  const { topicName: topic = metadata.name } = (spec ?? {}) as { topicName?: string }
+  const cluster = metadata.labels?.['strimzi.io/cluster']
+  return cluster === undefined ? null : { namespace: metadata.namespace!, cluster, topic }
+}
+
+/** No part can contain a slash. */
+export const keyOfTarget = ({ namespace, cluster, topic }: TopicTarget) => `${namespace}/${cluster}/${topic}`
+
 /** True if the KafkaTopic describes this topic. */
-export function isFor({ metadata, spec }: KubeObject, { namespace, cluster, topic }: TopicTarget): boolean {
-  const { topicName = metadata.name } = (spec ?? {}) as { topicName?: string }
-  return metadata.namespace === namespace && metadata.labels?.['strimzi.io/cluster'] === cluster && topicName === topic
+export function isFor(topic: KubeObject, target: TopicTarget): boolean {
+  const described = describedBy(topic)
+  return described !== null && keyOfTarget(described) === keyOfTarget(target)
 }

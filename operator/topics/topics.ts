@@ -1,11 +1,11 @@
 /** The KafkaTopic of a pipeline: which one it uses, and what becomes of it when the pipeline is deleted. */
 import type { Caches } from '../caches.ts'
-import { isOurs, keyOfOwner } from '../desired/names.ts'
+import { keyOfOwner } from '../desired/names.ts'
 import type { Owner } from '../desired/observed.ts'
 import { KAFKA_TOPIC, type KubeObject, keyOf } from '../kube/resources.ts'
 import { type GrantsDeps, TopicGrants } from './grants.ts'
-import { isFor, targetOf } from './target.ts'
-import { foreignTopic, NO_TOPIC, refusalOf, type TopicUse, topicUse } from './use.ts'
+import { describedBy, targetOf } from './target.ts'
+import { foreignTopic, NO_TOPIC, refusalOf, type TopicUse, topicUse, unwatched } from './use.ts'
 
 export type TopicsDeps = GrantsDeps & { caches: Caches }
 
@@ -25,7 +25,9 @@ export class Topics {
     const { caches } = this.#deps
     const target = targetOf(owner.namespace, spec)
     if (!target || !caches.serves(KAFKA_TOPIC)) return NO_TOPIC
-    if (await this.#grants.allow(owner, target.namespace, signal)) return topicUse(owner, target, caches.topics())
+    if (!caches.watches(target.namespace)) return { ...NO_TOPIC, refusal: unwatched(target.namespace) }
+    if (await this.#grants.allow(owner, target.namespace, signal))
+      return topicUse(owner, target, caches.topicsFor(target))
     return { ...NO_TOPIC, refusal: refusalOf(owner, target.namespace) }
   }
 
@@ -35,8 +37,7 @@ export class Topics {
     const foreign = foreignTopic(await this.use(owner, spec, signal))
     const kept = foreign ? [foreign] : []
     let waitsFor: KubeObject | null = null
-    for (const topic of caches.topics()) {
-      if (!isOurs(topic, owner)) continue
+    for (const topic of caches.childrenOf(owner).filter(({ kind }) => kind === KAFKA_TOPIC.kind)) {
       const reason = await this.#reasonToKeep(topic, owner, signal)
       if (reason) {
         kept.push(`KafkaTopic ${keyOf(topic)} stays: ${reason}`)
@@ -58,10 +59,9 @@ export class Topics {
 
   /** Another pipeline that would lose its records. */
   #readerOf(topic: KubeObject, owner: Owner): string | undefined {
-    for (const [key, { metadata, spec }] of this.#deps.caches.pipelines) {
-      const target = targetOf(metadata.namespace!, spec)
-      if (key !== keyOfOwner(owner) && !metadata.deletionTimestamp && target && isFor(topic, target)) return key
-    }
-    return undefined
+    const target = describedBy(topic)
+    const readers = target ? this.#deps.caches.readersOf(target) : []
+    const others = readers.filter(reader => !reader.metadata.deletionTimestamp).map(keyOf)
+    return others.find(key => key !== keyOfOwner(owner))
   }
 }

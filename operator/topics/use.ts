@@ -36,6 +36,14 @@ export function refusalOf({ namespace: from }: Owner, namespace: string): Troubl
   }
 }
 
+/** Whether the namespace exists is not revealed here either. */
+export function unwatched(namespace: string): Trouble {
+  return {
+    reason: 'TopicNamespaceRefused',
+    message: `the operator does not watch namespace ${namespace}, so it neither creates nor changes nor deletes a KafkaTopic there. The administrator can add ${namespace} to the chart's operator.watchNamespaces. Or create the topic yourself and remove spec.source.strimzi`,
+  }
+}
+
 /** For the condition Accepted: why `deletionPolicy` and `partitions` do not apply to the topic. */
 export function foreignTopic({ isOurs: ours, existing }: TopicUse): string | null {
   if (!existing || ours) return null

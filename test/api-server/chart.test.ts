@@ -143,7 +143,14 @@ describeWithCrds('the chart on an API server', () =>
         expect(error).toContain('belongs to no release: --set crd.install=false')
         const commands = /kubectl label .*$/m.exec(error)![0]
         execFileSync('sh', ['-c', commands], { env: { ...process.env, ...environment }, stdio: 'pipe' })
-        kubectl(['delete', 'clusterrole,clusterrolebinding', 'salespipeline-operator'])
+        kubectl(['delete', 'clusterrole', 'salespipeline-view', 'salespipeline-edit'])
+        const kinds = [
+          'clusterrole',
+          'clusterrolebinding',
+          'validatingadmissionpolicy',
+          'validatingadmissionpolicybinding',
+        ]
+        kubectl(['delete', kinds.join(), 'salespipeline-operator'])
         expect(install('sales', 'shop')).toContain('helm test sales -n shop')
       })
 

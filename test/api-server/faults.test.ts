@@ -150,8 +150,8 @@ describeWithApiServer('the operator', () => {
         clock: { now: Date.now, sleep: ms => new Promise(resolve => setTimeout(resolve, ms)) },
         chance: { next: Math.random },
         log: (_level, _message, fields) => restarts.push((fields as { error: string }).error),
-        onChange: (_key, _before, after) => {
-          if (after?.metadata.namespace === namespace) seen.push(`${after.metadata.name} ${replicasOf(after)}`)
+        onChange: (_key, object) => {
+          if (object.metadata.namespace === namespace) seen.push(`${object.metadata.name} ${replicasOf(object)}`)
         },
       })
       void reflector.run(stopping.signal)

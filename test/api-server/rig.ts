@@ -1,8 +1,10 @@
 /** Installs our CRD, the CRDs of operators that we depend on, and our RBAC on an API server, and runs our operator on it. */
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { parseAllDocuments } from 'yaml'
+import { CHART, WITHOUT_OTHER_OPERATORS } from '#charts/generate.ts'
 import { chance, clock } from '#common/world.ts'
 import { CRD_FILE } from '#operator/crd/generate.ts'
 import { runOperator } from '#operator/operator.ts'
@@ -15,24 +17,43 @@ import { until } from '../support/until.ts'
 export const SYSTEM = 'salespipeline-system'
 const MANIFESTS = `${import.meta.dirname}/../../k8s/operator/operator.yaml`
 
-const documentsOf = (file: string): Json[] =>
-  parseAllDocuments(readFileSync(file, 'utf8')).map(document => document.toJS())
+const parsed = (text: string): Json[] => parseAllDocuments(text).flatMap(document => document.toJS() ?? [])
+const documentsOf = (file: string) => parsed(readFileSync(file, 'utf8'))
 
-const COLLECTIONS: Record<string, string> = {
-  Namespace: '/api/v1/namespaces',
-  ServiceAccount: `/api/v1/namespaces/${SYSTEM}/serviceaccounts`,
-  ClusterRole: '/apis/rbac.authorization.k8s.io/v1/clusterroles',
-  ClusterRoleBinding: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
-  Role: `/apis/rbac.authorization.k8s.io/v1/namespaces/${SYSTEM}/roles`,
-  RoleBinding: `/apis/rbac.authorization.k8s.io/v1/namespaces/${SYSTEM}/rolebindings`,
+/** Kinds of the operator's objects that matter without its pods: here it runs in the test's process. */
+const COLLECTIONS: Record<string, (namespace: string) => string> = {
+  Namespace: () => '/api/v1/namespaces',
+  ServiceAccount: namespace => `/api/v1/namespaces/${namespace}/serviceaccounts`,
+  ClusterRole: () => '/apis/rbac.authorization.k8s.io/v1/clusterroles',
+  ClusterRoleBinding: () => '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+  Role: namespace => `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles`,
+  RoleBinding: namespace => `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`,
+  ValidatingAdmissionPolicy: () => '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies',
+  ValidatingAdmissionPolicyBinding: () => '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings',
 }
 
 /** Installs the project's manifests, as a user does. */
 export async function installOperator(kube: Kube): Promise<void> {
   for (const crd of documentsOf(CRD_FILE)) await kube.installCrd(crd)
-  for (const object of documentsOf(MANIFESTS)) {
-    const collection = COLLECTIONS[object.kind]
-    if (!collection) continue // the Deployment: here the operator runs in the test's process
+  await installObjects(kube, documentsOf(MANIFESTS))
+}
+
+/** Does the same with the chart and these values, such as `operator.watchNamespaces={a,b}`. */
+export async function installChart(kube: Kube, ...values: string[]): Promise<void> {
+  for (const crd of documentsOf(CRD_FILE)) await kube.installCrd(crd)
+  const settings = [...WITHOUT_OTHER_OPERATORS, 'postgres.mode=external', 'crd.install=false', ...values]
+  const args = ['template', 'operator', CHART, '--namespace', SYSTEM, '--skip-tests']
+  const rendered = execFileSync(process.env.HELM!, [...args, ...settings.flatMap(value => ['--set', value])], {
+    encoding: 'utf8',
+  })
+  await kube.demand('POST', '/api/v1/namespaces', { metadata: { name: SYSTEM } })
+  await installObjects(kube, parsed(rendered))
+}
+
+async function installObjects(kube: Kube, objects: Json[]): Promise<void> {
+  for (const object of objects) {
+    const collection = COLLECTIONS[object.kind]?.(object.metadata.namespace)
+    if (!collection) continue
     const { code, body } = await kube.request('POST', collection, object)
     if (code !== 409 && code >= 300) throw new Error(body.message)
   }
@@ -74,6 +95,8 @@ export type OperatorOptions = {
   config?: KubeConfig
   staleAfterMs?: number
   topicNamespaces?: string[]
+  watchNamespaces?: string[]
+  envSecrets?: boolean
 }
 
 export async function startOperator({
@@ -83,13 +106,16 @@ export async function startOperator({
   config,
   staleAfterMs,
   topicNamespaces = [],
+  watchNamespaces = [],
+  envSecrets = false,
 }: OperatorOptions): Promise<RunningOperator> {
   const settings: Settings = {
     images: { processor: 'processor:1', producer: 'producer:1', pullPolicy: 'IfNotPresent', pullSecrets: [] },
     telemetry: {},
     namespace: SYSTEM,
     topicNamespaces,
-    allowed: { serviceAccounts: ['shop-*'], imagePullSecrets: ['registry'], env: ['TZ', 'SHOP_*'] },
+    allowed: { serviceAccounts: ['shop-*'], imagePullSecrets: ['registry'], env: ['TZ', 'SHOP_*'], envSecrets },
+    watchNamespaces,
     identity,
     account: 'salespipeline-operator',
     httpHost: '127.0.0.1',

@@ -11,12 +11,15 @@ import { StatusWriter } from '#operator/status/writer.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
 import { type Json, Kube } from '../support/kube.ts'
 import { ownApiServer } from '../support/services.ts'
+import { until } from '../support/until.ts'
 import { configFor, pipelineNamed } from './rig.ts'
 
 const { signal } = new AbortController()
 let server: ApiServer
 let kube: Kube
 let client: KubeClient
+/** By pipeline: why its status is refused. */
+const refused = new Map<string, string>()
 let now = Date.parse('2026-01-01T00:00:00Z')
 
 async function created(name: string): Promise<Owner> {
@@ -24,9 +27,11 @@ async function created(name: string): Promise<Owner> {
   return { apiVersion, kind, name, namespace: 'default', uid: metadata.uid }
 }
 
-function writer(): StatusWriter {
+function writer(as = client): StatusWriter {
   const clock = { now: () => now, sleep: async () => {} }
-  return new StatusWriter({ client, clock, events: new Events(client, clock, () => {}) })
+  const onRefused = (key: string, why: string | null) =>
+    void (why === null ? refused.delete(key) : refused.set(key, why))
+  return new StatusWriter({ client: as, clock, events: new Events(as, clock, () => {}), onRefused })
 }
 
 function statusWith(lag: number, reason = 'Streaming'): Status {
@@ -100,5 +105,66 @@ describeWithApiServer('the status writer', () => {
       'Normal WorkersStarting',
       'Warning StoreUnavailable',
     ])
+  })
+
+  it('says in Ready that the CRD is too old for the status, and writes all of it once the CRD is applied', async () => {
+    const crd = parse(readFileSync(CRD_FILE, 'utf8'))
+    const older = structuredClone(crd)
+    for (const version of older.spec.versions) delete version.schema.openAPIV3Schema.properties.status.properties.lag
+    await kube.installCrd(older)
+    const [owner, status] = [await created('outdated'), writer()]
+    expect(await status.write(await read('outdated'), owner, statusWith(3), signal)).toBe(60_000)
+    const shown = (await read('outdated')).status
+    expect(shown).toMatchObject({
+      observedGeneration: 1,
+      conditions: [
+        { type: 'Ready', status: 'Unknown', reason: 'CrdOutdated', message: expect.stringContaining('lag') },
+      ],
+    })
+    expect(shown.conditions[0].message).toMatch(/kubectl apply --server-side -f k8s\/crd\/$/)
+    const version = (await read('outdated')).metadata.resourceVersion
+    expect(await status.write(await read('outdated'), owner, statusWith(3), signal)).toBe(60_000)
+    expect((await read('outdated')).metadata.resourceVersion).toBe(version)
+    await kube.installCrd(crd)
+    expect(await status.write(await read('outdated'), owner, statusWith(3), signal)).toBeUndefined()
+    expect((await read('outdated')).status).toMatchObject({ lag: 3, conditions: [{ reason: 'Streaming' }] })
+    expect(refused.size).toBe(0)
+  })
+
+  it('reports a status that the API server forbids as an Event and to the operator, until it is written', async () => {
+    const owner = await created('forbidden')
+    const [rbac, accounts] = [
+      '/apis/rbac.authorization.k8s.io/v1/namespaces/default',
+      '/api/v1/namespaces/default/serviceaccounts',
+    ]
+    await kube.demand('POST', accounts, { metadata: { name: 'limited' } })
+    const rules = [{ apiGroups: [''], resources: ['events'], verbs: ['create'] }]
+    await kube.demand('POST', `${rbac}/roles`, { metadata: { name: 'limited' }, rules })
+    await kube.demand('POST', `${rbac}/rolebindings`, {
+      metadata: { name: 'limited' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'limited' },
+      subjects: [{ kind: 'ServiceAccount', name: 'limited', namespace: 'default' }],
+    })
+    const { status: issued } = await kube.demand('POST', `${accounts}/limited/token`, { spec: {} })
+    const limited = new KubeClient(configFor(server, issued.token))
+    const status = writer(limited)
+    const attempt = async () => status.write(await read('forbidden'), owner, statusWith(1), signal)
+    // The API server follows the RoleBinding a moment later, and Events are not repeated for half an hour.
+    await until('the Event', async () => {
+      await expect(attempt()).rejects.toThrow(/forbidden/)
+      now += 1_800_000
+      return (await eventsOf('forbidden')).includes('Warning StatusNotWritten')
+    })
+    expect(refused.get('default/forbidden')).toMatch(/cannot patch resource "salespipelines\/status"/)
+    rules.push({ apiGroups: ['salespipeline.dev'], resources: ['salespipelines/status'], verbs: ['patch'] })
+    await kube.demand('PATCH', `${rbac}/roles/limited`, { rules }, 'application/merge-patch+json')
+    await until('the status is written', () =>
+      attempt().then(
+        () => true,
+        () => false,
+      ),
+    )
+    expect(refused.size).toBe(0)
+    limited.close()
   })
 })

@@ -171,6 +171,7 @@ describeWithHelm('the chart', () => {
     [['telemetry.otlpEndpoint=collector:4317'], /otlpEndpoint.*does not match pattern/is],
     [['images.pullPolicy=Sometimes'], /pullPolicy.*must be one of/is],
     [['elasticsearch.enabled=false'], /kibana\.enabled needs elasticsearch\.enabled: --set kibana\.enabled=false/],
+    [['operator.watchNamespaces={shop,kube-system}'], /must not contain kube-system/],
     [['kafka.scram.plain=false'], /leaves Kafka without a listener: --set kafka\.scram\.enabled=true/],
     [['operator.env.POD_NAMESPACE=other'], /operator\.env\.POD_NAMESPACE is a variable that the chart sets/],
     [['operator.env.OTEL_LOG_LEVEL=debug'], /operator\.env\.OTEL_LOG_LEVEL is a variable that the chart sets/],
@@ -188,9 +189,11 @@ describeWithHelm('the chart', () => {
     const objects = rendered(['--set', 'operator.serviceAccountName=platform-operator'])
     const operators = objects.filter(({ metadata }) => /^salespipeline-operator/.test(metadata.name))
     expect(operators.filter(({ kind }) => kind === 'ServiceAccount')).toEqual([])
-    const bindings = operators.filter(({ kind }) => /Binding$/.test(kind))
+    const bindings = operators.filter(({ kind }) => /RoleBinding$/.test(kind))
     expect(bindings.length).toBeGreaterThan(2)
     for (const { subjects } of bindings) expect(subjects[0].name).toBe('platform-operator')
+    const policy = operators.find(({ kind }) => kind === 'ValidatingAdmissionPolicy')
+    expect(policy.spec.matchConditions[0].expression).toContain(':platform-operator"')
     const removals = operators.find(({ kind, metadata }) => kind === 'Role' && /removals$/.test(metadata.name))
     expect(removals.rules[0].resourceNames).toEqual(['platform-operator'])
   })

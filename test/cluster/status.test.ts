@@ -51,7 +51,9 @@ describe('the Ready condition', () => {
     'names a missing Secret, then a wrong password, and recovers',
     async () => {
       await shop.apply('doors', { rate: 50, sinks: { postgres: postgresWith('doors') } })
-      expect(await messageOf('doors', 'SecretMissing')).toMatch(/missing Secrets in namespace \S+: doors\./)
+      const missing =
+        /pod doors-processor-\S+, container processor: Secret doors does not exist in namespace \S+\. Create it/
+      expect(await messageOf('doors', 'SecretMissing')).toMatch(missing)
       await shop.k('create', 'secret', 'generic', 'doors', '--from-literal=password=a-wrong-one')
       expect(await messageOf('doors', 'AccessDenied')).toMatch(/pod doors-processor-\S+, container processor.*password/)
       const right = (await shop.json('get', 'secret/postgres')).data.password

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { redact, redactText, rememberSecret, reportText, serverText } from '#common/redact.ts'
+import { CONDITIONS } from '#pipeline/conditions.ts'
 
 it.each([
   ['a URL', 'cannot reach http://elastic:hunter2@search:9200/x', 'cannot reach http://[redacted]@search:9200/x'],
@@ -23,7 +24,8 @@ it.each([
   'spec.sinks.postgres.passwordSecretRef: is sent to db without encryption; set spec.sinks.postgres.tls',
   'spec.sinks.postgres.passwordSecretRef (line 3): is missing; set both usernameSecretRef and passwordSecretRef, or neither',
   'environment variable SECRET_DB_PASSWORD is not set; set it to the value of key password of Secret db',
-  'missing Secrets in namespace shop: db. Create them',
+  'SecretMissing: pod w-1, container processor: Secret db does not exist',
+  ...Object.keys(CONDITIONS).map(code => `${code}: pod w-1`),
   'connect ECONNREFUSED 127.0.0.1:5432',
   'see https://example.com/docs#basic, basic authentication is off',
 ])('does not change %s', text => expect(redactText(text)).toBe(text))

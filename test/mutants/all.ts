@@ -8,6 +8,7 @@ import { LOCAL_MUTANTS } from './local.ts'
 import { NETWORK_POLICY_MUTANTS } from './network-policy.ts'
 import { OPERATOR_MUTANTS } from './operator.ts'
 import { OWNERSHIP_MUTANTS } from './ownership.ts'
+import { PERMISSION_MUTANTS } from './permissions.ts'
 import { POD_MUTANTS } from './pods.ts'
 import { POOLER_MUTANTS } from './pooler.ts'
 import { READINESS_MUTANTS } from './readiness.ts'
@@ -37,4 +38,5 @@ export const MUTANTS: Mutant[] = [
   ...READINESS_MUTANTS,
   ...HELM_MUTANTS,
   ...POD_MUTANTS,
+  ...PERMISSION_MUTANTS,
 ]

@@ -84,12 +84,12 @@ export const AUTHENTICATION_MUTANTS: Mutant[] = [
     turnsRed: 'and accepts its correction',
   },
   {
-    name: 'the operator does not wait for the Secret of a client certificate',
+    name: 'pods do not get the client certificate of a server',
     file: 'pipeline/secrets.ts',
     find: 'pair ? Object.values(certificateSecrets(pair)) : []',
     plant: 'pair ? [] : []',
-    test: 'test/operator/secret-references.test.ts',
-    turnsRed: 'are found in every field from which the checked spec reads a Secret',
+    test: 'test/operator/desired.test.ts',
+    turnsRed: 'match the golden file of shape',
   },
   {
     name: 'the port of the token endpoint is blocked',

@@ -125,8 +125,8 @@ export const OPERATOR_MUTANTS: Mutant[] = [
   {
     name: 'topics of another namespace without its permission',
     file: 'operator/topics/topics.ts',
-    find: 'if (await this.#grants.allow(owner, target.namespace, signal)) return',
-    plant: 'if (target.namespace) return',
+    find: 'await this.#grants.allow(owner, target.namespace, signal)',
+    plant: 'target.namespace',
     test: TOPICS,
     turnsRed: 'is neither created nor deleted if nobody allows it',
   },
@@ -233,14 +233,6 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     plant: 'if (waitsFor?.reason === null) return waitsFor\n    const patch',
     test: OPERATOR,
     turnsRed: 'deletes the stored data before it removes the finalizer',
-  },
-  {
-    name: 'reference counted for an unrelated value with the name of a Secret',
-    file: 'operator/secret-references.ts',
-    find: 'REFERENCE.test(field) ?',
-    plant: 'field ?',
-    test: 'test/operator/caches.test.ts',
-    turnsRed: 'only the pipelines whose spec refers to a Secret',
   },
   {
     name: 'scaling that is applied but not recorded',

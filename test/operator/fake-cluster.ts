@@ -8,13 +8,14 @@ import { type KubeClient, KubeError } from '#operator/kube/client.ts'
 import { KAFKA_TOPIC, type KubeObject, keyOf, type Metadata, type Resource } from '#operator/kube/resources.ts'
 import { Reconciler } from '#operator/reconcile.ts'
 import type { Condition, Status } from '#operator/status/input.ts'
+import { keyOfTarget, type TopicTarget, targetOf } from '#operator/topics/target.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const SETTINGS = {
   images: { processor: 'p', producer: 'q', pullPolicy: 'IfNotPresent' as const, pullSecrets: [] },
   telemetry: {},
   namespace: 'system',
-  allowed: { serviceAccounts: [], imagePullSecrets: [], env: [] },
+  allowed: { serviceAccounts: [], imagePullSecrets: [], env: [], envSecrets: false },
 }
 const { signal } = new AbortController()
 
@@ -33,6 +34,8 @@ export class FakeCluster {
   readonly pods: KubeObject[] = []
   /** Namespaces that the operator may not read. */
   readonly unreadable = new Set<string>()
+  /** Namespaces that the operator does not serve. */
+  readonly unwatched = new Set<string>()
   now = Date.parse('2026-01-01T00:00:00Z')
   namespaceReads = 0
   /** Changes of pipelines that the API server refuses from now on. */
@@ -51,6 +54,7 @@ export class FakeCluster {
       settings: { ...SETTINGS, topicNamespaces },
       removals: { keys: { subject: 'operator', keys: [] }, token: async () => 'a.b.c' },
       onStatus: () => {},
+      onRefused: () => {},
       onScaled: () => {},
       onExpelled: () => {},
     })
@@ -153,9 +157,14 @@ export class FakeCluster {
       serves: () => true,
       child: ({ kind }: Resource, key: string) => this.objects.get(`${kind} ${key}`),
       childrenOf: (owner: Owner) => [...this.objects.values()].filter(object => isOurs(object, owner)),
-      topics: () => [...this.objects.values()].filter(({ kind }) => kind === KAFKA_TOPIC.kind),
+      watches: (namespace: string) => !this.unwatched.has(namespace),
+      topicsFor: () => [...this.objects.values()].filter(({ kind }) => kind === KAFKA_TOPIC.kind),
+      readersOf: (target: TopicTarget) =>
+        [...this.pipelines.values()].filter(({ metadata, spec }) => {
+          const read = targetOf(metadata.namespace!, spec)
+          return read && keyOfTarget(read) === keyOfTarget(target)
+        }),
       podsOf: () => this.pods,
-      hasSecret: () => true,
     } as unknown as Caches
   }
 }

@@ -32,7 +32,7 @@ export function observedOf(shape: string): Observed {
       telemetry: input.telemetry ?? {},
       namespace: 'salespipeline-system',
       topicNamespaces: [],
-      allowed: { serviceAccounts: [], imagePullSecrets: [], env: [] },
+      allowed: { serviceAccounts: [], imagePullSecrets: [], env: [], envSecrets: false },
     },
     replicas: input.replicas,
     has: { podMonitor: false, kafkaTopic: false, ...input.has },

@@ -10,8 +10,14 @@ import { checkPipeline } from '#pipeline/parse.ts'
 import { documentWith } from '../pipeline/documents.ts'
 import { observedOf, outputFile, SHAPES } from './golden.ts'
 
-const NONE: Allowed = { serviceAccounts: [], imagePullSecrets: [], env: [] }
-const SOME: Allowed = { serviceAccounts: ['shop'], imagePullSecrets: ['registry-*'], env: ['TZ', 'SHOP_*'] }
+const NONE: Allowed = { serviceAccounts: [], imagePullSecrets: [], env: [], envSecrets: false }
+const SOME: Allowed = {
+  serviceAccounts: ['shop'],
+  imagePullSecrets: ['registry-*'],
+  env: ['TZ', 'SHOP_*'],
+  envSecrets: true,
+}
+const EVERYTHING: Allowed = { serviceAccounts: ['*'], imagePullSecrets: ['*'], env: ['*'], envSecrets: true }
 const SECRETS: Record<string, Record<string, string>> = {
   shared: { 'salespipeline.dev/env': 'true' },
   labelled: { 'salespipeline.dev/env': 'false', team: 'a' },
@@ -65,12 +71,23 @@ describe('the operator', () => {
     ['a Secret that an Object.prototype has', fromSecret('constructor')],
   ])('refuses %s', (_, pods) => expect(refusal(pods, SOME)).toHaveLength(1))
 
+  it('refuses variables from every Secret unless its settings allow such variables', () => {
+    const asked: string[] = []
+    const labelsOf = (name: string) => {
+      asked.push(name)
+      return SECRETS[name]
+    }
+    const refused = refusedPodSettings(specWith(fromSecret('shared')), { ...SOME, envSecrets: false }, labelsOf)
+    expect(refused?.message).toMatch(/^spec\.pods\.env: .* such as shared; .*operator\.allow\.envSecrets$/)
+    expect(asked).toEqual([])
+  })
+
   it('permits a variable from a Secret with the label', () => expect(refusal(fromSecret('shared'), SOME)).toEqual([]))
 
   it('reports all refused values at once', () => {
     const pods = { serviceAccountName: 'a', imagePullSecrets: [{ name: 'b' }], ...fromSecret('private') }
     expect(refusal(pods, NONE)).toHaveLength(4)
-    expect(refusal(pods, { serviceAccounts: ['*'], imagePullSecrets: ['*'], env: ['*'] })).toEqual([
+    expect(refusal(pods, EVERYTHING)).toEqual([
       'spec.pods.env: Secret private does not have the label salespipeline.dev/env: "true"; add it if pods may read the Secret as variables',
     ])
   })
@@ -82,16 +99,15 @@ describe('the Job that removes the data', () => {
     const spec = withPermittedPods(observed.spec, allowed, () => labels)
     return removalJob({ ...observed, spec }) as unknown as { spec: { template: { spec: Record<string, unknown> } } }
   }
-  const everything = { serviceAccounts: ['*'], imagePullSecrets: ['*'], env: ['*'] }
 
   it('has all settings of the pods if the operator permits them', () => {
-    const text = JSON.stringify(jobOf(everything, { 'salespipeline.dev/env': 'true' }))
+    const text = JSON.stringify(jobOf(EVERYTHING, { 'salespipeline.dev/env': 'true' }))
     for (const part of ['shop-kafka', 'registry', 'SHOP_TOKEN', 'TZ', '"dedicated"', '"team":"shop"'])
       expect(text).toContain(part)
   })
 
   it('has only where it runs if the operator does not permit the others', () => {
-    for (const job of [jobOf(everything, {}), jobOf(NONE, { 'salespipeline.dev/env': 'true' })]) {
+    for (const job of [jobOf(EVERYTHING, {}), jobOf(NONE, { 'salespipeline.dev/env': 'true' })]) {
       const text = JSON.stringify(job)
       expect(text).toContain('"dedicated"')
       expect(text).not.toMatch(/shop-kafka|"registry"|SHOP_TOKEN|"TZ"/)

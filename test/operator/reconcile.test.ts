@@ -18,7 +18,7 @@ const SETTINGS = {
   telemetry: {},
   namespace: 'system',
   topicNamespaces: [],
-  allowed: { serviceAccounts: ['shop-*'], imagePullSecrets: ['registry'], env: ['TZ', 'JDBC_*'] },
+  allowed: { serviceAccounts: ['shop-*'], imagePullSecrets: ['registry'], env: ['TZ', 'JDBC_*'], envSecrets: true },
 }
 const AUTOSCALED = { 'spec.workers': { replicas: 2, autoscale: { mode: 'active', max: 8 } } }
 const UNKNOWN_FIELD =
@@ -61,13 +61,15 @@ function rig(changes: Record<string, unknown>) {
     delete: async () => {},
   } as unknown as KubeClient
   const pods: KubeObject[] = []
+  /** By component. */
+  const producers = new Map<string, KubeObject[]>()
   const caches = {
     pipelines: new Map([[KEY, pipeline]]),
     serves: () => true,
     child: ({ kind }: Resource, key: string) => objects.get(`${kind} ${key}`),
     childrenOf: () => [...objects.values()],
-    podsOf: () => pods,
-    hasSecret: () => true,
+    podsOf: (_owner: Owner, component?: string) =>
+      component === 'processor' ? pods : (producers.get(component!) ?? []),
     secretLabels: (key: string) => secretLabels.get(key),
   } as unknown as Caches
   const clock = { now: () => now, sleep: async () => {} }
@@ -82,12 +84,14 @@ function rig(changes: Record<string, unknown>) {
     onStatus: (_key, newest) => {
       status = newest
     },
+    onRefused: () => {},
     onScaled: (_owner: Owner, from, to) => scaled.push(`${from} → ${to}`),
     onExpelled: () => {},
   })
   return {
     objects,
     pods,
+    producers,
     refused,
     secretLabels,
     scaled,
@@ -294,6 +298,30 @@ describe('a pass over a pipeline', () => {
     cluster.pipeline.spec = { ...(cluster.pipeline.spec as object), workers: { replicas: 5 } }
     expect(await refusals()).toHaveLength(3)
     expect(cluster.replicas()).toBe(3)
+  })
+
+  it('shows a Secret that the ingest lacks as Notice, because results still reach every sink', async () => {
+    const cluster = rig({})
+    const lastState = {
+      terminated: { exitCode: 1, message: 'cannot read /etc/ingest/tokens/tokens (ENOENT: no such file)' },
+    }
+    const container = { name: 'ingest', image: '', ready: false, restartCount: 2, state: { running: {} }, lastState }
+    const volumes = [{ name: 'tokens', secret: { secretName: 'clients', items: [{ key: 'tokens' }] } }]
+    const volumeMounts = [{ name: 'tokens', mountPath: '/etc/ingest/tokens' }]
+    cluster.producers.set('ingest', [
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'i-0', namespace: 'default' },
+        spec: { containers: [{ name: 'ingest', volumeMounts }], volumes },
+        status: { containerStatuses: [container] },
+      },
+    ])
+    await cluster.pass()
+    const notice = cluster.status().conditions.find(({ type }) => type === 'Notice')!
+    expect(notice).toMatchObject({ status: 'True', reason: 'SecretMissing' })
+    expect(notice.message).toContain('pod i-0, container ingest: Secret clients does not exist in namespace default')
+    expect(cluster.status().conditions.find(({ type }) => type === 'Ready')!.reason).not.toBe('SecretMissing')
   })
 
   it('reports a field of spec.pods that the API server does not know', async () => {

@@ -67,7 +67,7 @@ describe('a rollout', () => {
     ],
     [
       'waits for a Secret, which somebody may create at any time',
-      { ...waiting, obstacle: { reason: 'SecretMissing', message: 'pg' } },
+      { ...waiting, troubles: [{ reason: 'SecretMissing', message: 'pg' }] },
       { Ready: 'False SecretMissing', ...rollingOut },
     ],
     [

@@ -129,10 +129,12 @@ describe('the condition Ready', () => {
     [
       'a Secret is missing',
       {
-        obstacle: { reason: 'SecretMissing', message: 'pg' },
-        troubles: [{ reason: 'ContainerConfigInvalid', message: 'x' }],
+        troubles: [
+          { reason: 'ContainerConfigInvalid', message: 'x' },
+          { reason: 'SecretMissing', message: 'pg' },
+        ],
       },
-      'False SecretMissing: pg',
+      'False SecretMissing: pg. Also reported: ContainerConfigInvalid',
     ],
     [
       'a guarantee is only weakened',
@@ -375,7 +377,7 @@ describe('the trouble of pods', () => {
   const pod = (status: object, metadata: object = {}) => ({
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: 'w-1', ...metadata },
+    metadata: { name: 'w-1', namespace: 'shop', ...metadata },
     status,
   })
   const waiting = (reason: string, message: string, more: object = {}) =>
@@ -394,6 +396,15 @@ describe('the trouble of pods', () => {
 
   const restarted = (terminated: object, more: object = {}) =>
     waiting('', '', { restartCount: 2, state: { running: {} }, lastState: { terminated }, ...more })
+
+  /** The container reads a key of a Secret as a file. */
+  const withTokens = (crashed: object) => ({
+    ...crashed,
+    spec: {
+      containers: [{ name: 'processor', volumeMounts: [{ name: 'tokens', mountPath: '/etc/ingest/tokens' }] }],
+      volumes: [{ name: 'config' }, { name: 'tokens', secret: { secretName: 'clients', items: [{ key: 'list' }] } }],
+    },
+  })
 
   /** The last log line of a worker that was killed: a condition that was raised much earlier. */
   const WARNING = '{"level":"warn","code":"WeakFutureGuard","msg":"WeakFutureGuard: set it"}'
@@ -414,7 +425,24 @@ describe('the trouble of pods', () => {
     ],
     [
       waiting('CreateContainerConfigError', "couldn't find key password in Secret shop/pg"),
-      "ContainerConfigInvalid: pod w-1, container processor cannot be created: couldn't find key password in Secret shop/pg",
+      'SecretMissing: pod w-1, container processor: Secret pg in namespace shop has no key password. Add the key or correct the spec; the pod then starts automatically',
+    ],
+    [
+      waiting('CreateContainerConfigError', 'secret "pg" not found'),
+      'SecretMissing: pod w-1, container processor: Secret pg does not exist in namespace shop. Create it or correct the spec; the pod then starts automatically',
+    ],
+    [
+      waiting('CreateContainerConfigError', 'container has runAsNonRoot and image will run as root'),
+      'ContainerConfigInvalid: pod w-1, container processor cannot be created: container has runAsNonRoot and image will run as root',
+    ],
+    [
+      withTokens(
+        restarted({
+          exitCode: 1,
+          message: "cannot read /etc/ingest/tokens/tokens (ENOENT: no such file, stat '/etc')",
+        }),
+      ),
+      'SecretMissing: pod w-1, container processor: Secret clients does not exist in namespace shop, or has no key list. Add the key or correct the spec; the pod then starts automatically',
     ],
     [
       waiting('CrashLoopBackOff', 'back-off', {

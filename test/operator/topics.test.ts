@@ -63,6 +63,18 @@ describe('a KafkaTopic in another namespace', () => {
     expect(topicWrites(cluster)).toEqual([])
   })
 
+  it('is neither created nor deleted in a namespace that the operator does not serve, whatever allows it', async () => {
+    const cluster = new FakeCluster(['*'])
+    cluster.unwatched.add('kafka')
+    const key = cluster.create('tenant', 'a', { ...OTHER, ...DELETE })
+    await cluster.pass(key)
+    const { reason, message } = cluster.condition(key, 'Ready')!
+    expect(reason).toBe('TopicNamespaceRefused')
+    expect(message).toContain("add kafka to the chart's operator.watchNamespaces")
+    await deleted(cluster, key)
+    expect(topicWrites(cluster)).toEqual([])
+  })
+
   it('is created soon after the namespace allows it, with few requests for the namespace', async () => {
     const cluster = new FakeCluster()
     cluster.namespaces.set('kafka', {})
