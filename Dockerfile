@@ -44,5 +44,6 @@ ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "/app/bin/verify.m
 # The last target, which `docker build .` builds by default.
 FROM runtime AS operator
 COPY --from=build /rootfs/operator /
+ENV MALLOC_ARENA_MAX=1
 LABEL org.opencontainers.image.title="SalesPipeline operator"
-ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "/app/bin/operator.mjs"]
+ENTRYPOINT ["/usr/bin/node", "--require", "/app/signals.cjs", "--max-semi-space-size=1", "--optimize-for-size", "/app/bin/operator.mjs"]

@@ -35,7 +35,12 @@ function statOf(pid: number): string[] | null {
 }
 
 /** Returns the greatest resident memory that the process had so far. */
-export function peakMemoryBytes(pid: number): number {
-  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
+export const peakMemoryBytes = (pid: number) => statusBytes(pid, 'VmHWM')
+
+/** Returns the resident memory of the process. */
+export const currentMemoryBytes = (pid: number) => statusBytes(pid, 'VmRSS')
+
+function statusBytes(pid: number, field: string): number {
+  const [, kib] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
   return Number(kib) * 1024
 }

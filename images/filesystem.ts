@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, cpSync, globSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { type BuildOptions, build } from 'esbuild'
+import { type BuildOptions, build, type Metafile, type OnResolveArgs, type Plugin } from 'esbuild'
 import { bundleOf, imageOf, type Project, SIGNALS, USER } from './config.ts'
 import { hasDpkg, writeDebianPackages } from './packages/debian.ts'
 import { licenceTexts, type NpmPackage, npmPackages, packageFolderOf } from './packages/npm.ts'
@@ -100,6 +100,43 @@ function librariesOf(binary: string): string[] {
   return [...new Set(listed.match(/\/[^ ]*\.so[^ ]*/g) ?? [])]
 }
 
+/** The package does not say itself that its modules have no side effects. */
+function withoutUnusedModules(name: string): Plugin {
+  const folder = join(ROOT, 'node_modules', name)
+  const isIn = ({ path, importer }: OnResolveArgs) =>
+    path === name || (importer.startsWith(`${folder}/`) && path.startsWith('.'))
+  return {
+    name: `lean ${name}`,
+    setup(build) {
+      build.onResolve({ filter: /./ }, async args => {
+        if (args.pluginData === name || !isIn(args)) return undefined
+        const { importer, kind, resolveDir } = args
+        const found = await build.resolve(args.path, { importer, kind, resolveDir, pluginData: name })
+        return { ...found, sideEffects: false }
+      })
+    },
+  }
+}
+
+/** Writes the code of a program into one file. Resolves with what it consists of. */
+export async function bundle(
+  { entry, unbundled = [], leanPackages = [] }: Program,
+  outfile: string,
+): Promise<Metafile> {
+  const { metafile } = await build({
+    ...BUNDLE,
+    format: 'esm',
+    entryPoints: [join(ROOT, entry)],
+    outfile,
+    external: unbundled,
+    plugins: leanPackages.map(withoutUnusedModules),
+    banner: { js: BANNER },
+    define: COMMONJS_NAMES,
+    metafile: true,
+  })
+  return metafile!
+}
+
 /** Writes the bundle of a program with its files, its unbundled packages, licences and the list of all that the image has. */
 export async function writeProgram(
   folder: string,
@@ -107,21 +144,12 @@ export async function writeProgram(
   project: Project,
   runtime: Shipped[],
 ): Promise<void> {
-  const { entry, name, files = [], unbundled = [] } = program
-  const { metafile } = await build({
-    ...BUNDLE,
-    format: 'esm',
-    entryPoints: [join(ROOT, entry)],
-    outfile: join(folder, bundleOf(name)),
-    external: unbundled,
-    banner: { js: BANNER },
-    define: COMMONJS_NAMES,
-    metafile: true,
-  })
+  const { name, files = [], unbundled = [] } = program
+  const metafile = await bundle(program, join(folder, bundleOf(name)))
   for (const path of files) cpSync(join(ROOT, path), join(folder, 'app/bin', basename(path)), { recursive: true })
   const copied = unbundled.map(name => join('node_modules', name))
   for (const path of copied) cpSync(join(ROOT, path), join(folder, 'app', path), { recursive: true })
-  const inputs = Object.values(metafile!.outputs).flatMap(({ inputs }) => Object.entries(inputs))
+  const inputs = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs))
   const bundled = inputs.flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 && packageFolderOf(path)) || [])
   const packages = npmPackages(ROOT, [...bundled, ...copied])
   for (const package_ of packages) package_.files = writeFilesOf(folder, package_, copied)
