@@ -2,6 +2,7 @@
  * A work queue of keys, modelled on client-go's: a key is queued once however often it is added, never processed twice at
  * a time, and processed again when it was added meanwhile. It holds keys, not objects: queued objects would be outdated.
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import { backOff } from '#pipeline/backoff.ts'
 import type { Chance, Clock } from '../ports.ts'
 
@@ -77,6 +78,8 @@ export class WorkQueue {
     onFailure: Parameters<WorkQueue['run']>[2],
   ): Promise<void> {
     try {
+      // Work on a key that needs no request never lets go of the event loop: with a thousand keys the Lease would expire.
+      await turn()
       const requeueAfterMs = await work(key)
       this.#failures.delete(key)
       this.#finish(key)

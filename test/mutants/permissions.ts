@@ -6,6 +6,14 @@ const WRITER = 'test/api-server/status-writer.test.ts'
 
 export const PERMISSION_MUTANTS: Mutant[] = [
   {
+    name: 'a long queue keeps the operator from renewing its Lease',
+    file: 'operator/runtime/queue.ts',
+    find: 'await turn()',
+    plant: '',
+    test: 'test/operator/queue.test.ts',
+    turnsRed: 'lets timers and sockets take turns with keys',
+  },
+  {
     name: 'the operator lists Secrets although no setting allows variables from them',
     file: 'operator/caches.ts',
     find: '...(this.#options.secrets ? [SECRET] : [])',

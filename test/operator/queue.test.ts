@@ -19,7 +19,7 @@ function virtualClock() {
     async advance(ms: number) {
       const end = now + ms
       for (;;) {
-        for (let i = 0; i < 20; i++) await Promise.resolve()
+        for (let i = 0; i < 20; i++) await new Promise(setImmediate)
         const next = sleepers.sort((a, b) => a.at - b.at)[0]
         if (!next || next.at > end) break
         now = next.at
@@ -27,7 +27,7 @@ function virtualClock() {
         next.wake()
       }
       now = end
-      for (let i = 0; i < 20; i++) await Promise.resolve()
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate)
     },
   }
 }
@@ -54,6 +54,18 @@ describe('the work queue', () => {
     for (const key of ['a', 'b', 'a', 'a']) queue.add(key)
     await clock.advance(0)
     expect(done).toEqual(['a', 'b'])
+    await stop()
+  })
+
+  it('lets timers and sockets take turns with keys, so that the Lease does not expire however many keys there are', async () => {
+    let [done, turns] = [0, 0]
+    const { queue, stop } = rig(async () => void done++ as undefined)
+    for (let i = 0; i < 100; i++) queue.add(`${i}`)
+    while (done < 100) {
+      await new Promise(setImmediate)
+      turns++
+    }
+    expect(turns).toBeGreaterThan(30)
     await stop()
   })
 
