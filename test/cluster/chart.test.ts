@@ -11,6 +11,7 @@ import { CRDS_DIR } from '../support/api-server.ts'
 import { describeWithHelm, helm } from '../support/helm.ts'
 import { evaluate } from '../support/network-policy.ts'
 import { type CollectedSpan, spansIn } from '../support/otelcol/collector.ts'
+import { until } from '../support/until.ts'
 import { PODS } from './connections.ts'
 import { crashWorker, describeWithNodeTool, NODE_TOOL } from './nodes.ts'
 import { installWhole, removeWhole } from './release.ts'
@@ -60,6 +61,29 @@ describeWithNodeTool('the chart on a cluster', () =>
       const { spec } = await shop.json('get', 'prometheusrule/salespipeline')
       expect(spec.groups.length).toBeGreaterThan(1)
     })
+
+    it(
+      'lets people read SalesPipelines with the role view, and change them with edit',
+      async () => {
+        const rights = async (user: string) => {
+          const rules = await shop.k('auth', 'can-i', '--list', `--as=${user}`)
+          return rules.split('\n').filter(line => /^salespipelines\.salespipeline\.dev /.test(line))
+        }
+        for (const role of ['view', 'edit'])
+          await shop.k('create', 'rolebinding', `${role}er`, `--clusterrole=${role}`, `--user=${role}er`)
+        // A controller of Kubernetes adds our rules to its roles.
+        const viewer = await until('the role view has SalesPipelines', async () => {
+          const rules = await rights('viewer')
+          return rules.length > 0 && rules
+        })
+        expect(viewer.join()).toMatch(/\[get list watch\]/)
+        expect(viewer.join()).not.toMatch(/create|update|patch|delete/)
+        await until('the role edit may change SalesPipelines', async () =>
+          /patch/.test((await rights('editer')).join()),
+        )
+      },
+      MINUTES,
+    )
 
     it(
       'passes helm test, which sends a sale through REST and reads it back from both stores',
