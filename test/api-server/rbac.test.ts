@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { type ApiServer, describeWithCrds } from '../support/api-server.ts'
-import { type Json, Kube } from '../support/kube.ts'
+import { type Json, Kube, RBAC } from '../support/kube.ts'
 import { ownApiServer } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import { installChart, installForeignCrds, operatorToken, pipelineNamed, SYSTEM, startOperator } from './rig.ts'
@@ -141,7 +141,7 @@ describeWithCrds('the permissions', () => {
   it('of people include SalesPipelines in the roles view, edit and admin', async () => {
     const { kube, server } = await everywhere()
     const labels = (role: string) => `rbac.authorization.k8s.io%2Faggregate-to-${role}%3Dtrue`
-    const roles = '/apis/rbac.authorization.k8s.io/v1/clusterroles'
+    const roles = `${RBAC}/clusterroles`
     const view = ['get', 'list', 'watch']
     const edit = [...view, 'create', 'update', 'patch', 'delete', 'deletecollection']
     const expected: Record<string, string[]> = { view, edit, admin: edit }
@@ -153,7 +153,10 @@ describeWithCrds('the permissions', () => {
         metadata: { name: `test-${role}` },
         rules: ours.flatMap(({ rules }: Json) => rules),
       })
-      const user = await accountWith(kube, server, `test-${role}`)
+      const user = new Kube({
+        ...server,
+        token: await kube.account('served', role, { kind: 'ClusterRole', name: `test-${role}` }),
+      })
       await until(`${role} is in force`, () =>
         may(user, { resource: 'salespipelines.salespipeline.dev', verb: 'list', namespace: 'served' }),
       )
@@ -240,15 +243,3 @@ describeWithCrds('the operator with watchNamespaces', () => {
     }
   })
 })
-
-async function accountWith(kube: Kube, server: ApiServer, role: string): Promise<Kube> {
-  const accounts = '/api/v1/namespaces/served/serviceaccounts'
-  await kube.demand('POST', accounts, { metadata: { name: role } })
-  await kube.demand('POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/served/rolebindings', {
-    metadata: { name: role },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
-    subjects: [{ kind: 'ServiceAccount', name: role, namespace: 'served' }],
-  })
-  const { status } = await kube.demand('POST', `${accounts}/${role}/token`, { spec: { expirationSeconds: 600 } })
-  return new Kube({ ...server, token: status.token })
-}

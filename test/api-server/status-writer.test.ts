@@ -9,7 +9,7 @@ import { KubeClient } from '#operator/kube/client.ts'
 import type { Status } from '#operator/status/input.ts'
 import { StatusWriter } from '#operator/status/writer.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
-import { type Json, Kube } from '../support/kube.ts'
+import { type Json, Kube, RBAC } from '../support/kube.ts'
 import { ownApiServer } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import { configFor, pipelineNamed } from './rig.ts'
@@ -133,20 +133,11 @@ describeWithApiServer('the status writer', () => {
 
   it('reports a status that the API server forbids as an Event and to the operator, until it is written', async () => {
     const owner = await created('forbidden')
-    const [rbac, accounts] = [
-      '/apis/rbac.authorization.k8s.io/v1/namespaces/default',
-      '/api/v1/namespaces/default/serviceaccounts',
-    ]
-    await kube.demand('POST', accounts, { metadata: { name: 'limited' } })
+    const roles = `${RBAC}/namespaces/default/roles`
     const rules = [{ apiGroups: [''], resources: ['events'], verbs: ['create'] }]
-    await kube.demand('POST', `${rbac}/roles`, { metadata: { name: 'limited' }, rules })
-    await kube.demand('POST', `${rbac}/rolebindings`, {
-      metadata: { name: 'limited' },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'limited' },
-      subjects: [{ kind: 'ServiceAccount', name: 'limited', namespace: 'default' }],
-    })
-    const { status: issued } = await kube.demand('POST', `${accounts}/limited/token`, { spec: {} })
-    const limited = new KubeClient(configFor(server, issued.token))
+    await kube.demand('POST', roles, { metadata: { name: 'limited' }, rules })
+    const token = await kube.account('default', 'limited', { kind: 'Role', name: 'limited' })
+    const limited = new KubeClient(configFor(server, token))
     const status = writer(limited)
     const attempt = async () => status.write(await read('forbidden'), owner, statusWith(1), signal)
     // The API server follows the RoleBinding a moment later, and Events are not repeated for half an hour.
@@ -157,7 +148,7 @@ describeWithApiServer('the status writer', () => {
     })
     expect(refused.get('default/forbidden')).toMatch(/cannot patch resource "salespipelines\/status"/)
     rules.push({ apiGroups: ['salespipeline.dev'], resources: ['salespipelines/status'], verbs: ['patch'] })
-    await kube.demand('PATCH', `${rbac}/roles/limited`, { rules }, 'application/merge-patch+json')
+    await kube.demand('PATCH', `${roles}/limited`, { rules }, 'application/merge-patch+json')
     await until('the status is written', () =>
       attempt().then(
         () => true,

@@ -1,7 +1,7 @@
 /** Tests of topics and of namespaces that are deleted, for the API server and the operator of operator.test.ts. */
 import { describe, expect, it } from 'vitest'
 import type { ApiServer } from '../support/api-server.ts'
-import { type Json, Kube } from '../support/kube.ts'
+import { type Json, Kube, RBAC } from '../support/kube.ts'
 import { unique } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import { pipelineNamed, SYSTEM } from './rig.ts'
@@ -33,18 +33,10 @@ export function topicTests(cluster: () => { kube: Kube; server: ApiServer }): ()
   /** Resolves with a client that may do anything with SalesPipelines of one namespace, and nothing else. */
   async function pipelineEditor(namespace: string): Promise<Kube> {
     const { kube, server } = cluster()
-    const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`
-    const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`
-    await kube.demand('POST', accounts, { metadata: { name: 'editor' } })
     const rules = [{ apiGroups: ['salespipeline.dev'], resources: ['salespipelines'], verbs: ['*'] }]
-    await kube.demand('POST', `${rbac}/roles`, { metadata: { name: 'editor' }, rules })
-    await kube.demand('POST', `${rbac}/rolebindings`, {
-      metadata: { name: 'editor' },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'editor' },
-      subjects: [{ kind: 'ServiceAccount', name: 'editor', namespace }],
-    })
-    const { status } = await kube.demand('POST', `${accounts}/editor/token`, { spec: { expirationSeconds: 600 } })
-    const editor = new Kube({ ...server, token: status.token })
+    await kube.demand('POST', `${RBAC}/namespaces/${namespace}/roles`, { metadata: { name: 'editor' }, rules })
+    const token = await kube.account(namespace, 'editor', { kind: 'Role', name: 'editor' })
+    const editor = new Kube({ ...server, token })
     const rights = editor.pipelinePath(namespace)
     // The API server follows a RoleBinding a moment later.
     await until('the editor has its rights', async () => (await editor.request('GET', rights)).code === 200)

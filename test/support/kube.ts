@@ -12,6 +12,7 @@ export type Answer = { code: number; body: Json }
 const agent = new Agent({ keepAlive: true })
 const AS_TABLE = 'application/json;as=Table;g=meta.k8s.io;v=v1'
 const SALES_PIPELINES = '/apis/salespipeline.dev/v1alpha1'
+export const RBAC = '/apis/rbac.authorization.k8s.io/v1'
 
 /** A request resolves with any response of the API server; it rejects only without a response. */
 export class Kube {
@@ -71,6 +72,23 @@ export class Kube {
   async namespace(name: string): Promise<string> {
     await this.demand('POST', '/api/v1/namespaces', { metadata: { name } })
     return name
+  }
+
+  /** Creates a ServiceAccount with a role. Resolves with its token; the API server follows the role a moment later. */
+  async account(
+    namespace: string,
+    name: string,
+    role: { kind: 'Role' | 'ClusterRole'; name: string },
+  ): Promise<string> {
+    const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`
+    await this.demand('POST', accounts, { metadata: { name } })
+    await this.demand('POST', `${RBAC}/namespaces/${namespace}/rolebindings`, {
+      metadata: { name },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', ...role },
+      subjects: [{ kind: 'ServiceAccount', name, namespace }],
+    })
+    const { status } = await this.demand('POST', `${accounts}/${name}/token`, { spec: { expirationSeconds: 600 } })
+    return status.token
   }
 
   pipelinePath(namespace: string, name?: string): string {
