@@ -21,9 +21,3 @@ export function describedBy({ metadata, spec }: KubeObject): TopicTarget | null 
 
 /** No part can contain a slash. */
 export const keyOfTarget = ({ namespace, cluster, topic }: TopicTarget) => `${namespace}/${cluster}/${topic}`
-
-/** True if the KafkaTopic describes this topic. */
-export function isFor(topic: KubeObject, target: TopicTarget): boolean {
-  const described = describedBy(topic)
-  return described !== null && keyOfTarget(described) === keyOfTarget(target)
-}

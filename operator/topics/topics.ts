@@ -26,8 +26,7 @@ export class Topics {
     const target = targetOf(owner.namespace, spec)
     if (!target || !caches.serves(KAFKA_TOPIC)) return NO_TOPIC
     if (!caches.watches(target.namespace)) return { ...NO_TOPIC, refusal: unwatched(target.namespace) }
-    if (await this.#grants.allow(owner, target.namespace, signal))
-      return topicUse(owner, target, caches.topicsFor(target))
+    if (await this.#grants.allow(owner, target.namespace, signal)) return topicUse(owner, caches.topicsFor(target))
     return { ...NO_TOPIC, refusal: refusalOf(owner, target.namespace) }
   }
 

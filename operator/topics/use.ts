@@ -4,7 +4,6 @@ import type { Owner } from '../desired/observed.ts'
 import { type KubeObject, keyOf } from '../kube/resources.ts'
 import type { Trouble } from '../observe/pods.ts'
 import type { WorkerReport } from '../observe/report.ts'
-import { isFor, type TopicTarget } from './target.ts'
 
 export type TopicUse = {
   /** The operator creates and updates the KafkaTopic. False if none is needed or allowed, or if the topic has another one. */
@@ -17,9 +16,9 @@ export type TopicUse = {
 
 export const NO_TOPIC: TopicUse = { isOurs: false, existing: undefined, refusal: null }
 
-/** `topics`: KafkaTopics of the whole cluster. One topic has one KafkaTopic: Strimzi applies only the first. */
-export function topicUse(owner: Owner, target: TopicTarget, topics: Iterable<KubeObject>): TopicUse {
-  const candidates = [...topics].filter(topic => isFor(topic, target)).sort(byAge)
+/** `topics`: all KafkaTopics of the topic that the pipeline reads. It has one KafkaTopic: Strimzi applies only the first. */
+export function topicUse(owner: Owner, topics: KubeObject[]): TopicUse {
+  const candidates = topics.toSorted(byAge)
   const ours = candidates.find(topic => isOurs(topic, owner))
   const existing = ours ?? candidates[0]
   return { isOurs: existing === ours, existing, refusal: null }

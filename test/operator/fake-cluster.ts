@@ -8,7 +8,7 @@ import { type KubeClient, KubeError } from '#operator/kube/client.ts'
 import { KAFKA_TOPIC, type KubeObject, keyOf, type Metadata, type Resource } from '#operator/kube/resources.ts'
 import { Reconciler } from '#operator/reconcile.ts'
 import type { Condition, Status } from '#operator/status/input.ts'
-import { keyOfTarget, type TopicTarget, targetOf } from '#operator/topics/target.ts'
+import { describedBy, keyOfTarget, type TopicTarget, targetOf } from '#operator/topics/target.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const SETTINGS = {
@@ -158,16 +158,21 @@ export class FakeCluster {
       child: ({ kind }: Resource, key: string) => this.objects.get(`${kind} ${key}`),
       childrenOf: (owner: Owner) => [...this.objects.values()].filter(object => isOurs(object, owner)),
       watches: (namespace: string) => !this.unwatched.has(namespace),
-      topicsFor: () => [...this.objects.values()].filter(({ kind }) => kind === KAFKA_TOPIC.kind),
+      topicsFor: (target: TopicTarget) =>
+        [...this.objects.values()].filter(
+          object => object.kind === KAFKA_TOPIC.kind && isSame(describedBy(object), target),
+        ),
       readersOf: (target: TopicTarget) =>
-        [...this.pipelines.values()].filter(({ metadata, spec }) => {
-          const read = targetOf(metadata.namespace!, spec)
-          return read && keyOfTarget(read) === keyOfTarget(target)
-        }),
+        [...this.pipelines.values()].filter(({ metadata, spec }) =>
+          isSame(targetOf(metadata.namespace!, spec), target),
+        ),
       podsOf: () => this.pods,
     } as unknown as Caches
   }
 }
+
+const isSame = (topic: TopicTarget | null, target: TopicTarget) =>
+  topic !== null && keyOfTarget(topic) === keyOfTarget(target)
 
 const hasLabels = ({ labels = {} }: Metadata, selector: string) =>
   selector.split(',').every(part => labels[part.split('=')[0]!] === part.split('=')[1])
