@@ -89,14 +89,12 @@ export class Caches {
 
   /** ms since the epoch: the oldest last contact of any cache with the API server. */
   get lastContactAt(): number {
-    const all = [...this.#reflectors.keys()].flatMap(resource => this.#of(resource))
-    return Math.min(...all.map(({ lastContactAt }) => lastContactAt))
+    return Math.min(...this.#all.map(({ lastContactAt }) => lastContactAt))
   }
 
   /** Why caches do not follow the cluster, without repetition. */
   get faults(): string[] {
-    const all = [...this.#reflectors.keys()].flatMap(resource => this.#of(resource))
-    return [...new Set(all.flatMap(({ fault }) => fault ?? []))]
+    return [...new Set(this.#all.flatMap(({ fault }) => fault ?? []))]
   }
 
   serves(resource: Resource): boolean {
@@ -139,6 +137,10 @@ export class Caches {
   secretLabels(key: string): Record<string, string> | undefined {
     const metadata = this.child(SECRET, key)?.metadata
     return metadata && (metadata.labels ?? {})
+  }
+
+  get #all(): Reflector[] {
+    return [...this.#reflectors.keys()].flatMap(resource => this.#of(resource))
   }
 
   #of(resource: Resource): Reflector[] {
