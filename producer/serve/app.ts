@@ -24,7 +24,7 @@ import type { RateLimits } from './rate-limit.ts'
 import { receive } from './receive.ts'
 import { quoted, Refusal } from './refusal.ts'
 import { BEARER_AUTH, bodySchema, RESPONSES } from './responses.ts'
-import { checkSales, type FaultsOf, faultFinder, MAX_FAULTS, type Validate } from './validation.ts'
+import { type Checks, checkSales, checksOf, MAX_FAULTS, type Validate } from './validation.ts'
 
 export type AppParts = {
   compiled: CompiledSpec
@@ -141,14 +141,14 @@ function refuseUnknownRoutes(app: FastifyInstance, route: string, hint: string):
 }
 
 function salesHandler({ compiled, ingest, budget, metrics, maxBodyBytes, maxBatch }: AppParts, gate: Gate | null) {
-  let faultsOf: FaultsOf | undefined
+  let checks: Checks | undefined
   return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
     budget.during(async take => {
       take(REQUEST_BYTES)
       // Only a request can compile schemas with Fastify's Ajv.
-      faultsOf ??= faultFinder(compiled, schema => request.compileValidationSchema(schema) as Validate)
+      checks ??= checksOf(compiled, schema => request.compileValidationSchema(schema) as Validate)
       const body = splitBody(await receive(request.raw, maxBodyBytes, take), maxBatch)
-      const { sales, faults } = checkSales(body, compiled, faultsOf)
+      const { sales, faults } = checkSales(body, compiled, checks)
       if (faults.length > 0) return reply.code(400).send({ error: summaryOf(faults), faults })
       gate?.countSales(request, sales.length)
       const size = sales.reduce((sum, { bytes }) => sum + bytes.length, 0)

@@ -1,12 +1,13 @@
 /** Splits the bytes of a request into its events, each with its original bytes: 1.10 stays 1.10. Pure. */
 import { isUtf8 } from 'node:buffer'
 import { MAX_JSON_DEPTH, MAX_JSON_VALUES } from '#pipeline/limits.ts'
-import { type Exact, parseExact } from './exact-checks.ts'
+import { type Exact, parseExact } from './exact-json.ts'
 import { Refusal } from './refusal.ts'
 
 export type SentEvent = {
   /** The parsed event, for the schema. */
   plain: unknown
+  /** The same if no digits are needed. */
   exact: Exact
 }
 
@@ -48,14 +49,18 @@ function* elements(array: Buffer, commas: number[]): Generator<Buffer> {
   }
 }
 
-/** `index`: index of the event in its array, or null for a single event. Throws Refusal with status 400. */
-export function parseEvent(bytes: Buffer, index: number | null): SentEvent {
+/**
+ * `index`: index of the event in its array, or null for a single event. `digitsNeeded`: whether the checks need the
+ * original digits of an event's numbers. Throws Refusal with status 400.
+ */
+export function parseEvent(bytes: Buffer, index: number | null, digitsNeeded: (plain: unknown) => boolean): SentEvent {
   const where = index === null ? '' : ` (event ${index} of the array)`
   if (hasTooManyValues(bytes))
     throw new Refusal(400, `an event has more than ${MAX_JSON_VALUES} values${where}; send it with fewer, or divide it`)
   const text = bytes.toString()
   try {
-    return { plain: JSON.parse(text), exact: parseExact(text) }
+    const plain = JSON.parse(text)
+    return { plain, exact: digitsNeeded(plain) ? parseExact(text) : plain }
   } catch (error) {
     throw new Refusal(400, `not JSON${where}: ${(error as Error).message}`)
   }

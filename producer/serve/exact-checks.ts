@@ -3,74 +3,63 @@
 import type { CompiledField, CompiledSpec } from '#pipeline/compiled-spec.ts'
 import { FIRST_EVENT_TIME, LAST_EVENT_TIME, MAX_INTEGER_DIGITS, MAX_KEY_BYTES } from '#pipeline/limits.ts'
 import { type TimeText, timeTextReader } from '#pipeline/time-forms.ts'
+import { type Exact, NumberText, valueAt } from './exact-json.ts'
 
 export type Fault = { field: string; message: string }
 
-/** Parsed JSON whose numbers are replaced by their original text. */
-export type Exact = null | boolean | string | NumberText | Exact[] | { [name: string]: Exact }
-
-export class NumberText {
-  readonly text: string
-  constructor(text: string) {
-    this.text = text
-  }
-}
-
 const INTEGER = /^-?\d+$/
-/** Date.parse also accepts 24:00, and leaves offsets unchecked. */
-const CLOCK = /^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?$/
+/** Date.parse also accepts 24:00 and 30 February, and leaves offsets unchecked. */
+const RFC3339 =
+  /^(\d{4})-(\d\d)-(\d\d)[T ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?)(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?$/i
+const UTC_OR_OFFSET = /(Z|[+-]\d\d:\d\d)$/i
+const NONE: Fault[] = []
 const MS_PER_UNIT = { s: 1000, ms: 1, us: 1e-3, ns: 1e-6 }
 
-/** Throws SyntaxError. It is recursive, so check the nesting depth first. */
-export function parseExact(text: string): Exact {
-  // The source text of a primitive value is newer than TypeScript's declaration of JSON.parse.
-  const reviver = (_name: string, value: unknown, context?: { source: string }) =>
-    typeof value === 'number' ? new NumberText(context!.source) : value
-  return JSON.parse(text, reviver) as Exact
-}
-
-type ReadTime = ReturnType<typeof timeTextReader>
-
-/** Returns a function that yields the faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
-export function exactFaultFinder(compiled: CompiledSpec): (event: Exact, now: number) => Generator<Fault> {
-  const readTime = timeTextReader(compiled.spec.event.time)
-  return (event, now) => exactFaults(compiled, readTime, event, now)
-}
-
-function* exactFaults(compiled: CompiledSpec, readTime: ReadTime, event: Exact, now: number): Generator<Fault> {
-  const { id, explode } = compiled.spec.event
+/** Returns a function that finds the faults of an event that has passed its schema. `now`: the record's timestamp, ms. */
+export function exactFaultFinder(compiled: CompiledSpec): (event: Exact, now: number) => Iterable<Fault> {
+  const { id, explode, integralIds } = compiled.spec.event
   const own = compiled.fields.filter(field => !field.line)
   const ofLines = compiled.fields.filter(field => field.line)
-  const lines = explode ? (valueAt(event, explode.path.split('.')) as Exact[]) : []
-  yield* [
-    ...(id ? idFaults(id, event, compiled.spec.event.integralIds === true) : []),
-    ...timeFaults(compiled, readTime, event, now),
+  const ofTime = timeCheck(compiled)
+  const ofKeys = keyCheck(compiled)
+  const ofEvent = (event: Exact, now: number) => [
+    ...(id ? idFaults(id, event, integralIds === true) : []),
+    ...ofTime(event, now),
     ...own.flatMap(field => fieldFaults(field, event, '')),
   ]
-  for (const [i, line] of lines.entries())
-    yield* ofLines.flatMap(field => fieldFaults(field, line, `${explode!.path}[${i}].`))
-  for (const line of explode ? lines : [null]) {
-    const [first] = keyFaults(compiled, event, line)
-    if (!first) continue
-    yield first
-    return
+  if (!explode) return (event, now) => [...ofEvent(event, now), ...ofKeys(event, null)]
+  const path = explode.path.split('.')
+  return function* (event, now) {
+    const lines = valueAt(event, path) as Exact[]
+    yield* ofEvent(event, now)
+    for (const [i, line] of lines.entries())
+      yield* ofLines.flatMap(field => fieldFaults(field, line, `${explode.path}[${i}].`))
+    for (const line of lines) {
+      const faults = ofKeys(event, line)
+      yield* faults
+      if (faults.length > 0) return
+    }
   }
 }
 
 /** The strings of a group-by key have at most 1 KiB together. The engine checks numbers, which have few digits. */
-function keyFaults({ aggregations, fields }: CompiledSpec, event: Exact, line: Exact): Fault[] {
-  return aggregations.flatMap(({ name, keys }) => {
-    const texts = keys.map(key => fields[key]!).filter(field => field.type === 'string')
-    const sizes = texts.map(field => {
-      const value = fieldValue(field, field.line ? line : event)
-      return Buffer.byteLength(typeof value === 'string' ? value : (field.default ?? ''))
+function keyCheck({ aggregations, fields }: CompiledSpec): (event: Exact, line: Exact) => Fault[] {
+  const groups = aggregations.map(({ name, keys }) => ({
+    name,
+    texts: keys.map(key => fields[key]!).filter(field => field.type === 'string'),
+  }))
+  return (event, line) =>
+    groups.flatMap(({ name, texts }) => {
+      const sizes = texts.map(field => {
+        const value = fieldValue(field, field.line ? line : event)
+        return Buffer.byteLength(typeof value === 'string' ? value : (field.default ?? ''))
+      })
+      const total = sizes.reduce((sum, size) => sum + size, 0)
+      if (total <= MAX_KEY_BYTES) return NONE
+      const { path } = texts[sizes.indexOf(Math.max(...sizes))]!
+      const message = `is too long: the groupBy values of ${name} have ${total} bytes together, more than ${MAX_KEY_BYTES}`
+      return [{ field: path.join('.'), message }]
     })
-    const total = sizes.reduce((sum, size) => sum + size, 0)
-    if (total <= MAX_KEY_BYTES) return []
-    const { path } = texts[sizes.indexOf(Math.max(...sizes))]!
-    const message = `is too long: the groupBy values of ${name} have ${total} bytes together, more than ${MAX_KEY_BYTES}`
-    return [{ field: path.join('.'), message }]
-  })
 }
 
 /** Returns the text that identifies the sale, or null. "5" and 5 are the same; with integralIds, 5.0 is, too. */
@@ -87,49 +76,48 @@ function integerText(text: string): string {
   return digits === '' ? '0' : `${negative ? '-' : ''}${digits.padEnd(point, '0')}`
 }
 
-export function valueAt(event: Exact, path: string[]): Exact {
-  let value: Exact | undefined = event
-  for (const name of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return null
-    value = (value as { [name: string]: Exact })[name]!
-  }
-  return value
-}
-
 function idFaults(path: string, event: Exact, integral: boolean): Fault[] {
   const value = valueAt(event, path.split('.'))
   if (value instanceof NumberText && !INTEGER.test(value.text)) {
     if (integral) return numberFaults(path, value.text, 0, false)
     return [{ field: path, message: 'must be a string or a whole number' }]
   }
-  return typeof value === 'string' ? textFaults(path, value) : []
+  return typeof value === 'string' ? textFaults(path, value) : NONE
 }
 
-function timeFaults({ spec }: CompiledSpec, readTime: ReadTime, event: Exact, now: number): Fault[] {
+function timeCheck({ spec }: CompiledSpec): (event: Exact, now: number) => Fault[] {
   const { path, zone, unit, notBefore } = spec.event.time
-  if (path === undefined) return []
-  const value = valueAt(event, path.split('.'))
-  const text: TimeText = value instanceof NumberText ? { epoch: value.text } : readTime(value as string)!
-  const time = 'epoch' in text ? Number(text.epoch) * MS_PER_UNIT[unit] : timeOf(text.rfc3339, zone)
-  if ('rfc3339' in text && zone === undefined && !/(Z|[+-]\d\d:\d\d)$/i.test(text.rfc3339))
-    return [{ field: path, message: 'must have a zone, such as Z or -03:00' }]
-  if (Number.isNaN(time)) return [{ field: path, message: 'must be a date that exists' }]
-  if (time < FIRST_EVENT_TIME || time > LAST_EVENT_TIME)
-    return [{ field: path, message: 'must have a year from 0001 to 9999' }]
-  if (time < Date.parse(notBefore)) return [{ field: path, message: `must not be before ${notBefore}` }]
-  if (time <= now + spec.watermark.maxFutureSkew) return []
-  return [{ field: path, message: `must not be more than ${spec.watermark.maxFutureSkew / 1000} s in the future` }]
+  if (path === undefined) return () => NONE
+  const names = path.split('.')
+  const readTime = timeTextReader(spec.event.time)
+  const { maxFutureSkew } = spec.watermark
+  const earliest = Date.parse(notBefore)
+  const fault = (message: string) => [{ field: path, message }]
+  return (event, now) => {
+    const value = valueAt(event, names)
+    const text: TimeText = value instanceof NumberText ? { epoch: value.text } : readTime(value as string)!
+    const isEpoch = 'epoch' in text
+    if (!isEpoch && zone === undefined && !UTC_OR_OFFSET.test(text.rfc3339))
+      return fault('must have a zone, such as Z or -03:00')
+    const time = isEpoch ? Number(text.epoch) * MS_PER_UNIT[unit] : timeOf(text.rfc3339, zone)
+    if (Number.isNaN(time)) return fault('must be a date that exists')
+    if (time < FIRST_EVENT_TIME || time > LAST_EVENT_TIME) return fault('must have a year from 0001 to 9999')
+    if (time < earliest) return fault(`must not be before ${notBefore}`)
+    if (time > now + maxFutureSkew) return fault(`must not be more than ${maxFutureSkew / 1000} s in the future`)
+    return NONE
+  }
 }
 
 /** Returns ms since the epoch; NaN for a date such as 30 February. */
 function timeOf(text: string, zone: string | undefined): number {
-  const date = text.slice(0, 10)
-  const day = new Date(`${date}T00:00:00Z`)
-  if (Number.isNaN(day.getTime()) || !day.toISOString().startsWith(date)) return Number.NaN
-  const clock = text.slice(11).toUpperCase()
-  if (!CLOCK.test(clock)) return Number.NaN
-  const offset = /[Z]|[+-]..:..$/.test(clock) ? '' : zone === 'UTC' ? 'Z' : zone
-  return Date.parse(`${date}T${clock}${offset}`)
+  const [, year, month, day, clock, offset = zone === 'UTC' ? 'Z' : zone] = RFC3339.exec(text) ?? []
+  if (Number(day) > daysOf(Number(year), Number(month))) return Number.NaN
+  return Date.parse(`${year}-${month}-${day}T${clock}${offset}`.toUpperCase())
+}
+
+function daysOf(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
+  return [4, 6, 9, 11].includes(month) ? 30 : 31
 }
 
 function fieldFaults(field: CompiledField, event: Exact, prefix: string): Fault[] {
@@ -137,7 +125,7 @@ function fieldFaults(field: CompiledField, event: Exact, prefix: string): Fault[
   const name = prefix + field.path.join('.')
   const { scale, rounds } = field
   if (value instanceof NumberText) return numberFaults(name, value.text, scale, rounds)
-  if (typeof value !== 'string') return []
+  if (typeof value !== 'string') return NONE
   return field.type === 'decimal' ? numberFaults(name, value, scale, rounds) : textFaults(name, value)
 }
 
@@ -149,12 +137,12 @@ function fieldValue({ path, blankAsNull }: CompiledField, holder: Exact): Exact 
 
 function numberFaults(field: string, text: string, scale: number, rounds: boolean): Fault[] {
   const { digits, point } = partsOf(text)
-  if (digits === '') return []
+  if (digits === '') return NONE
   // Nines up to the place that decides about rounding: one more digit before the decimal point.
   const roundsUp = rounds && point === MAX_INTEGER_DIGITS && new RegExp(`^9{${point + scale}}[5-9]`).test(digits)
   if (point > MAX_INTEGER_DIGITS || roundsUp)
     return [{ field, message: `must have at most ${MAX_INTEGER_DIGITS} digits before the decimal point` }]
-  if (rounds || digits.length - point <= scale) return []
+  if (rounds || digits.length - point <= scale) return NONE
   return [{ field, message: scale === 0 ? 'must have no decimals' : `must have at most ${scale} decimals` }]
 }
 
@@ -177,6 +165,6 @@ function trimZeros(digits: string): string {
 }
 
 function textFaults(field: string, text: string): Fault[] {
-  if (text.isWellFormed() && !text.includes('\0')) return []
+  if (text.isWellFormed() && !text.includes('\0')) return NONE
   return [{ field, message: 'must be valid Unicode without U+0000' }]
 }

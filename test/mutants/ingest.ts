@@ -27,6 +27,22 @@ export const INGEST_MUTANTS: Mutant[] = [
     turnsRed: 'is not read further than the hundredth fault',
   },
   {
+    name: 'ingest checks numbers without their original digits',
+    file: 'producer/serve/exact-json.ts',
+    find: 'if (hasNumber(plain, own)) return true',
+    plant: 'if (hasNumber(plain, own)) return false',
+    test: 'test/producer/serve/exact-json.test.ts',
+    turnsRed: 'needs the digits of an event',
+  },
+  {
+    name: 'ingest accepts dates that do not exist',
+    file: 'producer/serve/exact-checks.ts',
+    find: 'year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)',
+    plant: 'year % 4 === 0',
+    test: 'test/producer/serve/exact-checks.test.ts',
+    turnsRed: 'accepts exactly the dates that exist',
+  },
+  {
     name: 'ingest accepts arrays of any length',
     file: 'producer/serve/body.ts',
     find: 'if (count > maxEvents)',

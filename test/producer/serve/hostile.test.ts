@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { compileSpec } from '#pipeline/compiled-spec.ts'
 import { parsePipeline } from '#pipeline/parse.ts'
-import { checkSales, faultFinder, type Validate } from '#producer/serve/validation.ts'
+import { checkSales, checksOf, type Validate } from '#producer/serve/validation.ts'
 import { ecommerce } from '../pipelines.ts'
 import { ingestApp } from './fixture.ts'
 
@@ -49,10 +49,12 @@ describe('an array of sales', () => {
     const compiled = compileSpec(ORDERS)
     const events = Array.from({ length: 500 }, () => Buffer.from('{}'))
     let [checked, yielded] = [0, 0]
-    const { faults } = checkSales({ events, isBatch: true }, compiled, function* () {
+    function* faultsOf() {
       checked++
       for (; yielded < 1000; yielded++) yield { field: 'a', message: `must be ${yielded}` }
-    })
+    }
+    const checks = { digitsNeeded: () => false, faultsOf }
+    const { faults } = checkSales({ events, isBatch: true }, compiled, checks)
     expect([faults.length, checked, yielded]).toEqual([100, 1, 99])
   })
 })
@@ -92,7 +94,7 @@ describe('an event with many lines', () => {
 
   it('checks one line at a time', async () => {
     let validated = 0
-    const faultsOf = faultFinder(compileSpec(ORDERS), () => {
+    const { faultsOf } = checksOf(compileSpec(ORDERS), () => {
       const validate: Validate = () => ++validated === 1
       validate.errors = [{ keyword: 'type', instancePath: '', params: {} }]
       return validate
