@@ -58,12 +58,17 @@ async function measure(count: number): Promise<Record<string, unknown>> {
     await installOperator(kube)
     await createPipelines(kube, count)
     const operator = startOperator(server, await operatorToken(kube))
+    const ended = once(operator, 'exit')
+    const early = ended.then(([code]) => {
+      throw new Error(`the operator ended with code ${code} before it was measured`)
+    })
+    const measured = resting(count).then(() => figures(operator.pid!))
     try {
-      await resting(count)
-      return { pipelines: count, ...(await figures(operator.pid!)) }
+      return { pipelines: count, ...(await Promise.race([measured, early])) }
     } finally {
+      early.catch(() => {})
       operator.kill('SIGTERM')
-      await once(operator, 'exit')
+      await ended
     }
   } finally {
     await server.stop()

@@ -36,7 +36,10 @@ function groupByRule(valid: string, problem: string, remedy: string): CelRule {
   }
 }
 
-/** `excluded`: CEL about the measure `m` that the rule leaves out. `valid`: CEL about `name`, an operand. */
+/**
+ * `excluded`: CEL about the measure `m` that the rule leaves out. `valid`: CEL about `name`, an operand. The message does not name
+ * the measure: to look for it again, the API server would estimate 18 times what it allows.
+ */
 function operandRule(excluded: string, valid: string, problem: string, condition = ''): CelRule {
   const isValid = `${excluded} || ${operands('m.of')}.all(name, ${valid})`
   return {
