@@ -58,7 +58,7 @@ function sourcesBelow(folder: string): [string, string][] {
 }
 
 describe('the source tree', () => {
-  it('has files and imports to check', () => {
+  it('finds source files and imports to check', () => {
     expect(sources.size).toBeGreaterThan(50)
     expect(imports.filter(({ isOurs }) => isOurs).length).toBeGreaterThan(100)
   })
@@ -67,7 +67,7 @@ describe('the source tree', () => {
     expect(imports.filter(({ target, isOurs }) => isOurs && !sources.has(target))).toEqual([])
   })
 
-  it('has only packages that MAY_IMPORT lists', () => {
+  it('lists every package of ours in MAY_IMPORT', () => {
     expect(unlistedPackages(sources, MAY_IMPORT)).toEqual([])
   })
 
@@ -75,11 +75,11 @@ describe('the source tree', () => {
     expect(forbiddenImports(imports, MAY_IMPORT)).toEqual([])
   })
 
-  it('has no import circles', () => {
+  it('finds no import circles in the sources', () => {
     expect(importCircles(imports)).toEqual([])
   })
 
-  it('is described by the table in docs/architecture.md', () => {
+  it('documents MAY_IMPORT in the table of docs/architecture.md', () => {
     expect(documentedImports(read('docs/architecture.md'))).toEqual(MAY_IMPORT)
   })
 
@@ -94,7 +94,7 @@ describe('the source tree', () => {
     expect(importsOutOfFlow(imports)).toEqual([])
   })
 
-  it('has a verifier that shares no code with the engine', () => {
+  it('shares no code between the verifier and the engine', () => {
     const verifier = imports.filter(({ file }) => packageOf(file) === 'verify')
     expect(new Set(verifier.map(({ file }) => file)).size).toBeGreaterThan(5)
     expect(verifier.filter(({ target, isOurs }) => isOurs && packageOf(target) !== 'verify')).toEqual([])

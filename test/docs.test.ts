@@ -73,12 +73,12 @@ function versionsIn(text: string): string[] {
 }
 
 describe('the current version', () => {
-  it.each(['Dockerfile', 'charts/sales-pipeline/Chart.yaml'])('is the only one that %s names', file => {
+  it.each(['Dockerfile', 'charts/sales-pipeline/Chart.yaml'])('finds only the current version in %s', file => {
     expect(read(file)).toContain(version)
     expect(versionsIn(read(file))).toEqual([])
   })
 
-  it('is compared with versions in image tags, labels and archive names', () => {
+  it('finds versions in image tags, labels and archive names', () => {
     for (const tag of ['salespipeline/processor:0.0.9', 'sales-pipeline-0.0.9.tgz', 'image.version="0.0.9"'])
       expect(versionsIn(tag)).toEqual(['0.0.9'])
   })
@@ -86,7 +86,7 @@ describe('the current version', () => {
 
 describe('README.md', () => {
   const text = read('README.md')
-  it('has at most 150 lines', () => expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(150))
+  it('keeps README.md at 150 lines or less', () => expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(150))
   it.each(Object.keys({ ...dependencies, ...devDependencies }).filter(name => !name.startsWith('@types/')))(
     'explains why %s is a dependency',
     name => expect(text).toContain(`\`${name}\``),
@@ -127,7 +127,7 @@ describe('docs/reference.md', () => {
 
   it('equals what npm run docs writes', () => expect(readFileSync(REFERENCE_FILE, 'utf8')).toBe(referenceFile()))
 
-  it('has every field of the schema', () => {
+  it('lists every field of the schema in docs/reference.md', () => {
     const json = z.toJSONSchema(document, { io: 'input', reused: 'inline' }) as SchemaNode
     const all = pathsOf(json, '', new Set()).map(path => path.replace(/^spec\./, ''))
     const groups = new Set(['spec', ...fieldSections(examples()).map(({ name }) => name)])
@@ -143,14 +143,14 @@ describe('docs/reference.md', () => {
     expect(rows.filter(row => isLeaf(row) && row.example === '').map(({ path }) => path)).toEqual([])
   })
 
-  it('has the meaning of every section', () => {
+  it('gives the meaning of every section of docs/reference.md', () => {
     expect(fieldSections(examples()).filter(({ meaning }) => meaning === '')).toEqual([])
   })
 
   it.each([
     ['that spans fields', RULES, CROSS_FIELD_RULES],
     ['on changes', { ...TRANSITIONS, '': PLACE_OF_RESULTS }, FIXED_FIELDS],
-  ])('has each rule of the CRD %s', (_, rules, documented) => {
+  ])('documents each rule of the CRD %s', (_, rules, documented) => {
     const targets = Object.entries(rules).flatMap(([path, list]) =>
       list.map(({ fieldPath = '' }) => `${path}${fieldPath}`),
     )
@@ -159,7 +159,7 @@ describe('docs/reference.md', () => {
     expect(missing).toEqual([])
   })
 
-  it('has rules for fields that exist', () => {
+  it('documents rules only for fields that exist', () => {
     const named = [...CROSS_FIELD_RULES, ...FIXED_FIELDS].flatMap(({ fields }) => fields)
     const linking = rows.filter(({ type }) => linksElsewhere(type))
     const isField = (path: string) =>
@@ -183,7 +183,7 @@ describe('CONTRIBUTING.md and SECURITY.md', () => {
 describe('docs/decisions', () => {
   const index = read('docs/decisions/README.md')
   const pages = readdirSync(join(ROOT, 'docs/decisions')).filter(name => name !== 'README.md')
-  it('has pages that are numbered without gaps', () =>
+  it('numbers the pages of docs/decisions without gaps', () =>
     expect(pages.map(name => Number(name.slice(0, 4)))).toEqual(pages.map((_, index) => index + 1)))
   it.each(pages)('lists %s in the index under its title, and the page has all parts', page => {
     const text = read(`docs/decisions/${page}`)

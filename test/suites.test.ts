@@ -1,21 +1,24 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { titlesIn } from './mutants/titles.ts'
 import { ROOT, SUITES, suiteNames, suiteOf } from './suites.ts'
 
 const files = globSync('test/**/*.test.ts', { cwd: ROOT })
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 /** Ways to leave tests out on machines that lack something. */
 const SKIPS = /\b(?:describe|it|test)\.(?:skip|skipIf|runIf)\b|\bdescribeWith[A-Z]/
+/** Without its `describe`, a title that begins with one of these does not say what the test is about. */
+const BARE_VERB = /^(?:is|are|has|have|had|can|may|was|were)\b/i
 
 describe('the suites', () => {
-  it('have files that exist', () => {
+  it('finds the files of every suite', () => {
     const paths = suiteNames.flatMap(name => SUITES[name].paths)
     expect(paths.filter(path => !existsSync(join(ROOT, path)))).toEqual([])
     for (const name of suiteNames) expect(files.filter(file => suiteOf(file) === name).length, name).toBeGreaterThan(0)
   })
 
-  it('have no test in npm test that is skipped where a tool is missing', () => {
+  it('skips no test of npm test where a tool is missing', () => {
     const defaults = files.filter(file => SUITES[suiteOf(file)].isDefault)
     const skipping = defaults.filter(file => file !== 'test/suites.test.ts' && SKIPS.test(read(file)))
     // It reads /proc, which macOS lacks.
@@ -30,5 +33,26 @@ describe('the suites', () => {
     ['test/api-server/crd.test.ts', 'api-server'],
   ])('counts %s among %s', (file, suite) => {
     expect(suiteOf(file)).toBe(suite)
+  })
+})
+
+describe('titles of tests', () => {
+  // Modules of the tests hold suites that several test files share.
+  const titled = globSync('test/**/*.ts', { cwd: ROOT }).flatMap(file =>
+    titlesIn(read(file)).map(title => ({ file, title })),
+  )
+
+  it('finds no title that needs its describe because it begins with a bare verb', () => {
+    expect(titled.length).toBeGreaterThan(1500)
+    const bare = titled.filter(({ title }) => BARE_VERB.test(title))
+    expect(bare.map(({ file, title }) => `${file}: ${title}`)).toEqual([])
+  })
+
+  it.each(['is kept', 'Are refused', 'may hold comments'])('recognizes the bare verb of "%s"', title => {
+    expect(title).toMatch(BARE_VERB)
+  })
+
+  it.each(['keeps a topic', 'isolates a fault', 'cannot be set', 'a topic is kept'])('accepts "%s"', title => {
+    expect(title).not.toMatch(BARE_VERB)
   })
 })

@@ -15,7 +15,7 @@ const NPM = ['install', 'audit']
 const NEEDS_MORE = /\b(docker|kind|helm|kubectl|gh|sudo|go)\b|npm audit|\.github\/(crds|kind-|scan-)/
 
 describe('the steps of the workflows', () => {
-  it('are found', () => expect(all.length).toBeGreaterThan(10))
+  it('finds the steps of the workflows', () => expect(all.length).toBeGreaterThan(10))
 
   it.each(all.map(({ run }) => run))('name npm scripts that exist: %s', run => {
     const named = [...run.matchAll(/npm (?:run )?(?:--silent )?([\w:]+)/g)].map(([, name]) => name!)
@@ -27,7 +27,7 @@ describe('the steps of the workflows', () => {
       expect({ path, exists: existsSync(join(ROOT, path)) }).toEqual({ path, exists: true })
   })
 
-  it('have NEEDS exactly where they need more than Node, Java and Maven', () => {
+  it('finds NEEDS exactly on steps that need more than Node, Java and Maven', () => {
     const wrong = ['ci', 'audit']
       .flatMap(name => runSteps(`.github/workflows/${name}.yml`))
       .filter(

@@ -169,7 +169,7 @@ describeWithCrds('the chart on an API server', () =>
         expect(get('shop', 'deployment', 'salespipeline-operator')!.spec.replicas).toBe(1)
       })
 
-      it('is upgraded to other images, although Jobs cannot be changed', () => {
+      it('upgrades the chart to other images, although Jobs cannot be changed', () => {
         upgrade('shop', '--set', 'images.tag=next,images.check=false')
         const { items } = get('shop', 'jobs')!
         const images = items.map((job: Json) => job.spec.template.spec.containers[0].image)

@@ -63,7 +63,7 @@ describeWithApiServer('the CRD', () => {
 
   it('equals the generated file (npm run crd)', () => expect(readFileSync(CRD_FILE, 'utf8')).toBe(crdFile()))
 
-  it('is established and structural, without other conditions', async () => {
+  it('serves the CRD as established and structural, without other conditions', async () => {
     const crd = await kube.demand('GET', `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${NAME}`)
     const conditions = Object.fromEntries(crd.status.conditions.map(({ type, status }: Json) => [type, status]))
     expect(conditions).toEqual({ NamesAccepted: 'True', Established: 'True' })

@@ -530,7 +530,7 @@ describeWithCrds('the operator', () => {
     expect((await ready('misspelt', 'ApplyRejected')).message).toContain('nodeAfinity')
   })
 
-  it('has no permissions that it does not need', async () => {
+  it('gives the operator no permissions that it does not need', async () => {
     const asOperator = new Kube({ ...server, token: await operatorToken(kube) })
     await kube.request('POST', `/api/v1/namespaces/${namespace}/secrets`, { metadata: { name: 'other' } })
     const forbidden: [string, string, Json?][] = [

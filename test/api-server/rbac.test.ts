@@ -198,7 +198,7 @@ describeWithCrds('the operator with watchNamespaces', () => {
     cluster = await startServer('operator.watchNamespaces={served,also-served}')
   })
 
-  it('has permissions in these namespaces and in its own, and none elsewhere', async () => {
+  it('gives the operator permissions in watchNamespaces and in its own namespace, and none elsewhere', async () => {
     const { kube, operator } = cluster
     const resources = await resourcesOf(kube)
     for (const namespace of ['served', 'also-served'])

@@ -110,7 +110,7 @@ export function topicTests(cluster: () => { kube: Kube; server: ApiServer }): ()
       await condition(tenant, 'allowed', 'Accepted', 'Applied')
     })
 
-    it('have one KafkaTopic, whose faults the pipeline shows', async () => {
+    it('uses the KafkaTopic that already describes the topic, and shows its faults in the pipeline', async () => {
       const { kube, tenant } = await namespaces()
       const labels = { 'strimzi.io/cluster': 'main' }
       const theirs = { metadata: { name: 'by-the-chart', labels }, spec: { topicName: 'shared', partitions: 1 } }

@@ -18,7 +18,7 @@ describe('the fault schedule of a round', () => {
     )
   })
 
-  it('is the same for the same seed, in any order of the kinds', () => {
+  it('plans the same faults for the same seed, in any order of the kinds', () => {
     check(
       fc.property(seeds, kinds, (seed, chosenKinds) => {
         expect(scheduleRound(seed, 2, [...chosenKinds].reverse())).toEqual(scheduleRound(seed, 2, chosenKinds))
@@ -46,7 +46,7 @@ describe('chosen', () => {
     )
   })
 
-  it('can return every element, and undefined for an empty list', () => {
+  it('chooses any element of a list, and undefined from an empty list', () => {
     const pods = ['c', 'a', 'b'].map(name => ({ name }))
     expect([0, 0.34, 0.99].map(pick => chosen(pods, pick)!.name)).toEqual(['a', 'b', 'c'])
     expect(chosen([], 0.5)).toBeUndefined()

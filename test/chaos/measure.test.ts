@@ -128,7 +128,7 @@ describe('a standstill', () => {
     [3, 6],
   ])
 
-  it('is the longest time without growth, in total and for the worst partition', () => {
+  it('measures a standstill as the longest time without growth, in total and for the worst partition', () => {
     const window = { from: 500, to: 3000 }
     expect(standstill(ticks, window)).toBe(500)
     expect(worstStandstill(ticks, window)).toBe(2000)
@@ -146,7 +146,7 @@ describe('a standstill', () => {
     expect(idleFor(ticks.slice(0, 7), 0)).toBe(0)
   })
 
-  it('is at most as long as the window, and in total at most as long as for the worst partition', () => {
+  it('limits a standstill to the window, and the total to that of the worst partition', () => {
     const steps = fc.array(fc.tuple(fc.nat(1), fc.nat(1)), { minLength: 2, maxLength: 40 })
     check(
       fc.property(steps, growth => {
@@ -176,7 +176,7 @@ it('computes the peak of known lags and the rate of committed records', () => {
 })
 
 describe('delays', () => {
-  it('are interpolated within a bucket, as in Prometheus', () => {
+  it('interpolates delays within a bucket, as Prometheus does', () => {
     // 50 up to 0.1, 49 up to 1, and 1 up to 10.
     const delay = delayOf(BOUNDS, [50, 99, 100, 100])!
     expect(delay.p50).toBeCloseTo(0.1)

@@ -27,7 +27,7 @@ const job = (drained: boolean, pipeline = document()) => {
 describe('the table', () => {
   const lines = (results: Report) => renderReport(results).split('\n')
 
-  it('has a row for the time before the first fault and one for each fault', () => {
+  it('writes a table row for the time before the first fault and one for each fault', () => {
     const rows = lines(report()).filter(line => line.startsWith('|'))
     expect(rows).toHaveLength(2 + 1 + report().faults.length)
     expect(new Set(rows.map(row => row.split('|').length)).size).toBe(1)
@@ -64,7 +64,7 @@ describe('the table', () => {
 })
 
 describe('the chart', () => {
-  it('is valid SVG that marks each fault and interrupts its lines at unknown values', () => {
+  it('draws the chart as valid SVG that marks each fault and interrupts its lines at unknown values', () => {
     const svg = renderChart(report())
     // There is no XML parser here, so opening and closing tags are counted.
     expect(svg.match(/<(svg|title|text)\b/g)!.length).toBe(svg.match(/<\/(svg|title|text)>/g)!.length)
@@ -75,7 +75,7 @@ describe('the chart', () => {
     expect(renderChart({ ...report(), pipeline: '<b>&' })).toContain('Chaos on &#60;b&#62;&#38;')
   })
 
-  it('can be drawn for a run without measurements', () => {
+  it('draws a chart for a run without measurements', () => {
     expect(renderChart({ ...report(), ticks: [], faults: [] })).not.toMatch(/NaN|Infinity|undefined/)
   })
 })
@@ -110,13 +110,13 @@ describe('the verifier’s Job', () => {
     ])
   })
 
-  it('is rejected if Kafka expects a token of the pipeline’s ServiceAccount', () => {
+  it('rejects the verifier’s Job if Kafka expects a token of the pipeline’s ServiceAccount', () => {
     expect(notVerifiable(document({ source: { topic: 't', tls: {} } }))).toBeNull()
     const sasl = { mechanism: 'OAUTHBEARER', serviceAccountToken: { audience: 'kafka' } }
     expect(notVerifiable(document({ source: { topic: 't', sasl } }))).toContain('serviceAccountToken')
   })
 
-  it('has its verdict read from its log after the progress lines', () => {
+  it('reads the verdict of the verifier’s Job from its log after the progress lines', () => {
     expect(readVerdict('100000 records read\n{\n  "ok": true,\n  "rows": {\n  }\n}\n')).toEqual({ ok: true, rows: {} })
     expect(() => readVerdict('cannot compare the tables with the topic: Error: no topic')).toThrow(
       'cannot compare the tables with the topic: Error: no topic',

@@ -26,7 +26,7 @@ function faultsOf(objects: Json[]): Record<string, string[]> {
 describeWithHelm('pods of the chart', () => {
   it.each(chartShapes())('meet restricted in shape %s', (_, args) => expect(faultsOf(rendered(args))).toEqual({}))
 
-  it('are all known to this test', () => {
+  it('knows all pods of the chart', () => {
     const names = podsOf(rendered(EVERYTHING)).map(({ name }) => name.replace(/-[0-9a-f]{8}$/, ''))
     expect(names.sort()).toEqual([
       'Deployment kafka-ui',
@@ -51,7 +51,7 @@ describe('pods of the operator and of the manifests', () => {
     },
   )
 
-  it('are found', () => {
+  it('finds the pods of the operator and of the manifests', () => {
     expect(files.length).toBeGreaterThan(7)
     for (const file of files) expect(podsOf(documents(join(ROOT, file))).length, file).toBeGreaterThan(0)
   })

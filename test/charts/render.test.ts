@@ -44,7 +44,7 @@ function jobForGolden(job: Json): Json {
 
 /** UPDATE_GOLDEN=1 writes the golden files; review the diff before you commit it. */
 describeWithHelm('the chart', () => {
-  it('is covered by at least six golden shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
+  it('renders the chart in at least six golden shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
 
   it.each(SHAPES)('renders shape %s as in its golden file', (shape, args) => {
     const output = goldenText(rendered(args))
@@ -150,7 +150,7 @@ describeWithHelm('the chart', () => {
     )
   })
 
-  it('has alerts that link to the runbook, at the address of monitoring.runbooks', () => {
+  it('links alerts to the runbook, at the address of monitoring.runbooks', () => {
     const spec = (args: string[]) => rendered(args).find(({ kind }) => kind === 'PrometheusRule').spec
     const links = (args: string[]): string[] =>
       spec(args).groups.flatMap(({ rules }: Json) =>
@@ -216,7 +216,7 @@ describeWithHelm('the chart', () => {
     expect(pod.spec.tolerations).toEqual([{ key: 'dedicated', operator: 'Exists' }])
   })
 
-  it('has the version of the project', () => {
+  it('gives the chart the version of the project', () => {
     const { version, appVersion } = parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8'))
     const project = JSON.parse(readFileSync(join(CHART, '../../package.json'), 'utf8'))
     expect([version, appVersion]).toEqual([project.version, project.version])

@@ -12,7 +12,7 @@ const find = (objects: Json[], kind: string, name: string) =>
 const kafkaOf = (objects: Json[]) => find(objects, 'Kafka', 'kafka').spec
 
 describeWithHelm('Kafka of the chart', () => {
-  it('has the listener without authentication alone by default, and no users', () => {
+  it('gives Kafka only the listener without authentication by default, and no users', () => {
     const objects = rendered([])
     expect(kafkaOf(objects).kafka.listeners.map(({ port }: Json) => port)).toEqual([9092])
     expect(kafkaOf(objects).kafka).not.toHaveProperty('authorization')
@@ -20,7 +20,7 @@ describeWithHelm('Kafka of the chart', () => {
     expect(objects.filter(({ kind }) => kind === 'KafkaUser')).toEqual([])
   })
 
-  it('has both listeners while clients move to the other one, without authorization', () => {
+  it('gives Kafka both listeners while clients move to the other one, without authorization', () => {
     const objects = rendered(ON)
     const { kafka, entityOperator } = kafkaOf(objects)
     expect(kafka.listeners.map(({ port }: Json) => port)).toEqual([9092, 9093])
@@ -63,7 +63,7 @@ describeWithHelm('Kafka of the chart', () => {
   it.each([
     ['both listeners', ON],
     ['the listener with SCRAM', ONLY],
-  ])('is used over TLS with the Secrets of Strimzi by all workloads, with %s', (_, args) => {
+  ])('connects all workloads to Kafka over TLS with the Secrets of Strimzi, with %s', (_, args) => {
     const objects = rendered(args)
     const { source } = checkPipeline(find(objects, 'SalesPipeline', 'helm-test')).spec
     expect(source).toMatchObject({

@@ -63,7 +63,7 @@ describe('the number of workers', () => {
   }, 3 * MINUTES)
 
   it(
-    'is scaled by a HorizontalPodAutoscaler on their counters, through the scale subresource',
+    'lets a HorizontalPodAutoscaler scale workers on their counters, through the scale subresource',
     async () => {
       await shop.apply('hpa', { rate: 100 })
       await serveMetrics('hpa-processor:8080')
@@ -82,7 +82,7 @@ describe('the number of workers', () => {
   )
 
   it(
-    'is scaled by our autoscaler, which reports why, with the same results as without scaling',
+    'lets our autoscaler scale workers and report why, with the same results as without scaling',
     async () => {
       await shop.apply('alone', { rate: FAST, ...BRIEF })
       await until('there is a backlog', async () => (await committed('alone')) > BACKLOG, 5 * MINUTES)

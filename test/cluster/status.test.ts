@@ -95,7 +95,7 @@ describe('the Ready condition', () => {
   )
 
   it(
-    'is not met for kubectl wait after a doomed change, names the quota that refuses the pods, and recovers',
+    'leaves Ready unmet for kubectl wait after a doomed change, names the quota that refuses the pods, and recovers',
     async () => {
       const wait = (seconds: number) =>
         shop.k('wait', 'salespipeline/doors', '--for=condition=Ready', `--timeout=${seconds}s`)

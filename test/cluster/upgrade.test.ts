@@ -64,7 +64,7 @@ describeWithHelm('an installation of the first chart', () => {
   }, 5 * MINUTES)
 
   it(
-    'is upgraded, rolled back and upgraded again without a lost or doubled sale',
+    'upgrades an installation, rolls it back and upgrades it again without a lost or doubled sale',
     async () => {
       await runsVersion(FIRST)
       expect(await columns()).not.toContain('Delay')
@@ -103,7 +103,7 @@ describeWithHelm('an installation of the first chart', () => {
     )
 
     it(
-      'is installed again over what was kept, and its workers continue',
+      'installs the chart again over what was kept, and its workers continue',
       async () => {
         helm(['install', ...release, CHART, ...values])
         await shop.patch('ecommerce', { load: { onCluster: true } })
@@ -113,7 +113,7 @@ describeWithHelm('an installation of the first chart', () => {
     )
 
     it(
-      'is removed completely by the commands of its notes',
+      'removes the installation completely with the commands of its notes',
       async () => {
         // The operators of Strimzi and ECK would do this once their resources are deleted.
         await shop.k('delete', 'statefulset', 'kafka-nodes', 'elasticsearch-es-default')

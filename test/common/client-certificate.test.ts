@@ -31,12 +31,12 @@ const read = (secret: { cert?: string; key?: string }, now = Date.now()) =>
   clientTls(BLOCK, 'spec.source.tls', secretsFrom(envOf(secret)), now)
 
 describe('a client certificate', () => {
-  it('is read with its private key, which no text then shows', () => {
+  it('reads a client certificate with its private key, which no text then shows', () => {
     expect(read({ cert, key })).toEqual({ cert, key })
     expect(redactText(`sent ${key}`)).toBe('sent [redacted]')
   })
 
-  it('is not read if the block is disabled', () => {
+  it('does not read a client certificate if the block is disabled', () => {
     expect(clientTls({ ...BLOCK, enabled: false }, 'spec.source.tls', secretsFrom({}))).toBeNull()
   })
 
@@ -49,11 +49,11 @@ describe('a client certificate', () => {
       /clientCertSecretRef: key user\.key of Secret shop-user is not a private key in PEM format/,
     ],
     [{ cert, key: certificates.pem('other.key') }, /\(user\.key\) does not belong to the certificate \(user\.crt\) of/],
-  ])('is refused with an error that names the field: %#', (secret, message) => {
+  ])('refuses a client certificate with an error that names the field: %#', (secret, message) => {
     expect(() => read(secret)).toThrow(message)
   })
 
-  it('is refused outside its period of validity', () => {
+  it('refuses a client certificate outside its period of validity', () => {
     const expired = /certificate \(user\.crt\) of Secret shop-user expired at 20\S+Z; renew it/
     expect(() => read({ cert, key }, Date.now() + 3 * DAY_MS)).toThrow(expired)
     expect(() => read({ cert, key }, Date.now() - DAY_MS)).toThrow(/is valid only from 20/)

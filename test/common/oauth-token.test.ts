@@ -42,13 +42,13 @@ const failure = async (token: () => Promise<string>) => {
 }
 
 describe('client credentials', () => {
-  it('are exchanged for a token, with the scope', async () => {
+  it('exchanges client credentials for a token, with the scope', async () => {
     const token = await fetchedToken(credentials({ scope: 'kafka read' }))()
     expect(decodeJwt(token)).toMatchObject({ sub: 'shop', aud: 'kafka' })
     expect(endpoint.requests).toEqual(['grant_type=client_credentials&scope=kafka+read'])
   })
 
-  it('are sent once for callers at the same time, and again before the token expires', async () => {
+  it('sends client credentials once for callers at the same time, and again before the token expires', async () => {
     const clock = { now: 0 }
     endpoint.lifetimeSeconds = 100
     const token = fetchedToken(credentials(), () => clock.now)
@@ -62,7 +62,7 @@ describe('client credentials', () => {
     expect(endpoint.requests).toHaveLength(2)
   })
 
-  it('are fetched again after a failure', async () => {
+  it('fetches a token again after a failure', async () => {
     const token = fetchedToken(credentials())
     endpoint.refusal = { status: 503, text: 'starting' }
     expect(await failure(token)).toMatchObject({ denied: false, message: /answered 503 .*starting$/ })
@@ -108,7 +108,7 @@ describe('client credentials', () => {
 describe('a token file', () => {
   const file = join(folder, 'token')
 
-  it('is read again for each authentication', async () => {
+  it('reads a token file again for each authentication', async () => {
     const token = tokenFromFile(file)
     writeFileSync(file, 'first\n')
     expect(await token()).toBe('first')

@@ -60,7 +60,7 @@ const amount = (options: object = {}): Parts => ({
 })
 
 describe('amounts from binary floats', () => {
-  it('are rounded half-even where the field says so', () => {
+  it('rounds amounts from binary floats half-even where the field says so', () => {
     expect(outcomes('float-noise', amount({ rounding: 'half-even' }))).toEqual([
       '455.2',
       '0.3',
@@ -70,7 +70,7 @@ describe('amounts from binary floats', () => {
     ])
   })
 
-  it('are dead letters otherwise, with a condition that proposes rounding', () => {
+  it('makes amounts from binary floats dead letters without the option, with a condition that proposes rounding', () => {
     const dead = 'too_many_decimals amount'
     expect(outcomes('float-noise', amount())).toEqual([dead, dead, dead, dead, '330.59'])
     expect(conditionsOf('float-noise', amount())).toEqual({
@@ -86,14 +86,14 @@ describe('blanks and ids such as 17850.0', () => {
     deduplication: {},
   })
 
-  it('are read as null and as integers where the document says so', () => {
+  it('reads blanks as null and ids such as 17850.0 as integers where the document says so', () => {
     const lenient = parts({ blankAsNull: true }, { integralIds: true })
     expect(outcomes('blank', lenient)).toEqual(['0', '2'])
     expect(engineShare('blank', lenient).commit.counters).toMatchObject({ accepted: 2, duplicate: 1 })
     expect(verify('blank', lenient).counters).toMatchObject({ accepted: 2, duplicate: 1 })
   })
 
-  it('are dead letters otherwise', () => {
+  it('makes blanks and ids such as 17850.0 dead letters without the options', () => {
     expect(outcomes('blank', parts({}))).toEqual(['bad_number amount', 'wrong_type id', 'wrong_type id'])
   })
 })
@@ -102,7 +102,7 @@ describe('times', () => {
   const parts = (time: object): Parts => ({ event: { time: { path: 'ts', ...time }, fields: [] } })
   const NOON = '2026-11-29T12:00:00.000Z'
 
-  it('are read in every form that the document lists', () => {
+  it('reads times in every form that the document lists', () => {
     const formats = ['iso8601', 'dd/MM/yyyy HH:mm:ss', 'epoch']
     expect(outcomes('times', parts({ formats, unit: 's', zone: 'UTC' }))).toEqual([
       '2026-11-29T12:00:00.019Z',
@@ -118,13 +118,13 @@ describe('times', () => {
     ])
   })
 
-  it('are dead letters where their meaning is open', () => {
+  it('makes times dead letters where their meaning is open', () => {
     const dead = 'bad_time ts'
     expect(outcomes('times', parts({ format: 'iso8601' })).slice(6)).toEqual([dead, dead, dead, dead])
     expect(outcomes('times', parts({}))).toEqual(Array(10).fill(dead))
   })
 
-  it('may be those of the Kafka records', () => {
+  it('uses the timestamps of Kafka records as event times where the document says so', () => {
     const record = { event: { time: { format: 'record-timestamp' }, fields: [] } }
     expect(new Set(outcomes('times', record))).toEqual(new Set(['2026-11-30T13:00:00.000Z']))
   })

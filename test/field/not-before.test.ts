@@ -28,7 +28,7 @@ const VALUES = [
 const UPGRADED_AT = 1
 
 describe('a time before 1970', () => {
-  it('is accepted before the upgrade and dead after it, when a worker restores its ids', () => {
+  it('accepts a time before 1970 until the upgrade and makes it a dead letter afterwards, when a worker restores its ids', () => {
     const segments = [
       { fromOffset: 0, generation: 1, specJson: 'stored' },
       { fromOffset: UPGRADED_AT, generation: 2, specJson: 'upgraded' },
@@ -50,7 +50,7 @@ describe('a time before 1970', () => {
     expect(commit.counters).toMatchObject({ records: 3, dead: 2, duplicate: 1, accepted: 0 })
   })
 
-  it('is accepted before the upgrade and dead after it, for the verifier', () => {
+  it('accepts a time before 1970 until the upgrade and expects a dead letter afterwards, in the verifier', () => {
     const stored = readSpec(document as unknown as WrittenDocument)
     const given = readSpec(readDocument(JSON.stringify(document)))
     const generations = [stored, given].map(({ rules }, i) => ({ number: i + 1, rules }))

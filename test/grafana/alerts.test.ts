@@ -6,7 +6,7 @@ import { alerts, allRules, mutants, readRuleTests } from './rules.ts'
 
 const served = await servedMetrics()
 
-it('has a severity, a summary, a description and a runbook section for every alert', () => {
+it('gives every alert a severity, a summary, a description and a runbook section', () => {
   expect(alerts().length).toBeGreaterThan(15)
   for (const { alert, labels, annotations } of alerts()) {
     expect(alert).toMatch(/^SalesPipeline[A-Z]\w+$/)
@@ -83,7 +83,7 @@ describe('the alert rules follow pipeline/conditions.ts:', () => {
   })
 })
 
-it('has tests and plantable faults for every alert', () => {
+it('finds tests and plantable faults for every alert', () => {
   const names = readRuleTests().tests.map(({ name }) => name)
   for (const { alert } of alerts()) {
     expect(names.filter(name => name.startsWith(alert.slice('SalesPipeline'.length))).length, alert).toBeGreaterThan(0)

@@ -19,7 +19,7 @@ describe.each(DASHBOARDS)('%s', file => {
     expect(textOf(file)).toBe(dashboardFiles().get(file))
   })
 
-  it('has an id, a description, and a title, description and unit for each panel', () => {
+  it('gives the dashboard an id and a description, and each panel a title, description and unit', () => {
     expect(dashboard.uid).toMatch(/^[a-z-]{4,40}$/)
     expect(dashboard.description.length).toBeGreaterThan(20)
     expect(panels.length).toBeGreaterThan(6)
@@ -61,7 +61,7 @@ describe.each(DASHBOARDS)('%s', file => {
       expect(() => interpolated((expr ?? rawSql)!, known), title).not.toThrow()
   })
 
-  it('has ascending thresholds', () => {
+  it('sorts the thresholds of each panel in ascending order', () => {
     for (const { title, fieldConfig } of panels) {
       const values = fieldConfig!.defaults.thresholds!.steps.map(({ value }) => value)
       expect({ title, first: values[0] }).toEqual({ title, first: null })

@@ -24,7 +24,7 @@ function anchorOf(heading: string): string {
 
 describe('docs/operations.md', () => {
   it.each(alerts().map(({ alert }) => alert))(
-    'has a section for %s with meaning, impact, commands and actions',
+    'explains alert %s in docs/operations.md with meaning, impact, commands and actions',
     alert => {
       const section = sections.get(alert) ?? ''
       expect(section).toMatch(/\*\*Means:\*\*/)
@@ -35,7 +35,7 @@ describe('docs/operations.md', () => {
     },
   )
 
-  it('has sections only for existing alerts', () => {
+  it('explains only existing alerts in docs/operations.md', () => {
     const named = [...sections.keys()].filter(heading => heading.startsWith('SalesPipeline'))
     expect(named.sort()).toEqual(
       alerts()
@@ -66,7 +66,7 @@ describe('docs/operations.md', () => {
       expect({ code, raised: new RegExp(`\\b${code}\\b`).test(source) }).toEqual({ code, raised: true })
   })
 
-  it('has the tables of conditions that npm run docs writes', () => {
+  it('shows in docs/operations.md the tables of conditions that npm run docs writes', () => {
     expect(renderConditions().length).toBe(4)
     expect(replaceSections(OPERATIONS, renderConditions())).toBe(OPERATIONS)
   })

@@ -10,7 +10,7 @@ const { variable, group, target } = JSON.parse(readFileSync(join(root, 'docker-b
 const { image, ...targets } = target
 const names = PROGRAMS.map(({ name }) => name).sort()
 
-it('has one target for each program and builds all of them by default', () => {
+it('defines one target for each program and builds all of them by default', () => {
   expect(Object.keys(targets).sort()).toEqual(names)
   expect(group.default.targets.toSorted()).toEqual(names)
 })

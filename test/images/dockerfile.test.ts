@@ -11,7 +11,7 @@ const text = readFileSync(join(root, 'Dockerfile'), 'utf8')
 const sorted = ({ Env, ...config }: { Env: string[] }) => ({ ...config, Env: [...Env].sort() })
 
 describe('the Dockerfile', () => {
-  it('has a target for each program, and no other than their common base', () => {
+  it('defines a target for each program, and no other than their common base', () => {
     const onScratch = [...text.matchAll(/^FROM (?:scratch|runtime) AS (\w+)$/gm)].map(([, name]) => name)
     expect(onScratch.sort()).toEqual(['runtime', ...PROGRAMS.map(({ name }) => name)].sort())
   })

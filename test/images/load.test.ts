@@ -98,28 +98,28 @@ describe('a destination of images', () => {
     return { called: called(), helm }
   }
 
-  it('can be a kind cluster', async () => {
+  it('loads images into a kind cluster', async () => {
     expect(await callsOf({ kind: FAKE }, () => kind('shop'))).toEqual({
       called: ['kind load image-archive /somewhere/verify.tar --name shop'],
       helm: ['--kube-context kind-shop'],
     })
   })
 
-  it('can be a minikube profile', async () => {
+  it('loads images into a minikube profile', async () => {
     expect(await callsOf({ minikube: FAKE }, () => minikube('shop'))).toEqual({
       called: ['minikube --profile shop image load /somewhere/verify.tar'],
       helm: ['--kube-context shop'],
     })
   })
 
-  it('can be a registry, with skopeo if it is installed', async () => {
+  it('pushes images to a registry with skopeo if it is installed', async () => {
     expect(await callsOf({ skopeo: FAKE, docker: FAKE }, () => registry('registry.example/me/'))).toEqual({
       called: ['skopeo copy docker-archive:/somewhere/verify.tar docker://registry.example/me/salespipeline/verify:1'],
       helm: ['--set images.registry=registry.example/me'],
     })
   })
 
-  it('can be a registry, with docker if skopeo is not installed', async () => {
+  it('pushes images to a registry with docker if skopeo is not installed', async () => {
     expect((await callsOf({ docker: FAKE }, () => registry('localhost:5000'))).called).toEqual([
       'docker load --input /somewhere/verify.tar',
       'docker tag salespipeline/verify:1 localhost:5000/salespipeline/verify:1',

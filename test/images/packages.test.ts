@@ -85,7 +85,7 @@ describe('the list of packages', () => {
   const shipped: Shipped = { name: 'a', version: '1', purl: purlOf('npm', 'a', '1'), licence: 'MIT', files: [] }
   const sbom = (...packages: Shipped[]) => JSON.parse(sbomOf('salespipeline/x', about, packages))
 
-  it('has no time and no random number, unless SOURCE_DATE_EPOCH gives a time', () => {
+  it('writes no time and no random number into the list of packages, unless SOURCE_DATE_EPOCH gives a time', () => {
     expect(sbom(shipped)).toEqual(sbom(shipped))
     expect(sbom(shipped)).not.toHaveProperty('metadata.timestamp')
     vi.stubEnv('SOURCE_DATE_EPOCH', '86400')

@@ -186,7 +186,7 @@ describe('orders with several lines', () => {
     await stopped(worker)
   })
 
-  it('are refused when nothing says how often the total is added', async () => {
+  it('refuses orders with several lines when nothing says how often the total is added', async () => {
     const worker = await rig.startWorker(ordersSpec([{ name: 'revenue', ...total }], 'unclear'))
     expect(await worker.exited).toBe(1)
     expect(worker.log()).toMatch(/MeasureUnclear: unclear\.revenue: uses no field of a line/)

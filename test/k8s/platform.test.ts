@@ -31,7 +31,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 describe('k8s/platform/install.sh', () => {
-  it('is a shell script that is whole', () => {
+  it('parses install.sh as a shell script and shows its help', () => {
     execFileSync('bash', ['-n', INSTALL])
     expect(run('--help')).toMatchObject({ status: 0, calls: [], out: expect.stringContaining('--without NAME') })
   })
@@ -97,7 +97,7 @@ describe('k8s/platform/install.sh', () => {
 })
 
 describe('k8s/platform/values', () => {
-  it('has one file for each operator, each with a request of memory', () => {
+  it('provides one values file for each operator, each with a request of memory', () => {
     expect(readdirSync(join(PLATFORM, 'values')).sort()).toEqual([...operators.keys()].map(n => `${n}.yaml`).sort())
     for (const name of operators.keys()) expect(memoryOf(name), name).toBeGreaterThan(0)
   })
@@ -127,7 +127,7 @@ describe('k8s/platform/README.md', () => {
     expect(README).toContain(`CloudNativePG adds ${memoryOf('cnpg')} Mi`)
   })
 
-  it('has the operators’ memory as their values have it', () => {
+  it('states in the README the memory that the operators’ values request', () => {
     const of = (pattern: RegExp) => memory.filter(([what]) => pattern.test(what)).reduce((sum, [, mi]) => sum + mi, 0)
     expect(of(/^Strimzi's operator/)).toBe(memoryOf('strimzi'))
     expect(of(/^ECK's operator/)).toBe(memoryOf('eck'))
@@ -139,7 +139,7 @@ describe('k8s/platform/README.md', () => {
 })
 
 describe('kind-config.yaml', () => {
-  it('is a control plane and two workers', () => {
+  it('defines a kind cluster of a control plane and two workers', () => {
     const { kind, apiVersion, nodes } = parse(readFileSync(join(ROOT, 'kind-config.yaml'), 'utf8'))
     expect({ kind, apiVersion }).toEqual({ kind: 'Cluster', apiVersion: 'kind.x-k8s.io/v1alpha4' })
     expect(nodes).toEqual([{ role: 'control-plane' }, { role: 'worker' }, { role: 'worker' }])

@@ -19,7 +19,7 @@ describe('kibana/saved-objects.ndjson', () => {
     expect(text).toBe(savedObjectsFile())
   })
 
-  it('has the format that Kibana accepts, checked by a schema that rejects other formats', () => {
+  it('writes saved objects in the format that Kibana accepts, checked by a schema that rejects other formats', () => {
     expect(objects.map(({ type }) => type)).toEqual(['index-pattern', 'dashboard'])
     for (const [from, to] of [
       ['"timeRestore"', '"timeRestored"'],
@@ -30,7 +30,7 @@ describe('kibana/saved-objects.ndjson', () => {
       expect(() => readSavedObjects(replaced(from, to)), from).toThrow()
   })
 
-  it('has unique names of objects and panels', () => {
+  it('gives saved objects and panels unique names', () => {
     const names = [...objects.map(({ type, id }) => `${type} ${id}`), ...panels.map(({ panelIndex }) => panelIndex)]
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([])
     expect(panels.map(({ gridData }) => gridData.i)).toEqual(panels.map(({ panelIndex }) => panelIndex))

@@ -32,7 +32,7 @@ async function start(dataDir: string, more = {}): Promise<ServerProcess & { port
 }
 
 describe('a data folder', () => {
-  it('is locked by one server: a second start names the holder and does not disturb it', async () => {
+  it('locks a data folder for one server: a second start names the holder and does not disturb it', async () => {
     const dataDir = folder()
     const server = await start(dataDir)
     await expect(start(dataDir)).rejects.toThrow(/PostgreSQL cannot start: .* is locked by PostgreSQL \(pid \d+\)/)
@@ -41,7 +41,7 @@ describe('a data folder', () => {
     expect((await start(dataDir)).port).toBe(server.port)
   })
 
-  it('is not locked by a process that has died', async () => {
+  it('ignores the lock of a data folder whose process has died', async () => {
     const dataDir = folder()
     writeFileSync(join(dataDir, 'lock'), '4194305 PostgreSQL') // above the greatest process id of Linux
     const unlock = await lockFolder(dataDir, 'test')
@@ -67,7 +67,7 @@ describe('a data folder', () => {
 })
 
 describe('a port', () => {
-  it('is reserved for the process that got it, from the moment it is chosen until that process ends', async () => {
+  it('reserves a port for the process that got it, from the moment it is chosen until that process ends', async () => {
     const { child, port } = await portOfAnotherProcess()
     const dataDir = folder()
     writeFileSync(join(dataDir, 'test.port'), String(port))
@@ -84,7 +84,7 @@ describe('a port', () => {
     expect(await freePort()).not.toBe(port) // one process gets it only once
   })
 
-  it('is used again by its folder when it is outside the range of free ports', async () => {
+  it('uses the port of a folder again when it is outside the range of free ports', async () => {
     const dataDir = folder()
     writeFileSync(join(dataDir, 'test.port'), '9')
     expect(await stablePort(dataDir, 'test', undefined)).toBe(9)
@@ -132,7 +132,7 @@ describe('a server', () => {
     expect(existsSync(join(dataDir, 'cluster'))).toBe(!temporary)
   })
 
-  it('can be restarted at once after the process that started it was killed', async () => {
+  it('restarts a server at once after the process that started it was killed', async () => {
     const dataDir = folder()
     const { child, pid } = await startInChild(dataDir, false)
     child.kill('SIGKILL')

@@ -8,7 +8,7 @@ export const AUTHENTICATION_MUTANTS: Mutant[] = [
     find: 'if (!certificate.checkPrivateKey(privateKey))',
     plant: 'if (!certificate.checkPrivateKey)',
     test: 'test/common/client-certificate.test.ts',
-    turnsRed: 'is refused with an error that names the field',
+    turnsRed: 'refuses a client certificate with an error that names the field',
   },
   {
     name: 'an expired certificate is sent',
@@ -16,7 +16,7 @@ export const AUTHENTICATION_MUTANTS: Mutant[] = [
     find: 'if (now > validToDate.getTime())',
     plant: 'if (now < 0)',
     test: 'test/common/client-certificate.test.ts',
-    turnsRed: 'is refused outside its period of validity',
+    turnsRed: 'refuses a client certificate outside its period of validity',
   },
   {
     name: 'a private key is not redacted',
@@ -24,7 +24,7 @@ export const AUTHENTICATION_MUTANTS: Mutant[] = [
     find: 'rememberSecret(secret(refs.key))',
     plant: 'secret(refs.key)',
     test: 'test/common/client-certificate.test.ts',
-    turnsRed: 'is read with its private key, which no text then shows',
+    turnsRed: 'reads a client certificate with its private key, which no text then shows',
   },
   {
     name: 'a token is used until the moment it expires',
@@ -57,7 +57,7 @@ export const AUTHENTICATION_MUTANTS: Mutant[] = [
     plant:
       'export function tokenFromFile(file: string): () => Promise<string> {\n  let first: Promise<string> | undefined\n  return () => (first ??= rereadToken(file)())\n}\nfunction rereadToken(file: string): () => Promise<string> {',
     test: 'test/common/oauth-token.test.ts',
-    turnsRed: 'is read again for each authentication',
+    turnsRed: 'reads a token file again for each authentication',
   },
   {
     name: 'a broker’s rejection of a token counts as success',

@@ -100,7 +100,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     find: "measure.roundEach === false ? 'once' : 'each'",
     plant: "measure.roundEach === true ? 'each' : 'once'",
     test: 'test/pipeline/rounding.test.ts',
-    turnsRed: 'is read from a stored document without roundEach',
+    turnsRed: 'from a stored document without roundEach',
   },
   {
     name: 'counting of records of aborted transactions',

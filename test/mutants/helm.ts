@@ -48,7 +48,7 @@ export const HELM_MUTANTS: Mutant[] = [
     find: 'if (json.localDefault) delete kept.default',
     plant: 'if (json.localDefault) delete kept.description',
     test: 'test/operator/crd-schema.test.ts',
-    turnsRed: 'has no default that would be the pod itself',
+    turnsRed: 'declares no default that would be the pod itself',
   },
   {
     name: 'limits are compared with requests as text',

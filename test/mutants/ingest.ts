@@ -24,7 +24,7 @@ export const INGEST_MUTANTS: Mutant[] = [
     find: 'if (faults.length === MAX_FAULTS) return { sales, faults }',
     plant: '',
     test: 'test/producer/serve/hostile.test.ts',
-    turnsRed: 'is not read further than the hundredth fault',
+    turnsRed: 'does not read an array further than the hundredth fault',
   },
   {
     name: 'ingest checks numbers without their original digits',
@@ -48,7 +48,7 @@ export const INGEST_MUTANTS: Mutant[] = [
     find: 'if (count > maxEvents)',
     plant: 'if (count > bytes.length)',
     test: 'test/producer/serve/hostile.test.ts',
-    turnsRed: 'is refused with 413 and both numbers',
+    turnsRed: 'refuses an array with 413 and both numbers',
   },
   {
     name: 'ingest decompresses without a limit',
@@ -56,7 +56,7 @@ export const INGEST_MUTANTS: Mutant[] = [
     find: 'maxOutputLength: maxBytes',
     plant: 'maxOutputLength: 1e9',
     test: 'test/producer/serve/encoding.test.ts',
-    turnsRed: 'is accepted at the size limit after decompression, and refused above it',
+    turnsRed: 'accepts an encoded request at the size limit after decompression, and refuses it above',
   },
   {
     name: 'ingest accepts requests without regard to their memory',
@@ -75,7 +75,7 @@ export const INGEST_MUTANTS: Mutant[] = [
       return result
     })`,
     test: 'test/producer/serve/budget.test.ts',
-    turnsRed: 'is free after',
+    turnsRed: 'frees the memory of a request after',
   },
   {
     name: 'ingest waits for ever for a request to arrive',

@@ -64,6 +64,6 @@ export const LIMITS_MUTANTS: Mutant[] = [
     find: 'lines: whole.lines.slice(0, lines)',
     plant: 'lines: whole.lines',
     test: 'test/verify/recompute.test.ts',
-    turnsRed: 'has its first lines in the rows',
+    turnsRed: 'adds the first lines of a record to the rows',
   },
 ]

@@ -20,16 +20,16 @@ function textsOf(file: string, seen = new Set<string>()): string[] {
 }
 
 describe('the mutants', () => {
-  it('have unique names', () => {
+  it('gives each mutant a unique name', () => {
     expect(MUTANTS.length).toBeGreaterThan(30)
     expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
   })
 
-  it.each(byName)('have a text that occurs once in its file: %s', (_, { file, find }) => {
+  it.each(byName)('finds the text of a mutant once in its file: %s', (_, { file, find }) => {
     expect(read(file).split(find).length - 1).toBe(1)
   })
 
-  it.each(byName)('have an existing test with a title that turnsRed may match: %s', (_, { test, turnsRed }) => {
+  it.each(byName)('finds an existing test with a title that turnsRed may match: %s', (_, { test, turnsRed }) => {
     expect(existsSync(join(root, test))).toBe(true)
     expect(mayName(turnsRed, textsOf(test))).toBe(true)
   })

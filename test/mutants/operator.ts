@@ -24,7 +24,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: "sink !== 'postgres' && !accepted.has(sink)",
     plant: "sink !== 'postgres' && accepted.has('nothing')",
     test: STATUS,
-    turnsRed: 'is derived when Elasticsearch has not accepted a write',
+    turnsRed: 'derives Ready when Elasticsearch has not accepted a write',
   },
   {
     name: 'Ready although a worker reports a condition',
@@ -32,7 +32,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'if (root) return root',
     plant: '',
     test: STATUS,
-    turnsRed: 'is derived when PostgreSQL rejects the password',
+    turnsRed: 'derives Ready when PostgreSQL rejects the password',
   },
   {
     name: 'status written in every pass',
@@ -128,7 +128,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'await this.#grants.allow(owner, target.namespace, signal)',
     plant: 'target.namespace',
     test: TOPICS,
-    turnsRed: 'is neither created nor deleted if nobody allows it',
+    turnsRed: 'neither creates nor deletes a KafkaTopic in another namespace if nobody allows it',
   },
   {
     name: 'topics of another namespace after it withdrew its permission',
@@ -136,7 +136,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'if (!(await this.#grants.allow(owner, namespace!, signal)))',
     plant: "if (namespace === '')",
     test: TOPICS,
-    turnsRed: 'is kept, with an Event, if the namespace no longer allows it',
+    turnsRed: 'keeps a KafkaTopic, with an Event, if its namespace no longer allows it',
   },
   {
     name: 'permission for a namespace whose name begins like another',
@@ -144,7 +144,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'names.includes(EVERY) || names.includes(namespace)',
     plant: 'names.includes(EVERY) || names.some(name => name.startsWith(namespace))',
     test: TOPICS,
-    turnsRed: 'is neither created nor deleted if only other namespaces are allowed',
+    turnsRed: 'neither creates nor deletes a KafkaTopic in another namespace if only other namespaces are allowed',
   },
   {
     name: 'KafkaTopic of an earlier pipeline of the same name taken over',
@@ -152,7 +152,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'if (creator !== undefined) return creator === owner.uid',
     plant: 'if (creator !== undefined) return true',
     test: TOPICS,
-    turnsRed: 'is one that was created by an earlier pipeline of the same name',
+    turnsRed: 'treats a KafkaTopic that was created by an earlier pipeline of the same name',
   },
   {
     name: 'KafkaTopic of release 0.3.0 for an earlier pipeline taken over',
@@ -160,7 +160,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'createdAt !== undefined && creationTimestamp >= createdAt',
     plant: 'createdAt !== undefined',
     test: TOPICS,
-    turnsRed: 'is one that was created by release 0.3.0 for an earlier pipeline of the same name',
+    turnsRed: 'treats a KafkaTopic that was created by release 0.3.0 for an earlier pipeline of the same name',
   },
   {
     name: 'second KafkaTopic for a topic that has one',
@@ -168,7 +168,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'isOurs: existing === ours, existing',
     plant: 'isOurs: true, existing',
     test: TOPICS,
-    turnsRed: 'is used instead of a second one for the same topic',
+    turnsRed: 'instead of a second one for the same topic',
   },
   {
     name: 'KafkaTopic deleted while another pipeline reads its topic',
@@ -176,7 +176,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'return reader ? `',
     plant: 'return reader === null ? `',
     test: TOPICS,
-    turnsRed: 'has one KafkaTopic, which stays while another pipeline reads it',
+    turnsRed: 'keeps the one KafkaTopic of a topic while another pipeline reads it',
   },
   {
     name: 'missing topic without what Strimzi reports about it',
@@ -192,7 +192,7 @@ export const OPERATOR_MUTANTS: Mutant[] = [
     find: 'for (const trouble of [topic?.notice, idleWorkers(input)])',
     plant: 'for (const trouble of [idleWorkers(input)])',
     test: TOPICS,
-    turnsRed: 'is shown as Notice while workers find the topic',
+    turnsRed: 'shows the status of a KafkaTopic as Notice while workers find the topic',
   },
   {
     name: 'objects of other namespaces counted by forged marks',

@@ -43,7 +43,7 @@ export const PERMISSION_MUTANTS: Mutant[] = [
     find: '!caches.watches(target.namespace)',
     plant: 'false',
     test: 'test/operator/topics.test.ts',
-    turnsRed: 'is neither created nor deleted in a namespace that the operator does not serve',
+    turnsRed: 'neither creates nor deletes a KafkaTopic in a namespace that the operator does not serve',
   },
   {
     name: 'the role of the operator includes Secrets',
@@ -75,7 +75,7 @@ export const PERMISSION_MUTANTS: Mutant[] = [
     find: "missingVariable(pod, waiting.message ?? '')",
     plant: 'null',
     test: 'test/operator/status.test.ts',
-    turnsRed: 'is found in their status',
+    turnsRed: 'finds the trouble of pods in their status',
   },
   {
     name: 'nobody hears that the ingest lacks a Secret',

@@ -12,7 +12,7 @@ export const POD_MUTANTS: Mutant[] = [
     find: 'return refusal ?? expel(',
     plant: 'return (authorization === undefined ? null : refusal) ?? expel(',
     test: MEMBERS,
-    turnsRed: 'is refused without a token',
+    turnsRed: 'refuses the removal of a member without a token',
   },
   {
     name: 'a token for one member removes another',
@@ -20,7 +20,7 @@ export const POD_MUTANTS: Mutant[] = [
     find: 'audience: removalAudience(pipeline, member),',
     plant: '',
     test: MEMBERS,
-    turnsRed: 'is refused with a token for another member',
+    turnsRed: 'refuses the removal of a member with a token for another member',
   },
   {
     name: 'a token of any ServiceAccount removes members',
@@ -28,7 +28,7 @@ export const POD_MUTANTS: Mutant[] = [
     find: 'subject: trusted.subject,',
     plant: '',
     test: MEMBERS,
-    turnsRed: 'is refused with a token of another ServiceAccount',
+    turnsRed: 'refuses the removal of a member with a token of another ServiceAccount',
   },
   {
     name: 'a token works for a pipeline of the same name in another namespace',
@@ -36,7 +36,7 @@ export const POD_MUTANTS: Mutant[] = [
     find: 'removalAudience({ namespace, name }:',
     plant: 'removalAudience({ name, name: namespace }:',
     test: MEMBERS,
-    turnsRed: 'is refused with a token for a pipeline of another namespace',
+    turnsRed: 'refuses the removal of a member with a token for a pipeline of another namespace',
   },
   {
     name: 'the operator sends its token on where a worker redirects it',
@@ -52,7 +52,7 @@ export const POD_MUTANTS: Mutant[] = [
     find: "return tries < MAX_EXPEL_TRIES ? null : 'refused'",
     plant: 'return null',
     test: REMOVALS,
-    turnsRed: 'is left to the broker after a minute',
+    turnsRed: 'leaves a dead member to the broker after a minute',
   },
   {
     name: 'Prometheus may reach the port on which workers are removed',
@@ -108,7 +108,7 @@ export const POD_MUTANTS: Mutant[] = [
     find: 'pods: { ...pods, imagePullSecrets: [], env: [] }',
     plant: 'pods: spec.pods',
     test: PERMISSIONS,
-    turnsRed: 'has only where it runs',
+    turnsRed: 'gives the removal Job only where it runs',
   },
   {
     name: 'pods may set NODE_OPTIONS',
@@ -132,6 +132,6 @@ export const POD_MUTANTS: Mutant[] = [
     find: 'const idle = desired - partitions',
     plant: 'const idle = partitions - desired',
     test: 'test/operator/status.test.ts',
-    turnsRed: 'are reported with their number',
+    turnsRed: 'reports idle workers with their number',
   },
 ]

@@ -34,7 +34,7 @@ export const READINESS_MUTANTS: Mutant[] = [
     find: "if (isOutOfMemory(ended)) return { reason: 'WorkerOutOfMemory', text: outOfMemory(crash) }",
     plant: '',
     test: STATUS,
-    turnsRed: 'is found in their status',
+    turnsRed: 'finds the trouble of pods in their status',
   },
   {
     name: 'a warning in the last log line taken for the cause of a crash',
@@ -42,7 +42,7 @@ export const READINESS_MUTANTS: Mutant[] = [
     find: 'level !== undefined && HARMLESS.includes(level)',
     plant: 'level === null',
     test: STATUS,
-    turnsRed: 'is found in their status',
+    turnsRed: 'finds the trouble of pods in their status',
   },
   {
     name: 'refused pods unnoticed',
@@ -50,7 +50,7 @@ export const READINESS_MUTANTS: Mutant[] = [
     find: "type === 'ReplicaFailure' && status === 'True'",
     plant: "type === 'ReplicaFailure' && status === 'Never'",
     test: STATUS,
-    turnsRed: 'are named with what to do',
+    turnsRed: 'names refused pods with what to do',
   },
   {
     name: 'workers of an earlier spec that prove the newest one',
@@ -66,7 +66,7 @@ export const READINESS_MUTANTS: Mutant[] = [
     find: 'if (waiting.length === 0) return []',
     plant: 'if (waiting.length < count) return []',
     test: STATUS,
-    turnsRed: 'is derived when a partition has no worker with the newest spec',
+    turnsRed: 'derives Ready when a partition has no worker with the newest spec',
   },
   {
     name: 'Ready lost when a partition moves',
@@ -90,7 +90,7 @@ export const READINESS_MUTANTS: Mutant[] = [
     find: "type !== 'Reconciling' || before?.observedGeneration === generation",
     plant: 'true',
     test: 'test/operator/rollout.test.ts',
-    turnsRed: 'is stalled after 10 minutes, counted from its own generation, until it is in force',
+    turnsRed: 'reports a rollout as stalled after 10 minutes, counted from its own generation',
   },
   {
     name: 'status of a new generation that waits its turn',
@@ -130,6 +130,6 @@ export const READINESS_MUTANTS: Mutant[] = [
     find: 'await this.#tryWrite(index)',
     plant: '',
     test: 'test/processor/projection/faults.test.ts',
-    turnsRed: 'is not prepared while the index refuses writes',
+    turnsRed: 'does not prepare the sink while the index refuses writes',
   },
 ]

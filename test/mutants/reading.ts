@@ -18,7 +18,7 @@ export const READING_MUTANTS: Mutant[] = [
     find: "const rounds = rounding === 'half-even'",
     plant: 'const rounds = true',
     test: FIELD,
-    turnsRed: 'are dead letters otherwise, with a condition',
+    turnsRed: 'makes amounts from binary floats dead letters without the option',
   },
   {
     name: 'ids such as 17850.0 are accepted without the option',
@@ -26,7 +26,7 @@ export const READING_MUTANTS: Mutant[] = [
     find: 'shape.integralIds === true',
     plant: 'shape.integralIds !== false',
     test: FIELD,
-    turnsRed: 'are dead letters otherwise',
+    turnsRed: 'makes blanks and ids such as 17850.0 dead letters',
   },
   {
     name: 'the default format changes the identity of stored aggregations',
@@ -42,7 +42,7 @@ export const READING_MUTANTS: Mutant[] = [
     find: 'FORMS: Record<string, Form> = { rfc3339: RFC3339,',
     plant: 'FORMS: Record<string, Form> = { rfc3339: ISO8601,',
     test: FIELD,
-    turnsRed: 'are dead letters where their meaning is open',
+    turnsRed: 'makes times dead letters where their meaning is open',
   },
   {
     name: 'an event time far behind its record is not noticed',

@@ -48,7 +48,7 @@ export const SECURITY_MUTANTS: Mutant[] = [
     find: 'if (text === this.#text) return',
     plant: 'if (text) return',
     test: 'test/producer/serve/tokens.test.ts',
-    turnsRed: 'is read again when the kubelet replaces it',
+    turnsRed: 'reads a mounted Secret again when the kubelet replaces it',
   },
   {
     name: 'the ingest receives tokens on all addresses without encryption',
@@ -56,7 +56,7 @@ export const SECURITY_MUTANTS: Mutant[] = [
     find: '!tls && !LOOPBACK_HOST.test(host))',
     plant: '!tls && host === "")',
     test: 'test/producer/serve/tokens.test.ts',
-    turnsRed: 'are refused on 0.0.0.0 unless --insecure is set',
+    turnsRed: 'refuses tokens without encryption on 0.0.0.0 unless --insecure is set',
   },
   {
     name: 'a worker records ids that are no members of its group',
@@ -88,7 +88,7 @@ export const SECURITY_MUTANTS: Mutant[] = [
     find: 'properties: Object.create(null)',
     plant: 'properties: {}',
     test: 'test/producer/serve/names.test.ts',
-    turnsRed: 'is accepted if it is valid, and refused with the name of its field if not',
+    turnsRed: 'accepts a valid sale with a field named like a method, and refuses an invalid one',
   },
   {
     name: 'a column that is named like a method gets the method as its name in documents',

@@ -16,7 +16,7 @@ export const TIMES_MUTANTS: Mutant[] = [
     find: 'return notBefore === undefined ? FIRST_EVENT_TIME : Date.parse(notBefore)',
     plant: "return Date.parse(notBefore ?? '1970-01-01T00:00:00Z')",
     test: 'test/field/not-before.test.ts',
-    turnsRed: 'is accepted before the upgrade and dead after it, when a worker restores its ids',
+    turnsRed: 'makes it a dead letter afterwards, when a worker restores its ids',
   },
   {
     name: 'the verifier applies notBefore to generations of release 0.3.0',
@@ -24,7 +24,7 @@ export const TIMES_MUTANTS: Mutant[] = [
     find: 'notBefore: notBefore === undefined ? null : parseRfc3339(notBefore, null)!',
     plant: "notBefore: parseRfc3339(notBefore ?? '1970-01-01T00:00:00Z', null)!",
     test: 'test/field/not-before.test.ts',
-    turnsRed: 'is accepted before the upgrade and dead after it, for the verifier',
+    turnsRed: 'expects a dead letter afterwards, in the verifier',
   },
   {
     name: 'a time after the year 9999 is text in a document',

@@ -4,6 +4,9 @@ const PLACEHOLDER = /%[a-z#$%]|\$\{[^}]*\}|\$\w[\w.]*/i
 /** Shorter words, as "is" and "of", are in many titles. */
 const MIN_PART_LENGTH = 4
 
+/** Returns the literal titles of suites and tests in a source text. */
+export const titlesIn = (text: string): string[] => [...text.matchAll(TITLE)].map(([, , title]) => title!)
+
 /**
  * Returns whether a title in these source texts may match `turnsRed`. This is decided statically, so it is an approximation:
  * titles are examined one by one, not joined to full names. A title with placeholders counts when one of its fixed
@@ -12,8 +15,7 @@ const MIN_PART_LENGTH = 4
 export function mayName(turnsRed: string, texts: string[]): boolean {
   const pattern = new RegExp(turnsRed)
   const isInTexts = texts.some(text => pattern.test(text))
-  const titles = texts.flatMap(text => [...text.matchAll(TITLE)].map(([, , title]) => title!))
-  return titles.some(title => {
+  return texts.flatMap(titlesIn).some(title => {
     if (pattern.test(title)) return true
     return PLACEHOLDER.test(title) && (isInTexts || fixedParts(title).some(part => turnsRed.includes(part)))
   })

@@ -8,7 +8,7 @@ export const VERIFIER_MUTANTS: Mutant[] = [
     find: 'if (mark.owner !== owner)',
     plant: 'if (mark.owner === null)',
     test: 'test/verify/verify.test.ts',
-    turnsRed: 'is refused if it belongs to another pipeline',
+    turnsRed: 'refuses a schema if it belongs to another pipeline',
   },
   {
     name: 'the verifier believes the mark of partial windows',

@@ -12,7 +12,7 @@ export const WATERMARK_MUTANTS: Mutant[] = [
     find: "DEFAULT_OUT_OF_ORDERNESS = '1m'",
     plant: "DEFAULT_OUT_OF_ORDERNESS = '30s'",
     test: REACH,
-    turnsRed: 'is never late with the default settings',
+    turnsRed: 'counts no event as late with default settings',
   },
   {
     name: 'an upgrade gives a running pipeline the new defaults',
@@ -44,7 +44,7 @@ export const WATERMARK_MUTANTS: Mutant[] = [
     find: ' && agreeing <= (agreeing + late) * MAX_AGREEING_SHARE',
     plant: '',
     test: FAR_AHEAD,
-    turnsRed: 'is silent when most records agree with the watermark',
+    turnsRed: 'reports no WatermarkFarAhead when most records agree with the watermark',
   },
   {
     name: 'a source that is ahead twice counts as two',
@@ -52,7 +52,7 @@ export const WATERMARK_MUTANTS: Mutant[] = [
     find: 'if (known) known[1] = Math.max(known[1], eventTime)',
     plant: 'if (!known && false) known![1] = Math.max(known![1], eventTime)',
     test: SOURCES,
-    turnsRed: 'is the atLeast-th greatest',
+    turnsRed: 'as the atLeast-th greatest',
   },
   {
     name: 'sources of records that a release without them counted are continued',
@@ -60,7 +60,7 @@ export const WATERMARK_MUTANTS: Mutant[] = [
     find: 'state?.offset === offset && state.field === field',
     plant: 'state?.field === field',
     test: SOURCES,
-    turnsRed: 'is forgotten with another setting',
+    turnsRed: 'forgets the agreed event time with another setting',
   },
   {
     name: 'a new owner of a partition forgets its sources',

@@ -22,10 +22,10 @@ it('describes every field, so that kubectl explain teaches', () => {
   expect(silent.map(([path]) => path)).toEqual([])
 })
 
-it('has a short name that no other well-known resource has, beside the former one', () =>
+it('declares a short name that no other well-known resource uses, beside the former one', () =>
   expect(names.shortNames).toEqual(['spl', 'sp']))
 
-it('has no default that would be the pod itself', () =>
+it('declares no default that would be the pod itself', () =>
   expect(fieldsOf(schema).filter(([, field]) => JSON.stringify(field.default ?? '').includes('localhost'))).toEqual([]))
 
 it('leaves it to the rules of each field to refuse a text that is too long', () => {

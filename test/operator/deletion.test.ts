@@ -64,7 +64,7 @@ describe('a pipeline with deletionPolicy delete in a namespace that is being del
     )
   })
 
-  it('is released only once, and its KafkaTopic in another namespace is deleted', async () => {
+  it('releases a pipeline of a deleted namespace only once, and deletes its KafkaTopic in another namespace', async () => {
     const strimzi = { 'spec.source.strimzi': { cluster: 'main', namespace: 'kafka' } }
     const { cluster, key } = await deletedWithItsNamespace(strimzi, { 'salespipeline.dev/topics-from': 'shop' })
     cluster.conflicts = 2
@@ -75,7 +75,7 @@ describe('a pipeline with deletionPolicy delete in a namespace that is being del
     expect(cluster.events.filter(event => event.includes('DataLeft'))).toHaveLength(1)
   })
 
-  it('is released at once if its data was removed before', async () => {
+  it('releases a pipeline of a deleted namespace at once if its data was removed before', async () => {
     const { cluster, key } = await deletedWithItsNamespace()
     const name = `a-removal-${'uid-shop/a'.slice(0, 8)}`
     const metadata = { namespace: 'shop', name, annotations: { 'salespipeline.dev/pipeline': key } }

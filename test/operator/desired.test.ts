@@ -14,7 +14,7 @@ const text = (objects: KubeObject[]) =>
 
 /** UPDATE_GOLDEN=1 writes the golden files; review the diff before you commit it. */
 describe('desired objects', () => {
-  it('are covered by at least six golden shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
+  it('renders desired objects in at least six golden shapes', () => expect(SHAPES.length).toBeGreaterThanOrEqual(6))
   it.each(SHAPES)('match the golden file of shape %s', shape => {
     const output = text(desired(observedOf(shape)))
     if (process.env.UPDATE_GOLDEN) writeFileSync(outputFile(shape), output)
@@ -54,7 +54,7 @@ describe('desired pods', () => {
       { sinks: { postgres: { passwordSecretRef: { name: 'pg', key: 'other' }, insecure: true } } },
       {},
     ],
-  ])('are replaced for %s', (_change, spec, more) =>
+  ])('replaces pods for %s', (_change, spec, more) =>
     expect(templateOf(change(spec, more), 'eu-sales-processor')).not.toEqual(before),
   )
 
@@ -64,13 +64,13 @@ describe('desired pods', () => {
     ['ingest', { ingest: { replicas: 1 } }, {}],
     ['no other setting of its pods', { pods: {} }, {}],
     ['other keys of the API server', {}, { removalKeys: { subject: 'operator', keys: [{ kid: 'b' }] } }],
-  ])('are not replaced for %s', (_change, spec, more) =>
+  ])('does not replace pods for %s', (_change, spec, more) =>
     expect(templateOf(change(spec, more), 'eu-sales-processor')).toEqual(before),
   )
 })
 
 describe('the configuration file of a worker', () => {
-  it.each(SHAPES)('is a complete document for its program in shape %s', shape => {
+  it.each(SHAPES)('writes a complete document for the program of a worker in shape %s', shape => {
     const config = desired(observedOf(shape)).find(({ kind }) => kind === 'ConfigMap') as unknown as {
       data: Record<string, string>
     }

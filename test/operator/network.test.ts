@@ -95,7 +95,7 @@ it('allows every connection without policies, so that a blocked one is blocked b
   expect(rules.map(rule => judge(cluster, rule))).toEqual(rules.map(rule => `${text(rule)} passes`))
 })
 
-it('has no connection that is both needed and forbidden', () => {
+it('forbids no connection that is needed', () => {
   const [pipelines, platform] = [ofPipelines(), ofPlatform()]
   const needed = new Set([...pipelines.pass, ...platform.pass].map(text))
   expect([...pipelines.fail, ...platform.fail].map(text).filter(rule => needed.has(rule))).toEqual([])
@@ -106,13 +106,13 @@ describe('a known limit of the network policies', () => {
   const verdictOn = (from: Role, to: Role, port: number, protocol: 'TCP' | 'UDP' = 'TCP') =>
     judge(cluster, { from, to, port, protocol, why: '' })
 
-  it('is that they allow a port of Kafka, a store or DNS at every address', () => {
+  it('allows a port of Kafka, a store or DNS at every address (known limit)', () => {
     expect(verdictOn('worker', 'internet', 9092)).toContain('passes')
     expect(verdictOn('worker', 'stranger', 6432)).toContain('passes')
     expect(verdictOn('ingest', 'internet', 53, 'UDP')).toContain('passes')
   })
 
-  it('is that they let any pod with the label prometheus read metrics', () => {
+  it('lets any pod with the label prometheus read metrics (known limit)', () => {
     const pods = cluster.pods.map(pod =>
       pod.metadata.name === 'foreigner' ? { ...pod, metadata: { ...pod.metadata, labels: PODS.prometheus } } : pod,
     )
@@ -121,7 +121,7 @@ describe('a known limit of the network policies', () => {
     expect(evaluate({ ...cluster, pods }, connection).allowed).toBe(true)
   })
 
-  it('is that they block a Service whose port differs from that of its pods, such as 443 for 9200', () => {
+  it('blocks a Service whose port differs from that of its pods, such as 443 for 9200 (known limit)', () => {
     expect(verdictOn('worker', 'elasticsearch', 443)).toContain('passes')
     expect(verdictOn('worker', 'elasticsearch', 9200)).toContain('is refused')
   })

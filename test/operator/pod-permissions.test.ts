@@ -100,13 +100,13 @@ describe('the Job that removes the data', () => {
     return removalJob({ ...observed, spec }) as unknown as { spec: { template: { spec: Record<string, unknown> } } }
   }
 
-  it('has all settings of the pods if the operator permits them', () => {
+  it('gives the removal Job all settings of the pods if the operator permits them', () => {
     const text = JSON.stringify(jobOf(EVERYTHING, { 'salespipeline.dev/env': 'true' }))
     for (const part of ['shop-kafka', 'registry', 'SHOP_TOKEN', 'TZ', '"dedicated"', '"team":"shop"'])
       expect(text).toContain(part)
   })
 
-  it('has only where it runs if the operator does not permit the others', () => {
+  it('gives the removal Job only where it runs if the operator does not permit the others', () => {
     for (const job of [jobOf(EVERYTHING, {}), jobOf(NONE, { 'salespipeline.dev/env': 'true' })]) {
       const text = JSON.stringify(job)
       expect(text).toContain('"dedicated"')

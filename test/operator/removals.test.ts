@@ -54,14 +54,14 @@ async function afterDeath(answer: (url: URL) => Response, token: string | null =
 }
 
 describe('a dead member', () => {
-  it('is removed once, by a token for this removal, on the port for the operator', async () => {
+  it('removes a dead member once, by a token for this removal, on the port for the operator', async () => {
     const { requests, expelled, tokens, passes } = await afterDeath(() => Response.json({ removed: true }))
     await passes(3)
     expect(requests).toEqual(['w-1:8083/members/w-0-member Bearer a.b.c error'])
     expect({ expelled, tokens }).toEqual({ expelled: ['w-0'], tokens: ['w-0-member'] })
   })
 
-  it('is removed by the next worker if one refuses the token', async () => {
+  it('asks the next worker to remove a dead member if one refuses the token', async () => {
     const { expelled, passes } = await afterDeath(({ hostname }) =>
       hostname === 'w-1' ? Response.json({}, { status: 401 }) : Response.json({ removed: true }),
     )
@@ -69,13 +69,13 @@ describe('a dead member', () => {
     expect(expelled).toEqual(['w-0'])
   })
 
-  it('is left to the broker when the API server issues no token', async () => {
+  it('leaves a dead member to the broker when the API server issues no token', async () => {
     const { requests, tokens, passes } = await afterDeath(() => Response.json({ removed: true }), null)
     await passes(3)
     expect({ requests, tokens }).toEqual({ requests: [], tokens: ['w-0-member'] })
   })
 
-  it('is left to the broker after a minute in which no worker has accepted the token', async () => {
+  it('leaves a dead member to the broker after a minute in which no worker has accepted the token', async () => {
     const { tokens, passes } = await afterDeath(() => Response.json({}, { status: 401 }))
     await passes(30)
     expect(tokens).toHaveLength(12)

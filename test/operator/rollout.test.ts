@@ -117,7 +117,7 @@ describe('a rollout', () => {
     expect(new Set([status.observedGeneration, ...generations])).toEqual(new Set([more.generation ?? 3]))
   })
 
-  it('is stalled after 10 minutes, counted from its own generation, until it is in force', () => {
+  it('reports a rollout as stalled after 10 minutes, counted from its own generation, until it is in force', () => {
     let previous: Partial<Status> = {}
     const at = (minutes: number, more: Partial<StatusInput> = waiting) => {
       const status = deriveStatus(input({ previous, now: START + minutes * MINUTE, ...more }))
@@ -143,7 +143,7 @@ describe('a rollout', () => {
     expect(shownBy(at(32, { generation: 4 }).status)).toMatchObject({ Ready: 'True Streaming', kstatus: 'Current' })
   })
 
-  it('is in progress before the operator has seen the pipeline or its newest generation, and during a deletion', () => {
+  it('reports a rollout as in progress before the operator has seen the pipeline or its newest generation, and during a deletion', () => {
     expect(judged({ observedGeneration: -1 }, { generation: 1 })).toEqual(inProgress)
     expect(judged(IN_FORCE, { generation: 4 })).toEqual(inProgress)
     const terminating = { deletionTimestamp: '2026-01-02T00:00:00Z' }

@@ -7,7 +7,7 @@ import { documentWith } from '../pipeline/documents.ts'
 const from = (name: string, secret: string) => ({ name, valueSecretRef: { name: secret, key: 'k' } })
 
 describe('the Secrets of variables', () => {
-  it('are those that the checked spec reads, each once', () => {
+  it('returns the Secrets of variables that the checked spec reads, each once', () => {
     const document = documentWith({
       'spec.pods': { env: [from('A', 'one'), { name: 'B', value: 'two' }, from('C', 'three'), from('D', 'one')] },
       'spec.sinks': { postgres: { passwordSecretRef: { name: 'pg', key: 'login' }, insecure: true } },
@@ -25,5 +25,5 @@ describe('the Secrets of variables', () => {
     { pods: null },
     { pods: { env: 7 } },
     { pods: { env: [null, 'A', { valueSecretRef: null }, { valueSecretRef: { name: 3 } }] } },
-  ])('are none in the malformed spec %j', spec => expect([...envSecretsOf(spec)]).toEqual([]))
+  ])('returns no Secrets of variables for the malformed spec %j', spec => expect([...envSecretsOf(spec)]).toEqual([]))
 })

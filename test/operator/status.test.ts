@@ -141,7 +141,7 @@ describe('the condition Ready', () => {
       { reports: [report({ conditions: { WeakFutureGuard: 'x' } })] },
       'True Streaming: results reach every sink',
     ],
-  ])('is derived when %s', (_when, more, condition) => expect(readyOf(more)).toEqual(condition))
+  ])('derives Ready when %s', (_when, more, condition) => expect(readyOf(more)).toEqual(condition))
 
   it('shows the same root cause for any set of conditions, whichever worker reports them first', () => {
     // During a rollout, GenerationOutdated is expected of the earlier workers.
@@ -189,7 +189,7 @@ describe('the condition Ready', () => {
     expect(readyOf({ ...moving, generation: 4 })).toMatch(/^Unknown RollingOut: generation 4/)
   })
 
-  it('is Unknown until a sink that is added later accepts writes, and does not wait for a result', () => {
+  it('reports Ready as Unknown until a sink that is added later accepts writes, and does not wait for a result', () => {
     expect(IN_FORCE.sinksReached).toEqual(['postgres'])
     const added = { spec: projected, previous: IN_FORCE, generation: 4 }
     expect(readyOf({ ...added, reports: [report({ proof: { partitions: ALL, sinks: ['postgres'] } })] })).toMatch(
@@ -248,7 +248,7 @@ describe('the figures of a pipeline', () => {
     at: 5000,
   }
 
-  it('are rates from differences: 100 records in 5 s, busy for half of them, are 40 per busy second', () => {
+  it('computes rates from differences: 100 records in 5 s, busy for half of them, are 40 per busy second', () => {
     const now = figuresOf([report({ partitions: partitions(50) })], earlier, 10_000)
     // Lag fell by 400 in 5 s while 20 records/s were processed: none arrived.
     expect(now).toMatchObject({
@@ -276,7 +276,7 @@ describe('the figures of a pipeline', () => {
       catchUpMs: Infinity,
     }))
 
-  it('are unknown while a partition has no owner or after a worker restarted', () => {
+  it('reports no figures while a partition has no owner or after a worker restarted', () => {
     expect(figuresOf([report({ partitions: partitions(1, 7) })], earlier, 10_000).lag).toBeNull()
     const restarted = report({ counters: { records: 3, busySeconds: 1, projectedRows: 0 } })
     const before = {
@@ -344,14 +344,14 @@ describe('pods that Kubernetes refuses', () => {
       forbidden('no PriorityClass with name x was found'),
       expect.stringMatching(/Change the policy that the message names/),
     ],
-  ])('are named with what to do: %s', (said, expected) => {
+  ])('names refused pods with what to do: %s', (said, expected) => {
     const [{ reason, message }] = refusalsOf(refused(said)) as [Trouble]
     expect(reason).toBe('PodsRefused')
     const start = 'Kubernetes refuses pods of Deployment shop-processor: '
     expect([message.slice(0, start.length), message.slice(start.length)]).toEqual([start, expected])
   })
 
-  it('are named as a notice if they belong to the ingest, with its own fields', () => {
+  it('names refused pods of the ingest in a notice, with its own fields', () => {
     const ingest = refused(forbidden('exceeded quota: compute, requested: pods=1'))
     const labels = { 'app.kubernetes.io/component': 'ingest' }
     const notices = refusalsOf({ ...ingest, metadata: { name: 'shop-ingest', namespace: 'shop', labels } })
@@ -365,7 +365,7 @@ describe('pods that Kubernetes refuses', () => {
     })
   })
 
-  it('are none while the Deployment creates its pods, or while only their deletion fails', () => {
+  it('names no refused pods while the Deployment creates its pods, or while only their deletion fails', () => {
     expect(refusalsOf(undefined)).toEqual([])
     expect(refusalsOf({ ...refused(''), status: {} })).toEqual([])
     expect(refusalsOf(refused('x', { status: 'False' }))).toEqual([])
@@ -510,12 +510,12 @@ describe('the trouble of pods', () => {
       pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes: Insufficient memory' }] }),
       'PodUnschedulable: pod w-1 cannot be scheduled: 0/3 nodes: Insufficient memory',
     ],
-  ])('is found in their status: %j', (status, expected) => {
+  ])('finds the trouble of pods in their status: %j', (status, expected) => {
     const trouble = troubleOf([status as never])!
     expect(`${trouble.reason}: ${trouble.message}`).toEqual(expected)
   })
 
-  it('is none while they start or terminate', () => {
+  it('finds no trouble of pods while they start or terminate', () => {
     expect(troubleOf([pod({}), waiting('ContainerCreating', '')] as never)).toBeNull()
     const [killed, stopped] = [{ exitCode: 137 }, { exitCode: 0 }]
     const healthy = [restarted(killed, { ready: true }), restarted(killed, { restartCount: 1 }), restarted(stopped)]
@@ -541,14 +541,14 @@ describe('idle workers', () => {
     return notice && `${notice.status} ${notice.reason}: ${notice.message}`
   }
 
-  it('are reported with their number and what to do', () =>
+  it('reports idle workers with their number and what to do', () =>
     expect(noticeOf(12, 8)).toBe(
       'True WorkersIdle: WorkersIdle: 12 workers for 8 partitions of topic sales: 4 workers are idle; set spec.workers.replicas to 8 or less, or add partitions',
     ))
-  it('are those of the autoscaler’s minimum if it sets the number', () =>
+  it('reports idle workers of the autoscaler’s minimum if it sets the number', () =>
     expect(noticeOf(9, 8, { mode: 'active', min: 9, max: 12 })).toContain(
       '1 worker is idle; set spec.workers.autoscale.min to 8 or less',
     ))
-  it('are not reported when each worker can have a partition', () => expect(noticeOf(8, 8)).toBeUndefined())
-  it('are not reported while the number of partitions is unknown', () => expect(noticeOf(12, 0)).toBeUndefined())
+  it('reports no idle workers when each worker can have a partition', () => expect(noticeOf(8, 8)).toBeUndefined())
+  it('reports no idle workers while the number of partitions is unknown', () => expect(noticeOf(12, 0)).toBeUndefined())
 })

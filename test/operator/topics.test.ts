@@ -28,7 +28,7 @@ describe('a KafkaTopic in another namespace', () => {
     ['the settings of the operator', ['other', 'kafka'], null],
     ['the setting * of the operator', ['*'], null],
   ]
-  it.each(grants)('is created if %s allows it', async (_by, settings, annotations) => {
+  it.each(grants)('creates a KafkaTopic in another namespace if %s allows it', async (_by, settings, annotations) => {
     const cluster = new FakeCluster(settings)
     cluster.namespaces.set('kafka', annotations ? { annotations } : {})
     const key = cluster.create('tenant', 'a', OTHER)
@@ -48,7 +48,7 @@ describe('a KafkaTopic in another namespace', () => {
     ['the namespace does not exist', () => {}],
     ['the operator may not read the namespace', cluster => cluster.unreadable.add('kafka')],
   ]
-  it.each(refusals)('is neither created nor deleted if %s', async (_why, prepare) => {
+  it.each(refusals)('neither creates nor deletes a KafkaTopic in another namespace if %s', async (_why, prepare) => {
     const cluster = new FakeCluster()
     prepare(cluster)
     const key = cluster.create('tenant', 'a', { ...OTHER, ...DELETE })
@@ -63,7 +63,7 @@ describe('a KafkaTopic in another namespace', () => {
     expect(topicWrites(cluster)).toEqual([])
   })
 
-  it('is neither created nor deleted in a namespace that the operator does not serve, whatever allows it', async () => {
+  it('neither creates nor deletes a KafkaTopic in a namespace that the operator does not serve, whatever allows it', async () => {
     const cluster = new FakeCluster(['*'])
     cluster.unwatched.add('kafka')
     const key = cluster.create('tenant', 'a', { ...OTHER, ...DELETE })
@@ -75,7 +75,7 @@ describe('a KafkaTopic in another namespace', () => {
     expect(topicWrites(cluster)).toEqual([])
   })
 
-  it('is created soon after the namespace allows it, with few requests for the namespace', async () => {
+  it('creates a KafkaTopic soon after its namespace allows it, with few requests for the namespace', async () => {
     const cluster = new FakeCluster()
     cluster.namespaces.set('kafka', {})
     const key = cluster.create('tenant', 'a', OTHER)
@@ -86,7 +86,7 @@ describe('a KafkaTopic in another namespace', () => {
     expect(cluster.object('KafkaTopic kafka/tenant.a')).toBeDefined()
   })
 
-  it('is kept, with an Event, if the namespace no longer allows it when the pipeline is deleted', async () => {
+  it('keeps a KafkaTopic, with an Event, if its namespace no longer allows it when the pipeline is deleted', async () => {
     const cluster = new FakeCluster()
     cluster.namespaces.set('kafka', { annotations: { 'salespipeline.dev/topics-from': 'tenant' } })
     const key = cluster.create('tenant', 'a', { ...OTHER, ...DELETE })
@@ -114,7 +114,7 @@ describe('a KafkaTopic of somebody else', () => {
     return { cluster, topic, key: cluster.create('shop', 'a', { ...OWN, ...DELETE, ...changes }) }
   }
 
-  it('is used instead of a second one for the same topic, never changed and never deleted', async () => {
+  it('uses the KafkaTopic of somebody else instead of a second one for the same topic, and never changes or deletes it', async () => {
     const { cluster, topic, key } = shared()
     const before = structuredClone(topic)
     await cluster.pass(key)
@@ -140,14 +140,14 @@ describe('a KafkaTopic of somebody else', () => {
       'another namespace',
       { metadata: { namespace: 'kafka', name: 'transactions', labels: { 'strimzi.io/cluster': 'main' } } },
     ],
-  ])('is not used if it describes %s', async (_what, more) => {
+  ])('does not use a KafkaTopic that describes %s', async (_what, more) => {
     const cluster = new FakeCluster()
     cluster.put(foreignTopic('shop', 'transactions', 'sales', more) as KubeObject)
     await cluster.pass(cluster.create('shop', 'a', OWN))
     expect(cluster.object('KafkaTopic shop/shop.a')).toBeDefined()
   })
 
-  it('is a conflict if it has the name of ours and describes another topic', async () => {
+  it('reports a conflict for a KafkaTopic that has the name of ours and describes another topic', async () => {
     const cluster = new FakeCluster()
     cluster.put(foreignTopic('shop', 'shop.a', 'other') as KubeObject)
     const key = cluster.create('shop', 'a', OWN)
@@ -168,7 +168,7 @@ describe('a KafkaTopic of somebody else', () => {
   it.each<[string, string | undefined, string]>([
     ['an earlier pipeline of the same name', 'uid-earlier', '2026-01-01T00:00:00Z'],
     ['release 0.3.0 for an earlier pipeline of the same name', undefined, '2025-12-31T23:59:59Z'],
-  ])('is one that was created by %s', async (_by, creator, createdAt) => {
+  ])('treats a KafkaTopic that was created by %s as somebody else’s', async (_by, creator, createdAt) => {
     const cluster = new FakeCluster()
     cluster.put(foreignTopic('shop', 'shop.a', 'sales', marks(creator, createdAt)) as KubeObject)
     const key = cluster.create('shop', 'a', { ...OWN, ...DELETE })
@@ -177,7 +177,7 @@ describe('a KafkaTopic of somebody else', () => {
     expect(topicWrites(cluster)).toEqual([])
   })
 
-  it('is not one that release 0.3.0 created for this pipeline: it gets the mark and is deleted with the pipeline', async () => {
+  it('marks a KafkaTopic that release 0.3.0 created for this pipeline, and deletes it with the pipeline', async () => {
     const cluster = new FakeCluster()
     cluster.put(foreignTopic('shop', 'shop.a', 'sales', marks(undefined, '2026-01-01T00:00:00Z')) as KubeObject)
     const key = cluster.create('shop', 'a', { ...OWN, ...DELETE })
@@ -187,7 +187,7 @@ describe('a KafkaTopic of somebody else', () => {
     expect(topicWrites(cluster)).toEqual(['apply KafkaTopic shop/shop.a', 'delete KafkaTopic shop/shop.a'])
   })
 
-  it('is one whose mark was forged in a namespace that does not allow the pipeline', async () => {
+  it('treats a KafkaTopic as somebody else’s if its mark was forged in a namespace that does not allow the pipeline', async () => {
     const cluster = new FakeCluster()
     const key = cluster.create('shop', 'a', { ...OWN, ...DELETE })
     const { metadata } = marks('uid-shop/a', '2026-01-01T00:00:00Z')
@@ -201,7 +201,7 @@ describe('a KafkaTopic of somebody else', () => {
 })
 
 describe('a topic that several pipelines read', () => {
-  it('has one KafkaTopic, which stays while another pipeline reads it', async () => {
+  it('keeps the one KafkaTopic of a topic while another pipeline reads it', async () => {
     const cluster = new FakeCluster()
     const [first, second] = ['a', 'b'].map(name => cluster.create('shop', name, { ...OWN, ...DELETE }))
     for (const key of [first!, second!]) await cluster.pass(key)
@@ -242,7 +242,7 @@ describe('the status of a KafkaTopic', () => {
     return { ready: cluster.condition(key, 'Ready')!, notice: cluster.condition(key, 'Notice') }
   }
 
-  it('is shown as Notice while workers find the topic', async () => {
+  it('shows the status of a KafkaTopic as Notice while workers find the topic', async () => {
     const { ready: own, notice } = await conditionsWith(conflict, {})
     expect(own).toMatchObject({ status: 'True' })
     expect(notice).toMatchObject({ reason: 'KafkaTopicNotReady' })

@@ -16,12 +16,12 @@ describe('CONDITIONS', () => {
     }
   })
 
-  it('has an alert for every blocking condition that is not part of normal operation', () => {
+  it('defines an alert for every blocking condition that is not part of normal operation', () => {
     const silent = codesWhere(({ blocking, alert }) => blocking && alert === null)
     expect(silent.filter(code => !CONDITIONS[code].expected)).toEqual([])
   })
 
-  it('has only four blocking conditions that are part of normal operation', () =>
+  it('lists only four blocking conditions that are part of normal operation', () =>
     expect(new Set(codesWhere(({ blocking, expected }) => blocking && expected === true))).toEqual(
       new Set(['WorkersStarting', 'RollingOut', 'Paused', 'Deleting']),
     ))
@@ -39,7 +39,7 @@ describe('the order of causes', () => {
   const blockers = codesWhere(({ blocking, types }) => blocking && types.includes('Ready'))
   const notices = codesWhere(({ types }) => types.includes('Notice'))
 
-  it('has a place of its own for each reason that can be shown beside another one', () => {
+  it('ranks each reason that can be shown beside another one in a place of its own', () => {
     const ranks = [...new Set([...blockers, ...notices])].map(causeRank)
     expect(new Set([...ranks, causeRank('NewerThanThis')]).size).toBe(ranks.length + 1)
   })

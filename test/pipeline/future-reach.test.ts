@@ -30,13 +30,13 @@ function copiedDocuments(): [name: string, text: string][] {
 }
 
 describe('settings that are safe together', () => {
-  it('are the defaults', () => expect(unsafeWatermark(specWith({}))).toBeNull())
+  it('accepts the defaults as safe together', () => expect(unsafeWatermark(specWith({}))).toBeNull())
 
-  it.each(copiedDocuments())('are those of the document in %s', (_name, text) =>
+  it.each(copiedDocuments())('accepts the settings of the document in %s as safe together', (_name, text) =>
     expect(unsafeWatermark(parsePipeline(text).spec)).toBeNull(),
   )
 
-  it('have an outOfOrderness of at least twice maxFutureSkew', () => {
+  it('requires an outOfOrderness of at least twice maxFutureSkew', () => {
     expect(unsafeWatermark(withWatermark({ outOfOrderness: '1m', maxFutureSkew: '30001ms' }))).toMatch(
       /event times up to 60002ms ahead .* is 1m; raise outOfOrderness to 60002ms, or lower maxFutureSkew to 30s$/,
     )
@@ -45,16 +45,16 @@ describe('settings that are safe together', () => {
     )
   })
 
-  it('have an outOfOrderness of at least maxFutureSkew where the record has the event time', () => {
+  it('requires an outOfOrderness of at least maxFutureSkew where the record has the event time', () => {
     const same = { 'spec.event.time': { format: 'record-timestamp' } }
     expect(unsafeWatermark(withWatermark({ outOfOrderness: '1m', maxFutureSkew: '1m' }, same))).toBeNull()
     expect(unsafeWatermark(withWatermark({ outOfOrderness: '1m', maxFutureSkew: '61s' }, same))).not.toBeNull()
   })
 
-  it('are any settings when several sources must agree', () =>
+  it('accepts any outOfOrderness when several sources must agree', () =>
     expect(unsafeWatermark(withWatermark({ outOfOrderness: '0ms', sources: { field: 'store' } }))).toBeNull())
 
-  it('are any settings when no aggregation has windows', () =>
+  it('accepts any outOfOrderness when no aggregation has windows', () =>
     expect(unsafeWatermark(withWatermark({ outOfOrderness: '0ms' }, { 'spec.window': { type: 'none' } }))).toBeNull())
 })
 
@@ -68,7 +68,7 @@ const arrival = fc.record({
 })
 
 describe('an event whose time is within allowedLateness of the timestamp of its record', () => {
-  it.each(['0ms', '45s'])('is never late with the default settings and an allowedLateness of %s', allowedLateness => {
+  it.each(['0ms', '45s'])('counts no event as late with default settings and allowedLateness %s', allowedLateness => {
     const { spec } = checkPipeline(
       documentWith({
         'spec.event.time': { path: 'at', format: 'epoch' },

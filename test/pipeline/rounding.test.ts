@@ -73,7 +73,7 @@ describe('the rule of an aggregation that release 0.3.0 created', () => {
     expect(keepRounding(pipeline, new Set(['other']))).toEqual(pipeline)
   })
 
-  it('is read from a stored document without roundEach', () => {
+  it('reads the rounding rule of release 0.3.0 from a stored document without roundEach', () => {
     const stored = structuredClone(pipeline)
     for (const { measures } of stored.spec.aggregations)
       for (const measure of measures) Reflect.deleteProperty(measure, 'roundEach')

@@ -240,12 +240,12 @@ describe.concurrent('Kafka', LONG, () => {
     )
   })
 
-  it('is not connected to if its certificate comes from an unknown authority', async () => {
+  it('does not connect to Kafka if its certificate comes from an unknown authority', async () => {
     const source = `bootstrapServers: ["${kafka.oauth}"], tls: {}`
     await expect(describeTopic(source)).rejects.toThrow(/unable to verify.*check spec\.source\.tls/)
   })
 
-  it('is not asked if the token endpoint denies the client', async () => {
+  it('sends nothing to Kafka if the token endpoint denies the client', async () => {
     await expect(describeTopic(ON_OAUTH('wrong'))).rejects.toMatchObject({
       code: 'AccessDenied',
       message:

@@ -83,13 +83,13 @@ describe('the condition WatermarkFarAhead', () => {
     expect(raised).toMatch(/limit how far ahead the topic accepts timestamps/)
   })
 
-  it('is silent while all clocks are right, and about sales that arrive long after their event time', () => {
+  it('reports no WatermarkFarAhead while all clocks are right, or about sales that arrive long after their event time', () => {
     watched.commit(100, NOW)
     watched.commit(1000, NOW + SECOND, -30 * MINUTE)
     expect(raised).toBeNull()
   })
 
-  it('is silent when most records agree with the watermark', () => {
+  it('reports no WatermarkFarAhead when most records agree with the watermark', () => {
     for (let second = 0; second < 10; second++) {
       watched.commit(5, NOW + second * SECOND, 5 * MINUTE)
       watched.commit(5, NOW + second * SECOND)

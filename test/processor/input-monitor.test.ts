@@ -70,7 +70,7 @@ describe('InputMonitor', () => {
     )
   })
 
-  it('is silent about single faults', () => {
+  it('reports no condition for single faults', () => {
     note({ records: 100, dead: times(9, ['not_json', null]), late: 9 })
     note({ records: 4, dead: times(2, ['tombstone', null]) })
     monitor.report(SECOND)

@@ -38,7 +38,7 @@ async function served() {
 }
 
 describe('the removal of a dead member', () => {
-  it('is done for a token of the operator for this member, and reports what happened', async () => {
+  it('removes a dead member for a token of the operator for it, and reports what happened', async () => {
     const { send, expelled, group } = await served()
     expect(await send(DEAD, await api.token(DEAD))).toEqual({ status: 200, body: { removed: true } })
     expect(await send('has-left', await api.token('has-left'))).toMatchObject({ status: 404, body: { removed: false } })
@@ -65,13 +65,13 @@ describe('the removal of a dead member', () => {
     ['with a token that another key has signed', () => api.forged(DEAD)],
     ['with a token whose key is not known', () => api.token(DEAD, { kid: 'b' })],
     ['with a token without a signature', async () => unsigned(await api.token(DEAD))],
-  ])('is refused %s', async (_, token) => {
+  ])('refuses the removal of a member %s', async (_, token) => {
     const { send, expelled } = await served()
     expect(await send(DEAD, await token())).toMatchObject({ status: 401, body: { error: expect.any(String) } })
     expect(expelled).toEqual([])
   })
 
-  it('is refused while the worker has no keys, and done once it has some', async () => {
+  it('refuses the removal of a member while the worker has no keys, and accepts it once it has some', async () => {
     const { send } = await served()
     const { keysFile, token, keys, subject } = api
     for (const text of ['', '{}', JSON.stringify({ subject, keys: [] })]) {
@@ -82,13 +82,13 @@ describe('the removal of a dead member', () => {
     expect((await send(DEAD, await token(DEAD))).status).toBe(200)
   })
 
-  it('has no other method, and refuses an id that is not encoded', async () => {
+  it('accepts no other method for the removal of a member, and refuses an id that is not encoded', async () => {
     const { send } = await served()
     expect((await send(DEAD, undefined, 'GET')).status).toBe(405)
     expect((await send('%E0%A4%A', await api.token(DEAD))).status).toBe(400)
   })
 
-  it('is on a port of its own: the port with metrics and status has no such method', async () => {
+  it('serves the removal of members only on a port of its own, not on the port with metrics and status', async () => {
     await served()
     const { telemetry } = telemetryForTest()
     const server = await startHttp({ port: 0, host: '127.0.0.1', telemetry })

@@ -13,7 +13,7 @@ function report(changes: Record<string, unknown>, stored: string[] = []): Record
 }
 
 describe('a measure that adds an amount of the whole record', () => {
-  it('is refused in a new aggregation until it says per', () => {
+  it('refuses an unclear measure in a new aggregation until it says per', () => {
     expect(() => report(LINES)).toThrow(
       expect.objectContaining({
         code: 'MeasureUnclear',
@@ -24,12 +24,12 @@ describe('a measure that adds an amount of the whole record', () => {
       expect(report({ ...LINES, 'spec.aggregations[0].measures[1].per': per })).toEqual({ AddedPerLine: null })
   })
 
-  it('is accepted in a stored aggregation, with a condition', () => {
+  it('accepts an unclear measure in a stored aggregation, with a condition', () => {
     expect(report(LINES, ['by_store']).AddedPerLine).toMatch(/^by_store\.revenue: adds .* once per line.*another name/)
   })
 
   it.each([
     ['without lines', {}],
     ['that uses a field of a line', { ...LINES, 'spec.aggregations[0].measures[1].of': 'quantity * price' }],
-  ])('is clear %s', (_, changes) => expect(report(changes)).toEqual({ AddedPerLine: null }))
+  ])('treats a measure as clear %s', (_, changes) => expect(report(changes)).toEqual({ AddedPerLine: null }))
 })

@@ -16,7 +16,7 @@ it('draws the same numbers for an event regardless of earlier draws', () => {
   )
 })
 
-it('has a separate sequence for each index, salt and seed', () => {
+it('draws a separate sequence for each index, salt and seed', () => {
   const first = new Set<number>()
   for (let seed = 0; seed < 10; seed++)
     for (let salt = 0; salt < 2; salt++)

@@ -21,7 +21,7 @@ describe.each(files)('%s', name => {
   const profile = PROFILES[spec.load.profile]
   const write = (index: number) => profile.write(new Dice(5, 0).seek(index), `id-${index}`, NOW, index)
 
-  it('has a profile whose events its mapping accepts', async () => {
+  it('writes events that the mapping of the example accepts', async () => {
     const { post, records } = await ingestApp(spec)
     const events = Array.from({ length: 200 }, (_, index) => write(index))
     expect(await post(`[${events.join(',')}]`)).toMatchObject({ status: 202, body: { accepted: 200 } })
@@ -34,7 +34,7 @@ describe.each(files)('%s', name => {
     expect(new Set(events).size).toBe(200)
   })
 
-  it('has the fields that malformations change', () => {
+  it('writes the fields that malformations change', () => {
     for (const field of Object.values(profile.fields)) expect(write(0)).toContain(`"${field}":`)
   })
 

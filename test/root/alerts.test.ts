@@ -16,7 +16,7 @@ import { ownFolder } from '../support/folder.ts'
 import { promtool } from '../support/prometheus.ts'
 
 describe('the alert rules', () => {
-  it('has alert rules that promtool accepts', async () => {
+  it('passes the check of promtool on every alert rule', async () => {
     const { ok, text } = await promtool('check', 'rules', '--lint-fatal', RULES_FILE)
     expect({ ok, text }).toEqual({ ok: true, text: expect.stringMatching(/SUCCESS: \d+ rules found/) })
   })

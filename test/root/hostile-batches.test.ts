@@ -86,7 +86,7 @@ describe('a worker with a memory limit of 512 MiB', () => {
     400_000,
   )
 
-  it('has then counted every record, exactly', async () => {
+  it('counts every record of the hostile batches, exactly', async () => {
     const verdict = await rig.verdict({ journal: false })
     expect(verdict.problems).toEqual([])
     expect(verdict).toMatchObject({ ok: true, deadLettered: 600 + 1, duplicates: 99_999, aggregated: 1 })
@@ -138,7 +138,7 @@ describe('an order with 10,000 lines in 64 windows of two aggregations', () => {
     })
   const start = () => rig.startWorker(spec(), {}, limit.node)
 
-  it('is counted exactly, and any worker that is killed meanwhile is replaced', async () => {
+  it('counts an order with 10,000 lines exactly, and replaces any worker that is killed meanwhile', async () => {
     worker.process.kill('SIGTERM')
     await worker.exited
     await createTopic(rig.servers.kafka.bootstrap, 'orders', 1, { 'max.message.bytes': '8388608' })

@@ -41,13 +41,13 @@ describe('the packages of an image', () => {
     expect(schemaFaults(images.get(program)!.root)).toEqual([])
   })
 
-  it.each(PROGRAMS)('has one owner for every file of %s that is not ours', program => {
+  it.each(PROGRAMS)('names one owner for every file of %s that is not ours', program => {
     const owners = ownersOf(images.get(program)!.root)
     expect(owners.map(([path]) => path)).toContain('usr/bin/node')
     expect(owners.filter(([, names]) => names.length !== 1)).toEqual([])
   })
 
-  it.each(PROGRAMS)('has the data of every Debian package of %s, as scanners read it', program => {
+  it.each(PROGRAMS)('contains the data of every Debian package of %s, as scanners read it', program => {
     const { root } = images.get(program)!
     const data = debianData(root)
     const listed = readSbom(root).components.filter(({ purl }) => purl.startsWith('pkg:deb/'))
@@ -91,7 +91,7 @@ describe('the packages of an image', () => {
     expect(licences).toContain('Permission is hereby granted, free of charge')
   })
 
-  it('has the licences of Node and of this project', () => {
+  it('ships the licences of Node and of this project in the image', () => {
     const { root } = images.get('processor')!
     expect(readFileSync(join(root, 'usr/share/doc/node/LICENSE'), 'utf8')).toMatch(
       /^Node\.js is licensed[\s\S]+OpenSSL/,

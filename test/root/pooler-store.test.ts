@@ -148,7 +148,7 @@ describe('other programs behind PgBouncer in transaction mode', () => {
 })
 
 describe('a pooler that cannot work', () => {
-  it('is refused with the reason when it is in statement mode', async () => {
+  it('refuses a pooler in statement mode, with the reason', async () => {
     const { pooled } = await databases('statement')
     const harness = await harnessOn(pooled)
     const refused = {
@@ -161,7 +161,7 @@ describe('a pooler that cannot work', () => {
     await harness.close()
   })
 
-  it('is reported as a server that refuses the user or lacks the database', async () => {
+  it('reports a pooler as a server that refuses the user or lacks the database', async () => {
     const { pooled } = await databases('transaction')
     const harness = await harnessOn(pooled)
     const open = (change: object) =>
@@ -175,7 +175,7 @@ describe('a pooler that cannot work', () => {
     await harness.close()
   })
 
-  it('is refused with the reason when it refuses a parameter', async () => {
+  it('refuses a pooler that refuses a parameter, with the reason', async () => {
     const { pooled } = await databases('transaction')
     const harness = await harnessOn(pooled)
     process.env.PGOPTIONS = '-c geqo=off'

@@ -33,7 +33,7 @@ async function runWithKills(rig: Rig, kills: number): Promise<void> {
 }
 
 describe('a pipeline behind PgBouncer', () => {
-  it('is exact in transaction mode when workers are killed, and every program works', async () => {
+  it('counts exactly in transaction mode of PgBouncer when workers are killed, and every program works', async () => {
     const rig = await rigBehind('transaction', { elasticsearch: true })
     try {
       await runWithKills(rig, 3)
@@ -48,7 +48,7 @@ describe('a pipeline behind PgBouncer', () => {
     }
   }, 400_000)
 
-  it('is exact in session mode when workers are killed', async () => {
+  it('counts exactly in session mode of PgBouncer when workers are killed', async () => {
     const rig = await rigBehind('session')
     try {
       await runWithKills(rig, 2)

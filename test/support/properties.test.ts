@@ -43,7 +43,7 @@ it('rejects for an asynchronous property', async () => {
   await expect(check(property, { keptIn: join(ownFolder('kept'), 'seeds.jsonl') })).rejects.toThrow(/seed: /)
 })
 
-it('is what every test of properties uses', () => {
+it('finds no test of properties that calls fc.assert instead of check', () => {
   const tests = globSync('test/**/*.ts', { cwd: ROOT })
   const others = tests.filter(file => /\bfc\.assert\(/.test(readFileSync(join(ROOT, file), 'utf8')))
   expect(others).toEqual([])

@@ -9,7 +9,7 @@ const login = {
 const env = { SECRET_USER_NAME: 'shop', SECRET_USER_PASS_WORD: 'secret' }
 
 describe('the access to Kafka', () => {
-  it('has neither TLS nor credentials unless the document has them', () => {
+  it('uses neither TLS nor credentials for Kafka unless the document has them', () => {
     expect(kafkaAccess({}, {})).toEqual({})
     expect(kafkaAccess({ tls: { enabled: false, clientCertSecretRef: { name: 'user' } } }, {})).toEqual({})
     expect(kafkaAccess({ tls: {} }, {})).toEqual({ ssl: {} })
@@ -19,7 +19,7 @@ describe('the access to Kafka', () => {
     ['PLAIN', 'plain'],
     ['SCRAM-SHA-256', 'scram-sha-256'],
     ['SCRAM-SHA-512', 'scram-sha-512'],
-  ] as const)('has user and password for %s', (mechanism, expected) => {
+  ] as const)('reads user and password of Kafka for %s', (mechanism, expected) => {
     const sasl = { mechanism: expected, username: 'shop', password: 'secret' }
     expect(kafkaAccess({ sasl: { mechanism, ...login } }, env)).toEqual({ sasl })
   })
@@ -35,7 +35,7 @@ describe('the access to Kafka', () => {
 describe('the access to a sink', () => {
   const tls = { caSecretRef: { name: 'ca', key: 'ca.crt' } }
 
-  it('has the certificate of a Secret of the type kubernetes.io/tls', () => {
+  it('reads the certificate of a sink from a Secret of the type kubernetes.io/tls', () => {
     const pair = { SECRET_PG_TLS_CRT: 'certificate', SECRET_PG_TLS_KEY: 'key' }
     expect(sinkAccess({ tls: { clientCertSecretRef: { name: 'pg' } } }, pair)).toEqual({
       tls: { cert: 'certificate', key: 'key' },

@@ -86,5 +86,7 @@ describe('partial windows', () => {
       [135, 180],
       [-2, -1, 0, 1, 2, 3],
     ],
-  ])('are %s', (_, entries, times, partial) => expect(partialMinutes(entries, times)).toEqual(partial))
+  ])('finds partial windows: %s', (_, entries, times, partial) =>
+    expect(partialMinutes(entries, times)).toEqual(partial),
+  )
 })

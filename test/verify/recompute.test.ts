@@ -459,7 +459,7 @@ describe('measures', () => {
 describe('a record that is counted in parts', () => {
   const order = { at: 0, lines: [{ sku: 'a' }, { sku: 'a' }, { sku: 'b' }] }
 
-  it('has its first lines in the rows, and in the counter of lines alone', () => {
+  it('adds the first lines of a record to the rows, and to the counter of lines alone', () => {
     const recomputation = recompute(bySku, [order])
     recomputation.addLines(record(1, order), 2)
     expect(aggregated(bySku, recomputation)).toEqual([
@@ -471,7 +471,7 @@ describe('a record that is counted in parts', () => {
     expect(aggregations.get('by_sku')).toMatchObject({ accepted: 1, added: 5, on_time: 1 })
   })
 
-  it('is dead when PostgreSQL rejects a later line, and keeps its first lines', () => {
+  it('expects a dead letter when PostgreSQL rejects a later line, and keeps the first lines', () => {
     const rejected = new Map([['0/0', { field: null, countedLines: 1 }]])
     const recomputation = recompute(bySku, [order], historyOf(bySku, { rejected }))
     expect(aggregated(bySku, recomputation)).toEqual([[0, 'a', 60 * S, '1', '1']])

@@ -260,14 +260,14 @@ describe('verify with faulty bookkeeping', () => {
 })
 
 describe('a schema', () => {
-  it('is refused if it belongs to another pipeline, or to none', async () => {
+  it('refuses a schema if it belongs to another pipeline, or to none', async () => {
     await expect(tampered(`update pipeline set owner = 'default/other'`)).rejects.toThrow(
       'schema corner_shop belongs to pipeline default/other (id 42), not to default/corner-shop; ',
     )
     await expect(tampered('drop table pipeline')).rejects.toThrow('schema corner_shop has no tables of a pipeline; ')
   })
 
-  it('is found under the name that release 0.3.0 gave it, if its mark names the pipeline', async () => {
+  it('finds a schema under the name that release 0.3.0 gave it, if its mark names the pipeline', async () => {
     const specText = options.specText.replace('name: corner-shop', 'name: shop, namespace: corner')
     await expect(verify({ ...options, specText })).rejects.toThrow(/^schema corner_shop_\w{8} has no tables/)
     const verdict = await tampered(`update pipeline set owner = 'corner/shop'`, { specText })

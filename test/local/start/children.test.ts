@@ -41,7 +41,7 @@ const OBEDIENT = `
   process.send({ type: 'listening', port: 41000 })`
 
 describe('a child', () => {
-  it('is running after its first message, with its environment, and its output in its log', async () => {
+  it('reports a child as running after its first message, with its environment, and its output in its log', async () => {
     const { child, events, log } = supervise(
       `${OBEDIENT}; console.log(process.env.COLOUR); console.error('and', process.argv[2])`,
       () => ['more'],
@@ -61,7 +61,7 @@ describe('a child', () => {
     expect(events.lines).toEqual([])
   })
 
-  it('is done when it exits with code 0 and its work is finished, and is not restarted', async () => {
+  it('reports a child as done when it exits with code 0 after its work, and does not restart it', async () => {
     const { child, events } = supervise('process.exit(0)', undefined, () => true)
     await child.done
     expect(child.state).toBe('done')

@@ -68,31 +68,31 @@ describe('the report of a bounded run', () => {
     })
   })
 
-  it('has no achieved rate when the load generator was restarted', () => {
+  it('reports no achieved rate when the load generator was restarted', () => {
     const load = { ...OUTCOME.load!, restarts: 1 }
     expect(buildReport({ ...OUTCOME, load }).achievedRate).toBeNull()
   })
 })
 
 describe('the exit code', () => {
-  it('is 0 when everything is correct, also after worker restarts and without load', () => {
+  it('exits with code 0 when everything is correct, also after worker restarts and without load', () => {
     expect(exitCode({})).toBe(0)
     expect(exitCode({ workerRestarts: 3 })).toBe(0)
     expect(exitCode({ load: null })).toBe(0)
   })
 
-  it('is 1 when the verifier found a problem', () => {
+  it('exits with code 1 when the verifier found a problem', () => {
     expect(exitCode({}, { ok: false })).toBe(1)
     expect(exitCode({}, { ok: false, problems: ['the schema belongs to somebody else'] })).toBe(1)
     expect(exitCode({}, { lost: 1 })).toBe(1)
     expect(exitCode({}, { doubled: 1 })).toBe(1)
   })
 
-  it('is 1 when nothing was compared', () => {
+  it('exits with code 1 when nothing was compared', () => {
     expect(exitCode({}, { rows: { compared: 0, missing: 0, extra: 0, unequal: 0 } })).toBe(1)
   })
 
-  it('is 1 when the pipeline did not drain, or when nothing was sent', () => {
+  it('exits with code 1 when the pipeline did not drain, or when nothing was sent', () => {
     expect(exitCode({ drained: false })).toBe(1)
     expect(exitCode({ load: { ...OUTCOME.load!, sent: 0 } })).toBe(1)
     expect(exitCode({ load: { ...OUTCOME.load!, sent: 0, offeredRate: 0 } })).toBe(0)

@@ -94,7 +94,7 @@ describe('a file on local servers', () => {
     expect(pipeline.spec.sinks.elasticsearch).toBeUndefined()
   })
 
-  it('can use anchors and aliases', () => {
+  it('resolves anchors and aliases of a file on local servers', () => {
     const text = document('', '  sinks: { postgres: *database }').replace(
       'name: shop',
       'name: shop, annotations: &database { host: db.shop, database: shop }',
@@ -107,7 +107,7 @@ describe('a file on local servers', () => {
 })
 
 describe('a file on its own servers', () => {
-  it('is not changed', () => {
+  it('does not change a file on its own servers', () => {
     const { text, replacements } = resolvePipeline(EXAMPLE, 'e', null, {})
     expect(replacements).toEqual([])
     expect(parsePipeline(text)).toEqual(parsePipeline(EXAMPLE))

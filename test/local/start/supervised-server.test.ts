@@ -93,7 +93,7 @@ describe('a supervised server', () => {
   it.each([
     ['exits', () => false],
     ['fails to start', (start: number) => start > 1],
-  ])('is given up, with its last log lines, when it %s ten times in a row', async (_, fails) => {
+  ])('gives up a server, with its last log lines, when it %s ten times in a row', async (_, fails) => {
     const { fake, server, lines, lost } = await supervise(fails)
     for (let round = 0; round <= 10; round++) {
       fake.die('first line\nkilled')
@@ -105,7 +105,7 @@ describe('a supervised server', () => {
     expect(server.state).toBe('failed')
   })
 
-  it('is not started again after it was stopped during a pause', async () => {
+  it('does not start a server again after it was stopped during a pause', async () => {
     const { fake, server, lost } = await supervise(start => start === 2)
     fake.die('killed')
     await seconds(1)

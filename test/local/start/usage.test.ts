@@ -3,7 +3,7 @@ import { RateMeter } from '#local/start/rate.ts'
 import { parseStat, treeBelow, UsageMeter } from '#local/start/usage.ts'
 
 describe('/proc/<pid>/stat', () => {
-  it('is parsed with blanks and parentheses in the name, and includes the time of exited children', () => {
+  it('parses /proc/<pid>/stat with blanks and parentheses in the name, and includes the time of exited children', () => {
     const line = '4242 (postgres: (io) w 1) S 4200 4242 4242 0 -1 4194560 100 200 0 0 7 3 20 10 20 0 1 0 12345 1000 50'
     expect(parseStat(line)).toEqual({ pid: 4242, parent: 4200, ticks: 7 + 3 + 20 + 10 })
   })

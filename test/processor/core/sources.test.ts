@@ -16,7 +16,7 @@ function expected(seen: [string | null, number][], atLeast: number): number {
 }
 
 describe('the event time that several sources have reached', () => {
-  it('is the atLeast-th greatest of their greatest event times, after any number of restarts', () => {
+  it('computes the agreed event time as the atLeast-th greatest of the sources, after any number of restarts', () => {
     check(
       fc.property(
         sightings,
@@ -36,7 +36,7 @@ describe('the event time that several sources have reached', () => {
     )
   })
 
-  it('is forgotten with another setting, and when a release that does not store it has counted records', () => {
+  it('forgets the agreed event time with another setting, and when a release that does not store it has counted records', () => {
     const setting = { field: 'store', atLeast: 2 }
     const times = new SourceTimes(setting, null, 0)
     times.see('a', 10)
@@ -49,7 +49,7 @@ describe('the event time that several sources have reached', () => {
     ])
   })
 
-  it('is not moved by a source whose name is too long to be stored', () => {
+  it('ignores a source whose name is too long to be stored', () => {
     const times = new SourceTimes({ field: 'store', atLeast: 2 }, null, 0)
     for (const source of ['a', 'b'.repeat(129)]) times.see(source, 10)
     expect(times.agreed).toBe(Number.NEGATIVE_INFINITY)

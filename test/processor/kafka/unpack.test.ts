@@ -44,7 +44,7 @@ const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex
 
 describe('unpacked batches', () => {
   it.each(CODECS)(
-    'have the records of a batch that was compressed with %s, in pieces of bounded size',
+    'unpacks the records of a batch that was compressed with %s, in pieces of bounded size',
     async (_name, compression) => {
       const noise = randomBytes(100)
       const records = Array.from({ length: 20_000 }, (_, i) => record(i, Buffer.concat([noise, Buffer.from(`${i}`)])))
@@ -58,14 +58,14 @@ describe('unpacked batches', () => {
     },
   )
 
-  it('have the records of a large batch that is not compressed, in pieces of bounded size', async () => {
+  it('unpacks the records of a large batch that is not compressed, in pieces of bounded size', async () => {
     const records = Array.from({ length: 20_000 }, (_, i) => record(i, Buffer.alloc(100, i)))
     const { seen, largest } = await walk(unpack(encodeBatch({ baseOffset: 0, records })))
     expect(seen.length).toBe(records.length)
     expect(largest).toBeLessThan(PIECE_BYTES + 1000)
   })
 
-  it('are the received bytes themselves when they are small and not compressed', async () => {
+  it('returns the received bytes themselves for small batches that are not compressed', async () => {
     const one = encodeBatch({ baseOffset: 0, records: [record(0, Buffer.from('a'))] })
     const data = Buffer.concat([one, one, one.subarray(0, 70)])
     const pieces: Piece[] = []
@@ -97,7 +97,7 @@ describe('unpacked batches', () => {
     expect(largest).toBeLessThan(2 << 20)
   })
 
-  it('have a prefix, the size and the hash of a record that is too large, and all of the records around it', async () => {
+  it('returns a prefix, the size and the hash of a record that is too large, and all of the records around it', async () => {
     const large = Buffer.concat([Buffer.from('begin'), Buffer.alloc(3 * MAX_RECORD_BYTES, 'x')])
     const key = Buffer.from('key')
     const records = [
@@ -180,7 +180,7 @@ describe('a broken batch', () => {
       { codec: 1, compress: (body: Buffer) => gzipSync(Buffer.concat([body, Buffer.of(0x02, 0)])) },
       /more bytes than its records|ends inside a field|instead of 2/,
     ],
-  ])('is refused, whether it is divided or not: %s', async (_name, compression, message) => {
+  ])('refuses a broken batch, whether it is divided or not: %s', async (_name, compression, message) => {
     const data = encodeBatch({ baseOffset: 0, records, compression })
     await expect(walk(unpack(data))).rejects.toThrow(message)
     await expect(walk(unpack(data, 1000))).rejects.toThrow(message)

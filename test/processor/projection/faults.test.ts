@@ -113,13 +113,13 @@ describe('the Elasticsearch sink before the first row', () => {
     [403, 'cluster_block_exception'],
     [429, 'cluster_block_exception'],
     [503, 'unavailable_shards_exception'],
-  ])('is not prepared while the index refuses writes (%i %s)', async (status, type) => {
+  ])('does not prepare the sink while the index refuses writes (%i %s)', async (status, type) => {
     writesAre(status, type)
     const { message } = await failure(sink.prepare(OWNERSHIP))
     expect(message).toContain(`while trying to write to index scripted-by-store: ${status} ${type}`)
   })
 
-  it('is prepared when the index refuses only the document that does not exist', async () => {
+  it('prepares the sink when the index refuses only the document that does not exist', async () => {
     writesAre(409, 'version_conflict_engine_exception')
     await sink.prepare(OWNERSHIP)
   })

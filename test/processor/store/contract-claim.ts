@@ -9,7 +9,7 @@ export function claimContract(fresh: Fresh): void {
   const test = onFresh(fresh)
 
   describe('claims and fencing (section 3)', () => {
-    test('has a position for every partition before any is claimed', async harness => {
+    test('returns a position for every partition before any is claimed', async harness => {
       const store = harness.worker()
       expect(await store.open(TOPIC)).toMatchObject({ generation: 1, firstPartitions: 2, watermark: null })
       expect(await store.positions()).toEqual(

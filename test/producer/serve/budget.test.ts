@@ -101,7 +101,7 @@ describe('memory of requests in progress', () => {
     ['413', gzipSync('x'.repeat(60 * KIB)), { 'content-encoding': 'gzip' }],
     ['415', sale(), { 'content-encoding': 'zstd' }],
     ['415', sale(), { 'content-type': 'text/plain' }],
-  ])('is free after %s (%#)', async (status, body, headers) => {
+  ])('frees the memory of a request after %s (%#)', async (status, body, headers) => {
     const { send, idle } = await listening({ maxBodyBytes: 50 * KIB })
     expect((await send(body, headers as Record<string, string>)).status).toBe(Number(status))
     await idle()

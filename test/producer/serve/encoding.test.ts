@@ -26,12 +26,12 @@ const ENCODINGS: [title: string, name: string, compress: (text: string) => Buffe
 describe.each(ENCODINGS)('a request in %s', (_title, name, compress) => {
   const headers = { 'content-encoding': name }
 
-  it('is accepted, and Kafka gets the original bytes', async () => {
+  it('accepts an encoded request, and Kafka gets the original bytes', async () => {
     expect(await post(compress(`[${sale()}, ${sale('b')}]`), headers)).toMatchObject({ status: 202 })
     expect(records.splice(0).map(({ value }) => value)).toEqual([sale(), sale('b')])
   })
 
-  it('is accepted at the size limit after decompression, and refused above it', async () => {
+  it('accepts an encoded request at the size limit after decompression, and refuses it above', async () => {
     expect(await post(compress(saleOf(MAX_BYTES)), headers)).toMatchObject({ status: 202 })
     records.splice(0)
     expect(await post(compress(saleOf(MAX_BYTES + 1)), headers)).toEqual({

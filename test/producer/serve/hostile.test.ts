@@ -30,7 +30,7 @@ const order = (lines: unknown[], more: Record<string, unknown> = {}) =>
 const line = (more: Record<string, unknown> = {}) => ({ item: { name: 'pen' }, price: '1.50', ...more })
 
 describe('an array of sales', () => {
-  it('is refused with 413 and both numbers if it has more sales than the limit', async () => {
+  it('refuses an array with 413 and both numbers if it has more sales than the limit', async () => {
     expect(await post(`[${Array(1001).fill('{}').join(',')}]`)).toEqual({
       status: 413,
       body: { error: 'the array has 1001 sales, more than 1000; send several smaller requests' },
@@ -45,7 +45,7 @@ describe('an array of sales', () => {
     expect(records).toEqual([])
   })
 
-  it('is not read further than the hundredth fault', () => {
+  it('does not read an array further than the hundredth fault', () => {
     const compiled = compileSpec(ORDERS)
     const events = Array.from({ length: 500 }, () => Buffer.from('{}'))
     let [checked, yielded] = [0, 0]

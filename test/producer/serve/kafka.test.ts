@@ -151,7 +151,7 @@ describe('the ingest with a healthy Kafka', () => {
     expect(headers.get('untraced')).toEqual({})
   })
 
-  it('is ready', async () => {
+  it('reports the ingest as ready with a healthy Kafka', async () => {
     const ready = await fetch(`${served.url}/readyz`)
     expect([ready.status, await ready.json()]).toEqual([200, { ok: true, reasons: [] }])
   })

@@ -31,7 +31,7 @@ describe.each(NAMES)('a sale with fields named %s', name => {
   const sales = (at: unknown) =>
     `{ "nested": { "${name}": 1 }, "${name}": { "id": "1", "at": ${at}, "lines": [{ "${name}": 2 }] } }`
 
-  it('is accepted if it is valid, and refused with the name of its field if not', async () => {
+  it('accepts a valid sale with a field named like a method, and refuses an invalid one with the name of its field', async () => {
     const { app, post, records } = await ingestApp(documentOf(name))
     expect(await post(sale('1.50'))).toMatchObject({ status: 202 })
     expect(records).toMatchObject([{ key: '1', value: sale('1.50') }])

@@ -18,7 +18,7 @@ const HOOKS = { report() {}, onTls() {} }
 const [shop, next] = [createToken('shop'), createToken('shop')]
 
 describe('the file of tokens', () => {
-  it('may hold several tokens of a client, comments and empty lines', () => {
+  it('parses a file with several tokens of a client, comments and empty lines', () => {
     const tokens = parseTokens(
       `# rotation of shop\n${shop.line}\r\n\n  ${next.line.toUpperCase().replace('SHOP', 'shop')}\n`,
     )
@@ -31,7 +31,7 @@ describe('the file of tokens', () => {
     ['no name', `:${shop.line.split(':')[1]}`],
     ['a name with a space', shop.line.replace('shop', 'my shop')],
     ['a hash of another length', shop.line.slice(0, -1)],
-  ])('is refused with %s, without showing the line', (_what, line) => {
+  ])('refuses a file of tokens with %s, without showing the line', (_what, line) => {
     expect(() => parseTokens(`${next.line}\n${line}`)).toThrow(/^line 2 is not NAME:HASH/)
     expect(() => parseTokens(line)).not.toThrow(line)
   })
@@ -131,7 +131,7 @@ describe('a mounted Secret', () => {
     return { folder, reloaded, changes, faults }
   }
 
-  it('is read again when the kubelet replaces it', async () => {
+  it('reads a mounted Secret again when the kubelet replaces it', async () => {
     const { folder, reloaded, changes, faults } = await opened()
     mounted(folder, '..2', `${shop.line}\n${next.line}`)
     await until('both tokens are valid', () => reloaded.value.length === 2)
@@ -160,7 +160,7 @@ describe('tokens without encryption', () => {
     return openAuth({ tokens: file, insecure }, host, HOOKS).then(auth => auth.close())
   }
   it.each(['0.0.0.0', '::', '192.0.2.1', 'ingest.example'])(
-    'are refused on %s unless --insecure is set',
+    'refuses tokens without encryption on %s unless --insecure is set',
     async host => {
       await expect(open(host, false)).rejects.toThrow(
         /receives tokens of other machines without encryption.*--insecure/,
@@ -168,10 +168,10 @@ describe('tokens without encryption', () => {
       await expect(open(host, true)).resolves.toBeUndefined()
     },
   )
-  it.each(['127.0.0.1', '::1', 'localhost'])('are accepted on %s', host =>
+  it.each(['127.0.0.1', '::1', 'localhost'])('accepts tokens without encryption on %s', host =>
     expect(open(host, false)).resolves.toBeUndefined(),
   )
-  it('are refused if the file cannot be read or parsed', async () => {
+  it('refuses to start if the file of tokens cannot be read or parsed', async () => {
     const missing = join(ownFolder('tokens'), 'nowhere')
     await expect(openAuth({ tokens: missing, insecure: false }, '::1', HOOKS)).rejects.toThrow(/cannot read .*nowhere/)
     writeFileSync(missing, shop.token)

@@ -456,7 +456,7 @@ describe('an exploded record', () => {
     expect(decode(ORDER, order(lines))).toEqual({ reason, field })
   })
 
-  it('has no limit of lines in a spec that was stored without one', () => {
+  it('sets no limit of lines in a spec that was stored without one', () => {
     const compiled = compiledFor(ORDER)
     const { spec } = compiled
     const { maxLines: _, ...explode } = spec.event.explode!
