@@ -1,11 +1,12 @@
 /**
- * Completes how kafkajs decodes record batches. The original does not check their checksums, lacks three codecs, and
+ * Completes how kafkajs decodes record batches. The original does not check their checksums, lacks three codecs and forms of the fourth, and
  * retries endlessly what it cannot decode. Here, such a batch leads to a message with `unreadable`.
  */
-import { decompress as decompressZstd } from 'fzstd'
 import { crc32c } from './crc32c.ts'
+import { decompressGzip } from './gzip.ts'
 import { decompressLz4 } from './lz4.ts'
 import { decompressSnappy } from './snappy.ts'
+import { decompressZstd } from './zstd.ts'
 
 /** Why a batch cannot be read. */
 export interface Unreadable {
@@ -19,11 +20,12 @@ const codec =
   (decompress: (bytes: Buffer) => Buffer): Codec =>
   () => ({ decompress: async bytes => decompress(bytes) })
 
-/** The codecs that kafkajs lacks, by Kafka's numbers; it has gzip. */
+/** By Kafka's numbers. kafkajs has only gzip, and refuses forms of it that brokers accept. */
 export const CODECS: Record<number, Codec> = {
+  1: codec(decompressGzip),
   2: codec(decompressSnappy),
   3: codec(decompressLz4),
-  4: codec(bytes => Buffer.from(decompressZstd(bytes))),
+  4: codec(decompressZstd),
 }
 
 /** kafkajs's reader of a response; `offset` is its position. */

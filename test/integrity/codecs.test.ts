@@ -1,7 +1,11 @@
-/** Engine and verifier read every codec of Kafka, each with code of its own; a corrupt batch gives no verdict. */
+/**
+ * Engine and verifier read every codec of Kafka in every form that a broker stores, each with code of its own; a corrupt batch
+ * gives no verdict.
+ */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { REFUSED_FORMS, STORED_FORMS } from '#test/support/batch-forms.ts'
 import { PRODUCER_CODECS } from '#test/support/codecs.ts'
 import { produceRaw } from '#test/support/raw-produce.ts'
 import { encodeBatch, type TestBatch } from '#test/support/record-batch.ts'
@@ -11,7 +15,7 @@ import { Rig, type Worker } from './rig.ts'
 const TOPIC = 'transactions'
 const TIME = '2026-11-23T10:00:00Z'
 const SALES = 50
-const CODECS = [undefined, ...PRODUCER_CODECS.map(([, codec]) => codec)]
+const CODECS = [undefined, ...[...PRODUCER_CODECS, ...STORED_FORMS].map(([, codec]) => codec)]
 
 let rig: Rig
 
@@ -57,8 +61,10 @@ async function stop(worker: Worker): Promise<void> {
   await worker.exited
 }
 
-it('gives an exact verdict on a topic with batches of every codec, and none on a topic with a corrupt batch', async () => {
+it('gives an exact verdict on a topic with batches in every form that a broker stores, and none on a topic with a corrupt batch', async () => {
   const worker = await rig.startWorker()
+  for (const [name, compression] of REFUSED_FORMS)
+    await expect(produce(0, 999, compression), name).rejects.toThrow('the broker refused the batch')
   for (const [number, compression] of CODECS.entries()) await produce(0, number, compression)
   await rig.drained()
   const records = CODECS.length * SALES

@@ -3,6 +3,30 @@ import type { Mutant } from './engine.ts'
 
 export const LIMITS_MUTANTS: Mutant[] = [
   {
+    name: 'the engine reads only the first frame of zstd',
+    file: 'processor/adapters/kafka/codecs/zstd.ts',
+    find: '    at = end\n',
+    plant: '    at = frames > 0 ? bytes.length : end\n',
+    test: 'test/processor/kafka/unpack.test.ts',
+    turnsRed: 'have the records of zstd in two frames',
+  },
+  {
+    name: 'the engine refuses what follows gzip',
+    file: 'processor/adapters/kafka/codecs/gzip.ts',
+    find: 'if (header === null && isFirst) throw',
+    plant: 'if (header === null) throw',
+    test: 'test/processor/kafka/unpack.test.ts',
+    turnsRed: 'have the records of gzip, then garbage',
+  },
+  {
+    name: 'the engine takes a second header of snappy for a block',
+    file: 'processor/adapters/kafka/codecs/snappy.ts',
+    find: 'if (length === JOINED) {',
+    plant: 'if (length === 0) {',
+    test: 'test/processor/kafka/unpack.test.ts',
+    turnsRed: 'have the records of Java’s snappy in two streams',
+  },
+  {
     name: 'records with any number of lines are counted',
     file: 'processor/core/decode/parse/parser.ts',
     find: 'if (lines.length > this.#maxLines)',
