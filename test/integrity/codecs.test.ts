@@ -24,7 +24,8 @@ beforeAll(async () => {
 })
 afterAll(() => rig.stop())
 
-function batchOf(number: number, compression: TestBatch['compression']): Buffer {
+/** `deltas`: what the records say about their offsets; the broker does not check it if they are not compressed. */
+function batchOf(number: number, compression: TestBatch['compression'], deltas = [...Array(SALES).keys()]): Buffer {
   const value = (sale: number) => ({
     transaction_id: `${number}-${sale}`,
     timestamp: TIME,
@@ -34,8 +35,8 @@ function batchOf(number: number, compression: TestBatch['compression']): Buffer 
     amount: `${sale}.25`,
     quantity: 1,
   })
-  const records = Array.from({ length: SALES }, (_, delta) => {
-    const bytes = Buffer.from(JSON.stringify(value(delta)))
+  const records = deltas.map((delta, sale) => {
+    const bytes = Buffer.from(JSON.stringify(value(sale)))
     return { delta, timestamp: Date.parse(TIME), key: null, value: bytes }
   })
   return encodeBatch({ baseOffset: 0, records, ...(compression && { compression }) })
@@ -53,8 +54,8 @@ function change(partition: number, offset: number, at: number, to: (byte: number
   writeFileSync(file, bytes, { flag: 'r+' })
 }
 
-const produce = (partition: number, number: number, compression?: TestBatch['compression']) =>
-  produceRaw(rig.servers.kafka.bootstrap, TOPIC, partition, batchOf(number, compression))
+const produce = (partition: number, number: number, compression?: TestBatch['compression'], deltas?: number[]) =>
+  produceRaw(rig.servers.kafka.bootstrap, TOPIC, partition, batchOf(number, compression, deltas))
 
 async function stop(worker: Worker): Promise<void> {
   worker.process.kill('SIGTERM')
@@ -78,6 +79,22 @@ it('gives an exact verdict on a topic with batches in every form that a broker s
     `partition 0: the record batch at offset ${2 * SALES} cannot be read: its checksum is wrong`,
   )
   change(0, 2 * SALES, -1, flip)
+}, 180_000)
+
+it('counts every record of batches that state wrong offsets, and of those that follow', async () => {
+  const worker = await rig.startWorker()
+  const before = (await rig.logEnds()).get(3)!
+  const wrong = [...Array(SALES).keys()].map(delta => (delta === 1 ? 5 * SALES : delta % 10 === 0 ? 0 : delta))
+  for (const [number, deltas] of [undefined, wrong, undefined].entries())
+    await produce(3, 200 + number, undefined, deltas)
+  await rig.drained()
+  expect((await rig.logEnds()).get(3)! - before).toBe(3 * SALES)
+  expect(await rig.verdict({ journal: false })).toMatchObject({ ok: true, problems: [], lost: 0, doubled: 0 })
+  const [stored] = await rig.query<{ sales: string }>(
+    `SELECT count(*) AS sales FROM ${rig.schema}.sales_raw WHERE partition = 3`,
+  )
+  expect(Number(stored!.sales)).toBe(3 * SALES)
+  await stop(worker)
 }, 180_000)
 
 it('stops a partition at a record in an older message format, with its offset, and continues the others', async () => {

@@ -11,6 +11,14 @@ export const LIMITS_MUTANTS: Mutant[] = [
     turnsRed: 'have the records of zstd in two frames',
   },
   {
+    name: 'the engine believes the offsets that records state',
+    file: 'processor/core/batches.ts',
+    find: '!== data.readInt32BE(at + 23) + 1',
+    plant: '>= 0',
+    test: 'test/processor/kafka/unpack.test.ts',
+    turnsRed: 'have one record for each offset, and no gap before the next batch',
+  },
+  {
     name: 'the engine refuses what follows gzip',
     file: 'processor/adapters/kafka/codecs/gzip.ts',
     find: 'if (header === null && isFirst) throw',

@@ -87,6 +87,32 @@ describe('unpacked batches', () => {
     }
   })
 
+  it.each([[[0, 7, 2]], [[0, 0, 0, 3]], [[0, -1, 2]], [[9, 1, 2]]])(
+    'have one record for each offset, and no gap before the next batch, if a producer states the offsets %j',
+    async deltas => {
+      const records = deltas.map((delta, i) => record(delta, Buffer.from(`sale ${i}`)))
+      const next = { baseOffset: deltas.length, records: [record(0, Buffer.from('honest'))] }
+      const data = Buffer.concat([encodeBatch({ baseOffset: 0, records }), encodeBatch(next)])
+      for (const pieceBytes of [PIECE_BYTES, 1]) {
+        const { seen, next } = await walk(unpack(data, pieceBytes))
+        expect(seen.map(({ offset, value }) => [offset, String(value)])).toEqual([
+          ...deltas.map((_, i) => [i, `sale ${i}`]),
+          [deltas.length, 'honest'],
+        ])
+        expect(next).toBe(deltas.length + 1)
+      }
+    },
+  )
+
+  it('never move past the next batch within a batch whose producer states a greater offset', () => {
+    const cursor = new BatchCursor()
+    cursor.begin([], 0)
+    cursor.feed({ data: encodeBatch({ baseOffset: 0, records: [0, 7, 2].map(i => record(i, null)) }), cut: null })
+    const positions: number[] = []
+    while (cursor.next()) positions.push(cursor.nextOffset)
+    expect(positions).toEqual([1, 2, 3])
+  })
+
   it('have the records of a large batch that is not compressed, in pieces of bounded size', async () => {
     const records = Array.from({ length: 20_000 }, (_, i) => record(i, Buffer.alloc(100, i)))
     const { seen, largest } = await walk(unpack(encodeBatch({ baseOffset: 0, records })))
