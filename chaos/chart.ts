@@ -74,8 +74,10 @@ function lagPanel(ticks: Tick[]): Panel {
 /** A logarithmic scale, because delays range from hundredths of a second to tens of seconds. */
 function delayPanel(ticks: Tick[], bounds: number[]): Panel {
   const top = MARGIN.top + PANEL.height + PANEL.gap
+  const greatest = bounds.at(-2)!
   const points = ticks.map(({ at }) => {
-    return { at, value: delayIn(ticks, bounds, { from: at - P99_OVER_MS, to: at })?.p99 ?? null }
+    const delay = delayIn(ticks, bounds, { from: at - P99_OVER_MS, to: at })
+    return { at, value: delay && Math.min(delay.p99, greatest) }
   })
   const powers = [-2, -1, 0, 1, 2]
   const [low, high] = [powers[0]!, powers.at(-1)!]

@@ -131,7 +131,7 @@ export function peakLag(ticks: Tick[], window: Window): number | null {
   return known.length === 0 ? null : Math.max(...known)
 }
 
-/** In seconds. `max` is the upper bound of the last bucket that is not empty. */
+/** In seconds, Infinity beyond the last finite bound. `max` is the upper bound of the last bucket that is not empty. */
 export type Delay = { p50: number; p99: number; max: number; samples: number }
 
 export function delayIn(
@@ -157,12 +157,12 @@ export function delayOf(bounds: number[], counts: number[]): Delay | null {
   return { p50: quantile(0.5, bounds, counts), p99: quantile(0.99, bounds, counts), max, samples }
 }
 
-/** Interpolates within a bucket, as Prometheus does. Returns the last finite bound for values beyond it. */
+/** Interpolates within a bucket, as Prometheus does. Returns Infinity for values beyond the last finite bound. */
 function quantile(q: number, bounds: number[], counts: number[]): number {
   const rank = q * counts.at(-1)!
   const i = counts.findIndex(count => count >= rank)
   const [low, below] = i === 0 ? [0, 0] : [bounds[i - 1]!, counts[i - 1]!]
-  if (bounds[i] === Infinity) return low
+  if (bounds[i] === Infinity) return Infinity
   const inBucket = counts[i]! - below
   if (inBucket === 0) return low
   // Rounding must not exceed the bucket.

@@ -111,14 +111,15 @@ function row(about: string[], figures: Figures, bounds: number[]): string {
   const { standstillMs, worstStandstillMs, delay, projection } = figures
   const lag = figures.peakLag === null ? 'unknown' : String(figures.peakLag)
   const pauses = [standstillMs, worstStandstillMs].map(renderSeconds)
-  const delays = delay ? [delay.p50, delay.p99].map(renderDelay) : ['–', '–']
+  const delays = delay ? [delay.p50, delay.p99].map(seconds => renderDelay(seconds, bounds)) : ['–', '–']
   const max = delay ? renderBound(delay.max, bounds) : '–'
-  const documents = projection ? renderDelay(projection.p99) : '–'
+  const documents = projection ? renderDelay(projection.p99, bounds) : '–'
   return line([...about, ...pauses, lag, ...delays, max, documents])
 }
 
 const line = (cells: string[]) => `| ${cells.join(' | ')} |`
 export const renderSeconds = (ms: number | null) => (ms === null ? 'never' : (ms / 1000).toFixed(1))
-const renderDelay = (seconds: number) => seconds.toFixed(seconds < 10 ? 2 : 1)
+const renderDelay = (seconds: number, bounds: number[]) =>
+  seconds === Infinity ? `≥ ${bounds.at(-2)}` : seconds.toFixed(seconds < 10 ? 2 : 1)
 const renderBound = (seconds: number, bounds: number[]) =>
   seconds === Infinity ? `> ${bounds.at(-2)}` : `≤ ${seconds}`

@@ -1,11 +1,12 @@
 /**
- * Completes how kafkajs decodes record batches. The original does not check their checksums, lacks three codecs, and
+ * Completes how kafkajs decodes record batches. The original does not check their checksums, lacks three codecs and forms of the fourth, and
  * retries endlessly what it cannot decode. Here, such a batch leads to a message with `unreadable`.
  */
-import { decompress as decompressZstd } from 'fzstd'
 import { crc32c } from './crc32c.ts'
+import { decompressGzip } from './gzip.ts'
 import { decompressLz4 } from './lz4.ts'
 import { decompressSnappy } from './snappy.ts'
+import { decompressZstd } from './zstd.ts'
 
 /** Why a batch cannot be read. */
 export interface Unreadable {
@@ -19,11 +20,12 @@ const codec =
   (decompress: (bytes: Buffer) => Buffer): Codec =>
   () => ({ decompress: async bytes => decompress(bytes) })
 
-/** The codecs that kafkajs lacks, by Kafka's numbers; it has gzip. */
+/** By Kafka's numbers. kafkajs has only gzip, and refuses forms of it that brokers accept. */
 export const CODECS: Record<number, Codec> = {
+  1: codec(decompressGzip),
   2: codec(decompressSnappy),
   3: codec(decompressLz4),
-  4: codec(bytes => Buffer.from(decompressZstd(bytes))),
+  4: codec(decompressZstd),
 }
 
 /** kafkajs's reader of a response; `offset` is its position. */
@@ -40,6 +42,8 @@ const PREFIX_BYTES = 12
 const HEADER_BYTES = 61
 const CHECKSUM_AT = 17
 const CHECKED_FROM = 21
+/** The last offset, relative to the first. */
+const LAST_DELTA_AT = 23
 /** Greater than every offset, so that no filter of kafkajs drops the message. */
 const LAST_OFFSET = '9223372036854775807'
 
@@ -54,13 +58,24 @@ export function checkedDecoder(original: DecodeBatch): DecodeBatch {
       if (batch.length < HEADER_BYTES) throw new Error('it is shorter than its header')
       if (crc32c(batch.subarray(CHECKED_FROM)) !== batch.readUInt32BE(CHECKSUM_AT))
         throw new Error('its checksum is wrong')
-      return await original(position)
+      return withOffsets(batch, await original(position))
     } catch (error) {
       const offset = Number(position.buffer.readBigInt64BE(start))
       position.offset = position.buffer.length
       return { records: [unreadable({ offset, reason: (error as Error).message })] }
     }
   }
+}
+
+/**
+ * A batch that has as many records as offsets holds them in order. What the records themselves say counts only where compaction
+ * has removed some: a producer can write anything there.
+ */
+function withOffsets(batch: Buffer, decoded: { records: object[] }): { records: object[] } {
+  const offsets = batch.readInt32BE(LAST_DELTA_AT) + 1
+  if (decoded.records.length !== offsets) return decoded
+  const first = batch.readBigInt64BE(0)
+  return { ...decoded, records: decoded.records.map((record, i) => ({ ...record, offset: String(first + BigInt(i)) })) }
 }
 
 function unreadable(why: Unreadable): object {

@@ -9,7 +9,12 @@ const XERIAL_HEADER_BYTES = 16
 export function decompressSnappy(bytes: Buffer): Buffer {
   if (!bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) return decompressBlock(bytes)
   const blocks: Buffer[] = []
-  for (let at = XERIAL_HEADER_BYTES; at < bytes.length; ) {
+  // Java's library joins streams at their headers, and leaves out one to three bytes at the end.
+  for (let at = XERIAL_HEADER_BYTES; bytes.length - at > 3; ) {
+    if (bytes.subarray(at, at + XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) {
+      at += XERIAL_HEADER_BYTES
+      continue
+    }
     const end = at + 4 + bytes.readUInt32BE(at)
     if (end > bytes.length) throw new Error('a snappy block ends after its batch')
     blocks.push(decompressBlock(bytes.subarray(at + 4, end)))

@@ -49,6 +49,15 @@ export function lastEpoch(data: Buffer): number {
   return epoch
 }
 
+/**
+ * Returns whether the batch at `at` lacks records that its offsets have room for, because compaction removed them. A batch of a
+ * producer has none: the broker demands one record for each offset. Only a batch with gaps needs the deltas of its records; in
+ * any other they say the same, or a hostile producer wrote something else, which would hide records of others.
+ */
+export function hasGaps(data: Buffer, at: number): boolean {
+  return data.readInt32BE(at + 57) !== data.readInt32BE(at + 23) + 1
+}
+
 const CORRUPT = "Check the broker's disk; restore the partition from a replica"
 
 /** Offsets and timestamps fit a double: no log reaches 2^53 records. */
@@ -88,6 +97,8 @@ export class BatchCursor {
   #remaining = 0
   #position = 0
   #baseOffset = 0
+  /** Index of the next record; null if the batch has gaps. */
+  #index: number | null = null
   #batchAt = 0
   #baseTimestamp = 0
   #appendTime = -1
@@ -159,6 +170,7 @@ export class BatchCursor {
     this.#baseTimestamp = readOffset(data, at + 27)
     this.#appendTime = attributes & LOG_APPEND_TIME ? readOffset(data, at + 35) : -1
     this.#remaining = data.readInt32BE(at + 57)
+    this.#index = hasGaps(data, at) ? null : 0
     this.#position = at + BATCH_HEADER
     this.#batchEnd = at + length
     if (this.#remaining === 0) this.nextOffset = Math.max(this.nextOffset, lastOffset + 1)
@@ -204,7 +216,8 @@ export class BatchCursor {
     this.#position++ // attributes: unused
     const createTime = this.#readCreateTime()
     this.timestamp = this.#appendTime >= 0 ? this.#appendTime : createTime
-    this.offset = this.#baseOffset + this.#readVarint()
+    const delta = this.#readVarint()
+    this.offset = this.#baseOffset + (this.#index === null ? delta : this.#index++)
     const keyLength = this.#readVarint()
     this.keyStart = this.#position
     this.keyEnd = keyLength < 0 ? -1 : (this.#position += keyLength)

@@ -189,8 +189,8 @@ describe('delays', () => {
     expect(delayOf([0.1, 1, 10, Infinity], [3, 6, 6, 6])!.p50).toBe(0.1)
   })
 
-  it('beyond the last bound are that bound, and null without samples', () => {
-    expect(delayOf(BOUNDS, [0, 0, 0, 3])).toEqual({ p50: 10, p99: 10, max: Infinity, samples: 3 })
+  it('quantiles beyond the last bound have no number, and there are none without samples', () => {
+    expect(delayOf(BOUNDS, [0, 0, 0, 3])).toEqual({ p50: Infinity, p99: Infinity, max: Infinity, samples: 3 })
     expect(delayOf(BOUNDS, [0, 0, 0, 0])).toBeNull()
   })
 

@@ -38,6 +38,16 @@ describe('the table', () => {
     expect(rows[3]).toBe('| worker | pod worker-1 | 4.0 | 0.5 | 2.5 | 900 | 0.05 | 2.10 | ≤ 5 | – |')
   })
 
+  it('shows a delay beyond the last bound as at least that bound', () => {
+    const beyond = { p50: 0.05, p99: Infinity, max: Infinity, samples: 9 }
+    const slow: Outcome = { ...fault('worker', 10_000), delay: beyond, projection: { ...beyond, p50: Infinity } }
+    const row = lines({ ...report(), faults: [slow] }).find(line => line.startsWith('| worker |'))
+    expect(row).toMatch(/\| 0\.05 \| ≥ 60 \| > 60 \| ≥ 60 \|$/)
+    expect(renderReport({ ...report(), faults: [{ ...slow, delay: { ...beyond, p50: Infinity } }] })).toContain(
+      '| ≥ 60 | ≥ 60 | > 60 |',
+    )
+  })
+
   it('escapes control characters of messages that it quotes', () => {
     const failed: Outcome = { ...fault('node', 10_000), failure: `kubectl: ${HOSTILE}` }
     const problem = `no verdict: ${HOSTILE}`
@@ -64,6 +74,13 @@ describe('the table', () => {
 })
 
 describe('the chart', () => {
+  it('draws delays beyond the last bound at that bound', () => {
+    const slow = report()
+    for (const [i, tick] of slow.ticks.entries())
+      tick.delay = slow.bounds.map(bound => (bound === Infinity ? 9 * i : 0))
+    expect(renderChart(slow)).not.toMatch(/NaN|Infinity/)
+  })
+
   it('draws the chart as valid SVG that marks each fault and interrupts its lines at unknown values', () => {
     const svg = renderChart(report())
     // There is no XML parser here, so opening and closing tags are counted.

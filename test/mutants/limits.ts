@@ -3,6 +3,38 @@ import type { Mutant } from './engine.ts'
 
 export const LIMITS_MUTANTS: Mutant[] = [
   {
+    name: 'the engine reads only the first frame of zstd',
+    file: 'processor/adapters/kafka/codecs/zstd.ts',
+    find: '    at = end\n',
+    plant: '    at = frames > 0 ? bytes.length : end\n',
+    test: 'test/processor/kafka/unpack.test.ts',
+    turnsRed: 'unpacks the records of zstd in two frames',
+  },
+  {
+    name: 'the engine believes the offsets that records state',
+    file: 'processor/core/batches.ts',
+    find: '!== data.readInt32BE(at + 23) + 1',
+    plant: '>= 0',
+    test: 'test/processor/kafka/unpack.test.ts',
+    turnsRed: 'unpacks one record for each offset, and leaves no gap before the next batch',
+  },
+  {
+    name: 'the engine refuses what follows gzip',
+    file: 'processor/adapters/kafka/codecs/gzip.ts',
+    find: 'if (header === null && isFirst) throw',
+    plant: 'if (header === null) throw',
+    test: 'test/processor/kafka/unpack.test.ts',
+    turnsRed: 'unpacks the records of gzip, then garbage',
+  },
+  {
+    name: 'the engine takes a second header of snappy for a block',
+    file: 'processor/adapters/kafka/codecs/snappy.ts',
+    find: 'if (length === JOINED) {',
+    plant: 'if (length === 0) {',
+    test: 'test/processor/kafka/unpack.test.ts',
+    turnsRed: 'unpacks the records of Java’s snappy in two streams',
+  },
+  {
     name: 'records with any number of lines are counted',
     file: 'processor/core/decode/parse/parser.ts',
     find: 'if (lines.length > this.#maxLines)',

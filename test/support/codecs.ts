@@ -7,7 +7,7 @@ const { compressSync: lz4Compress } = compressionsAlgorithms.lz4
 const { compressSync: snappyCompress } = compressionsAlgorithms.snappy
 export const ZSTD = { codec: 4, compress: zstdCompressSync }
 export const LZ4 = { codec: 3, compress: lz4Compress }
-const SNAPPY = { codec: 2, compress: snappyCompress }
+export const SNAPPY = { codec: 2, compress: snappyCompress }
 export const JAVA_SNAPPY = { codec: 2, compress: xerial }
 
 /** Every codec as producers write it; snappy has two framings. */

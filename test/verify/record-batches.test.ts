@@ -53,7 +53,16 @@ describe('checkedDecoder', () => {
   const unreadable = (reason: string) => ({ records: [{ unreadable: { offset: 40, reason } }] })
 
   it('returns what kafkajs decodes while the checksum is right', async () => {
-    expect(await decode(batch())).toBe(decoded)
+    expect(await decode(batch())).toEqual(decoded)
+  })
+
+  it('counts offsets itself, unless compaction has removed records', async () => {
+    const records = [0, 7, 2].map(delta => ({ delta, timestamp: 0, key: null, value: null }))
+    const stated = { records: ['40', '47', '42'].map(offset => ({ offset, key: null })) }
+    const offsetsOf = async (lastDelta: number) =>
+      (await decode(encodeBatch({ baseOffset: 40, records, lastDelta }), stated)).records
+    expect(await offsetsOf(2)).toEqual(['40', '41', '42'].map(offset => ({ offset, key: null })))
+    expect(await offsetsOf(9)).toEqual(stated.records)
   })
 
   it('returns an unreadable message, which names the offset, for a wrong checksum', async () => {

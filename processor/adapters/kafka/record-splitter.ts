@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { MAX_RECORD_BYTES } from '#pipeline/limits.ts'
-import { BATCH_HEADER, COMPRESSION, type Cut, type Piece } from '#processor/core/batches.ts'
+import { BATCH_HEADER, COMPRESSION, type Cut, hasGaps, type Piece } from '#processor/core/batches.ts'
 
 /** What a cut record keeps: its key up to this length, else nothing, and the first bytes of its value. */
 const KEPT_KEY_BYTES = 64 << 10
@@ -17,6 +17,7 @@ type Skipped = { piece: Buffer; left: number; valueLeft: number; valueBytes: num
 
 export class RecordSplitter {
   readonly #header: Buffer
+  readonly #hasGaps: boolean
   readonly #pieceBytes: number
   #buffer = Buffer.alloc(0)
   /** The buffer's bytes [start, scanned) are whole records; [scanned, end) is what follows. */
@@ -31,6 +32,7 @@ export class RecordSplitter {
   /** `batch`: the batch, of which only the header is read. A piece ends with the record that reaches `pieceBytes`. */
   constructor(batch: Buffer, pieceBytes: number) {
     this.#header = batch.subarray(0, BATCH_HEADER)
+    this.#hasGaps = hasGaps(batch, 0)
     this.#pieceBytes = pieceBytes
   }
 
@@ -94,9 +96,12 @@ export class RecordSplitter {
     return { data, cut: null }
   }
 
+  /** Without gaps in the batch, the piece has none either, so it says at which offset it begins. */
   #batch(lastDelta: number, records: number, body: Buffer): Buffer {
     const data = uncompressed(this.#header, [body])
-    data.writeInt32BE(lastDelta, 23)
+    const isDense = !this.#hasGaps && records > 0
+    if (isDense) data.writeBigInt64BE(data.readBigInt64BE(0) + BigInt(this.#allRecords), 0)
+    data.writeInt32BE(isDense ? records - 1 : lastDelta, 23)
     data.writeInt32BE(records, 57)
     return data
   }

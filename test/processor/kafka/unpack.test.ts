@@ -6,6 +6,7 @@ import { MAX_RECORD_BYTES } from '#pipeline/limits.ts'
 import { RecordSplitter } from '#processor/adapters/kafka/record-splitter.ts'
 import { unpack } from '#processor/adapters/kafka/unpack.ts'
 import { BATCH_HEADER, BatchCursor, type Cut, type Piece } from '#processor/core/batches.ts'
+import { STORED_FORMS } from '#test/support/batch-forms.ts'
 import { CODECS, JAVA_SNAPPY, LZ4, ZSTD } from '#test/support/codecs.ts'
 import { check } from '#test/support/properties.ts'
 import { encodeBatch, GZIP, type TestRecord } from '#test/support/record-batch.ts'
@@ -57,6 +58,63 @@ describe('unpacked batches', () => {
       expect(largest).toBeLessThan(PIECE_BYTES + 1000)
     },
   )
+
+  it.each(STORED_FORMS)(
+    'unpacks the records of %s, whether the batch is divided or not',
+    async (_name, compression) => {
+      const records = Array.from({ length: 60 }, (_, i) => record(i, Buffer.alloc(100_000, i)))
+      const data = encodeBatch({ baseOffset: 0, records, compression })
+      for (const pieceBytes of [8 << 20, 1000]) {
+        const { seen, next } = await walk(unpack(data, pieceBytes))
+        expect(seen.length).toBe(records.length)
+        expect(seen.every(({ value }, i) => value!.equals(records[i]!.value!))).toBe(true)
+        expect(next).toBe(records.length)
+      }
+    },
+  )
+
+  it('unpacks the records of a batch that is compressed in thousands of parts', async () => {
+    const records = Array.from({ length: 5000 }, (_, i) => record(i, Buffer.from(`${i}`)))
+    const inParts = (compress: (part: Buffer) => Buffer) => (body: Buffer) =>
+      Buffer.concat(
+        Array.from({ length: Math.ceil(body.length / 10) }, (_, i) => compress(body.subarray(10 * i, 10 * i + 10))),
+      )
+    for (const [codec, compress] of [
+      [1, gzipSync],
+      [4, zstdCompressSync],
+    ] as const) {
+      const { seen } = await walk(
+        unpack(encodeBatch({ baseOffset: 0, records, compression: { codec, compress: inParts(compress) } })),
+      )
+      expect(seen.map(({ value }) => String(value))).toEqual(records.map((_, i) => String(i)))
+    }
+  })
+
+  it.each([[[0, 7, 2]], [[0, 0, 0, 3]], [[0, -1, 2]], [[9, 1, 2]]])(
+    'unpacks one record for each offset, and leaves no gap before the next batch, if a producer states the offsets %j',
+    async deltas => {
+      const records = deltas.map((delta, i) => record(delta, Buffer.from(`sale ${i}`)))
+      const next = { baseOffset: deltas.length, records: [record(0, Buffer.from('honest'))] }
+      const data = Buffer.concat([encodeBatch({ baseOffset: 0, records }), encodeBatch(next)])
+      for (const pieceBytes of [PIECE_BYTES, 1]) {
+        const { seen, next } = await walk(unpack(data, pieceBytes))
+        expect(seen.map(({ offset, value }) => [offset, String(value)])).toEqual([
+          ...deltas.map((_, i) => [i, `sale ${i}`]),
+          [deltas.length, 'honest'],
+        ])
+        expect(next).toBe(deltas.length + 1)
+      }
+    },
+  )
+
+  it('keeps the position before the next batch while it reads a batch whose producer states a greater offset', () => {
+    const cursor = new BatchCursor()
+    cursor.begin([], 0)
+    cursor.feed({ data: encodeBatch({ baseOffset: 0, records: [0, 7, 2].map(i => record(i, null)) }), cut: null })
+    const positions: number[] = []
+    while (cursor.next()) positions.push(cursor.nextOffset)
+    expect(positions).toEqual([1, 2, 3])
+  })
 
   it('unpacks the records of a large batch that is not compressed, in pieces of bounded size', async () => {
     const records = Array.from({ length: 20_000 }, (_, i) => record(i, Buffer.alloc(100, i)))
@@ -160,11 +218,8 @@ describe('a broken batch', () => {
 
   it.each([
     ['gzip that ends early', { codec: 1, compress: cut(gzipSync) }, /unexpected end of file/],
-    [
-      'zstd that ends early',
-      { codec: 4, compress: cut(zstdCompressSync) },
-      /incomplete|Src size is incorrect|corrupt|unexpected end/i,
-    ],
+    ['zstd that ends early', { codec: 4, compress: cut(zstdCompressSync) }, /does not begin with a whole zstd frame/],
+    ['gzip without a header', { codec: 1, compress: () => Buffer.alloc(20) }, /does not begin with a gzip header/],
     ['an lz4 frame that ends early', { codec: 3, compress: cut(LZ4.compress) }, /lz4/],
     ['lz4 without a frame', { codec: 3, compress: () => Buffer.alloc(20) }, /does not begin with an lz4 frame/],
     ['snappy that claims gigabytes', { codec: 2, compress: () => huge }, /claims 4294967295 bytes/],
