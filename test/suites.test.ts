@@ -1,5 +1,5 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { titlesIn } from './mutants/titles.ts'
 import { ROOT, SUITES, suiteNames, suiteOf } from './suites.ts'
@@ -23,6 +23,13 @@ describe('the suites', () => {
     const skipping = defaults.filter(file => file !== 'test/suites.test.ts' && SKIPS.test(read(file)))
     // It reads /proc, which macOS lacks.
     expect(skipping).toEqual(['test/local/start/usage.test.ts'])
+  })
+
+  it('runs every scenario on the cluster in one of the parts of CI', () => {
+    const [, parts] = /^parts=\((.*)\)$/m.exec(read('.ci/cluster'))!
+    const inParts = parts!.split(/["\s]+/).filter(name => name !== '')
+    const scenarios = globSync('test/cluster/*.test.ts', { cwd: ROOT }).map(file => basename(file, '.test.ts'))
+    expect(['chart', ...inParts].sort()).toEqual(scenarios.sort())
   })
 
   it.each([
