@@ -12,8 +12,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProduceAcks, Producer } from '@platformatic/kafka'
-import { innermostText } from '#common/error-causes.ts'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { kafkaText } from '#common/kafka-text.ts'
 import { explainClosed } from '#common/tls-refusal.ts'
 import { UserError } from '#pipeline/user-error.ts'
 import { murmur2 } from './murmur2.ts'
@@ -89,7 +89,7 @@ export class Lanes<R extends Outgoing> {
         if (Date.now() < deadline) continue
         await producer.close()
         const brokers = connection.bootstrapBrokers.join(', ')
-        const reason = innermostText(await explainClosed(refusal, connection))
+        const reason = kafkaText(await explainClosed(refusal, connection))
         const message = `cannot reach topic ${topic} at ${brokers}: ${reason}. Check that Kafka runs, that the topic exists, and tls and sasl of spec.source`
         throw new UserError(message, { cause: refusal })
       }

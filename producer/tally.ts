@@ -1,5 +1,5 @@
 /** Counts the records of a load run by kind and by the broker's response. */
-import { innermostText } from '#common/error-causes.ts'
+import { kafkaText } from '#common/kafka-text.ts'
 import type { GeneratedEvent } from './generator.ts'
 import type { Ledger, Outgoing } from './lanes.ts'
 import type { SendSpan } from './tracing.ts'
@@ -43,7 +43,7 @@ export class Tally implements Ledger<LoadRecord> {
 
   onFailed(records: LoadRecord[], _partition: number, error: Error): void {
     this.unknown += records.length
-    if (this.errors.size < MAX_ERRORS) this.errors.add(innermostText(error))
+    if (this.errors.size < MAX_ERRORS) this.errors.add(kafkaText(error))
     for (const { span } of records) span?.failed(error)
   }
 }

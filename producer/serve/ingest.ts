@@ -3,6 +3,7 @@ import { findErrorBy } from '@platformatic/kafka'
 import { withoutAddresses } from '#common/addresses.ts'
 import { innermostText } from '#common/error-causes.ts'
 import type { KafkaConnection } from '#common/kafka-connection.ts'
+import { kafkaText } from '#common/kafka-text.ts'
 import { KAFKA_OPEN_MS } from '#pipeline/limits.ts'
 import { type Journal, journalled } from '../journal.ts'
 import { Lanes, type Ledger, type Outgoing } from '../lanes.ts'
@@ -82,7 +83,7 @@ export class Ingest {
       const seconds = Math.round(this.#lanes.stalledMs / 1000)
       return `Kafka has not acknowledged records of topic ${this.#options.topic} for ${seconds} s; check the brokers`
     }
-    return this.#lanes.ping(withinMs).then(() => null, innermostText)
+    return this.#lanes.ping(withinMs).then(() => null, kafkaText)
   }
 
   /** Waits for records in flight, for at most `withinMs`. */

@@ -1,5 +1,6 @@
 /** Time-outs of a worker's Kafka clients, and the translation of their errors into ours. */
-import { innermostText, nestedErrors } from '#common/error-causes.ts'
+import { nestedErrors } from '#common/error-causes.ts'
+import { kafkaText } from '#common/kafka-text.ts'
 import { TokenError } from '#common/oauth-token.ts'
 import { Fatal, Retryable } from '#processor/errors.ts'
 
@@ -29,7 +30,7 @@ export function kafkaError(error: unknown, doing: string): Retryable | Fatal {
   if (denied) return fatal(`(${denied}): check the user, its credentials and its ACLs`)
   const token = all.find(e => e instanceof TokenError)
   if (token?.denied) return new Fatal('AccessDenied', token.message, { cause: error })
-  const reason = innermostText(error)
+  const reason = kafkaText(error)
   if (ids.some(id => CERTIFICATE.test(id))) return fatal(`(${reason}): check spec.source.tls and its certificates`)
   return new Retryable(`Kafka error while ${doing}: ${reason}; retrying`, { cause: error })
 }
