@@ -45,6 +45,8 @@ export type FinalizerDeps = {
 const RETAIN_HINT = 'To delete the pipeline and keep its data, set spec.deletionPolicy to retain'
 /** In a namespace that is being deleted no Job can start. The status shows this for a while, then the namespace must go. */
 const RELEASE_AFTER_MS = 60_000
+/** A pod of a Job exists within seconds, if Kubernetes accepts it. */
+const POD_WITHIN_MS = 30_000
 
 /** `waitsFor`: null once the finalizer may be removed. `kept`: sentences about what stays. */
 type Progress = { waitsFor: Trouble | null; kept: string[] }
@@ -180,7 +182,11 @@ export class Finalizer {
       return { reason: 'DeletionWaits', message: 'no Job can start there to remove the data' }
     if (!job) await this.#createJob(pass, spec)
     const pods = this.#deps.caches.podsOf(owner, 'removal')
-    const trouble = troubleOf(pods) ?? (await this.#reportedBy(pods)) ?? failureOf(status, removalName(owner))
+    const trouble =
+      troubleOf(pods) ??
+      (await this.#reportedBy(pods)) ??
+      failureOf(status, removalName(owner)) ??
+      (job && pods.length === 0 ? withoutPods(job, this.#deps.clock.now()) : null)
     if (trouble) return { reason: 'DeletionWaits', message: `${trouble.reason}: ${trouble.message}. ${RETAIN_HINT}` }
     return { reason: 'Deleting', message: 'deleting rows and documents because spec.deletionPolicy is delete' }
   }
@@ -203,6 +209,16 @@ export class Finalizer {
 }
 
 const isWorkload = ({ metadata }: KubeObject) => metadata.labels?.[COMPONENT] !== 'removal'
+
+/** A Job, unlike a Deployment, has no condition for pods that the API server refuses. `now`: ms since the epoch. */
+function withoutPods({ metadata }: KubeObject, now: number): Trouble | null {
+  const { namespace, name, creationTimestamp = '' } = metadata
+  if (!(now - Date.parse(creationTimestamp) >= POD_WITHIN_MS)) return null
+  return {
+    reason: 'PodsRefused',
+    message: `Job ${name}, which removes the data, has no pod: a ResourceQuota, a LimitRange or an admission policy may refuse it. kubectl -n ${namespace} describe job ${name} shows the reason`,
+  }
+}
 
 type JobStatus = { succeeded?: number; conditions?: { type: string; message?: string }[] }
 

@@ -55,7 +55,7 @@ export function customResourceDefinition() {
         listKind: `${KIND}List`,
         plural: PLURAL,
         singular: 'salespipeline',
-        // Linkerd's ServiceProfile has the short name spl, too.
+        // Linkerd's ServiceProfile has the short name sp, too.
         shortNames: ['spl', 'sp'],
         categories: ['all'],
       },

@@ -15,8 +15,10 @@ export type Crash = {
 
 type Cause = { reason: ConditionCode | ReportedCode; text: string }
 
-/** The worker's own container. Others, such as the proxy of a service mesh, have other fields for their limits. */
-const WORKER: Component = 'processor'
+/** Sections of the spec with the memory limits of our containers. */
+const SECTIONS: Partial<Record<string, string>> = { processor: 'workers', ingest: 'ingest' } satisfies Partial<
+  Record<Component, string>
+>
 /** 128 + SIGKILL: the kernel or the kubelet ended the process, so it could not log why. */
 const KILLED = 137
 /** Node prints this when V8 reaches its own limit, which follows from the container's. Then it aborts. */
@@ -59,8 +61,11 @@ function outOfMemory(crash: Crash): string {
     : `was killed because it used more than its memory limit of ${memoryLimit} (OOMKilled, ${times}). Raise ${memoryFields(crash)}`
 }
 
+/** Other containers are the load generator, whose limit is fixed, and those that webhooks of the cluster add. */
 const memoryFields = ({ name }: Crash) =>
-  name === WORKER ? 'spec.workers.resources.limits.memory and requests.memory' : `the memory limit of container ${name}`
+  SECTIONS[name]
+    ? `spec.${SECTIONS[name]}.resources.limits.memory and requests.memory`
+    : `the memory limit of container ${name}`
 
 /**
  * The message of the last log line, which our programs write as JSON; `code`: the Fatal that ended it, if there was one.

@@ -94,6 +94,26 @@ describe('a pipeline with deletionPolicy delete in a namespace that is being del
   })
 })
 
+it('says that no pod removes the data if none exists 30 s after its Job', async () => {
+  const cluster = new FakeCluster()
+  const key = cluster.create('shop', 'a', DELETE)
+  await cluster.pass(key)
+  for (const id of cluster.objects.keys()) cluster.objects.delete(id)
+  cluster.delete(key)
+  await cluster.pass(key)
+  const job = [...cluster.objects.values()].find(({ kind }) => kind === 'Job')!
+  job.metadata.creationTimestamp = new Date(cluster.now).toISOString()
+  await cluster.pass(key, 18_000)
+  expect(cluster.condition(key, 'Ready')!.reason).toBe('Deleting')
+  await cluster.pass(key, 12_000)
+  expect(cluster.condition(key, 'Ready')).toMatchObject({
+    reason: 'DeletionWaits',
+    message: expect.stringMatching(
+      /^PodsRefused: Job a-removal-\S+, which removes the data, has no pod: a ResourceQuota, .* kubectl -n shop describe job a-removal-\S+ shows the reason\. /,
+    ),
+  })
+})
+
 it('names the schema, with the name of releases up to 0.3.0, and the indexes of data that is left', () => {
   const sinks = {
     postgres: { host: 'pg', database: 'sales' },

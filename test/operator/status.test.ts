@@ -414,6 +414,7 @@ describe('the trouble of pods', () => {
       containers: [
         { name: 'proxy', resources: { limits: { memory: '64Mi' } } },
         { name: 'processor', resources: { limits: { memory: '512Mi' } } },
+        { name: 'ingest', resources: { limits: { memory: '256Mi' } } },
       ],
     },
   })
@@ -482,6 +483,10 @@ describe('the trouble of pods', () => {
     [
       limited(restarted({ exitCode: 137, reason: 'OOMKilled' }, { name: 'proxy' })),
       'WorkerOutOfMemory: pod w-1, container proxy was killed because it used more than its memory limit of 64Mi (OOMKilled, 2 restarts). Raise the memory limit of container proxy',
+    ],
+    [
+      limited(restarted({ exitCode: 137, reason: 'OOMKilled' }, { name: 'ingest' })),
+      'WorkerOutOfMemory: pod w-1, container ingest was killed because it used more than its memory limit of 256Mi (OOMKilled, 2 restarts). Raise spec.ingest.resources.limits.memory and requests.memory',
     ],
     [
       limited(

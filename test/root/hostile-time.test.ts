@@ -178,7 +178,7 @@ it('refuses thousands of removals without a token, and counts the next sale', LO
   expect(await stored()).toMatchObject({ accepted: accepted + 1, late: 0 })
 })
 
-it('has then counted every record, exactly, in little memory', LONG, async () => {
+it('counts every record exactly, in little memory', LONG, async () => {
   const verdict = await rig.verdict({ journal: false, specText })
   expect(verdict.problems).toEqual([])
   expect(verdict).toMatchObject({ ok: true, rows: { missing: 0, extra: 0, unequal: 0 } })
