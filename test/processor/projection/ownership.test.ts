@@ -1,4 +1,4 @@
-/** Two pipelines with the same file, each with its own database, and one Elasticsearch; upgrades from release 0.3.0. */
+/** Two pipelines with the same file, each with its own PostgreSQL, and one Elasticsearch; upgrades from release 0.3.0. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { elasticsearchConnection } from '#common/store-connections.ts'
@@ -9,9 +9,9 @@ import { createElasticsearchSink } from '#processor/adapters/elasticsearch/sink.
 import { PostgresRemoval } from '#processor/adapters/postgres/removal.ts'
 import { runProjector } from '#processor/projector.ts'
 import { removeResults } from '#processor/removal.ts'
-import { elasticsearch, unique } from '#test/support/services.ts'
+import { createDatabase, elasticsearch, ownPostgres, unique } from '#test/support/services.ts'
 import { byStore, commitNext, pipelineOf, ready, T0, TOPIC, type Worker } from '../store/fixture.ts'
-import { freshPostgres, type PostgresHarness } from '../store/postgres-harness.ts'
+import { freshPostgres, harnessOn, type PostgresHarness } from '../store/postgres-harness.ts'
 import { telemetryForTest } from '../telemetry/fixture.ts'
 
 let url: string
@@ -56,8 +56,16 @@ type Stage = {
 }
 
 /** Starts a pipeline in its own database, with a row of `orders` sales for each of the stores s0, s1, … */
-async function stage(pipeline: SalesPipeline, ...orders: number[]): Promise<Stage> {
-  const harness = await freshPostgres()
+const stage = async (pipeline: SalesPipeline, ...orders: number[]) => stageOn(await freshPostgres(), pipeline, orders)
+
+/** Does the same on a second PostgreSQL server, where everything but the address is as on the first. */
+async function stageElsewhere(pipeline: SalesPipeline, first: Stage, ...orders: number[]): Promise<Stage> {
+  const server = await ownPostgres('second')
+  onTestFinished(() => server.stop())
+  return stageOn(await harnessOn(await createDatabase(server, first.harness.address.database)), pipeline, orders)
+}
+
+async function stageOn(harness: PostgresHarness, pipeline: SalesPipeline, orders: number[]): Promise<Stage> {
   onTestFinished(() => harness.close())
   const { store, claim } = await ready(harness, pipeline)
   const commit = (...counts: number[]) =>
@@ -101,13 +109,15 @@ async function remove({ harness, pipeline }: Stage): Promise<string[]> {
 }
 
 describe('two pipelines of one name and one index', () => {
-  it('refuses the second by name before its first write, and leaves the documents of the first as they are', async () => {
+  it('refuses the second by name before its first write if its PostgreSQL is another server, and leaves the documents of the first as they are', async () => {
     const index = unique('same')
     const first = await stage(pipelineFor(index), 2, 3)
     expect(await project(first)).toEqual({})
     const before = await documentsIn(index)
     expect(before.map(({ _source }) => _source.orders).sort()).toEqual([2, 3])
-    const second = await stage(pipelineFor(index), 7, 7, 7)
+    const second = await stageElsewhere(pipelineFor(index), first, 7, 7, 7)
+    expect(second.harness.address.port).not.toBe(first.harness.address.port)
+    expect(second.harness.address.database).toBe(first.harness.address.database)
     const owners = [first, second].map(({ store }) => store.ownership()!.owner)
     const refused = {
       IndexOwnedByOther: expect.stringContaining(
