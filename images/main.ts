@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { strictly } from '#common/command-line.ts'
+import { writeLines } from '#common/output.ts'
 import { runMain } from '#common/run-main.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 import { packLayer, writeArchive } from './archive.ts'
@@ -16,7 +17,7 @@ import { PROGRAMS } from './programs.ts'
 const CHART = 'helm upgrade --install sales charts/sales-pipeline -f charts/sales-pipeline/values-laptop.yaml'
 const names = PROGRAMS.map(({ name }) => name)
 const project = readProject()
-const log = (line: string) => process.stderr.write(`${line}\n`)
+const log = (line: string) => writeLines(process.stderr, line)
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
 
 const commandLine = yargs(hideBin(process.argv))
@@ -61,7 +62,7 @@ async function main(): Promise<number> {
 
 async function writeArchives(into: string, tag: string): Promise<void> {
   mkdirSync(into, { recursive: true })
-  for (const image of await build(into, tag)) process.stdout.write(`${image.tag} → ${image.archive}\n`)
+  for (const image of await build(into, tag)) writeLines(process.stdout, `${image.tag} → ${image.archive}`)
 }
 
 type Target = { kind: string | undefined; minikube: string | undefined; push: string | undefined }
@@ -80,8 +81,9 @@ async function buildAndLoad({ name, load, helm }: Destination, tag: string): Pro
     }
   })
   const setTag = tag === project.version ? [] : [`--set images.tag=${tag}`]
-  process.stdout.write(
-    `Loaded all images into ${name}. Install the chart:\n  ${[CHART, ...helm, ...setTag].join(' ')}\n`,
+  writeLines(
+    process.stdout,
+    `Loaded all images into ${name}. Install the chart:\n  ${[CHART, ...helm, ...setTag].join(' ')}`,
   )
 }
 

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Environment, isAdmitted, LOG_LEVELS } from '#common/environment.ts'
 import { httpHost } from '#common/http.ts'
+import { writeLines } from '#common/output.ts'
 import { MAX_PORT, MEMBERS_PORT, MIN_SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS, WORKER_PORT } from '#pipeline/limits.ts'
 import { UsageError } from '#pipeline/user-error.ts'
 
@@ -64,7 +65,7 @@ Exit code: 0 after a requested stop, 2 if the settings or the document are inval
 export function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
   const { words, file, help } = readArguments(args)
   if (help) {
-    process.stdout.write(HELP)
+    writeLines(process.stdout, HELP.trimEnd())
     process.exit(0)
   }
   const variables = new Environment(env)

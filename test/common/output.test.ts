@@ -36,7 +36,7 @@ describe('printable', () => {
 describe('the programs that people use', () => {
   /** Files that write control sequences of their own, or run before the packages are installed. */
   const MAY_WRITE = ['chaos/live.ts', 'local/bootstrap.mjs', 'local/start/screen.ts', 'verify/output.ts']
-  const sources = globSync('{chaos,common,local,operator,producer,verify}/**/*.{ts,mjs}')
+  const sources = globSync('{chaos,common,images,local,operator,processor,producer,verify}/**/*.{ts,mjs}')
   const writers = sources.filter(file =>
     /process\.(stdout|stderr)\.write\(|#out\.write\(|console\.\w+\(/.test(readFileSync(file, 'utf8')),
   )
