@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -45,6 +45,28 @@ it.each([
   },
   120_000,
 )
+
+it('generates files without Java and Maven: crd, dashboards and manifests', () => {
+  // The generators write beside their sources, so they run in a copy.
+  const copy = join(folder, 'copy')
+  const directories = ['charts', 'common', 'grafana', 'k8s', 'kibana', 'operator', 'pipeline', 'processor']
+  const generated = ['k8s/crd/salespipelines.yaml', 'grafana/dashboards', 'charts/sales-pipeline/values.yaml']
+  for (const path of [...directories, 'package.json', 'package-lock.json', 'local'])
+    cpSync(join(root, path), join(copy, path), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+  for (const path of generated) rmSync(join(copy, path), { recursive: true })
+  mkdirSync(join(copy, 'grafana/dashboards'))
+  const helm = join(folder, 'helm')
+  writeFileSync(helm, '#!/bin/sh\n', { mode: 0o755 })
+  for (const script of ['operator/crd/generate.ts', 'grafana/generate.ts', 'charts/generate.ts']) {
+    const env = { PATH: folder, HOME: folder, HELM: helm }
+    const run = spawnSync(process.execPath, [join(copy, 'local/bootstrap.mjs'), script], { encoding: 'utf8', env })
+    expect({ script, ...run }).toMatchObject({ script, status: 0, stderr: '' })
+  }
+  const dashboards = ['pipeline.json', 'sales.json'].map(name => `grafana/dashboards/${name}`)
+  for (const file of [generated[0]!, generated[2]!, ...dashboards])
+    expect(readFileSync(join(copy, file), 'utf8')).toBe(readFileSync(join(root, file), 'utf8'))
+}, 120_000)
 
 it('refuses tests that need servers without Java and Maven, and names both', () => {
   const run = runBootstrap(['test/run.ts', 'test/processor/kafka/source.test.ts'], { PATH: folder, HOME: folder })
