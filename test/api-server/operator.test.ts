@@ -468,6 +468,37 @@ describeWithCrds('the operator', () => {
     expect((await created(deploymentPath('planned-processor'))).metadata.generation).toBe(before.metadata.generation)
   })
 
+  it('rejects in a preview what would lose results, and says what to do', async () => {
+    const spec = (schema: string, id: string) => ({
+      sinks: { postgres: { host: 'pg', schema } },
+      event: { id, time: { path: 'at' }, fields: [{ name: 'store' }] },
+      deduplication: { horizon: '1h' },
+    })
+    const before = pipelineNamed('stored', spec('shop', 'order'))
+    await apply(before)
+    const plan = (after: object) => {
+      const file = join(temporaryFolder('plan'), 'stored.yaml')
+      const document = pipelineNamed('stored', after)
+      writeFileSync(file, JSON.stringify({ ...document, metadata: { name: 'stored', namespace } }))
+      return planCommand(file, configFor(server, server.token)).catch((error: Error) => error.message)
+    }
+    expect(await plan(spec('other', 'order')), 'no result is stored yet').toContain(
+      '~ spec.sinks.postgres names another place; nothing is left behind, because no result is stored yet',
+    )
+    await kube.demand(
+      'PATCH',
+      `${kube.pipelinePath(namespace, 'stored')}/status`,
+      { status: { sinksReached: ['postgres'] } },
+      'application/merge-patch+json',
+    )
+    expect(await plan(spec('other', 'order'))).toMatch(
+      /"stored" is invalid: spec\.sinks\.postgres\.schema: .*: cannot be changed: results are stored there, and would start over in another place\. To move the results, see "Move the results" in docs\/operations\.md\. To start over, create a pipeline with another name$/,
+    )
+    expect(await plan(spec('shop', 'sale'))).toMatch(
+      /"stored" is invalid: spec\.event\.id: .*: cannot be changed while deduplication is on: the ids of earlier sales would not match those of later ones, so duplicates would be counted\. Create another pipeline$/,
+    )
+  })
+
   it('lets only itself remove a dead worker: no other account, and no other token of its own account', async () => {
     await apply(pipelineNamed('guarded'))
     const { data } = await created(`/api/v1/namespaces/${namespace}/configmaps/guarded-config`)
