@@ -1,6 +1,7 @@
 /** The topic as a resource of Strimzi's topic operator, in the namespace of its Kafka cluster. */
 import type { Spec } from '#pipeline/schema.ts'
 import type { KubeObject } from '../kube/resources.ts'
+import { STRIMZI_CLUSTER } from '../topics/target.ts'
 import { CREATOR, keyOfOwner, labelsOf, PIPELINE, topicObjectName } from './names.ts'
 import type { Owner } from './observed.ts'
 
@@ -13,7 +14,7 @@ export function kafkaTopic(owner: Owner, { source, watermark }: Spec): KubeObjec
     metadata: {
       name: topicObjectName(owner),
       namespace,
-      labels: { ...labelsOf(owner), 'strimzi.io/cluster': cluster },
+      labels: { ...labelsOf(owner), [STRIMZI_CLUSTER]: cluster },
       annotations: { [PIPELINE]: keyOfOwner(owner), [CREATOR]: owner.uid },
     },
     spec: {

@@ -1,10 +1,10 @@
 /** The KafkaTopic of a pipeline: which one it uses, and what becomes of it when the pipeline is deleted. */
 import type { Caches } from '../caches.ts'
-import { keyOfOwner } from '../desired/names.ts'
+import { keyOfOwner, selectorText } from '../desired/names.ts'
 import type { Owner } from '../desired/observed.ts'
 import { KAFKA_TOPIC, type KubeObject, keyOf } from '../kube/resources.ts'
 import { type GrantsDeps, TopicGrants } from './grants.ts'
-import { describedBy, targetOf } from './target.ts'
+import { describedBy, isTopicOf, STRIMZI_CLUSTER, type TopicTarget, targetOf } from './target.ts'
 import { foreignTopic, NO_TOPIC, refusalOf, type TopicUse, topicUse, unwatched } from './use.ts'
 
 export type TopicsDeps = GrantsDeps & { caches: Caches }
@@ -26,8 +26,21 @@ export class Topics {
     const target = targetOf(owner.namespace, spec)
     if (!target || !caches.serves(KAFKA_TOPIC)) return NO_TOPIC
     if (!caches.watches(target.namespace)) return { ...NO_TOPIC, refusal: unwatched(target.namespace) }
-    if (await this.#grants.allow(owner, target.namespace, signal)) return topicUse(owner, caches.topicsFor(target))
-    return { ...NO_TOPIC, refusal: refusalOf(owner, target.namespace) }
+    if (!(await this.#grants.allow(owner, target.namespace, signal)))
+      return { ...NO_TOPIC, refusal: refusalOf(owner, target.namespace) }
+    const cached = topicUse(owner, caches.topicsFor(target))
+    return cached.existing ? cached : topicUse(owner, await this.#listed(target, signal))
+  }
+
+  /**
+   * Asks the API server before a KafkaTopic is created: somebody who applies a KafkaTopic and a SalesPipeline together creates
+   * one right before the other, and the caches may lag behind. Strimzi would refuse the second KafkaTopic of a topic.
+   */
+  async #listed(target: TopicTarget, signal: AbortSignal): Promise<KubeObject[]> {
+    const { namespace, cluster } = target
+    const options = { namespace, labelSelector: selectorText({ [STRIMZI_CLUSTER]: cluster }), signal }
+    const { items } = await this.#deps.client.list(KAFKA_TOPIC, options)
+    return items.filter(topic => isTopicOf(topic, target))
   }
 
   /** Deletes the KafkaTopics that this pipeline created, unless their namespace forbids it or another pipeline reads the topic. */

@@ -1,4 +1,4 @@
-/** A cluster in memory whose caches show every write at once. Pods do not exist in it, and nothing collects garbage. */
+/** A cluster in memory whose caches show every write at once, unless a test says otherwise. Pods do not exist in it, and nothing collects garbage. */
 import { Applier } from '#operator/apply.ts'
 import type { Caches } from '#operator/caches.ts'
 import { isOurs } from '#operator/desired/names.ts'
@@ -8,7 +8,7 @@ import { type KubeClient, KubeError } from '#operator/kube/client.ts'
 import { KAFKA_TOPIC, type KubeObject, keyOf, type Metadata, type Resource } from '#operator/kube/resources.ts'
 import { Reconciler } from '#operator/reconcile.ts'
 import type { Condition, Status } from '#operator/status/input.ts'
-import { describedBy, keyOfTarget, type TopicTarget, targetOf } from '#operator/topics/target.ts'
+import { isTopicOf, keyOfTarget, type TopicTarget, targetOf } from '#operator/topics/target.ts'
 import { documentWith } from '../pipeline/documents.ts'
 
 const SETTINGS = {
@@ -40,6 +40,8 @@ export class FakeCluster {
   namespaceReads = 0
   /** Changes of pipelines that the API server refuses from now on. */
   conflicts = 0
+  /** Keys of objects that the caches do not know yet. */
+  readonly unseen = new Set<string>()
   readonly #reconciler: Reconciler
 
   constructor(topicNamespaces: string[] = []) {
@@ -160,7 +162,7 @@ export class FakeCluster {
       watches: (namespace: string) => !this.unwatched.has(namespace),
       topicsFor: (target: TopicTarget) =>
         [...this.objects.values()].filter(
-          object => object.kind === KAFKA_TOPIC.kind && isSame(describedBy(object), target),
+          object => object.kind === KAFKA_TOPIC.kind && isTopicOf(object, target) && !this.unseen.has(keyOf(object)),
         ),
       readersOf: (target: TopicTarget) =>
         [...this.pipelines.values()].filter(({ metadata, spec }) =>

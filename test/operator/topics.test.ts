@@ -129,6 +129,14 @@ describe('a KafkaTopic of somebody else', () => {
     expect(cluster.events.join()).toMatch(/CleanedUp: .*KafkaTopic shop\/transactions has another owner/)
   })
 
+  it('uses the KafkaTopic of somebody else although the caches do not know it yet', async () => {
+    const { cluster, key } = shared()
+    cluster.unseen.add('shop/transactions')
+    await cluster.pass(key)
+    expect(topicWrites(cluster)).toEqual([])
+    expect(cluster.condition(key, 'Accepted')!.message).toContain('KafkaTopic shop/transactions has another owner')
+  })
+
   it.each<[string, Partial<KubeObject>]>([
     ['another topic', { spec: { topicName: 'other' } }],
     ['a topic without topicName', { spec: {} }],
