@@ -3,9 +3,11 @@
  * files, and k8s/operator for clusters without Helm. Tests fail while a file differs.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { runGenerator } from '#common/generator.ts'
 import { crdFile } from '#operator/crd/generate.ts'
+import { UserError } from '#pipeline/user-error.ts'
 import { readme, schemaFile, valuesFile } from './derive.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
@@ -54,18 +56,25 @@ export function derivedFiles(): Map<string, string> {
 export function operatorFile(): string {
   const values = [...WITHOUT_OTHER_OPERATORS, 'postgres.mode=external', 'crd.install=false'].join()
   const args = ['template', 'operator', CHART, '--namespace', NAMESPACE, '--skip-tests', '--set', values]
-  const rendered = execFileSync(process.env.HELM ?? 'helm', args, { encoding: 'utf8' })
+  const rendered = helm(args)
   // These labels say that Helm owns the object.
   const plain = rendered.replaceAll(/^ +(helm\.sh\/chart|app\.kubernetes\.io\/managed-by): .*\n/gm, '')
   return HEAD + plain.replaceAll(/^# Source: .*\n/gm, '')
 }
 
-function write(file: string, text: string): void {
-  mkdirSync(dirname(join(ROOT, file)), { recursive: true })
-  writeFileSync(join(ROOT, file), text)
+function helm(args: string[]): string {
+  try {
+    return execFileSync(process.env.HELM ?? 'helm', args, { encoding: 'utf8' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new UserError('Helm is not installed; install it, or set HELM to the path of the program', { cause: error })
+  }
 }
 
-if (import.meta.main) {
-  for (const [file, text] of derivedFiles()) write(file, text)
-  write('k8s/operator/operator.yaml', operatorFile())
+/** The manifests come last: Helm renders them from the other files. */
+function* allFiles(): Generator<[path: string, text: string]> {
+  for (const [file, text] of derivedFiles()) yield [join(ROOT, file), text]
+  yield [join(ROOT, 'k8s/operator/operator.yaml'), operatorFile()]
 }
+
+if (import.meta.main) await runGenerator(allFiles)

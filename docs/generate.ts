@@ -1,6 +1,7 @@
 /** `npm run docs`: writes docs/reference.md and the tables of conditions in docs/operations.md. Tests fail on drift. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runGenerator } from '#common/generator.ts'
 import { renderConditions, replaceSections } from './conditions.ts'
 import { reference } from './reference.ts'
 
@@ -21,7 +22,10 @@ export function referenceFile(): string {
   return reference(readFileSync(join(import.meta.dirname, 'reference.template.md'), 'utf8'), examples())
 }
 
-if (import.meta.main) {
-  writeFileSync(REFERENCE_FILE, referenceFile())
-  writeFileSync(RUNBOOK_FILE, replaceSections(readFileSync(RUNBOOK_FILE, 'utf8'), renderConditions()))
-}
+const runbookFile = () => replaceSections(readFileSync(RUNBOOK_FILE, 'utf8'), renderConditions())
+
+if (import.meta.main)
+  await runGenerator(() => [
+    [REFERENCE_FILE, referenceFile()],
+    [RUNBOOK_FILE, runbookFile()],
+  ])

@@ -1,7 +1,7 @@
 /** `npm run dashboards`: writes the dashboards as JSON files for Grafana. */
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { runGenerator } from '#common/generator.ts'
 import { pipelineDashboard } from './pipeline.ts'
 import { salesDashboard } from './sales.ts'
 
@@ -19,4 +19,4 @@ function textOf(dashboard: Dashboard): string {
   return `${JSON.stringify({ ...dashboard, panels }, null, 2)}\n`
 }
 
-if (import.meta.main) for (const [name, text] of dashboardFiles()) writeFileSync(join(FOLDER, name), text)
+if (import.meta.main) await runGenerator(() => [...dashboardFiles()].map(([name, text]) => [join(FOLDER, name), text]))

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runMain } from '#common/run-main.ts'
 
 /** File → text, paths from the root. */
 export type Sources = Record<'package.json' | (typeof OTHERS)[number], string>
@@ -70,4 +71,4 @@ function main(tag: string | undefined): number {
   return faults.length === 0 ? 0 : 1
 }
 
-if (import.meta.main) process.exitCode = main(process.argv[2])
+if (import.meta.main) await runMain(async () => main(process.argv[2]))

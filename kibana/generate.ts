@@ -1,5 +1,5 @@
 /** `npm run kibana`: writes saved-objects.ndjson. A test fails when the file is out of date. */
-import { writeFileSync } from 'node:fs'
+import { runGenerator } from '#common/generator.ts'
 import { savedObjects } from './objects.ts'
 
 export const SAVED_OBJECTS_FILE = `${import.meta.dirname}/saved-objects.ndjson`
@@ -10,4 +10,4 @@ export const savedObjectsFile = () =>
     .map(object => `${JSON.stringify(object)}\n`)
     .join('')
 
-if (import.meta.main) writeFileSync(SAVED_OBJECTS_FILE, savedObjectsFile())
+if (import.meta.main) await runGenerator(() => [[SAVED_OBJECTS_FILE, savedObjectsFile()]])

@@ -1,6 +1,6 @@
 /** `npm run crd`: writes k8s/crd/salespipelines.yaml. A test fails while the file differs from what this writes. */
-import { writeFileSync } from 'node:fs'
 import { stringify } from 'yaml'
+import { runGenerator } from '#common/generator.ts'
 import { customResourceDefinition } from './definition.ts'
 
 export const CRD_FILE = `${import.meta.dirname}/../../k8s/crd/salespipelines.yaml`
@@ -11,4 +11,4 @@ export function crdFile(): string {
   return head + stringify(customResourceDefinition(), { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false })
 }
 
-if (import.meta.main) writeFileSync(CRD_FILE, crdFile())
+if (import.meta.main) await runGenerator(() => [[CRD_FILE, crdFile()]])
