@@ -17,12 +17,14 @@ import { type Json, Kube } from '../support/kube.ts'
 import { ownApiServer, temporaryFolder, unique } from '../support/services.ts'
 import { until } from '../support/until.ts'
 import {
+  completeJob,
   configFor,
   installForeignCrds,
   installOperator,
   operatorToken,
   pipelineNamed,
   type RunningOperator,
+  removalJobPath,
   SYSTEM,
   startOperator,
 } from './rig.ts'
@@ -359,17 +361,7 @@ describeWithCrds('the operator', () => {
     await created(topic)
     if (deletionPolicy === 'delete') await finalizerSet(kube, kube.pipelinePath(namespace, name))
     await kube.demand('DELETE', kube.pipelinePath(namespace, name))
-    return { topic, job: `/apis/batch/v1/namespaces/${namespace}/jobs/${name}-removal-${uid.slice(0, 8)}` }
-  }
-  const complete = async (job: string) => {
-    const now = new Date().toISOString().replace(/\.\d+/, '')
-    const conditions = ['SuccessCriteriaMet', 'Complete'].map(type => ({
-      type,
-      status: 'True',
-      lastTransitionTime: now,
-    }))
-    const status = { succeeded: 1, startTime: now, completionTime: now, conditions }
-    await kube.demand('PATCH', `${job}/status`, { status }, 'application/merge-patch+json')
+    return { topic, job: removalJobPath(namespace, name, uid) }
   }
   const finalized = async (name: string) => {
     await deleted(kube.pipelinePath(namespace, name))
@@ -393,7 +385,7 @@ describeWithCrds('the operator', () => {
     // No controller runs Jobs here: the deletion waits until the test marks the Job complete.
     await ready('removed', 'Deleting')
     expect(await kube.find(topic)).not.toBeNull()
-    await complete(job)
+    await completeJob(kube, job)
     await finalized('removed')
     await deleted(topic)
     await deleted(job)
@@ -420,11 +412,11 @@ describeWithCrds('the operator', () => {
     await kube.demand('DELETE', kube.pipelinePath(namespace, 'lingering'))
     await deleted(deploymentPath('lingering-processor'))
     await ready('lingering', 'Deleting')
-    const job = `/apis/batch/v1/namespaces/${namespace}/jobs/lingering-removal-${uid.slice(0, 8)}`
+    const job = removalJobPath(namespace, 'lingering', uid)
     expect(await kube.find(job)).toBeNull()
     await kube.demand('DELETE', `${replicaSets}/lingering`)
     await created(job)
-    await complete(job)
+    await completeJob(kube, job)
     await finalized('lingering')
   })
 

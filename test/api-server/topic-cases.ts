@@ -4,7 +4,7 @@ import type { ApiServer } from '../support/api-server.ts'
 import { type Json, Kube, RBAC } from '../support/kube.ts'
 import { unique } from '../support/services.ts'
 import { until } from '../support/until.ts'
-import { pipelineNamed, SYSTEM } from './rig.ts'
+import { completeJob, pipelineNamed, removalJobPath, SYSTEM } from './rig.ts'
 
 const KAFKA = '/apis/kafka.strimzi.io/v1'
 const MERGE = 'application/merge-patch+json'
@@ -49,6 +49,32 @@ export function topicTests(cluster: () => { kube: Kube; server: ApiServer }): ()
     return { kube, tenant, victim: await kube.namespace(namespaceName('victim')) }
   }
 
+  /** Creates the KafkaTopic `orders`, which belongs to no pipeline. Resolves with its uid. */
+  async function foreignTopic(namespace: string): Promise<string> {
+    const orders = { metadata: { name: 'orders', labels: { 'strimzi.io/cluster': 'main' } }, spec: { partitions: 1 } }
+    const topic = { apiVersion: 'kafka.strimzi.io/v1', kind: 'KafkaTopic', ...orders }
+    return (await cluster().kube.demand('POST', topicPath(namespace), topic)).metadata.uid
+  }
+
+  /** Resolves with the uids of the KafkaTopics that are not being deleted. */
+  async function topicsOf(namespace: string): Promise<string[]> {
+    const { items } = await cluster().kube.demand('GET', topicPath(namespace))
+    return items.filter(({ metadata }: Json) => !metadata.deletionTimestamp).map(({ metadata }: Json) => metadata.uid)
+  }
+
+  /** Deletes a pipeline with deletionPolicy delete, and resolves when the operator has let it go. */
+  async function deleteWithData(as: Kube, namespace: string, name: string): Promise<void> {
+    const { kube } = cluster()
+    const path = kube.pipelinePath(namespace, name)
+    await finalizerSet(kube, path)
+    const { uid } = (await kube.find(path)).metadata
+    await as.demand('DELETE', path)
+    const job = removalJobPath(namespace, name, uid)
+    await until(`Job of ${name} exists`, () => kube.find(job))
+    await completeJob(kube, job)
+    await until(`${name} is gone`, async () => (await kube.find(path)) === null)
+  }
+
   /** Deletes a namespace with a pipeline once, and resolves with the namespace when the status shows what the deletion waits for. */
   let doomed: Promise<string> | undefined
   async function deleteNamespace(): Promise<string> {
@@ -71,8 +97,7 @@ export function topicTests(cluster: () => { kube: Kube; server: ApiServer }): ()
   describe.concurrent('topics', () => {
     it('of another namespace cannot be created or deleted by someone who may only edit SalesPipelines', async () => {
       const { kube, tenant, victim } = await namespaces()
-      const orders = { metadata: { name: 'orders', labels: { 'strimzi.io/cluster': 'main' } }, spec: { partitions: 1 } }
-      await kube.demand('POST', topicPath(victim), { apiVersion: 'kafka.strimzi.io/v1', kind: 'KafkaTopic', ...orders })
+      const uid = await foreignTopic(victim)
       const attacker = await pipelineEditor(tenant)
       const body = { apiVersion: 'kafka.strimzi.io/v1', kind: 'KafkaTopic', metadata: { name: 'mine' }, spec: {} }
       expect((await attacker.request('POST', topicPath(victim), body)).code).toBe(403)
@@ -88,14 +113,23 @@ export function topicTests(cluster: () => { kube: Kube; server: ApiServer }): ()
       for (const name of ['creates', 'deletes']) {
         const { message } = await condition(tenant, name, 'Ready', 'TopicNamespaceRefused')
         expect(message).toContain(`add ${tenant} to the annotation ${ANNOTATION} of namespace ${victim}`)
-        await finalizerSet(kube, kube.pipelinePath(tenant, name))
-        await attacker.demand('DELETE', kube.pipelinePath(tenant, name))
-        await condition(tenant, name, 'Ready', 'Deleting')
+        await deleteWithData(attacker, tenant, name)
       }
-      const { items } = await kube.demand('GET', topicPath(victim))
-      expect(items.map(({ metadata: { name, deletionTimestamp } }: Json) => [name, deletionTimestamp])).toEqual([
-        ['orders', undefined],
-      ])
+      expect(await topicsOf(victim)).toEqual([uid])
+    })
+
+    it('of another owner stays when a pipeline that was allowed to use it is deleted with its data', async () => {
+      const { kube, tenant, victim } = await namespaces()
+      const uid = await foreignTopic(victim)
+      const annotations = { [ANNOTATION]: tenant }
+      await kube.demand('PATCH', `/api/v1/namespaces/${victim}`, { metadata: { annotations } }, MERGE)
+      const using = withTopic('using', victim, 'orders', { deletionPolicy: 'delete' })
+      await kube.demand('POST', kube.pipelinePath(tenant), using)
+      expect((await condition(tenant, 'using', 'Accepted', 'Applied')).message).toContain(
+        `KafkaTopic ${victim}/orders has another owner`,
+      )
+      await deleteWithData(kube, tenant, 'using')
+      expect(await topicsOf(victim)).toEqual([uid])
     })
 
     it('of another namespace are created soon after its owner allows it', async () => {
