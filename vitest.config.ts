@@ -14,7 +14,8 @@ export default defineConfig({
     sequence: { sequencer: SlowFirst },
     // More than the two cores that we plan for, because tests of real servers mostly wait: three left a fifth of the time idle.
     maxWorkers: 4,
-    testTimeout: 60_000,
+    // Only a guard against tests that hang: on a busy machine, a test takes many times as long as alone.
+    testTimeout: 180_000,
     hookTimeout: 300_000,
     // The shared servers stop then, up to three of them on a busy machine.
     teardownTimeout: 60_000,

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeLines } from '#common/output.ts'
 import { runMain } from '#common/run-main.ts'
 
 /** File → text, paths from the root. */
@@ -66,8 +67,8 @@ export function readSources(): Sources {
 function main(tag: string | undefined): number {
   const sources = readSources()
   const faults = releaseFaults(sources, tag)
-  if (faults.length === 0) process.stdout.write(`${releaseNotes(sources['CHANGELOG.md'])}\n`)
-  for (const fault of faults) process.stderr.write(`${fault}\n`)
+  if (faults.length === 0) writeLines(process.stdout, releaseNotes(sources['CHANGELOG.md']))
+  for (const fault of faults) writeLines(process.stderr, fault)
   return faults.length === 0 ? 0 : 1
 }
 

@@ -89,7 +89,7 @@ describe('an event whose time is within allowedLateness of the timestamp of its 
     checkNeverLate(spec, at => ({ at, store: 'a' }), 300)
   })
 
-  it.each(readdirSync(EXAMPLES))('is never late with the settings of the example %s', name => {
+  it.each(readdirSync(EXAMPLES))('finds no sale late with the settings of the example %s', name => {
     const { spec } = parsePipeline(readFileSync(`${EXAMPLES}/${name}`, 'utf8'))
     checkNeverLate(spec, (at, id) => saleOf(spec, at, id), 100)
   })
