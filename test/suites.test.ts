@@ -32,6 +32,13 @@ describe('the suites', () => {
     expect(['chart', ...inParts].sort()).toEqual(scenarios.sort())
   })
 
+  it('waits for no child process synchronously where an operator runs in the process of the test', () => {
+    // It could not renew its Lease meanwhile, and would end.
+    const running = files.filter(file => /\bstartOperator\b/.test(read(file)) && file !== 'test/suites.test.ts')
+    expect(running.length).toBeGreaterThan(3)
+    expect(running.filter(file => /\b(?:exec|execFile|spawn)Sync\b/.test(read(file)))).toEqual([])
+  })
+
   it.each([
     ['test/pipeline/units.test.ts', 'unit'],
     ['test/processor/kafka/source.test.ts', 'services'],

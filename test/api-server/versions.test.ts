@@ -1,7 +1,8 @@
 /** Serves and stores pipelines in a later version of the CRD, and goes back, by the commands of the runbook. */
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { customResourceDefinition } from '#operator/crd/definition.ts'
 import { type ApiServer, describeWithApiServer } from '../support/api-server.ts'
@@ -36,11 +37,11 @@ const pathIn = (version: string, name: string) =>
 const deploymentOf = (name: string) => kube.find(`/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${name}-processor`)
 
 /** Runs the commands of the runbook that store every pipeline again, for another version. */
-function storeAgain(version: string): void {
+async function storeAgain(version: string): Promise<void> {
   const [, section] = readFileSync(RUNBOOK, 'utf8').split('### A later version of the CRD\n')
   const commands = /```sh\n(.+?)```/s.exec(section!)![1]!
   const env = { ...process.env, KUBECONFIG: kubeconfig }
-  execFileSync('bash', ['-euo', 'pipefail', '-c', commands.replaceAll('v1beta1', version)], { env, stdio: 'pipe' })
+  await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', commands.replaceAll('v1beta1', version)], { env })
 }
 
 /** Resolves with the version in which etcd has the pipeline. */
@@ -93,7 +94,7 @@ describeWithApiServer('a later version of the CRD', () => {
     })
     expect(early.body.message).toContain('status.storedVersions[0]')
 
-    storeAgain('v1beta1')
+    await storeAgain('v1beta1')
     for (const name of NAMES) expect(await storedVersion(name)).toBe('salespipeline.dev/v1beta1')
     expect((await kube.demand('GET', CRD_PATH)).status.storedVersions).toEqual(['v1beta1'])
     expect(await snapshot()).toEqual(before)
@@ -113,7 +114,7 @@ describeWithApiServer('a later version of the CRD', () => {
   it('goes back to the older version with every pipeline, and without replacing a pod', async () => {
     const before = await snapshot()
     await serve('v1alpha1', 'v1beta1')
-    storeAgain('v1alpha1')
+    await storeAgain('v1alpha1')
     await serve('v1alpha1')
     for (const name of NAMES) expect(await storedVersion(name)).toBe('salespipeline.dev/v1alpha1')
     expect((await kube.request('GET', pathIn('v1beta1', 'first'))).code).toBe(404)
